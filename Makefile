@@ -1,0 +1,49 @@
+# The README's two commands are `make demo` and `make test`; both set themselves up.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+
+.PHONY: demo test check bench bench-pdq soak docs clean
+.DEFAULT_GOAL := help
+
+help:  ## what there is to make
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+$(VENV)/.run: pyproject.toml constraints.txt
+	@./tools/system-packages run
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "clew: installing Python packages into $(VENV) (once)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[range]'
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.run
+	@./tools/system-packages test
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[range,dev]'
+	@touch $@
+
+demo: $(VENV)/.run  ## run a whole closed operation and compare it with the truth
+	@$(BIN)/clew demo --out demo
+
+test: $(VENV)/.dev check  ## everything, the review page in headless Chromium included
+	@$(BIN)/python -m pytest
+
+check: $(VENV)/.dev  ## ruff, mypy strict, import-linter, generated parts of the README up to date
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/python tools/readme.py --check
+
+docs: $(VENV)/.dev  ## bring the generated parts of the README up to date
+	@$(BIN)/python tools/readme.py
+
+bench: $(VENV)/.dev  ## every claim, side by side with its peer
+	@for file in bench/bench_*.py; do $(BIN)/python $$file || exit 1; done
+
+bench-pdq: $(VENV)/.dev  ## the picture hash alone
+	@$(BIN)/python bench/bench_pdq.py
+
+soak: $(VENV)/.dev  ## longer fault tests
+	@CLEW_SOAK=1 $(BIN)/python -m pytest tests/flow
+
+clean:  ## remove what `make` made
+	rm -rf $(VENV) demo build .mypy_cache .ruff_cache .import_linter_cache

@@ -1,0 +1,39 @@
+"""What the verbs share: the case argument, `--json`, and how a result is printed."""
+
+import getpass
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from clew.core.case import Case
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def case_argument(function: F) -> F:
+    """The CASE argument: the case's folder, as a Path named `case`."""
+    return click.argument("case", type=click.Path(path_type=Path, file_okay=False))(function)
+
+
+def json_option(function: F) -> F:
+    """`--json`: one JSON object on standard output instead of words, as `as_json`."""
+    return click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of words.")(function)
+
+
+def actor() -> str:
+    """Who acts, for the ledger: CLEW_ACTOR (a pseudonym), else the login name."""
+    return os.environ.get("CLEW_ACTOR") or getpass.getuser()
+
+
+def open_case(folder: Path) -> Case:
+    """Opens the case as the acting person."""
+    return Case.open(folder, actor=actor())
+
+
+def emit(as_json: bool, data: Mapping[str, Any], words: str) -> None:
+    """Prints `data` as one JSON object, or `words`."""
+    click.echo(json.dumps(data, sort_keys=True, ensure_ascii=False) if as_json else words)

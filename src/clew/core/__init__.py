@@ -1,0 +1,1 @@
+"""What every stage stands on: the Case, the Ledger, the engine, signed Mandates and Watches."""

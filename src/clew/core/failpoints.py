@@ -1,0 +1,39 @@
+"""Named places where a test can kill the process as a power cut would. Off unless CLEW_FAILPOINT names one.
+
+`CLEW_FAILPOINT=intake.receipt.before` kills at the first passage, `...:3` at the third.
+"""
+
+import os
+import signal
+
+NAMES: tuple[str, ...] = (
+    "intake.listing.before",
+    "intake.listing.after",
+    "intake.result.before",
+    "shards.write.before",
+    "shards.write.synced",
+    "shards.write.renamed",
+    "blobs.write.before",
+    "blobs.write.synced",
+    "blobs.write.renamed",
+    "intake.receipt.before",
+    "intake.receipt.inside",
+    "intake.receipt.after",
+    "observe.intent.before",
+    "observe.intent.after",
+    "observe.receipt.before",
+    "observe.receipt.inside",
+    "observe.receipt.after",
+)
+
+_name, _, _count = os.environ.get("CLEW_FAILPOINT", "").partition(":")
+_left = int(_count or 1)
+
+
+def failpoint(name: str) -> None:
+    """Dies by SIGKILL here if this is the named place and passage."""
+    global _left
+    if name == _name:
+        _left -= 1
+        if _left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)

@@ -1,0 +1,59 @@
+"""Leases: one run per stage and subject (an exhibit, a watch run); a second is refused and told who holds it."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from clew.core import clock
+from clew.core.case import Case
+from clew.core.errors import Held
+
+
+@contextmanager
+def lease(case: Case, stage: str, subject: str) -> Iterator[None]:
+    """Holds (stage, subject) for the block. Raises Held, naming the holder, where a live process has it.
+
+    A lease whose holder is gone (same machine and boot, but no such process, or another one under its number) is taken
+    over, and the ledger says so. One of another machine is never taken over silently.
+    """
+    pid, host, boot = os.getpid(), os.uname().nodename, _boot()
+    with case.write("core") as tx, tx.gate.core():
+        row = tx.execute("SELECT * FROM leases WHERE stage=? AND subject=?", (stage, subject)).fetchone()
+        if row is not None:
+            if not _gone(row["pid"], row["host"], row["boot"], row["started"], host, boot):
+                raise Held(
+                    f"{stage} of this is held by process {row['pid']} on {row['host']} ({row['holder']}) "
+                    f"since {clock.iso(row['taken_ns'])}",
+                    "wait for it, or stop it; if that machine is gone for good: clew unlock CASE",
+                )
+            tx.execute("DELETE FROM leases WHERE stage=? AND subject=?", (stage, subject))
+            tx.record("lease.taken over", subject={"stage": stage, "subject": subject, "pid": row["pid"]})
+        tx.execute(
+            "INSERT INTO leases VALUES (?,?,?,?,?,?,?,?)",
+            (stage, subject, case.actor, pid, host, boot, _started(pid), clock.now().utc_ns),
+        )
+    try:
+        yield
+    finally:
+        with case.write("core") as tx, tx.gate.core():
+            tx.execute("DELETE FROM leases WHERE stage=? AND subject=? AND pid=?", (stage, subject, pid))
+
+
+def _boot() -> str:
+    return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+
+
+def _started(pid: int) -> str:
+    """The start time of a process in clock ticks since boot (proc(5), /proc/pid/stat field 22); '' where gone."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text("ascii", errors="replace")
+    except OSError:
+        return ""
+    return stat.rpartition(")")[2].split()[19]
+
+
+def _gone(pid: int, host: str, boot: str, started: str, here: str, this_boot: str) -> bool:
+    if host != here:
+        return False
+    return boot != this_boot or _started(pid) != started

@@ -1,0 +1,1 @@
+"""Trait -> Link, Series: groups what is new."""

@@ -1,0 +1,1 @@
+"""Trait x HashSet -> Hit: recognises what is known."""

@@ -1,0 +1,1 @@
+"""The closed training range: a column of its own that knows no stage."""

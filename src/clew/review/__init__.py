@@ -1,0 +1,1 @@
+"""Hit, Series -> Grade: a person looks, and decides."""

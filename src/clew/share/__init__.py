@@ -1,0 +1,1 @@
+"""Lead, Grade, Ledger -> Bundle, and back: hands every force its part."""
