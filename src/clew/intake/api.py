@@ -1,0 +1,202 @@
+"""The contract of intake: what a Source finds, what an Extractor is shown, and what both hand back.
+
+A Source opens one kind of Exhibit, lists what is in it in a stable order (so that a cursor survives a crash) and reads one
+Item again by its `ref`. An Extractor is shown the bytes of one Content and yields its Traits. Both run on hostile bytes
+inside a worker; this module therefore imports nothing but the standard library and `clew.model`.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from clew.model import ContentState, ItemState, Missing, NameState
+
+FAST = "fast"
+EXACT = "exact"
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """Bytes that an Extractor hands back to be stored by their SHA-256, such as a thumbnail."""
+
+    data: bytes
+
+
+Value = str | int | float | bytes | Missing | Blob
+
+
+@dataclass(slots=True)
+class Probe:
+    """One Content as an Extractor sees it.
+
+    `data` is the whole content, or None where it was only streamed because it is too large to hold; `size` is in bytes;
+    `media_type` is libmagic's; `mode` is FAST (intake's default) or EXACT (second look). `cache` lives as long as the Probe:
+    Extractors share one decode through it, under keys that begin with the module's name.
+    """
+
+    data: memoryview | None
+    size: int
+    media_type: str
+    mode: str = FAST
+    cache: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A benign content that a plug-in carries for its contract test.
+
+    `expect` names traits that must come out, with their value, or None where only their being there (and not being
+    Missing) is asked.
+    """
+
+    name: str
+    data: bytes
+    media_type: str
+    expect: Mapping[str, Value | None] = field(default_factory=dict)
+
+
+class Extractor(Protocol):
+    """One file of `extractors/`. `version` changes whenever the Traits of the same bytes would."""
+
+    name: str
+    version: str
+
+    def wants(self, media_type: str) -> bool:
+        """Whether this Extractor has anything to say about contents of that type."""
+        ...
+
+    def traits(self, probe: Probe) -> Iterator[tuple[str, Value]]:
+        """Yields (trait name, value or why it is Missing). May raise: the worker turns that into a Missing."""
+        ...
+
+    def examples(self) -> Iterator[Example]:
+        """Benign contents, made by code, that the contract test runs."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One Item as a Source lists it; the Item's id is made of the Exhibit's and `ref`.
+
+    `state` is OPEN where its bytes are still to be read; a Source that can already tell that there is nothing to read says
+    SKIPPED or UNREADABLE, with `missing` saying why. `cursor` is where enumeration goes on after this Item. `parent` is the
+    ref of the Item that this one belongs to (the file of an alternate data stream).
+    """
+
+    ref: str
+    path: bytes
+    size: int
+    cursor: str
+    found_by: str
+    state: ItemState = ItemState.OPEN
+    missing: Missing | None = None
+    name_state: NameState = NameState.LIVE
+    content_state: ContentState = ContentState.COMPLETE
+    parent: str | None = None
+    modified_ns: int | None = None
+    accessed_ns: int | None = None
+    changed_ns: int | None = None
+    born_ns: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One separately enumerated stretch of an Exhibit: a folder's tree, a partition's walk, its sweep.
+
+    `missing` says why nothing can be listed in it (unknown or encrypted file system, unallocated area). `detail` is what a
+    reader must know of it: offsets, sizes, file system, what was not covered; it is stored as JSON in `exhibit_runs`.
+    """
+
+    name: str
+    detail: Mapping[str, Any]
+    missing: Missing | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something about a Part that enumeration learnt on the way: adds `count` to `detail[what]` of its row."""
+
+    what: str
+    count: int
+    cursor: str
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """How a worker reads one Item: entry "module:function", its payload, and descriptors the engine hands over.
+
+    The entry yields what `clew.intake.reading` describes. The engine closes the parent's copies of `fds` once sent.
+    """
+
+    entry: str
+    payload: dict[str, Any]
+    fds: tuple[int, ...]
+
+
+class Ask(Protocol):
+    """Runs one entry in a sandboxed worker and returns its value, or the Missing that it cost."""
+
+    def __call__(self, entry: str, payload: dict[str, Any], fds: tuple[int, ...], size: int) -> Any | Missing: ...
+
+
+class Session(Protocol):
+    """One opened Exhibit. Nothing in it writes to the evidence."""
+
+    detail: Mapping[str, Any]
+
+    def parts(self, ask: Ask) -> Iterator[Part]:
+        """What the Exhibit consists of, in a stable order."""
+        ...
+
+    def items(self, part: Part, cursor: str, seen: "Seen", ask: Ask) -> Iterator[Found | Note]:
+        """The Items of one part after `cursor` ("" at the beginning), in a stable order."""
+        ...
+
+    def job(self, ref: str) -> Job:
+        """How to read that Item. Raises `Unavailable` where it cannot be opened any more."""
+        ...
+
+    def doubts(self, refs: Mapping[str, str], ask: Ask) -> set[str]:
+        """Of deleted Items (id -> ref), the ids whose bytes another deleted Item claims too."""
+        ...
+
+    def close(self) -> None:
+        """Lets the descriptors go."""
+        ...
+
+
+class Seen(Protocol):
+    """Which refs of the Exhibit were listed before, so that a sweep does not list them again."""
+
+    def __call__(self, prefix: str) -> Iterator[str]:
+        """Every listed ref that begins with `prefix`."""
+        ...
+
+
+class Unavailable(Exception):
+    """An Item that was listed cannot be opened; `missing` says why."""
+
+    def __init__(self, missing: Missing) -> None:
+        super().__init__(str(missing))
+        self.missing = missing
+
+
+class Source(Protocol):
+    """One file of `sources/`: one kind of Exhibit. `version` changes whenever it would list the same bytes differently."""
+
+    name: str
+    version: str
+    preload: tuple[str, ...]
+
+    def wants(self, path: Path) -> bool:
+        """Whether this Source can open what lies at that path."""
+        ...
+
+    def open(self, path: Path) -> Session:
+        """Opens it read-only. Raises ClewError with a hint where it cannot."""
+        ...
+
+    def examples(self) -> Iterator[tuple[str, Mapping[bytes, bytes]]]:
+        """Benign exhibits for the contract test: (kind, path inside -> content)."""
+        ...
