@@ -1,0 +1,70 @@
+"""The audit of what the observer sends: every message and every announce, judged by what an observer may send at all.
+
+An observer needs a handshake, an extension handshake to clients that know it, and nothing else. It may say that it has nothing
+(have_none, to clients that know the Fast extension) and that it wants nothing (choke, not interested). All else is forbidden:
+asking, offering, claiming, tagging.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from clew.range.fake import EXTENDED, HAVE_NONE, Caller
+
+NAMES = {
+    0: "choke", 1: "unchoke", 2: "interested", 3: "not interested", 4: "have", 5: "bitfield", 6: "request", 7: "piece",
+    8: "cancel", 9: "port", 13: "suggest", 14: "have_all", 15: "have_none", 16: "reject", 17: "allowed_fast",
+    20: "extended",
+}  # fmt: skip
+HARMLESS = frozenset({0, 3})
+EXAMPLES = 50
+
+
+@dataclass(slots=True)
+class Audit:
+    """Counts per kind of message, and the forbidden ones with who sent what to whom."""
+
+    connections: int = 0
+    handshakes: int = 0
+    messages: Counter[str] = field(default_factory=Counter)
+    forbidden: Counter[str] = field(default_factory=Counter)
+    examples: list[str] = field(default_factory=list)
+    canary_bytes_pushed: int = 0
+
+    def forbid(self, what: str, sender: str, to: str) -> None:
+        """Counts one thing that no observer may do."""
+        self.forbidden[what] += 1
+        if len(self.examples) < EXAMPLES:
+            self.examples.append(f"{what}, from {sender} to {to}")
+
+    def greeted(self, caller: Caller, sender: str, to: str) -> None:
+        """Looks at a handshake: the DHT bit (BEP 5) says "I take part", which an observer does not."""
+        self.handshakes += 1
+        if caller.reserved[7] & 0x01:
+            self.forbid("handshake with the DHT bit", sender, to)
+
+    def received(self, kind: int, payload: bytes, *, fast: bool, extended: bool, sender: str, to: str) -> None:
+        """Looks at one message; `fast` and `extended` say what both sides know."""
+        name = NAMES.get(kind, f"message {kind}")
+        self.messages[name] += 1
+        if kind in HARMLESS or (kind == HAVE_NONE and fast):
+            return
+        if kind == EXTENDED and extended and payload[:1] == b"\x00":
+            if b"metadata_size" in payload:
+                self.forbid("extension handshake that offers metadata", sender, to)
+            return
+        if kind == EXTENDED and extended:
+            name = f"extended message {payload[0] if payload else '?'}"
+        self.forbid(name, sender, to)
+
+    def report(self) -> dict[str, Any]:
+        """As JSON."""
+        return {
+            "canary_bytes_pushed": self.canary_bytes_pushed,
+            "connections": self.connections,
+            "examples": self.examples,
+            "forbidden": dict(self.forbidden),
+            "forbidden_messages": sum(self.forbidden.values()),
+            "handshakes": self.handshakes,
+            "messages": dict(self.messages),
+        }

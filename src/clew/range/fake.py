@@ -1,0 +1,125 @@
+"""What a fake peer says: BitTorrent bytes (BEP 3, 6, 9, 10), written apart from the observer and sharing nothing with it."""
+
+import random
+import struct
+from dataclasses import dataclass
+
+from clew.range.scenario import Holding, Party, Saying
+from clew.range.torrents import Torrent, bencode
+
+PROTOCOL = b"\x13BitTorrent protocol"
+HANDSHAKE_BYTES = 68
+CHOKE, UNCHOKE, HAVE, BITFIELD, PIECE = 0, 1, 4, 5, 7
+HAVE_ALL, HAVE_NONE, EXTENDED = 0x0E, 0x0F, 20
+UNKNOWN_MESSAGE = 0x63
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """What the handshake of the calling side said."""
+
+    reserved: bytes
+    infohash: bytes
+    peer_id: bytes
+
+    @property
+    def fast(self) -> bool:
+        """Fast extension offered."""
+        return bool(self.reserved[7] & 0x04)
+
+    @property
+    def extended(self) -> bool:
+        """Extension protocol offered."""
+        return bool(self.reserved[5] & 0x10)
+
+
+def read_handshake(data: bytes) -> Caller | None:
+    """The 68 bytes taken apart, None where they are no BitTorrent handshake."""
+    if len(data) < HANDSHAKE_BYTES or not data.startswith(PROTOCOL):
+        return None
+    return Caller(data[20:28], data[28:48], data[48:68])
+
+
+def message(kind: int, payload: bytes = b"") -> bytes:
+    """One length-prefixed message."""
+    return struct.pack(">IB", len(payload) + 1, kind) + payload
+
+
+def handshake(reserved: bytes, infohash: bytes, peer_id: bytes) -> bytes:
+    """The answering side's 68 bytes."""
+    return PROTOCOL + reserved + infohash + peer_id
+
+
+def bits(pieces: tuple[int, ...] | range, total: int) -> bytes:
+    """A bitfield, high bit first, spare bits zero."""
+    field = bytearray(-(-total // 8))
+    for piece in pieces:
+        field[piece // 8] |= 0x80 >> piece % 8
+    return bytes(field)
+
+
+def possession(holding: Holding, torrent: Torrent, *, fast: bool) -> bytes:
+    """The messages that tell what is held; Fast ones only where both sides know them."""
+    total = torrent.pieces
+    haves = b"".join(message(HAVE, struct.pack(">I", piece)) for piece in holding.pieces)
+    if holding.saying is Saying.WHOLE:
+        return message(HAVE_ALL) if fast else message(BITFIELD, bits(range(total), total))
+    if holding.saying is Saying.HAVES:
+        return (message(HAVE_NONE) if fast else b"") + haves
+    if holding.saying is Saying.NONE:
+        return message(HAVE_NONE) if fast else b""
+    if holding.saying is Saying.EMPTY:
+        return message(BITFIELD, bits((), total))
+    if holding.saying is Saying.WRONG_LENGTH:
+        return message(BITFIELD, b"\xff" * (total // 8 + 3))
+    if holding.saying is Saying.SPARE_BITS:
+        # A whole number of bytes has no spare bits: one byte more then says the same untruth.
+        return message(BITFIELD, b"\xff" * (-(-total // 8) + (total % 8 == 0)))
+    return message(BITFIELD, bits(holding.pieces, total))
+
+
+def extension_handshake(party: Party, torrent: Torrent, port: int, caller_address: str) -> bytes:
+    """BEP 10's handshake as real clients fill it."""
+    fields: dict[str, object] = {
+        "m": {"ut_metadata": 2, "ut_pex": 1},
+        "metadata_size": len(torrent.info),
+        "reqq": 250,
+        "yourip": bytes(int(part) for part in caller_address.split(".")),
+    }
+    if party.client.version:
+        fields["v"] = party.client.version
+    if party.client.port_told:
+        fields["p"] = port
+    return message(EXTENDED, b"\x00" + bencode(fields))  # type: ignore[arg-type]  # a dict of bencodable values
+
+
+def pushed(canary: bytes, rng: random.Random) -> bytes:
+    """What nobody asked for: payloads in piece, ut_metadata and unknown messages, full of the run's canary."""
+    block = canary * rng.randrange(4, 40)
+    found = [
+        message(PIECE, struct.pack(">II", rng.randrange(8), 0) + block),
+        message(EXTENDED, b"\x02" + bencode({"msg_type": 1, "piece": 0, "total_size": len(block)}) + block),
+        message(UNKNOWN_MESSAGE, block),
+    ]
+    rng.shuffle(found)
+    return b"".join(found)
+
+
+def answer(
+    party: Party,
+    holding: Holding,
+    torrent: Torrent,
+    caller: Caller,
+    *,
+    echo: bytes,
+    peer_id: bytes,
+    port: int,
+    caller_address: str,
+) -> bytes:
+    """All that an answering party says before the canaries: handshake, extension handshake, possession, unchoke."""
+    client = party.client
+    said = handshake(client.reserved, echo, peer_id)
+    if client.extended and caller.extended:
+        said += extension_handshake(party, torrent, port, caller_address)
+    said += possession(holding, torrent, fast=client.fast and caller.fast)
+    return said

@@ -1,0 +1,197 @@
+"""Starts and stops the actors of an operation: own processes, ended by their id, that end themselves when their parent is gone."""
+
+import json
+import secrets
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any, Self
+
+from clew.core.errors import ClewError
+from clew.range.places import TRACKER_ADDRESSES
+from clew.range.play import Playbill
+from clew.range.scenario import Timing
+from clew.range.swarm import wildcard
+
+# Ports that real clients use, below the range of ephemeral ports, so that no outgoing connection can stand on one.
+WISHED_PORTS = (*range(6881, 6900), 8999, 16881, 21413, 26881, *range(20_001, 20_400, 7))
+PORTS = 40
+ANSWER_WITHIN = 60.0
+STOP_WITHIN = 10.0
+
+
+class Actor:
+    """One process of the range."""
+
+    def __init__(self, part: str, bill: Playbill) -> None:
+        self.part = part
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "clew.range.play", part],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        self._errors: list[str] = []
+        threading.Thread(target=self._drain, daemon=True).start()
+        self._send(bill.to_json())
+
+    def ask(self, order: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Sends an order, if any, and waits for the next line. Raises ClewError where the process is gone or too slow."""
+        if order is not None:
+            self._send(json.dumps(order))
+        assert self._process.stdout is not None
+        timer = threading.Timer(ANSWER_WITHIN, self._process.kill)
+        timer.start()
+        try:
+            line = self._process.stdout.readline()
+        finally:
+            timer.cancel()
+        if not line:
+            said = "".join(self._errors[-3:]).strip() or "it said nothing"
+            raise ClewError(
+                f"the range's {self.part} ended: {said}", "try again; another program may have taken a port"
+            )
+        found: dict[str, Any] = json.loads(line)
+        return found
+
+    def end(self) -> None:
+        """Ends this process by its id, kindly at first."""
+        if self._process.stdin is not None and not self._process.stdin.closed:
+            try:
+                self._process.stdin.close()
+            except BrokenPipeError:
+                self._errors.append("gone before it was told")
+        try:
+            self._process.wait(STOP_WITHIN)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+
+    def _send(self, line: str) -> None:
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(line + "\n")
+            self._process.stdin.flush()
+        except BrokenPipeError as error:
+            raise ClewError(f"the range's {self.part} is gone", "".join(self._errors[-3:]).strip()) from error
+
+    def _drain(self) -> None:
+        assert self._process.stderr is not None
+        with self._process.stderr as stream:
+            for line in stream:
+                self._errors.append(line)
+                del self._errors[:-50]
+
+
+class Operation:
+    """A running range: `with Operation.prepare(...) as operation: operation.go()`."""
+
+    def __init__(self, bill: Playbill) -> None:
+        self.bill = bill
+        self.scenario = bill.scenario()
+        self.start_at = 0.0
+        self._actors: dict[str, Actor] = {}
+        self._folder = tempfile.TemporaryDirectory(prefix="clew-range-") if not bill.folder else None
+
+    @classmethod
+    def prepare(cls, seed: int, *, small: bool = False, timing: Timing | None = None) -> Self:
+        """Chooses free ports and a fresh canary; starts nothing."""
+        timing = timing or Timing()
+        ports = free_ports(PORTS + 1)
+        return cls(
+            Playbill(
+                seed=seed,
+                small=small,
+                ports=ports[:PORTS],
+                real_port=ports[PORTS],
+                tracker_port=_tracker_port(),
+                revisit=timing.revisit,
+                seconds=timing.seconds,
+                switch=timing.switch,
+                folder="",
+                canary=secrets.token_hex(32),
+            )
+        )
+
+    @property
+    def canary(self) -> bytes:
+        """The 32 bytes that every fake pushes and that may be found nowhere afterwards."""
+        return bytes.fromhex(self.bill.canary)
+
+    @property
+    def trackers(self) -> list[str]:
+        """Announce URLs of both trackers."""
+        return [f"http://{address}:{self.bill.tracker_port}/announce" for address in TRACKER_ADDRESSES]
+
+    def __enter__(self) -> Self:
+        try:
+            self._actors["swarm"] = Actor("swarm", self.bill)
+            self._actors["swarm"].ask()
+            assert self._folder is not None
+            fields = json.loads(self.bill.to_json()) | {"folder": str(Path(self._folder.name))}
+            self._actors["seeders"] = Actor("seeders", Playbill.from_json(json.dumps(fields)))
+            self._actors["seeders"].ask()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def go(self) -> float:
+        """Second 0 of the operation, in seconds since 1970; the scenario runs from here."""
+        self.start_at = time.time()
+        self._actors["swarm"].ask({"start_at": self.start_at})
+        return self.start_at
+
+    def finish(self) -> dict[str, Any]:
+        """Stops the swarm and returns what it audited: forbidden messages by kind, announces, who is still listed."""
+        return self._actors["swarm"].ask({"stop": True})
+
+    def __exit__(self, *_: object) -> None:
+        for actor in self._actors.values():
+            actor.end()
+        self._actors.clear()
+        if self._folder is not None:
+            self._folder.cleanup()
+
+
+def free_ports(count: int) -> tuple[int, ...]:
+    """The first `count` wished ports that nobody has. Raises ClewError where too few are left."""
+    found: list[int] = []
+    for port in WISHED_PORTS:
+        if len(found) == count:
+            break
+        try:
+            wildcard(port).close()
+        except PermissionError as error:
+            raise ClewError(
+                "this system lets no program bind to the device lo", "Linux 5.7 or newer is needed"
+            ) from error
+        except OSError:
+            continue
+        found.append(port)
+    if len(found) < count:
+        raise ClewError(
+            f"only {len(found)} of {count} ports are free", "stop what listens on 6881-6899 and 20001-20400"
+        )
+    return tuple(found)
+
+
+def _tracker_port() -> int:
+    for port in (6969, 6968, *range(7060, 7090)):
+        try:
+            for address in TRACKER_ADDRESSES:
+                with socket.socket() as sock:
+                    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                    sock.bind((address, port))
+        except OSError:
+            continue
+        return port
+    raise ClewError("no port is free for the trackers", "stop what listens on 6968-7090")
