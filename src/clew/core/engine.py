@@ -1,0 +1,216 @@
+"""The supervised pool: every parser of seized bytes runs in a worker, and the parent always knows the item in hand.
+
+A worker answers its tasks in order, so its oldest unanswered task is the one in hand: a crash, a hang or a lack of
+memory costs exactly that task, as a Missing; what was queued behind it goes to a fresh worker. No task is lost and
+none is answered twice. No threads: one loop in the caller's thread, which runs while an Outcome is asked for; time
+that the caller spends elsewhere is not counted against an item. Tasks must be pure and idempotent.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from selectors import EVENT_READ, EVENT_WRITE, DefaultSelector
+from time import monotonic
+from types import TracebackType
+from typing import Any, Self
+
+from clew.core.channel import Reply, read_only
+from clew.core.errors import Refused
+from clew.core.sandbox import Policy, weaknesses
+from clew.core.supervised import Answer, Limits, Task, Worker, close
+from clew.model import Missing
+
+__all__ = ["Limits", "Outcome", "Policy", "Pool", "Reply", "Task"]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One answer to a task; `last` is False for all but the last of a stream. `seconds` is how long it was in hand
+    so far.
+
+    A stream without any Reply ends in Reply(None); one that broke off ends in a Missing, what came before it stays.
+    """
+
+    task: Task
+    reply: Reply | Missing
+    last: bool
+    seconds: float
+
+
+class Pool:
+    """Workers that are started on entry and gone on exit. Entry raises Refused where isolation is weak and not
+    accepted.
+
+    `preload` are modules ("package.module", or "package.module:function" to call something once) that workers
+    import before they lock themselves up; afterwards nothing can be imported or opened, so whatever an entry needs
+    must stand here. Workers die with the thread that started them.
+    """
+
+    def __init__(self, workers: int, preload: tuple[str, ...], limits: Limits, sandbox: Policy) -> None:
+        self._wanted = max(1, workers)
+        self._preload = preload
+        self._modules = {name.partition(":")[0] for name in preload}
+        self._limits = limits
+        self._sandbox = sandbox
+        self._workers: list[Worker] = []
+        self._selector = DefaultSelector()
+        self._again: deque[Task] = deque()
+        self._running = False
+        self._isolation: dict[str, Any] = {}
+
+    def __enter__(self) -> Self:
+        try:
+            self._staff()
+            while not all(worker.ready for worker in self._workers):
+                self._turn()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def isolation(self) -> dict[str, Any]:
+        """Each layer of the sandbox as {"reached": bool, "detail": str}: to be stored with the run and shown."""
+        return self._isolation
+
+    @property
+    def oldest(self) -> tuple[str, float] | None:
+        """The id of the item longest in hand, and for how many seconds: for a progress line."""
+        held = [(worker.unanswered[0].id, worker.held_seconds) for worker in self._workers if worker.unanswered]
+        return max(held, key=lambda pair: pair[1]) if held else None
+
+    def close(self) -> None:
+        """Ends every worker. What was unanswered stays unanswered."""
+        for worker in list(self._workers):
+            self._dismiss(worker)
+            worker.kill()
+        self._let_go()
+        self._selector.close()
+
+    def run(self, tasks: Iterable[Task]) -> Iterator[Outcome]:
+        """Answers every task, as the answers come. Tasks are drawn one by one as workers have room.
+
+        The pool owns a task's descriptors from the moment it is drawn. One run at a time. Leaving the loop early
+        drops what is in flight. Raises ClewError where workers cannot be started, ValueError for an entry outside
+        the preloaded modules.
+        """
+        if self._running:
+            raise RuntimeError("this pool is running already")
+        self._running = True
+        source = iter(tasks)
+        try:
+            more = True
+            while more or self._again or any(worker.unanswered for worker in self._workers):
+                more = self._feed(source) if more or self._again else False
+                for answer in self._turn():
+                    left = monotonic()
+                    yield Outcome(answer.task, answer.reply, answer.last, answer.seconds)
+                    self._pause(monotonic() - left)
+        finally:
+            self._running = False
+            self._let_go()
+            for worker in [worker for worker in self._workers if worker.unanswered]:
+                self._dismiss(worker)
+                worker.kill()
+
+    # ---- tasks
+
+    def _feed(self, source: Iterator[Task]) -> bool:
+        """Deals tasks out while workers have room, the emptiest first. False once the source has ended."""
+        hands: dict[int, list[Task]] = {at: [] for at in range(len(self._workers))}
+        more = True
+        while self._workers:
+            room, at = max((self._workers[at].room - len(hand), at) for at, hand in hands.items())
+            if room <= 0:
+                break
+            if (task := self._next(source)) is None:
+                more = False
+                break
+            if not self._workers[at].takes(task, hands[at]):
+                self._again.appendleft(task)
+                break
+            hands[at].append(task)
+        for at, hand in hands.items():
+            if hand:
+                self._workers[at].give(hand)
+        return more
+
+    def _next(self, source: Iterator[Task]) -> Task | None:
+        if self._again:
+            return self._again.popleft()
+        began = monotonic()
+        task = next(source, None)
+        self._pause(monotonic() - began)
+        if task is None:
+            return None
+        if task.entry.partition(":")[0] not in self._modules:
+            close(task)
+            raise ValueError(f"{task.entry} is in none of the preloaded modules: {sorted(self._modules)}")
+        return replace(task, fds=tuple(map(read_only, task.fds))) if task.fds else task
+
+    def _let_go(self) -> None:
+        while self._again:
+            close(self._again.popleft())
+
+    # ---- workers
+
+    def _turn(self) -> list[Answer]:
+        """Waits until something happens, and returns the answers that it brought."""
+        self._staff()
+        for worker in self._workers:
+            events = EVENT_READ | EVENT_WRITE if worker.wants_to_write else EVENT_READ
+            if self._selector.get_key(worker.connection).events != events:
+                self._selector.modify(worker.connection, events, worker)
+        patience = min(worker.left for worker in self._workers)
+        answers: list[Answer] = []
+        for key, _ in self._selector.select(None if patience == float("inf") else max(patience, 0)):
+            worker = key.data
+            worker.flush()
+            answers += self._hear(worker)
+        for worker in list(self._workers):
+            if worker.left <= 0:
+                worker.too_slow()
+                answers += self._bury(worker)
+            elif worker.retiring and not worker.unanswered:
+                self._dismiss(worker)
+                worker.kill()
+        return answers
+
+    def _hear(self, worker: Worker) -> list[Answer]:
+        was_ready = worker.ready
+        answers = worker.hear()
+        if worker.ready and not was_ready:
+            self._isolation = worker.report
+            if (weak := weaknesses(worker.report)) and not self._sandbox.accept_weak:
+                raise Refused(
+                    f"the workers would not be isolated well enough ({'; '.join(weak)})",
+                    "use a kernel with Landlock and seccomp, or accept it openly with --accept-weak-isolation",
+                )
+        return [*answers, *self._bury(worker)] if worker.over else answers
+
+    def _staff(self) -> None:
+        """Starts workers where some are missing. They become ready on their own time."""
+        while len(self._workers) < self._wanted:
+            worker = Worker(self._preload, self._limits, self._sandbox)
+            self._workers.append(worker)
+            self._selector.register(worker.connection, EVENT_READ, worker)
+
+    def _dismiss(self, worker: Worker) -> None:
+        self._workers.remove(worker)
+        self._selector.unregister(worker.connection)
+
+    def _bury(self, worker: Worker) -> list[Answer]:
+        """Takes a dead worker's last answers and puts what it never began in front of the queue, in order."""
+        self._dismiss(worker)
+        answers, rest = worker.bury()
+        self._again.extendleft(reversed(rest))
+        return answers
+
+    def _pause(self, seconds: float) -> None:
+        for worker in self._workers:
+            worker.pause(seconds)
