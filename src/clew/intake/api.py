@@ -1,8 +1,8 @@
 """The contract of intake: what a Source finds, what an Extractor is shown, and what both hand back.
 
-A Source opens one kind of Exhibit, lists what is in it in a stable order (so that a cursor survives a crash) and reads one
-Item again by its `ref`. An Extractor is shown the bytes of one Content and yields its Traits. Both run on hostile bytes
-inside a worker; this module therefore imports nothing but the standard library and `clew.model`.
+A Source opens one kind of Exhibit, lists what is in it in a stable order (so that a cursor survives a crash) and
+reads one Item again by its `ref`. An Extractor is shown the bytes of one Content and yields its Traits. Both run on
+hostile bytes inside a worker; this module therefore imports nothing but the standard library and `clew.model`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -31,8 +31,8 @@ class Probe:
     """One Content as an Extractor sees it.
 
     `data` is the whole content, or None where it was only streamed because it is too large to hold; `size` is in bytes;
-    `media_type` is libmagic's; `mode` is FAST (intake's default) or EXACT (second look). `cache` lives as long as the Probe:
-    Extractors share one decode through it, under keys that begin with the module's name.
+    `media_type` is libmagic's; `mode` is FAST (intake's default) or EXACT (second look). `cache` lives as long as the
+    Probe: Extractors share one decode through it, under keys that begin with the module's name.
     """
 
     data: memoryview | None
@@ -79,9 +79,9 @@ class Extractor(Protocol):
 class Found:
     """One Item as a Source lists it; the Item's id is made of the Exhibit's and `ref`.
 
-    `state` is OPEN where its bytes are still to be read; a Source that can already tell that there is nothing to read says
-    SKIPPED or UNREADABLE, with `missing` saying why. `cursor` is where enumeration goes on after this Item. `parent` is the
-    ref of the Item that this one belongs to (the file of an alternate data stream).
+    `state` is OPEN where its bytes are still to be read; a Source that can already tell that there is nothing to read
+    says SKIPPED or UNREADABLE, with `missing` saying why. `cursor` is where enumeration goes on after this Item.
+    `parent` is the ref of the Item that this one belongs to (the file of an alternate data stream).
     """
 
     ref: str
@@ -104,8 +104,9 @@ class Found:
 class Part:
     """One separately enumerated stretch of an Exhibit: a folder's tree, a partition's walk, its sweep.
 
-    `missing` says why nothing can be listed in it (unknown or encrypted file system, unallocated area). `detail` is what a
-    reader must know of it: offsets, sizes, file system, what was not covered; it is stored as JSON in `exhibit_runs`.
+    `missing` says why nothing can be listed in it (unknown or encrypted file system, unallocated area). `detail` is
+    what a reader must know of it: offsets, sizes, file system, what was not covered; it is stored as JSON in
+    `exhibit_runs`.
     """
 
     name: str
@@ -137,13 +138,15 @@ class Job:
 class Ask(Protocol):
     """Runs one entry in a sandboxed worker and returns its value, or the Missing that it cost."""
 
-    def __call__(self, entry: str, payload: dict[str, Any], fds: tuple[int, ...], size: int) -> Any | Missing: ...
+    def __call__(self, entry: str, payload: dict[str, Any], fds: tuple[int, ...], size: int) -> Any | Missing:
+        """`size` is the bytes behind it, for the time limit; descriptors are handed over."""
+        ...
 
 
 class Session(Protocol):
     """One opened Exhibit. Nothing in it writes to the evidence."""
 
-    detail: Mapping[str, Any]
+    detail: dict[str, Any]
 
     def parts(self, ask: Ask) -> Iterator[Part]:
         """What the Exhibit consists of, in a stable order."""
@@ -183,7 +186,9 @@ class Unavailable(Exception):
 
 
 class Source(Protocol):
-    """One file of `sources/`: one kind of Exhibit. `version` changes whenever it would list the same bytes differently."""
+    """One file of `sources/`: one kind of Exhibit. `version` changes whenever it would list the same bytes
+    differently.
+    """
 
     name: str
     version: str

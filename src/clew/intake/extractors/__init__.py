@@ -1,0 +1,1 @@
+"""What intake looks for in a Content: one file an Extractor."""

@@ -1,0 +1,1 @@
+"""What intake can open: one file a Source."""
