@@ -20,6 +20,7 @@ from typing import Any
 from clew.core.errors import Damaged
 
 HEADER = struct.Struct("!II")
+MOST_TEXT = 8 << 20  # bytes of JSON in one frame from a worker: what they decode to can be twenty times as large
 MOST_DESCRIPTORS = 253  # SCM_MAX_FD of Linux, for one message
 _CHUNK = 1 << 18
 
@@ -44,23 +45,33 @@ def end(descriptor: int) -> socket.socket:
     return socket.socket(fileno=descriptor)
 
 
-def encode(message: Any, blobs: Sequence[bytes] = ()) -> bytes:
-    """One frame. Raises TypeError or ValueError where JSON cannot say the message."""
-    text = json.dumps(message, separators=(",", ":")).encode()
+def encode(message: Any, blobs: Sequence[bytes] = (), ascii_only: bool = True) -> bytes:
+    """One frame. Raises TypeError or ValueError where JSON cannot say the message: what is no data, and NaN.
+
+    Without `ascii_only`, half characters (lone surrogates) are refused too.
+    """
+    text = json.dumps(message, separators=(",", ":"), allow_nan=False, ensure_ascii=ascii_only).encode()
     total = len(text) + sum(map(len, blobs))
     return b"".join((HEADER.pack(total, len(text)), text, *blobs))
 
 
-def decode(text: bytes, rest: int) -> list[Any]:
-    """The JSON of a frame with `rest` bytes of blobs. Raises Damaged for anything that is not a list in sane JSON."""
+def _no_number(name: str) -> None:
+    raise ValueError(f"{name} is no number")
+
+
+_JSON = json.JSONDecoder(parse_constant=_no_number)
+
+
+def decode(text: bytes) -> list[Any]:
+    """The JSON of a frame. Raises Damaged for anything but a list in sane JSON, every string of which is UTF-8."""
     try:
-        message = json.loads(text)
+        message = _JSON.decode(text.decode())
+        if b"\\ud" in text.lower():
+            json.dumps(message, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         raise Damaged("a frame does not hold JSON", str(error)) from error
     if not isinstance(message, list):
         raise Damaged("a frame holds JSON that is no list")
-    if rest < 0:
-        raise Damaged("a frame is shorter than its JSON")
     return message
 
 
@@ -78,12 +89,12 @@ class Splitter:
         try:
             while len(held) - at >= HEADER.size:
                 total, text = HEADER.unpack_from(held, at)
-                if total > self._most or text > total:
-                    raise Damaged(f"a frame of {total} bytes is over the limit of {self._most}")
+                if total > self._most or text > min(total, MOST_TEXT):
+                    raise Damaged(f"a frame of {total} bytes, {text} of them text, is over the limit of {self._most}")
                 start = at + HEADER.size
                 if len(held) - start < total:
                     break
-                message = decode(bytes(held[start : start + text]), total - text)
+                message = decode(bytes(held[start : start + text]))
                 frames.append((message, bytes(held[start + text : start + total])))
                 at = start + total
         finally:
@@ -135,9 +146,8 @@ def receive_frame(connection: socket.socket) -> tuple[list[Any], list[int]] | No
     header = _exactly(connection, HEADER.size, descriptors)
     if header is None:
         return None
-    total, text = HEADER.unpack(header)
-    body = _exactly(connection, total, descriptors)
-    return None if body is None else (decode(body, total - text), descriptors)
+    body = _exactly(connection, HEADER.unpack(header)[0], descriptors)
+    return None if body is None else (json.loads(body), descriptors)
 
 
 def _exactly(connection: socket.socket, size: int, descriptors: list[int]) -> bytes | None:

@@ -260,10 +260,9 @@ class Worker:
 
     def bury(self) -> tuple[list[Answer], list[Task]]:
         """After its end: what is still answered (its item in hand as Missing), and the tasks that it never began."""
-        if not self.ready and not self._verdict:
-            status = self._reap()
-            raise ClewError(f"a worker ended before it was ready ({_how(status)})", "check the installation")
         status = self._reap()
+        if not self.ready:
+            raise ClewError(f"a worker ended before it was ready ({_how(status)})", "check the installation")
         if not self.unanswered:
             return [], []
         answers = [*self._release(), self._done(self._verdict or _verdict(status))]

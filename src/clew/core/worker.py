@@ -22,7 +22,7 @@ from clew.model import Missing, Reason
 
 Entry = Callable[[dict[str, Any], list[int]], Reply | Iterator[Reply]]
 
-# Python imports these (and the inside of time.strptime) when they are first used, and after the lock nothing can be imported.
+# Python imports these (and the inside of time.strptime) when first used, and after the lock nothing can be imported.
 _CODECS = ("ascii", "latin-1", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-7", "cp437", "cp850",
            "cp1250", "cp1251", "cp1252", "iso8859-15", "koi8-r", "shift_jis", "gb18030", "big5", "euc_kr", "mac-roman",
            "hex", "base64", "unicode_escape", "idna")  # fmt: skip
@@ -104,19 +104,24 @@ def _stream(number: int, replies: Iterable[Reply], output: int) -> Iterator[byte
 
 
 def _reply(number: int, reply: Reply, last: bool, output: int) -> bytes:
-    frame = channel.encode([number, "reply", last, reply.value, [len(blob) for blob in reply.blobs]], reply.blobs)
-    if len(frame) > output:
-        raise Absent(Missing(Reason.LIMIT_REACHED, f"an answer of {len(frame)} bytes, where {output} are allowed"))
-    return frame
+    size = sum(map(len, reply.blobs))
+    if size <= output:
+        lengths = [len(blob) for blob in reply.blobs]
+        frame = channel.encode([number, "reply", last, reply.value, lengths], reply.blobs, ascii_only=False)
+        if len(frame) <= output and len(frame) - size <= channel.MOST_TEXT:
+            return frame
+        size = len(frame)
+    raise Absent(Missing(Reason.LIMIT_REACHED, f"an answer of {size} bytes, where {output} are allowed"))
 
 
 def _missing(number: int, missing: Missing) -> bytes:
-    return channel.encode([number, "missing", str(missing.reason), missing.detail])
+    detail = missing.detail.encode(errors="replace").decode()
+    return channel.encode([number, "missing", str(missing.reason), detail[:_DETAIL]])
 
 
 def _say(error: BaseException) -> str:
     try:
-        return f"{type(error).__name__}: {error}"[:_DETAIL]
+        return f"{type(error).__name__}: {error}"
     except Exception:  # noqa: BLE001  an error whose own text cannot be made
         return type(error).__name__
 
