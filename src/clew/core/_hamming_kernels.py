@@ -53,7 +53,7 @@ chunk = _compiled(_chunk)
 
 
 def _fill(words: Any, bounds: Any, offsets: Any, members: Any) -> None:
-    """Counting sort of all rows by each chunk: bucket b of chunk t is members[t*n:][offsets[base+b]:offsets[base+b+1]]."""
+    """Counting sort of all rows by each chunk; bucket b of chunk t lies in members[t*n:] between two offsets."""
     n, base = words.shape[0], 0
     for t in range(bounds.shape[0] - 1):
         low, high = bounds[t], bounds[t + 1]
@@ -136,7 +136,7 @@ seen_before = _compiled(_seen_before)
 
 def _candidates(queries: Any, q: Any, bounds: Any, offsets: Any, masks: Any, sizes: Any, limit: Any) -> Any:
     """How many rows the buckets of one query hold, counted up to just above `limit`."""
-    base, total = 0, 0
+    base, total = 0, np.int64(0)
     for t in range(bounds.shape[0] - 1):
         value = chunk(queries, q, bounds[t], bounds[t + 1])
         for k in range(sizes[t]):

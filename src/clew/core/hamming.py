@@ -1,9 +1,9 @@
 """Exact radius search over 256-bit hashes by multi-index hashing; nothing within the radius is ever missed.
 
 Norouzi, Punjani, Fleet, "Fast exact search in Hamming space with multi-index hashing" (2014), with the generalised
-pigeonhole principle: cut 256 bits into m chunks and give each a radius r_t so that the sum of (r_t + 1) is radius + 1. Two
-hashes within the radius then lie within r_t of each other in at least one chunk, or their distance would be at least the
-sum. A chunk is looked up in a table of buckets, each candidate is then measured in full.
+pigeonhole principle: cut 256 bits into m chunks and give each a radius r_t so that the sum of (r_t + 1) is radius + 1.
+Two hashes within the radius then lie within r_t of each other in at least one chunk, or their distance would be at
+least the sum. A chunk is looked up in a table of buckets, each candidate is then measured in full.
 
 Where the buckets of one query hold more than the set itself (skewed or clustered hashes), that query scans the whole
 set instead, which is exact as well.

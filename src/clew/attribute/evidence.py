@@ -1,0 +1,66 @@
+"""What attribute takes from Sightings: contacts and control probes. Listings (E0 hearsay) are never read at all."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from clew.core import shards
+from clew.core.case import Case
+from clew.model import Claim, SightingKind, Tier
+
+SQL = """
+SELECT DISTINCT id, kind, watch, tier, claim, address, port, transport, started_ns, ended_ns, peer_id, client,
+       pieces_claimed, inner_claimed, repeats, promiscuous, missing
+FROM sightings WHERE kind IN ('contact', 'control') ORDER BY started_ns, id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """One contact or control probe, as far as merging needs it. Field meanings are those of model.Sighting."""
+
+    id: str
+    kind: SightingKind
+    watch: str
+    tier: Tier
+    claim: Claim
+    address: str
+    port: int
+    transport: str
+    started_ns: int
+    ended_ns: int
+    peer_id: bytes | None = None
+    client: str | None = None
+    pieces_claimed: int | None = None
+    inner_claimed: int | None = None
+    repeats: str | None = None
+    promiscuous: bool = False
+    missing: str | None = None
+
+    @property
+    def answered(self) -> bool:
+        """Whether the endpoint itself answered for the Watch (E1 or better)."""
+        return self.kind is SightingKind.CONTACT and self.tier is not Tier.LISTED
+
+    @property
+    def claims_pieces(self) -> bool:
+        """Whether its bytes claim at least one piece; a claim without a count claims nothing."""
+        return self.claim in (Claim.WATCHED_FILE, Claim.TORRENT_ONLY) and bool(self.pieces_claimed)
+
+    @property
+    def claims_file(self) -> bool:
+        """Whether its bytes claim at least one piece that lies wholly inside the watched file."""
+        return self.claim is Claim.WATCHED_FILE and bool(self.inner_claimed) and self.claims_pieces
+
+
+def contact(row: Mapping[str, Any]) -> Contact:
+    """A Contact from a row of the sightings shards."""
+    plain = {key: row[key] for key in Contact.__slots__}
+    plain |= {"kind": SightingKind(row["kind"]), "tier": Tier(row["tier"]), "claim": Claim(row["claim"])}
+    return Contact(**plain)
+
+
+def read(case: Case) -> Iterable[Contact]:
+    """Every contact and control probe of the case, oldest first."""
+    for batch in shards.query(case, SQL).to_batches(max_chunksize=10_000):
+        yield from map(contact, batch.to_pylist())

@@ -1,0 +1,310 @@
+"""Which contacts are one Subject. The rule, in order; whatever it does not say is a possible link, never a merge.
+
+1. Only one address, port and transport. Contacts there are put in order of time and cut into runs.
+2. A run goes on while the client does: the client string of the extension handshake and the client prefix of the
+   peer-id (BEP 20), as far as known, stay what they were, and something known is shared. The full peer-id is not asked
+   to stay: qBittorrent changes it on every connection. Contacts on one address and port that tell different clients
+   are a reassignment (or several machines): the run is cut there.
+3. A contact that tells less than its run and stands next to a cut may belong to either side: it belongs to neither.
+   One that tells nothing of its client is set aside.
+4. A run is cut where nothing was heard for longer than `max_gap_ns`: continuity is stated only inside an interval.
+5. A run is a Subject if, for some Watch, a contact of tier E2 in it repeats an earlier claim in the same run, the
+   least interval apart. A claim on the other side of a cut does not count.
+6. An endpoint once found promiscuous, on whatever Watch, is no Subject.
+
+The result does not depend on the order in which contacts are given.
+"""
+
+import hashlib
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from clew.attribute.evidence import Contact
+from clew.model import Claim, SightingKind, Tier
+
+HOUR_NS = 3_600_000_000_000
+AZUREUS = re.compile(rb"-[A-Za-z~]{2}[0-9A-Za-z.]{4}-")
+MAINLINE = re.compile(rb"[A-Z]\d{1,3}(?:-\d{1,3}){2}-?-")
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """`max_gap_ns`: how long an endpoint may be unheard and still be held for the same one.
+
+    `repeat_ns` is the least time between two claims that make E2 (DESIGN section 1: 5 minutes), `loopback_repeat_ns`
+    the same inside 127.0.0.0/8, where the observer's own interval holds.
+    """
+
+    max_gap_ns: int = 24 * HOUR_NS
+    repeat_ns: int = HOUR_NS // 12
+    loopback_repeat_ns: int = 1
+
+    def least_repeat_ns(self, address: str) -> int:
+        """The least time between two claims of this address that make E2."""
+        return self.loopback_repeat_ns if address.startswith("127.") else self.repeat_ns
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What a contact tells of the client behind it: never who, only which program."""
+
+    client: str | None
+    prefix: bytes | None
+
+    def __bool__(self) -> bool:
+        return self.client is not None or self.prefix is not None
+
+    def contradicts(self, other: "Identity") -> bool:
+        """Whether both tell of the same thing, and differently."""
+        return _differ(self.client, other.client) or _differ(self.prefix, other.prefix)
+
+    def shares(self, other: "Identity") -> bool:
+        """Whether something known is the same on both sides."""
+        return (self.client is not None and self.client == other.client) or (
+            self.prefix is not None and self.prefix == other.prefix
+        )
+
+    def may_be_either(self, mine: "Identity", neighbour: "Identity") -> bool:
+        """Whether this tells less than its own run, and nothing against the neighbouring one."""
+        less = (self.client is None and mine.client is not None) or (self.prefix is None and mine.prefix is not None)
+        return less and not self.contradicts(neighbour)
+
+    def joined(self, other: "Identity") -> "Identity":
+        """What both together tell."""
+        return Identity(self.client or other.client, self.prefix or other.prefix)
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """One Watch of one Subject: from the first claim to the last. `torrent_only`: no piece inside the watched file."""
+
+    watch: str
+    from_ns: int
+    to_ns: int
+    torrent_only: bool
+    sightings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A Subject in the making: one endpoint, one client, and what was refused on its way."""
+
+    id: str
+    address: str
+    port: int
+    transport: str
+    identity: Identity
+    peer_ids: frozenset[bytes]
+    intervals: tuple[Interval, ...]
+    run: tuple[Contact, ...]
+    crossing_repeats: int = 0
+
+    @property
+    def from_ns(self) -> int:
+        """The first claim."""
+        return min(i.from_ns for i in self.intervals)
+
+    @property
+    def to_ns(self) -> int:
+        """The last claim."""
+        return max(i.to_ns for i in self.intervals)
+
+    @property
+    def watches(self) -> tuple[str, ...]:
+        """The Watches it claimed."""
+        return tuple(sorted({i.watch for i in self.intervals}))
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """What was seen at one address and port besides its Subjects."""
+
+    failed: int = 0
+    cuts: int = 0
+    control_probes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Everything that answered at one address: signs that several people share it."""
+
+    ports: frozenset[int]
+    clients: frozenset[str]
+    promiscuous_ports: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """The Subjects, in order of their ids, and what speaks for caution about them."""
+
+    drafts: tuple[Draft, ...]
+    endpoints: dict[tuple[str, int], Endpoint]
+    addresses: dict[str, Address]
+    refused: dict[str, int] = field(default_factory=dict)
+
+
+def identity(contact: Contact) -> Identity:
+    """What this contact tells of its client."""
+    return Identity((contact.client or "").strip() or None, prefix(contact.peer_id))
+
+
+def prefix(peer_id: bytes | None) -> bytes | None:
+    """The client part of a peer-id in Azureus or mainline style (BEP 20), its first 8 bytes in any other."""
+    if not peer_id:
+        return None
+    found = AZUREUS.match(peer_id) or MAINLINE.match(peer_id)
+    return found.group() if found else peer_id[:8]
+
+
+def merge(contacts: Iterable[Contact], policy: Policy | None = None) -> Merged:
+    """The Subjects among these contacts, by the rule above."""
+    policy = policy or Policy()
+    known = {c.id: c for c in contacts}
+    ordered = sorted(known.values(), key=lambda c: (c.started_ns, c.id))
+    promiscuous = {(c.address, c.port) for c in ordered if c.promiscuous}
+    places: dict[tuple[str, int, str], list[Contact]] = defaultdict(list)
+    for each in ordered:
+        if each.answered and identity(each):
+            places[each.address, each.port, each.transport].append(each)
+    drafts: list[Draft] = []
+    cuts: dict[tuple[str, int], int] = defaultdict(int)
+    refused = {"promiscuous endpoints": 0, "runs without a repeated claim": 0}
+    for (address, port, _), here in sorted(places.items()):
+        if (address, port) in promiscuous:
+            refused["promiscuous endpoints"] += 1
+            continue
+        parts = runs(here, policy)
+        cuts[address, port] += len(parts) - 1
+        made = [draft for draft in (_draft(part, policy) for part in parts) if draft is not None]
+        refused["runs without a repeated claim"] += len(parts) - len(made)
+        drafts += made
+    return Merged(
+        tuple(sorted(drafts, key=lambda d: d.id)), _endpoints(ordered, cuts), _addresses(ordered, promiscuous), refused
+    )
+
+
+def runs(ordered: Sequence[Contact], policy: Policy) -> list[list[Contact]]:
+    """Cuts the contacts of one endpoint, in order of time, into runs of one client (rules 2 to 4)."""
+    parts: list[list[Contact]] = []
+    held: list[Identity] = []
+    for each in ordered:
+        mine = identity(each)
+        goes_on = (
+            bool(parts)
+            and not held[-1].contradicts(mine)
+            and held[-1].shares(mine)
+            and each.started_ns - parts[-1][-1].ended_ns <= policy.max_gap_ns
+        )
+        if goes_on:
+            parts[-1].append(each)
+            held[-1] = held[-1].joined(mine)
+        else:
+            parts.append([each])
+            held.append(mine)
+    return _without_ambiguous(parts, held)
+
+
+def _without_ambiguous(parts: list[list[Contact]], held: list[Identity]) -> list[list[Contact]]:
+    """Takes contacts that tell less than their run off its ends, where it meets another client."""
+    result: list[list[Contact]] = []
+    for n, part in enumerate(parts):
+        first, end = 0, len(part)
+        while n > 0 and first < end and identity(part[first]).may_be_either(held[n], held[n - 1]):
+            first += 1
+        while n + 1 < len(parts) and end > first and identity(part[end - 1]).may_be_either(held[n], held[n + 1]):
+            end -= 1
+        result += [[c] for c in part[:first]] + ([part[first:end]] if first < end else []) + [[c] for c in part[end:]]
+    return result
+
+
+def _draft(run: list[Contact], policy: Policy) -> Draft | None:
+    """The Subject of one run, None where no claim in it was repeated (rule 5)."""
+    intervals = []
+    for watch in sorted({c.watch for c in run}):
+        interval = _interval(watch, [c for c in run if c.watch == watch and c.claims_pieces], policy)
+        intervals += [interval] if interval else []
+    if not intervals:
+        return None
+    held = identity(run[0])
+    for each in run[1:]:
+        held = held.joined(identity(each))
+    inside = {c.id for c in run}
+    first = run[0]
+    return Draft(
+        id=named("subject", first.id),
+        address=first.address,
+        port=first.port,
+        transport=first.transport,
+        identity=held,
+        peer_ids=frozenset(c.peer_id for c in run if c.peer_id),
+        intervals=tuple(intervals),
+        run=tuple(run),
+        crossing_repeats=sum(c.repeats is not None and c.repeats not in inside for c in run),
+    )
+
+
+def _interval(watch: str, claims: list[Contact], policy: Policy) -> Interval | None:
+    """The interval of one Watch, at the strongest level that a repeat within the run supports."""
+    for torrent_only in (False, True):
+        level = [c for c in claims if torrent_only or c.claims_file]
+        if any(_is_repeat(each, level[0], policy) for each in level):
+            ended_ns = max(c.ended_ns for c in level)
+            return Interval(watch, level[0].started_ns, ended_ns, torrent_only, tuple(c.id for c in level))
+    return None
+
+
+def _is_repeat(each: Contact, first: Contact, policy: Policy) -> bool:
+    """Whether this E2 contact came long enough after the first claim of its level."""
+    return each.tier is Tier.CLAIMS and each.started_ns - first.started_ns >= policy.least_repeat_ns(each.address)
+
+
+def shrinking(draft: Draft) -> int:
+    """How often it claimed fewer pieces of a Watch than before (or none any more): the opposite of a download."""
+    count = 0
+    for watch in draft.watches:
+        told = [c for c in draft.run if c.watch == watch and c.claim is not Claim.NOTHING_SAID]
+        counts = [0 if c.claim is Claim.NONE else c.pieces_claimed or 0 for c in told]
+        count += sum(later < before for before, later in pairwise(counts))
+    return count
+
+
+def named(kind: str, *parts: str) -> str:
+    """An id that the same evidence always gets: the first 128 bits of SHA-256 over what it rests on."""
+    return hashlib.sha256("\x00".join(("clew", kind, *parts)).encode()).hexdigest()[:32]
+
+
+def _endpoints(ordered: Sequence[Contact], cuts: dict[tuple[str, int], int]) -> dict[tuple[str, int], Endpoint]:
+    failed: dict[tuple[str, int], int] = defaultdict(int)
+    probes: dict[tuple[str, int], int] = defaultdict(int)
+    for each in ordered:
+        place = each.address, each.port
+        if each.kind is SightingKind.CONTROL:
+            probes[place] += each.missing is None
+        elif not each.answered or (each.missing is not None and not each.claims_pieces):
+            failed[place] += 1
+    return {place: Endpoint(failed[place], cuts[place], probes[place]) for place in {*failed, *probes, *cuts}}
+
+
+def _addresses(ordered: Sequence[Contact], promiscuous: set[tuple[str, int]]) -> dict[str, Address]:
+    ports: dict[str, set[int]] = defaultdict(set)
+    clients: dict[str, set[str]] = defaultdict(set)
+    for each in ordered:
+        if each.answered:
+            ports[each.address].add(each.port)
+            told = identity(each)
+            name = told.client or (told.prefix or b"").decode("ascii", "replace")
+            clients[each.address] |= {name} if name else set()
+    bad: dict[str, set[int]] = defaultdict(set)
+    for address, port in promiscuous:
+        bad[address].add(port)
+    return {
+        address: Address(frozenset(ports[address]), frozenset(clients[address]), frozenset(bad[address]))
+        for address in {*ports, *bad}
+    }
+
+
+def _differ(mine: object, yours: object) -> bool:
+    return mine is not None and yours is not None and mine != yours

@@ -1,0 +1,280 @@
+"""attribute's loop: Sightings in, Subjects and Leads out, rebuilt as a whole each time.
+
+Ids come from the evidence alone, so a second run over the same evidence writes the same rows, and an alarm or a note
+about a lead still finds it after new evidence came in.
+"""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from clew.attribute import caveats, evidence, links, merge, priority, where
+from clew.attribute.api import LeadState, Register, RegisterSpec, Summary
+from clew.core import clock, forces, ledger, mandate, plugins
+from clew.core.case import Case, Transaction
+from clew.core.errors import Refused
+from clew.core.lease import lease
+from clew.model import Force, Tier
+
+PACKAGE = "clew.attribute.registers"
+COVERED = (
+    "only contacts that claimed pieces twice make a lead; who was merely listed (E0) or merely answered (E1) does not",
+    "who was not seen in this time, over these networks and transports, is not thereby cleared",
+    "addresses are claims of registers at their dates; the provider decides who held one at that time",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What a run may be told. `stale_days`: how far a register may lie from a sighting. `keep_days`: a lead's life."""
+
+    merge: merge.Policy = merge.Policy()
+    stale_days: int = 30
+    keep_days: int = 180
+
+
+@dataclass(frozen=True, slots=True)
+class _Lead:
+    id: str
+    draft: merge.Draft
+    place: where.Where
+    force: Force | None
+    features: dict[str, float]
+    score: float
+    torrent_only: bool
+    caveats: tuple[str, ...]
+    against: tuple[str, ...]
+    expires_ns: int
+    state: LeadState
+
+
+def attribute(
+    case: Case,
+    *,
+    registers: Sequence[RegisterSpec],
+    now_ns: int | None = None,
+    policy: Policy | None = None,
+    rule: priority.Rule = priority.DEFAULT,
+    progress: Callable[[int, int], None] | None = None,
+) -> Summary:
+    """Rebuilds Subjects, possible links and Leads from all Sightings of the case.
+
+    `now_ns` decides recency and expiry (default: now). Raises Refused without a Mandate for "attribute", Held while
+    another run goes on, Usage or Damaged for a register that cannot be opened. `progress(done, of)` counts Subjects.
+    """
+    policy, now_ns = policy or Policy(), clock.now().utc_ns if now_ns is None else now_ns
+    basis = mandate.require(case, purpose="attribute", at_ns=now_ns)
+    with lease(case, "attribute", case.settings.id):
+        asked = _open(case, registers, now_ns)
+        merged = merge.merge(evidence.read(case), policy.merge)
+        possible = links.possible_links(merged.drafts)
+        made, outside = _leads(case, merged, asked, policy, rule, now_ns, progress)
+        summary, orphaned = _summary(merged, possible, made, outside), _orphaned_alarms(case, made)
+        with case.write("attribute") as tx:
+            _rebuild(tx, merged, possible, made)
+            tx.record(
+                "leads.rebuilt",
+                subject={
+                    "registers": [a.id for a in asked],
+                    "leads": _digest(made),
+                    "policy": asdict(policy),
+                    "rule": f"{rule.name} {rule.version}",
+                    "alarms without a lead": orphaned,
+                },
+                counts={k: v for k, v in summary.as_dict().items() if isinstance(v, int)},
+                mandate=basis.id,
+            )
+    return summary if not orphaned else _warned(summary, orphaned)
+
+
+def parse_register(text: str, dated_ns: int | None = None) -> RegisterSpec:
+    """A register as it is written on the command line: PLUGIN, or PLUGIN:FILE."""
+    plugin, _, path = text.partition(":")
+    return RegisterSpec(plugin, Path(path) if path else None, dated_ns)
+
+
+def _open(case: Case, specs: Sequence[RegisterSpec], now_ns: int) -> list[where.Asked]:
+    """Opens every register and records it by name, SHA-256 and date."""
+    asked = []
+    for spec in specs:
+        plugin: Register = plugins.load(PACKAGE, spec.plugin)
+        opened = plugin.open(spec.path)
+        dated_ns = opened.dated_ns if spec.dated_ns is None else spec.dated_ns
+        with opened.data.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").digest()
+        name = f"{plugin.name} {spec.path.name}" if spec.path else plugin.name
+        register_id = merge.named("register", plugin.name, sha256.hex(), str(dated_ns))
+        asked.append(where.Asked(register_id, name, opened, dated_ns))
+        location = str(spec.path) if spec.path else plugin.what
+        with case.write("attribute") as tx:
+            new = tx.execute(
+                "INSERT OR IGNORE INTO registers (id, plugin, name, location, sha256, dated_ns, added_ns) "
+                "VALUES (?,?,?,?,?,?,?)",
+                (register_id, plugin.name, name, location, sha256, dated_ns, now_ns),
+            )
+            if new.rowcount:
+                told = {"plugin": plugin.name, "location": location, "sha256": sha256.hex(), "dated_ns": dated_ns}
+                tx.record("register.added", subject=told)
+    return asked
+
+
+def _leads(
+    case: Case,
+    merged: merge.Merged,
+    asked: Sequence[where.Asked],
+    policy: Policy,
+    rule: priority.Rule,
+    now_ns: int,
+    progress: Callable[[int, int], None] | None,
+) -> tuple[list[_Lead], int]:
+    """Every lead, and how many lay outside every Mandate."""
+    known, urgent = forces.all_of(case), _urgent(case)
+    made: list[_Lead] = []
+    for n, draft in enumerate(merged.drafts, 1):
+        with suppress(Refused):
+            made.append(_lead(case, draft, merged, asked, policy, rule, now_ns, known, urgent))
+        if progress:
+            progress(n, len(merged.drafts))
+    return made, len(merged.drafts) - len(made)
+
+
+def _lead(
+    case: Case,
+    draft: merge.Draft,
+    merged: merge.Merged,
+    asked: Sequence[where.Asked],
+    policy: Policy,
+    rule: priority.Rule,
+    now_ns: int,
+    known: Sequence[Force],
+    urgent: set[str],
+) -> _Lead:
+    place = where.where(draft.address, (draft.from_ns, draft.to_ns), asked, policy.stale_days)
+    country = place.country if place.country and not place.uncertain else None
+    mandate.require(case, purpose="attribute", at_ns=now_ns, address=draft.address, country=country)
+    torrent_only = all(i.torrent_only for i in draft.intervals)
+    lead_id, force = merge.named("lead", draft.id), where.force_of(place, known)
+    features = rule.features(draft, now_ns=now_ns, urgent=bool({lead_id, draft.id} & urgent))
+    expires_ns = draft.to_ns + policy.keep_days * where.DAY_NS
+    state = LeadState.ASSIGNED if force else LeadState.COORDINATOR
+    unplaced = () if force or place.uncertain else ("no force of this case answers for this place",)
+    return _Lead(
+        id=lead_id,
+        draft=draft,
+        place=place,
+        force=force,
+        features=features,
+        score=round(sum(rule.points(features).values()), 2),
+        torrent_only=torrent_only,
+        caveats=caveats.caveats(draft, place, merged.addresses.get(draft.address), torrent_only),
+        against=caveats.against(draft, place, merged) + unplaced,
+        expires_ns=expires_ns,
+        state=LeadState.EXPIRED if expires_ns <= now_ns else state,
+    )
+
+
+def _urgent(case: Case) -> set[str]:
+    """Leads and Subjects with an open "child at risk now" alarm."""
+    rows = case.read().execute("SELECT about FROM alarms WHERE about_kind IN ('lead', 'subject') AND closed_ns IS NULL")
+    return {str(row["about"]) for row in rows}
+
+
+def _orphaned_alarms(case: Case, made: Sequence[_Lead]) -> int:
+    """Open alarms about a lead that this run no longer makes. They must not be lost with it."""
+    return len(_urgent(case) - {lead.id for lead in made} - {lead.draft.id for lead in made})
+
+
+def _rebuild(
+    tx: Transaction, merged: merge.Merged, possible: Sequence[links.PossibleLink], made: Sequence[_Lead]
+) -> None:
+    for table in ("leads", "possible_links", "subject_intervals", "subjects"):
+        tx.execute(f"DELETE FROM {table}")  # noqa: S608 - our own names
+    tx.executemany(
+        "INSERT INTO subjects (id, label, watches) VALUES (?,?,?)",
+        [(d.id, label(d.id), json.dumps(d.watches)) for d in merged.drafts],
+    )
+    tx.executemany(
+        "INSERT INTO subject_intervals (subject, address, port, transport, from_ns, to_ns, tier, watch, sightings) "
+        "VALUES (?,?,?,?,?,?,?,?,?)",
+        [
+            (d.id, d.address, d.port, d.transport, i.from_ns, i.to_ns, tier(i), i.watch, json.dumps(i.sightings))
+            for d in merged.drafts
+            for i in d.intervals
+        ],
+    )
+    tx.executemany(
+        "INSERT INTO possible_links (first, second, why) VALUES (?,?,?)",
+        [(p.first, p.second, p.why) for p in possible],
+    )
+    tx.executemany(
+        "INSERT INTO leads (id, subject, force, rank, score, tier, torrent_only, country, uncertain, network_kind, "
+        "lookups, features, caveats, against, expires_ns, state) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+        [_row(lead, rank) for lead, rank in _ranked(made)],
+    )
+
+
+def label(subject_id: str) -> str:
+    """What people call a Subject. Taken from its id, so that it never moves to another."""
+    return f"SUB-{subject_id[:10]}"
+
+
+def tier(interval: merge.Interval) -> str:
+    """The tier of one interval in DESIGN's words: "E2", or "E2, torrent only"."""
+    return f"{Tier.CLAIMS}, torrent only" if interval.torrent_only else str(Tier.CLAIMS)
+
+
+def _ranked(made: Sequence[_Lead]) -> list[tuple[_Lead, int]]:
+    """Each lead with its rank (from 1) among those of its force and state."""
+    ranked = []
+    counts: Counter[tuple[str | None, LeadState]] = Counter()
+    for lead in sorted(made, key=lambda each: (-each.score, each.id)):
+        queue = (lead.force.code if lead.force else None, lead.state)
+        counts[queue] += 1
+        ranked.append((lead, counts[queue]))
+    return ranked
+
+
+def _row(lead: _Lead, rank: int) -> tuple[Any, ...]:
+    return (
+        lead.id, lead.draft.id, lead.force.code if lead.force else None, rank, lead.score, str(Tier.CLAIMS),
+        int(lead.torrent_only), lead.place.country, int(lead.place.uncertain), lead.place.kind.value,
+        json.dumps(lead.place.lookups), json.dumps(lead.features), json.dumps(lead.caveats), json.dumps(lead.against),
+        lead.expires_ns, lead.state.value,
+    )  # fmt: skip
+
+
+def _digest(made: Sequence[_Lead]) -> str:
+    """One digest over what was decided, so that two runs can be compared in the ledger's openings."""
+    rows = [list(_row(lead, rank)) for lead, rank in _ranked(made)]
+    return hashlib.sha256(ledger.canonical(rows).encode()).hexdigest()
+
+
+def _summary(
+    merged: merge.Merged, possible: Sequence[links.PossibleLink], made: Sequence[_Lead], outside: int
+) -> Summary:
+    states = Counter(lead.state for lead in made)
+    return Summary(
+        subjects=len(merged.drafts),
+        intervals=sum(len(d.intervals) for d in merged.drafts),
+        leads=len(made),
+        assigned=states[LeadState.ASSIGNED],
+        coordinator=states[LeadState.COORDINATOR],
+        expired=states[LeadState.EXPIRED],
+        torrent_only=sum(lead.torrent_only for lead in made),
+        possible_links=len(possible),
+        forces=dict(sorted(Counter(lead.force.code for lead in made if lead.force).items())),
+        refused=merged.refused | {"outside every mandate": outside},
+        covered=COVERED,
+    )
+
+
+def _warned(summary: Summary, orphaned: int) -> Summary:
+    values = summary.as_dict() | {
+        "covered": (*COVERED, f'{orphaned} open "child at risk now" alarms are about leads that are no longer made')
+    }
+    return Summary(**values)

@@ -1,0 +1,129 @@
+"""Where an address is, as registers say it: the country and the force it leads to, or "uncertain" and why."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from clew.attribute.api import Answer, NetworkKind, OpenRegister
+from clew.core import clock
+from clew.model import Force
+
+DAY_NS = 86_400_000_000_000
+CAUTION: tuple[NetworkKind, ...] = (
+    NetworkKind.TOR,
+    NetworkKind.VPN,
+    NetworkKind.HOSTING,
+    NetworkKind.CGNAT,
+    NetworkKind.MOBILE,
+    NetworkKind.ISP,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A register that is open: its id in the case, its name, itself, and the date that holds for it."""
+
+    id: str
+    name: str
+    register: OpenRegister
+    dated_ns: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """What the registers together say of an address. `doubts` are the reasons of `uncertain`, and of stale kinds."""
+
+    country: str
+    subdivision: str | None
+    uncertain: bool
+    kinds: tuple[NetworkKind, ...]
+    doubts: tuple[str, ...]
+    lookups: tuple[Mapping[str, Any], ...]
+
+    @property
+    def kind(self) -> NetworkKind:
+        """The kind that asks for most caution; unknown where no register knows."""
+        return self.kinds[0] if self.kinds else NetworkKind.UNKNOWN
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    name: str
+    answer: Answer
+    stale: str | None
+
+
+def where(address: str, seen_ns: Iterable[int], asked: Sequence[Asked], stale_days: int) -> Where:
+    """Asks every register as of the times of the Sightings.
+
+    Uncertain: no register knows the country, two name different ones (or different subdivisions), or none that knows it
+    is dated within `stale_days` of every time in `seen_ns`. A stale register still contradicts; it never confirms.
+    """
+    times = tuple(seen_ns)
+    said = [_Said(a.name, a.register.lookup(address), _stale(a, times, stale_days)) for a in asked]
+    placed = [s for s in said if s.answer.country]
+    countries = list(dict.fromkeys(s.answer.country or "" for s in placed))
+    subdivisions = list(dict.fromkeys(s.answer.subdivision for s in placed if s.answer.subdivision))
+    doubts = _doubts(placed, countries, subdivisions)
+    kinds = tuple(k for k in CAUTION if any(s.answer.kind is k for s in said))
+    stale_kinds = tuple(
+        f"the kind of network comes from a register that {s.stale}: {s.name}"
+        for s in said
+        if s.stale and not s.answer.country and s.answer.kind is not NetworkKind.UNKNOWN
+    )
+    lookups = tuple(_lookup(a, s) for a, s in zip(asked, said, strict=True))
+    country = countries[0] if countries else ""
+    subdivision = subdivisions[0] if len(subdivisions) == 1 else None
+    return Where(country, subdivision, bool(doubts), kinds, doubts + stale_kinds, lookups)
+
+
+def force_of(place: Where, forces: Sequence[Force]) -> Force | None:
+    """The one force that a certain place leads to; None where it stays with the coordinating force."""
+    if place.uncertain:
+        return None
+    national = [f for f in forces if f.country.upper() == place.country]
+    if len(national) == 1:
+        return national[0]
+    region = _bare(place.subdivision, place.country)
+    regional = [f for f in national if region is not None and _bare(f.region, place.country) == region]
+    return regional[0] if len(regional) == 1 else None
+
+
+def _bare(subdivision: str | None, country: str) -> str | None:
+    """The code of a subdivision without its country: ISO 3166-2 writes DE-BY, MaxMind BY."""
+    return subdivision.upper().removeprefix(f"{country}-") if subdivision else None
+
+
+def _doubts(placed: Sequence[_Said], countries: Sequence[str], subdivisions: Sequence[str]) -> tuple[str, ...]:
+    if not placed:
+        return ("no register knows the country of this address",)
+    doubts = []
+    if len(countries) > 1:
+        told = "; ".join(f"{s.name} says {s.answer.country}" for s in placed)
+        doubts.append(f"registers contradict each other about the country: {told}")
+    elif len(subdivisions) > 1:
+        told = "; ".join(f"{s.name} says {s.answer.subdivision}" for s in placed if s.answer.subdivision)
+        doubts.append(f"registers contradict each other about the part of the country: {told}")
+    if all(s.stale for s in placed):
+        doubts += [f"the country comes from a register that {s.stale}: {s.name}" for s in placed]
+    return tuple(doubts)
+
+
+def _stale(asked: Asked, times: Sequence[int], stale_days: int) -> str | None:
+    if asked.dated_ns is None:
+        return "does not say its date"
+    days = max((abs(t - asked.dated_ns) for t in times), default=0) // DAY_NS
+    return f"lies {days} days from the sighting (more than {stale_days})" if days > stale_days else None
+
+
+def _lookup(asked: Asked, said: _Said) -> Mapping[str, Any]:
+    return {
+        "register": asked.id,
+        "name": said.name,
+        "dated": clock.iso(asked.dated_ns) if asked.dated_ns is not None else None,
+        "stale": said.stale,
+        "country": said.answer.country,
+        "subdivision": said.answer.subdivision,
+        "kind": said.answer.kind.value,
+        "network": said.answer.network,
+    }
