@@ -1,8 +1,8 @@
 """The audit of what the observer sends: every message and every announce, judged by what an observer may send at all.
 
-An observer needs a handshake, an extension handshake to clients that know it, and nothing else. It may say that it has nothing
-(have_none, to clients that know the Fast extension) and that it wants nothing (choke, not interested). All else is forbidden:
-asking, offering, claiming, tagging.
+An observer needs a handshake, an extension handshake to clients that know it, and nothing else. It may say that it has
+nothing (have_none, to clients that know the Fast extension) and that it wants nothing (choke, not interested). All else
+is forbidden: asking, offering, claiming, tagging.
 """
 
 from collections import Counter

@@ -1,4 +1,5 @@
 """Who takes part in an operation: how many of which kind are planted, and the bystanders among whom they hide."""
+# ruff: noqa: S311 — a scenario wants a generator that can be seeded; nothing secret comes from it
 
 import random
 from collections.abc import Callable, Iterator
@@ -59,7 +60,7 @@ SMALL = Size(
 )  # fmt: skip
 
 NETWORK_OF = {"cgnat": "cgnat", "vpn": "vpn", "tor": "tor", "hosting": "hosting", "mobile": "mobile"}
-SHARED = frozenset({"cgnat", "vpn", "tor", "household"})
+SHARED = frozenset({"cgnat", "vpn", "tor", "household"})  # hosting and mobile lines may be one party's own
 
 
 @dataclass(slots=True)
@@ -139,7 +140,7 @@ def _subjects(hand: Stagehand, size: Size) -> Iterator[Party]:
 def _group(hand: Stagehand, kind: str, count: int) -> list[Party]:
     """Subjects that share an address (cgnat, household), hand one over (reassigned), or stand alone."""
     place = hand.place()
-    block = "disputed" if kind == "disputed" else NETWORK_OF.get(kind, "")
+    block = "disputed" if kind == "disputed" else NETWORK_OF.get(kind, hand.rng.choice(("", "isp")))
     where = hand.fresh_address(place, block)
     ports = hand.rng.sample(hand.ports, count)
     hand.taken.update(f"{where}:{port}" for port in ports)
@@ -151,7 +152,7 @@ def _group(hand: Stagehand, kind: str, count: int) -> list[Party]:
             kind=kind,
             planted=True,
             place=place,
-            network_kind=NETWORK_OF.get(kind, ""),
+            network_kind="" if block == "disputed" else block,
             client=client,
             manner=Manner.ANSWERS,
             holdings=tuple(_claim(hand, t) for t in hand.watched(hand.rng.choice((1, 1, 1, 2)))),
@@ -285,7 +286,7 @@ def _bystander(hand: Stagehand, kind: str, number: int, lines: list[Party]) -> P
         port = _free_port(hand, where)
         network = "cgnat"
     else:
-        place, network = hand.place(), hand.rng.choice(("", "", "", "", "mobile", "vpn", "hosting", "tor"))
+        place, network = hand.place(), hand.rng.choice(("", "isp", "", "isp", "mobile", "vpn", "hosting", "tor"))
         where = hand.fresh_address(place, network)
     if manner is Manner.REFUSES:
         port = hand.rng.randrange(1025, 1100)
@@ -316,17 +317,20 @@ def _free_port(hand: Stagehand, where: str) -> int:
             return port
 
 
+PLAIN_SAYINGS = {
+    "unwatched": (Saying.WHOLE,),
+    "promiscuous": (Saying.WHOLE,),
+    "nothing": (Saying.NONE, Saying.EMPTY),
+    "wrong-length": (Saying.WRONG_LENGTH,),
+    "spare bits": (Saying.SPARE_BITS,),
+}
+
+
 def _harmless(hand: Stagehand, kind: str, torrent: Torrent) -> Holding:
-    if kind in ("unwatched", "promiscuous"):
-        return Holding(torrent.index, Saying.WHOLE)
     if kind == "boundary":
         return _edge_of(hand, torrent)
-    if kind == "nothing":
-        return Holding(torrent.index, hand.rng.choice((Saying.NONE, Saying.EMPTY)))
-    if kind == "wrong-length":
-        return Holding(torrent.index, Saying.WRONG_LENGTH)
-    if kind == "spare bits":
-        return Holding(torrent.index, Saying.SPARE_BITS)
+    if kind in PLAIN_SAYINGS:
+        return Holding(torrent.index, hand.rng.choice(PLAIN_SAYINGS[kind]))
     outside = torrent.outside()
     kept = tuple(p for p in outside if hand.rng.random() < 0.6) or outside[:1]
     if hand.rng.random() < 0.3:

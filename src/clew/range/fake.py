@@ -1,11 +1,11 @@
-"""What a fake peer says: BitTorrent bytes (BEP 3, 6, 9, 10), written apart from the observer and sharing nothing with it."""
+"""What a fake peer says: BitTorrent bytes (BEP 3, 6, 9, 10), sharing no code with the observer."""
 
 import random
 import struct
 from dataclasses import dataclass
 
 from clew.range.scenario import Holding, Party, Saying
-from clew.range.torrents import Torrent, bencode
+from clew.range.torrents import Bencodable, Torrent, bencode
 
 PROTOCOL = b"\x13BitTorrent protocol"
 HANDSHAKE_BYTES = 68
@@ -61,26 +61,24 @@ def bits(pieces: tuple[int, ...] | range, total: int) -> bytes:
 def possession(holding: Holding, torrent: Torrent, *, fast: bool) -> bytes:
     """The messages that tell what is held; Fast ones only where both sides know them."""
     total = torrent.pieces
+    nothing = message(HAVE_NONE) if fast else b""
     haves = b"".join(message(HAVE, struct.pack(">I", piece)) for piece in holding.pieces)
-    if holding.saying is Saying.WHOLE:
-        return message(HAVE_ALL) if fast else message(BITFIELD, bits(range(total), total))
-    if holding.saying is Saying.HAVES:
-        return (message(HAVE_NONE) if fast else b"") + haves
-    if holding.saying is Saying.NONE:
-        return message(HAVE_NONE) if fast else b""
-    if holding.saying is Saying.EMPTY:
-        return message(BITFIELD, bits((), total))
-    if holding.saying is Saying.WRONG_LENGTH:
-        return message(BITFIELD, b"\xff" * (total // 8 + 3))
-    if holding.saying is Saying.SPARE_BITS:
+    said = {
+        Saying.WHOLE: message(HAVE_ALL) if fast else message(BITFIELD, bits(range(total), total)),
+        Saying.BITFIELD: message(BITFIELD, bits(holding.pieces, total)),
+        Saying.HAVES: nothing + haves,
+        Saying.NONE: nothing,
+        Saying.EMPTY: message(BITFIELD, bits((), total)),
+        Saying.WRONG_LENGTH: message(BITFIELD, b"\xff" * (total // 8 + 3)),
         # A whole number of bytes has no spare bits: one byte more then says the same untruth.
-        return message(BITFIELD, b"\xff" * (-(-total // 8) + (total % 8 == 0)))
-    return message(BITFIELD, bits(holding.pieces, total))
+        Saying.SPARE_BITS: message(BITFIELD, b"\xff" * (-(-total // 8) + (total % 8 == 0))),
+    }
+    return said[holding.saying]
 
 
 def extension_handshake(party: Party, torrent: Torrent, port: int, caller_address: str) -> bytes:
     """BEP 10's handshake as real clients fill it."""
-    fields: dict[str, object] = {
+    fields: dict[str, Bencodable] = {
         "m": {"ut_metadata": 2, "ut_pex": 1},
         "metadata_size": len(torrent.info),
         "reqq": 250,
@@ -90,7 +88,7 @@ def extension_handshake(party: Party, torrent: Torrent, port: int, caller_addres
         fields["v"] = party.client.version
     if party.client.port_told:
         fields["p"] = port
-    return message(EXTENDED, b"\x00" + bencode(fields))  # type: ignore[arg-type]  # a dict of bencodable values
+    return message(EXTENDED, b"\x00" + bencode(fields))
 
 
 def pushed(canary: bytes, rng: random.Random) -> bytes:

@@ -1,4 +1,4 @@
-"""Starts and stops the actors of an operation: own processes, ended by their id, that end themselves when their parent is gone."""
+"""Starts and stops the actors of an operation: own processes, ended by their id; they end when their parent is gone."""
 
 import json
 import secrets
@@ -42,7 +42,7 @@ class Actor:
         self._send(bill.to_json())
 
     def ask(self, order: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Sends an order, if any, and waits for the next line. Raises ClewError where the process is gone or too slow."""
+        """Sends an order, if any, and waits for the next line. Raises ClewError where the process is gone or slow."""
         if order is not None:
             self._send(json.dumps(order))
         assert self._process.stdout is not None
@@ -193,5 +193,5 @@ def _tracker_port() -> int:
                     sock.bind((address, port))
         except OSError:
             continue
-        return port
+        return int(port)
     raise ClewError("no port is free for the trackers", "stop what listens on 6968-7090")

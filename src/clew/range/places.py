@@ -1,7 +1,7 @@
 """Where the range lies: 22 countries on 127.10-127.31, 26 forces, and what kind of network each block is.
 
-All of 127.0.0.0/8 is this machine (RFC 1122 section 3.2.1.3), so nothing of the range can leave it. The third octet tells the
-region (a country with two forces is cut in the middle) and the kind of network.
+All of 127.0.0.0/8 is this machine (RFC 1122 section 3.2.1.3), so nothing of the range can leave it. The third octet
+tells the region (a country with two forces is cut in the middle) and the kind of network.
 """
 
 import random
@@ -40,7 +40,8 @@ REGIONS = ("N", "S")
 
 # Kind of network by third octet, within the first half of the /16; the second half repeats it for a second region.
 BLOCKS: tuple[tuple[str, int, int], ...] = (
-    ("", 0, 64),
+    ("isp", 0, 32),
+    ("", 32, 64),
     ("mobile", 64, 72),
     ("cgnat", 72, 80),
     ("hosting", 80, 96),
@@ -48,7 +49,6 @@ BLOCKS: tuple[tuple[str, int, int], ...] = (
     ("tor", 104, 108),
     ("disputed", 112, 128),
 )
-SHARED_KINDS = frozenset({"cgnat", "vpn", "tor", "mobile"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ def forces() -> tuple[ForceSpec, ...]:
 
 
 def address(place: Place, kind: str, rng: random.Random) -> str:
-    """A random address of a place in a block of that kind ('' is an ordinary line)."""
+    """A random address of a place in a block of that kind ('' is a line of which no register tells the kind)."""
     low, high = next((a, b) for name, a, b in BLOCKS if name == kind)
     return f"127.{place.octet}.{place.base + rng.randrange(low, high)}.{rng.randrange(1, 255)}"
 

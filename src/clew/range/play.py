@@ -1,8 +1,8 @@
 """The range's own processes: `python -m clew.range.play swarm|seeders`, spoken to in JSON lines on standard input.
 
-First line: the Playbill. `swarm` (fakes and trackers) then takes {"start_at": seconds} and {"stop": true}; both print {"ready": ...}
-and, at the end, their report. Standard input that ends means that the parent is gone: they end too, and so they do after
-LONGEST_RUN seconds, so that nothing outlives an operation.
+First line: the Playbill. `swarm` (fakes and trackers) then takes {"start_at": seconds} and {"stop": true}; both print
+{"ready": ...} and, at the end, their report. Standard input that ends means that the parent is gone: they end too, and
+so they do after LONGEST_RUN seconds, so that nothing outlives an operation.
 """
 
 import asyncio
@@ -69,8 +69,9 @@ async def _swarm(bill: Playbill) -> None:
     while line := await loop.run_in_executor(None, sys.stdin.readline):
         order = json.loads(line)
         if "start_at" in order:
-            for actor in (swarm, *trackers):
-                actor.start_at = order["start_at"]
+            swarm.start_at = order["start_at"]
+            for tracker in trackers:
+                tracker.start_at = order["start_at"]
             _say({"started": True})
         else:
             break

@@ -1,7 +1,7 @@
 """The scenario of one operation: who is where, when, and what they say they hold. All of it from one seed.
 
-Nothing here knows the observer. `contactable`, `supports` and `right_force` are computed from the scenario alone, as DESIGN
-section 5 defines them.
+Nothing here knows the observer. `contactable`, `supports` and `right_force` are computed from the scenario alone, as
+DESIGN section 5 defines them.
 """
 
 from dataclasses import dataclass, field
@@ -124,7 +124,7 @@ class Scenario:
         return tuple(p for p in self.parties if p.planted)
 
     def contactable(self, party: Party) -> bool:
-        """Listed by a supported source, accepting a supported transport, claiming a piece inside a watched file long enough.
+        """Listed by a supported source, on a supported transport, claiming a piece inside a watched file long enough.
 
         Long enough is two revisit intervals at one endpoint while the observation lasts.
         """

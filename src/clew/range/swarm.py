@@ -1,7 +1,8 @@
-"""Thousands of fake peers in one process: one wildcard listener a port, bound to `lo`; who is called is read from getsockname().
+"""Thousands of fake peers in one process: a wildcard listener a port, on `lo`; getsockname() tells who is called.
 
 A connection to 127.x.y.z:port is answered by the party of the scenario that stays there at that second.
 """
+# ruff: noqa: S311 — a scenario wants a generator that can be seeded; nothing secret comes from it
 
 import asyncio
 import random

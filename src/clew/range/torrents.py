@@ -1,8 +1,9 @@
 """The torrents of an operation: generated names, real info dictionaries, and which file of which one is on a watch.
 
-Torrent and infohash as BEP 3. Contents are random bytes of the operation's seed; only those that real clients seed are ever
-made (`content`).
+Torrent and infohash as BEP 3. Contents are random bytes of the operation's seed; only those that real clients seed are
+ever made (`content`).
 """
+# ruff: noqa: S311 — a scenario wants a generator that can be seeded; nothing secret comes from it
 
 import hashlib
 import random
@@ -89,7 +90,7 @@ def content(seed: int, size: int) -> bytes:
 
 
 def make_torrents(rng: random.Random, watches: int, others: int, real: int) -> tuple[Torrent, ...]:
-    """`watches` watched torrents, of which the first `real` are seeded by real clients, and `others` that are not watched."""
+    """`watches` watched torrents, the first `real` of them seeded by real clients, and `others` that nobody watches."""
     return tuple(_make(rng, index, index < watches, index < real) for index in range(watches + others))
 
 

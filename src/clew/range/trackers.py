@@ -1,9 +1,10 @@
 """HTTP trackers of both manners (BEP 3, BEP 23), each on its own 127.1.x address.
 
 The telling manner answers `event=stopped` with peers and lists nobody for it (so does npm's bittorrent-tracker). The
-opentracker manner tells nothing on `stopped`: one has to say `started`, is listed by it, and is listed until one says `stopped`.
-Both tell at most 200 random peers a reply.
+opentracker manner tells nothing on `stopped`: one has to say `started`, is listed by it, and stays so until one says
+`stopped`. Both tell at most 200 random peers a reply.
 """
+# ruff: noqa: S311 — a scenario wants a generator that can be seeded; nothing secret comes from it
 
 import asyncio
 import random
