@@ -1,0 +1,133 @@
+"""Shards: bulk facts as immutable Parquet files, made true by a receipt.
+
+`write` puts a file there; only `commit`, in the transaction that also sets the final states, makes it part of the case.
+A file without a receipt is garbage that no reader sees. Readers take the list from case.db and never from the folder.
+"""
+
+import hashlib
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from clew.core import clock
+from clew.core.case import Case, Transaction
+from clew.core.errors import Damaged
+from clew.core.files import write_durably
+
+COMPRESSION = "zstd"
+
+
+def _schema(required: dict[str, pa.DataType], optional: dict[str, pa.DataType]) -> pa.Schema:
+    fields = [pa.field(name, kind, nullable=False) for name, kind in required.items()]
+    return pa.schema(fields + [pa.field(name, kind) for name, kind in optional.items()])
+
+
+_TEXT, _BYTES, _INT, _REAL = pa.string(), pa.binary(), pa.int64(), pa.float64()
+
+SCHEMAS: dict[str, pa.Schema] = {
+    "listings": _schema(
+        dict.fromkeys(("item", "exhibit", "batch", "ref"), _TEXT)
+        | {"path": _BYTES, "size": _INT, "name_state": _TEXT, "content_state": _TEXT},
+        {"parent": _TEXT, "found_by": _TEXT}
+        | dict.fromkeys(("modified_ns", "accessed_ns", "changed_ns", "born_ns"), _INT),
+    ),
+    "contents": _schema(
+        {"item": _TEXT, "exhibit": _TEXT, "sha256": _BYTES, "sha1": _BYTES, "md5": _BYTES, "size": _INT},
+        {"media_type": _TEXT, "content_state": _TEXT},
+    ),
+    "traits": _schema(
+        {"content": _BYTES, "name": _TEXT},
+        {"text": _TEXT, "number": _REAL, "integer": _INT, "data": _BYTES, "missing": _TEXT, "detail": _TEXT}
+        | dict.fromkeys(("extractor", "version", "mode"), _TEXT),
+    ),
+    "sightings": _schema(
+        dict.fromkeys(("id", "kind", "watch", "tier", "claim", "source", "address"), _TEXT)
+        | {"port": _INT, "transport": _TEXT, "local_address": _TEXT, "local_port": _INT}
+        | dict.fromkeys(("started_ns", "ended_ns", "monotonic_ns"), _INT),
+        {"clock_offset_ns": _INT, "clock_error_ns": _INT, "infohash_sent": _BYTES, "infohash_echoed": _BYTES}
+        | {"peer_id": _BYTES, "reserved": _BYTES, "client": _TEXT, "listen_port": _INT, "pieces_claimed": _INT}
+        | {"inner_claimed": _INT, "pieces_total": _INT, "repeats": _TEXT, "promiscuous": pa.bool_(), "missing": _TEXT}
+        | {
+            "missing_detail": _TEXT,
+            "transcript": _BYTES,
+            "tool": _TEXT,
+            "config": _TEXT,
+            "mandate": _TEXT,
+            "vantage": _TEXT,
+        },
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A shard that is written, but not yet part of the case. `path` is relative to the case folder."""
+
+    kind: str
+    path: str
+    rows: int
+    size: int
+    sha256: bytes
+
+
+def write(case: Case, kind: str, rows: Sequence[dict[str, Any]] | pa.Table) -> Pending:
+    """Writes one shard of `kind`, named by its own SHA-256; the same rows always make the same file."""
+    table = rows if isinstance(rows, pa.Table) else pa.Table.from_pylist(list(rows), schema=SCHEMAS[kind])
+    table = table.cast(SCHEMAS[kind])
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, compression=COMPRESSION, write_statistics=True)
+    data = buffer.getvalue()
+    sha256 = hashlib.sha256(data).digest()
+    path = f"shards/{kind}/{sha256.hex()}.parquet"
+    write_durably(case.folder / path, data, "shards.write")
+    return Pending(kind, path, table.num_rows, len(data), sha256)
+
+
+def commit(tx: Transaction, *, stage: str, batch: str, versions: str, config: str, pending: Sequence[Pending]) -> None:
+    """Makes the shards part of the case, within the caller's transaction, under one receipt.
+
+    Raises sqlite3.IntegrityError where this (stage, batch, versions, config) has its receipt already.
+    """
+    with tx.gate.core():
+        row = (stage, batch, versions, config, clock.now().utc_ns)
+        cursor = tx.execute("INSERT INTO receipts (stage, batch, versions, config, at_ns) VALUES (?,?,?,?,?)", row)
+        for each in pending:
+            held = tx.execute("SELECT 1 FROM shards WHERE path=?", (each.path,)).fetchone()
+            if held is None:
+                values = (cursor.lastrowid, each.kind, each.path, each.rows, each.size, each.sha256)
+                tx.execute("INSERT INTO shards (receipt, kind, path, rows, bytes, sha256) VALUES (?,?,?,?,?,?)", values)
+
+
+def done(case: Case, *, stage: str, batch: str, versions: str, config: str) -> bool:
+    """Whether this batch has its receipt."""
+    sql = "SELECT 1 FROM receipts WHERE stage=? AND batch=? AND versions=? AND config=?"
+    return case.read().execute(sql, (stage, batch, versions, config)).fetchone() is not None
+
+
+def query(case: Case, sql: str, parameters: Sequence[Any] | dict[str, Any] = ()) -> pa.Table:
+    """Runs SQL over one view per kind of shard, exactly the receipted files of this moment.
+
+    Raises Damaged where a receipted shard is gone or cut.
+    """
+    files: dict[str, list[str]] = {kind: [] for kind in SCHEMAS}
+    for row in case.read().execute("SELECT kind, path, bytes FROM shards ORDER BY id"):
+        path = case.folder / row["path"]
+        if not path.is_file() or path.stat().st_size != row["bytes"]:
+            raise Damaged(
+                f"the shard {row['path']} is gone or cut", "restore the case from its archive; see: clew verify CASE"
+            )
+        files[row["kind"]].append(str(path))
+    with duckdb.connect(":memory:") as engine:
+        engine.execute("SET threads=2")
+        for kind, paths in files.items():
+            if paths:
+                listed = ", ".join("'" + path.replace("'", "''") + "'" for path in paths)
+                engine.execute(f"CREATE VIEW {kind} AS SELECT * FROM read_parquet([{listed}])")  # noqa: S608 - our own names
+            else:
+                engine.register(kind, SCHEMAS[kind].empty_table())
+        return engine.execute(sql, parameters).to_arrow_table()
