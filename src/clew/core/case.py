@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from clew.core import clock, db, ledger
+from clew.core.turn import open_locks, turn
 from clew.core.errors import ClewError, Usage
 
 
@@ -87,6 +88,7 @@ class Case:
         self._local = threading.local()
         self._opened: list[sqlite3.Connection] = []
         self._lock = threading.Lock()
+        self._lock_files: list[int] = []
 
     @classmethod
     def create(cls, folder: Path, *, operation: str, force: str, authority: str, actor: str) -> "Case":
@@ -131,7 +133,7 @@ class Case:
             conn, gate = db.guarded(self.folder / "case.db", stage)
             writers[stage] = (self._keep(conn), gate)
         conn, gate = writers[stage]
-        with db.immediate(conn, gate):
+        with turn(self._locks(), stage), db.immediate(conn, gate):
             yield Transaction(self, stage, conn, gate)
 
     def close(self) -> None:
@@ -140,7 +142,19 @@ class Case:
             for conn in self._opened:
                 conn.close()
             self._opened.clear()
+            for locks in self._lock_files:
+                os.close(locks)
+            self._lock_files.clear()
         self._local = threading.local()
+
+    def _locks(self) -> int:
+        """This thread's descriptor of the lock file."""
+        locks: int | None = getattr(self._local, "locks", None)
+        if locks is None:
+            locks = self._local.locks = open_locks(self.folder)
+            with self._lock:
+                self._lock_files.append(locks)
+        return locks
 
     def _keep(self, conn: sqlite3.Connection) -> sqlite3.Connection:
         with self._lock:

@@ -128,14 +128,20 @@ CREATE TABLE grades (
   code TEXT NOT NULL, state TEXT NOT NULL, reviewer TEXT NOT NULL, at_ns INTEGER NOT NULL, inherited_from BLOB,
   distance INTEGER, replaces TEXT, stroke TEXT NOT NULL  -- one stroke of the keyboard; undo takes back a whole stroke
 ) WITHOUT ROWID;
-CREATE INDEX grades_content ON grades (content);
+CREATE INDEX grades_content ON grades (content, at_ns);
+CREATE INDEX grades_reviewer ON grades (reviewer, at_ns);
+CREATE INDEX grades_stroke ON grades (stroke);
+CREATE INDEX grades_inherited ON grades (inherited_from) WHERE inherited_from IS NOT NULL;
+CREATE VIEW standing_grades AS         -- what stands of each content: its newest row that was not undone
+  SELECT g.* FROM grades g WHERE g.state <> 'undone' AND NOT EXISTS
+    (SELECT 1 FROM grades n WHERE n.content = g.content AND n.state <> 'undone' AND n.at_ns > g.at_ns);
 CREATE TABLE alarms (                  -- "child at risk now": the clock that it starts, and the second person
   id TEXT PRIMARY KEY, about_kind TEXT NOT NULL, about TEXT NOT NULL, reason TEXT NOT NULL, raised_by TEXT NOT NULL,
   raised_ns INTEGER NOT NULL, acknowledged_by TEXT, acknowledged_ns INTEGER, closed_ns INTEGER, closed_reason TEXT
 ) WITHOUT ROWID;
 CREATE TABLE exposure (                -- private to the reviewer: what one has seen
   reviewer TEXT NOT NULL, content BLOB NOT NULL, at_ns INTEGER NOT NULL, how TEXT NOT NULL,
-  PRIMARY KEY (reviewer, content, at_ns, how)
+  PRIMARY KEY (reviewer, at_ns, content, how)
 ) WITHOUT ROWID;
 
 -- share ----------------------------------------------------------------------------------------------------------
