@@ -1,0 +1,76 @@
+"""What a peer says it holds, weighed against a Watch's piece map."""
+
+from clew.model import Claim
+
+
+class Pieces:
+    """The pieces claimed so far: by bitfield, by HAVE, or all at once. `total` is None without a piece map."""
+
+    def __init__(self, total: int | None, inner: range) -> None:
+        self.total, self._inner = total, inner
+        self._bits = 0
+        self._all = False
+        self.said = False
+
+    def bitfield(self, data: bytes) -> str | None:
+        """Takes a bitfield (BEP 3: first bit first, spare bits zero); says what is wrong with it, or None."""
+        if self.said:
+            return "pieces told a second time"
+        length = len(data) * 8
+        bits = int.from_bytes(data, "big")
+        if self.total is not None:
+            if len(data) != -(-self.total // 8):
+                return "a bitfield of the wrong length"
+            if bits & ((1 << (length - self.total)) - 1):
+                return "a bitfield with spare bits set"
+        self.said, self._bits = True, _reversed(data)
+        return None
+
+    def have(self, index: int) -> str | None:
+        """Takes one HAVE; says what is wrong with it, or None."""
+        if index >= (self.total if self.total is not None else 1 << 18):
+            return "a HAVE beyond the last piece"
+        self.said = True
+        self._bits |= 1 << index
+        return None
+
+    def everything(self, all_of_it: bool) -> str | None:
+        """Takes have_all or have_none (BEP 6); says what is wrong with it, or None."""
+        if self.said:
+            return "pieces told a second time"
+        self.said, self._all = True, all_of_it
+        return None
+
+    @property
+    def claimed(self) -> int | None:
+        """How many pieces; None where nothing was said, or all of an unknown number."""
+        if not self.said or (self._all and self.total is None):
+            return None
+        return self.total if self._all else self._bits.bit_count()
+
+    @property
+    def inner(self) -> int | None:
+        """How many of the pieces that lie wholly inside the watched file; None without a piece map."""
+        if not self.said or self.total is None or not self._inner:
+            return None
+        if self._all:
+            return len(self._inner)
+        window = (self._bits >> self._inner.start) & ((1 << len(self._inner)) - 1)
+        return window.bit_count()
+
+    @property
+    def claim(self) -> Claim:
+        """The claim as DESIGN section 1 names it."""
+        if not self.said:
+            return Claim.NOTHING_SAID
+        if not self._all and not self._bits:
+            return Claim.NONE
+        return Claim.WATCHED_FILE if self.inner else Claim.TORRENT_ONLY
+
+
+_FLIPPED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
+
+
+def _reversed(data: bytes) -> int:
+    """The bitfield as an integer whose bit i is piece i."""
+    return int.from_bytes(data.translate(_FLIPPED), "little")

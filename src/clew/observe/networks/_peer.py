@@ -1,0 +1,304 @@
+"""One contact with a BitTorrent peer: handshakes out, handshake and claims in, then goodbye.
+
+Reads message by message and holds one message at most, none of them longer than its type allows. A message whose content we
+refuse (piece, metadata, anything unknown) is never held: its type and length go into the transcript as left out, and the
+conversation ends there, on what was said before.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+
+from clew.model import Claim, Missing, Reason
+from clew.observe.api import Contact, Event, Limits, Send, Sendable, Sighted, Target
+from clew.observe.networks import _bencode as bencode
+from clew.observe.networks import _messages as m
+from clew.observe.networks._claims import Pieces
+from clew.observe.transcript import Transcript
+
+MAX_CLIENT = 64
+# Keys of the extension handshake that are kept in a transcript; the value of any other is left out.
+KEPT_KEYS = frozenset((b"m", b"v", b"p", b"reqq", b"upload_only", b"metadata_size", b"yourip", b"e", b"complete_ago"))
+MAX_KEPT_VALUE = 512
+
+
+class Over(Exception):  # noqa: N818 - it ends a conversation, it is no error
+    """This conversation ends here; `missing` says why, where something is missing."""
+
+    def __init__(self, missing: Missing | None) -> None:
+        super().__init__()
+        self.missing = missing
+
+
+class PeerConversation:
+    """The state machine of one contact. `_need` bytes complete the unit that `_take` handles."""
+
+    def __init__(self, target: Target, limits: Limits) -> None:
+        self._target, self._limits = target, limits
+        self._pieces = Pieces(target.pieces, target.inner)
+        self._transcript, self._traffic = Transcript(), Counter[str]()
+        self._held = bytearray()
+        self._need: int = len(m.PROTOCOL)
+        self._take: Callable[[bytes], None] = self._protocol
+        self._kind = self._size = 0
+        self._messages = self._received = 0
+        self._reserved: bytes | None = None
+        self._echoed: bytes | None = None
+        self._peer_id: bytes | None = None
+        self._client: str | None = None
+        self._listen_port: int | None = None
+        self._extended = False
+        self._over = False
+        self._now = self._end_ns = self._wake_ns = 0
+        self._out: list[Event] = []
+
+    @property
+    def wake_ns(self) -> int:
+        """When time alone ends this."""
+        return min(self._wake_ns, self._end_ns)
+
+    @property
+    def held(self) -> int:
+        """Bytes of the message that is not complete yet."""
+        return len(self._held)
+
+    def opened(self, now_ns: int) -> list[Event]:
+        """Sends our handshake."""
+        self._now = now_ns
+        self._end_ns, self._wake_ns = now_ns + self._limits.hold_ns, now_ns + self._limits.answer_ns
+        self._send(m.Handshake(self._target.infohash, self._target.peer_id))
+        return self._flush()
+
+    def receive(self, data: bytes, now_ns: int) -> list[Event]:
+        """Reads what came, as far as we are willing to."""
+        if self._over:
+            return []
+        self._now, at = now_ns, 0
+        self._received += len(data)
+        try:
+            while at < len(data):
+                wanted = self._need - len(self._held)
+                self._held += data[at : at + wanted]
+                at += wanted
+                if len(self._held) == self._need:
+                    self._unit()
+            if self._received > self._limits.received:
+                raise Over(Missing(Reason.LIMIT_REACHED, "more bytes than one contact may send"))
+        except Over as over:
+            self._finish(over.missing)
+        return self._flush()
+
+    def tick(self, now_ns: int) -> list[Event]:
+        """Ends the conversation where its time is over."""
+        if self._over or now_ns < self.wake_ns:
+            return []
+        self._now = now_ns
+        slow = Missing(
+            Reason.LIMIT_REACHED, "no answer in time" if self._echoed is None else "more time than one contact has"
+        )
+        self._finish(None if self._peer_id is not None and now_ns < self._end_ns else slow)
+        return self._flush()
+
+    def closed(self, now_ns: int, why: Missing | None = None) -> list[Event]:
+        """Ends the conversation on what was said before."""
+        if self._over:
+            return []
+        self._now = now_ns
+        unanswered = Missing(Reason.UNREADABLE, "the peer closed before it answered")
+        self._finish(why or (unanswered if self._peer_id is None else None))
+        return self._flush()
+
+    # units ----------------------------------------------------------------------------------------------------------
+
+    def _unit(self) -> None:
+        data = bytes(self._held)
+        self._held.clear()
+        self._take(data)
+
+    def _next(self, need: int, take: Callable[[bytes], None]) -> None:
+        self._need, self._take = need, take
+
+    def _protocol(self, data: bytes) -> None:
+        if data != m.PROTOCOL:
+            self._leave_out("something other than BitTorrent", len(data))
+            raise Over(Missing(Reason.UNPARSABLE, "the answer is not BitTorrent"))
+        self._note("handshake", data)
+        self._next(28, self._answer)
+
+    def _answer(self, data: bytes) -> None:
+        reserved, infohash = data[:8], data[8:]
+        self._note("handshake", reserved)
+        if infohash not in self._target.accepted:
+            self._leave_out("another infohash", len(infohash))
+            raise Over(Missing(Reason.REFUSED, "answered for another infohash"))
+        self._note("handshake", infohash)
+        self._reserved, self._echoed = reserved, infohash
+        self._next(20, self._peer)
+
+    def _peer(self, data: bytes) -> None:
+        self._note("handshake", data)
+        self._peer_id = data
+        if self._target.control:
+            raise Over(None)
+        self._wake_ns = self._now + self._limits.answer_ns
+        if self._knows_extensions():
+            self._send(m.ExtensionHandshake())
+        self._next(4, self._length)
+
+    def _length(self, data: bytes) -> None:
+        length = int.from_bytes(data, "big")
+        if not length:
+            self._count()
+            self._note("keep-alive", data)
+        else:
+            self._size = length - 1
+            self._next(1, self._type)
+
+    def _type(self, data: bytes) -> None:
+        kind, size = data[0], self._size
+        self._kind = kind
+        self._count()
+        self._judge(kind, size)
+        self._note(m.message_name(kind), (size + 1).to_bytes(4, "big") + data)
+        if size:
+            self._next(size, self._body)
+        else:
+            self._body(b"")
+
+    def _judge(self, kind: int, size: int) -> None:
+        """Whether we read the body of a message of this type and size at all; Over where not."""
+        name = m.message_name(kind)
+        most = {m.BITFIELD: m.MAX_BITFIELD, m.EXTENDED: m.MAX_EXTENDED}.get(kind)
+        wrong = None
+        if kind in m.CONTROL:
+            if size != m.CONTROL[kind][1]:
+                wrong = Missing(Reason.UNPARSABLE, f"{name} of the wrong length")
+        elif most is None:
+            wrong = Missing(Reason.REFUSED, f"{name}: its content is never read")
+        elif kind == m.BITFIELD and self._target.pieces is not None and size != -(-self._target.pieces // 8):
+            wrong = Missing(Reason.UNPARSABLE, "a bitfield of the wrong length")
+        elif size > most:
+            wrong = Missing(Reason.TOO_LARGE, f"{name} longer than {most} bytes")
+        if wrong:
+            self._leave_out(name, size + 5)
+            raise Over(wrong)
+
+    def _body(self, data: bytes) -> None:
+        kind = self._kind
+        self._next(4, self._length)
+        wrong = None
+        if kind == m.EXTENDED:
+            self._extension(data)
+        elif kind == m.BITFIELD:
+            wrong = self._pieces.bitfield(data)
+        elif kind == m.HAVE:
+            wrong = self._pieces.have(int.from_bytes(data, "big"))
+        elif kind in (m.HAVE_ALL, m.HAVE_NONE):
+            wrong = self._pieces.everything(kind == m.HAVE_ALL)
+        if wrong:
+            self._leave_out(m.message_name(kind), len(data))
+            raise Over(Missing(Reason.UNPARSABLE, wrong))
+        if kind != m.EXTENDED:
+            self._note(m.message_name(kind), data)
+        self._settle()
+
+    def _extension(self, data: bytes) -> None:
+        if data[:1] != b"\x00":
+            # We offered no extension, so whatever this is, it was not asked for: metadata, PEX, anything.
+            self._leave_out("extended", len(data))
+            raise Over(Missing(Reason.REFUSED, "extended message that we did not offer: its content is never read"))
+        try:
+            found = bencode.dictionary(data[1:])
+        except bencode.Malformed as error:
+            self._leave_out("extended", len(data))
+            raise Over(Missing(Reason.UNPARSABLE, f"extension handshake: {error}")) from None
+        self._keep_known(data, found)
+        self._extended = True
+        client, port = found.get(b"v", (None,))[0], found.get(b"p", (None,))[0]
+        if isinstance(client, bytes):
+            self._client = _plain(client)
+        if isinstance(port, int) and 0 < port < 65536:
+            self._listen_port = port
+
+    def _keep_known(self, data: bytes, found: dict[bytes, tuple[object, slice]]) -> None:
+        """Writes the extension handshake to the transcript without the values of keys that nobody needs."""
+        at = 0
+        for key, (_, place) in found.items():
+            start, stop = place.start + 1, place.stop + 1
+            if key not in KEPT_KEYS or stop - start > MAX_KEPT_VALUE:
+                self._note("extension handshake", data[at:start])
+                self._leave_out("value in an extension handshake", stop - start)
+                at = stop
+        self._note("extension handshake", data[at:])
+
+    # what is common ---------------------------------------------------------------------------------------------------
+
+    def _settle(self) -> None:
+        """Once the peer has said what it holds, we stay only for what usually follows at once."""
+        if not self._pieces.said:
+            return
+        complete = self._extended or not self._knows_extensions()
+        if complete and self._pieces.claim is Claim.WATCHED_FILE:
+            raise Over(None)
+        self._wake_ns = min(self._wake_ns, self._now + self._limits.settle_ns)
+
+    def _knows_extensions(self) -> bool:
+        return bool(self._reserved and self._reserved[m.EXTENSION_BYTE] & m.EXTENSION_BIT)
+
+    def _count(self) -> None:
+        self._messages += 1
+        self._next(4, self._length)
+        if self._messages > self._limits.messages:
+            raise Over(Missing(Reason.LIMIT_REACHED, "more messages than one contact may send"))
+
+    def _send(self, message: Sendable) -> None:
+        data = message.encode()
+        self._transcript.sent(data, self._now)
+        self._traffic[f"sent {message.name}"] += len(data)
+        self._out.append(Send(message))
+
+    def _note(self, name: str, data: bytes) -> None:
+        self._transcript.received(data, self._now)
+        self._traffic[f"received {name}"] += len(data)
+
+    def _leave_out(self, name: str, length: int) -> None:
+        self._transcript.left_out(name, length, self._now)
+        self._traffic[f"refused {name}"] += length
+
+    def _finish(self, missing: Missing | None) -> None:
+        if self._held:
+            self._leave_out("unfinished message", len(self._held))
+            self._held.clear()
+        self._over = True
+        self._out.append(Sighted(self._contact(missing), self._transcript.encode(), dict(self._traffic)))
+
+    def _contact(self, missing: Missing | None) -> Contact:
+        answered = self._peer_id is not None
+        return Contact(
+            answered=answered,
+            claim=self._pieces.claim,
+            infohash_echoed=self._echoed,
+            peer_id=self._peer_id,
+            reserved=self._reserved,
+            client=self._client or client_of(self._peer_id),
+            listen_port=self._listen_port,
+            pieces_claimed=self._pieces.claimed,
+            inner_claimed=self._pieces.inner,
+            pieces_total=self._target.pieces,
+            missing=missing,
+        )
+
+    def _flush(self) -> list[Event]:
+        out, self._out = self._out, []
+        return out
+
+
+def client_of(peer_id: bytes | None) -> str | None:
+    """The program that a peer id names in the style "-AB1234-" (BEP 20), as it stands there; None for any other."""
+    if peer_id is None or peer_id[:1] != b"-" or peer_id[7:8] != b"-" or not peer_id[1:7].isalnum():
+        return None
+    return peer_id[:8].decode("ascii")
+
+
+def _plain(text: bytes) -> str | None:
+    shown = "".join(c if c.isprintable() else "?" for c in text[:MAX_CLIENT].decode("utf-8", "replace"))
+    return shown.strip() or None

@@ -1,0 +1,109 @@
+"""BitTorrent over TCP with HTTP trackers (BEP 3, 10, 21, 23): the observer's plug-in.
+
+What it does is in the files beside it: `_messages` (the closed set), `_peer`, `_claims`, `_tracker`, `_http`, `_bencode`,
+`_describe`. Not read here, and so not covered: encrypted-only peers (MSE), uTP, UDP trackers, DHT, PEX.
+"""
+
+from collections.abc import Mapping
+
+from clew.model import Claim
+from clew.observe.api import Ask, Conversation, Example, Limits, Network, Sendable, Target, Tracker
+from clew.observe.networks import _describe, _tracker
+from clew.observe.networks._messages import PROTOCOL, Announce, ExtensionHandshake, Handshake
+from clew.observe.networks._peer import PeerConversation
+from clew.observe.networks._tracker import TrackerConversation
+
+_INFOHASH, _TWIN, _OURS, _THEIRS = b"\x11" * 20, b"\x22" * 20, b"-CW0100-exampleOURS0", b"-TR3000-exampleTHEM0"
+_TARGET = Target("W-1", _INFOHASH, (_INFOHASH, _TWIN), _OURS, pieces=12, inner=range(2, 9))
+_HELLO = Handshake(_INFOHASH, _OURS).encode()
+_EXTENSION = ExtensionHandshake().encode()
+_PLAIN, _MODERN = bytes(8), bytes((0, 0, 0, 0, 0, 0x10, 0, 0x04))
+_ASK = Ask(Tracker("http://127.1.0.1:6969/a", "127.1.0.1", 6969, "/a"), "W-1", _INFOHASH, "stopped", _OURS, 9, 4096)
+_GET = Announce("127.1.0.1:6969", "/a", _INFOHASH, _OURS, 9, 4096, "stopped", 200).encode()
+_REPLY = b"d8:completei1e10:incompletei0e8:intervali60e5:peers6:\x7f\x0a\x00\x01\x1a\xe1e"
+
+
+def _answer(reserved: bytes = _PLAIN, infohash: bytes = _INFOHASH) -> bytes:
+    return PROTOCOL + reserved + infohash + _THEIRS
+
+
+def _message(kind: int, body: bytes = b"") -> bytes:
+    return (len(body) + 1).to_bytes(4, "big") + bytes([kind]) + body
+
+
+def _contact(name: str, *script: tuple[str, bytes], **expect: object) -> Example:
+    return Example(name, _TARGET, (("out", _HELLO), *script), expect)
+
+
+_EXAMPLES = (
+    _contact(
+        "a seeder that knows extensions",
+        ("in", _answer(_MODERN)),
+        ("out", _EXTENSION),
+        ("in", _message(20, b"\x00d1:pi51413e1:v16:Transmission 3.0e") + _message(5, b"\xff\xf0")),
+        answered=True,
+        claim=Claim.WATCHED_FILE,
+        inner_claimed=7,
+        pieces_claimed=12,
+        client="Transmission 3.0",
+        listen_port=51413,
+    ),
+    _contact(
+        "an old client, nothing of an extension to it",
+        ("in", _answer()),
+        ("in", _message(5, b"\x3f\x80")),
+        claim=Claim.WATCHED_FILE,
+        inner_claimed=7,
+        client="-TR3000-",
+    ),
+    _contact("the v2 twin in the answer", ("in", _answer(infohash=_TWIN)), answered=True, infohash_echoed=_TWIN),
+    _contact(
+        "boundary pieces alone", ("in", _answer() + _message(5, b"\xc0\x70")), claim=Claim.TORRENT_ONLY, inner_claimed=0
+    ),
+    _contact(
+        "HAVE in place of a bitfield", ("in", _answer() + _message(4, bytes((0, 0, 0, 2)))), claim=Claim.WATCHED_FILE
+    ),
+    _contact("an empty bitfield", ("in", _answer() + _message(5, bytes(2))), claim=Claim.NONE, pieces_claimed=0),
+    _contact("have_none", ("in", _answer() + _message(15)), claim=Claim.NONE),
+    Example(
+        "a control probe is echoed",
+        Target("W-1", _TWIN, (_TWIN,), _OURS, control=True),
+        (("out", Handshake(_TWIN, _OURS).encode()), ("in", _answer(_MODERN, _TWIN))),
+        {"answered": True},
+    ),
+    Example(
+        "a tracker that tells peers on stopped",
+        _ASK,
+        (("out", _GET), ("in", b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(_REPLY) + _REPLY)),
+        {"swarm": 1, "interval": 60, "missing": None, "unusable": 0},
+    ),
+)
+
+
+class BitTorrent:
+    """The plug-in."""
+
+    name = "bittorrent"
+    version = "1"
+    transport = "tcp"
+    sendable: tuple[type[Sendable], ...] = (Handshake, ExtensionHandshake, Announce)
+    examples = _EXAMPLES
+
+    def tracker(self, url: str) -> Tracker:
+        """A tracker by its address. Raises Usage for anything but plain http."""
+        return _tracker.tracker(url)
+
+    def contact(self, target: Target, limits: Limits) -> Conversation:
+        """One contact with a peer."""
+        return PeerConversation(target, limits)
+
+    def ask(self, ask: Ask, limits: Limits) -> Conversation:
+        """One announce."""
+        return TrackerConversation(ask, limits)
+
+    def describe(self, transcript: bytes, secrets: Mapping[bytes, str]) -> list[str]:
+        """A stored transcript line by line."""
+        return _describe.describe(transcript, secrets)
+
+
+PLUGIN: Network = BitTorrent()

@@ -1,0 +1,193 @@
+"""How the observer behaves, and the one place that decides whether a connection is opened.
+
+`observe.wire` opens no socket that `Governor.decide` did not let go: inside the allow-list, covered by a signed Mandate, one
+connection per address and port, within the rate, not sooner than the revisit interval, not in quiet hours. Beyond
+127.0.0.0/8 the Mandate has to name the tracker; "*" is not enough there.
+"""
+
+import ipaddress
+import json
+import time
+from collections import OrderedDict
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+
+from clew.core import mandate
+from clew.core.case import Case
+from clew.core.clock import Instant
+from clew.core.errors import Refused
+from clew.model import Mandate, Missing, Reason
+from clew.observe.api import SECOND, Limits
+
+LOOPBACK = ipaddress.ip_network("127.0.0.0/8")
+LEAST_REVISIT = 300.0
+LEAST_ANSWER = 6.0
+PURPOSE = "observe"
+PERMIT_STARTED = "started_announce"
+BURST_NS = SECOND // 20
+COVER_NS = 30 * SECOND
+MAX_REMEMBERED = 200_000
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The observer's conduct. Seconds, unless named otherwise; quiet hours are UTC, [from, to).
+
+    Raises Refused for what is never allowed: beyond 127.0.0.0/8, revisits under 5 minutes, less than 6 s for an answer
+    (slow clients answer late and would be miscounted), and asking a tracker more than once a round.
+    """
+
+    allow: tuple[str, ...] = ("127.0.0.0/8",)
+    per_second: float = 200.0
+    concurrent: int = 200
+    revisit: float = LEAST_REVISIT
+    answer: float = LEAST_ANSWER
+    hold: float = 20.0
+    announce: float = 1800.0
+    repeats: int = 60
+    attempts: int = 3
+    visits: int = 4
+    quiet_rounds: int = 2
+    quiet_hours: tuple[int, int] | None = None
+    bind: str = "127.9.0.1"
+
+    def __post_init__(self) -> None:
+        if self.per_second <= 0 or self.concurrent < 1 or self.revisit <= 0 or self.answer <= 0:
+            raise Refused("a rate, number or time of the policy is not positive", "give one above 0")
+        if all(inside_loopback(network) for network in self.allow):
+            return
+        for what, value, least in (("revisit", self.revisit, LEAST_REVISIT), ("answer", self.answer, LEAST_ANSWER)):
+            if value < least:
+                raise Refused(
+                    f"{what} of {value:g} s is under the {least:g} s that hold beyond 127.0.0.0/8",
+                    "choose a longer time, or leave the allow-list at 127.0.0.0/8",
+                )
+
+    def limits(self) -> Limits:
+        """What one conversation may cost."""
+        return Limits(answer_ns=int(self.answer * SECOND), hold_ns=int(self.hold * SECOND))
+
+    def allows(self, address: str) -> bool:
+        """Whether the address lies inside the allow-list."""
+        return _inside(address, self.allow)
+
+    def quiet(self, at_ns: int) -> bool:
+        """Whether this moment lies in quiet hours."""
+        if self.quiet_hours is None:
+            return False
+        hour, (start, stop) = time.gmtime(at_ns // SECOND).tm_hour, self.quiet_hours
+        return start <= hour < stop if start <= stop else hour >= start or hour < stop
+
+    def text(self) -> str:
+        """The policy as one JSON text, for receipts and records."""
+        return json.dumps(asdict(self), sort_keys=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """A connection that somebody would like to open. `source` is the tracker that listed it, or the tracker itself."""
+
+    kind: str
+    watch: str
+    address: str
+    port: int
+    source: str
+    event: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Go:
+    """Open it now, under this Mandate."""
+
+    mandate: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Not now. `until_ns` is monotonic; None means until a connection is released."""
+
+    until_ns: int | None
+
+
+class Governor:
+    """Decides about every connection. Knows which are open; ask `release` when one is closed."""
+
+    def __init__(self, case: Case, policy: Policy, network: str) -> None:
+        self._case, self.policy, self._network = case, policy, network
+        self._open: set[tuple[str, int]] = set()
+        self._next_ns = 0
+        self._covered: OrderedDict[tuple[str | None, str, str], tuple[int, Mandate | Missing]] = OrderedDict()
+        self._last: OrderedDict[tuple[str, str, int, str], int] = OrderedDict()
+
+    def cover(self, wish: Wish, at: Instant) -> Mandate | Missing:
+        """The Mandate that covers this connection, or why there may be none. Looked up again every 30 seconds."""
+        key = (wish.address, wish.source, wish.event)
+        found = self._covered.get(key)
+        if found is None or at.mono_ns > found[0]:
+            found = (at.mono_ns + COVER_NS, self._cover(wish, at))
+            self._covered[key] = found
+            if len(self._covered) > MAX_REMEMBERED:
+                self._covered.popitem(last=False)
+        return found[1]
+
+    def decide(self, wish: Wish, at: Instant) -> Go | Wait | Missing:
+        """Whether this connection is opened now. On Go it counts as open until `release`."""
+        covered = self.cover(wish, at)
+        if isinstance(covered, Missing):
+            return covered
+        place, visit = (wish.address, wish.port), (wish.watch, wish.address, wish.port, wish.kind)
+        if self.policy.quiet(at.utc_ns):
+            return Wait(at.mono_ns + 60 * SECOND)
+        if place in self._open or len(self._open) >= self.policy.concurrent:
+            return Wait(None)
+        if wish.kind == "contact" and at.mono_ns < self._last.get(visit, -1 << 62) + int(self.policy.revisit * SECOND):
+            return Missing(Reason.REFUSED, "sooner than the policy's revisit interval")
+        if at.mono_ns < self._next_ns:
+            return Wait(self._next_ns)
+        self._next_ns = max(self._next_ns, at.mono_ns - BURST_NS) + int(SECOND / self.policy.per_second)
+        self._open.add(place)
+        if wish.kind == "contact":
+            self._last[visit] = at.mono_ns
+            if len(self._last) > MAX_REMEMBERED:
+                self._last.popitem(last=False)
+        return Go(covered.id)
+
+    def busy(self, address: str, port: int) -> bool:
+        """Whether a connection to this address and port is open."""
+        return (address, port) in self._open
+
+    def release(self, address: str, port: int) -> None:
+        """This connection is closed."""
+        self._open.discard((address, port))
+
+    def _cover(self, wish: Wish, at: Instant) -> Mandate | Missing:
+        if not self.policy.allows(wish.address):
+            return Missing(Reason.REFUSED, "outside the allow-list")
+        tracker = wish.kind in ("announce", "resolve")
+        try:
+            found = mandate.require(
+                self._case,
+                purpose=PURPOSE,
+                at_ns=at.utc_ns,
+                network=self._network,
+                address=None if tracker else wish.address,
+                tracker=wish.source,
+                permit=PERMIT_STARTED if wish.event == "started" else None,
+            )
+        except Refused as error:
+            return Missing(Reason.REFUSED, error.message)
+        if not inside_loopback(wish.address) and wish.source not in found.trackers:
+            return Missing(Reason.REFUSED, "beyond 127.0.0.0/8 the Mandate has to name the tracker")
+        return found
+
+
+def inside_loopback(network: str) -> bool:
+    """Whether an address or network lies wholly inside 127.0.0.0/8, where the training range is."""
+    found = ipaddress.ip_network(network)
+    return isinstance(found, ipaddress.IPv4Network) and found.subnet_of(LOOPBACK)
+
+
+@lru_cache(maxsize=65_536)
+def _inside(address: str, networks: tuple[str, ...]) -> bool:
+    one = ipaddress.ip_address(address)
+    return any(one in ipaddress.ip_network(network) for network in networks)

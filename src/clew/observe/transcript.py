@@ -1,0 +1,144 @@
+"""Transcripts: what went over one connection, segment by segment, as it is kept in a Sighting.
+
+Format, version 1 (all that a reader without clew needs):
+
+    header    3 bytes b"CT\\x01", then the monotonic time of the first segment, 8 bytes, big-endian nanoseconds
+    segment   1 byte kind, varint nanoseconds since the header's time, varint length, then
+              kind 0 (sent) and 1 (received): `length` bytes
+              kind 2 (sent, left out) and 3 (received, left out): `length` bytes are NOT stored; instead
+              1 byte n and n bytes of UTF-8 saying what was left out
+
+A varint is LEB128: seven bits a byte, lowest first, the top bit set on all but the last. What clew refuses to read (payloads
+of pieces, metadata, unknown messages) is a segment of kind 3, so no byte of it can be stored. Received bytes carry the time
+at which the message they belong to was complete; the transfer coding of an HTTP reply is already taken off.
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+from clew.core.errors import Damaged
+
+MAGIC = b"CT\x01"
+HEADER_BYTES = len(MAGIC) + 8
+LABEL_BYTES = 255
+
+
+class Kind(IntEnum):
+    """What a segment is."""
+
+    SENT = 0
+    RECEIVED = 1
+    SENT_LEFT_OUT = 2
+    RECEIVED_LEFT_OUT = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One segment: `data` is empty and `label` says what it was where the bytes were left out."""
+
+    kind: Kind
+    at_ns: int
+    length: int
+    data: bytes = b""
+    label: str = ""
+
+
+class Transcript:
+    """Collects the segments of one connection. Neighbours of one kind and time become one segment."""
+
+    def __init__(self) -> None:
+        self._segments: list[tuple[Kind, int, bytearray, int, str]] = []
+
+    def sent(self, data: bytes, at_ns: int) -> None:
+        """Bytes that we sent."""
+        self._add(Kind.SENT, data, at_ns)
+
+    def received(self, data: bytes, at_ns: int) -> None:
+        """Bytes that came in and were read."""
+        self._add(Kind.RECEIVED, data, at_ns)
+
+    def left_out(self, label: str, length: int, at_ns: int, *, sent: bool = False) -> None:
+        """Bytes of which only the number and this label are kept."""
+        kind = Kind.SENT_LEFT_OUT if sent else Kind.RECEIVED_LEFT_OUT
+        self._segments.append((kind, at_ns, bytearray(), length, label))
+
+    def copy(self) -> "Transcript":
+        """A second one that begins with the same segments."""
+        twin = Transcript()
+        twin._segments = [(k, t, bytearray(d), n, s) for k, t, d, n, s in self._segments]
+        return twin
+
+    def encode(self) -> bytes:
+        """The stored form; empty bytes where nothing went over the connection."""
+        if not self._segments:
+            return b""
+        start = self._segments[0][1]
+        out = bytearray(MAGIC + start.to_bytes(8, "big"))
+        for kind, at_ns, data, length, label in self._segments:
+            out.append(kind)
+            out += _varint(max(0, at_ns - start))
+            if kind in (Kind.SENT, Kind.RECEIVED):
+                out += _varint(len(data)) + data
+            else:
+                text = label.encode()[:LABEL_BYTES]
+                out += _varint(length) + bytes([len(text)]) + text
+        return bytes(out)
+
+    def _add(self, kind: Kind, data: bytes, at_ns: int) -> None:
+        if self._segments:
+            last, at, held, _, _ = self._segments[-1]
+            if last == kind and at == at_ns:
+                held += data
+                return
+        self._segments.append((kind, at_ns, bytearray(data), 0, ""))
+
+
+def decode(stored: bytes) -> list[Segment]:
+    """The segments of a stored transcript. Raises Damaged where the bytes are not one."""
+    if not stored:
+        return []
+    if stored[: len(MAGIC)] != MAGIC or len(stored) < HEADER_BYTES:
+        raise Damaged("this is not a clew transcript, version 1", "look at the sighting's other fields")
+    start, at, found = int.from_bytes(stored[len(MAGIC) : HEADER_BYTES], "big"), HEADER_BYTES, []
+    try:
+        while at < len(stored):
+            segment, at = _segment(stored, at, start)
+            found.append(segment)
+    except (IndexError, ValueError) as error:
+        raise Damaged(f"a transcript breaks off at byte {at}", "look at the sighting's other fields") from error
+    return found
+
+
+def _segment(stored: bytes, at: int, start: int) -> tuple[Segment, int]:
+    kind = Kind(stored[at])
+    after, at = _read_varint(stored, at + 1)
+    length, at = _read_varint(stored, at)
+    if kind in (Kind.SENT, Kind.RECEIVED):
+        if at + length > len(stored):
+            raise ValueError("cut short")
+        return Segment(kind, start + after, length, stored[at : at + length]), at + length
+    end = at + 1 + stored[at]
+    if end > len(stored):
+        raise ValueError("cut short")
+    return Segment(kind, start + after, length, label=stored[at + 1 : end].decode()), end
+
+
+def _varint(value: int) -> bytes:
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def _read_varint(stored: bytes, at: int) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        byte = stored[at]
+        value |= (byte & 0x7F) << shift
+        at, shift = at + 1, shift + 7
+        if byte < 0x80:
+            return value, at
+        if shift > 63:
+            raise ValueError("number too long")

@@ -1,0 +1,315 @@
+"""The wire: the one place that opens sockets, and none without the Governor's word.
+
+Runs an asyncio loop in a thread of its own, so that commits of the case never delay the time of a received segment. Never
+listens. Sends nothing but messages of the plug-in's closed set.
+"""
+
+import asyncio
+import contextlib
+import queue
+import socket
+import threading
+from collections import defaultdict, deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+from types import TracebackType
+
+from clew.core import clock
+from clew.core.clock import Instant
+from clew.core.errors import ClewError
+from clew.model import Missing, Reason
+from clew.observe.api import SECOND, Conversation, Event, Send, Sendable, Sighted
+from clew.observe.policy import Go, Governor, Wait, Wish, inside_loopback
+
+IP_BIND_ADDRESS_NO_PORT = 24  # ip(7): no port is chosen before connect, else binding scans all ports in TIME_WAIT
+RECEIVE_BUFFER = 32 * 1024  # what a peer can push at us unasked before we look at it
+GOODBYE_SECONDS = 0.4
+STOPPED = Missing(Reason.INTERRUPTED, "the run was stopped")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One connection to open. `then` follows at once when it is over, even while the wire is being stopped."""
+
+    id: str
+    wish: Wish
+    conversation: Conversation
+    then: "Call | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of a Call. `sighted` is None where no connection came about, and `missing` says why."""
+
+    call: Call
+    sighted: Sighted | None
+    missing: Missing | None
+    started: Instant
+    ended: Instant
+    local: tuple[str, int] = ("", 0)
+    mandate: str = ""
+
+
+class Wire:
+    """Opens what it is asked to, when it may. A context manager; `dial` and `collect` are for one other thread."""
+
+    def __init__(self, governor: Governor, sendable: tuple[type[Sendable], ...]) -> None:
+        self._governor, self._sendable = governor, sendable
+        self._answers: queue.SimpleQueue[Answer | None] = queue.SimpleQueue()
+        self._calls: deque[Call] = deque()
+        self._aside: dict[tuple[str, int], deque[Call]] = defaultdict(deque)
+        self._lines: dict[str, _Line] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._stopping = False
+        self._failure: BaseException | None = None
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="wire", daemon=True)
+
+    def __enter__(self) -> "Wire":
+        self._thread.start()
+        self._ready.wait()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+        self._thread.join()
+
+    def dial(self, calls: Iterable[Call]) -> None:
+        """Takes calls; their Answers come by `collect`, one for each, whatever happens."""
+        self._loop.call_soon_threadsafe(self._take, list(calls))
+
+    def collect(self, timeout: float) -> list[Answer]:
+        """The Answers that are there, after at most `timeout` seconds for the first. Raises ClewError if the wire broke."""
+        found: list[Answer] = []
+        with contextlib.suppress(queue.Empty):
+            first = self._answers.get(timeout=timeout)
+            while True:
+                if first is not None:
+                    found.append(first)
+                first = self._answers.get_nowait()
+        if self._failure is not None and not found:
+            raise ClewError(f"the wire broke: {self._failure}", "run the same command again to go on") from self._failure
+        return found
+
+    def stop(self) -> None:
+        """Opens nothing more, ends what is open, lets follow-ups through; returns when every Answer is there."""
+        if self._thread.is_alive():
+            with contextlib.suppress(RuntimeError):  # the loop may end by itself in between
+                self._loop.call_soon_threadsafe(self._stop)
+            self._thread.join()
+
+    # the loop's thread ----------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._main())
+        except BaseException as error:
+            self._failure = error
+            raise
+        finally:
+            self._ready.set()
+            self._answers.put(None)
+
+    async def _main(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._loop.set_exception_handler(lambda _loop, _context: None)  # a broken line answers by connection_lost
+        self._stopped = asyncio.Event()
+        self._ready.set()
+        await self._stopped.wait()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(GOODBYE_SECONDS):
+                while self._tasks or self._lines:
+                    await asyncio.sleep(0.01)
+        for task in list(self._tasks.values()):
+            task.cancel()
+        for line in list(self._lines.values()):
+            line.end(STOPPED)
+        await asyncio.sleep(0)
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+
+    def _take(self, calls: list[Call]) -> None:
+        self._calls.extend(calls)
+        self._pump()
+
+    def _stop(self) -> None:
+        self._stopping = True
+        waiting = [*self._calls, *(call for some in self._aside.values() for call in some)]
+        self._calls.clear()
+        self._aside.clear()
+        for call in waiting:
+            self._never(call, STOPPED)
+        for line in list(self._lines.values()):
+            if not line.follows:
+                line.end(STOPPED)
+        for name, task in list(self._tasks.items()):
+            if name not in self._lines and not task.get_name().startswith("follow"):
+                task.cancel()
+        self._stopped.set()
+
+    def _pump(self) -> None:
+        """Opens what may be opened now, in order; calls to an address and port that is busy step aside."""
+        while self._calls:
+            call = self._calls.popleft()
+            at = clock.now()
+            verdict = self._governor.decide(call.wish, at)
+            if isinstance(verdict, Missing):
+                self._never(call, verdict)
+            elif isinstance(verdict, Go):
+                self._open(call, verdict.mandate, at)
+            elif not self._postpone(call, verdict, at):
+                return
+
+    def _postpone(self, call: Call, wait: Wait, at: Instant) -> bool:
+        """Puts a call back; False where nothing else can be opened now either."""
+        place = (call.wish.address, call.wish.port)
+        if wait.until_ns is None and self._governor.busy(*place):
+            self._aside[place].append(call)
+            return True
+        self._calls.appendleft(call)
+        if wait.until_ns is not None:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = self._loop.call_later(max(0.0, (wait.until_ns - at.mono_ns) / SECOND), self._pump)
+        return False
+
+    def _open(self, call: Call, mandate: str, at: Instant) -> None:
+        name = ("follow " if call.then or call.wish.event == "stopped" else "") + call.id
+        self._tasks[call.id] = self._loop.create_task(self._connect(call, mandate, at), name=name)
+
+    async def _connect(self, call: Call, mandate: str, at: Instant) -> None:
+        wish, missing = call.wish, None
+        sock = _socket(wish.address, self._governor.policy.bind)
+        try:
+            async with asyncio.timeout(self._governor.policy.answer):
+                await self._loop.sock_connect(sock, (wish.address, wish.port))
+            line = _Line(self, call, mandate, clock.now(), sock.getsockname()[:2], self._sendable)
+            self._lines[call.id] = line
+            await self._loop.create_connection(lambda: line, sock=sock)
+        except TimeoutError:
+            missing = Missing(Reason.LIMIT_REACHED, "no connection in time")
+        except ConnectionRefusedError:
+            missing = Missing(Reason.UNREADABLE, "connection refused")
+        except OSError as error:
+            missing = Missing(Reason.UNREADABLE, f"no connection: {error.strerror or type(error).__name__}")
+        except asyncio.CancelledError:
+            missing = STOPPED
+        finally:
+            self._tasks.pop(call.id, None)
+        if missing is not None:
+            sock.close()
+            self._lines.pop(call.id, None)
+            self.over(Answer(call, None, missing, at, clock.now(), mandate=mandate))
+
+    def over(self, answer: Answer) -> None:
+        """A connection is closed, or did not come about: hands on the Answer, opens the follow-up and what waited."""
+        call, place = answer.call, (answer.call.wish.address, answer.call.wish.port)
+        self._lines.pop(call.id, None)
+        self._governor.release(*place)
+        self._answers.put(answer)
+        waiting = self._aside.get(place)
+        if waiting:
+            self._calls.appendleft(waiting.popleft())
+            if not waiting:
+                del self._aside[place]
+        if call.then is not None:
+            self._calls.appendleft(call.then)
+        self._pump()
+
+    def _never(self, call: Call, why: Missing) -> None:
+        now = clock.now()
+        self._answers.put(Answer(call, None, why, now, now))
+        if call.then is not None:
+            self._never(call.then, why)
+
+
+class _Line(asyncio.Protocol):
+    """One open connection: feeds its Conversation and does what comes out."""
+
+    def __init__(
+        self, wire: Wire, call: Call, mandate: str, at: Instant, local: tuple[str, int], sendable: tuple[type, ...]
+    ) -> None:
+        self._wire, self._call, self._mandate, self._at, self._local = wire, call, mandate, at, local
+        self._talk, self._sendable = call.conversation, sendable
+        self._transport: asyncio.Transport | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._sighted: Sighted | None = None
+        self._ended: Instant | None = None
+        self.follows = call.then is not None or call.wish.event == "stopped"
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._do(self._talk.opened(clock.now().mono_ns))
+        self._watch_time()
+
+    def data_received(self, data: bytes) -> None:
+        self._do(self._talk.receive(data, clock.now().mono_ns))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        missing = None
+        if self._sighted is None and exc is not None and not isinstance(exc, OSError):
+            missing = Missing(Reason.UNPARSABLE, f"clew could not read it: {type(exc).__name__}")
+        elif self._sighted is None:
+            self._do(self._talk.closed(clock.now().mono_ns))
+        ended = self._ended or clock.now()
+        self._wire.over(
+            Answer(self._call, self._sighted, missing, self._at, ended, self._local, self._mandate)
+        )
+
+    def end(self, why: Missing) -> None:
+        """Ends the conversation from our side."""
+        self._do(self._talk.closed(clock.now().mono_ns, why))
+
+    def _tick(self) -> None:
+        self._timer = None
+        self._do(self._talk.tick(clock.now().mono_ns))
+        self._watch_time()
+
+    def _watch_time(self) -> None:
+        if self._sighted is None:
+            left = (self._talk.wake_ns - clock.now().mono_ns) / SECOND
+            self._timer = asyncio.get_running_loop().call_later(max(0.001, left), self._tick)
+
+    def _do(self, events: list[Event]) -> None:
+        for event in events:
+            if isinstance(event, Send):
+                if type(event.message) not in self._sendable:
+                    raise TypeError(f"{type(event.message).__name__} is not in the closed set of what can be sent")
+                if self._transport is not None:
+                    self._transport.write(event.message.encode())
+            elif self._sighted is None:
+                self._sighted, self._ended = event, clock.now()
+                if self._transport is not None:
+                    self._close(self._transport)
+
+    @staticmethod
+    def _close(transport: asyncio.Transport) -> None:
+        if transport.get_write_buffer_size():
+            transport.abort()  # a peer that does not read would hold the connection open
+        else:
+            transport.close()
+
+
+def resolve(host: str) -> str:
+    """The IPv4 address of a tracker's host; the only name that is ever looked up. Raises ClewError where there is none."""
+    try:
+        found = socket.getaddrinfo(host, None, socket.AF_INET, socket.SOCK_STREAM)
+    except OSError as error:
+        raise ClewError(f"the tracker {host} has no address: {error.strerror}", "check its name") from error
+    return str(found[0][4][0])
+
+
+def _socket(address: str, bind: str) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock.setblocking(False)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+    if bind and family == socket.AF_INET and inside_loopback(address) == inside_loopback(bind):
+        sock.setsockopt(socket.SOL_IP, IP_BIND_ADDRESS_NO_PORT, 1)
+        sock.bind((bind, 0))
+    return sock
