@@ -1,0 +1,1 @@
+"""Readers of known-hash files, one file each."""

@@ -1,0 +1,103 @@
+"""match's contract: what a reader of known-hash files gives, and what a run says.
+
+A reader streams; it decides nothing. What a HashSet means (alert, known-good, reference) is said by the person who
+adds it, and a reader that sees the opposite in the file refuses.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol
+
+from clew.model import Category, HashSetKind
+
+ALGORITHMS: Mapping[str, int] = {"sha256": 32, "sha1": 20, "md5": 16, "pdq": 32}
+EXACT: tuple[str, ...] = ("sha256", "sha1", "md5")
+RADIUS = 31
+FAST_MARGIN = 10
+LEAST_QUALITY = 50
+OF_NOTHING = frozenset(
+    bytes.fromhex(text)
+    for text in (
+        "d41d8cd98f00b204e9800998ecf8427e",
+        "da39a3ee5e6b4b0d3255bfef95601890afd80709",
+        "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+    )
+)
+
+
+class HitState(StrEnum):
+    """What may be done with a Hit.
+
+    `stands`: shown, and followed. `wants exact`: near by a hash in fast mode, to be computed again before a person sees
+    it. `listed`: known-good by a weak hash (md5, sha1): shown, stops nothing. `contradicted`: a weak hash agrees while
+    a stronger one of the same entry does not.
+    """
+
+    STANDS = "stands"
+    WANTS_EXACT = "wants exact"
+    LISTED = "listed"
+    CONTRADICTED = "contradicted"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One known file: its hashes by algorithm, its category as one key, and everything the source said, verbatim."""
+
+    hashes: Mapping[str, bytes]
+    category: Category | None
+    verbatim: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """A hash or entry that is not taken in, counted under its reason."""
+
+    reason: str
+
+
+class Reader(Protocol):
+    """A reader of one format of known-hash files: one file in `readers/`."""
+
+    name: str
+    version: str
+    what: str
+
+    def recognises(self, head: bytes) -> bool:
+        """Whether a file that begins like this (up to 64 KiB) is one of its own."""
+
+    def read(self, stream: BinaryIO, kind: HashSetKind) -> Iterator[Entry | Dropped]:
+        """The entries, streaming. Raises Refused where the file is not of that kind, Damaged where it breaks."""
+
+    def example(self) -> tuple[bytes, HashSetKind, list[Entry | Dropped]]:
+        """A benign file, a kind to read it as, and what must come out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A file of known hashes, and what the person who adds it says of it."""
+
+    path: Path
+    name: str
+    kind: HashSetKind
+    reader: str
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a match run did. `wants_exact` are contents to be hashed again by intake; `covered` says what was not."""
+
+    contents: int
+    hashsets: int
+    hits: dict[str, int]
+    contents_hit: dict[str, int]
+    states: dict[str, int]
+    near_searched: int
+    near_excluded: dict[str, int]
+    wants_exact: tuple[bytes, ...] = field(default=())
+    covered: tuple[str, ...] = field(default=())
+
+    def as_dict(self) -> dict[str, Any]:
+        """For `--json`; contents as hexadecimal."""
+        return asdict(self) | {"wants_exact": [c.hex() for c in self.wants_exact]}
