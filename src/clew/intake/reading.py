@@ -8,6 +8,7 @@ hashes along.
 import ctypes
 import hashlib
 import importlib
+import math
 import os
 import sys
 from collections.abc import Iterator
@@ -35,7 +36,7 @@ def preload() -> None:
 
 @cache
 def typer() -> Any:
-    """libmagic with the database that pylibmagic brings, so that the same bytes have the same type everywhere."""
+    """The libmagic with the database that pylibmagic brings, so that the same bytes have the same type everywhere."""
     import pylibmagic
 
     bundled = Path(pylibmagic.__file__).parent
@@ -130,17 +131,21 @@ def _traits(extractor: Extractor, probe: Probe) -> Reply:
 
 def _row(name: str, value: Value, blobs: list[bytes]) -> dict[str, Any]:
     """One trait as JSON can say it; a Blob stands by its number."""
+    said: dict[str, Any]
     match value:
         case Missing():
-            return {"name": name, "missing": str(value.reason), "detail": value.detail}
+            said = {"missing": str(value.reason), "detail": value.detail}
         case Blob():
             blobs.append(value.data)
-            return {"name": name, "blob": len(blobs) - 1}
+            said = {"blob": len(blobs) - 1}
         case bytes():
-            return {"name": name, "data": value.hex()}
+            said = {"data": value.hex()}
         case str():
-            return {"name": name, "text": value[:MOST_TEXT].encode("utf-8", "replace").decode()}
+            said = {"text": value[:MOST_TEXT].encode("utf-8", "replace").decode()}
         case bool() | int():
-            return {"name": name, "integer": int(value)}
-        case float():
-            return {"name": name, "number": value}
+            said = {"integer": int(value)}
+        case float() if math.isfinite(value):
+            said = {"number": value}
+        case _:
+            said = {"missing": str(Reason.UNPARSABLE), "detail": "not a finite number"}
+    return {"name": name, **said}

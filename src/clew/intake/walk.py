@@ -5,6 +5,7 @@ names a directory and how far in it one was; to go on, only the directories on t
 (name, number, sub-number): a name alone is not unique on a disk that also shows deleted entries.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
@@ -19,10 +20,11 @@ FILES, FOLDERS, PAST = 0, 1, 2
 
 @dataclass(slots=True)
 class Listing(Generic[T]):
-    """What one directory holds. `files` and `folders` need not be sorted."""
+    """What one directory holds. `files` and `folders` need not be sorted; `notes` counts what was left out of both."""
 
     files: list[tuple[Key, T]] = field(default_factory=list)
     folders: list[Key] = field(default_factory=list)
+    notes: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass(frozen=True, slots=True)

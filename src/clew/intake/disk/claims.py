@@ -1,0 +1,154 @@
+"""What may be claimed of the bytes behind a name: the name's state and the content's state are separate claims."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytsk3
+
+from clew.intake.disk.image import FileSystem
+from clew.intake.refs import quote
+from clew.model import ContentState, ItemState, Missing, NameState, Reason
+
+NTFS_DATA, NTFS_NAME = int(pytsk3.TSK_FS_ATTR_TYPE_NTFS_DATA), int(pytsk3.TSK_FS_ATTR_TYPE_NTFS_FNAME)
+_SPARSE, _FILLER = int(pytsk3.TSK_FS_ATTR_RUN_FLAG_SPARSE), int(pytsk3.TSK_FS_ATTR_RUN_FLAG_FILLER)
+_NON_RESIDENT, _ENCRYPTED = int(pytsk3.TSK_FS_ATTR_NONRES), int(pytsk3.TSK_FS_ATTR_ENC)
+_ALLOCATED, _USED = int(pytsk3.TSK_FS_META_FLAG_ALLOC), int(pytsk3.TSK_FS_META_FLAG_USED)
+REGULAR, DIRECTORY = int(pytsk3.TSK_FS_META_TYPE_REG), int(pytsk3.TSK_FS_META_TYPE_DIR)
+_KINDS = {
+    int(pytsk3.TSK_FS_META_TYPE_LNK): "a symbolic link, which is not followed",
+    int(pytsk3.TSK_FS_META_TYPE_FIFO): "a named pipe, which holds no content",
+    int(pytsk3.TSK_FS_META_TYPE_SOCK): "a socket, which holds no content",
+    int(pytsk3.TSK_FS_META_TYPE_CHR): "a character device, which is not opened",
+    int(pytsk3.TSK_FS_META_TYPE_BLK): "a block device, which is not opened",
+}
+
+GIVEN_AWAY = "its file record belongs to another file now"
+OVERWRITTEN = "deleted, and all of its clusters belong to other files now"
+NO_POINTERS = "deleted; the file system kept no pointer to its content"
+NAME_ONLY = "deleted; only its name was found, not its file record"
+
+
+def allocated(meta: Any) -> bool:
+    """Whether the file record is in use."""
+    return bool(int(meta.flags) & _ALLOCATED)
+
+
+def ever_used(meta: Any) -> bool:
+    """Whether the file record was ever in use."""
+    return bool(int(meta.flags) & _USED)
+
+
+def name_only(opened: FileSystem, path: bytes, address: int, state: NameState, detail: str) -> dict[str, Any]:
+    """An Item of which nothing but the name is left."""
+    return {
+        "ref": f"fs@{opened.offset}/{address}/name/{quote(path)}",
+        "path": path.hex(),
+        "size": 0,
+        "state": str(ItemState.UNREADABLE),
+        "reason": str(Reason.UNREADABLE),
+        "detail": detail,
+        "name_state": str(state),
+        "content_state": str(ContentState.UNREADABLE),
+        "parent": None,
+        "times": [None] * 4,
+    }
+
+
+def contents(opened: FileSystem, file: Any, path: bytes, state: NameState) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The Items behind one file record, as (number, item): its content, and each alternate data stream on NTFS."""
+    meta = file.info.meta
+    kind = _KINDS.get(int(meta.type))
+    if kind is not None:
+        item = name_only(opened, path, int(meta.addr), state, kind)
+        yield (
+            0,
+            item
+            | {
+                "state": str(ItemState.SKIPPED),
+                "reason": str(Reason.NOT_APPLICABLE),
+                "content_state": str(ContentState.COMPLETE),
+                "times": times(meta),
+            },
+        )
+        return
+    main: str | None = None
+    for number, attribute in enumerate(streams(opened, file)):
+        stream = attribute.info.name if opened.family == "NTFS" else None
+        name = path + b":" + bytes(stream) if stream else path
+        item = _content(opened, meta, attribute, name, state)
+        item["parent"] = main if stream else None
+        main = main or (None if stream else item["ref"])
+        yield number, item
+    if main is None and int(meta.type) == REGULAR:
+        yield 1 << 16, name_only(opened, path, int(meta.addr), state, NO_POINTERS) | {"times": times(meta)}
+
+
+def streams(opened: FileSystem, file: Any) -> list[Any]:
+    """The attributes that hold content: the unnamed one first."""
+    found = [attribute for attribute in file if opened.family != "NTFS" or int(attribute.info.type) == NTFS_DATA]
+    found.sort(key=lambda attribute: (bool(attribute.info.name), int(attribute.info.id)))
+    return found if opened.family == "NTFS" else found[:1]
+
+
+def runs(opened: FileSystem, attribute: Any) -> list[tuple[int, int]]:
+    """The block runs that hold the attribute's own bytes: (address, blocks), sparse ones left out, slack too."""
+    left = -(-int(attribute.info.size) // int(opened.fs.info.block_size))
+    found: list[tuple[int, int]] = []
+    for run in attribute:
+        length = min(int(run.len), left)
+        left -= length
+        if length > 0 and not int(run.flags) & (_SPARSE | _FILLER):
+            found.append((int(run.addr), length))
+    return found
+
+
+def times(meta: Any) -> list[int | None]:
+    """Modified, accessed, changed, born in nanoseconds. FAT keeps local time without a zone: taken as if it were
+    UTC.
+    """
+    pairs = [(meta.mtime, meta.mtime_nano), (meta.atime, meta.atime_nano)]
+    pairs += [(meta.ctime, meta.ctime_nano), (meta.crtime, meta.crtime_nano)]
+    return [int(s) * 1_000_000_000 + int(n) if s else None for s, n in pairs]
+
+
+def _content(opened: FileSystem, meta: Any, attribute: Any, path: bytes, state: NameState) -> dict[str, Any]:
+    claim = _claim(opened, meta, attribute)
+    missing = claim if isinstance(claim, Missing) else None
+    return {
+        "ref": f"fs@{opened.offset}/{int(meta.addr)}/{int(attribute.info.type)}-{int(attribute.info.id)}/{quote(path)}",
+        "path": path.hex(),
+        "size": int(attribute.info.size),
+        "state": str(ItemState.UNREADABLE if missing else ItemState.OPEN),
+        "reason": str(missing.reason) if missing else None,
+        "detail": missing.detail if missing else None,
+        "name_state": str(state),
+        "content_state": str(ContentState.UNREADABLE if isinstance(claim, Missing) else claim),
+        "times": times(meta),
+    }
+
+
+def _claim(opened: FileSystem, meta: Any, attribute: Any) -> ContentState | Missing:
+    """The strongest claim that the file system's own books allow."""
+    if int(attribute.info.flags) & _ENCRYPTED:
+        return Missing(Reason.ENCRYPTED, "encrypted by the file system (EFS)")
+    size, live = int(attribute.info.size), allocated(meta)
+    if live or (opened.family == "NTFS" and not int(attribute.info.flags) & _NON_RESIDENT):
+        return ContentState.COMPLETE
+    found = runs(opened, attribute)
+    blocks = sum(length for _, length in found)
+    if size == 0 and opened.family != "ext":  # ext zeroes the size on deletion: no telling it from an empty file
+        return ContentState.COMPLETE
+    if not blocks:
+        return Missing(Reason.UNREADABLE, NO_POINTERS)
+    return _deleted(opened, found, blocks)
+
+
+def _deleted(opened: FileSystem, found: list[tuple[int, int]], blocks: int) -> ContentState | Missing:
+    if opened.taken is None:
+        return ContentState.OVERWRITTEN_POSSIBLE
+    lost = sum(opened.taken.count(address, length) for address, length in found)
+    if lost >= blocks:
+        return Missing(Reason.UNREADABLE, OVERWRITTEN)
+    # a deleted FAT file's chain is gone: its run is a guess, and one that had to jump over other files is a poor one
+    guessed = opened.family in {"FAT", "exFAT"} and len(found) > 1
+    return ContentState.OVERWRITTEN_POSSIBLE if lost or guessed else ContentState.COMPLETE

@@ -1,0 +1,212 @@
+"""The directories of a file system, live and deleted, in preorder: one task lists a stretch and returns its cursor."""
+
+from collections import Counter
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any
+
+import pytsk3
+
+from clew.core.channel import Reply
+from clew.intake.disk import claims, ntfs
+from clew.intake.disk.image import FileSystem, file_system, reason
+from clew.intake.walk import PAST, Event, Key, Listing, cursor_text, parse_cursor, preorder
+from clew.model import Missing, NameState, Reason
+
+SECONDS = 2.0  # after which a stretch ends, whatever it has found
+MOST_LEVELS = 1000
+OWN_FILES = "the file system's own files, not taken in as Items"
+LABELS = "volume labels"
+STALE = "deleted names of directories whose record was given away"
+
+_UNALLOCATED = int(pytsk3.TSK_FS_NAME_FLAG_UNALLOC)
+_NAME_DIRECTORY, _NAME_VIRTUAL = int(pytsk3.TSK_FS_NAME_TYPE_DIR), int(pytsk3.TSK_FS_NAME_TYPE_VIRT)
+_NAME_VIRTUAL_DIR = int(pytsk3.TSK_FS_NAME_TYPE_VIRT_DIR)
+_VOLUME_LABEL = b" (Volume Label Entry)"
+
+Item = dict[str, Any]
+
+
+class _NextError(Exception):
+    """The stretch may list no further directory; `at` is the one that would come next."""
+
+    def __init__(self, at: tuple[Key, ...]) -> None:
+        super().__init__()
+        self.at = at
+
+
+_kept: dict[str, Any] = {"key": None, "listing": None}  # the last directory: a large one is returned in many stretches
+
+
+def walk(payload: dict[str, Any], descriptors: list[int]) -> Reply:
+    """Worker entry: what follows "cursor" below "root" ([name, address] or None), up to "most" Items.
+
+    "directories" limits how many directories may be newly listed, so that the supervisor can find one that kills us;
+    the reply then names the "next".
+    """
+    opened = file_system(descriptors[0], payload["offset"])
+    cursor, began, left = payload["cursor"], monotonic(), payload["directories"]
+    known = parse_cursor(cursor)[0] if cursor else None
+    items: list[Item] = []
+    notes: Counter[str] = Counter()
+
+    def lister(at: tuple[Key, ...]) -> Listing[Item] | Missing:
+        nonlocal left
+        if left is not None and (known is None or known[: len(at)] != at):
+            if left == 0:
+                raise _NextError(at)
+            left -= 1
+        return _directory(opened, payload["root"], at)
+
+    answer: dict[str, Any] = {"items": items, "done": False, "next": None}
+    try:
+        for event in preorder(lister, cursor):
+            cursor = event.cursor
+            _take(opened, event, payload["root"], items, notes)
+            if len(items) >= payload["most"] or monotonic() - began > SECONDS:
+                break
+        else:
+            answer["done"] = True
+    except _NextError as stop:
+        answer["next"] = {"cursor": cursor_text(stop.at, PAST), "path": _path(payload["root"], stop.at).hex()}
+    return Reply(answer | {"cursor": cursor, "notes": dict(notes)})
+
+
+def _take(opened: FileSystem, event: Event[Item], root: Any, items: list[Item], notes: Counter[str]) -> None:
+    if event.file is not None:
+        items.append(event.file | {"cursor": event.cursor})
+    elif isinstance(event.entered, Missing):
+        item = claims.name_only(
+            opened, _path(root, event.at) + b"/", event.at[-1][1] if event.at else 0, NameState.LIVE, ""
+        )
+        why = {"reason": str(event.entered.reason), "detail": event.entered.detail, "cursor": event.cursor}
+        items.append(item | why)
+    elif event.entered is not None:
+        notes.update(event.entered.notes)
+
+
+def _path(root: Any, at: tuple[Key, ...]) -> bytes:
+    names = [key[0] for key in at]
+    return b"/".join([bytes.fromhex(root[0]), *names] if root else names)
+
+
+def _directory(opened: FileSystem, root: Any, at: tuple[Key, ...]) -> Listing[Item] | Missing:
+    if len(at) > MOST_LEVELS:
+        return Missing(Reason.LIMIT_REACHED, f"lies deeper than {MOST_LEVELS} levels and was not entered")
+    key = (id(opened), str(root), at)
+    if _kept["key"] != key:
+        _kept["listing"] = _list(opened, root, at)
+        _kept["key"] = key
+    listing: Listing[Item] | Missing = _kept["listing"]
+    return listing
+
+
+def _list(opened: FileSystem, root: Any, at: tuple[Key, ...]) -> Listing[Item] | Missing:
+    address = at[-1][1] if at else (root[1] if root else opened.root)
+    try:
+        directory = opened.fs.open_dir(inode=address)
+    except OSError as error:
+        return Missing(Reason.UNREADABLE, f"the directory could not be listed: {reason(error)}")
+    reader = _Reader(opened, Listing(), address, _path(root, at), {key[1] for key in at} | {opened.root, address})
+    reader.read(directory)
+    return reader.listing
+
+
+@dataclass(slots=True)
+class _Reader:
+    """One directory being read. `above` are the records of the directories on the way to it, against circles."""
+
+    opened: FileSystem
+    listing: Listing[Item]
+    address: int
+    path: bytes
+    above: set[int]
+
+    def read(self, directory: Any) -> None:
+        """Live entries first: an equal deleted one is an old copy of an entry that lives on."""
+        live: set[tuple[bytes, int]] = set()
+        deleted: list[tuple[int, Any]] = []
+        try:
+            for number, file in enumerate(directory):
+                name = file.info.name
+                if name.name in {b".", b".."} or self.own(file):
+                    continue
+                if int(name.flags) & _UNALLOCATED:
+                    deleted.append((number, file))
+                else:
+                    live.add((bytes(name.name), int(name.meta_addr)))
+                    self.entry(file, number)
+        except OSError as error:
+            why = f"read only in part: {reason(error)}"
+            lost = claims.name_only(self.opened, self.path + b"/", self.address, NameState.LIVE, why)
+            self.listing.files.append(((b"\xff" * 256, self.address, 0), lost))
+        for number, file in deleted:
+            if (bytes(file.info.name.name), int(file.info.name.meta_addr)) not in live:
+                self.deleted(file, number)
+
+    def own(self, file: Any) -> bool:
+        """Entries that are no files of the user: The Sleuth Kit's virtual ones, NTFS's $-files, FAT's label."""
+        name, kind, family = file.info.name, int(file.info.name.type), self.opened.family
+        if kind == _NAME_VIRTUAL_DIR:
+            return True
+        if kind == _NAME_VIRTUAL or (family == "NTFS" and ntfs.is_own(int(name.meta_addr), self.address)):
+            self.listing.notes[OWN_FILES] += 1
+            return True
+        if family in {"FAT", "exFAT"} and bytes(name.name).endswith(_VOLUME_LABEL):
+            self.listing.notes[LABELS] += 1
+            return True
+        return False
+
+    def entry(self, file: Any, number: int) -> None:
+        """A live one. A directory has content of its own only as an NTFS stream."""
+        name, address = bytes(file.info.name.name), int(file.info.name.meta_addr)
+        if _is_directory(file) and address not in self.above:
+            self.listing.folders.append((name, address, 0))
+        if file.info.meta is None:
+            self.name_only(file, number, NameState.LIVE, "its file record could not be read")
+        elif not _is_directory(file) or self.opened.family == "NTFS":
+            self.add(file, number, NameState.LIVE)
+
+    def deleted(self, file: Any, number: int) -> None:
+        """A deleted one, whose record may be its own still, gone, or another file's."""
+        meta, address = file.info.meta, int(file.info.name.meta_addr)
+        reused = meta is not None and claims.allocated(meta)
+        if self.opened.family == "NTFS":
+            said = ntfs.of_deleted_name(self.opened, file, address)
+            if said is not None:
+                self.name_only(file, number, *said)
+        elif _is_directory(file):
+            if meta is not None and not reused and address not in self.above:
+                self.listing.folders.append((bytes(file.info.name.name), address, 1))
+            else:
+                self.listing.notes[STALE] += 1
+        elif reused:
+            self.name_only(file, number, NameState.REALLOCATED, claims.GIVEN_AWAY)
+        elif meta is None:
+            self.name_only(file, number, NameState.DELETED, claims.NAME_ONLY)
+        else:
+            self.add(file, number, NameState.DELETED)
+
+    def add(self, file: Any, number: int, state: NameState) -> None:
+        """The contents behind one entry; a record that cannot be read costs that entry alone."""
+        name, address = bytes(file.info.name.name), int(file.info.name.meta_addr)
+        try:
+            for sub, item in claims.contents(self.opened, file, self.full(name), state):
+                self.listing.files.append(((name, address, (number << 20) + sub), item))
+        except OSError as error:
+            self.name_only(file, number, state, f"its file record could not be read: {reason(error)}")
+
+    def name_only(self, file: Any, number: int, state: NameState, why: str) -> None:
+        """An entry of which nothing but the name is left."""
+        name, address = bytes(file.info.name.name), int(file.info.name.meta_addr)
+        item = claims.name_only(self.opened, self.full(name), address, state, why)
+        self.listing.files.append(((name, address, number << 20), item))
+
+    def full(self, name: bytes) -> bytes:
+        """The path of an entry."""
+        return self.path + b"/" + name if self.path else name
+
+
+def _is_directory(file: Any) -> bool:
+    meta = file.info.meta
+    return int(meta.type) == claims.DIRECTORY if meta is not None else int(file.info.name.type) == _NAME_DIRECTORY

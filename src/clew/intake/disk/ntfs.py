@@ -1,0 +1,93 @@
+"""NTFS: the names that a file record carries itself, and what a deleted index entry still says.
+
+A $FILE_NAME attribute begins with a reference to the parent (48 bits of record number, 16 of sequence); at byte 64
+stand the name's length and namespace, then the name in UTF-16 (Carrier, File System Forensic Analysis, 2005, chapter
+13).
+"""
+
+import struct
+from typing import Any
+
+from clew.intake.disk.claims import GIVEN_AWAY, NAME_ONLY, NTFS_NAME, allocated
+from clew.intake.disk.image import FileSystem
+from clew.model import NameState
+
+FIRST_FREE, ROOT, EXTEND = 24, 5, 11
+MOST_LEVELS = 256
+ORPHANS = b"$OrphanFiles"
+_DOS = 2  # the namespace of the short twin of a long name
+
+
+def is_own(record: int, directory: int) -> bool:
+    """$MFT, $Bitmap and the like, and all in $Extend."""
+    return (record < FIRST_FREE and record != ROOT) or directory == EXTEND
+
+
+def names(file: Any) -> list[tuple[int, int, bytes]]:
+    """(parent record, parent sequence, name in UTF-8) of each $FILE_NAME, long names before their short twins."""
+    found: list[tuple[bool, int, int, bytes]] = []
+    for attribute in file:
+        if int(attribute.info.type) != NTFS_NAME:
+            continue
+        raw = bytes(file.read_random(0, int(attribute.info.size), NTFS_NAME, int(attribute.info.id)))
+        if len(raw) < 66:
+            continue
+        (parent,) = struct.unpack_from("<Q", raw)
+        text = raw[66 : 66 + 2 * raw[64]].decode("utf-16-le", "surrogatepass").encode("utf-8", "surrogatepass")
+        found.append((raw[65] == _DOS, parent & 0xFFFFFFFFFFFF, parent >> 48, text))
+    found.sort(key=lambda each: each[0])
+    return [each[1:] for each in found]
+
+
+def path(opened: FileSystem, file: Any) -> tuple[bytes, NameState, bool]:
+    """(path, whether its directories are still there, whether it belongs to the file system itself) of a deleted
+    record.
+    """
+    known = names(file)
+    address = int(file.info.meta.addr)
+    if not known:
+        return ORPHANS + b"/record-%d" % address, NameState.ORPHAN, False
+    parent, sequence, name = known[0]
+    parts = [name]
+    for _ in range(MOST_LEVELS):
+        if parent == ROOT:
+            return b"/".join(reversed(parts)), NameState.DELETED, False
+        if parent == EXTEND:
+            return b"/".join(reversed(parts)), NameState.DELETED, True
+        above = _directory(opened, parent, sequence)
+        if above is None:
+            break
+        parent, sequence, name = above
+        parts.append(name)
+    parts.append(ORPHANS + b"/in-record-%d" % parent)
+    return b"/".join(reversed(parts)), NameState.ORPHAN, False
+
+
+def of_deleted_name(opened: FileSystem, file: Any, address: int) -> tuple[NameState, str] | None:
+    """What to say of a deleted index entry; None where the sweep over file records tells the same file better."""
+    name = bytes(file.info.name.name)
+    try:
+        record = opened.fs.open_meta(inode=address)
+        known = [each[2] for each in names(record)]
+        used = allocated(record.info.meta)
+    except OSError:
+        return NameState.DELETED, NAME_ONLY
+    if name in known:
+        return None  # deleted: the sweep has it; in use: an old copy of an entry that lives on
+    return (NameState.REALLOCATED, GIVEN_AWAY) if used or known else (NameState.DELETED, NAME_ONLY)
+
+
+def _directory(opened: FileSystem, record: int, sequence: int) -> tuple[int, int, bytes] | None:
+    """Parent, its sequence and name of a directory record, if it is still the one that was meant.
+
+    Deleting a record raises its sequence number by one.
+    """
+    try:
+        file = opened.fs.open_meta(inode=record)
+        known = names(file)
+    except OSError:
+        return None
+    now = int(file.info.meta.seq)
+    if not known or now not in {sequence, sequence + 1} or (now != sequence and allocated(file.info.meta)):
+        return None
+    return known[0]

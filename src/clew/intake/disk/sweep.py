@@ -1,0 +1,56 @@
+"""Every file record in turn, for those that no directory names any more: NTFS and ext keep deleted files there."""
+
+from base64 import b64decode
+from time import monotonic
+from typing import Any
+
+from clew.core.channel import Reply
+from clew.intake.disk import claims, ntfs
+from clew.intake.disk.entries import SECONDS
+from clew.intake.disk.image import FileSystem, file_system, reason
+from clew.model import NameState
+
+EXT_FIRST = 11  # inodes before it are the file system's own
+
+
+def sweep(payload: dict[str, Any], descriptors: list[int]) -> Reply:
+    """Worker entry: the records from "first" up to "end" (exclusive), without those whose bit is set in "seen".
+
+    Skips the Items of record "first" up to number "sub". Ends early after "most" Items; "cursor" is where to go on.
+    """
+    opened = file_system(descriptors[0], payload["offset"])
+    first, end, began = payload["first"], payload["end"], monotonic()
+    seen = b64decode(payload["seen"])
+    items: list[dict[str, Any]] = []
+    address = first
+    while address < end and len(items) < payload["most"] and monotonic() - began < SECONDS:
+        index = address - payload["seen_from"]
+        if not seen[index // 8] >> (index % 8) & 1:
+            after = payload["sub"] if address == first else -1
+            items += [item for item in _record(opened, address) if item["sub"] > after]
+        address += 1
+    return Reply({"items": items, "next": address})
+
+
+def _record(opened: FileSystem, address: int) -> list[dict[str, Any]]:
+    if address < (ntfs.FIRST_FREE if opened.family == "NTFS" else EXT_FIRST):
+        return []
+    try:
+        file = opened.fs.open_meta(inode=address)
+        meta = file.info.meta
+        if not claims.ever_used(meta) or int(meta.type) != claims.REGULAR:
+            return []
+        if opened.family == "NTFS":
+            if not any(int(attribute.info.type) == 16 for attribute in file):
+                return []  # an extension record: its base record tells the file
+            path, state, own = ntfs.path(opened, file)
+            if own:
+                return []
+        else:
+            path, state = ntfs.ORPHANS + b"/inode-%d" % address, NameState.ORPHAN
+        found = claims.contents(opened, file, path, state)
+        return [item | {"sub": sub, "record": address} for sub, item in found]
+    except OSError as error:
+        path = ntfs.ORPHANS + b"/record-%d" % address
+        lost = claims.name_only(opened, path, address, NameState.ORPHAN, f"its file record is damaged: {reason(error)}")
+        return [lost | {"sub": 0, "record": address}]

@@ -1,0 +1,101 @@
+"""What a disk image consists of: its partition table, and what lies in each partition, said also where it cannot be
+read.
+"""
+
+from typing import Any
+
+import pytsk3
+
+from clew.core.absent import Absent
+from clew.core.channel import Reply
+from clew.intake.disk.image import Image, file_system
+from clew.model import Missing, Reason
+
+ALLOCATED, UNALLOCATED = 1, 2  # TSK_VS_PART_FLAG_ENUM
+MOST_PARTITIONS = 1024
+MOST_COUNTED = 1 << 26  # blocks beyond which the free space is not counted
+LOOK = 1 << 17
+
+# (offset, bytes, what it is, whether it is encrypted)
+SIGNATURES: tuple[tuple[int, bytes, str, bool], ...] = (
+    (0, b"LUKS\xba\xbe\x00\x01", "LUKS1", True),
+    (0, b"LUKS\xba\xbe\x00\x02", "LUKS2", True),
+    (3, b"-FVE-FS-", "BitLocker", True),
+    (424, b"\x3b\xd6\x67\x49\x29\x2e\xd8\x4a", "BitLocker To Go", True),
+    (32, b"NXSB", "APFS", False),
+    (0, b"XFSB", "XFS", False),
+    (65600, b"_BHRfS_M", "btrfs", False),
+    (512, b"LABELONE", "LVM2", False),
+    (0, b"LABELONE", "LVM2", False),
+    (1024, b"\x10\x20\xf5\xf2", "F2FS", False),
+    (3, b"ReFS\x00\x00\x00\x00", "ReFS", False),
+    (4086, b"SWAPSPACE2", "Linux swap space", False),
+    (4086, b"SWAP-SPACE", "Linux swap space", False),
+    (4096, b"\xfc\x4e\x2b\xa9", "Linux RAID", False),
+)
+
+
+def table(_payload: dict[str, Any], descriptors: list[int]) -> Reply:
+    """Worker entry: the stretches of the partition table, or none. Offsets and lengths are bytes."""
+    image = Image(descriptors[0])
+    try:
+        volume = pytsk3.Volume_Info(image)
+    except OSError:
+        return Reply({"scheme": None, "parts": []})
+    unit = int(volume.info.block_size)
+    parts: list[dict[str, Any]] = []
+    for part in volume:
+        flags = int(part.flags)
+        if flags in {ALLOCATED, UNALLOCATED} and len(parts) < MOST_PARTITIONS:
+            parts.append(
+                {
+                    "offset": int(part.start) * unit,
+                    "length": int(part.len) * unit,
+                    "allocated": flags == ALLOCATED,
+                    "table": bytes(part.desc or b"").decode("utf-8", "replace")[:100],
+                }
+            )
+    return Reply({"scheme": _scheme(int(volume.info.vstype)), "parts": parts})
+
+
+def describe(payload: dict[str, Any], descriptors: list[int]) -> Reply:
+    """Worker entry: the file system at "offset", or why there is none to read (Absent)."""
+    head = Image(descriptors[0]).read(payload["offset"], LOOK)
+    _refuse_known(head)
+    opened = file_system(descriptors[0], payload["offset"])
+    if opened.family == "other":
+        raise Absent(Missing(Reason.UNKNOWN, "a file system that this version does not read"))
+    info = opened.fs.info
+    blocks, size = int(info.last_block) - int(info.first_block) + 1, int(info.block_size)
+    found: dict[str, Any] = {
+        "file_system": opened.family,
+        "first_inode": int(info.first_inum),
+        "last_inode": int(info.last_inum),
+        "block_bytes": size,
+    }
+    if opened.taken is not None and blocks <= MOST_COUNTED:
+        found["unallocated_bytes_not_searched"] = (blocks - opened.taken.count(int(info.first_block), blocks)) * size
+    return Reply(found)
+
+
+def _refuse_known(head: bytes) -> None:
+    for at, magic, name, encrypted in SIGNATURES:
+        if head[at : at + len(magic)] == magic:
+            if encrypted:
+                raise Absent(
+                    Missing(Reason.ENCRYPTED, f"{name}; unlock it with its own tool and take in the opened volume")
+                )
+            raise Absent(Missing(Reason.UNKNOWN, f"{name}, which this version does not read"))
+    if not any(head):
+        raise Absent(Missing(Reason.UNKNOWN, f"no file system: its first {len(head)} bytes are all zero"))
+
+
+def _scheme(number: int) -> str:
+    names = {
+        int(pytsk3.TSK_VS_TYPE_DOS): "MBR",
+        int(pytsk3.TSK_VS_TYPE_GPT): "GPT",
+        int(pytsk3.TSK_VS_TYPE_MAC): "Apple",
+        int(pytsk3.TSK_VS_TYPE_BSD): "BSD",
+        int(pytsk3.TSK_VS_TYPE_SUN): "Sun",
+    }
+    return names.get(number, f"type {number}")

@@ -1,0 +1,128 @@
+"""What a worker said of a disk, checked: every type, every bound. Anything else is a Missing, and costs that stretch
+alone.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from clew.intake.api import Found
+from clew.model import ContentState, ItemState, Missing, NameState, Reason
+
+MOST_PATH = 1 << 18  # bytes
+_I64 = 1 << 63
+WRONG = (KeyError, TypeError, ValueError, AttributeError, IndexError)
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """One checked answer of the walk."""
+
+    founds: list[Found]
+    notes: dict[str, int]
+    cursor: str
+    done: bool
+    next: tuple[str, bytes] | None
+
+
+def broken(what: str) -> Missing:
+    """An answer that keeps to no form."""
+    return Missing(Reason.UNPARSABLE, f"the worker's answer about {what} made no sense")
+
+
+def stretches(said: Any, size: int) -> list[dict[str, Any]]:
+    """The partition table; nothing where it makes no sense. Lengths are cut at the image's end."""
+    try:
+        return [
+            {
+                "offset": _number(part["offset"], size),
+                "length": min(_number(part["length"]), size - part["offset"]),
+                "allocated": bool(part["allocated"]),
+                "table": f"{said['scheme']}: {_text(part['table'], 200)}",
+            }
+            for part in said["parts"]
+            if part["offset"] < size
+        ]
+    except WRONG:
+        return []
+
+
+def description(said: Any) -> dict[str, Any]:
+    """A file system's description, with no inodes at all where it makes no sense."""
+    try:
+        found = {key: _number(said[key]) for key in ("first_inode", "last_inode", "block_bytes")}
+        if "unallocated_bytes_not_searched" in said:
+            found["unallocated_bytes_not_searched"] = _number(said["unallocated_bytes_not_searched"])
+        return {"file_system": _text(said["file_system"], 40), **found}
+    except WRONG:
+        return {"file_system": "unknown", "first_inode": 0, "last_inode": 0, "block_bytes": 0}
+
+
+def stretch(said: Any) -> Stretch | Missing:
+    """One answer of `disk.entries.walk`."""
+    try:
+        after = said["next"]
+        return Stretch(
+            [_found(item, _text(item["cursor"], 4 * MOST_PATH), "directory walk") for item in said["items"]],
+            {_text(what, 200): _number(count) for what, count in said["notes"].items()},
+            _text(said["cursor"], 4 * MOST_PATH),
+            bool(said["done"]),
+            (_text(after["cursor"], 4 * MOST_PATH), bytes.fromhex(after["path"])) if after else None,
+        )
+    except WRONG:
+        return broken("a directory")
+
+
+def swept(said: Any, first: int) -> tuple[list[Found], int] | Missing:
+    """One answer of `disk.sweep.sweep`: what it found, and the record to go on with, which must lie further on."""
+    try:
+        found = [_found(i, f"{_number(i['record'])}.{_number(i['sub'])}", "record sweep") for i in said["items"]]
+        after = _number(said["next"])
+    except WRONG:
+        return broken("file records")
+    return (found, after) if after > first else broken("file records")
+
+
+def spans(said: Any, items: list[str]) -> list[tuple[int, int, str]]:
+    """The block runs of `disk.content.blocks` as (from, to, Item)."""
+    try:
+        return [
+            (_number(address), _number(address) + _number(length), item)
+            for item, runs in zip(items, said, strict=True)
+            for address, length in runs
+        ]
+    except WRONG:
+        return [(0, 1, item) for item in items]  # all in doubt: every one overlaps every other
+
+
+def _found(item: dict[str, Any], cursor: str, found_by: str) -> Found:
+    path = bytes.fromhex(_text(item["path"], 2 * MOST_PATH))
+    times = [None if at is None else _number(at) for at in item["times"]]
+    reason = item["reason"]
+    return Found(
+        ref=_text(item["ref"], 4 * MOST_PATH),
+        path=path,
+        size=_number(item["size"]),
+        cursor=cursor,
+        found_by=found_by,
+        state=ItemState(item["state"]),
+        missing=Missing(Reason(reason), _text(item["detail"], 1000)) if reason else None,
+        name_state=NameState(item["name_state"]),
+        content_state=ContentState(item["content_state"]),
+        parent=None if item["parent"] is None else _text(item["parent"], 4 * MOST_PATH),
+        modified_ns=times[0],
+        accessed_ns=times[1],
+        changed_ns=times[2],
+        born_ns=times[3],
+    )
+
+
+def _number(value: Any, most: int = _I64 - 1) -> int:
+    if not isinstance(value, int) or not 0 <= value <= most:
+        raise ValueError(f"no number between 0 and {most}")
+    return value
+
+
+def _text(value: Any, most: int) -> str:
+    if not isinstance(value, str) or len(value) > most:
+        raise ValueError(f"no text of up to {most} characters")
+    return value
