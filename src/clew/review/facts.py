@@ -1,0 +1,48 @@
+"""What is known of a picture in words, so that it need not always be looked at: read from the shards on demand."""
+
+from typing import Any
+
+from clew.core import shards
+from clew.core.case import Case
+
+MOST_PLACES = 3
+
+_SHOWN = {
+    "image.width": "width",
+    "image.height": "height",
+    "camera.make": "make",
+    "camera.model": "model",
+    "time.original": "taken",
+}
+_TRAITS = (
+    "SELECT DISTINCT name, text, number, integer, missing FROM traits WHERE content = ? AND name IN ("
+    + ", ".join(f"'{name}'" for name in _SHOWN)
+    + ")"
+)
+_PLACES = (
+    "SELECT DISTINCT c.exhibit, l.path, l.name_state, c.media_type, c.size"
+    " FROM contents c LEFT JOIN listings l ON l.item = c.item WHERE c.sha256 = ?"
+)
+
+
+def of(case: Case, content: bytes) -> dict[str, Any]:
+    """Media type, size in bytes, width and height in pixels, camera, time as written, and where it was found.
+
+    A key is absent where nothing is known of it; `places` are at most three of `found` places.
+    """
+    facts: dict[str, Any] = {}
+    for row in shards.query(case, _TRAITS, [content]).to_pylist():
+        value = next((row[k] for k in ("text", "number", "integer") if row[k] is not None), None)
+        if value is not None:
+            facts[_SHOWN[row["name"]]] = value
+    places = shards.query(case, _PLACES, [content]).to_pylist()
+    labels = {row["id"]: row["label"] for row in case.read().execute("SELECT id, label FROM exhibits")}
+    facts["found"] = len(places)
+    facts["exhibits"] = sorted({labels.get(place["exhibit"], place["exhibit"]) for place in places})
+    facts["places"] = [
+        {"path": (place["path"] or b"").decode("utf-8", "replace"), "state": place["name_state"] or ""}
+        for place in places[:MOST_PLACES]
+    ]
+    if places:
+        facts["media_type"], facts["size"] = places[0]["media_type"], places[0]["size"]
+    return facts

@@ -1,0 +1,109 @@
+"""Observing, intake and 1,000 grades at once on one case: no lock error, and no grade waits longer than one bulk batch."""
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from clew.core import clock, mandate
+from clew.core.case import Case, new_id
+from clew.core.keys import public_hex
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+GRADES = 1_000
+BATCH = 2_000  # items of one intake receipt; dials of one observer's intent
+PAUSE = 0.03  # seconds of parsing or waiting between two bulk batches: far less than real stages need
+SLACK = 0.1  # seconds: what the scheduler of a loaded machine with two cores may add to a wait
+
+WRITER = """
+import json, sys, time
+from pathlib import Path
+from clew.core.case import Case, new_id
+
+folder, stage, stop, pause = Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3]), float(sys.argv[4])
+case, spans, number = Case.open(folder), [], 0
+print("ready", flush=True)
+while not stop.exists():
+    ids = [new_id() for _ in range(2000)]
+    asked = time.monotonic()
+    with case.write(stage) as tx:
+        begun = time.monotonic()
+        if stage == "intake":
+            rows = [(i, "e" * 32, str(number), "open", None, None, 1000, 0) for i in ids]
+            tx.executemany("INSERT INTO items VALUES (?,?,?,?,?,?,?,?)", rows)
+            tx.executemany("UPDATE items SET state='done', attempts=1 WHERE id=?", [(i,) for i in ids])
+        else:
+            rows = [(i, "r", None, "W-1", "127.10.0.1", 6881, "contact", "tcp", number, "intent", None) for i in ids]
+            tx.executemany("INSERT INTO dials VALUES (?,?,?,?,?,?,?,?,?,?,?)", rows)
+            tx.executemany("UPDATE dials SET state='done' WHERE id=?", [(i,) for i in ids])
+        tx.record(stage + ".batch", counts={"rows": len(ids)})
+    ended = time.monotonic()
+    spans.append((asked, begun, ended))
+    number += 1
+    time.sleep(pause)
+print(json.dumps(spans))
+"""
+
+
+@pytest.fixture
+def case(tmp_path: Path) -> Case:
+    key = Ed25519PrivateKey.generate()
+    case = Case.create(tmp_path / "case", operation="T", force="AT", authority=public_hex(key), actor="wren")
+    now = clock.now().utc_ns
+    body = {
+        "id": "M-1", "operation": "T", "authority": "court", "purposes": ["review"], "networks": [], "addresses": [],
+        "countries": [], "trackers": [], "exhibits": ["*"], "permits": [],
+        "not_before": clock.iso(now - 3600 * 10**9), "not_after": clock.iso(now + 3600 * 10**9),
+    }  # fmt: skip
+    mandate.add(case, mandate.sign_document("mandate", body, key))
+    return case
+
+
+def test_1000_grades_beside_intake_and_observing(case: Case, tmp_path: Path) -> None:
+    from clew.review import grading, schemes
+
+    contents = [os.urandom(32) for _ in range(GRADES)]
+    with case.write("identify") as tx:
+        rows = [(f"{n:032x}", f"S-{n:05}", content, 0) for n, content in enumerate(contents)]
+        tx.executemany("INSERT INTO series VALUES (?,?,?,?)", rows)
+        tx.executemany(
+            "INSERT INTO series_members VALUES (?,?,?)", [(c, f"{n:032x}", 0) for n, c in enumerate(contents)]
+        )
+
+    stop = tmp_path / "stop"
+    bulk = [_bulk(case.folder, stage, stop) for stage in ("intake", "observe")]
+    category = schemes.load("training").category("1")
+    waits: list[float] = []
+    spans: list[tuple[float, float]] = []
+    try:
+        for process in bulk:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+        for content in contents:
+            asked = time.monotonic()
+            grading.grade(case, "wren", content, category)
+            waits.append(time.monotonic() - asked)
+            spans.append((asked, asked + waits[-1]))
+    finally:
+        stop.touch()
+        told = [process.communicate(timeout=60) for process in bulk]
+    assert [process.returncode for process in bulk] == [0, 0], told
+
+    batches = [span for out, _ in told for span in json.loads(out)]
+    longest = max(ended - begun for _, begun, ended in batches)
+    during = [b for b in batches if spans[0][0] < b[1] < spans[-1][1]]
+    figures = f"{len(during)} bulk batches, longest {longest * 1e3:.0f} ms; slowest grade {max(waits) * 1e3:.0f} ms"
+    print(figures)
+    assert len(during) >= 40, figures
+    assert max(waits) <= longest + SLACK, figures
+    assert case.read().execute("SELECT count(*) FROM standing_grades").fetchone()[0] == GRADES
+
+
+def _bulk(folder: Path, stage: str, stop: Path) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-c", WRITER, str(folder), stage, str(stop), str(PAUSE)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
