@@ -24,6 +24,8 @@ NAMES: tuple[str, ...] = (
     "observe.receipt.before",
     "observe.receipt.inside",
     "observe.receipt.after",
+    "share.record.before",
+    "share.record.after",
 )
 
 _name, _, _count = os.environ.get("CLEW_FAILPOINT", "").partition(":")

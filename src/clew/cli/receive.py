@@ -1,0 +1,41 @@
+"""`clew receive`: takes a Bundle into the receiving force's own case."""
+
+from pathlib import Path
+
+import click
+
+from clew.cli._common import case_argument, emit, json_option, open_case
+
+
+@click.command(
+    "receive",
+    epilog="\b\nExamples:\n  clew receive cases/at AT-3f2a.tar.age\n"
+    "  clew receive cases/at AT-3f2a.tar.age --identity at --sender-key fr.pub",
+)
+@case_argument
+@click.argument("bundle", type=click.Path(path_type=Path))
+@click.option("--identity", "identity_name", help="Name of your age identity (default: the code of the case's force).")
+@click.option("--sender-key", help="The sender's public key, from the sender itself: a .pub file or 64 hex digits.")
+@json_option
+def receive(case: Path, bundle: Path, identity_name: str | None, sender_key: str | None, as_json: bool) -> None:
+    """Verify BUNDLE and take it into CASE, apart from the case's own facts. The annex stays sealed."""
+    from clew.share.receive import receive as take_in
+
+    opened = open_case(case)
+    try:
+        got = take_in(opened, bundle, identity_name=identity_name, sender_key=sender_key)
+    finally:
+        opened.close()
+    lines = [f"ok  {name}: {found}" for name, found in got.checks]
+    counts = got.counts
+    lines.append(
+        f"bundle {got.id} from {got.sender}: {counts['leads']} leads, {counts['sightings']} contacts, "
+        f"{counts['known_hashes']} graded hashes"
+    )
+    lines.append(f"it lies in {got.folder}" if got.new else f"it was there already, in {got.folder}")
+    lines.append(f"read first: {got.folder}/bag/data/summary.html")
+    lines.append(f"to match your own exhibits: clew hashset add {case} {got.folder}/bag/data/known-hashes.vics.json")
+    emit(as_json, got.as_dict(), "\n".join(lines))
+
+
+COMMAND = receive

@@ -1,0 +1,44 @@
+"""`clew share`: a Bundle for one force, or for each."""
+
+from pathlib import Path
+
+import click
+
+from clew.cli._common import case_argument, emit, json_option, open_case
+from clew.core.errors import Usage
+
+
+@click.command(
+    "share",
+    epilog="\b\nExamples:\n  clew share cases/icarus --force AT --out bundles --key fr\n"
+    "  clew share cases/icarus --all --out bundles --key fr",
+)
+@case_argument
+@click.option("--force", "force_code", help="Code of the force that it is for, e.g. AT.")
+@click.option("--all", "everyone", is_flag=True, help="One bundle for every other force of the case.")
+@click.option("--out", required=True, type=click.Path(path_type=Path, file_okay=False), help="Folder to write into.")
+@click.option("--key", "key_name", required=True, help="Name of this force's signing key (clew key new NAME).")
+@json_option
+def share(case: Path, *, force_code: str | None, everyone: bool, out: Path, key_name: str, as_json: bool) -> None:
+    """Build encrypted, signed bundles: each force receives its leads, graded hashes and how to check them.
+
+    Nothing is sent: hand over the .tar.age file by your own channel, and your public key by another one.
+    """
+    from clew.share.run import build, build_all
+
+    if everyone == (force_code is not None):
+        raise Usage("name one force with --force, or take --all", "clew force list CASE shows the codes")
+    opened = open_case(case)
+    try:
+        if force_code is None:
+            made = build_all(opened, out=out, key_name=key_name)
+        else:
+            made = [build(opened, force_code=force_code, out=out, key_name=key_name)]
+    finally:
+        opened.close()
+    rows = [{"id": b.id, "force": b.force, "path": b.path, "sha256": b.sha256.hex()} for b in made]
+    words = "\n".join(f"{row['force']}  {row['path']}\n    SHA-256 {row['sha256']}" for row in rows)
+    emit(as_json, {"bundles": rows}, words)
+
+
+COMMAND = share

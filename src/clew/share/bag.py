@@ -1,0 +1,97 @@
+"""BagIt 1.0 (RFC 8493): a folder that says which files it holds and what each hashes to.
+
+Own writer, so that the same facts give the same bytes: no date but the one given, one algorithm (sha256), sorted lines.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from clew.core.errors import Damaged
+
+DECLARATION = "BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
+CHUNK = 1 << 20
+PAYLOAD_MANIFEST = "manifest-sha256.txt"
+TAG_MANIFEST = "tagmanifest-sha256.txt"
+AGAIN = "ask the sender for the bundle again"
+
+
+def digest(path: Path) -> str:
+    """Hexadecimal SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_synced(path: Path, blocks: Iterable[bytes]) -> None:
+    """Writes a new file and makes it survive a power loss."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("xb") as file:
+        for block in blocks:
+            file.write(block)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def payload(folder: Path) -> list[str]:
+    """The names of the payload files (`data/...`), sorted."""
+    data = folder / "data"
+    return sorted(p.relative_to(folder).as_posix() for p in data.rglob("*") if not p.is_dir())
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """Name to SHA-256 of every payload file, in name order."""
+    return {name: digest(folder / name) for name in payload(folder)}
+
+
+def finish(folder: Path, hashes: Mapping[str, str], info: Mapping[str, str]) -> None:
+    """Makes a bag of a folder whose `data/` is complete: declaration, bag-info, both manifests.
+
+    Tag files that lie beside `data/` already are listed in the tag manifest.
+    """
+    octets = sum((folder / name).stat().st_size for name in hashes)
+    lines = dict(info) | {"Payload-Oxum": f"{octets}.{len(hashes)}"}
+    write_synced(folder / "bagit.txt", [DECLARATION.encode()])
+    write_synced(folder / "bag-info.txt", [f"{key}: {lines[key]}\n".encode() for key in sorted(lines)])
+    write_synced(folder / PAYLOAD_MANIFEST, [_lines(hashes).encode()])
+    tags = sorted(p.name for p in folder.iterdir() if p.is_file())
+    write_synced(folder / TAG_MANIFEST, [_lines({name: digest(folder / name) for name in tags}).encode()])
+
+
+def check(folder: Path) -> None:
+    """Raises Damaged, naming the first place, where the bag is not complete and valid (RFC 8493 section 3)."""
+    if _text(folder, "bagit.txt") != DECLARATION:
+        raise Damaged("bagit.txt is not the declaration of a BagIt 1.0 bag", AGAIN)
+    tags = {p.name for p in folder.iterdir() if p.is_file()} - {TAG_MANIFEST}
+    _compare(folder, TAG_MANIFEST, tags)
+    _compare(folder, PAYLOAD_MANIFEST, set(payload(folder)))
+    octets = sum((folder / name).stat().st_size for name in payload(folder))
+    if f"Payload-Oxum: {octets}.{len(payload(folder))}\n" not in _text(folder, "bag-info.txt"):
+        raise Damaged("bag-info.txt does not state the payload's size and count", AGAIN)
+
+
+def _lines(hashes: Mapping[str, str]) -> str:
+    return "".join(f"{hashes[name]}  {name}\n" for name in sorted(hashes))
+
+
+def _text(folder: Path, name: str) -> str:
+    try:
+        return (folder / name).read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise Damaged(f"{name} is missing or not text", AGAIN) from error
+
+
+def _compare(folder: Path, manifest: str, there: set[str]) -> None:
+    listed: dict[str, str] = {}
+    for number, line in enumerate(_text(folder, manifest).splitlines(), 1):
+        value, gap, name = line.partition("  ")
+        if not gap or len(value) != 64 or name in listed:
+            raise Damaged(f"{manifest} line {number} is not a digest and a name", AGAIN)
+        listed[name] = value
+    for name in sorted(there | set(listed)):
+        if name not in listed:
+            raise Damaged(f"{name} is in the bundle, but {manifest} does not list it", AGAIN)
+        if name not in there:
+            raise Damaged(f"{name} is listed in {manifest}, but is not in the bundle", AGAIN)
+        if digest(folder / name) != listed[name]:
+            raise Damaged(f"{name} does not hash to what {manifest} says", AGAIN)

@@ -1,0 +1,148 @@
+"""Takes a Bundle in: verified first, then kept in the receiving force's own case, apart from its own facts.
+
+    CASE/received/ID/store.db    what it says, as tables (clew.share.store), every row with its origin; read-only
+    CASE/received/ID/bag/        the Bundle's files as they came; the annex stays sealed
+
+The folder gets its name before the row in `received` is committed: a folder without a row is garbage of a crash, and is
+taken away when the Bundle is received again.
+"""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from clew.core import clock, forces, keys
+from clew.core.case import Case, new_id
+from clew.core.errors import Refused, Usage
+from clew.core.files import sync_folder
+from clew.core.lease import lease
+from clew.share import bag, manifest, store, verify
+from clew.share.manifest import Manifest
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A Bundle that this case holds. `new` is False where it was there before."""
+
+    id: str
+    sender: str
+    folder: Path
+    sha256: bytes
+    counts: dict[str, int]
+    checks: tuple[tuple[str, str], ...]
+    new: bool
+
+    def as_dict(self) -> dict[str, Any]:
+        """For `--json`."""
+        return {
+            "bundle": self.id,
+            "checks": [{"name": name, "found": found} for name, found in self.checks],
+            "counts": self.counts,
+            "folder": str(self.folder),
+            "new": self.new,
+            "sender": self.sender,
+            "sha256": self.sha256.hex(),
+        }
+
+
+def receive(
+    case: Case,
+    path: Path,
+    *,
+    identity_name: str | None = None,
+    sender_key: str | None = None,
+    keys_folder: Path | None = None,
+) -> Received:
+    """Verifies the Bundle at `path` and takes it into the case.
+
+    `identity_name` is the age identity to open it with (default: the code of the case's force); `sender_key` the
+    sender's public key (default: what the case knows of that force). Raises Refused for another's Bundle, an unknown
+    sender or a replay; Damaged naming the first place that does not hold.
+    """
+    identity = keys.age_identity(identity_name or case.settings.force, keys_folder)
+    with lease(case, "share", "received"):
+        work = case.folder / "received" / f".{new_id()}"
+        work.mkdir(mode=0o700, parents=True)
+        try:
+            return _receive(case, path, work, identity, sender_key)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+
+
+def _receive(case: Case, path: Path, work: Path, identity: str, sender_key: str | None) -> Received:
+    folder = verify.open_bundle(path, work, identity)
+    sha256 = bytes.fromhex(bag.digest(path))
+    public = _sender(case, verify.claimed_sender(folder), sender_key)
+    report = verify.check_bag(folder, work, public, identity)
+    read = report.manifest
+    if read.recipient != case.settings.force:
+        raise Refused(
+            f"this bundle is for {read.recipient}, and this is a case of {case.settings.force}",
+            "receive it into a case of that force",
+        )
+    final = case.folder / "received" / read.bundle
+    if _is_there(case, read, sha256):
+        return Received(read.bundle, read.sender, final, sha256, dict(read.counts), report.checks, new=False)
+    ready = work / "ready"
+    ready.mkdir()
+    folder.rename(ready / "bag")
+    store.build(ready / "store.db", ready / "bag", read)
+    _freeze(ready)
+    _clear(final)
+    ready.rename(final)
+    sync_folder(final.parent)
+    _record(case, read, final, sha256)
+    return Received(read.bundle, read.sender, final, sha256, dict(read.counts), report.checks, new=True)
+
+
+def _sender(case: Case, code: str, given: str | None) -> str:
+    """The key to hold the Bundle to: the given one, else the one that the case knows of this force."""
+    if given is not None:
+        return keys.read_public(given)
+    known = {force.code: force.signing_key for force in forces.all_of(case)}
+    key = known.get(code)
+    if key is None:
+        raise Refused(
+            f"the sender {code!r} is unknown here: there is no signing key of that force in this case",
+            "get its public key from the force itself, then: clew force add, or --sender-key FILE",
+        )
+    return keys.read_public(key)
+
+
+def _is_there(case: Case, read: Manifest, sha256: bytes) -> bool:
+    row = case.read().execute("SELECT sha256 FROM received WHERE id = ?", (read.bundle,)).fetchone()
+    if row is None:
+        return False
+    if bytes(row["sha256"]) != sha256:
+        raise Refused(
+            f"bundle {read.bundle} was received before, as another file (SHA-256 {bytes(row['sha256']).hex()})",
+            "a bundle is made once: ask the sender why there are two",
+        )
+    return True
+
+
+def _record(case: Case, read: Manifest, folder: Path, sha256: bytes) -> None:
+    note = (folder / "bag" / manifest.NOTE).read_text("utf-8")
+    with case.write("share") as tx:
+        tx.execute(
+            "INSERT INTO received VALUES (?,?,?,?,?,?)",
+            (read.bundle, read.sender, str(folder.relative_to(case.folder)), sha256, note, clock.now().utc_ns),
+        )
+        tx.record(
+            "bundle.received",
+            subject={"bundle": read.bundle, "sender": read.sender, "sha256": sha256.hex(), "root": read.ledger.root},
+            counts=dict(read.counts),
+        )
+
+
+def _freeze(folder: Path) -> None:
+    for path in folder.rglob("*"):
+        if path.is_file():
+            path.chmod(0o444)
+
+
+def _clear(final: Path) -> None:
+    if final.is_symlink():
+        raise Usage(f"{final} is a link", "remove it; a received bundle lies in the case itself")
+    shutil.rmtree(final, ignore_errors=True)
