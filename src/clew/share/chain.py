@@ -1,4 +1,4 @@
-"""The Ledger in a Bundle: an unbroken chain from the first entry, under a signed checkpoint of exactly these entries."""
+"""The Ledger in a Bundle: an unbroken chain from its first entry, and a signed checkpoint of exactly these."""
 
 import hashlib
 import json

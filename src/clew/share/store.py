@@ -98,9 +98,7 @@ def _intervals(folder: Path) -> Iterator[tuple[Any, ...]]:
         for ref in lead["uco-core:object"]:
             node = nodes[ref["@id"]]
             facet = node["uco-core:hasFacet"][0]
-            address = nodes[facet["uco-observable:dst"][0]["@id"]]["uco-core:hasFacet"][0][
-                "uco-observable:addressValue"
-            ]
+            address = nodes[facet["uco-observable:dst"][0]["@id"]]["uco-core:hasFacet"][0]
             yield (
                 node["@id"],
                 lead["case-investigation:exhibitNumber"],
