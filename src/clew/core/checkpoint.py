@@ -2,8 +2,8 @@
 
 The text is a checkpoint of C2SP tlog-checkpoint in the envelope of C2SP signed-note: origin, number of entries and
 base64 Merkle root (RFC 6962), a line each; a blank line; signature lines. The raw Ed25519 signature over the three
-lines lies beside it, for `openssl pkeyutl -verify -rawin`. A chain alone does not notice a cut tail: so a checkpoint leaves
-with every Bundle.
+lines lies beside it, for `openssl pkeyutl -verify -rawin`. A chain alone does not notice a cut tail: so a
+checkpoint leaves with every Bundle.
 """
 
 import base64

@@ -1,7 +1,14 @@
 """Times that a court can weigh: UTC for people, monotonic for durations, and how wrong the clock may be."""
 
+import ctypes
 import time
 from dataclasses import dataclass
+
+from clew.model import Missing, Reason
+
+STA_UNSYNC = 0x0040  # adjtimex(2): the clock is not synchronised
+STA_NANO = 0x2000  # adjtimex(2): `offset` is in nanoseconds, else in microseconds
+TIME_ERROR = 5  # adjtimex(2): return value of a clock that is not synchronised
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +20,7 @@ class Instant:
 
 
 def now() -> Instant:
-    """This moment."""
+    """The present moment."""
     return Instant(time.time_ns(), time.monotonic_ns())
 
 
@@ -21,3 +28,38 @@ def iso(ns: int) -> str:
     """UTC with milliseconds, as 2026-01-31T23:59:59.123Z."""
     seconds, rest = divmod(ns, 1_000_000_000)
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{rest // 1_000_000:03d}Z"
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """How wrong UTC may be here: the offset known to the kernel, and the largest error it states, in nanoseconds."""
+
+    offset_ns: int
+    error_ns: int
+    source: str
+
+
+class _Timex(ctypes.Structure):
+    """struct timex as far as adjtimex(2) describes it, and its padding."""
+
+    _fields_ = (
+        ("modes", ctypes.c_uint),
+        ("offset", ctypes.c_long),
+        ("freq", ctypes.c_long),
+        ("maxerror", ctypes.c_long),
+        ("esterror", ctypes.c_long),
+        ("status", ctypes.c_int),
+        ("rest", ctypes.c_long * 40),
+    )
+
+
+def quality() -> Quality | Missing:
+    """What the kernel knows of its clock (adjtimex(2), read only). Missing where nothing keeps it in time."""
+    timex = _Timex()  # modes = 0: read, change nothing
+    state = ctypes.CDLL(None, use_errno=True).adjtimex(ctypes.byref(timex))
+    if state < 0:
+        return Missing(Reason.REFUSED, "the kernel does not tell the state of its clock")
+    if state == TIME_ERROR or timex.status & STA_UNSYNC:
+        return Missing(Reason.UNKNOWN, "nothing keeps this clock in time (no NTP synchronisation)")
+    unit = 1 if timex.status & STA_NANO else 1_000
+    return Quality(timex.offset * unit, timex.maxerror * 1_000, "adjtimex")
