@@ -45,8 +45,9 @@ class Seeders:
         self._sessions: list[Any] = []
 
     def start(self) -> int:
-        """Starts them all and returns how many seed. Raises TimeoutError where one does not, READY_WITHIN seconds on."""
-        libtorrent: Any = import_module("libtorrent")  # extra "range"; its stubs and manual disagree
+        """Starts them all, returns how many seed. Raises TimeoutError where one does not, READY_WITHIN seconds on."""
+        # of the extra "range"; its type stubs disagree with its manual
+        libtorrent: Any = import_module("libtorrent")
         handles = []
         for party in self.scenario.parties:
             if party.manner is not Manner.REAL:

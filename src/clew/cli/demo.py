@@ -1,0 +1,211 @@
+"""`clew demo`: a whole training operation, from the first sighting to bundles that 26 forces open, against truth."""
+
+import json
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from clew.cli import _demo_result, _demo_stages
+from clew.cli._common import json_option
+from clew.cli._demo_folder import demo_folder
+from clew.cli._demo_stages import Outcome
+from clew.core import keys
+from clew.core.case import Case
+from clew.core.errors import Exit
+from clew.range import truth as truths
+from clew.range.canary import canary_bytes
+from clew.range.given import Given, make_given
+from clew.range.items import account
+from clew.range.operation import Operation
+from clew.range.places import forces
+from clew.range.report import write_report
+from clew.range.scenario import Timing
+from clew.range.score import score
+
+SMALL_TIMING = Timing(revisit=6.0, seconds=40.0, switch=20.0)
+
+
+@click.command(
+    "demo",
+    epilog="\b\nExamples:\n  clew demo --out demo\n  clew demo --out demo --seed 7\n  clew demo --out demo --small",
+)
+@click.option("--out", required=True, type=click.Path(path_type=Path, file_okay=False), help="Folder for everything.")
+@click.option("--seed", type=click.IntRange(0, 2**31 - 1), help="Which operation (default: a fresh one, printed).")
+@click.option("--small", is_flag=True, help="A smaller operation, in about a minute; not the one that is measured.")
+@json_option
+def demo(out: Path, seed: int | None, small: bool, as_json: bool) -> int:
+    """Run a closed training operation and compare what was found with the truth.
+
+    Everything happens on this machine's own 127.x addresses, with generated, benign media. Needs the extra "range".
+    """
+    seed = secrets.randbelow(2**31) if seed is None else seed
+    console = Console(stderr=as_json, highlight=False)
+    with demo_folder(out) as folder:
+        run = _Run(folder, seed, small, console)
+        result = run.play()
+        _demo_result.write_summary(result, folder)
+    if as_json:
+        click.echo(json.dumps(result.summary(), sort_keys=True))
+    _tell(console, result, out)
+    return Exit.DONE if result.holds() else Exit.FATAL
+
+
+class _Run:
+    """One demo from beginning to end."""
+
+    def __init__(self, folder: Path, seed: int, small: bool, console: Console) -> None:
+        self.folder, self.seed, self.small, self.console = folder, seed, small, console
+        self.outcome = Outcome()
+        self.began = time.monotonic()
+        self.steps: list[tuple[str, float, float]] = []
+        self.progress = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description:<22}"),
+            BarColumn(28),
+            TextColumn("{task.fields[say]}"),
+            TimeElapsedColumn(),
+            console=console,
+        )
+
+    def play(self) -> _demo_result.Result:
+        """The operation; everything that was started is stopped at the end, whatever happens."""
+        self.console.print(f"clew demo: operation {self.seed}, in {self.folder}")
+        timing = SMALL_TIMING if self.small else Timing()
+        operation = Operation.prepare(self.seed, small=self.small, timing=timing)
+        with self.progress:
+            given = self._prepare(operation)
+            with operation:
+                case, audit, truth = self._observe(operation, given)
+            try:
+                with self._step("attributing"):
+                    _demo_stages.attribute_leads(case, given, self.outcome)
+                return self._conclude(operation, case, audit, truth)
+            finally:
+                case.close()
+
+    def _prepare(self, operation: Operation) -> Given:
+        with self._step("making the range") as say:
+            say("keys of 26 forces, registers, a seized disk")
+            _demo_stages.make_keys(self.folder, [f.code for f in forces()])
+            (self.folder / "given").mkdir()
+            authority = keys.signing_key(_demo_stages.AUTHORITY, self.folder / "keys" / "authority")
+            return make_given(
+                operation.scenario,
+                self.folder / "given",
+                authority=authority,
+                trackers=operation.trackers,
+                small=self.small,
+            )
+
+    def _observe(self, operation: Operation, given: Given) -> tuple[Case, dict[str, Any], dict[str, Any]]:
+        """Observation, with the seized disk beside it: the stages share one case without waiting for each other."""
+        case = _demo_stages.open_operation(self.folder, given)
+        truth = truths.truth_of(operation.scenario, start_at=operation.go(), manifest=given.seizure.manifest)
+        self.console.print(f"SHA-256 of the truth, before anything is observed: {truths.digest(truth)}")
+        beside = _Beside(lambda: self._disk(case, given))
+        with self._step("observing", operation.scenario.timing.seconds) as say:
+            _demo_stages.observe_swarm(case, operation, self.outcome, say)
+        audit = operation.finish()
+        beside.join()
+        return case, audit, truth
+
+    def _disk(self, case: Case, given: Given) -> None:
+        with self._step("the seized disk") as say:
+            _demo_stages.take_disk(case, given, self.outcome, say)
+
+    def _conclude(
+        self, operation: Operation, case: Case, audit: dict[str, Any], truth: dict[str, Any]
+    ) -> _demo_result.Result:
+        with self._step("demo reviewer grades"):
+            _demo_stages.grade_exact(case, self.outcome)
+        with self._step("26 bundles") as say:
+            _demo_stages.share_all(self.folder, case, self.outcome, say)
+        truths.write(truth, self.folder / "truth.json")
+        with self._step("comparing with truth"):
+            result = self._compare(operation, case, audit, truth)
+        write_report(self.folder / "report.html", _demo_result.report_data(result, case))
+        return replace(result, seconds=time.monotonic() - self.began)
+
+    def _compare(
+        self, operation: Operation, case: Case, audit: dict[str, Any], truth: dict[str, Any]
+    ) -> _demo_result.Result:
+        return _demo_result.Result(
+            seed=self.seed,
+            seconds=time.monotonic() - self.began,
+            truth=truth,
+            truth_sha256=truths.digest(truth),
+            audit=audit,
+            canary_bytes=canary_bytes(case.folder, operation.canary),
+            account=account(case, truth["manifest"]),
+            score=score(case, truth),
+            outcome=self.outcome,
+            hits=_count(case, "SELECT count(DISTINCT content) FROM hits WHERE kind='alert'"),
+            series=_count(case, "SELECT count(*) FROM series"),
+            steps=self.steps,
+        )
+
+    @contextmanager
+    def _step(self, name: str, seconds: float | None = None) -> Iterator[Callable[[str], None]]:
+        """One line of progress; yields a function that says what goes on. With `seconds` the bar fills by the clock."""
+        begin = time.monotonic() - self.began
+        task = self.progress.add_task(name, total=seconds, say="")
+
+        def say(words: str) -> None:
+            passed = time.monotonic() - self.began - begin
+            self.progress.update(task, say=words[:60], completed=min(passed, seconds) if seconds else None)
+
+        try:
+            yield say
+        finally:
+            took = time.monotonic() - self.began - begin
+            self.steps.append((name, begin, took))
+            self.progress.update(task, total=took, completed=took)
+            self.progress.stop_task(task)
+
+
+class _Beside:
+    """Runs one function in a thread; `join` waits for it and raises what it raised."""
+
+    def __init__(self, function: Callable[[], None]) -> None:
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, args=(function,))
+        self._thread.start()
+
+    def join(self) -> None:
+        """Waits for the end."""
+        self._thread.join()
+        if self._error is not None:
+            raise self._error
+
+    def _run(self, function: Callable[[], None]) -> None:
+        try:
+            function()
+        except BaseException as error:  # noqa: BLE001 — handed to whoever joins
+            self._error = error
+
+
+def _count(case: Case, sql: str) -> int:
+    return int(case.read().execute(sql).fetchone()[0])
+
+
+def _tell(console: Console, result: _demo_result.Result, out: Path) -> None:
+    """The end of a demo: the table, what does not hold, and where to look on."""
+    console.print(_demo_result.table(result))
+    for line in result.troubles()[:20]:
+        console.print(f"  [red]{escape(line)}[/]")
+    console.print(f"{result.seconds:.0f} seconds. Truth: {out / 'truth.json'}  figures: {out / 'summary.json'}")
+    console.print(f"Report:  {out / 'report.html'}")
+    console.print(f"Review:  clew review {out / 'case'}")
+
+
+COMMAND = demo

@@ -1,0 +1,194 @@
+"""The swarm over real sockets: what each kind answers, what the audit counts, and that nothing outlives its parent."""
+
+import socket
+import struct
+import subprocess
+import sys
+import time
+import urllib.parse
+import urllib.request
+
+import pytest
+
+from clew.range.fake import HAVE_ALL, read_handshake
+from clew.range.operation import Operation
+from clew.range.scenario import Manner, Saying, Timing
+
+HELLO = b"\x13BitTorrent protocol"
+FAST_AND_EXTENDED = bytes.fromhex("0000000000100004")
+
+
+@pytest.fixture(scope="module")
+def operation():
+    with Operation.prepare(41, small=True, timing=Timing(revisit=6, seconds=600, switch=300)) as running:
+        running.go()
+        yield running
+
+
+def party(operation, **wanted):
+    for each in operation.scenario.parties:
+        if all(getattr(each, key) == value for key, value in wanted.items()):
+            return each
+    raise LookupError(wanted)
+
+
+def hail(operation, whom, *, infohash=None, reserved=FAST_AND_EXTENDED, more=b"", wait=0.6):
+    """Connects, says hello and `more`, and returns what comes back until `wait` seconds of silence or the end."""
+    stay = whom.stays[0]
+    infohash = infohash or operation.scenario.torrents[whom.holdings[0].torrent].infohash
+    with socket.socket() as sock:
+        sock.settimeout(wait)
+        sock.bind(("127.9.0.7", 0))
+        sock.connect((stay.address, stay.port))
+        sock.sendall(HELLO + reserved + infohash + b"-XX0000-abcdefghijkl" + more)
+        found = b""
+        try:
+            while block := sock.recv(65536):
+                found += block
+        except (TimeoutError, ConnectionResetError):
+            pass
+        return found
+
+
+def messages(data):
+    """(kind, payload) of everything after the handshake."""
+    at, found = 68, []
+    while at + 4 < len(data):
+        (length,) = struct.unpack_from(">I", data, at)
+        found.append((data[at + 4], data[at + 5 : at + 4 + length]))
+        at += 4 + length
+    return found
+
+
+def test_a_seeder_answers_and_pushes_the_canary(operation):
+    whom = next(
+        p
+        for p in operation.scenario.parties
+        if p.manner is Manner.ANSWERS and p.holdings[0].saying is Saying.WHOLE and p.client.fast and p.planted
+    )
+    said = hail(operation, whom)
+    hello = read_handshake(said)
+    assert hello.infohash == operation.scenario.torrents[whom.holdings[0].torrent].infohash
+    assert hello.peer_id.decode().startswith(whom.client.prefix)
+    kinds = [kind for kind, _ in messages(said)]
+    assert HAVE_ALL in kinds
+    assert kinds.index(HAVE_ALL) < kinds.index(7)
+    assert operation.canary in said
+
+
+def test_a_client_without_fast_gets_no_fast_message(operation):
+    whom = next(
+        p for p in operation.scenario.parties if p.manner is Manner.ANSWERS and p.holdings[0].saying is Saying.WHOLE
+    )
+    kinds = [kind for kind, _ in messages(hail(operation, whom, reserved=bytes(8)))]
+    assert not set(kinds) & {0x0E, 0x0F}
+    assert kinds[0] == 5
+
+
+@pytest.mark.parametrize("kind", ["encrypted-only", "utp-only", "unlisted"])
+def test_what_is_planted_as_unreachable(operation, kind):
+    whom = party(operation, kind=kind, planted=True)
+    answered = bool(hail(operation, whom)) if whom.manner is not Manner.CLOSES else not _closed(operation, whom)
+    assert answered == (kind == "unlisted")
+
+
+def _closed(operation, whom):
+    try:
+        return hail(operation, whom) == b""
+    except ConnectionError:
+        return True
+
+
+def test_promiscuous_ones_echo_anything_and_others_do_not(operation):
+    anything = bytes(range(20))
+    assert read_handshake(hail(operation, party(operation, kind="promiscuous"), infohash=anything)).infohash == anything
+    assert hail(operation, party(operation, kind="plain"), infohash=anything) == b""
+
+
+def test_some_change_their_peer_id_at_every_connection(operation):
+    answering = [p for p in operation.scenario.parties if p.manner is Manner.ANSWERS and p.stays[0].begin < 0]
+    changing = next(p for p in answering if p.client.per_connection)
+    constant = next(p for p in answering if not p.client.per_connection)
+    ids = [read_handshake(hail(operation, p)).peer_id for p in (changing, changing, constant, constant)]
+    assert ids[0] != ids[1]
+    assert ids[2] == ids[3]
+
+
+def test_real_seeders_answer(operation):
+    said = hail(operation, party(operation, manner=Manner.REAL), wait=3)
+    assert read_handshake(said).peer_id.startswith(b"-LT2")
+
+
+def test_trackers_of_both_manners(operation):
+    for number, url in enumerate(operation.trackers):
+        torrent = next(t for t in operation.scenario.watches() if number in t.trackers)
+        stopped, started = announce(url, torrent, "stopped"), announce(url, torrent, "started")
+        assert len(stopped) > 100 if number == 0 else b"5:peers0:" in stopped
+        assert len(started) > 100
+        assert b"failure" in announce(url, torrent, "stopped", infohash=bytes(20))
+        announce(url, torrent, "stopped")
+
+
+def announce(url, torrent, event, infohash=None, left="1"):
+    fields = {"info_hash": infohash or torrent.infohash, "peer_id": b"-XX0000-abcdefghijkl", "port": 6881}
+    fields |= {"uploaded": 0, "downloaded": 0, "left": left, "compact": 1, "numwant": 200, "event": event}
+    with urllib.request.urlopen(f"{url}?{urllib.parse.urlencode(fields)}", timeout=5) as reply:
+        return reply.read()
+
+
+def test_zz_the_audit_counts_everything_that_is_forbidden(operation):
+    """Last of this module: it stops the swarm."""
+    whom = next(
+        p for p in operation.scenario.parties if p.manner is Manner.ANSWERS and p.client.fast and p.stays[0].begin < 0
+    )
+    wanted = [(2, b""), (6, bytes(12)), (4, bytes(4)), (9, bytes(2)), (14, b""), (20, b"\x02x"), (99, b"")]
+    allowed = [(0, b""), (3, b""), (15, b""), (20, b"\x00de")]
+    more = b"".join(struct.pack(">IB", len(p) + 1, k) + p for k, p in [*wanted, *allowed])
+    said = hail(operation, whom, more=more)
+    assert 1 in [kind for kind, _ in messages(said)], "who is interested is unchoked"
+    plain = next(p for p in operation.scenario.parties if p.manner is Manner.ANSWERS and not p.client.fast)
+    hail(operation, plain, more=struct.pack(">IB", 1, 15))
+    hail(operation, whom, reserved=bytes.fromhex("0000000000000001"))
+    announce(operation.trackers[1], next(t for t in operation.scenario.watches() if 1 in t.trackers), "", left="0")
+    report = operation.finish()
+    assert report["audit"]["forbidden"] == {
+        "interested": 1,
+        "request": 1,
+        "have": 1,
+        "port": 1,
+        "have_all": 1,
+        "extended message 2": 1,
+        "message 99": 1,
+        "have_none": 1,
+        "handshake with the DHT bit": 1,
+    }
+    assert report["audit"]["forbidden_messages"] == 9
+    assert len(report["trackers"][1]["forbidden"]) == 2, "no event, and left=0"
+    assert report["trackers"][1]["listed_outsiders"] == [f"127.0.0.1:{6881}"]
+
+
+def test_nothing_outlives_a_parent_that_is_killed(tmp_path):
+    code = (
+        "import sys, time\n"
+        "from clew.range.operation import Operation\n"
+        "with Operation.prepare(1, small=True) as operation:\n"
+        "    print(*(a._process.pid for a in operation._actors.values()), flush=True)\n"
+        "    time.sleep(60)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as parent:
+        pids = [int(each) for each in parent.stdout.readline().split()]
+        assert len(pids) == 2
+        parent.kill()
+        parent.wait()
+    deadline = time.monotonic() + 15
+    while any(_runs(pid) for pid in pids) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not any(_runs(pid) for pid in pids)
+
+
+def _runs(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as stat:
+            return stat.read().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
