@@ -105,8 +105,10 @@ class Pool:
         source = iter(tasks)
         try:
             more = True
-            while more or self._again or any(worker.unanswered for worker in self._workers):
+            while True:
                 more = self._feed(source) if more or self._again else False
+                if not (more or self._again or any(worker.unanswered for worker in self._workers)):
+                    return
                 for answer in self._turn():
                     left = monotonic()
                     yield Outcome(answer.task, answer.reply, answer.last, answer.seconds)

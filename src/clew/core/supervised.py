@@ -10,6 +10,7 @@ import sys
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from time import monotonic
 from typing import Any
 
@@ -94,7 +95,7 @@ class Worker:
             self._process = _spawn(theirs.fileno())
         setup = {
             "preload": list(preload),
-            "path": [path for path in sys.path if path],
+            "path": [str(Path(path).absolute()) for path in sys.path],
             "policy": asdict(policy),
             "memory": limits.memory,
             "output": limits.output,
