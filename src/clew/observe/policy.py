@@ -43,7 +43,7 @@ class Policy:
     revisit: float = LEAST_REVISIT
     answer: float = LEAST_ANSWER
     hold: float = 20.0
-    announce: float = 1800.0
+    announce: float | None = None
     repeats: int = 60
     attempts: int = 3
     visits: int = 4
@@ -62,6 +62,12 @@ class Policy:
                     f"{what} of {value:g} s is under the {least:g} s that hold beyond 127.0.0.0/8",
                     "choose a longer time, or leave the allow-list at 127.0.0.0/8",
                 )
+
+    def round_seconds(self) -> float:
+        """How long after one round of asking the trackers the next begins, if the tracker does not ask for more."""
+        if self.announce is not None:
+            return self.announce
+        return max(2.0, self.revisit / 5) if all(inside_loopback(n) for n in self.allow) else 1800.0
 
     def limits(self) -> Limits:
         """What one conversation may cost."""

@@ -91,7 +91,9 @@ class Wire:
                     found.append(first)
                 first = self._answers.get_nowait()
         if self._failure is not None and not found:
-            raise ClewError(f"the wire broke: {self._failure}", "run the same command again to go on") from self._failure
+            raise ClewError(
+                f"the wire broke: {self._failure}", "run the same command again to go on"
+            ) from self._failure
         return found
 
     def stop(self) -> None:
@@ -127,8 +129,9 @@ class Wire:
             task.cancel()
         for line in list(self._lines.values()):
             line.end(STOPPED)
-        await asyncio.sleep(0)
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        while self._lines:  # each is closed; the loop tells so in its next turns
+            await asyncio.sleep(0.001)
 
     def _take(self, calls: list[Call]) -> None:
         self._calls.extend(calls)
@@ -235,6 +238,7 @@ class _Line(asyncio.Protocol):
         self._talk, self._sendable = call.conversation, sendable
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._wake_ns = 0
         self._sighted: Sighted | None = None
         self._ended: Instant | None = None
         self.follows = call.then is not None or call.wish.event == "stopped"
@@ -247,6 +251,7 @@ class _Line(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._do(self._talk.receive(data, clock.now().mono_ns))
+        self._watch_time()
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._timer is not None:
@@ -257,9 +262,7 @@ class _Line(asyncio.Protocol):
         elif self._sighted is None:
             self._do(self._talk.closed(clock.now().mono_ns))
         ended = self._ended or clock.now()
-        self._wire.over(
-            Answer(self._call, self._sighted, missing, self._at, ended, self._local, self._mandate)
-        )
+        self._wire.over(Answer(self._call, self._sighted, missing, self._at, ended, self._local, self._mandate))
 
     def end(self, why: Missing) -> None:
         """Ends the conversation from our side."""
@@ -271,9 +274,15 @@ class _Line(asyncio.Protocol):
         self._watch_time()
 
     def _watch_time(self) -> None:
-        if self._sighted is None:
-            left = (self._talk.wake_ns - clock.now().mono_ns) / SECOND
-            self._timer = asyncio.get_running_loop().call_later(max(0.001, left), self._tick)
+        """Sets the timer to when the conversation wants to wake, if that has moved forward."""
+        wake_ns = self._talk.wake_ns
+        if self._sighted is not None or (self._timer is not None and wake_ns >= self._wake_ns):
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._wake_ns = wake_ns
+        left = (wake_ns - clock.now().mono_ns) / SECOND
+        self._timer = asyncio.get_running_loop().call_later(max(0.001, left), self._tick)
 
     def _do(self, events: list[Event]) -> None:
         for event in events:

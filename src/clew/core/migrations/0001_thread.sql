@@ -44,7 +44,9 @@ CREATE TABLE observe_runs (
 CREATE TABLE endpoints (               -- the queue: who was listed for which watch, and when to call again
   id INTEGER PRIMARY KEY, watch TEXT NOT NULL, address TEXT NOT NULL, port INTEGER NOT NULL,
   first_listed_ns INTEGER NOT NULL, last_listed_ns INTEGER NOT NULL, source TEXT NOT NULL,
+  twin INTEGER NOT NULL DEFAULT 0,     -- 1: listed for the v2 twin of the infohash
   contacts INTEGER NOT NULL DEFAULT 0, claims INTEGER NOT NULL DEFAULT 0, first_claim_ns INTEGER, first_claim TEXT,
+  first_level TEXT, first_client TEXT, -- what the first claim of this client was, and which client
   control TEXT,                        -- NULL not probed, else 'clean', 'promiscuous' or a Missing
   tier TEXT NOT NULL, next_ns INTEGER, failures INTEGER NOT NULL DEFAULT 0, last_failure TEXT,
   UNIQUE (watch, address, port)
@@ -87,6 +89,10 @@ CREATE TABLE exhibits (
 CREATE TABLE exhibit_runs (            -- where enumeration stands; `done_ns` NULL means it goes on at `cursor`
   exhibit TEXT NOT NULL, part TEXT NOT NULL, cursor TEXT NOT NULL, done_ns INTEGER, detail TEXT NOT NULL,
   PRIMARY KEY (exhibit, part)
+) WITHOUT ROWID;
+CREATE TABLE intake_runs (             -- each run: with which tools, how isolated, what it did to the evidence
+  id TEXT PRIMARY KEY, exhibit TEXT NOT NULL, started_ns INTEGER NOT NULL, ended_ns INTEGER, config TEXT NOT NULL,
+  isolation TEXT NOT NULL, effects TEXT NOT NULL DEFAULT '{}', mandate TEXT NOT NULL
 ) WITHOUT ROWID;
 CREATE TABLE batches (
   id TEXT PRIMARY KEY, exhibit TEXT NOT NULL, members INTEGER NOT NULL, bytes INTEGER NOT NULL, made_ns INTEGER NOT NULL

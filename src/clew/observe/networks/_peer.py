@@ -262,7 +262,7 @@ class PeerConversation:
 
     def _leave_out(self, name: str, length: int) -> None:
         self._transcript.left_out(name, length, self._now)
-        self._traffic[f"refused {name}"] += length
+        self._traffic[f"announced and refused {name}"] += length
 
     def _finish(self, missing: Missing | None) -> None:
         if self._held:

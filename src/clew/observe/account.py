@@ -1,0 +1,97 @@
+"""What a run did, in numbers: for its end, for the ledger, and for people who want to know what was not covered."""
+
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from clew.core.case import Case
+from clew.model import Missing, Tier
+from clew.observe.api import SECOND
+from clew.observe.endpoints import PROMISCUOUS, Endpoint
+
+NOT_COVERED = (
+    "encrypted-only peers (MSE), uTP, UDP trackers, DHT and PEX are not asked; who cannot be reached from outside is only "
+    "listed. Not seen is no evidence of absence; possession is not tested."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """The result of one run. Counts of `places` are of address and port, by the highest tier reached for any Watch."""
+
+    run: str
+    stopped: str
+    seconds: float
+    watches: int
+    places: dict[str, int]
+    contacts: int
+    controls: int
+    announces: int
+    interrupted_before: int
+    errors: dict[str, int]
+    traffic: dict[str, int]
+    coverage: dict[str, Any]
+    ourselves: dict[str, float]
+    trackers: dict[str, dict[str, int]]
+
+    def as_dict(self) -> dict[str, Any]:
+        """As JSON."""
+        return asdict(self)
+
+
+@dataclass(slots=True)
+class Account:
+    """Counts while a run goes on."""
+
+    contacts: int = 0
+    controls: int = 0
+    announces: int = 0
+    errors: Counter[str] = field(default_factory=Counter)
+    traffic: Counter[str] = field(default_factory=Counter)
+    ourselves: int = 0
+    ourselves_ns: int = 0
+    trackers: dict[str, Counter[str]] = field(default_factory=dict)
+
+    def error(self, missing: Missing | None) -> None:
+        """One contact or announce that something was missing of, by kind."""
+        if missing is not None:
+            self.errors[str(missing)] += 1
+
+    def tracker(self, url: str, what: str, number: int = 1) -> None:
+        """Something that happened at a tracker."""
+        self.trackers.setdefault(url, Counter())[what] += number
+
+
+def by_place(endpoints: list[Endpoint]) -> dict[str, int]:
+    """Places (address and port) by the highest tier of any Watch; promiscuous ones apart."""
+    best: dict[tuple[str, int], str] = {}
+    for each in endpoints:
+        tier = PROMISCUOUS if each.control == PROMISCUOUS else each.tier
+        best[each.place] = max(best.get(each.place, ""), tier)
+    counts = Counter(best.values())
+    return {name: counts[name] for name in (*(t.value for t in Tier), PROMISCUOUS)}
+
+
+def coverage(case: Case, endpoints: list[Endpoint]) -> dict[str, Any]:
+    """What share of the listed could be contacted, for what reasons others could not, and when nobody was watching."""
+    reached = {e.place for e in endpoints if e.tier != Tier.LISTED.value}
+    listed = {e.place for e in endpoints}
+    why: dict[tuple[str, int], str] = {}
+    for each in endpoints:
+        if each.place not in reached:
+            why[each.place] = each.last_failure or "not called yet"
+    return {
+        "listed": len(listed),
+        "answered": len(reached),
+        "share": round(len(reached) / len(listed), 4) if listed else None,
+        "not_answered": dict(Counter(why.values())),
+        "downtime_seconds": downtime_ns(case) / SECOND,
+        "not_covered": NOT_COVERED,
+    }
+
+
+def downtime_ns(case: Case) -> int:
+    """How long no run was under way since the first began. A run that was killed ended with its last dial."""
+    rows = case.read().execute("SELECT started_ns, ended_ns FROM observe_runs ORDER BY started_ns").fetchall()
+    gaps = (later["started_ns"] - (before["ended_ns"] or later["started_ns"]) for before, later in zip(rows, rows[1:]))
+    return sum(max(0, gap) for gap in gaps)

@@ -1,0 +1,132 @@
+"""When which tracker is asked for which Watch, and how (DESIGN section 3, tracker policy).
+
+`stopped` always comes first: it lists us nowhere. Only where a tracker then tells no peers, and only under the Mandate's permit
+`started_announce`, follows `started`, and at once after it `stopped`. Replies are capped (opentracker: 200 endpoints), so a full
+reply is asked for again, inside 127.0.0.0/8 only; beyond it a tracker is asked once in its own interval.
+"""
+
+import heapq
+import itertools
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+from clew.model import Watch
+from clew.observe.api import SECOND, Listing, Tracker
+from clew.observe.policy import Policy, inside_loopback
+
+DRY = 4
+DEFAULT_INTERVAL = 1800
+FAILED_AGAIN = 4
+
+
+@dataclass(slots=True, eq=False)
+class Round:
+    """The asking of one tracker for one infohash of one Watch, again and again. `address` is the tracker's."""
+
+    tracker: Tracker
+    address: str
+    watch: Watch
+    infohash: bytes
+    twin: bool
+    event: str = "stopped"
+    asked: int = 0
+    dry: int = 0
+    seen: set[tuple[str, int]] = field(default_factory=set)
+    rounds: int = 0
+    failures: int = 0
+
+
+def infohashes(watch: Watch) -> list[tuple[bytes, bool]]:
+    """What can be asked for: the v1 infohash, and the v2 one cut to 20 bytes (BEP 52), which is its twin."""
+    found = [(watch.infohash_v1, False)] if watch.infohash_v1 else []
+    return found + ([(watch.infohash_v2[:20], True)] if watch.infohash_v2 else [])
+
+
+class Announces:
+    """Every Round, by when it is due (monotonic nanoseconds)."""
+
+    def __init__(
+        self,
+        trackers: dict[Tracker, str],
+        watches: list[Watch],
+        policy: Policy,
+        may_start: dict[str, bool],
+        now_ns: int,
+    ) -> None:
+        self._policy, self._may_start = policy, may_start
+        self._heap: list[tuple[int, int, Round]] = []
+        self._number = itertools.count()
+        self._out = 0
+        self._quiet: dict[int, int] = defaultdict(int)
+        self.usable: dict[str, bool] = dict.fromkeys((t.url for t in trackers), False)
+        for tracker, address in trackers.items():
+            for watch in watches:
+                for infohash, twin in infohashes(watch):
+                    self._plan(Round(tracker, address, watch, infohash, twin), now_ns)
+
+    def due(self, now_ns: int) -> list[Round]:
+        """The rounds whose next question is due; each is out until `heard`."""
+        found = []
+        while self._heap and self._heap[0][0] <= now_ns:
+            found.append(heapq.heappop(self._heap)[2])
+        self._out += len(found)
+        return found
+
+    def heard(self, one: Round, listing: Listing, now_ns: int) -> None:
+        """Takes the reply to the question of `one` and decides what is asked next, and when."""
+        self._out -= 1
+        one.asked += 1
+        if listing.missing is not None:
+            one.failures += 1
+            self._again(one, listing, now_ns, slower=FAILED_AGAIN)
+            return
+        one.failures, self.usable[one.tracker.url] = 0, True
+        before = len(one.seen)
+        one.seen |= {(e.address, e.port) for e in listing.listed}
+        one.dry = 0 if len(one.seen) > before else one.dry + 1
+        if not listing.listed and one.event == "stopped" and self._may_start[one.tracker.url]:
+            one.event = "started"
+            self._plan(one, now_ns)
+        elif self._more(one, listing):
+            self._plan(one, now_ns)
+        else:
+            self._again(one, listing, now_ns)
+
+    def never_asked(self, one: Round, now_ns: int) -> None:
+        """This question was not sent."""
+        self._out -= 1
+        self._plan(one, now_ns + SECOND)
+
+    def news(self, one: Round) -> None:
+        """Somebody new was listed: rounds without news are counted from here again."""
+        self._quiet[id(one)] = 0
+
+    def quiet(self, rounds: int) -> bool:
+        """Whether every tracker was asked in `rounds` whole rounds without anybody new."""
+        waiting = [one for _, _, one in self._heap]
+        return not self._out and all(one.rounds >= 1 and self._quiet[id(one)] >= rounds for one in waiting)
+
+    def _more(self, one: Round, listing: Listing) -> bool:
+        if (
+            not inside_loopback(one.address)
+            or one.asked >= self._policy.repeats
+            or one.dry >= DRY
+            or not listing.listed
+        ):
+            return False
+        ourselves = int(one.event == "started")
+        full = len(listing.listed) >= 200
+        return full or (listing.swarm is not None and len(one.seen) < listing.swarm - ourselves)
+
+    def _again(self, one: Round, listing: Listing, now_ns: int, slower: int = 1) -> None:
+        """The end of a round: the next one begins with `stopped`, not before the tracker wants to be asked again."""
+        pause = self._policy.round_seconds() * slower
+        if not inside_loopback(one.address):
+            pause = max(pause, listing.min_interval or listing.interval or DEFAULT_INTERVAL)
+        one.event, one.asked, one.dry, one.seen = "stopped", 0, 0, set()
+        one.rounds += 1
+        self._quiet[id(one)] += 1
+        self._plan(one, now_ns + int(pause * SECOND))
+
+    def _plan(self, one: Round, when_ns: int) -> None:
+        heapq.heappush(self._heap, (when_ns, next(self._number), one))

@@ -1,0 +1,131 @@
+"""How a run's facts get into the case: intents before, sightings after, each batch in one transaction."""
+
+import json
+from typing import Any
+
+from clew.core import shards
+from clew.core.case import Case, Transaction, new_id
+from clew.core.failpoints import failpoint
+from clew.model import SightingKind, Tier
+from clew.observe.endpoints import INSERT, Book, row
+from clew.observe.retention import BRIEF
+from clew.observe.rows import Run
+from clew.observe.wire import Call
+
+INTENT, INTERRUPTED = "intent", "interrupted"
+LASTING = frozenset((SightingKind.CONTROL.value, SightingKind.OURSELVES.value))
+
+
+class Keeper:
+    """The one writer of the observer's tables while a run goes on."""
+
+    def __init__(self, case: Case, run: Run, book: Book) -> None:
+        self._case, self._run, self._book = case, run, book
+        self._rows: list[dict[str, Any]] = []
+        self._ended: list[tuple[str, str | None, str]] = []
+
+    @property
+    def waiting(self) -> int:
+        """How much the next `flush` would write."""
+        return len(self._rows) + len(self._ended)
+
+    def keep(self, sighting: dict[str, Any]) -> None:
+        """Takes a sighting for the next flush."""
+        self._rows.append(sighting)
+
+    def ended(self, dial: str, state: str, detail: str | None) -> None:
+        """Takes what became of a dial for the next flush."""
+        self._ended.append((state, detail, dial))
+
+    def intend(self, calls: list[tuple[Call, int | None]], at_ns: int, mandate: str) -> None:
+        """Commits that these connections will be opened, before any of them is."""
+        failpoint("observe.intent.before")
+        counts: dict[str, int] = {}
+        rows = []
+        for call, endpoint in calls:
+            wish = call.wish
+            kind = f"{wish.kind} {wish.event}".strip()
+            counts[kind] = counts.get(kind, 0) + 1
+            place = (wish.watch, wish.address, wish.port)
+            rows.append((call.id, self._run.id, endpoint, *place, kind, self._run.transport, at_ns, INTENT, None))
+        with self._case.write("observe") as tx:
+            tx.executemany("INSERT INTO dials VALUES (?,?,?,?,?,?,?,?,?,?,?)", rows)
+            tx.record("contacts.intended", subject={"run": self._run.id}, counts=counts, mandate=mandate)
+        failpoint("observe.intent.after")
+
+    def flush(self, mandate: str) -> None:
+        """Commits what was taken: shards, receipts, endpoints, dials and the ledger's entry in one transaction."""
+        changed = self._book.changed()
+        if not self._rows and not self._ended and not changed:
+            return
+        brief = [r for r in self._rows if r["tier"] == Tier.LISTED.value and r["kind"] not in LASTING]
+        lasting = [r for r in self._rows if r["tier"] != Tier.LISTED.value or r["kind"] in LASTING]
+        failpoint("observe.receipt.before")
+        pending = {
+            name + new_id(): shards.write(self._case, "sightings", rows)
+            for name, rows in ((BRIEF, brief), ("contacts ", lasting))
+            if rows
+        }
+        with self._case.write("observe") as tx:
+            for batch, shard in pending.items():
+                shards.commit(
+                    tx, stage="observe", batch=batch, versions=self._run.tool, config=self._run.config, pending=[shard]
+                )
+            tx.executemany(INSERT, [row(each) for each in changed])
+            tx.executemany("UPDATE dials SET state=?, detail=? WHERE id=?", self._ended)
+            tx.record("sightings.kept", subject={"run": self._run.id}, counts=self._counts(), mandate=mandate)
+            failpoint("observe.receipt.inside")
+        failpoint("observe.receipt.after")
+        self._book.saved(changed)
+        self._rows, self._ended = [], []
+
+    def _counts(self) -> dict[str, int]:
+        counts: dict[str, int] = {"dials": len(self._ended)}
+        for each in self._rows:
+            name = f"{each['kind']} {each['tier']}"
+            counts[name] = counts.get(name, 0) + 1
+        return counts
+
+
+def begin(case: Case, run: Run, policy: str, at_ns: int, mandate: str, wait_ns: int) -> int:
+    """Accounts for what an earlier run left behind, and begins this one; returns how many dials were interrupted.
+
+    An interrupted dial may have reached its peer, so that endpoint is not called again before the revisit interval is over.
+    """
+    with case.write("observe") as tx:
+        left = tx.execute("SELECT id, endpoint, intended_ns FROM dials WHERE state=?", (INTENT,)).fetchall()
+        tx.execute(
+            "UPDATE dials SET state=?, detail='the run ended before the result was kept' WHERE state=?",
+            (INTERRUPTED, INTENT),
+        )
+        tx.executemany(
+            "UPDATE endpoints SET next_ns=MAX(next_ns, ?) WHERE id=? AND next_ns IS NOT NULL",
+            [(each["intended_ns"] + wait_ns, each["endpoint"]) for each in left if each["endpoint"] is not None],
+        )
+        _close_killed(tx)
+        tx.execute(
+            "INSERT INTO observe_runs (id, started_ns, config, vantage, mandate) VALUES (?,?,?,?,?)",
+            (run.id, at_ns, policy, run.vantage, mandate),
+        )
+        subject = {"run": run.id, "policy": policy, "vantage": run.vantage}
+        tx.record("observing.began", subject=subject, counts={"interrupted": len(left)}, mandate=mandate)
+    return len(left)
+
+
+def end(case: Case, run: Run, at_ns: int, summary: dict[str, Any], mandate: str) -> None:
+    """Closes the run with what it covered."""
+    with case.write("observe") as tx:
+        values = (at_ns, json.dumps(summary["coverage"], sort_keys=True), run.id)
+        tx.execute("UPDATE observe_runs SET ended_ns=?, coverage=? WHERE id=?", values)
+        counts = {name: summary[name] for name in ("contacts", "controls", "announces")}
+        tx.record(
+            "observing.ended", subject={"run": run.id, "stopped": summary["stopped"]}, counts=counts, mandate=mandate
+        )
+
+
+def _close_killed(tx: Transaction) -> None:
+    """A run that was killed ended, as far as we know, with its last dial."""
+    tx.execute(
+        "UPDATE observe_runs SET ended_ns=MAX(started_ns, COALESCE((SELECT MAX(intended_ns) FROM dials WHERE run="
+        "observe_runs.id), started_ns)) WHERE ended_ns IS NULL"
+    )

@@ -1,0 +1,37 @@
+"""Retention: who was only listed, or never answered, is forgotten after 7 days (DESIGN section 1). The ledger says so."""
+
+from clew.core.case import Case
+from clew.model import Tier
+from clew.observe.api import SECOND
+
+BRIEF = "brief "
+KEEP_NS = 7 * 24 * 3600 * SECOND
+
+
+def purge(case: Case, now_ns: int) -> int:
+    """Forgets E0 sightings and endpoints older than 7 days; returns how many sightings.
+
+    Rows of tier E0 that are no evidence lie in shards of their own, so whole shards go; their receipts stay. Those of control
+    probes and of ourselves are kept: they speak against a lead, or about us.
+    """
+    before = now_ns - KEEP_NS
+    with case.write("observe") as tx:
+        sql = (
+            "SELECT shards.id, path, rows FROM shards JOIN receipts ON receipts.id = shards.receipt "
+            "WHERE receipts.stage = 'observe' AND substr(receipts.batch, 1, ?) = ? AND receipts.at_ns < ?"
+        )
+        old = tx.execute(sql, (len(BRIEF), BRIEF, before)).fetchall()
+        forgotten = sum(row["rows"] for row in old)
+        with tx.gate.core():
+            tx.executemany("DELETE FROM shards WHERE id=?", [(row["id"],) for row in old])
+        gone = tx.execute(
+            "DELETE FROM endpoints WHERE tier=? AND last_listed_ns<? AND control IS NULL", (Tier.LISTED.value, before)
+        ).rowcount
+        dials = tx.execute(
+            "DELETE FROM dials WHERE intended_ns<? AND state IN ('failed', 'not made')", (before,)
+        ).rowcount
+        if forgotten or gone or dials:
+            tx.record("sightings.forgotten", counts={"sightings": forgotten, "endpoints": gone, "dials": dials})
+    for row in old:
+        (case.folder / row["path"]).unlink(missing_ok=True)
+    return forgotten
