@@ -60,6 +60,12 @@ def contact(row: Mapping[str, Any]) -> Contact:
     return Contact(**plain)
 
 
+def promiscuous(case: Case) -> set[tuple[str, int]]:
+    """Endpoints that the observer's queue marks as answering for anything."""
+    rows = case.read().execute("SELECT DISTINCT address, port FROM endpoints WHERE control = 'promiscuous'")
+    return {(str(row["address"]), int(row["port"])) for row in rows}
+
+
 def read(case: Case) -> Iterable[Contact]:
     """Every contact and control probe of the case, oldest first."""
     for batch in shards.query(case, SQL).to_batches(max_chunksize=10_000):

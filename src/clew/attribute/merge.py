@@ -159,12 +159,12 @@ def prefix(peer_id: bytes | None) -> bytes | None:
     return found.group() if found else peer_id[:8]
 
 
-def merge(contacts: Iterable[Contact], policy: Policy | None = None) -> Merged:
-    """The Subjects among these contacts, by the rule above."""
+def merge(contacts: Iterable[Contact], policy: Policy | None = None, marked: Iterable[tuple[str, int]] = ()) -> Merged:
+    """The Subjects among these contacts, by the rule above. `marked` are further promiscuous (address, port)."""
     policy = policy or Policy()
     known = {c.id: c for c in contacts}
     ordered = sorted(known.values(), key=lambda c: (c.started_ns, c.id))
-    promiscuous = {(c.address, c.port) for c in ordered if c.promiscuous}
+    promiscuous = {(c.address, c.port) for c in ordered if c.promiscuous} | set(marked)
     places: dict[tuple[str, int, str], list[Contact]] = defaultdict(list)
     for each in ordered:
         if each.answered and identity(each):

@@ -9,8 +9,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from clew.attribute import caveats, evidence, links, merge, priority, where
@@ -33,7 +32,7 @@ COVERED = (
 class Policy:
     """What a run may be told. `stale_days`: how far a register may lie from a sighting. `keep_days`: a lead's life."""
 
-    merge: merge.Policy = merge.Policy()
+    merge: merge.Policy = field(default_factory=merge.Policy)
     stale_days: int = 30
     keep_days: int = 180
 
@@ -51,6 +50,18 @@ class _Lead:
     against: tuple[str, ...]
     expires_ns: int
     state: LeadState
+
+
+@dataclass(frozen=True, slots=True)
+class _Context:
+    case: Case
+    merged: merge.Merged
+    asked: tuple[where.Asked, ...]
+    policy: Policy
+    rule: priority.Rule
+    now_ns: int
+    forces: tuple[Force, ...]
+    urgent: frozenset[str]
 
 
 def attribute(
@@ -71,10 +82,14 @@ def attribute(
     basis = mandate.require(case, purpose="attribute", at_ns=now_ns)
     with lease(case, "attribute", case.settings.id):
         asked = _open(case, registers, now_ns)
-        merged = merge.merge(evidence.read(case), policy.merge)
+        merged = merge.merge(evidence.read(case), policy.merge, evidence.promiscuous(case))
         possible = links.possible_links(merged.drafts)
-        made, outside = _leads(case, merged, asked, policy, rule, now_ns, progress)
-        summary, orphaned = _summary(merged, possible, made, outside), _orphaned_alarms(case, made)
+        urgent = _urgent(case)
+        context = _Context(case, merged, tuple(asked), policy, rule, now_ns, tuple(forces.all_of(case)), urgent)
+        made, outside = _leads(context, progress)
+        # an open alarm must not be lost with a lead that this run no longer makes
+        orphaned = len(urgent - {lead.id for lead in made} - {lead.draft.id for lead in made})
+        summary = _summary(merged, possible, made, outside)
         with case.write("attribute") as tx:
             _rebuild(tx, merged, possible, made)
             tx.record(
@@ -90,12 +105,6 @@ def attribute(
                 mandate=basis.id,
             )
     return summary if not orphaned else _warned(summary, orphaned)
-
-
-def parse_register(text: str, dated_ns: int | None = None) -> RegisterSpec:
-    """A register as it is written on the command line: PLUGIN, or PLUGIN:FILE."""
-    plugin, _, path = text.partition(":")
-    return RegisterSpec(plugin, Path(path) if path else None, dated_ns)
 
 
 def _open(case: Case, specs: Sequence[RegisterSpec], now_ns: int) -> list[where.Asked]:
@@ -123,43 +132,27 @@ def _open(case: Case, specs: Sequence[RegisterSpec], now_ns: int) -> list[where.
     return asked
 
 
-def _leads(
-    case: Case,
-    merged: merge.Merged,
-    asked: Sequence[where.Asked],
-    policy: Policy,
-    rule: priority.Rule,
-    now_ns: int,
-    progress: Callable[[int, int], None] | None,
-) -> tuple[list[_Lead], int]:
-    """Every lead, and how many lay outside every Mandate."""
-    known, urgent = forces.all_of(case), _urgent(case)
+def _leads(context: _Context, progress: Callable[[int, int], None] | None) -> tuple[list[_Lead], int]:
+    """Every lead, and how many Subjects lie outside every Mandate."""
+    drafts = context.merged.drafts
     made: list[_Lead] = []
-    for n, draft in enumerate(merged.drafts, 1):
+    for n, draft in enumerate(drafts, 1):
         with suppress(Refused):
-            made.append(_lead(case, draft, merged, asked, policy, rule, now_ns, known, urgent))
+            made.append(_lead(context, draft))
         if progress:
-            progress(n, len(merged.drafts))
-    return made, len(merged.drafts) - len(made)
+            progress(n, len(drafts))
+    return made, len(drafts) - len(made)
 
 
-def _lead(
-    case: Case,
-    draft: merge.Draft,
-    merged: merge.Merged,
-    asked: Sequence[where.Asked],
-    policy: Policy,
-    rule: priority.Rule,
-    now_ns: int,
-    known: Sequence[Force],
-    urgent: set[str],
-) -> _Lead:
-    place = where.where(draft.address, (draft.from_ns, draft.to_ns), asked, policy.stale_days)
+def _lead(context: _Context, draft: merge.Draft) -> _Lead:
+    """The lead of one Subject. Raises Refused where no Mandate covers its address and country."""
+    policy, rule, now_ns = context.policy, context.rule, context.now_ns
+    place = where.where(draft.address, (draft.from_ns, draft.to_ns), context.asked, policy.stale_days)
     country = place.country if place.country and not place.uncertain else None
-    mandate.require(case, purpose="attribute", at_ns=now_ns, address=draft.address, country=country)
+    mandate.require(context.case, purpose="attribute", at_ns=now_ns, address=draft.address, country=country)
     torrent_only = all(i.torrent_only for i in draft.intervals)
-    lead_id, force = merge.named("lead", draft.id), where.force_of(place, known)
-    features = rule.features(draft, now_ns=now_ns, urgent=bool({lead_id, draft.id} & urgent))
+    lead_id, force = merge.named("lead", draft.id), where.force_of(place, context.forces)
+    features = rule.features(draft, now_ns=now_ns, urgent=bool({lead_id, draft.id} & context.urgent))
     expires_ns = draft.to_ns + policy.keep_days * where.DAY_NS
     state = LeadState.ASSIGNED if force else LeadState.COORDINATOR
     unplaced = () if force or place.uncertain else ("no force of this case answers for this place",)
@@ -171,22 +164,17 @@ def _lead(
         features=features,
         score=round(sum(rule.points(features).values()), 2),
         torrent_only=torrent_only,
-        caveats=caveats.caveats(draft, place, merged.addresses.get(draft.address), torrent_only),
-        against=caveats.against(draft, place, merged) + unplaced,
+        caveats=caveats.caveats(draft, place, context.merged.addresses.get(draft.address), torrent_only),
+        against=caveats.against(draft, place, context.merged) + unplaced,
         expires_ns=expires_ns,
         state=LeadState.EXPIRED if expires_ns <= now_ns else state,
     )
 
 
-def _urgent(case: Case) -> set[str]:
+def _urgent(case: Case) -> frozenset[str]:
     """Leads and Subjects with an open "child at risk now" alarm."""
     rows = case.read().execute("SELECT about FROM alarms WHERE about_kind IN ('lead', 'subject') AND closed_ns IS NULL")
-    return {str(row["about"]) for row in rows}
-
-
-def _orphaned_alarms(case: Case, made: Sequence[_Lead]) -> int:
-    """Open alarms about a lead that this run no longer makes. They must not be lost with it."""
-    return len(_urgent(case) - {lead.id for lead in made} - {lead.draft.id for lead in made})
+    return frozenset(str(row["about"]) for row in rows)
 
 
 def _rebuild(

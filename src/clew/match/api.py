@@ -14,9 +14,7 @@ from clew.model import Category, HashSetKind
 
 ALGORITHMS: Mapping[str, int] = {"sha256": 32, "sha1": 20, "md5": 16, "pdq": 32}
 EXACT: tuple[str, ...] = ("sha256", "sha1", "md5")
-RADIUS = 31
 FAST_MARGIN = 10
-LEAST_QUALITY = 50
 OF_NOTHING = frozenset(
     bytes.fromhex(text)
     for text in (

@@ -1,0 +1,1 @@
+"""Linkers: why Contents may belong together, one file each."""

@@ -1,0 +1,75 @@
+"""`clew attribute`: Sightings to ranked Leads per force."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from clew.cli._common import case_argument, emit, json_option, open_case
+from clew.core.errors import Usage
+
+if TYPE_CHECKING:
+    from clew.attribute.api import RegisterSpec
+
+
+@click.command(
+    "attribute",
+    epilog="\b\nExamples:\n  clew attribute CASE --register mmdb:country.mmdb --register prefixes:vpn.csv\n"
+    "  clew attribute CASE --register iptocc@2026-11-01 --stale-days 60 --json",
+)
+@case_argument
+@click.option(
+    "--register",
+    "registers",
+    multiple=True,
+    metavar="PLUGIN[:FILE][@DATE]",
+    help="Where addresses are: mmdb:FILE, prefixes:FILE or iptocc. DATE where the register does not tell its own.",
+)
+@click.option("--stale-days", default=30, show_default=True, help="How far a register may lie from a sighting.")
+@click.option("--keep-days", default=180, show_default=True, help="How long after its last claim a lead is kept.")
+@json_option
+def attribute(case: Path, registers: tuple[str, ...], stale_days: int, keep_days: int, as_json: bool) -> None:
+    """Turn the Sightings of CASE into ranked Leads per force.
+
+    Without a register that knows a country, or where registers disagree, leads stay with the coordinating force.
+    """
+    from clew.attribute.run import Policy
+    from clew.attribute.run import attribute as run
+
+    policy = Policy(stale_days=stale_days, keep_days=keep_days)
+    summary = run(open_case(case), registers=[_spec(text) for text in registers], policy=policy)
+    forces = ", ".join(f"{code} {count}" for code, count in summary.forces.items()) or "none"
+    refused = ", ".join(f"{count} {reason}" for reason, count in summary.refused.items() if count) or "none"
+    words = (
+        f"{summary.leads} leads from {summary.subjects} subjects: {summary.assigned} with a force, "
+        f"{summary.coordinator} with the coordinating force, {summary.expired} expired\n"
+        f"by force: {forces}\n"
+        f"E2, torrent only: {summary.torrent_only}; possible links (never counted): {summary.possible_links}\n"
+        f"no lead: {refused}\n" + "\n".join(f"note: {line}" for line in summary.covered)
+    )
+    emit(as_json, summary.as_dict(), words)
+
+
+def _spec(text: str) -> "RegisterSpec":
+    """PLUGIN[:FILE][@DATE]; a file's name may hold an @, so only a date after the last one counts as one."""
+    from clew.attribute.api import RegisterSpec
+
+    before, at, date = text.rpartition("@")
+    dated_ns = _date(date) if at else None
+    plugin, _, path = (before if dated_ns is not None else text).partition(":")
+    if not plugin:
+        raise Usage(f"{text!r} names no register", "write it as: --register mmdb:FILE")
+    return RegisterSpec(plugin, Path(path) if path else None, dated_ns)
+
+
+def _date(text: str) -> int | None:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+    return int(moment.timestamp()) * 1_000_000_000
+
+
+COMMAND = attribute

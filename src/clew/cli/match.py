@@ -1,0 +1,46 @@
+"""`clew match`: what of the case is known."""
+
+from pathlib import Path
+
+import click
+
+from clew.cli._common import case_argument, emit, json_option, open_case
+
+
+@click.command(
+    "match",
+    epilog="\b\nExamples:\n  clew match CASE\n  clew match CASE --no-exact --json",
+)
+@case_argument
+@click.option(
+    "--exact/--no-exact",
+    default=True,
+    show_default=True,
+    help="Hash near hits again in exact mode; without it they wait, and nobody is shown them.",
+)
+@json_option
+def match(case: Path, exact: bool, as_json: bool) -> None:
+    """Match every Content of CASE with every hash set: exactly, and pictures within 31 bits."""
+    from clew.match import run
+
+    opened = open_case(case)
+    summary = run.match(opened)
+    if exact and summary.wants_exact:
+        # a stage knows no other stage: the roof carries the question to intake, and its answer back
+        from clew.intake.run import exact as look_again
+
+        look_again(opened, list(summary.wants_exact))
+        summary = run.confirm(opened)
+    counts = ", ".join(f"{count} {kind}" for kind, count in summary.contents_hit.items()) or "none"
+    states = ", ".join(f"{count} {state}" for state, count in summary.states.items()) or "none"
+    excluded = ", ".join(f"{count} of {reason}" for reason, count in summary.near_excluded.items()) or "none"
+    words = (
+        f"{summary.contents:,} contents against {summary.hashsets} hash sets; contents hit: {counts}\n"
+        f"hits by state: {states}\n"
+        f"near matching: {summary.near_searched:,} pictures searched, left out: {excluded}\n"
+        + "\n".join(f"note: {line}" for line in summary.covered)
+    )
+    emit(as_json, summary.as_dict(), words)
+
+
+COMMAND = match
