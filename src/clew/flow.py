@@ -47,7 +47,7 @@ FLOW: tuple[Stage, ...] = (
         "reads an Exhibit once, and accounts for every Item in it",
         ("Exhibit",),
         ("Item", "Content", "Trait"),
-        ("exhibits", "exhibit_runs", "batches", "items"),
+        ("exhibits", "exhibit_runs", "intake_runs", "batches", "items"),
         ("listings", "contents", "traits"),
     ),
     Stage(

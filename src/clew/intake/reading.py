@@ -90,8 +90,7 @@ def examine(chunks: Iterator[bytes], payload: dict[str, Any]) -> Iterator[Reply]
     )
     media_type = typer().from_buffer(first)
     yield Reply({"type": media_type})
-    data = memoryview(bytes(held)) if size <= most else None
-    del held
+    data = memoryview(held).toreadonly() if size <= most else None
     probe = Probe(data, size, media_type, payload["mode"])
     for spec in payload["extractors"]:
         extractor = find(spec)

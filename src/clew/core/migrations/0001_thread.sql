@@ -12,7 +12,9 @@ CREATE TABLE ledger_openings (         -- what a commitment stands for; may lawf
   seq INTEGER PRIMARY KEY, salt BLOB NOT NULL, opening TEXT NOT NULL
 );
 CREATE TABLE checkpoints (
-  size INTEGER PRIMARY KEY, root BLOB NOT NULL, note TEXT NOT NULL, signature BLOB NOT NULL, at_ns INTEGER NOT NULL
+  size INTEGER PRIMARY KEY, root BLOB NOT NULL, note TEXT NOT NULL, signature BLOB NOT NULL,
+  key TEXT NOT NULL,                   -- the signer's raw Ed25519 public key, hexadecimal
+  at_ns INTEGER NOT NULL
 );
 CREATE TABLE mandates (
   id TEXT PRIMARY KEY, document BLOB NOT NULL, added_ns INTEGER NOT NULL

@@ -110,7 +110,7 @@ class _Fat:
 
     def _entry(self, cluster: int) -> int:
         if self._bits == 12:
-            pair = self._bytes(cluster + cluster // 2, 2)
+            pair: int = self._bytes(cluster + cluster // 2, 2)
             return pair >> 4 if cluster % 2 else pair & 0xFFF
         return self._bytes(cluster * self._bits // 8, self._bits // 8) & 0x0FFFFFFF
 
@@ -129,13 +129,13 @@ class _Ext:
 
     def __init__(self, read: Read) -> None:
         sb = read(1024, 1024)
-        self._first, log_size = struct.unpack_from("<II", sb, 20)
-        (self._per_group,) = struct.unpack_from("<I", sb, 32)
+        numbers: tuple[int, ...] = struct.unpack_from("<IIII", sb, 20)
+        self._first, log_size, _, self._per_group = numbers
         incompat, read_only = struct.unpack_from("<II", sb, 96)
         if incompat & 0x10 or read_only & 0x200 or log_size > 6 or not self._per_group:
             raise ValueError("a layout that is not read")
         self._block = 1024 << log_size
-        self._blocks = struct.unpack_from("<I", sb, 4)[0]
+        self._blocks: int = struct.unpack_from("<I", sb, 4)[0]
         wide = bool(incompat & 0x80)
         self._blocks |= struct.unpack_from("<I", sb, 0x150)[0] << 32 if wide else 0
         size = max(32, struct.unpack_from("<H", sb, 254)[0]) if wide else 32

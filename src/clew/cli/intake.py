@@ -1,0 +1,78 @@
+"""`clew intake`: an Exhibit into the case."""
+
+from pathlib import Path
+
+import click
+
+from clew.cli._common import case_argument, emit, json_option, open_case
+from clew.core.errors import Exit, Usage
+
+
+@click.command(
+    "intake",
+    epilog="\b\nExamples:\n  clew intake cases/icarus /evidence/phone --label AT-0017-A --seized-by 'Insp. Gruber'"
+    " --seized-where Graz --seized-at 2026-03-01T09:30:00Z\n  clew intake cases/icarus /evidence/disk.img --label AT-0017-B"
+    "\n  clew intake cases/icarus /evidence/disk.img --label AT-0017-B --retry\n  clew intake cases/icarus --digest",
+)
+@case_argument
+@click.argument("path", type=click.Path(path_type=Path), required=False)
+@click.option("--label", help="The exhibit's number or name; run again with it to go on where a run was stopped.")
+@click.option("--seized-by", default="", help="Who seized it.")
+@click.option("--seized-where", default="", help="Where.")
+@click.option("--seized-at", help="When, as 2026-03-01T09:30:00Z.")
+@click.option("--workers", type=click.IntRange(0, 256), default=0, help="Parsers side by side; 0: one a processor.")
+@click.option("--retry", is_flag=True, help="Afterwards try what was tried and failed once more, and only that.")
+@click.option("--accept-weak-isolation", is_flag=True, help="Go on where this system cannot lock parsers up fully.")
+@click.option("--batch-items", type=click.IntRange(1), default=2_000, show_default=True, help="Items of one receipt.")
+@click.option("--batch-mib", type=click.IntRange(1), default=256, show_default=True, help="MiB of one receipt.")
+@click.option("--digest", is_flag=True, help="Only print one SHA-256 over all facts of the case.")
+@json_option
+def intake(
+    case: Path,
+    path: Path | None,
+    label: str | None,
+    seized_by: str,
+    seized_where: str,
+    seized_at: str | None,
+    workers: int,
+    retry: bool,
+    accept_weak_isolation: bool,
+    batch_items: int,
+    batch_mib: int,
+    digest: bool,
+    as_json: bool,
+) -> int:
+    """Take a folder or a raw disk image PATH into CASE: every file, with its hashes or the reason why not.
+
+    It may be stopped at any time and run again: what was acknowledged is kept. Exit status 3: all of it was gone through, but
+    something could not be read.
+    """
+    from clew.core.mandate import parse_time
+    from clew.core.progress import Progress
+    from clew.intake import run
+    from clew.intake.account import facts_digest
+    from clew.intake.custody import Seizure
+    from clew.intake.listing import BatchSize
+    from clew.intake.summary import Options
+
+    opened = open_case(case)
+    if digest:
+        facts = facts_digest(opened)
+        emit(as_json, {"facts_sha256": facts}, facts)
+        return Exit.DONE
+    if path is None or not label:
+        raise Usage("give the PATH to take in and its --label", "see: clew intake --help")
+    options = Options(
+        workers=workers,
+        retry=retry,
+        accept_weak_isolation=accept_weak_isolation,
+        batch=BatchSize(batch_items, batch_mib << 20),
+        seizure=Seizure(seized_by, seized_where, parse_time(seized_at) if seized_at else None),
+    )
+    bar = Progress(f"intake of {label}", quiet=as_json)
+    summary = run.intake(opened, path=path, label=label, progress=bar, options=options)
+    emit(as_json, summary.as_dict(), summary.words())
+    return Exit.DONE if summary.account.complete else Exit.INCOMPLETE
+
+
+COMMAND = intake

@@ -1,0 +1,152 @@
+"""The account of an Exhibit, from the case itself: discovered = done + unreadable + skipped, and what was not
+covered.
+"""
+
+import hashlib
+import json
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from clew.core import shards
+from clew.core.case import Case
+from clew.model import ItemState
+
+_LISTED = """
+SELECT item, exhibit, ref, hex(path) AS path, size, name_state, content_state, found_by, modified_ns, born_ns
+FROM listings
+"""
+_CONTENTS = """
+SELECT DISTINCT item, hex(sha256) AS sha256, hex(sha1) AS sha1, hex(md5) AS md5, size, media_type, content_state
+FROM contents
+"""
+_TRAITS = """
+SELECT DISTINCT hex(content) AS content, name, text, number, integer, hex(data) AS data, missing, detail, extractor,
+  version, mode
+FROM traits
+"""
+
+
+@dataclass(slots=True)
+class Account:
+    """Counts of Items, and the parts of the Exhibit that could not be listed or were left out."""
+
+    discovered: int = 0
+    done: int = 0
+    unreadable: int = 0
+    skipped: int = 0
+    open: int = 0
+    unreadable_by_reason: dict[str, int] = field(default_factory=dict)
+    skipped_by_reason: dict[str, int] = field(default_factory=dict)
+    bytes: int = 0
+    parts_open: list[str] = field(default_factory=list)
+    parts_unreadable: list[dict[str, Any]] = field(default_factory=list)
+    not_covered: list[dict[str, Any]] = field(default_factory=list)
+    left_out: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def balanced(self) -> bool:
+        """Whether every Item that was discovered has its final state."""
+        return self.discovered == self.done + self.unreadable + self.skipped
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing at all stayed unread: exit status 0 instead of 3."""
+        return self.balanced and not (self.unreadable or self.parts_unreadable or self.parts_open)
+
+    def as_dict(self) -> dict[str, Any]:
+        """As JSON."""
+        return {**asdict(self), "balanced": self.balanced, "complete": self.complete}
+
+    def words(self) -> str:
+        """For a person."""
+        lines = [
+            f"discovered {self.discovered:,} = done {self.done:,} + unreadable {self.unreadable:,} + "
+            f"skipped {self.skipped:,}" + (f" + still open {self.open:,}" if self.open else "")
+        ]
+        lines += [f"  unreadable, {reason}: {count:,}" for reason, count in sorted(self.unreadable_by_reason.items())]
+        lines += [f"  skipped, {reason}: {count:,}" for reason, count in sorted(self.skipped_by_reason.items())]
+        lines += [f"could not be read: {_place(part)}: {part['missing']}" for part in self.parts_unreadable]
+        lines += [f"not covered: {_place(part)}: {part['missing']}" for part in self.not_covered]
+        lines += [f"left out: {count:,} {what}" for what, count in sorted(self.left_out.items())]
+        lines += [f"still being listed: {part}" for part in self.parts_open]
+        return "\n".join(lines)
+
+
+def account(case: Case, exhibit: str) -> Account:
+    """The account of one Exhibit, by id."""
+    found = Account()
+    sql = "SELECT state, reason, detail, count(*) AS n, sum(size) AS size FROM items WHERE exhibit=? GROUP BY 1, 2, 3"
+    unreadable: Counter[str] = Counter()
+    skipped: Counter[str] = Counter()
+    states: Counter[str] = Counter()
+    for row in case.read().execute(sql, (exhibit,)):
+        states[row["state"]] += row["n"]
+        if row["state"] == ItemState.DONE:
+            found.bytes += row["size"]
+        elif row["state"] == ItemState.UNREADABLE:
+            unreadable[row["reason"]] += row["n"]
+        elif row["state"] == ItemState.SKIPPED:
+            skipped[row["detail"] or row["reason"]] += row["n"]
+    found.discovered = sum(states.values())
+    found.done, found.unreadable = states[ItemState.DONE], states[ItemState.UNREADABLE]
+    found.skipped, found.open = states[ItemState.SKIPPED], states[ItemState.OPEN]
+    found.unreadable_by_reason, found.skipped_by_reason = dict(unreadable), dict(skipped)
+    for row in case.read().execute("SELECT * FROM exhibit_runs WHERE exhibit=? ORDER BY part", (exhibit,)):
+        _part(found, row["part"], json.loads(row["detail"]), done=row["done_ns"] is not None)
+    return found
+
+
+def _part(found: Account, name: str, detail: dict[str, Any], *, done: bool) -> None:
+    if not done:
+        found.parts_open.append(name)
+    for what, count in detail.get("left_out", {}).items():
+        found.left_out[what] = found.left_out.get(what, 0) + count
+    place: dict[str, Any] = {
+        key: detail[key] for key in ("kind", "offset", "length", "table", "file_system") if key in detail
+    }
+    if "missing" in detail:
+        missing = f"{detail['missing']}: {detail['missing_detail']}"
+        stretches = found.not_covered if detail["kind"] == "unpartitioned" else found.parts_unreadable
+        stretches.append({**place, "missing": missing})
+    elif detail.get("unallocated_bytes_not_searched") and detail["kind"] == "file system":
+        count = detail["unallocated_bytes_not_searched"]
+        found.not_covered.append(
+            {**place, "missing": f"{count:,} bytes of free space, which this version does not search"}
+        )
+
+
+def _place(part: dict[str, Any]) -> str:
+    named = part.get("file_system") or part.get("table") or part["kind"]
+    return f"{named} at byte {part['offset']:,}, {part['length']:,} bytes" if "offset" in part else str(named)
+
+
+def facts_digest(case: Case) -> str:
+    """One SHA-256 over the final facts, the same for every way that led to them: no ids, times, batches or attempts.
+
+    Over the sorted lines of: every Item (by its Exhibit's label and ref) with its claims, state and reason; its
+    Content; every Trait; every blob. Two runs over the same bytes agree, however often either was killed in between.
+    """
+    labels = {row["id"]: row["label"] for row in case.read().execute("SELECT id, label FROM exhibits")}
+    states = {
+        row["id"]: (row["state"], row["reason"], row["detail"]) for row in case.read().execute("SELECT * FROM items")
+    }
+    refs: dict[str, tuple[str, str]] = {}
+    lines: list[str] = []
+    for row in shards.query(case, _LISTED).to_pylist():
+        item, label = row.pop("item"), labels[row.pop("exhibit")]
+        refs[item] = (label, row["ref"])
+        lines.append(_line("item", label, row, states.pop(item)))
+    lines += [_line("item without a listing", state) for state in states.values()]
+    for row in shards.query(case, _CONTENTS).to_pylist():
+        lines.append(_line("content", refs[row.pop("item")], row))
+    lines += [_line("trait", row) for row in shards.query(case, _TRAITS).to_pylist()]
+    lines += [_line("blob", path.parent.name + path.name) for path in (case.folder / "blobs").glob("??/" + "?" * 62)]
+    digest = hashlib.sha256()
+    for line in sorted(lines):
+        digest.update(line.encode() + b"\n")
+    return digest.hexdigest()
+
+
+def _line(*parts: Any) -> str:
+    return json.dumps(parts, sort_keys=True, ensure_ascii=True)

@@ -1,0 +1,77 @@
+"""What a worker said of one Item, checked before it becomes a row: it may belong to an attacker once it has parsed
+his bytes.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from clew.model import ContentState, Missing, Reason
+
+MOST_TEXT = 8192
+MOST_TRAITS = 10_000
+WRONG = (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError)
+_EMPTY = {"text": None, "number": None, "integer": None, "data": None, "missing": None, "detail": None}
+
+
+def content(value: dict[str, Any]) -> dict[str, Any]:
+    """The hashes of a content as a row of `contents`. Raises one of WRONG."""
+    return {
+        "sha256": _hash(value["sha256"], 32),
+        "sha1": _hash(value["sha1"], 20),
+        "md5": _hash(value["md5"], 16),
+        "size": _integer(value["size"]),
+        "content_state": str(ContentState(value["state"])),
+    }
+
+
+def media_type(value: Any) -> str:
+    """A media type. Raises ValueError."""
+    return _text(value, 200)
+
+
+def traits(value: dict[str, Any], blobs: tuple[bytes, ...], store: Callable[[bytes], bytes]) -> list[dict[str, Any]]:
+    """Rows of `traits` without `content` and `mode`; a Blob is stored and stands by its SHA-256. Raises one of
+    WRONG.
+    """
+    rows = value["traits"]
+    if len(rows) > MOST_TRAITS:
+        raise ValueError("too many traits")
+    by = {"extractor": _text(value["extractor"], 100), "version": _text(value["version"], 100)}
+    return [{"name": _text(row["name"], 100), **_EMPTY, **by, **_value(row, blobs, store)} for row in rows]
+
+
+def _value(row: dict[str, Any], blobs: tuple[bytes, ...], store: Callable[[bytes], bytes]) -> dict[str, Any]:
+    match row:
+        case {"missing": reason, "detail": detail}:
+            missing = Missing(Reason(reason), _text(detail, MOST_TEXT))
+            return {"missing": str(missing.reason), "detail": missing.detail}
+        case {"blob": int(number)}:
+            return {"data": store(blobs[number])}
+        case {"data": str(data)}:
+            return {"data": bytes.fromhex(_text(data, 2 * MOST_TEXT))}
+        case {"text": text}:
+            return {"text": _text(text, MOST_TEXT)}
+        case {"integer": number}:
+            return {"integer": _integer(number, negative=True)}
+        case {"number": number}:
+            return {"number": float(number)}
+    raise ValueError("a trait without a value")
+
+
+def _hash(value: Any, length: int) -> bytes:
+    raw = bytes.fromhex(_text(value, 2 * length))
+    if len(raw) != length:
+        raise ValueError("a hash of the wrong length")
+    return raw
+
+
+def _integer(value: Any, *, negative: bool = False) -> int:
+    if not isinstance(value, int) or not (-(1 << 63) if negative else 0) <= value < 1 << 63:
+        raise ValueError("no integer of 64 bits")
+    return value
+
+
+def _text(value: Any, most: int) -> str:
+    if not isinstance(value, str) or len(value) > most:
+        raise ValueError(f"no text of up to {most} characters")
+    return value

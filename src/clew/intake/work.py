@@ -1,0 +1,178 @@
+"""Reading: every open Item of a batch goes through a worker once; then one transaction makes the whole batch true."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from clew.core import blobs, shards
+from clew.core.case import Case
+from clew.core.engine import Outcome, Pool, Task
+from clew.core.failpoints import failpoint
+from clew.intake import said
+from clew.intake.api import Job, Session, Unavailable
+from clew.model import ContentState, ItemState, Missing, Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """With what a batch is read. `versions` and `config` are what its receipt says."""
+
+    extractors: tuple[str, ...]
+    mode: str
+    versions: str
+    config: str
+
+
+@dataclass(slots=True)
+class Record:
+    """What is known of one Item so far."""
+
+    row: dict[str, Any]
+    content: dict[str, Any] | None = None
+    media_type: str | None = None
+    missing: Missing | None = None
+    traits: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Batch:
+    """One batch in hand. `left` are the Items that are still to be answered."""
+
+    id: str
+    records: dict[str, Record] = field(default_factory=dict)
+    left: set[str] = field(default_factory=set)
+    drawn: bool = False
+
+
+@dataclass(slots=True)
+class Reader:
+    """Reads batches of one Exhibit and commits each as soon as it is complete."""
+
+    case: Case
+    exhibit: str
+    session: Session
+    look: Look
+    mandate: str
+    told: Callable[[str, int, str], None]  # state, bytes and reason of one Item
+    doubted: set[str] = field(default_factory=set)
+    _hands: dict[str, Batch] = field(default_factory=dict)
+
+    def run(self, pool: Pool, batches: Iterable[tuple[str, list[dict[str, Any]]]]) -> None:
+        """Reads (batch id, listing rows of its open Items) one after the other."""
+        waiting: list[Batch] = []
+        for outcome in pool.run(self._tasks(batches, waiting)):
+            batch = self._hands[outcome.task.id]
+            self._take(batch, outcome)
+            self._settle(waiting)
+        self._settle(waiting)
+
+    def _tasks(self, batches: Iterable[tuple[str, list[dict[str, Any]]]], waiting: list[Batch]) -> Iterator[Task]:
+        for name, rows in batches:
+            batch = Batch(name, {row["item"]: Record(row) for row in rows})
+            waiting.append(batch)
+            for item, record in batch.records.items():
+                try:
+                    job = self.session.job(record.row["ref"])
+                except Unavailable as gone:
+                    record.missing = gone.missing
+                    self.told(str(ItemState.UNREADABLE), 0, str(gone.missing.reason))
+                    continue
+                batch.left.add(item)
+                self._hands[item] = batch
+                yield Task(item, job.entry, self._payload(record.row, job), job.fds, record.row["size"])
+            batch.drawn = True
+
+    def _payload(self, row: dict[str, Any], job: Job) -> dict[str, Any]:
+        state = row["content_state"]
+        if row["item"] in self.doubted and state == ContentState.COMPLETE:
+            state = str(ContentState.OVERWRITTEN_POSSIBLE)
+        wanted = {"size": row["size"], "state": state, "extractors": self.look.extractors, "mode": self.look.mode}
+        return wanted | job.payload
+
+    def _take(self, batch: Batch, outcome: Outcome) -> None:
+        failpoint("intake.result.before")
+        item, reply = outcome.task.id, outcome.reply
+        record = batch.records[item]
+        try:
+            if isinstance(reply, Missing):
+                record.missing = reply
+            elif "content" in reply.value:
+                record.content = said.content(reply.value["content"])
+            elif "type" in reply.value:
+                record.media_type = said.media_type(reply.value["type"])
+            else:
+                record.traits += said.traits(reply.value, reply.blobs, self._store)
+        except said.WRONG as error:
+            record.missing = Missing(Reason.UNPARSABLE, f"the worker's answer made no sense: {type(error).__name__}")
+        if outcome.last:
+            if record.content is None and record.missing is None:
+                record.missing = Missing(Reason.UNREADABLE, "the worker ended without a content")
+            batch.left.discard(item)
+            del self._hands[item]
+            state = ItemState.UNREADABLE if record.missing else ItemState.DONE
+            self.told(str(state), outcome.task.bytes, str(record.missing.reason) if record.missing else "")
+
+    def _store(self, data: bytes) -> bytes:
+        return blobs.put(self.case.folder, data)
+
+    def _settle(self, waiting: list[Batch]) -> None:
+        for batch in [each for each in waiting if each.drawn and not each.left]:
+            self._commit(batch)
+            waiting.remove(batch)
+
+    def _commit(self, batch: Batch) -> None:
+        failpoint("intake.receipt.before")
+        records = batch.records
+        pending = [shards.write(self.case, "contents", rows) for rows in (self._contents(records),) if rows]
+        pending += [shards.write(self.case, "traits", rows) for rows in (self._traits(records),) if rows]
+        states = [_final(item, record) for item, record in records.items()]
+        look = self.look
+        with self.case.write("intake") as tx:
+            shards.commit(
+                tx, stage="intake", batch=batch.id, versions=look.versions, config=look.config, pending=pending
+            )
+            sql = "UPDATE items SET state=?, reason=?, detail=?, attempts=attempts+1 WHERE id=?"
+            tx.executemany(sql, states)
+            failpoint("intake.receipt.inside")
+            counts = Counter(state for state, _, _, _ in states)
+            about = {"exhibit": self.exhibit, "batch": batch.id, "shards": [each.path for each in pending]}
+            tx.record("batch.read", subject=about, counts=dict(counts), mandate=self.mandate)
+        failpoint("intake.receipt.after")
+
+    def _contents(self, records: Mapping[str, Record]) -> list[dict[str, Any]]:
+        known = self._known(records)
+        return [
+            {"item": item, "exhibit": self.exhibit, "media_type": record.media_type, **record.content}
+            for item, record in records.items()
+            if record.content is not None and item not in known
+        ]
+
+    def _known(self, records: Mapping[str, Record]) -> set[str]:
+        """Items whose content an earlier attempt had hashed before its decoder failed."""
+        tried = [item for item, record in records.items() if record.row.get("attempts")]
+        if not tried:
+            return set()
+        found = shards.query(
+            self.case, "SELECT item FROM contents WHERE item IN (SELECT unnest($items))", {"items": tried}
+        )
+        return set(found.column(0).to_pylist())
+
+    def _traits(self, records: Mapping[str, Record]) -> list[dict[str, Any]]:
+        """Each Content's once, however many Items of this batch hold it."""
+        rows: list[dict[str, Any]] = []
+        had: set[bytes] = set()
+        for record in records.values():
+            if record.content is None or (record.content["sha256"] in had and record.missing is None):
+                continue
+            had.add(record.content["sha256"])
+            rows += [{"content": record.content["sha256"], "mode": self.look.mode, **trait} for trait in record.traits]
+        return rows
+
+
+def _final(item: str, record: Record) -> tuple[str, str | None, str | None, str]:
+    if record.missing is None:
+        return str(ItemState.DONE), None, None, item
+    hashed = "hashed, but then: " if record.content is not None else ""
+    detail = hashed + record.missing.detail
+    return str(ItemState.UNREADABLE), str(record.missing.reason), detail, item
