@@ -10,9 +10,12 @@ from clew.core.errors import Exit, Usage
 
 @click.command(
     "intake",
-    epilog="\b\nExamples:\n  clew intake cases/icarus /evidence/phone --label AT-0017-A --seized-by 'Insp. Gruber'"
-    " --seized-where Graz --seized-at 2026-03-01T09:30:00Z\n  clew intake cases/icarus /evidence/disk.img --label AT-0017-B"
-    "\n  clew intake cases/icarus /evidence/disk.img --label AT-0017-B --retry\n  clew intake cases/icarus --digest",
+    epilog="\b\nExamples:\n"
+    "  clew intake cases/icarus /evidence/phone --label AT-17-A --seized-by 'Insp. Gruber' \\\n"
+    "      --seized-where Graz --seized-at 2026-03-01T09:30:00Z\n"
+    "  clew intake cases/icarus /evidence/disk.img --label AT-17-B\n"
+    "  clew intake cases/icarus /evidence/disk.img --label AT-17-B --retry\n"
+    "  clew intake cases/icarus --digest",
 )
 @case_argument
 @click.argument("path", type=click.Path(path_type=Path), required=False)
@@ -44,8 +47,8 @@ def intake(
 ) -> int:
     """Take a folder or a raw disk image PATH into CASE: every file, with its hashes or the reason why not.
 
-    It may be stopped at any time and run again: what was acknowledged is kept. Exit status 3: all of it was gone through, but
-    something could not be read.
+    It may be stopped at any time and run again: what was acknowledged is kept. Exit status 3: all of it was gone
+    through, but something could not be read.
     """
     from clew.core.mandate import parse_time
     from clew.core.progress import Progress

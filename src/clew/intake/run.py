@@ -9,22 +9,23 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from clew.core import clock, mandate, plugins, shards
+from clew.core import clock, mandate, shards
 from clew.core.case import Case, new_id
-from clew.core.engine import Policy, Pool, Task
+from clew.core.engine import Pool
 from clew.core.errors import ClewError, Usage
 from clew.core.lease import lease
 from clew.core.progress import Progress
 from clew.intake import custody
 from clew.intake.account import account
-from clew.intake.api import FAST, Ask, Session, Source
+from clew.intake.api import FAST, Session, Source
 from clew.intake.listing import Lister, listed
-from clew.intake.reading import find
+from clew.intake.second import exact
 from clew.intake.summary import Options, Summary, isolation_words
+from clew.intake.tools import asking, choose, extractors, open_pool, versions
 from clew.intake.work import Look, Reader
-from clew.model import ItemState, Missing
+from clew.model import ItemState
 
-SOURCES, EXTRACTORS = "clew.intake.sources", "clew.intake.extractors"
+__all__ = ["exact", "intake"]
 
 
 def intake(
@@ -68,24 +69,6 @@ def intake(
         doubted,
         (clock.now().mono_ns - began.mono_ns) / 1e9,
     )
-
-
-def choose(path: Path) -> Source:
-    """The Source that opens what lies there. Raises Usage where none does."""
-    for source in plugins.load_all(SOURCES).values():
-        if source.wants(path):
-            found: Source = source
-            return found
-    raise Usage(f"no source can open {path}", f"there are: {', '.join(plugins.names(SOURCES))}")
-
-
-def extractors() -> tuple[str, ...]:
-    """Every Extractor as "module:name", in name order; those of other packages included."""
-    found = []
-    for name, extractor in plugins.load_all(EXTRACTORS).items():
-        inside = f"{EXTRACTORS}.{name}"
-        found.append(f"{inside if type(extractor).__module__ == inside else type(extractor).__module__}:PLUGIN")
-    return tuple(found)
 
 
 @dataclass(slots=True)
@@ -195,27 +178,3 @@ class Run:
         self.bar.advance(items=1, bytes=size)
         if state == ItemState.UNREADABLE:
             self.bar.error(reason)
-
-
-def open_pool(source: Source, specs: tuple[str, ...], options: Options) -> Pool:
-    """The workers of one run, with all that they need imported before they lock themselves up."""
-    modules = tuple(spec.partition(":")[0] for spec in specs)
-    preload = ("clew.intake.reading:preload", *source.preload, *modules)
-    return Pool(options.workers, preload, options.limits, Policy(accept_weak=options.accept_weak_isolation))
-
-
-def versions(source: Source, specs: tuple[str, ...]) -> str:
-    """What a receipt stands for: the Source and every Extractor, each with its version."""
-    return ", ".join([f"{source.name} {source.version}", *(f"{each.name} {each.version}" for each in map(find, specs))])
-
-
-def asking(pool: Pool) -> Ask:
-    """Runs one entry in the pool and waits for its value."""
-
-    def ask(entry: str, payload: dict[str, Any], fds: tuple[int, ...], size: int) -> Any | Missing:
-        answer: Any | Missing = None
-        for outcome in pool.run([Task(entry, entry, payload, fds, size)]):
-            answer = outcome.reply if isinstance(outcome.reply, Missing) else outcome.reply.value
-        return answer
-
-    return ask

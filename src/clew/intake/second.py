@@ -15,8 +15,8 @@ from clew.core.lease import lease
 from clew.intake import said
 from clew.intake.api import EXACT, Session, Unavailable
 from clew.intake.reading import find
-from clew.intake.run import EXTRACTORS, choose, open_pool, versions
 from clew.intake.summary import Options
+from clew.intake.tools import EXTRACTORS, choose, open_pool, versions
 from clew.model import Missing, Reason
 
 EXTRACTOR = f"{EXTRACTORS}.pdq:PLUGIN"  # the one that knows an exact mode

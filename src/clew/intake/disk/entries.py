@@ -15,7 +15,7 @@ from clew.model import Missing, NameState, Reason
 
 SECONDS = 2.0  # after which a stretch ends, whatever it has found
 MOST_LEVELS = 1000
-OWN_FILES = "the file system's own files, not taken in as Items"
+OWN_FILES = "files of the file system itself ($MFT and the like)"
 LABELS = "volume labels"
 STALE = "deleted names of directories whose record was given away"
 

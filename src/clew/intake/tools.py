@@ -1,0 +1,56 @@
+"""Which Source and Extractors there are, and the workers that run them."""
+
+from pathlib import Path
+from typing import Any
+
+from clew.core import plugins
+from clew.core.engine import Policy, Pool, Task
+from clew.core.errors import Usage
+from clew.intake.api import Ask, Source
+from clew.intake.reading import find
+from clew.intake.summary import Options
+from clew.model import Missing
+
+SOURCES, EXTRACTORS = "clew.intake.sources", "clew.intake.extractors"
+
+
+def choose(path: Path) -> Source:
+    """The Source that opens what lies there. Raises Usage where none does."""
+    for source in plugins.load_all(SOURCES).values():
+        if source.wants(path):
+            found: Source = source
+            return found
+    raise Usage(f"no source can open {path}", f"there are: {', '.join(plugins.names(SOURCES))}")
+
+
+def extractors() -> tuple[str, ...]:
+    """Every Extractor as "module:name", in name order; those of other packages included."""
+    found = []
+    for name, extractor in plugins.load_all(EXTRACTORS).items():
+        inside = f"{EXTRACTORS}.{name}"
+        found.append(f"{inside if type(extractor).__module__ == inside else type(extractor).__module__}:PLUGIN")
+    return tuple(found)
+
+
+def open_pool(source: Source, specs: tuple[str, ...], options: Options) -> Pool:
+    """The workers of one run, with all that they need imported before they lock themselves up."""
+    modules = tuple(spec.partition(":")[0] for spec in specs)
+    preload = ("clew.intake.reading:preload", *source.preload, *modules)
+    return Pool(options.workers, preload, options.limits, Policy(accept_weak=options.accept_weak_isolation))
+
+
+def versions(source: Source, specs: tuple[str, ...]) -> str:
+    """What a receipt stands for: the Source and every Extractor, each with its version."""
+    return ", ".join([f"{source.name} {source.version}", *(f"{each.name} {each.version}" for each in map(find, specs))])
+
+
+def asking(pool: Pool) -> Ask:
+    """Runs one entry in the pool and waits for its value."""
+
+    def ask(entry: str, payload: dict[str, Any], fds: tuple[int, ...], size: int) -> Any | Missing:
+        answer: Any | Missing = None
+        for outcome in pool.run([Task(entry, entry, payload, fds, size)]):
+            answer = outcome.reply if isinstance(outcome.reply, Missing) else outcome.reply.value
+        return answer
+
+    return ask
