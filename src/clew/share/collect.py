@@ -52,7 +52,7 @@ def collect(case: Case, force: Force, *, bundle: str, now_ns: int, sender_key: s
     if force.age_recipient is None:
         raise Refused(
             f"{force.code} has no age recipient: nothing can be encrypted for it",
-            f"add the key that it gave you: clew force add CASE {force.code} --age-recipient age1...",
+            f"add the key that it gave you: clew force add CASE {force.code} --recipient age1...",
         )
     reading = _Reading(case, force, now_ns, _watches(case), _promiscuous(case))
     leads = [lead for row in _lead_rows(reading) if (lead := _lead(reading, row)) is not None]

@@ -68,7 +68,7 @@ def build_all(
     if without or not everyone:
         raise ClewError(
             f"no age recipient is known of: {', '.join(without)}" if without else "the case knows no other force",
-            "add the key each force gave you: clew force add CASE CODE --age-recipient age1...; or share with --force",
+            "add the key each force gave you: clew force add CASE CODE --recipient age1...; or share with --force",
         )
     made = []
     for force in everyone:

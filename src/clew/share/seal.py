@@ -32,7 +32,7 @@ def identity(text: str) -> pyrage.x25519.Identity:
                 return pyrage.x25519.Identity.from_str(line.strip())
             except pyrage.IdentityError:
                 break
-    raise Usage("this is no age identity", "make one with: clew key new NAME --age")
+    raise Usage("this is no age identity", "make one with: clew key new NAME")
 
 
 def public_of(secret: str) -> str:

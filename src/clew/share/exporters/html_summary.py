@@ -7,9 +7,10 @@ import base64
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from importlib import resources
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, StrictUndefined, Template
 
 from clew.core import clock
 from clew.share.api import STATEMENT, Exporter, LeadPart, Package, SightingPart
@@ -43,12 +44,9 @@ class HtmlSummary:
 
     def export(self, package: Package) -> Iterator[bytes]:
         """Yields the page piece by piece."""
-        environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-        environment.filters["utc"] = utc
-        style = _template("summary.css")
+        style = _file("summary.css")
         hashed = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-        page = environment.from_string(_template("summary.html"))
-        pieces = page.generate(
+        pieces = _page().generate(
             package=package,
             rows=rows(package),
             style=style,
@@ -119,7 +117,14 @@ def _question(mine: list[SightingPart]) -> str | None:
     )
 
 
-def _template(name: str) -> str:
+@cache
+def _page() -> Template:
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters["utc"] = utc
+    return environment.from_string(_file("summary.html"))
+
+
+def _file(name: str) -> str:
     return (resources.files("clew.share") / "templates" / name).read_text("utf-8")
 
 
