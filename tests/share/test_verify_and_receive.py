@@ -2,16 +2,13 @@
 
 import base64
 import hashlib
-import io
 import json
 import sqlite3
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-import pyrage
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from remake import Change, drop_last_line, flip, rechain, remade, swap_lines
 from share_world import World
 
 from clew.core import forces, keys
@@ -21,67 +18,13 @@ from clew.core.ledger import canonical
 from clew.core.merkle import Tree
 from clew.core.verify import verify_case
 from clew.model import Force
-from clew.share import bag, manifest, seal, ustar
+from clew.share import manifest
 from clew.share.receive import receive
 from clew.share.verify import verify_bundle
-
-Change = Callable[[Path], None]
-
-
-def remade(
-    world: World,
-    path: str,
-    change: Change,
-    *,
-    signer: Ed25519PrivateKey | None = None,
-    to: str = "AT",
-    opener: str = "AT",
-) -> Path:
-    """What somebody can do who can open a Bundle: change it, hash it all anew, perhaps sign it anew, seal it again."""
-    folder = world.folder / f"remade{world.numbers}"
-    world.numbers += 1
-    folder.mkdir()
-    plain = pyrage.decrypt(Path(path).read_bytes(), [pyrage.x25519.Identity.from_str(world.identity(opener))])
-    names = ustar.unpack(io.BytesIO(plain), folder, ustar.Limits())
-    top = folder / names[0].split("/")[0]
-    change(top)
-    if signer is not None:
-        body = json.loads((top / "manifest.json").read_bytes())
-        body["files"] = bag.digests(top)
-        data = (json.dumps(body, indent=2, sort_keys=True) + "\n").encode()
-        (top / "manifest.json").write_bytes(data)
-        (top / "manifest.sig").write_bytes(signer.sign(data))
-        for name in ("bagit.txt", "bag-info.txt", "manifest-sha256.txt", "tagmanifest-sha256.txt"):
-            (top / name).unlink(missing_ok=True)
-        bag.finish(top, bag.digests(top), {})
-    out = folder / "again.tar"
-    listed = sorted(p.relative_to(folder).as_posix() for p in top.rglob("*") if p.is_file())
-    with out.open("xb") as file:
-        ustar.pack(file, [(name, folder / name) for name in listed], mtime=1)
-    seal.encrypt(out, folder / "again.tar.age", (world.keys / f"{to}.recipient").read_text())
-    return folder / "again.tar.age"
 
 
 def check(world: World, path: Path | str, code: str = "AT"):
     return verify_bundle(Path(path), sender_key=world.public("EU"), identity=world.identity(code))
-
-
-def flip(name: str) -> Change:
-    def change(top: Path) -> None:
-        data = bytearray((top / name).read_bytes())
-        data[len(data) // 2] ^= 1
-        (top / name).write_bytes(data)
-
-    return change
-
-
-def swap_lines(name: str) -> Change:
-    def change(top: Path) -> None:
-        lines = (top / name).read_bytes().splitlines(keepends=True)
-        lines[1], lines[2] = lines[2], lines[1]
-        (top / name).write_bytes(b"".join(lines))
-
-    return change
 
 
 def test_a_good_bundle_holds_and_verifying_leaves_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -136,23 +79,8 @@ def test_what_only_an_insider_can_do_is_still_noticed(world: World) -> None:
     for change, words in cases:
         with pytest.raises(ClewError, match=words):
             check(world, remade(world, path, change, signer=key))
-
-
-def drop_last_line(name: str) -> Change:
-    def change(top: Path) -> None:
-        (top / name).write_bytes(b"".join((top / name).read_bytes().splitlines(keepends=True)[:-1]))
-
-    return change
-
-
-def rechain(top: Path) -> None:
-    """Another history, without a broken link."""
-    previous, out = bytes(32).hex(), b""
-    for line in (top / manifest.LEDGER).read_bytes().splitlines():
-        entry = json.loads(line) | {"prev": previous, "actor": "somebody else"}
-        text = canonical(entry).encode()
-        previous, out = hashlib.sha256(text).hexdigest(), out + text + b"\n"
-    (top / manifest.LEDGER).write_bytes(out)
+    with pytest.raises(Damaged, match="checkpoint of another ledger"):
+        check(world, remade(world, path, rechain, signer=key, state=True))
 
 
 def other_note(world: World) -> Change:
