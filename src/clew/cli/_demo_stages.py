@@ -75,8 +75,8 @@ def coordinator(folder: Path) -> Force:
 def take_disk(case: Case, given: Given, outcome: Outcome, say: Say) -> None:
     """The seized disk through intake; the hash sets; match; identify."""
     from clew.identify.run import identify
-    from clew.intake.run import intake
-    from clew.match.run import add_hashset, match
+    from clew.intake.run import exact, intake
+    from clew.match.run import add_hashset, confirm, match
     from clew.model import HashSetKind
 
     seizure = given.seizure
@@ -86,7 +86,12 @@ def take_disk(case: Case, given: Given, outcome: Outcome, say: Say) -> None:
     add_hashset(case, path=seizure.hashset, name="training alert", kind=HashSetKind.ALERT)
     add_hashset(case, path=seizure.known_good, name="training known-good", kind=HashSetKind.KNOWN_GOOD)
     say("matching")
-    outcome.match = as_dict(match(case))
+    found = match(case)
+    if found.wants_exact:
+        say("looking again at what is near")
+        exact(case, list(found.wants_exact))
+        found = confirm(case)
+    outcome.match = as_dict(found)
     say("grouping what is new")
     outcome.identify = as_dict(identify(case))
 
@@ -160,13 +165,17 @@ def receive_tampered(folder: Path, bundle: Bundle) -> str:
     return ""
 
 
-def observe_swarm(case: Case, operation: Operation, outcome: Outcome, progress: Callable[..., None]) -> None:
+def observe_swarm(case: Case, operation: Operation, outcome: Outcome, say: Say) -> None:
     """Observes for as long as the scenario lasts."""
     from clew.observe.policy import Policy
     from clew.observe.run import observe
 
     timing = operation.scenario.timing
     policy = Policy(revisit=timing.revisit, announce=10.0)
+
+    def progress(state: dict[str, object]) -> None:
+        say(f"{state['contacts']} contacts, {state['in_flight']} under way")
+
     outcome.observe = as_dict(
         observe(case, trackers=operation.trackers, seconds=timing.seconds, policy=policy, progress=progress)
     )

@@ -18,7 +18,7 @@ from clew.range.scenario import Timing
 from clew.range.swarm import wildcard
 
 # Ports that real clients use, below the range of ephemeral ports, so that no outgoing connection can stand on one.
-WISHED_PORTS = (*range(6881, 6900), 8999, 16881, 21413, 26881, *range(20_001, 20_400, 7))
+WISHED_PORTS = (*range(6881, 6900), 8999, 16881, 21413, 26881, *range(20_001, 22_000, 7))
 PORTS = 40
 ANSWER_WITHIN = 60.0
 STOP_WITHIN = 10.0
@@ -179,7 +179,7 @@ def free_ports(count: int) -> tuple[int, ...]:
         found.append(port)
     if len(found) < count:
         raise ClewError(
-            f"only {len(found)} of {count} ports are free", "stop what listens on 6881-6899 and 20001-20400"
+            f"only {len(found)} of {count} ports are free", "stop what listens on 6881-6899 and 20001-22000"
         )
     return tuple(found)
 

@@ -44,7 +44,9 @@ class Swarm:
     async def listen(self) -> None:
         """Opens every port on every address of `lo`. Raises OSError where one is taken."""
         for port in self.scenario.ports:
-            self._servers.append(await asyncio.start_server(self._accepted, sock=wildcard(port), limit=1 << 16))
+            self._servers.append(
+                await asyncio.start_server(self._accepted, sock=wildcard(port), limit=1 << 16, backlog=1024)
+            )
 
     async def close(self) -> None:
         """Stops listening and drops every connection."""

@@ -65,7 +65,7 @@ class Tracker:
         sock.bind((address, port))
         sock.listen(256)
         sock.setblocking(False)
-        self._server = await asyncio.start_server(self._serve, sock=sock, limit=LONGEST_REQUEST)
+        self._server = await asyncio.start_server(self._serve, sock=sock, limit=LONGEST_REQUEST, backlog=256)
 
     def close(self) -> None:
         """Stops listening."""
