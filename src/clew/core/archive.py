@@ -5,6 +5,7 @@ makes the copy, and then exactly the shards that the copy has receipts for are c
 received store.
 """
 
+import os
 import shutil
 from contextlib import closing
 from pathlib import Path
@@ -26,6 +27,7 @@ def archive(case: Case, target: Path) -> Report:
     shutil.rmtree(partial, ignore_errors=True)
     for name in ("shards", "blobs", "hashsets", "received"):
         (partial / name).mkdir(parents=True)
+    partial.chmod(0o700)
     case.read().execute("VACUUM INTO ?", (str(partial / "case.db"),))
     with closing(db.connect(partial / "case.db")) as conn:
         conn.execute("DELETE FROM leases")
@@ -40,6 +42,7 @@ def archive(case: Case, target: Path) -> Report:
     copy = Case.open(partial, actor=case.actor)
     report = verify_case(copy)
     copy.close()
+    os.sync()
     partial.rename(target)
     sync_folder(target.parent)
     return report

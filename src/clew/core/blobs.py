@@ -4,11 +4,14 @@ The observer cannot reach this module, not even through `core.case` (DESIGN sect
 """
 
 import hashlib
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from clew.core.errors import Damaged
 from clew.core.files import write_durably
 
+NAME = re.compile("[0-9a-f]{64}")
 RESTORE = "restore the case from its archive; see: clew verify CASE"
 
 
@@ -25,6 +28,17 @@ def put(folder: Path, data: bytes) -> bytes:
     if not path.exists():
         write_durably(path, data, "blobs.write")
     return sha256
+
+
+def all_of(folder: Path) -> Iterator[bytes]:
+    """The SHA-256 of every blob, in order. Raises Damaged for a file that no blob can be called."""
+    for path in sorted((folder / "blobs").glob("*/*")):
+        if path.name.startswith(".tmp-"):
+            continue  # what a power cut left behind; nothing names it
+        name = path.parent.name + path.name
+        if not NAME.fullmatch(name) or len(path.parent.name) != 2 or not path.is_file():
+            raise Damaged(f"{path.relative_to(folder)} is no blob", RESTORE)
+        yield bytes.fromhex(name)
 
 
 def get(folder: Path, sha256: bytes) -> bytes:

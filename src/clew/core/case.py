@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from clew.core import clock, db, ledger
+from clew.core.errors import ClewError, Damaged, Usage
 from clew.core.turn import open_locks, turn
-from clew.core.errors import ClewError, Usage
 
 
 def new_id() -> str:
@@ -64,9 +64,9 @@ class Transaction:
     ) -> int:
         """Appends to the Ledger inside this transaction and returns the entry's sequence number.
 
-        `subject` says what it was about (addresses, names, paths, hashes are welcome: only a salted commitment goes into
-        the entry, the opening is kept apart and can lawfully be erased). `counts` stand in the entry as they are, so they
-        must give nothing away.
+        `subject` says what it was about (addresses, names, paths, hashes are welcome: only a salted commitment goes
+        into the entry, the opening is kept apart and can lawfully be erased). `counts` stand in the entry as they are,
+        so they must give nothing away.
         """
         with self.gate.core():
             return ledger.append(
@@ -97,7 +97,7 @@ class Case:
             raise Usage(f"{folder} is not empty", "name a new folder for the case")
         for name in ("shards", "blobs", "hashsets", "received"):
             (folder / name).mkdir(parents=True, exist_ok=True)
-        os.chmod(folder, 0o700)
+        folder.chmod(0o700)
         settings = Settings(new_id(), operation, force, authority, clock.iso(clock.now().utc_ns))
         _write_toml(folder / "case.toml", settings)
         db.create(folder / "case.db")
@@ -112,8 +112,7 @@ class Case:
         """Opens the case, brought forward to this clew's schema. Raises Usage where there is none."""
         if not (folder / "case.db").is_file():
             raise Usage(f"there is no case in {folder}", "make one with: clew init FOLDER")
-        with (folder / "case.toml").open("rb") as file:
-            settings = Settings(**tomllib.load(file))
+        settings = _read_toml(folder / "case.toml")
         db.upgrade(folder / "case.db")
         return cls(folder, settings, actor)
 
@@ -160,6 +159,14 @@ class Case:
         with self._lock:
             self._opened.append(conn)
         return conn
+
+
+def _read_toml(path: Path) -> Settings:
+    try:
+        with path.open("rb") as file:
+            return Settings(**tomllib.load(file))
+    except (OSError, ValueError, TypeError) as error:
+        raise Damaged(f"case.toml cannot be read: {error}", "restore it from the case's archive") from error
 
 
 def _write_toml(path: Path, settings: Settings) -> None:

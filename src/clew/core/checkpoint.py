@@ -44,6 +44,11 @@ class Note:
     signatures: tuple[tuple[str, bytes, bytes], ...]
 
 
+def origin(case: Case) -> str:
+    """What a checkpoint of this case calls its Ledger."""
+    return f"clew/{case.settings.id}"
+
+
 def checkpoint(case: Case, key: Ed25519PrivateKey, name: str) -> Checkpoint:
     """Signs where the Ledger stands now, and keeps it in the case. `name` is the signer's, without blanks or "+"."""
     if not name or re.search(r"[\s+]", name):
@@ -51,14 +56,15 @@ def checkpoint(case: Case, key: Ed25519PrivateKey, name: str) -> Checkpoint:
     tree = Tree()
     for (line,) in case.read().execute("SELECT line FROM ledger ORDER BY seq"):
         tree.add(line.encode())
-    body = f"clew/{case.settings.id}\n{tree.size}\n{base64.b64encode(tree.root()).decode()}\n"
-    signature = keys.sign(key, body.encode())
-    note = f"{body}\n{_signature_line(name, keys.public_hex(key), signature)}"
+    body = f"{origin(case)}\n{tree.size}\n{base64.b64encode(tree.root()).decode()}\n"
+    public, signature = keys.public_hex(key), keys.sign(key, body.encode())
+    note = f"{body}\n{_signature_line(name, public, signature)}"
     made = Checkpoint(tree.size, tree.root(), note, signature)
     with case.write("core") as tx, tx.gate.core():
-        row = (made.size, made.root, made.note, made.signature, clock.now().utc_ns)
-        tx.execute("INSERT OR REPLACE INTO checkpoints VALUES (?,?,?,?,?)", row)
-        tx.record("checkpoint.signed", subject={"signer": name, "root": made.root.hex()}, counts={"size": made.size})
+        row = (made.size, made.root, made.note, made.signature, public, clock.now().utc_ns)
+        tx.execute("INSERT OR REPLACE INTO checkpoints VALUES (?,?,?,?,?,?)", row)
+        subject = {"signer": name, "key": public, "root": made.root.hex()}
+        tx.record("checkpoint.signed", subject=subject, counts={"size": made.size})
     return made
 
 

@@ -1,7 +1,7 @@
 """case.db: how it is opened, who may write what, and how its schema moves forward.
 
-SQLite in WAL mode with `synchronous=FULL` (https://www.sqlite.org/pragma.html#pragma_synchronous): a commit that returned
-survives a power loss. Every writer uses short immediate transactions; the authorizer
+SQLite in WAL mode with `synchronous=FULL` (https://www.sqlite.org/pragma.html#pragma_synchronous): a commit that
+returned survives a power loss. Every writer uses short immediate transactions; the authorizer
 (https://www.sqlite.org/c3ref/set_authorizer.html) refuses a stage the tables of another.
 """
 
@@ -13,6 +13,7 @@ from pathlib import Path
 
 from clew import flow
 from clew.core.errors import ClewError, Refused
+from clew.core.turn import closing_locks, turn
 
 BUSY_MS = 60_000
 WRITES = {sqlite3.SQLITE_INSERT, sqlite3.SQLITE_UPDATE, sqlite3.SQLITE_DELETE}
@@ -45,6 +46,7 @@ class Gate:
             self._depth -= 1
 
     def __call__(self, action: int, first: str | None, *_: str | None) -> int:
+        """SQLite asks this for each thing that a statement would do, once, when the statement is prepared."""
         if action in READS or (action in WRITES and first in self._own):
             return sqlite3.SQLITE_OK
         if action in WRITES and first in self._core and self._depth:
@@ -124,10 +126,25 @@ def upgrade(path: Path) -> None:
         if here > newest:
             raise ClewError(f"this case is at version {here}, this clew knows {newest}", "open it with a newer clew")
         if here < newest:
-            snapshot = path.with_name(f"case.v{here}.db")
-            if not snapshot.exists():
-                conn.execute("VACUUM INTO ?", (str(snapshot),))
-            _apply(conn, here)
+            with closing_locks(path.parent) as locks, turn(locks, "core"):
+                _forward(conn, path)
+
+
+def _forward(conn: sqlite3.Connection, path: Path) -> None:
+    here = version(conn)  # again, now that it is our turn: somebody else may have done it
+    if here < migrations()[-1][0]:
+        snapshot = path.with_name(f"case.v{here}.db")
+        if not snapshot.exists():
+            _snapshot(conn, snapshot)
+        _apply(conn, here)
+
+
+def _snapshot(conn: sqlite3.Connection, target: Path) -> None:
+    """A copy of the database under its name only once it is whole."""
+    partial = target.with_name(f".partial-{target.name}")
+    partial.unlink(missing_ok=True)
+    conn.execute("VACUUM INTO ?", (str(partial),))
+    partial.rename(target)
 
 
 def _apply(conn: sqlite3.Connection, here: int) -> None:

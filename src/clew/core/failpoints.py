@@ -5,6 +5,7 @@
 
 import os
 import signal
+from itertools import count
 
 NAMES: tuple[str, ...] = (
     "intake.listing.before",
@@ -29,13 +30,10 @@ NAMES: tuple[str, ...] = (
 )
 
 _name, _, _count = os.environ.get("CLEW_FAILPOINT", "").partition(":")
-_left = int(_count or 1)
+_passages = count(1)
 
 
 def failpoint(name: str) -> None:
     """Dies by SIGKILL here if this is the named place and passage."""
-    global _left
-    if name == _name:
-        _left -= 1
-        if _left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
+    if name == _name and next(_passages) == int(_count or 1):
+        os.kill(os.getpid(), signal.SIGKILL)

@@ -12,7 +12,9 @@ def write_durably(path: Path, data: bytes, failpoints: str) -> None:
 
     Raises OSError (a full disk, a short write), leaving at worst a file whose name begins with ".tmp-".
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.parent.is_dir():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        sync_folder(path.parent.parent)
     temporary = path.parent / f".tmp-{secrets.token_hex(8)}"
     failpoint(f"{failpoints}.before")
     try:

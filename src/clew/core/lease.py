@@ -45,12 +45,13 @@ def _boot() -> str:
 
 
 def _started(pid: int) -> str:
-    """The start time of a process in clock ticks since boot (proc(5), /proc/pid/stat field 22); '' where gone."""
+    """When a process started, in ticks since boot (proc(5), /proc/pid/stat fields 3 and 22); '' where it is gone."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text("ascii", errors="replace")
     except OSError:
         return ""
-    return stat.rpartition(")")[2].split()[19]
+    fields = stat.rpartition(")")[2].split()
+    return "" if fields[0] in "ZX" else fields[19]  # a zombie runs no more, though its parent has not looked yet
 
 
 def _gone(pid: int, host: str, boot: str, started: str, here: str, this_boot: str) -> bool:

@@ -1,8 +1,8 @@
 """The Ledger: what was done, by whom, under which Mandate. Append-only, hash-chained.
 
-An entry is one line of canonical JSON (RFC 8785 restricted to strings, integers and objects). It never holds an address,
-name, path or bare content hash: what it was about stands there as a commitment, SHA-256(salt || canonical JSON of the
-subject), whose opening lies in a table of its own.
+An entry is one line of canonical JSON (RFC 8785 restricted to strings, integers and objects). It never holds an
+address, name, path or bare content hash: what it was about stands there as a commitment, SHA-256(salt || canonical
+JSON of the subject), whose opening lies in a table of its own.
 """
 
 import hashlib

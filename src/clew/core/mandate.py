@@ -40,6 +40,7 @@ def open_document(kind: str, document: bytes, authority: str) -> dict[str, Any]:
     try:
         envelope = json.loads(document)
         body, key, signature = envelope["body"], envelope["key"], bytes.fromhex(envelope["signature"])
+        signed = _signed_bytes(kind, body)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise Refused(f"this is no signed {kind}", "an authority signs one: clew key sign") from error
     if envelope.get("kind") != kind or not isinstance(body, dict):
@@ -47,10 +48,17 @@ def open_document(kind: str, document: bytes, authority: str) -> dict[str, Any]:
     if key != authority:
         raise Refused(f"this {kind} is signed by another key than this case's authority", ASK)
     try:
-        keys.verify(authority, _signed_bytes(kind, body), signature)
+        keys.verify(authority, signed, signature)
     except Damaged as error:
         raise Damaged(f"the signature of this {kind} does not hold", "it was altered after it was signed") from error
     return body
+
+
+def stored(kind: str, document: object, case: Case) -> dict[str, Any]:
+    """The body of a document as case.db holds it. Raises Refused or Damaged as `open_document`."""
+    if not isinstance(document, bytes):
+        raise Damaged(f"the signature of this {kind} does not hold", "its row in case.db was altered")
+    return open_document(kind, document, case.settings.authority)
 
 
 def add(case: Case, document: bytes) -> Mandate:
@@ -71,7 +79,7 @@ def add(case: Case, document: bytes) -> Mandate:
 def all_of(case: Case) -> list[Mandate]:
     """Every Mandate of the case, each one's signature checked now. Raises Damaged where one does not hold."""
     rows = case.read().execute("SELECT document FROM mandates ORDER BY added_ns, id")
-    return [from_body(open_document("mandate", bytes(row[0]), case.settings.authority)) for row in rows]
+    return [from_body(stored("mandate", row[0], case)) for row in rows]
 
 
 def require(
@@ -102,7 +110,7 @@ def require(
 def from_body(body: dict[str, Any]) -> Mandate:
     """The Mandate of a body; times are ISO 8601 with a zone. Raises Usage, naming the field that is wrong."""
     try:
-        lists = {name: tuple(str(v) for v in body[name]) for name in LISTS}
+        lists = {name: _texts(name, body[name]) for name in LISTS}
         for name, known in (("purposes", PURPOSES), ("permits", PERMITS)):
             for value in lists[name]:
                 if value not in (*known, "*"):
@@ -131,6 +139,12 @@ def parse_time(text: str) -> int:
         raise ValueError(f"{text} has no time zone")
     since = moment - datetime(1970, 1, 1, tzinfo=UTC)
     return ((since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds) * 1_000
+
+
+def _texts(name: str, value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+        raise ValueError(f"{name} is no list of texts")
+    return tuple(value)
 
 
 def _signed_bytes(kind: str, body: dict[str, Any]) -> bytes:

@@ -24,6 +24,16 @@ def open_locks(folder: Path) -> int:
 
 
 @contextmanager
+def closing_locks(folder: Path) -> Iterator[int]:
+    """A descriptor of the lock file for the length of the block."""
+    locks = open_locks(folder)
+    try:
+        yield locks
+    finally:
+        os.close(locks)
+
+
+@contextmanager
 def turn(locks: int, stage: str) -> Iterator[None]:
     """Waits for this stage's turn to write, and holds it for the block."""
     bulk = stage not in PERSONS

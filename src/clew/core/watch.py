@@ -34,7 +34,7 @@ def add(case: Case, document: bytes) -> Watch:
 def all_of(case: Case) -> list[Watch]:
     """Every Watch of the case in label order, each signature checked now. Raises Damaged where one does not hold."""
     rows = case.read().execute("SELECT document FROM watches ORDER BY label")
-    return [from_body(mandate.open_document("watch", bytes(row[0]), case.settings.authority)) for row in rows]
+    return [from_body(mandate.stored("watch", row[0], case)) for row in rows]
 
 
 def get(case: Case, id_or_label: str) -> Watch:
@@ -44,7 +44,7 @@ def get(case: Case, id_or_label: str) -> Watch:
     )
     if row is None:
         raise Usage(f"there is no Watch {id_or_label!r} in this case", "see: clew watch list CASE")
-    return from_body(mandate.open_document("watch", bytes(row[0]), case.settings.authority))
+    return from_body(mandate.stored("watch", row[0], case))
 
 
 def to_body(watch: Watch) -> dict[str, Any]:
