@@ -8,12 +8,16 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from clew.core import clock
+from clew.core.errors import ClewError
 from clew.model import Missing
 from clew.review import desk as desks
 from clew.review import facts, leads, safeguards
 from clew.review.api import Standing
 from clew.review.desk import Desk
 from clew.review.worklist import Entry, Member
+
+
+LONGEST_WAIT = 60.0  # seconds for a picture; the worker has 10 for each, and up to 64 may be in front
 
 
 def enter(request: Request) -> Response:
@@ -58,6 +62,8 @@ def state(request: Request) -> Response:
                 "working_minutes": seen.working_ns // (60 * safeguards.SECOND),
                 "rest_due": seen.rest_due,
             },
+            "progress": desk.worklist.progress(),
+            "not_covered": desk.worklist.not_covered(),
         }
     )
 
@@ -109,7 +115,11 @@ async def reveal(request: Request) -> Response:
 
 async def _picture(request: Request, how: str) -> Response:
     desk = desks.of(request)
-    made = await run_in_threadpool(desk.gallery.show(desks.digest(request.path_params["content"]), how).result)
+    asked = desk.gallery.show(desks.digest(request.path_params["content"]), how)
+    try:
+        made = await run_in_threadpool(asked.result, LONGEST_WAIT)
+    except TimeoutError as error:
+        raise ClewError("the picture worker does not answer", "stop clew review and start it again") from error
     if isinstance(made, Missing):
         return JSONResponse({"error": str(made), "hint": "it can still be graded from its facts"}, status_code=404)
     return Response(made.jpeg, media_type="image/jpeg")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from clew.core.case import Case
 from clew.core.errors import Usage
+from clew.model import HashSetKind
 from clew.review.api import Standing
 from clew.review.grading import as_standing
 from clew.review.thumbnails import Thumbnails
@@ -163,7 +164,7 @@ class Worklist:
     def _single(self, content: bytes) -> Entry:
         grade = self._grade(content)
         settled, waiting = (int(grade.settled), int(grade.state == "proposed")) if grade else (0, 0)
-        known = any(hit["kind"] != "reference" and hit["state"] == "stands" for hit in self.hits(content))
+        known = any(_closes(hit) for hit in self.hits(content))
         identity = SINGLE + content.hex()
         return self._entry(identity, f"Picture {content.hex()[:8]}", "single", content, known, (1, settled, waiting))
 
@@ -200,6 +201,14 @@ class Worklist:
             contents,
         )
         return {bytes(row["content"]) for row in rows}
+
+
+def _closes(hit: sqlite3.Row) -> bool:
+    """Whether a match files a picture as known. Known-good does so by SHA-256 alone: a weaker hash could be forged."""
+    certain = hit["kind"] == HashSetKind.ALERT or (
+        hit["kind"] == HashSetKind.KNOWN_GOOD and hit["algorithm"] == "sha256"
+    )
+    return certain and hit["state"] == "stands"
 
 
 def _key(entry: Entry) -> str:

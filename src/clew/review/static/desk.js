@@ -2,25 +2,27 @@
 
 import { get, post } from "./ask.js";
 import { by, complain, make, plural, say, settle } from "./dom.js";
-import { isDone, list, load, draw, replace } from "./list.js";
+import { isDone, list, load, draw, replace, showProgress } from "./list.js";
 import { hide, show } from "./reveal.js";
 import { thumbnail, tile } from "./tiles.js";
 import { askAlarm, keys, refresh, start } from "./top.js";
 
 const labels = new Map([...document.querySelectorAll("[data-code]")].map((b) => [b.dataset.code, b.querySelector("span").textContent]));
-const hand = { entry: null, members: [], next: null, at: 0, hits: [] };
+const hand = { entry: null, members: [], next: null, at: 0, hits: [], closed: false, from: 0 };
 let asking = new AbortController();
 
 const focused = () => hand.members[hand.at];
 const proposals = () => hand.members.filter((m) => m.grade?.state === "proposed").map((m) => m.grade.id);
 
-async function open(id, at = 0) {
+// `from`: how many members come before those on show.
+async function open(id, { at = 0, closed = null, from = 0 } = {}) {
   hide();
   asking.abort();
   asking = new AbortController();
-  const series = await get(`/api/series/${encodeURIComponent(id)}`, asking.signal);
-  Object.assign(hand, { entry: series.entry, members: series.members, next: series.next, hits: series.hits, at });
-  hand.at = Math.min(at, hand.members.length - 1);
+  const series = await get(`/api/series/${encodeURIComponent(id)}?after=${from}`, asking.signal);
+  Object.assign(hand, { entry: series.entry, members: series.members, next: series.next, hits: series.hits, from });
+  hand.closed = closed ?? isDone(series.entry);
+  hand.at = Math.max(0, Math.min(at, hand.members.length - 1));
   replace(series.entry);
   by("work").hidden = false;
   by("empty").hidden = true;
@@ -32,7 +34,7 @@ function drawHand() {
   by("label").textContent = entry.label;
   by("chips").replaceChildren(...chips(entry));
   by("members-title").textContent = entry.members === 1 ? "One picture, no near duplicates" : `${plural(entry.members, "picture")}, nearest first`;
-  by("members").replaceChildren(...hand.members.map((m, i) => tile(m, i, entry.members, i === hand.at, labels)));
+  by("members").replaceChildren(...hand.members.map((m, i) => tile(m, hand.from + i, entry, { chosen: i === hand.at, closed: hand.closed, labels })));
   by("more").hidden = hand.next === null;
   const waiting = proposals().length;
   by("confirm").hidden = waiting === 0;
@@ -57,17 +59,19 @@ function hitLine(hit) {
 
 function drawFrame() {
   const member = focused();
-  by("frame").replaceChildren(thumbnail(member.content, member.picture), make("figcaption", {}, make("kbd", {}, "Space"), " hold to see it"));
+  by("frame").replaceChildren(thumbnail(member.content, member.picture, hand.closed), make("figcaption", {}, make("kbd", {}, "Space"), " hold to see it"));
   for (const button of document.querySelectorAll("[data-code]")) {
     const given = member.grade?.code === button.dataset.code && member.grade.state !== "rejected";
     button.setAttribute("aria-pressed", String(given && member.grade.state !== "proposed"));
     button.classList.toggle("suggested", given && member.grade.state === "proposed");
   }
   by("reject").hidden = member.grade?.state !== "proposed";
-  facts(member.content);
+  if (by("facts").dataset.content !== member.content) facts(member.content);
 }
 
 async function facts(content) {
+  by("facts").dataset.content = content;
+  by("facts").replaceChildren();
   try {
     const known = await get(`/api/facts/${content}`, asking.signal);
     if (focused()?.content === content) by("facts").replaceChildren(...factLines(known));
@@ -148,11 +152,18 @@ async function stroke(path, body, words) {
   await guarded(async () => {
     const done = await post(path, body);
     const entry = hand.entry;
-    await open(entry.id, hand.at);
+    await open(entry.id, hand);
     say(words(done));
     if (isDone(hand.entry) && list.section === "open") await onward();
+    else if (!proposals().length) await nextUngraded();
   });
-  refresh();
+  refresh(showProgress);
+}
+
+async function nextUngraded() {
+  const at = hand.members.findIndex((member) => !["decided", "confirmed"].includes(member.grade?.state));
+  if (at >= 0) focusMember(at - hand.at);
+  else await nextMembers();
 }
 
 // What is finished stays in its place in the list until the page turns; the next unfinished one comes to hand.
@@ -198,17 +209,15 @@ async function undo() {
     await open(done.series);
     say("Your last stroke is taken back.");
   });
-  refresh();
+  refresh(showProgress);
 }
 
-async function more() {
+async function nextMembers() {
   if (hand.next === null) return;
-  await guarded(async () => {
-    const series = await get(`/api/series/${encodeURIComponent(hand.entry.id)}?after=${hand.next}`);
-    Object.assign(hand, { members: series.members, next: series.next, at: 0 });
-    drawHand();
-  });
+  await open(hand.entry.id, { closed: hand.closed, from: hand.next });
 }
+
+const more = () => guarded(nextMembers);
 
 const risk = () => hand.entry && (hand.entry.kind === "series" ? askAlarm("series", hand.entry.id, hand.entry.label) : askAlarm("content", hand.entry.representative, hand.entry.label));
 const reveal = () => focused()?.picture && show(by("frame"), focused().content);

@@ -15,9 +15,13 @@ export async function load(section, after) {
   }
   by("next").disabled = page.next === null;
   by("first").disabled = after === "";
+  showProgress(page);
+  draw();
+}
+
+export function showProgress(page) {
   by("progress").textContent = progress(page.progress);
   by("not-covered").textContent = notCovered(page.not_covered);
-  draw();
 }
 
 export function draw() {
@@ -36,11 +40,10 @@ export const isDone = (entry) => entry.known || entry.settled === entry.members;
 
 function line(entry, at) {
   const chosen = at === list.at;
-  const closed = list.section === "closed";
   return make(
     "li",
     { role: "option", "aria-selected": String(chosen), "data-entry": entry.id, class: isDone(entry) ? "done" : null },
-    closed ? make("span", { class: "thumb none" }, entry.grade?.code ?? "·") : thumbnail(entry.representative, entry.picture),
+    thumbnail(entry.representative, entry.picture, isDone(entry)),
     make("span", { class: "words" }, make("b", {}, entry.label), make("small", {}, summary(entry))),
   );
 }

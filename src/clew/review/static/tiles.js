@@ -2,25 +2,26 @@
 
 import { make } from "./dom.js";
 
-export function thumbnail(content, there) {
+export function thumbnail(content, there, closed = false) {
+  if (there && closed) return make("span", { class: "thumb none" }, "closed");
   if (!there) return make("span", { class: "thumb none", title: "no stored picture" }, "no picture");
   const image = make("img", { class: "thumb", src: `/picture/${content}`, alt: "", loading: "lazy", decoding: "async", draggable: "false" });
   image.addEventListener("error", () => image.replaceWith(make("span", { class: "thumb none" }, "not shown")));
   return image;
 }
 
-export function caption(member, labels) {
-  const grade = member.grade;
-  if (!grade) return ["no grade", "none"];
-  const named = `${grade.code} ${labels.get(grade.code) ?? grade.scheme}`;
-  if (grade.state === "proposed") return [`proposed: ${named}`, "proposed"];
-  if (grade.state === "rejected") return [`rejected: ${named}`, "rejected"];
-  return [`${named}`, "settled"];
+const WORDS = { proposed: "proposed", rejected: "rejected", decided: "graded", confirmed: "confirmed" };
+
+export function caption(grade) {
+  if (!grade) return ["no grade", "ungraded"];
+  return [`${grade.code} ${WORDS[grade.state]}`, grade.state === "decided" || grade.state === "confirmed" ? "settled" : grade.state];
 }
 
-export function tile(member, at, count, chosen, labels) {
-  const [words, state] = caption(member, labels);
-  const inherited = state === "proposed" ? `inherited, distance ${member.grade.distance}` : at === 0 ? "stands for the series" : `distance ${member.distance}`;
+// `closed` pictures are not fetched: what is known or graded is never shown again unasked.
+export function tile(member, at, entry, { chosen, closed, labels }) {
+  const [words, state] = caption(member.grade);
+  const named = member.grade ? `${words}, ${labels.get(member.grade.code) ?? member.grade.scheme}` : words;
+  const inherited = state === "proposed" ? `inherited, distance ${member.grade.distance}` : member.content === entry.representative ? "stands for the series" : `distance ${member.distance}`;
   return make(
     "li",
     {
@@ -28,10 +29,10 @@ export function tile(member, at, count, chosen, labels) {
       role: "option",
       tabindex: chosen ? "0" : "-1",
       "aria-selected": String(chosen),
-      "aria-label": `Picture ${at + 1} of ${count}: ${words}, ${inherited}. Hold space to see it.`,
+      "aria-label": `Picture ${at + 1} of ${entry.members}: ${named}, ${inherited}. Hold space to see it.`,
       "data-content": member.content,
     },
-    thumbnail(member.content, member.picture),
+    thumbnail(member.content, member.picture, closed),
     make("span", { class: "state" }, words),
     make("small", {}, inherited),
   );

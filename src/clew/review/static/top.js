@@ -10,12 +10,13 @@ let restLaterUntil = 0;
 let closing = null;
 let shown = "";
 
-export async function refresh() {
+export async function refresh(also = () => {}) {
   try {
     const state = await get("/api/state");
     offset = state.now - Date.now();
     showAlarms(state.alarms);
     showExposure(state.exposure);
+    also(state);
   } catch (error) {
     complain(error.status ? error : new Error("The review page's server does not answer. Is clew review still running?"));
   }
@@ -35,8 +36,7 @@ function alarmLine(alarm) {
   const taken = alarm.acknowledged_by !== null;
   const who = taken ? `taken up by ${alarm.acknowledged_by}` : "waiting for a second person";
   const button = make("button", { type: "button" }, taken ? "Close…" : "I take it up");
-  button.disabled = !taken && alarm.mine;
-  if (button.disabled) button.title = "A second person takes it up, under their own pseudonym";
+  button.hidden = !taken && alarm.mine; // a second person takes it up, under their own pseudonym
   button.addEventListener("click", () => (taken ? askClosing(alarm) : acknowledge(alarm)));
   return make(
     "div",
