@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from clew.core.case import Case
@@ -10,8 +11,8 @@ from clew.observe.api import SECOND
 from clew.observe.endpoints import PROMISCUOUS, Endpoint
 
 NOT_COVERED = (
-    "encrypted-only peers (MSE), uTP, UDP trackers, DHT and PEX are not asked; who cannot be reached from outside is only "
-    "listed. Not seen is no evidence of absence; possession is not tested."
+    "encrypted-only peers (MSE), uTP, UDP trackers, DHT and PEX are not asked; who cannot be reached from outside is "
+    "only listed. Not seen is no evidence of absence; possession is not tested."
 )
 
 
@@ -93,5 +94,5 @@ def coverage(case: Case, endpoints: list[Endpoint]) -> dict[str, Any]:
 def downtime_ns(case: Case) -> int:
     """How long no run was under way since the first began. A run that was killed ended with its last dial."""
     rows = case.read().execute("SELECT started_ns, ended_ns FROM observe_runs ORDER BY started_ns").fetchall()
-    gaps = (later["started_ns"] - (before["ended_ns"] or later["started_ns"]) for before, later in zip(rows, rows[1:]))
+    gaps = (later["started_ns"] - (before["ended_ns"] or later["started_ns"]) for before, later in pairwise(rows))
     return sum(max(0, gap) for gap in gaps)

@@ -1,8 +1,9 @@
 """When which tracker is asked for which Watch, and how (DESIGN section 3, tracker policy).
 
-`stopped` always comes first: it lists us nowhere. Only where a tracker then tells no peers, and only under the Mandate's permit
-`started_announce`, follows `started`, and at once after it `stopped`. Replies are capped (opentracker: 200 endpoints), so a full
-reply is asked for again, inside 127.0.0.0/8 only; beyond it a tracker is asked once in its own interval.
+`stopped` always comes first: it lists us nowhere. Only where a tracker then tells no peers, and only under the
+Mandate's permit `started_announce`, follows `started`, and at once after it `stopped`. Replies are capped
+(opentracker: 200 endpoints), so a full reply is asked for again, inside 127.0.0.0/8 only; beyond it a tracker is asked
+once in its own interval.
 """
 
 import heapq

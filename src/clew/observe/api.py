@@ -1,8 +1,9 @@
 """The contract of a network plug-in: protocols without input or output of their own (sans-I/O, as h11 and mitmproxy).
 
-A plug-in makes Conversations. Bytes and ticks go in; only `Send` and `Sighted` come out. What can be sent is a closed set:
-the frozen types that the plug-in names in `sendable`, and `observe.wire` sends no other. `Sighted` ends a Conversation,
-and comes exactly once. Times in here are monotonic nanoseconds; whoever opens the connection knows the date.
+A plug-in makes Conversations. Bytes and ticks go in; only `Send` and `Sighted` come out. What can be sent is a closed
+set: the frozen types that the plug-in names in `sendable`, and `observe.wire` sends no other. `Sighted` ends a
+Conversation, and comes exactly once. Times in here are monotonic nanoseconds; whoever opens the connection knows the
+date.
 """
 
 from collections.abc import Callable, Mapping

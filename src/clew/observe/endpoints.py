@@ -1,7 +1,7 @@
 """The queue: who was listed for which Watch, what they have claimed so far, and when to call again.
 
-The book is kept in memory and in the table `endpoints`; the run that holds the lease is its only writer. How a claim becomes
-a tier (DESIGN section 1) is decided here and nowhere else, by `weigh`.
+The book is kept in memory and in the table `endpoints`; the run that holds the lease is its only writer. How a claim
+becomes a tier (DESIGN section 1) is decided here and nowhere else, by `weigh`.
 """
 
 import heapq
@@ -64,8 +64,9 @@ def row(endpoint: Endpoint) -> tuple[object, ...]:
 def weigh(endpoint: Endpoint, contact: Contact, sighting: str, at_ns: int, interval_ns: int) -> tuple[Tier, str | None]:
     """The tier of one contact, and the claim that it repeats; notes a first claim in `endpoint`.
 
-    A claim counts as repeated only if the earlier one lies at least the interval back, came from the same client as far as
-    both told, and claimed at least as much. A claim by another client, or of more than before, is a first claim again.
+    A claim counts as repeated only if the earlier one lies at least the interval back, came from the same client as
+    far as both told, and claimed at least as much. A claim by another client, or of more than before, is a first claim
+    again.
     """
     if not contact.answered:
         return Tier.LISTED, None
@@ -141,6 +142,8 @@ class Book:
     def never(self, endpoint: Endpoint, why: Missing) -> None:
         """This endpoint may not be called."""
         endpoint.next_ns, endpoint.last_failure = None, str(why)
+        self._busy.discard(endpoint.id)
+        self._probing.discard(endpoint.place)
         self._changed[endpoint.id] = endpoint
 
     def due(self, at_ns: int, room: int) -> list[tuple[Endpoint, str]]:
@@ -175,8 +178,7 @@ class Book:
             self.failed(endpoint, contact.missing, started.utc_ns)
             return tier, repeats
         endpoint.failures, endpoint.last_failure = 0, None
-        if tier.value > endpoint.tier:
-            endpoint.tier = tier.value
+        endpoint.tier = max(endpoint.tier, tier.value)
         endpoint.next_ns = started.utc_ns + interval_ns
         if self._wants_control(endpoint):
             self._probe(endpoint)
@@ -210,6 +212,11 @@ class Book:
     def promiscuous(self, endpoint: Endpoint) -> bool:
         """Whether the control probe was echoed there."""
         return endpoint.control == PROMISCUOUS
+
+    @property
+    def fresh(self) -> bool:
+        """Whether somebody waits for being written before the first call."""
+        return bool(self._fresh)
 
     def changed(self) -> list[Endpoint]:
         """What has to be written; then call `saved`."""

@@ -12,7 +12,8 @@ from clew.observe.retention import BRIEF
 from clew.observe.rows import Run
 from clew.observe.wire import Call
 
-INTENT, INTERRUPTED = "intent", "interrupted"
+INTENT, INTERRUPTED, NOT_MADE = "intent", "interrupted", "not made"
+KILLED = "the run ended before the result was kept"
 LASTING = frozenset((SightingKind.CONTROL.value, SightingKind.OURSELVES.value))
 
 
@@ -90,14 +91,12 @@ class Keeper:
 def begin(case: Case, run: Run, policy: str, at_ns: int, mandate: str, wait_ns: int) -> int:
     """Accounts for what an earlier run left behind, and begins this one; returns how many dials were interrupted.
 
-    An interrupted dial may have reached its peer, so that endpoint is not called again before the revisit interval is over.
+    An interrupted dial may have reached its peer, so that endpoint is not called again before the revisit interval is
+    over.
     """
     with case.write("observe") as tx:
         left = tx.execute("SELECT id, endpoint, intended_ns FROM dials WHERE state=?", (INTENT,)).fetchall()
-        tx.execute(
-            "UPDATE dials SET state=?, detail='the run ended before the result was kept' WHERE state=?",
-            (INTERRUPTED, INTENT),
-        )
+        tx.execute("UPDATE dials SET state=?, detail=? WHERE state=?", (INTERRUPTED, KILLED, INTENT))
         tx.executemany(
             "UPDATE endpoints SET next_ns=MAX(next_ns, ?) WHERE id=? AND next_ns IS NOT NULL",
             [(each["intended_ns"] + wait_ns, each["endpoint"]) for each in left if each["endpoint"] is not None],

@@ -1,8 +1,8 @@
 """How the observer behaves, and the one place that decides whether a connection is opened.
 
-`observe.wire` opens no socket that `Governor.decide` did not let go: inside the allow-list, covered by a signed Mandate, one
-connection per address and port, within the rate, not sooner than the revisit interval, not in quiet hours. Beyond
-127.0.0.0/8 the Mandate has to name the tracker; "*" is not enough there.
+`observe.wire` opens no socket that `Governor.decide` did not let go: inside the allow-list, covered by a signed
+Mandate, one connection per address and port, within the rate, not sooner than the revisit interval, not in quiet
+hours. Beyond 127.0.0.0/8 the Mandate has to name the tracker; "*" is not enough there.
 """
 
 import ipaddress
@@ -19,7 +19,7 @@ from clew.core.errors import Refused
 from clew.model import Mandate, Missing, Reason
 from clew.observe.api import SECOND, Limits
 
-LOOPBACK = ipaddress.ip_network("127.0.0.0/8")
+LOOPBACK = ipaddress.IPv4Network("127.0.0.0/8")
 LEAST_REVISIT = 300.0
 LEAST_ANSWER = 6.0
 PURPOSE = "observe"

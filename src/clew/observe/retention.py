@@ -1,4 +1,4 @@
-"""Retention: who was only listed, or never answered, is forgotten after 7 days (DESIGN section 1). The ledger says so."""
+"""Retention: who was only listed, or never answered, is forgotten after 7 days (DESIGN section 1)."""
 
 from clew.core.case import Case
 from clew.model import Tier
@@ -11,8 +11,8 @@ KEEP_NS = 7 * 24 * 3600 * SECOND
 def purge(case: Case, now_ns: int) -> int:
     """Forgets E0 sightings and endpoints older than 7 days; returns how many sightings.
 
-    Rows of tier E0 that are no evidence lie in shards of their own, so whole shards go; their receipts stay. Those of control
-    probes and of ourselves are kept: they speak against a lead, or about us.
+    Rows of tier E0 that are no evidence lie in shards of their own, so whole shards go; their receipts stay. Those of
+    control probes and of ourselves are kept: they speak against a lead, or about us.
     """
     before = now_ns - KEEP_NS
     with case.write("observe") as tx:
@@ -21,7 +21,7 @@ def purge(case: Case, now_ns: int) -> int:
             "WHERE receipts.stage = 'observe' AND substr(receipts.batch, 1, ?) = ? AND receipts.at_ns < ?"
         )
         old = tx.execute(sql, (len(BRIEF), BRIEF, before)).fetchall()
-        forgotten = sum(row["rows"] for row in old)
+        forgotten = sum(int(row["rows"]) for row in old)
         with tx.gate.core():
             tx.executemany("DELETE FROM shards WHERE id=?", [(row["id"],) for row in old])
         gone = tx.execute(

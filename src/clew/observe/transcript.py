@@ -1,16 +1,17 @@
-"""Transcripts: what went over one connection, segment by segment, as it is kept in a Sighting.
+r"""Transcripts: what went over one connection, segment by segment, as it is kept in a Sighting.
 
 Format, version 1 (all that a reader without clew needs):
 
-    header    3 bytes b"CT\\x01", then the monotonic time of the first segment, 8 bytes, big-endian nanoseconds
+    header    3 bytes b"CT\x01", then the monotonic time of the first segment, 8 bytes, big-endian nanoseconds
     segment   1 byte kind, varint nanoseconds since the header's time, varint length, then
               kind 0 (sent) and 1 (received): `length` bytes
               kind 2 (sent, left out) and 3 (received, left out): `length` bytes are NOT stored; instead
               1 byte n and n bytes of UTF-8 saying what was left out
 
-A varint is LEB128: seven bits a byte, lowest first, the top bit set on all but the last. What clew refuses to read (payloads
-of pieces, metadata, unknown messages) is a segment of kind 3, so no byte of it can be stored. Received bytes carry the time
-at which the message they belong to was complete; the transfer coding of an HTTP reply is already taken off.
+A varint is LEB128: seven bits a byte, lowest first, the top bit set on all but the last. What clew refuses to read
+(payloads of pieces, metadata, unknown messages) is a segment of kind 3, so no byte of it can be stored. Received bytes
+carry the time at which the message they belong to was complete; the transfer coding of an HTTP reply is already taken
+off.
 """
 
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
 """The wire: the one place that opens sockets, and none without the Governor's word.
 
-Runs an asyncio loop in a thread of its own, so that commits of the case never delay the time of a received segment. Never
-listens. Sends nothing but messages of the plug-in's closed set.
+Runs an asyncio loop in a thread of its own, so that commits of the case never delay the time of a received segment.
+Never listens. Sends nothing but messages of the plug-in's closed set.
 """
 
 import asyncio
@@ -82,7 +82,7 @@ class Wire:
         self._loop.call_soon_threadsafe(self._take, list(calls))
 
     def collect(self, timeout: float) -> list[Answer]:
-        """The Answers that are there, after at most `timeout` seconds for the first. Raises ClewError if the wire broke."""
+        """The Answers that are there; waits `timeout` seconds for the first. Raises ClewError if the wire broke."""
         found: list[Answer] = []
         with contextlib.suppress(queue.Empty):
             first = self._answers.get(timeout=timeout)
@@ -305,7 +305,7 @@ class _Line(asyncio.Protocol):
 
 
 def resolve(host: str) -> str:
-    """The IPv4 address of a tracker's host; the only name that is ever looked up. Raises ClewError where there is none."""
+    """The IPv4 address of a tracker's host; no other name is ever looked up. Raises ClewError without one."""
     try:
         found = socket.getaddrinfo(host, None, socket.AF_INET, socket.SOCK_STREAM)
     except OSError as error:

@@ -95,7 +95,7 @@ def _value(value: object) -> str:
 
 
 def _shown(data: bytes, secrets: Mapping[bytes, str]) -> str:
-    """Printable characters as they are, all else as \\xNN, at most MAX_SHOWN bytes."""
+    """Printable characters as they are, all else escaped in hexadecimal, at most MAX_SHOWN bytes."""
     for secret, label in secrets.items():
         data = data.replace(secret, f"({label})".encode())
     text = "".join(chr(b) if 32 <= b < 127 and b != 92 else f"\\x{b:02x}" for b in data[:MAX_SHOWN])

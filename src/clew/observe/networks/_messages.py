@@ -1,9 +1,9 @@
 """What the BitTorrent observer can send, and what it is willing to read (BEP 3, 6, 10).
 
-Sendable is a closed set of three: the handshake, the extension handshake, the announce. None has a field that could carry
-content. There is no interested, request, piece, have or bitfield here, and nothing of the Fast extension (BEP 6): its bit
-is not set in our handshake, so that a seeder tells its pieces by a bitfield, whose length proves that it knows the torrent,
-and not by a bare have_all. (A have_all or have_none that comes all the same is understood.)
+Sendable is a closed set of three: the handshake, the extension handshake, the announce. None has a field that could
+carry content. There is no interested, request, piece, have or bitfield here, and nothing of the Fast extension (BEP
+6): its bit is not set in our handshake, so that a seeder tells its pieces by a bitfield, whose length proves that it
+knows the torrent, and not by a bare have_all. (A have_all or have_none that comes all the same is understood.)
 """
 
 from dataclasses import dataclass
@@ -51,7 +51,7 @@ class Handshake:
 
 @dataclass(frozen=True, slots=True)
 class ExtensionHandshake:
-    """BEP 10's handshake: no extension offered (no metadata, no PEX), upload_only as in BEP 21. Always the same bytes."""
+    """BEP 10's handshake, no extension offered (metadata, PEX), upload_only (BEP 21). Always the same bytes."""
 
     name: str = "extension handshake"
 

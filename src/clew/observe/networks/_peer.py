@@ -1,8 +1,8 @@
 """One contact with a BitTorrent peer: handshakes out, handshake and claims in, then goodbye.
 
-Reads message by message and holds one message at most, none of them longer than its type allows. A message whose content we
-refuse (piece, metadata, anything unknown) is never held: its type and length go into the transcript as left out, and the
-conversation ends there, on what was said before.
+Reads message by message and holds one message at most, none of them longer than its type allows. A message whose
+content we refuse (piece, metadata, anything unknown) is never held: its type and length go into the transcript as left
+out, and the conversation ends there, on what was said before.
 """
 
 from collections import Counter
@@ -21,7 +21,7 @@ KEPT_KEYS = frozenset((b"m", b"v", b"p", b"reqq", b"upload_only", b"metadata_siz
 MAX_KEPT_VALUE = 512
 
 
-class Over(Exception):  # noqa: N818 - it ends a conversation, it is no error
+class Over(Exception):
     """This conversation ends here; `missing` says why, where something is missing."""
 
     def __init__(self, missing: Missing | None) -> None:

@@ -1,0 +1,71 @@
+"""What is asked: turns a due round or endpoint into Calls. Nothing here opens anything."""
+
+import hashlib
+import os
+from dataclasses import dataclass
+
+from clew.core.case import new_id
+from clew.model import Watch
+from clew.observe.announces import Round, infohashes
+from clew.observe.api import Ask, Limits, Network, Target
+from clew.observe.endpoints import Endpoint
+from clew.observe.policy import Wish
+from clew.observe.wire import Call
+
+PEER_ID_PREFIX = b"-CW0100-"  # published, so that other observers can tell us apart
+PEER_ID_BYTES = 20
+ANNOUNCED_PORT = 9  # discard (RFC 863): nobody listens there, least of all we
+UNKNOWN_LEFT = (
+    1 << 20
+)  # what we say is missing to us where the size is not known; never 0, which would claim everything
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """What a Call was made for. `goodbye_to` names the `started` that this `stopped` follows."""
+
+    endpoint: Endpoint | None = None
+    round: Round | None = None
+    infohash: bytes = b""
+    peer_id: bytes = b""
+    goodbye_to: str = ""
+
+
+class Caller:
+    """Makes Calls with the conversations of one network plug-in."""
+
+    def __init__(self, plugin: Network, limits: Limits, watches: dict[str, Watch], case_id: str) -> None:
+        self._plugin, self._limits, self._watches = plugin, limits, watches
+        # One peer id towards trackers for the whole case: `stopped` after a crash then takes back what `started` began.
+        own = hashlib.sha256(f"clew observer {case_id}".encode()).digest()
+        self._tracker_peer_id = PEER_ID_PREFIX + own[: PEER_ID_BYTES - len(PEER_ID_PREFIX)]
+
+    def question(self, one: Round) -> list[tuple[Call, Errand]]:
+        """The announce that a round asks for next; `started` comes with its goodbye, which follows at once."""
+        if one.event != "started":
+            return [self._announce(one, one.event)]
+        goodbye, last = self._announce(one, "stopped")
+        call, first = self._announce(one, "started", goodbye)
+        return [(call, first), (goodbye, Errand(None, one, last.infohash, last.peer_id, goodbye_to=call.id))]
+
+    def visit(self, endpoint: Endpoint, wish: Wish) -> tuple[Call, Errand]:
+        """A contact with an endpoint, or a control probe of it, as the wish's kind says."""
+        peer_id = PEER_ID_PREFIX + os.urandom(PEER_ID_BYTES - len(PEER_ID_PREFIX))
+        known = self._watches[endpoint.watch]
+        if wish.kind == "control":
+            random = os.urandom(20)
+            target = Target(known.label, random, (random,), peer_id, control=True)
+        else:
+            hashes = infohashes(known)
+            sent = next((h for h, twin in hashes if twin == bool(endpoint.twin)), hashes[0][0])
+            accepted = tuple(h for h, _ in hashes)
+            target = Target(known.label, sent, accepted, peer_id, known.pieces, known.inner_pieces())
+        call = Call(new_id(), wish, self._plugin.contact(target, self._limits))
+        return call, Errand(endpoint, None, target.infohash, peer_id)
+
+    def _announce(self, one: Round, event: str, then: Call | None = None) -> tuple[Call, Errand]:
+        wish = Wish("announce", one.watch.id, one.address, one.tracker.port, one.tracker.url, event)
+        left = one.watch.file_length or UNKNOWN_LEFT
+        ask = Ask(one.tracker, one.watch.label, one.infohash, event, self._tracker_peer_id, ANNOUNCED_PORT, left)
+        call = Call(new_id(), wish, self._plugin.ask(ask, self._limits), then)
+        return call, Errand(None, one, one.infohash, self._tracker_peer_id)

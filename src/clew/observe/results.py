@@ -1,0 +1,198 @@
+"""What comes back: each Answer becomes Sightings, changes the book, and closes its dial."""
+
+from dataclasses import replace
+
+from clew.core import clock
+from clew.core.case import new_id
+from clew.model import Missing, Reason, SightingKind, Tier
+from clew.observe import keeping
+from clew.observe.account import Account
+from clew.observe.announces import Announces, Round
+from clew.observe.api import SECOND, Contact, Listing
+from clew.observe.calls import ANNOUNCED_PORT, Errand
+from clew.observe.endpoints import CLEAN, PROMISCUOUS, Book, Endpoint
+from clew.observe.keeping import Keeper
+from clew.observe.rows import Run, sighting
+from clew.observe.wire import STOPPED, Answer
+
+CLOCK_SECONDS = 60
+
+
+class Results:
+    """Takes the Answers of one run."""
+
+    def __init__(
+        self, run: Run, book: Book, keeper: Keeper, announces: Announces, account: Account, revisit_seconds: float
+    ) -> None:
+        self._run, self._book, self._keeper = run, book, keeper
+        self._announces, self._account = announces, account
+        self._interval_ns = int(revisit_seconds * SECOND)
+        self._told: set[tuple[int, str]] = set()
+        self._started: dict[str, Answer] = {}
+        self._clock_ns = 0
+
+    def take(self, answer: Answer, errand: Errand) -> None:
+        """Takes what became of one call."""
+        self._look_at_clock(answer)
+        if answer.sighted is not None:
+            self._account.traffic.update(answer.sighted.traffic)
+        if errand.goodbye_to:
+            state, why = self._on_goodbye(answer, errand)
+        elif errand.round is not None:
+            state, why = self._on_listing(answer, errand.round)
+        else:
+            assert errand.endpoint is not None
+            on = self._on_control if answer.call.wish.kind == "control" else self._on_contact
+            state, why = on(answer, errand.endpoint, errand.infohash)
+        self._account.error(why)
+        self._keeper.ended(answer.call.id, state, str(why) if why else None)
+
+    def _look_at_clock(self, answer: Answer) -> None:
+        """Once a minute: how wrong the clock may be goes into every Sighting."""
+        if answer.ended.mono_ns < self._clock_ns:
+            return
+        self._clock_ns = answer.ended.mono_ns + CLOCK_SECONDS * SECOND
+        found = clock.quality()
+        known = (None, None) if isinstance(found, Missing) else (found.offset_ns, found.error_ns)
+        self._run = replace(self._run, clock_offset_ns=known[0], clock_error_ns=known[1])
+
+    def _on_contact(self, answer: Answer, endpoint: Endpoint, infohash: bytes) -> tuple[str, Missing | None]:
+        contact = _contact_of(answer)
+        if _cut_off(contact):
+            self._book.put_back(endpoint)
+            return _unmade(answer), contact.missing
+        self._account.contacts += 1
+        name, tier, repeats = new_id(), Tier.LISTED, None
+        if answer.sighted is None:
+            self._book.failed(endpoint, answer.missing, answer.started.utc_ns)
+        else:
+            tier, repeats = self._book.contacted(endpoint, contact, name, answer.started, self._interval_ns)
+        self._keeper.keep(
+            sighting(
+                self._run,
+                answer,
+                id=name,
+                kind=SightingKind.CONTACT,
+                tier=tier,
+                infohash=infohash,
+                contact=contact,
+                repeats=repeats,
+                promiscuous=self._book.promiscuous(endpoint),
+            )
+        )
+        return ("done" if contact.answered else "failed"), contact.missing
+
+    def _on_control(self, answer: Answer, endpoint: Endpoint, infohash: bytes) -> tuple[str, Missing | None]:
+        contact = _contact_of(answer)
+        undecided = contact.missing if answer.sighted is None or _cut_off(contact) else None
+        verdict = undecided or (PROMISCUOUS if contact.answered else CLEAN)
+        self._book.controlled(endpoint, verdict)
+        self._account.controls += 1
+        self._keeper.keep(
+            sighting(
+                self._run,
+                answer,
+                id=new_id(),
+                kind=SightingKind.CONTROL,
+                tier=Tier.LISTED,
+                infohash=infohash,
+                contact=contact,
+                promiscuous=contact.answered,
+                missing=undecided.reason.value if undecided else None,
+                missing_detail=undecided.detail if undecided else None,
+            )
+        )
+        return ("failed" if undecided else "done"), undecided
+
+    def _on_listing(self, answer: Answer, one: Round) -> tuple[str, Missing | None]:
+        if answer.sighted is not None and isinstance(answer.sighted.finding, Listing):
+            listing = answer.sighted.finding
+        else:
+            listing = Listing(missing=answer.missing)
+        if answer.call.wish.event == "started":
+            self._started[answer.call.id] = answer
+        if listing.missing is not None and listing.missing.reason is Reason.INTERRUPTED:
+            self._announces.never_asked(one, clock.now().mono_ns)
+            return _unmade(answer), listing.missing
+        self._account.announces += 1
+        url = one.tracker.url
+        self._account.tracker(url, f"asked {answer.call.wish.event}")
+        self._account.tracker(
+            url, "failed" if listing.missing else "listed", 1 if listing.missing else len(listing.listed)
+        )
+        self._note(answer, listing, one)
+        self._announces.heard(one, listing, clock.now().mono_ns)
+        return ("failed" if listing.missing else "done"), listing.missing
+
+    def _note(self, answer: Answer, listing: Listing, one: Round) -> None:
+        """Takes everybody who was listed: the first time by this tracker in this run with the proof."""
+        at_ns = answer.ended.utc_ns
+        for each in listing.listed:
+            if each.address == answer.local[0] and each.port == ANNOUNCED_PORT:
+                continue
+            endpoint, new = self._book.listed(
+                one.watch.id, each.address, each.port, source=one.tracker.url, twin=one.twin, at_ns=at_ns
+            )
+            if new:
+                self._announces.news(one)
+            if (endpoint.id, one.tracker.url) in self._told:
+                continue
+            self._told.add((endpoint.id, one.tracker.url))
+            self._keeper.keep(
+                sighting(
+                    self._run,
+                    answer,
+                    id=new_id(),
+                    kind=SightingKind.LISTED,
+                    tier=Tier.LISTED,
+                    infohash=one.infohash,
+                    address=each.address,
+                    port=each.port,
+                    transcript=listing.proof(each),
+                    promiscuous=self._book.promiscuous(endpoint),
+                    missing=None,
+                    missing_detail=None,
+                )
+            )
+
+    def _on_goodbye(self, answer: Answer, errand: Errand) -> tuple[str, Missing | None]:
+        """`stopped` after `started`: how long we ourselves were listed is kept as a sighting of ourselves."""
+        found = answer.sighted.finding if answer.sighted else None
+        why = found.missing if isinstance(found, Listing) else answer.missing
+        began = self._started.pop(errand.goodbye_to, None)
+        if began is not None and began.sighted is not None:
+            self._account.ourselves += 1
+            self._account.ourselves_ns += answer.ended.mono_ns - began.started.mono_ns
+            self._keeper.keep(
+                sighting(
+                    self._run,
+                    answer,
+                    id=new_id(),
+                    kind=SightingKind.OURSELVES,
+                    tier=Tier.LISTED,
+                    infohash=errand.infohash,
+                    contact=Contact(missing=why),
+                    address=began.local[0],
+                    port=ANNOUNCED_PORT,
+                    started_ns=began.started.utc_ns,
+                    monotonic_ns=began.started.mono_ns,
+                    peer_id=errand.peer_id,
+                    mandate=began.mandate,
+                )
+            )
+        return ("failed" if why else "done"), why
+
+
+def _contact_of(answer: Answer) -> Contact:
+    found = answer.sighted.finding if answer.sighted else None
+    return found if isinstance(found, Contact) else Contact(missing=answer.missing)
+
+
+def _unmade(answer: Answer) -> str:
+    """The state of a dial that we ended ourselves: never opened, or interrupted."""
+    return keeping.INTERRUPTED if answer.mandate else keeping.NOT_MADE
+
+
+def _cut_off(contact: Contact) -> bool:
+    """Whether we ended it ourselves before it said anything."""
+    return not contact.answered and contact.missing == STOPPED
