@@ -64,9 +64,11 @@ def _network(case: Case) -> list[str]:
         lines.append(f"{broken} contacts were interrupted and are not counted.")
     said: dict[str, None] = {}
     for (text,) in conn.execute("SELECT coverage FROM observe_runs ORDER BY started_ns, id"):
-        value = json.loads(text)
-        for line in value.get("not_covered", []) if isinstance(value, dict) else []:
-            said[str(line)] = None
+        coverage = json.loads(text)
+        line = coverage.get("not_covered")
+        said |= dict.fromkeys([line] if isinstance(line, str) else line or ())
+        if hours := coverage.get("downtime_seconds", 0) / 3600:
+            lines.append(f"For {hours:.1f} hours since observing began, no observation was under way.")
     return lines + list(said)
 
 

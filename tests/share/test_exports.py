@@ -1,0 +1,172 @@
+"""Exports against readers of another hand: case_validate, the VICS reader of `match`, an HTML parser."""
+
+import base64
+import hashlib
+import io
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from html.parser import HTMLParser
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import pytest
+from share_world import World
+
+from clew.core import plugins
+from clew.model import HashSetKind
+from clew.share import coverage
+from clew.share.api import UNVALIDATED, Package
+from clew.share.examples import empty, package
+from clew.share.exporters.vics import context
+
+SHAPES = str(resources.files("clew.share.exporters") / "clew-shapes.ttl")
+Graph = list[dict[str, Any]]
+
+
+def exported(name: str, given: Package) -> bytes:
+    return b"".join(plugins.load("clew.share.exporters", name).export(given))
+
+
+def validated(folder: Path, given: Package, change: Callable[[Graph], None] = lambda graph: None) -> tuple[int, str]:
+    """What case_validate says of it, with clew's own shapes beside CASE 1.5."""
+    body = json.loads(exported("case_uco", given))
+    change(body["@graph"])
+    path = folder / "leads.jsonld"
+    path.write_text(json.dumps(body))
+    command = [str(Path(sys.executable).parent / "case_validate"), "--built-version", "case-1.5.0"]
+    done = subprocess.run(
+        [*command, "--ontology-graph", SHAPES, str(path)], capture_output=True, text=True, check=False
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("given", [package(), empty()])
+def test_case_validate_accepts_ours(tmp_path: Path, given: Package) -> None:
+    status, said = validated(tmp_path, given)
+    assert status == 0, said
+    assert "Conforms: True" in said
+
+
+def lead_of(graph: Graph) -> dict[str, Any]:
+    return next(node for node in graph if "clew:Lead" in node["@type"])
+
+
+def contact_of(graph: Graph) -> dict[str, Any]:
+    return next(node for node in graph if "clew:Sighting" in node["@type"])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda graph: lead_of(graph).update({"uco-core:description": ["without the statement"]}),
+        lambda graph: contact_of(graph).update({"clew:tier": "E0"}),
+        lambda graph: contact_of(graph).update({"uco-action:startTime": "yesterday"}),
+    ],
+)
+def test_a_lead_that_leaves_something_out_does_not_conform(tmp_path: Path, change: Callable[[Graph], None]) -> None:
+    assert validated(tmp_path, package(), change)[0] != 0
+
+
+def test_ids_are_of_the_case_and_the_fact() -> None:
+    """The same lead has the same id in every bundle of a case, and another one in another case."""
+    first = lead_of(json.loads(exported("case_uco", package()))["@graph"])["@id"]
+    later = lead_of(json.loads(exported("case_uco", replace(package(), bundle="d" * 32, created_ns=1)))["@graph"])[
+        "@id"
+    ]
+    other = lead_of(json.loads(exported("case_uco", replace(package(), case="d" * 32)))["@graph"])["@id"]
+    assert first == later != other
+
+
+def test_an_unmeasured_clock_is_said_and_no_question_to_a_provider_is_printed() -> None:
+    plain = package()
+    unmeasured = tuple(replace(s, clock_offset_ns=None, clock_error_ns=None) for s in plain.sightings)
+    contact = contact_of(json.loads(exported("case_uco", replace(plain, sightings=unmeasured)))["@graph"])
+    assert contact["clew:clockQuality"] == "unmeasured"
+    assert "clew:clockErrorNs" not in contact
+    asked, not_asked = exported("html_summary", plain), exported("html_summary", replace(plain, sightings=unmeasured))
+    assert b"Who used the address" in asked
+    assert b"Who used the address" not in not_asked
+    assert b"was not measured for 4 of 4" in not_asked
+
+
+def test_a_category_is_never_translated() -> None:
+    plain = package()
+    uk = tuple(replace(k, category=replace(k.category, country="GB")) for k in plain.known)
+    mixed = (plain.known[0], uk[1])
+    training = tuple(
+        replace(k, category=replace(k.category, country="ZZ", version="1", code="A1")) for k in plain.known
+    )
+    assert "/US/" in context(plain)
+    assert "/UK/" in context(replace(plain, known=uk))
+    assert "/CUSTOM/" in context(replace(plain, known=mixed))
+    assert "/CUSTOM/" in context(replace(plain, known=training))
+    values = json.loads(exported("vics", replace(plain, known=training)))["value"]
+    assert [v["Category"] for v in values] == ["A1", "A1"]
+    assert "country ZZ, version 1" in values[0]["Comments"]
+
+
+def test_our_reader_of_hash_sets_takes_what_we_write() -> None:
+    """The reader of `match` is written by another hand: it must find each hash under its category."""
+    reader = plugins.load("clew.match.readers", "vics")
+    entries = list(reader.read(io.BytesIO(exported("vics", package())), HashSetKind.ALERT))
+    assert {e.hashes["md5"] for e in entries} == {k.md5 for k in package().known}
+    assert {e.category.code for e in entries} == {"1"}
+
+
+class Page(HTMLParser):
+    """Tags, and everything that could load or run something."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.loads: list[tuple[str, str | None]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.loads += [(n, v) for n, v in attrs if n in ("src", "href", "action", "style") or n.startswith("on")]
+
+
+def test_the_summary_loads_and_runs_nothing() -> None:
+    text = exported("html_summary", package()).decode()
+    page = Page()
+    page.feed(text)
+    assert page.loads == []
+    assert not {"script", "iframe", "img", "link", "form", "object"} & set(page.tags)
+    policy = re.search(r'http-equiv="Content-Security-Policy" content="([^"]*)"', text)[1]
+    style = re.search(r"<style>(.*?)</style>", text, flags=re.S)[1]
+    allowed = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    assert policy == f"default-src 'none'; style-src 'sha256-{allowed}'; base-uri 'none'; form-action 'none'"
+
+
+def test_what_was_not_covered_comes_from_the_case(world: World) -> None:
+    run = (
+        "r" * 32,
+        1,
+        2,
+        "{}",
+        "v",
+        world.mandate,
+        json.dumps({"not_covered": "uTP is not asked.", "downtime_seconds": 7200}),
+    )
+    with world.case.write("observe") as tx:
+        tx.execute("INSERT INTO observe_runs VALUES (?,?,?,?,?,?,?)", run)
+        for number, tier in enumerate(("E0", "E0", "E2")):
+            sql = "INSERT INTO endpoints (watch, address, port, first_listed_ns, last_listed_ns, source, tier)"
+            tx.execute(f"{sql} VALUES ('w', '192.0.2.9', ?, 1, 1, 'tracker', ?)", (number, tier))
+    with world.case.write("intake") as tx:
+        tx.execute("INSERT INTO items VALUES (?,?,?,?,?,?,?,?)", ("i", "e", "b", "unreadable", "encrypted", "", 1, 0))
+    lines = coverage.not_covered(world.case)
+    assert "2 of 3 listed addresses and ports never answered; being listed is hearsay and is not in here." in lines
+    assert "uTP is not asked." in lines
+    assert "For 2.0 hours since observing began, no observation was under way." in lines
+    assert "1 files of the seized exhibits are unreadable (encrypted)." in lines
+
+
+def test_this_build_has_no_error_rates_of_its_own() -> None:
+    """The day it has a table, this test and the mark go together."""
+    assert coverage.build_mark() == UNVALIDATED

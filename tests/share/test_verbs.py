@@ -1,0 +1,76 @@
+"""The verbs, as a person types them: share, verify, receive, bundle; errors with a hint, statuses, --json."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from share_world import World
+
+from clew.cli.main import cli, main
+
+
+@pytest.fixture
+def typed(world: World, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("CLEW_KEYS", str(world.keys))
+
+    def run(*words: object) -> str:
+        done = CliRunner().invoke(cli, [str(w) for w in words], catch_exceptions=False)
+        assert done.exit_code == 0, done.output
+        return done.output
+
+    return run
+
+
+def refused(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str]:
+    with pytest.raises(SystemExit) as caught:
+        main([str(w) for w in words])
+    return int(caught.value.code or 0), capsys.readouterr().err
+
+
+def test_from_one_force_to_another(world: World, typed, capsys: pytest.CaptureFixture[str]) -> None:
+    out = world.folder / "out"
+    made = json.loads(typed("share", world.case.folder, "--force", "AT", "--out", out, "--key", "EU", "--json"))
+    path = made["bundles"][0]["path"]
+    checked = json.loads(typed("verify", path, "--sender-key", world.keys / "EU.pub", "--identity", "AT", "--json"))
+    assert checked["verified"] is True
+    assert checked["counts"] == {"known_hashes": 2, "leads": 2, "sightings": 4}
+    case = world.case_of("AT")
+    said = typed("receive", case.folder, path)
+    assert "from EU: 2 leads, 4 contacts, 2 graded hashes" in said
+    assert "summary.html" in said
+    assert json.loads(typed("receive", case.folder, path, "--json"))["new"] is False
+    assert made["bundles"][0]["sha256"] == json.loads(typed("bundle", case.folder, "--json"))["received"][0]["sha256"]
+    assert "AT-" in typed("bundle", world.case.folder)
+    note = next((case.folder / "received").glob("*/bag/data/ledger/checkpoint.note"))
+    assert "holds" in typed("verify", world.case.folder, "--checkpoint", note, "--sender-key", world.keys / "EU.pub")
+    broken = bytearray(Path(path).read_bytes())
+    broken[-1] ^= 1
+    bad = world.folder / "bad.tar.age"
+    bad.write_bytes(broken)
+    status, error = refused(capsys, "verify", bad, "--sender-key", "EU", "--identity", "AT")
+    assert status == 1
+    assert error.startswith("clew: error: bad.tar.age: the age encryption does not hold")
+    assert "clew: hint:" in error
+
+
+@pytest.mark.usefixtures("typed")
+def test_refusals_say_what_to_do(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    out = world.folder / "out"
+    share = ("share", world.case.folder, "--out", out, "--key", "EU")
+    assert refused(capsys, *share)[0] == 2
+    assert refused(capsys, *share, "--all", "--force", "AT")[0] == 2
+    status, error = refused(capsys, *share, "--force", "EU")
+    assert status == 1
+    assert "no Mandate covers this" in error
+    assert "hint: ask the authority" in error
+    status, error = refused(capsys, "share", world.case.folder, "--out", out, "--key", "none", "--force", "AT")
+    assert status == 2
+    assert "clew key new none" in error
+    assert not out.exists()
+
+
+def test_all_makes_one_for_every_other_force(world: World, typed) -> None:
+    made = json.loads(typed("share", world.case.folder, "--all", "--out", world.folder / "o", "--key", "EU", "--json"))
+    assert [b["force"] for b in made["bundles"]] == ["AT", "DE"]
+    assert len(list((world.folder / "o").iterdir())) == 2
