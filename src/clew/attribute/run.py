@@ -32,7 +32,7 @@ COVERED = (
 class Policy:
     """What a run may be told. `stale_days`: how far a register may lie from a sighting. `keep_days`: a lead's life."""
 
-    merge: merge.Policy = field(default_factory=merge.Policy)
+    merging: merge.Policy = field(default_factory=merge.Policy)
     stale_days: int = 30
     keep_days: int = 180
 
@@ -82,7 +82,7 @@ def attribute(
     basis = mandate.require(case, purpose="attribute", at_ns=now_ns)
     with lease(case, "attribute", case.settings.id):
         asked = _open(case, registers, now_ns)
-        merged = merge.merge(evidence.read(case), policy.merge, evidence.promiscuous(case))
+        merged = merge.merge(evidence.read(case), policy.merging, evidence.promiscuous(case))
         possible = links.possible_links(merged.drafts)
         urgent = _urgent(case)
         context = _Context(case, merged, tuple(asked), policy, rule, now_ns, tuple(forces.all_of(case)), urgent)

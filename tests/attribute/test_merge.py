@@ -1,0 +1,253 @@
+"""Merging: only what certainly belongs together becomes one Subject."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from clew.attribute.evidence import Contact
+from clew.attribute.links import possible_links
+from clew.attribute.merge import HOUR_NS, Policy, merge, prefix, shrinking
+from clew.model import Claim, SightingKind, Tier
+
+MINUTE = 60_000_000_000
+QB, TR = b"-qB4630-", b"-TR4050-"
+
+
+def seen(n, at_minutes, **changes):
+    """A contact with a claim, ten seconds long."""
+    base = Contact(
+        id=f"s{n:03d}", kind=SightingKind.CONTACT, watch="w1", tier=Tier.CLAIMS, claim=Claim.WATCHED_FILE,
+        address="127.10.0.1", port=6881, transport="tcp", started_ns=at_minutes * MINUTE,
+        ended_ns=at_minutes * MINUTE + MINUTE // 6, peer_id=QB + bytes([n % 256] * 12), client="qBittorrent/4.6.3",
+        pieces_claimed=10, inner_claimed=5,
+    )  # fmt: skip
+    return replace(base, **changes)
+
+
+def first_and_repeat(**changes):
+    return [seen(0, 0, tier=Tier.ANSWERED, **changes), seen(1, 20, repeats="s000", **changes)]
+
+
+def test_two_claims_of_one_client_are_one_subject():
+    (draft,) = merge(first_and_repeat()).drafts
+    assert (draft.address, draft.port, draft.transport) == ("127.10.0.1", 6881, "tcp")
+    (interval,) = draft.intervals
+    assert interval.sightings == ("s000", "s001")
+    assert (interval.from_ns, interval.to_ns) == (0, 20 * MINUTE + MINUTE // 6)
+    assert not interval.torrent_only
+
+
+def test_the_full_peer_id_may_change_but_not_the_client_in_it():
+    assert len(merge(first_and_repeat()).drafts) == 1
+    changed = [seen(0, 0), seen(1, 20, client=None, peer_id=TR + bytes(12))]
+    assert merge(changed).drafts == ()
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"client": "Transmission 4.0.5", "peer_id": TR + bytes(12)}, {"client": "qBittorrent/4.6.4"},
+     {"address": "127.10.0.2"}, {"port": 6882}, {"transport": "utp"}],
+    ids=["client", "version", "address", "port", "transport"],
+)  # fmt: skip
+def test_nothing_merges_across(other):
+    contacts = [seen(0, 0), seen(1, 20), seen(2, 40, **other), seen(3, 60, **other)]
+    merged = merge(contacts)
+    assert len(merged.drafts) == 2
+    held = [{s for i in d.intervals for s in i.sightings} for d in merged.drafts]
+    assert sorted(map(sorted, held)) == [["s000", "s001"], ["s002", "s003"]]
+
+
+def test_a_repeat_across_a_reassignment_repeats_nothing():
+    other = {"client": "Transmission 4.0.5", "peer_id": TR + bytes(12)}
+    merged = merge([seen(0, 0, tier=Tier.ANSWERED), seen(1, 20, repeats="s000", **other)])
+    assert merged.drafts == ()
+    assert merged.endpoints["127.10.0.1", 6881].cuts == 1
+
+
+def test_a_reassignment_and_back_is_three_runs():
+    other = {"client": "Transmission 4.0.5", "peer_id": TR + bytes(12)}
+    contacts = [seen(0, 0), seen(1, 20), seen(2, 40, **other), seen(3, 60, **other), seen(4, 80), seen(5, 100)]
+    merged = merge(contacts)
+    assert len(merged.drafts) == 3
+    whys = {link.why for link in possible_links(merged.drafts)}
+    assert any("another client" in why for why in whys)
+
+
+def test_an_unclear_contact_beside_a_cut_belongs_to_neither():
+    """Same peer-id prefix on both sides, client strings differ: the contact between tells the prefix alone."""
+    between = seen(2, 40, client=None)
+    contacts = [seen(0, 0), seen(1, 20), between, seen(3, 60, client="other"), seen(4, 80, client="other")]
+    held = {s for d in merge(contacts).drafts for i in d.intervals for s in i.sightings}
+    assert held == {"s000", "s001", "s003", "s004"}
+
+
+def test_an_unclear_contact_within_a_run_belongs_to_it():
+    contacts = [seen(0, 0), seen(1, 20, client=None), seen(2, 40)]
+    (draft,) = merge(contacts).drafts
+    assert draft.intervals[0].sightings == ("s000", "s001", "s002")
+
+
+def test_without_anything_known_of_the_client_nothing_merges():
+    nothing = {"client": None, "peer_id": None}
+    assert merge([seen(0, 0, **nothing), seen(1, 20, **nothing)]).drafts == ()
+
+
+def test_a_silence_longer_than_stated_splits_and_leaves_a_possible_link():
+    contacts = [seen(0, 0), seen(1, 20), seen(2, 60 * 30), seen(3, 60 * 30 + 20)]
+    assert len(merge(contacts).drafts) == 2
+    assert len(merge(contacts, Policy(max_gap_ns=48 * HOUR_NS)).drafts) == 1
+    (link,) = possible_links(merge(contacts).drafts)
+    assert "after a silence" in link.why
+
+
+def test_several_watches_at_one_endpoint_are_one_subject():
+    contacts = [seen(0, 0), seen(1, 5, watch="w2"), seen(2, 20), seen(3, 25, watch="w2")]
+    (draft,) = merge(contacts).drafts
+    assert draft.watches == ("w1", "w2")
+
+
+def test_one_claim_in_each_of_two_watches_repeats_nothing():
+    assert merge([seen(0, 0), seen(1, 20, watch="w2")]).drafts == ()
+
+
+def test_outside_the_range_a_repeat_needs_five_minutes():
+    far = {"address": "192.0.2.1"}
+    assert merge([seen(0, 0, **far), seen(1, 4, **far)]).drafts == ()
+    assert len(merge([seen(0, 0, **far), seen(1, 5, **far)]).drafts) == 1
+    assert len(merge([seen(0, 0), seen(1, 4)]).drafts) == 1
+
+
+@pytest.mark.parametrize("kind", [SightingKind.CONTROL, SightingKind.CONTACT])
+@pytest.mark.parametrize("watch", ["w1", "w9"])
+@pytest.mark.parametrize("transport", ["tcp", "utp"])
+def test_a_promiscuous_endpoint_is_no_subject_wherever_it_was_found_so(kind, watch, transport):
+    echo = seen(9, 90, kind=kind, watch=watch, transport=transport, promiscuous=True, claim=Claim.NOTHING_SAID)
+    other_port = [seen(5, 0, port=7000), seen(6, 20, port=7000)]
+    merged = merge([*first_and_repeat(), echo, *other_port])
+    assert [d.port for d in merged.drafts] == [7000]
+    assert merged.addresses["127.10.0.1"].promiscuous_ports == {6881}
+    assert merge(first_and_repeat(), None, [("127.10.0.1", 6881)]).drafts == ()
+
+
+@pytest.mark.parametrize("tier", [Tier.LISTED, Tier.ANSWERED])
+def test_less_than_e2_makes_no_subject(tier):
+    assert merge([seen(n, 20 * n, tier=tier) for n in range(5)]).drafts == ()
+
+
+@pytest.mark.parametrize(
+    "weaker",
+    [{"claim": Claim.TORRENT_ONLY}, {"inner_claimed": 0}, {"inner_claimed": None}],
+    ids=["told so", "no inner piece", "no count of inner pieces"],
+)
+def test_the_tier_is_never_higher_than_the_bytes(weaker):
+    for contacts in ([seen(0, 0, **weaker), seen(1, 20)], [seen(0, 0), seen(1, 20, **weaker)]):
+        (draft,) = merge(contacts).drafts
+        assert draft.intervals[0].torrent_only
+    for nothing in ({"pieces_claimed": 0}, {"pieces_claimed": None}, {"claim": Claim.NONE}):
+        assert merge([seen(0, 0, **nothing), seen(1, 20, **nothing)]).drafts == ()
+
+
+def test_torrent_only_claims_do_not_stretch_an_interval_of_the_watched_file():
+    boundary = {"claim": Claim.TORRENT_ONLY, "inner_claimed": 0}
+    (draft,) = merge([seen(0, 0, **boundary), seen(1, 20), seen(2, 40), seen(3, 60, **boundary)]).drafts
+    assert draft.intervals[0].sightings == ("s001", "s002")
+
+
+def test_shrinking_bitfields_are_counted():
+    (draft,) = merge([seen(0, 0), seen(1, 20, pieces_claimed=7), seen(2, 40, claim=Claim.NONE)]).drafts
+    assert shrinking(draft) == 2
+    (growing,) = merge([seen(0, 0, pieces_claimed=7), seen(1, 20)]).drafts
+    assert shrinking(growing) == 0
+
+
+def test_an_address_change_is_only_a_possible_link():
+    later = [seen(2, 60, address="127.10.0.2"), seen(3, 80, address="127.10.0.2")]
+    merged = merge([*first_and_repeat(), *later])
+    assert len(merged.drafts) == 2
+    (link,) = possible_links(merged.drafts)
+    assert "address change?" in link.why
+
+
+def test_many_subjects_of_one_address_are_linked_one_to_the_next():
+    contacts = [seen(n, 20 * (n % 2), port=7000 + n // 2) for n in range(200)]
+    drafts = merge(contacts).drafts
+    assert len(drafts) == 100
+    assert len(possible_links(drafts)) == 99
+
+
+def test_prefixes():
+    assert prefix(b"-qB4630-abcdefghijkl") == b"-qB4630-"
+    assert prefix(b"M7-10-1--abcdefghijk") == b"M7-10-1--"
+    assert prefix(b"S58B-----abcdefghijk") == b"S58B----"
+    assert prefix(b"") is None
+
+
+CLIENTS = [("qBittorrent/4.6.3", QB), ("Transmission 4.0.5", TR), (None, QB), (None, None), ("qBittorrent/4.6.4", QB)]
+
+
+@st.composite
+def worlds(draw):
+    """Contacts at a few endpoints; each tells one of a few clients, or less."""
+    contacts = []
+    for n in range(draw(st.integers(0, 24))):
+        client, start = draw(st.sampled_from(CLIENTS))
+        contacts.append(
+            seen(
+                n,
+                draw(st.integers(0, 40)) * 10,
+                client=client,
+                peer_id=start + bytes([n] * 12) if start else None,
+                address=draw(st.sampled_from(["127.10.0.1", "127.10.0.2"])),
+                port=draw(st.sampled_from([6881, 6882])),
+                watch=draw(st.sampled_from(["w1", "w2"])),
+                tier=draw(st.sampled_from([Tier.CLAIMS, Tier.ANSWERED])),
+                claim=draw(st.sampled_from([Claim.WATCHED_FILE, Claim.TORRENT_ONLY, Claim.NONE])),
+                repeats=draw(st.none() | st.integers(0, 23).map("s{:03d}".format)),
+            )
+        )
+    return contacts
+
+
+@given(worlds(), st.randoms(use_true_random=False))
+@settings(max_examples=200, deadline=None)
+def test_the_order_of_contacts_does_not_matter(contacts, rng):
+    shuffled = list(contacts)
+    rng.shuffle(shuffled)
+    assert merge(shuffled) == merge(contacts)
+    assert merge(contacts + shuffled) == merge(contacts)
+
+
+@given(worlds())
+@settings(max_examples=300, deadline=None)
+def test_no_subject_spans_a_reassignment(contacts):
+    """Between the first and last sighting of a Subject, nothing at its endpoint tells another client."""
+    merged = merge(contacts)
+    used = [s for d in merged.drafts for i in d.intervals for s in i.sightings]
+    assert len(used) == len(set(used)), "a sighting counts for two Subjects"
+    by_id = {c.id: c for c in contacts}
+    for draft in merged.drafts:
+        mine = [by_id[s] for i in draft.intervals for s in i.sightings]
+        assert {(c.address, c.port, c.transport) for c in mine} == {(draft.address, draft.port, draft.transport)}
+        for field, of in (("client", lambda c: c.client), ("prefix", lambda c: prefix(c.peer_id))):
+            begin, end = min((c.started_ns, c.id) for c in mine), max((c.started_ns, c.id) for c in mine)
+            told = {
+                of(c) for c in contacts
+                if (c.address, c.port, c.transport) == (draft.address, draft.port, draft.transport)
+                and c.answered and begin <= (c.started_ns, c.id) <= end
+            }  # fmt: skip
+            assert len(told - {None}) <= 1, field
+        assert any(c.tier is Tier.CLAIMS for c in mine)
+        assert all(c.claims_file for c in mine) or any(i.torrent_only for i in draft.intervals)
+
+
+@given(worlds(), st.integers(0, 23))
+@settings(max_examples=100, deadline=None)
+def test_subjects_keep_their_ids_when_later_contacts_come(contacts, cut):
+    """New evidence may add Subjects or cut one short at its end; one whose first contact stays keeps its id."""
+    early = [c for c in contacts if c.started_ns <= cut * 10 * MINUTE]
+    before, after = {d.id: d for d in merge(early).drafts}, {d.id: d for d in merge(contacts).drafts}
+    for draft in before.values():
+        same = [d for d in after.values() if d.run[0].id == draft.run[0].id]
+        assert all(d.id == draft.id for d in same)
