@@ -7,7 +7,11 @@ import click
 from clew.cli._common import case_argument, emit, json_option, open_case
 
 
-@click.group("hashset")
+@click.group(
+    "hashset",
+    epilog="\b\nExample:\n  clew hashset add CASE alert.vics.json --name 'national 2026-11' --kind alert\n"
+    "  clew hashset list CASE",
+)
 def hashset() -> None:
     """Sets of known files: alert, known-good or reference."""
 

@@ -3,6 +3,7 @@
 A verb is imported when it is called or its help is asked for, so that `clew --help` stays quick.
 """
 
+import sqlite3
 import sys
 from importlib import import_module, resources
 from typing import Any
@@ -57,6 +58,9 @@ def main(argv: list[str] | None = None) -> Any:
     except ClewError as error:
         _complain(error.message, error.hint)
         status = error.status
+    except (OSError, sqlite3.OperationalError) as error:  # a full disk, a folder without permission
+        _complain(str(error), "what was acknowledged is kept; once this is put right, run the same command again")
+        status = Exit.FATAL
     except click.ClickException as error:
         _complain(error.format_message(), "see the command's --help")
         status = Exit.USAGE

@@ -8,7 +8,7 @@ import click
 from clew.cli._common import case_argument, emit, json_option, open_case
 
 
-@click.group("prior")
+@click.group("prior", epilog="\b\nExample:\n  clew prior list CASE")
 def prior() -> None:
     """Prior knowledge about an address or a Subject: entered by hand, never evidence from the network."""
 

@@ -11,7 +11,7 @@ from clew.range.score import TITLE, rates
 from clew.range.score import score as compare
 
 
-@click.group("range")
+@click.group("range", epilog="\b\nExample:\n  clew range score demo/case demo/truth.json")
 def group() -> None:
     """The closed training range: compare a case with a truth."""
 

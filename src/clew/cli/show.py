@@ -16,7 +16,7 @@ def show() -> None:
     """Show one recorded fact with its proof."""
 
 
-@show.command("sighting")
+@show.command("sighting", epilog="\b\nExample:\n  clew show sighting cases/icarus 5f0c…")
 @case_argument
 @click.argument("identity", metavar="ID")
 @json_option

@@ -1,0 +1,75 @@
+"""The command line: every verb explains itself, and errors say what happened and what to do."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from clew.cli.main import cli, verbs
+from clew.core.case import Case
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", "from clew.cli.main import main; main()", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def every_command() -> list[tuple[str, click.Command]]:
+    found = []
+    for verb in verbs():
+        command = cli.get_command(click.Context(cli), verb)
+        found.append((verb, command))
+        if isinstance(command, click.Group):
+            found += [(f"{verb} {name}", sub) for name, sub in command.commands.items()]
+    return found
+
+
+@pytest.mark.parametrize(("name", "command"), every_command(), ids=[n for n, _ in every_command()])
+def test_every_verb_has_help_with_an_example(name: str, command: click.Command) -> None:
+    text = command.get_help(click.Context(command, info_name=f"clew {name}"))
+    assert command.help or command.short_help
+    assert "Example" in text, f"clew {name} --help shows no example"
+    assert f"clew {name.split(maxsplit=1)[0]}" in (command.epilog or "")
+
+
+def test_errors_have_a_hint_and_a_status(tmp_path: Path) -> None:
+    none = run("status", str(tmp_path))
+    assert none.returncode == 2
+    assert none.stderr.startswith("clew: error: there is no case in ")
+    assert "clew: hint: make one with: clew init" in none.stderr
+    assert run("nonsense").returncode == 2
+    assert run("init").returncode == 2
+
+
+def test_the_first_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLEW_KEYS", str(tmp_path / "keys"))
+    monkeypatch.chdir(tmp_path)
+    steps = [
+        ["key", "new", "authority"],
+        ["mandate", "draft", "--operation", "Own", "--out", "draft.json"],
+        ["key", "sign", "mandate", "draft.json", "--key", "authority", "--out", "mandate.json"],
+        ["init", "case", "--operation", "Own", "--force", "AT", "--authority", "authority"],
+        ["mandate", "add", "case", "mandate.json"],
+        ["ledger", "checkpoint", "case", "--key", "authority", "--out", "cp.note"],
+        ["verify", "case", "--checkpoint", "cp.note", "--sender-key", "authority"],
+        ["archive", "case", "copy"],
+        ["ledger", "export", "case", "--out", "ledger.jsonl"],
+    ]
+    for step in steps:
+        done = run(*step)
+        assert done.returncode == 0, (step, done.stderr)
+    state = json.loads(run("status", "case", "--json").stdout)
+    assert state["mandates"] == 1
+    assert state["last_checkpoint"]["size"] == 2
+    lines = Path("ledger.jsonl").read_text("utf-8").splitlines()
+    assert [json.loads(line)["seq"] for line in lines] == list(range(len(lines)))
+    assert run("init", "case", "--operation", "Own", "--force", "AT", "--authority", "authority").returncode == 2
+
+
+def test_status_of_a_case(case: Case) -> None:
+    words = run("status", str(case.folder))
+    assert words.returncode == 0
+    assert "held by AT" in words.stdout

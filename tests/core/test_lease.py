@@ -1,0 +1,67 @@
+"""One run per stage and subject; the second is told who holds it; a dead holder's lease is taken over."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from clew.core.case import Case
+from clew.core.errors import Held
+from clew.core.lease import lease
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from clew.core.case import Case
+from clew.core.lease import lease
+with lease(Case.open(Path(sys.argv[1]), actor="the other one"), "intake", "E-1"):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.fixture
+def holder(case: Case):
+    process = subprocess.Popen([sys.executable, "-c", HOLDER, str(case.folder)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "held\n"
+    yield process
+    process.kill()
+    process.wait()
+
+
+def test_a_second_run_is_refused_and_told_who_holds_it(case: Case, holder: subprocess.Popen) -> None:
+    with pytest.raises(Held, match=f"process {holder.pid} .*the other one"), lease(case, "intake", "E-1"):
+        pass
+
+
+def test_other_stages_and_exhibits_go_on_side_by_side(case: Case, holder: subprocess.Popen) -> None:
+    with lease(case, "intake", "E-2"), lease(case, "observe", "E-1"):
+        assert case.read().execute("SELECT count(*) FROM leases").fetchone()[0] == 3
+
+
+def test_a_dead_holders_lease_is_taken_over_and_recorded(case: Case, holder: subprocess.Popen) -> None:
+    os.kill(holder.pid, signal.SIGKILL)
+    holder.wait()
+    with lease(case, "intake", "E-1"):
+        pass
+    lines = [row[0] for row in case.read().execute("SELECT line FROM ledger")]
+    assert any('"lease.taken over"' in line for line in lines)
+    assert case.read().execute("SELECT count(*) FROM leases").fetchone()[0] == 0
+
+
+def test_a_process_that_got_the_dead_ones_number_is_not_mistaken_for_it(case: Case) -> None:
+    with case.write("core") as tx, tx.gate.core():
+        boot = open("/proc/sys/kernel/random/boot_id").read().strip()
+        row = ("intake", "E-1", "gone", os.getpid(), os.uname().nodename, boot, "1", 0)
+        tx.execute("INSERT INTO leases VALUES (?,?,?,?,?,?,?,?)", row)
+    with lease(case, "intake", "E-1"):
+        pass
+
+
+def test_another_machines_lease_is_never_taken_over_silently(case: Case) -> None:
+    with case.write("core") as tx, tx.gate.core():
+        tx.execute("INSERT INTO leases VALUES ('intake','E-1','x',1,'elsewhere','other boot','1',0)")
+    with pytest.raises(Held, match="on elsewhere"), lease(case, "intake", "E-1"):
+        pass

@@ -1,0 +1,69 @@
+"""A case of an earlier version opens; a newer one is refused; a failing migration changes nothing."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from clew.core import db
+from clew.core.case import Case
+from clew.core.errors import ClewError
+
+FIXTURE = Path(__file__).parent / "fixtures" / "case-v1.sql"
+SECOND = (2, "CREATE TABLE later (id INTEGER PRIMARY KEY); INSERT INTO later SELECT seq FROM ledger;")
+
+
+@pytest.fixture
+def first_version(tmp_path: Path) -> Path:
+    """A case folder that clew made at version 1, kept as SQL text."""
+    folder = tmp_path / "old"
+    folder.mkdir()
+    with closing(sqlite3.connect(folder / "case.db")) as conn:
+        conn.executescript(FIXTURE.read_text("utf-8"))
+        conn.execute("PRAGMA journal_mode=WAL")
+        conn.execute("PRAGMA user_version=1")
+    settings = ["id", "operation", "force", "authority", "created"]
+    (folder / "case.toml").write_text("".join(f'{name} = "{name}"\n' for name in settings), "utf-8")
+    return folder
+
+
+def later(*more: tuple[int, str]) -> list[tuple[int, str]]:
+    return [*db.migrations(), *more]
+
+
+def test_an_earlier_version_is_brought_forward_after_a_snapshot(
+    first_version: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    versions = later(SECOND)
+    monkeypatch.setattr(db, "migrations", lambda: versions)
+    case = Case.open(first_version)
+    assert db.version(case.read()) == 2
+    assert [tuple(r) for r in case.read().execute("SELECT id FROM later")] == [(0,), (1,)]
+    with closing(sqlite3.connect(first_version / "case.v1.db")) as snapshot:
+        assert snapshot.execute("PRAGMA user_version").fetchone()[0] == 1
+        assert snapshot.execute("SELECT count(*) FROM ledger").fetchone()[0] == 2
+
+
+def test_this_version_opens_without_a_snapshot(first_version: Path) -> None:
+    case = Case.open(first_version)
+    assert case.read().execute("SELECT count(*) FROM ledger").fetchone()[0] == 2
+    assert not list(first_version.glob("case.v*.db"))
+
+
+def test_a_newer_version_is_refused(first_version: Path) -> None:
+    with closing(sqlite3.connect(first_version / "case.db")) as conn:
+        conn.execute("PRAGMA user_version=99")
+    with pytest.raises(ClewError, match="version 99") as refused:
+        Case.open(first_version)
+    assert "newer clew" in refused.value.hint
+
+
+def test_a_failing_migration_leaves_the_version_before(first_version: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    versions = later((2, "CREATE TABLE half (id INTEGER); INSERT INTO nowhere VALUES (1);"))
+    monkeypatch.setattr(db, "migrations", lambda: versions)
+    with pytest.raises(sqlite3.OperationalError):
+        Case.open(first_version)
+    with closing(sqlite3.connect(first_version / "case.db")) as conn:
+        assert conn.execute("PRAGMA user_version").fetchone()[0] == 1
+        assert not conn.execute("SELECT 1 FROM sqlite_master WHERE name='half'").fetchall()

@@ -1,0 +1,117 @@
+"""A shard without a receipt is seen by nobody; what has its receipt survives kill -9 and a full disk."""
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+
+import pytest
+
+from clew.core import blobs, shards
+from clew.core.case import Case
+from clew.core.errors import Damaged
+from clew.core.verify import verify_case
+
+ROWS = [{"content": bytes([n]), "name": "pdq", "data": b"x"} for n in range(10)]
+WRITER = """
+import sys
+from pathlib import Path
+from clew.core import blobs, shards
+from clew.core.case import Case
+from clew.core.failpoints import failpoint
+case = Case.open(Path(sys.argv[1]))
+for batch in range(5):
+    blobs.put(case.folder, b"thumbnail %d" % batch)
+    pending = shards.write(case, "traits", [{"content": b"%d" % batch, "name": "pdq", "data": b"x"}])
+    if not shards.done(case, stage="intake", batch=str(batch), versions="1", config=""):
+        with case.write("intake") as tx:
+            shards.commit(tx, stage="intake", batch=str(batch), versions="1", config="", pending=[pending])
+            tx.record("batch.done", counts={"batch": batch})
+        print(batch, flush=True)
+"""
+
+
+def count(case: Case) -> int:
+    return shards.query(case, "SELECT count(*) AS n FROM traits").to_pylist()[0]["n"]
+
+
+def commit(case: Case, batch: str, pending: shards.Pending) -> None:
+    with case.write("intake") as tx:
+        shards.commit(tx, stage="intake", batch=batch, versions="1", config="", pending=[pending])
+
+
+def test_no_receipt_no_facts(case: Case) -> None:
+    pending = shards.write(case, "traits", ROWS)
+    assert count(case) == 0
+    commit(case, "a", pending)
+    assert count(case) == len(ROWS)
+
+
+def test_a_receipt_is_given_once(case: Case) -> None:
+    pending = shards.write(case, "traits", ROWS)
+    commit(case, "a", pending)
+    with pytest.raises(sqlite3.IntegrityError):
+        commit(case, "a", pending)
+    assert count(case) == len(ROWS)
+
+
+def test_the_same_rows_make_the_same_file(case: Case) -> None:
+    assert shards.write(case, "traits", ROWS) == shards.write(case, "traits", ROWS)
+
+
+def test_a_shard_that_is_gone_is_said(case: Case) -> None:
+    pending = shards.write(case, "traits", ROWS)
+    commit(case, "a", pending)
+    (case.folder / pending.path).unlink()
+    with pytest.raises(Damaged, match="gone or cut"):
+        count(case)
+
+
+@pytest.mark.parametrize("kind", shards.SCHEMAS)
+def test_every_kind_can_be_asked_while_empty(case: Case, kind: str) -> None:
+    assert shards.query(case, f"SELECT * FROM {kind}").num_rows == 0
+
+
+FAILPOINTS = [f"{w}.write.{p}" for w in ("shards", "blobs") for p in ("before", "synced", "renamed")]
+
+
+@pytest.mark.parametrize("name", FAILPOINTS)
+def test_killed_at_a_failpoint_nothing_acknowledged_is_lost_and_nothing_doubled(case: Case, name: str) -> None:
+    command = [sys.executable, "-c", WRITER, str(case.folder)]
+    dead = subprocess.run(command, env=os.environ | {"CLEW_FAILPOINT": f"{name}:3"}, capture_output=True, text=True)
+    assert dead.returncode == -signal.SIGKILL
+    acknowledged = len(dead.stdout.split())
+    assert acknowledged == 2
+    assert count(case) == acknowledged
+    verify_case(case)
+    subprocess.run(command, check=True, capture_output=True)
+    assert count(case) == 5
+    verify_case(case)
+
+
+def test_a_full_disk_is_an_error_and_nothing_acknowledged_is_lost(case: Case) -> None:
+    """RLIMIT_FSIZE makes write(2) short and then fail, as a full disk does."""
+    code = (
+        "import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (300, 300))\n" + WRITER
+    )
+    full = subprocess.run([sys.executable, "-c", code, str(case.folder)], capture_output=True, text=True)
+    assert full.returncode != 0
+    assert "OSError" in full.stderr or "OperationalError" in full.stderr
+    assert count(case) == len(full.stdout.split())
+    verify_case(case)
+    subprocess.run([sys.executable, "-c", WRITER, str(case.folder)], check=True, capture_output=True)
+    assert count(case) == 5
+
+
+def test_a_blob_is_what_its_name_says(case: Case) -> None:
+    sha256 = blobs.put(case.folder, b"pixels")
+    assert blobs.put(case.folder, b"pixels") == sha256
+    assert blobs.get(case.folder, sha256) == b"pixels"
+    blobs.path_of(case.folder, sha256).write_bytes(b"other")
+    with pytest.raises(Damaged, match="altered"):
+        blobs.get(case.folder, sha256)
+    blobs.path_of(case.folder, sha256).unlink()
+    with pytest.raises(Damaged, match="gone"):
+        blobs.get(case.folder, sha256)
