@@ -51,6 +51,7 @@ class Summary:
         lines += [self.account.words()]
         if self.doubted:
             lines.append(f"{self.doubted:,} deleted files share blocks with another one: overwritten possible")
+        lines.append(f"isolation: {isolation_words(self.isolation)}")
         if self.effects.get("access_times_touched"):
             touched = self.effects["access_times_touched"]
             lines.append(f"{touched:,} openings could not ask the system to leave access times alone")

@@ -1,0 +1,209 @@
+"""kill -9 of `clew intake` at every failpoint and at random moments, then resume: the facts of an undisturbed run."""
+
+import os
+import random
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections import Counter
+from contextlib import closing, suppress
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from PIL import Image
+
+from clew.core import failpoints, mandate
+from clew.core.case import Case
+from clew.core.keys import public_hex
+from clew.core.verify import verify_case
+from clew.intake.account import account, facts_digest
+
+SOAK = bool(os.environ.get("CLEW_SOAK"))
+FILES, PICTURES, BATCH = 240, 24, 6
+MOMENTS = 200 if SOAK else 20
+PASSAGES = (1, 2, 7, 20, 39) if SOAK else (1, 7)
+POINTS = [name for name in failpoints.NAMES if name.partition(".")[0] in {"intake", "shards", "blobs"}]
+
+
+@pytest.fixture(scope="module")
+def evidence(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Many small files, pictures among them, some equal, one that no decoder can read, one link."""
+    root = tmp_path_factory.mktemp("evidence")
+    draw = random.Random(5)
+    for number in range(FILES - PICTURES):
+        folder = root / f"d{number % 7}" / f"e{number % 3}"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"f{number}.bin").write_bytes(draw.randbytes(draw.randrange(3000)) if number % 11 else b"equal")
+    for number in range(PICTURES):
+        noise = Image.frombytes("RGB", (16, 12), draw.randbytes(16 * 12 * 3)).resize((160, 120))
+        noise.save(root / f"d{number % 7}" / f"p{number}.jpg", quality=85)
+    cut = root / "d0" / "p0.jpg"
+    cut.write_bytes(cut.read_bytes()[:300])
+    (root / "link").symlink_to("/etc/hostname")
+    return root
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A case with a Mandate, to be copied."""
+    folder = tmp_path_factory.mktemp("cases") / "empty"
+    key = Ed25519PrivateKey.generate()
+    case = Case.create(folder, operation="Test", force="AT", authority=public_hex(key), actor="wren")
+    body = {
+        **{name: [] for name in ("networks", "addresses", "countries", "trackers", "permits")},
+        "id": "M-1", "operation": "Test", "authority": "court", "purposes": ["intake"], "exhibits": ["*"],
+        "not_before": "2020-01-01T00:00:00Z", "not_after": "2060-01-01T00:00:00Z",
+    }  # fmt: skip
+    mandate.add(case, mandate.sign_document("mandate", body, key))
+    case.close()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def undisturbed(empty: Path, evidence: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, float, float]:
+    """The digest of a run that nobody disturbed, and when its first and last receipt came, in seconds from the start."""
+    folder = tmp_path_factory.mktemp("undisturbed") / "case"
+    shutil.copytree(empty, folder)
+    began = time.time_ns()
+    assert start(folder, evidence).wait() == 0
+    digest = check(folder)
+    moments = [at for (at,) in ask(folder, "SELECT at_ns FROM receipts WHERE config='fast' ORDER BY at_ns")]
+    assert len(moments) >= FILES // BATCH
+    return digest, (moments[0] - began) / 1e9, (moments[-1] - began) / 1e9
+
+
+def start(folder: Path, evidence: Path, **environment: str) -> "subprocess.Popen[bytes]":
+    words = [
+        "intake",
+        str(folder),
+        str(evidence),
+        "--label",
+        "F",
+        "--workers",
+        "1",
+        "--batch-items",
+        str(BATCH),
+        "--json",
+    ]
+    command = [sys.executable, "-c", "from clew.cli.main import main; main()", *words]
+    return subprocess.Popen(command, env={**os.environ, **environment}, stdout=subprocess.DEVNULL)
+
+
+def ask(folder: Path, sql: str) -> list[tuple[int]]:
+    with closing(sqlite3.connect(f"file:{folder / 'case.db'}?mode=ro", uri=True)) as conn:
+        return conn.execute(sql).fetchall()
+
+
+def receipts(folder: Path) -> int:
+    return ask(folder, "SELECT count(*) FROM receipts WHERE config='fast'")[0][0]
+
+
+def check(folder: Path) -> str:
+    """The digest, once the account balances, no Item stands twice and the Ledger's chain holds."""
+    case = Case.open(folder)
+    try:
+        exhibit = case.read().execute("SELECT id FROM exhibits").fetchone()["id"]
+        found = account(case, exhibit)
+        assert found.balanced
+        assert (found.discovered, found.skipped, found.parts_open) == (FILES + 1, 1, [])
+        verify_case(case)
+        return facts_digest(case)
+    finally:
+        case.close()
+
+
+def resume(folder: Path, evidence: Path) -> str:
+    assert start(folder, evidence).wait() == 0
+    return check(folder)
+
+
+@pytest.mark.parametrize("passage", PASSAGES)
+@pytest.mark.parametrize("name", POINTS)
+def test_killed_at_a_failpoint(name, passage, empty, evidence, undisturbed, tmp_path):
+    folder = tmp_path / "case"
+    shutil.copytree(empty, folder)
+    died = start(folder, evidence, CLEW_FAILPOINT=f"{name}:{passage}").wait()
+    assert died == -signal.SIGKILL, "this failpoint was not passed so often"
+    assert resume(folder, evidence) == undisturbed[0]
+
+
+def test_killed_at_random_moments(empty, evidence, undisturbed, tmp_path):
+    """Three quarters aimed between the first and the last receipt; every fourth is killed again while it recovers."""
+    digest, first, last = undisturbed
+    draw = random.Random(os.environ.get("CLEW_SEED", "17"))
+    where: Counter[str] = Counter()
+    batches = -(-(FILES + 1) // BATCH)
+    number = 0
+    while where.total() < MOMENTS:
+        folder = tmp_path / f"case-{number}"
+        shutil.copytree(empty, folder)
+        number += 1
+        aimed = where["between"] < MOMENTS * 3 // 4
+        kill_after(folder, evidence, draw, (first, last) if aimed else (0.0, last * 1.1), receipts_first=aimed)
+        done = receipts(folder) if (folder / "case.db").exists() else 0
+        moment = "before" if done == 0 else "between" if done < batches else "after"
+        if aimed and moment != "between":
+            continue  # the machine was faster or slower than before: aim again
+        where[moment] += 1
+        if number % 4 == 0:
+            kill_after(folder, evidence, draw, (0.0, last), receipts_first=False)
+        assert resume(folder, evidence) == digest, f"kill {number}, {moment}"
+        shutil.rmtree(folder)
+    assert where["between"] >= MOMENTS * 3 // 4, where
+
+
+def kill_after(
+    folder: Path, evidence: Path, draw: random.Random, span: tuple[float, float], *, receipts_first: bool
+) -> None:
+    """Starts a run and kills it: at a random time, or a random while after a random number of receipts."""
+    process = start(folder, evidence)
+    try:
+        if receipts_first:
+            wanted = draw.randrange(1, (FILES + 1) // BATCH)
+            while receipts(folder) < wanted and process.poll() is None:
+                time.sleep(0.001)
+            time.sleep(draw.random() * (span[1] - span[0]) * BATCH / FILES)
+        else:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(span[0] + draw.random() * (span[1] - span[0]))
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_the_digest_sees_every_kind_of_change(empty, evidence, undisturbed, tmp_path):
+    """The test above would be worth nothing if the digest did not look."""
+    folder = tmp_path / "case"
+    shutil.copytree(empty, folder)
+    assert resume(folder, evidence) == undisturbed[0]
+    case = Case.open(folder)
+    changes = [
+        "UPDATE items SET state='unreadable' WHERE id=(SELECT min(id) FROM items)",
+        "UPDATE items SET detail='other' WHERE id=(SELECT min(id) FROM items)",
+    ]
+    for sql in changes:
+        before = facts_digest(case)
+        with case.write("intake") as tx:
+            tx.execute(sql)
+        assert facts_digest(case) != before
+    for kind in ("contents", "traits"):
+        path = ask(folder, f"SELECT id FROM shards WHERE kind='{kind}' ORDER BY id LIMIT 1")
+        if path:
+            before = facts_digest(case)
+            with closing(sqlite3.connect(folder / "case.db")) as conn, conn:
+                conn.execute(f"DELETE FROM shards WHERE id={path[0][0]}")
+            assert facts_digest(case) != before
+    case.close()
+
+
+def test_the_command_prints_the_digest(empty, evidence, undisturbed, tmp_path):
+    folder = tmp_path / "case"
+    shutil.copytree(empty, folder)
+    assert start(folder, evidence).wait() == 0
+    command = [sys.executable, "-c", "from clew.cli.main import main; main()", "intake", str(folder), "--digest"]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert printed.strip() == undisturbed[0]
