@@ -101,6 +101,10 @@ class Worklist:
         row = self._case.read().execute("SELECT series FROM series_members WHERE content = ?", (content,)).fetchone()
         return str(row["series"]) if row else SINGLE + content.hex()
 
+    def holds(self, content: bytes) -> bool:
+        """Whether a Content stands in this list at all."""
+        return self._thumbnails.blob(content) is not None or not self.holding(content).startswith(SINGLE)
+
     def members(self, identity: str, after: int = 0, limit: int = MEMBERS) -> tuple[list[Member], int | None]:
         """Members in order of distance, the representative first, from the `after`-th on; and where the next ones begin."""
         if identity.startswith(SINGLE):

@@ -34,7 +34,8 @@ function drawHand() {
   by("label").textContent = entry.label;
   by("chips").replaceChildren(...chips(entry));
   by("members-title").textContent = entry.members === 1 ? "One picture, no near duplicates" : `${plural(entry.members, "picture")}, nearest first`;
-  by("members").replaceChildren(...hand.members.map((m, i) => tile(m, hand.from + i, entry, { chosen: i === hand.at, closed: hand.closed, labels })));
+  const there = new Map([...by("members").querySelectorAll(".tile")].map((li) => [li.dataset.content, li.querySelector("img")]));
+  by("members").replaceChildren(...hand.members.map((m, i) => tile(m, hand.from + i, entry, { chosen: i === hand.at, closed: hand.closed, labels, there })));
   by("more").hidden = hand.next === null;
   const waiting = proposals().length;
   by("confirm").hidden = waiting === 0;

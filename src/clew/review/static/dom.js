@@ -12,8 +12,12 @@ export function make(tag, attributes = {}, ...children) {
   return element;
 }
 
+let sayingUntil = 0;
+
 export function say(text) {
   by("status").textContent = text;
+  clearTimeout(sayingUntil);
+  sayingUntil = setTimeout(() => (by("status").textContent = ""), 6000);
 }
 
 export function complain(error) {

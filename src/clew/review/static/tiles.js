@@ -18,7 +18,8 @@ export function caption(grade) {
 }
 
 // `closed` pictures are not fetched: what is known or graded is never shown again unasked.
-export function tile(member, at, entry, { chosen, closed, labels }) {
+// Pictures that are on show already (`there`) are moved, not fetched and counted again.
+export function tile(member, at, entry, { chosen, closed, labels, there }) {
   const [words, state] = caption(member.grade);
   const named = member.grade ? `${words}, ${labels.get(member.grade.code) ?? member.grade.scheme}` : words;
   const inherited = state === "proposed" ? `inherited, distance ${member.grade.distance}` : member.content === entry.representative ? "stands for the series" : `distance ${member.distance}`;
@@ -32,7 +33,7 @@ export function tile(member, at, entry, { chosen, closed, labels }) {
       "aria-label": `Picture ${at + 1} of ${entry.members}: ${named}, ${inherited}. Hold space to see it.`,
       "data-content": member.content,
     },
-    thumbnail(member.content, member.picture, closed),
+    there.get(member.content) ?? thumbnail(member.content, member.picture, closed),
     make("span", { class: "state" }, words),
     make("small", {}, inherited),
   );
