@@ -164,7 +164,7 @@ def test_what_was_not_covered_comes_from_the_case(world: World) -> None:
     assert "2 of 3 listed addresses and ports never answered; being listed is hearsay and is not in here." in lines
     assert "uTP is not asked." in lines
     assert "For 2.0 hours since observing began, no observation was under way." in lines
-    assert "1 files of the seized exhibits are unreadable (encrypted)." in lines
+    assert "Files of the seized exhibits that are unreadable (encrypted): 1." in lines
 
 
 def test_this_build_has_no_error_rates_of_its_own() -> None:

@@ -61,7 +61,7 @@ def _network(case: Case) -> list[str]:
         )
     broken = conn.execute("SELECT count(*) FROM dials WHERE state = 'interrupted'").fetchone()[0]
     if broken:
-        lines.append(f"{broken} contacts were interrupted and are not counted.")
+        lines.append(f"Contacts that were interrupted, and are not counted: {broken}.")
     said: dict[str, None] = {}
     for (text,) in conn.execute("SELECT coverage FROM observe_runs ORDER BY started_ns, id"):
         coverage = json.loads(text)
@@ -77,8 +77,8 @@ def _exhibits(case: Case) -> list[str]:
         "SELECT state, coalesce(reason, '') AS reason, count(*) AS n FROM items WHERE state <> 'done'"
         " GROUP BY state, reason ORDER BY state, reason"
     )
-    return [
-        f"{row['n']} files of the seized exhibits are {row['state']}"
-        + (f" ({row['reason']})." if row["reason"] else ".")
-        for row in rows
-    ]
+    lines = []
+    for row in rows:
+        why = f" ({row['reason']})" if row["reason"] else ""
+        lines.append(f"Files of the seized exhibits that are {row['state']}{why}: {row['n']}.")
+    return lines
