@@ -1,5 +1,6 @@
 """The scenario: what is planted, what is contactable by the scenario alone, and that a seed is an operation."""
 
+import itertools
 from collections import Counter
 
 import pytest
@@ -131,7 +132,7 @@ def test_the_plan_covers_each_country_without_overlap():
     import ipaddress
 
     plan = sorted((ipaddress.ip_network(n.cidr) for n in networks()), key=lambda n: int(n.network_address))
-    for before, after in zip(plan, plan[1:], strict=False):
+    for before, after in itertools.pairwise(plan):
         assert before.broadcast_address < after.network_address
     assert {n.place.force for n in networks()} == {p.force for p in places()}
     assert {n.kind for n in networks()} == {name for name, *_ in BLOCKS if name != "disputed"}

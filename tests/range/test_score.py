@@ -128,13 +128,29 @@ def put(case, lead, sightings=("s1", "s2"), torrent_only=0):
         tx.execute("INSERT INTO subjects VALUES (?,?,?)", (lead.subject, lead.subject, "[]"))
         tx.execute(
             "INSERT INTO subject_intervals VALUES (?,?,?,?,?,?,?,?,?)",
-            (lead.subject, interval.address, interval.port, interval.transport, interval.from_ns, interval.to_ns)
-            + ("E2", interval.watch, canonical(list(sightings))),
+            (
+                lead.subject,
+                interval.address,
+                interval.port,
+                interval.transport,
+                interval.from_ns,
+                interval.to_ns,
+                "E2",
+                interval.watch,
+                canonical(list(sightings)),
+            ),
         )
         tx.execute(
             "INSERT INTO leads VALUES (?,?,?,1,1.0,'E2',?,?,?,'isp','[]','{}',?,'[]',0,'assigned')",
-            (lead.id, lead.subject, lead.force, torrent_only, lead.country, int(lead.uncertain))
-            + (canonical(list(lead.caveats)),),
+            (
+                lead.id,
+                lead.subject,
+                lead.force,
+                torrent_only,
+                lead.country,
+                int(lead.uncertain),
+                canonical(list(lead.caveats)),
+            ),
         )
 
 

@@ -7,6 +7,7 @@ import sys
 import time
 import urllib.parse
 import urllib.request
+from pathlib import Path
 
 import pytest
 
@@ -188,7 +189,7 @@ def test_nothing_outlives_a_parent_that_is_killed(tmp_path):
 
 def _runs(pid):
     try:
-        with open(f"/proc/{pid}/stat") as stat:
+        with Path(f"/proc/{pid}/stat").open() as stat:
             return stat.read().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False

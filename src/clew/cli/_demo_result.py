@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from rich.box import SIMPLE
+from rich.markup import escape
 from rich.table import Table
 
 from clew.cli._demo_stages import Outcome
@@ -81,13 +83,13 @@ class Result:
         enough = score.found >= FOUND_AT_LEAST * score.contactable
         accounted = account.discovered == account.done + account.unreadable + account.skipped
         asked = len(forces())
-        unread = f"{account.unreadable} unreadable, {account.skipped} skipped, each with its reason"
+        unread = f"{account.unreadable} unreadable, {account.skipped} skipped"
         manifest = len(self.truth["manifest"])
         there = manifest - len(account.missing)
         pushed = self.audit["audit"]["canary_bytes_pushed"]
         return [
             (
-                "contactable subjects found",
+                "contactable found",
                 str(score.contactable),
                 str(score.found),
                 enough,
@@ -95,14 +97,14 @@ class Result:
             ),
             ("false leads", "0", str(len(score.false)), not score.false, f"{score.leads} leads in all"),
             ("split subjects", "", str(score.split), True, "counted apart, no failure"),
-            ("forbidden messages sent", "0", str(self.forbidden), self.forbidden == 0, self._heard()),
-            ("canary bytes in the case", "0", str(self.canary_bytes), self.canary_bytes == 0, f"{pushed} were pushed"),
-            ("files of the seized disk", str(manifest), str(there), not account.missing, unread),
-            ("files that nobody planted", "0", str(len(account.extra)), not account.extra, ""),
+            ("forbidden messages", "0", str(self.forbidden), self.forbidden == 0, self._heard()),
+            ("canary bytes in case", "0", str(self.canary_bytes), self.canary_bytes == 0, f"{pushed} were pushed"),
+            ("files of the disk", str(manifest), str(there), not account.missing, unread),
+            ("files nobody planted", "0", str(len(account.extra)), not account.extra, ""),
             ("items accounted for", str(account.discovered), str(account.done), accounted and not account.open, "done"),
             ("bundles built", str(asked), str(len(outcome.bundles)), len(outcome.bundles) == asked, ""),
-            ("bundles received, verified", str(asked), str(len(outcome.verified)), len(outcome.verified) == asked, ""),
-            ("tampered copy refused", "1", str(int(bool(outcome.tampered))), bool(outcome.tampered), outcome.tampered),
+            ("received and verified", str(asked), str(len(outcome.verified)), len(outcome.verified) == asked, ""),
+            ("tampered copy refused", "1", str(int(bool(outcome.tampered))), bool(outcome.tampered), "one bit flipped"),
         ]
 
     def holds(self) -> bool:
@@ -122,7 +124,7 @@ class Result:
 
     def _heard(self) -> str:
         audit = self.audit["audit"]
-        return f"{audit['connections']} connections audited"
+        return f"in {audit['connections']} connections"
 
 
 def write_summary(result: Result, folder: Path) -> None:
@@ -132,11 +134,15 @@ def write_summary(result: Result, folder: Path) -> None:
 
 def table(result: Result) -> Table:
     """Truth against result, for the terminal."""
-    found = Table(title=f"Training operation {result.seed}: truth against result", title_justify="left")
-    for name, right in (("", False), ("truth", True), ("result", True), ("", False), ("", False)):
-        found.add_column(name, justify="right" if right else "left")
+    found = Table(title=f"Operation {result.seed}: truth against result", title_justify="left", box=SIMPLE)
+    found.add_column("")
+    found.add_column("truth", justify="right")
+    found.add_column("result", justify="right")
+    found.add_column("", no_wrap=True)
+    found.add_column("", no_wrap=True, overflow="ellipsis")
     for name, truth, got, ok, note in result.comparison():
-        found.add_row(name, truth, got, "[green]holds[/]" if ok else "[red]does not hold[/]", f"[dim]{note[:60]}[/]")
+        verdict = "[green]holds[/]" if ok else "[red]does not hold[/]"
+        found.add_row(name, truth, got, verdict, f"[dim]{escape(note)}[/]")
     return found
 
 

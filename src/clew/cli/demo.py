@@ -14,6 +14,7 @@ import click
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Column
 
 from clew.cli import _demo_result, _demo_stages
 from clew.cli._common import json_option
@@ -32,6 +33,7 @@ from clew.range.report import write_report
 from clew.range.scenario import Timing
 from clew.range.score import score
 
+PLAIN_EVERY = 10.0
 SMALL_TIMING = Timing(revisit=6.0, seconds=40.0, switch=20.0)
 
 
@@ -68,13 +70,15 @@ class _Run:
         self.outcome = Outcome()
         self.began = time.monotonic()
         self.steps: list[tuple[str, float, float]] = []
+        self._told = 0.0
         self.progress = Progress(
             SpinnerColumn(),
-            TextColumn("{task.description:<22}"),
-            BarColumn(28),
-            TextColumn("{task.fields[say]}"),
+            TextColumn("{task.description:<20}"),
             TimeElapsedColumn(),
+            BarColumn(12),
+            TextColumn("{task.fields[say]}", table_column=Column(no_wrap=True, width=34)),
             console=console,
+            disable=not console.is_terminal,
         )
 
     def play(self) -> _demo_result.Result:
@@ -111,7 +115,7 @@ class _Run:
         """Observation, with the seized disk beside it: the stages share one case without waiting for each other."""
         case = _demo_stages.open_operation(self.folder, given)
         truth = truths.truth_of(operation.scenario, start_at=operation.go(), manifest=given.seizure.manifest)
-        self.console.print(f"SHA-256 of the truth, before anything is observed: {truths.digest(truth)}")
+        self.console.print(f"SHA-256 of the truth, before anything is observed:\n  {truths.digest(truth)}")
         beside = _Beside(lambda: self._disk(case, given))
         with self._step("observing", operation.scenario.timing.seconds) as say:
             _demo_stages.observe_swarm(case, operation, self.outcome, say)
@@ -162,7 +166,8 @@ class _Run:
 
         def say(words: str) -> None:
             passed = time.monotonic() - self.began - begin
-            self.progress.update(task, say=words[:60], completed=min(passed, seconds) if seconds else None)
+            self.progress.update(task, say=words, completed=min(passed, seconds) if seconds else None)
+            self._plainly(name, words)
 
         try:
             yield say
@@ -171,6 +176,14 @@ class _Run:
             self.steps.append((name, begin, took))
             self.progress.update(task, total=took, completed=took)
             self.progress.stop_task(task)
+            self._plainly(name, f"done in {took:.1f} s", now=True)
+
+    def _plainly(self, name: str, words: str, *, now: bool = False) -> None:
+        """Where there is no terminal to draw on: a line at each end of a step, and one every few seconds."""
+        at = time.monotonic()
+        if not self.console.is_terminal and (now or at - self._told > PLAIN_EVERY):
+            self._told = at
+            self.console.print(f"[{at - self.began:5.0f} s] {name}: {words}", markup=False)
 
 
 class _Beside:

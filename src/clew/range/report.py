@@ -40,18 +40,17 @@ def write_report(path: Path, data: Mapping[str, Any]) -> None:
         loader=jinja2.PackageLoader("clew.range"), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
     )
     tiles = tiles_of(data["countries"])
-    html = environment.get_template("report.html").render(
-        **data,
-        tiles=tiles,
-        tile=TILE,
-        map_width=max(t.x for t in tiles) + TILE,
-        map_height=max(t.y for t in tiles) + TILE,
-        bars=bars_of(data["timeline"]),
-        steps=_steps(data["steps"]),
-        chart=(WIDTH, HEIGHT),
-        most=max((f["leads"] + f["torrent_only"] for f in data["forces"]), default=1) or 1,
-    )
-    path.write_text(html, "utf-8")
+    drawn = {
+        "tiles": tiles,
+        "tile": TILE,
+        "map_width": max(t.x for t in tiles) + TILE,
+        "map_height": max(t.y for t in tiles) + TILE,
+        "bars": bars_of(data["timeline"]),
+        "steps": _steps(data["steps"]),
+        "chart": (WIDTH, HEIGHT),
+        "most": max((f["leads"] + f["torrent_only"] for f in data["forces"]), default=1) or 1,
+    }
+    path.write_text(environment.get_template("report.html").render({**data, **drawn}), "utf-8")
 
 
 def tiles_of(countries: Sequence[Mapping[str, Any]]) -> list[Tile]:
