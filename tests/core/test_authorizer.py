@@ -45,7 +45,12 @@ def test_a_reader_cannot_write(case: Case) -> None:
 
 def test_what_is_refused_leaves_nothing_behind(case: Case) -> None:
     before = case.read().execute("SELECT count(*) FROM ledger").fetchone()[0]
-    with pytest.raises(Refused), case.write("intake") as tx:
-        tx.record("something.done")
-        tx.execute("DELETE FROM grades")
+
+    def act() -> None:
+        with case.write("intake") as tx:
+            tx.record("something.done")
+            tx.execute("DELETE FROM grades")
+
+    with pytest.raises(Refused):
+        act()
     assert case.read().execute("SELECT count(*) FROM ledger").fetchone()[0] == before

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -53,7 +54,7 @@ def test_a_dead_holders_lease_is_taken_over_and_recorded(case: Case, holder: sub
 
 def test_a_process_that_got_the_dead_ones_number_is_not_mistaken_for_it(case: Case) -> None:
     with case.write("core") as tx, tx.gate.core():
-        boot = open("/proc/sys/kernel/random/boot_id").read().strip()
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
         row = ("intake", "E-1", "gone", os.getpid(), os.uname().nodename, boot, "1", 0)
         tx.execute("INSERT INTO leases VALUES (?,?,?,?,?,?,?,?)", row)
     with lease(case, "intake", "E-1"):

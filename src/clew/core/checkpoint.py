@@ -18,6 +18,7 @@ from clew.core.case import Case
 from clew.core.errors import Damaged, Usage
 from clew.core.merkle import Tree
 
+SIGNED = "checkpoint.signed"  # what the ledger calls it
 ED25519 = b"\x01"  # C2SP signed-note, signature type of Ed25519
 DASH = "\N{EM DASH}"
 SIGNATURE_LINE = re.compile(rf"{DASH} (?P<name>\S+) (?P<blob>[A-Za-z0-9+/=]+)")
@@ -64,7 +65,7 @@ def checkpoint(case: Case, key: Ed25519PrivateKey, name: str) -> Checkpoint:
         row = (made.size, made.root, made.note, made.signature, public, clock.now().utc_ns)
         tx.execute("INSERT OR REPLACE INTO checkpoints VALUES (?,?,?,?,?,?)", row)
         subject = {"signer": name, "key": public, "root": made.root.hex()}
-        tx.record("checkpoint.signed", subject=subject, counts={"size": made.size})
+        tx.record(SIGNED, subject=subject, counts={"size": made.size})
     return made
 
 
@@ -91,6 +92,8 @@ def parse(note: str) -> Note:
 
 def verify_note(note: Note, public: str) -> str:
     """The name under which the key `public` (hex) signed. Raises Damaged where it did not."""
+    if not keys.RAW_PUBLIC_HEX.fullmatch(public):
+        raise Damaged("the checkpoint's key is no public key", "a public key is 64 hexadecimal digits")
     for name, key_hash, signature in note.signatures:
         if key_hash == _key_hash(name, public):
             keys.verify(public, note.body, signature)

@@ -130,4 +130,4 @@ def query(case: Case, sql: str, parameters: Sequence[Any] | dict[str, Any] = ())
                 engine.execute(f"CREATE VIEW {kind} AS SELECT * FROM read_parquet([{listed}])")  # noqa: S608 - our own names
             else:
                 engine.register(kind, SCHEMAS[kind].empty_table())
-        return engine.execute(sql, parameters).to_arrow_table()
+        return engine.sql(sql, params=parameters).to_arrow_table()

@@ -7,7 +7,7 @@ of it written anew) a checkpoint from outside shows: each Bundle carries one.
 import hashlib
 import json
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,23 @@ class Report:
     not_covered: tuple[str, ...] = NOT_COVERED
 
 
+@dataclass(slots=True)
+class _Chain:
+    """What a replay of the Ledger found; `signers` are the keys whose checkpoint of a size it records."""
+
+    size: int = 0
+    openings: int = 0
+    roots: dict[int, bytes] = field(default_factory=lambda: {0: Tree().root()})
+    signers: dict[int, set[str]] = field(default_factory=dict)
+
+    def opened(self, entry: dict[str, Any], opening: str) -> None:
+        """Counts an opening that fits its entry, and keeps whose checkpoint it tells of."""
+        self.openings += 1
+        if entry["action"] == checkpoint.SIGNED:
+            size, key = entry["counts"].get("size"), _object(opening).get("key")
+            self.signers.setdefault(size, set()).add(str(key))
+
+
 def verify_case(case: Case, *, outside: str | None = None, signer: str | None = None) -> Report:
     """Checks everything, and `outside`, the text of a checkpoint that once left the case, where given.
 
@@ -51,15 +68,19 @@ def _verify(case: Case, outside: str | None, signer: str | None) -> Report:
         raise Damaged(f"case.db is no sound database: {told}", RESTORE)
     note = _note(case, outside, signer)
     notes = read.execute("SELECT * FROM checkpoints ORDER BY size").fetchall()
-    roots, size, openings = _ledger(case, {row["size"] for row in notes} | ({note.size} if note else set()))
+    chain = _ledger(case, {row["size"] for row in notes} | ({note.size} if note else set()))
     for row in notes:
-        _stored(row, roots)
+        _stored(row, chain)
     if note is not None:
-        _outside(note, size, roots)
+        _outside(note, chain)
     _settings(case)
     numbers = (len(mandate.all_of(case)), len(watch.all_of(case)), _shards(case), _blobs(case.folder))
-    counts = [("ledger entries", size), ("openings", openings), ("checkpoints", len(notes) + (note is not None))]
-    return Report((*counts, *zip(COUNTED, numbers, strict=True)), roots[size])
+    counts = [
+        ("ledger entries", chain.size),
+        ("openings", chain.openings),
+        ("checkpoints", len(notes) + (note is not None)),
+    ]
+    return Report((*counts, *zip(COUNTED, numbers, strict=True)), chain.roots[chain.size])
 
 
 def _note(case: Case, outside: str | None, signer: str | None) -> checkpoint.Note | None:
@@ -73,47 +94,48 @@ def _note(case: Case, outside: str | None, signer: str | None) -> checkpoint.Not
     return note
 
 
-def _outside(note: checkpoint.Note, size: int, roots: dict[int, bytes]) -> None:
-    if note.size > size:
-        raise Damaged(f"the ledger's tail is cut: it ends at entry {size - 1} of {note.size} signed for", RESTORE)
-    if note.root != roots[note.size]:
+def _outside(note: checkpoint.Note, chain: _Chain) -> None:
+    if note.size > chain.size:
+        raise Damaged(f"the ledger's tail is cut: it ends at entry {chain.size - 1} of {note.size} signed for", RESTORE)
+    if note.root != chain.roots[note.size]:
         raise Damaged(f"the first {note.size} ledger entries are not those that were signed for", RESTORE)
 
 
-def _stored(row: sqlite3.Row, roots: dict[int, bytes]) -> None:
+def _stored(row: sqlite3.Row, chain: _Chain) -> None:
     """One checkpoint of the case's own: note, root and raw signature say the same of the same entries."""
     size, place = row["size"], f"checkpoint {row['size']}"
-    if size not in roots:
+    if size not in chain.roots:
         raise Damaged(f"the ledger's tail is cut: it ends before {place}", RESTORE)
-    note = checkpoint.parse(row["note"])
-    if (note.size, note.root, row["root"]) != (size, roots[size], roots[size]):
-        raise Damaged(f"the ledger is not the one that {place} was signed over", RESTORE)
+    if not (isinstance(row["note"], str) and isinstance(row["signature"], bytes) and isinstance(row["key"], str)):
+        raise Damaged(f"{place} was altered", RESTORE)
     try:
+        note = checkpoint.parse(row["note"])
         checkpoint.verify_note(note, row["key"])
         keys.verify(row["key"], note.body, row["signature"])
     except Damaged as error:
         raise Damaged(f"{place}: {error.message}", RESTORE) from error
+    if (note.size, note.root, row["root"]) != (size, chain.roots[size], chain.roots[size]):
+        raise Damaged(f"the ledger is not the one that {place} was signed over", RESTORE)
+    if row["key"] not in chain.signers.get(size, {row["key"]}):
+        raise Damaged(f"{place} is signed by another key than its ledger entry says", RESTORE)
 
 
-def _ledger(case: Case, sizes: set[int]) -> tuple[dict[int, bytes], int, int]:
-    """The Merkle roots at `sizes` (where reached) and at the end, once every entry follows the one before it.
-
-    Also the number of entries, and of openings that are still there.
-    """
-    tree, prev, roots, openings = Tree(), ledger.GENESIS, {0: Tree().root()}, 0
+def _ledger(case: Case, sizes: set[int]) -> _Chain:
+    """The chain with its roots at `sizes` (where reached) and at the end, once every entry follows the one before."""
+    tree, prev, chain = Tree(), ledger.GENESIS, _Chain()
     joined = "SELECT l.seq, l.line, l.hash, o.salt, o.opening FROM ledger l LEFT JOIN ledger_openings o USING (seq)"
     for row in case.read().execute(f"{joined} ORDER BY l.seq"):
         entry = _entry(tree.size, prev, row)
         if row["opening"] is not None:
-            openings += 1
             if not _opens(row, entry["subject"]):
                 raise Damaged(f"ledger entry {row['seq']} commits to something else than its opening says", RESTORE)
+            chain.opened(entry, row["opening"])
         prev = row["hash"]
         tree.add(row["line"].encode())
         if tree.size in sizes:
-            roots[tree.size] = tree.root()
-    roots[tree.size] = tree.root()
-    return roots, tree.size, openings
+            chain.roots[tree.size] = tree.root()
+    chain.size, chain.roots[tree.size] = tree.size, tree.root()
+    return chain
 
 
 def _entry(expected: int, prev: bytes, row: sqlite3.Row) -> dict[str, Any]:
@@ -139,6 +161,15 @@ def _opens(row: sqlite3.Row, shown: str) -> bool:
     return isinstance(salt, bytes) and isinstance(opening, str) and ledger.commitment(salt, opening) == shown
 
 
+def _object(opening: str) -> dict[str, Any]:
+    """What an opening says, or nothing where it is no JSON object."""
+    try:
+        told = json.loads(opening)
+    except (ValueError, RecursionError):
+        return {}
+    return told if isinstance(told, dict) else {}
+
+
 def _settings(case: Case) -> None:
     """case.toml still names the case, and the authority, that the Ledger's first entry commits to."""
     held = case.read().execute("SELECT value FROM meta WHERE key='case'").fetchone()
@@ -147,7 +178,7 @@ def _settings(case: Case) -> None:
     first = case.read().execute("SELECT opening FROM ledger_openings WHERE seq=0").fetchone()
     if first is None:
         return  # lawfully erased; the signatures of the documents are still held to case.toml's authority
-    begun = json.loads(first[0])
+    begun = _object(first[0])
     for name in ("operation", "force", "authority"):
         if begun.get(name) != getattr(case.settings, name):
             raise Damaged(f"case.toml names another {name} than the ledger's first entry", RESTORE)
