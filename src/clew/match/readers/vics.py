@@ -19,6 +19,7 @@ import ijson
 
 from clew.core.errors import Damaged, Refused
 from clew.match.api import ALGORITHMS, OF_NOTHING, Dropped, Entry, Reader
+from clew.match.bounded import Bounded
 from clew.model import Category, HashSetKind
 
 BOM = b"\xef\xbb\xbf"
@@ -109,14 +110,14 @@ class _Guard:
             raise Damaged("the file lists no media", "see whether its list is called `value` (or `value[0].Media`)")
 
 
-def _after_bom(stream: BinaryIO) -> BinaryIO:
+def _after_bom(stream: BinaryIO) -> Bounded:
     stream.seek(0)
     if stream.read(len(BOM)) != BOM:
         stream.seek(0)
-    return stream
+    return Bounded(stream)
 
 
-def _model(stream: BinaryIO) -> Mapping[str, str | None]:
+def _model(stream: Bounded) -> Mapping[str, str | None]:
     """Version, country model and kind of list, from the key that names the model; on the top level, anywhere."""
     for prefix, event, value in ijson.parse(stream):
         if prefix in CONTEXT_KEYS and event == "string":
