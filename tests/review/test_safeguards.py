@@ -33,7 +33,7 @@ def test_an_alarm_needs_a_second_person_before_it_can_be_closed(known: Known) ->
 
 def test_an_alarm_says_about_what_and_why(known: Known) -> None:
     case, content = known.case, known.series[f"{1:032x}"][0]
-    for kind, about in (("content", "00" * 32), ("content", "x"), ("series", "no"), ("lead", "no"), ("person", "no")):
+    for kind, about in (("content", "x"), ("series", "no"), ("lead", "no"), ("person", "no")):
         with pytest.raises(Usage):
             safeguards.raise_alarm(case, "heron", kind, about, "why")
     for reason in ("", "  ", "x" * 2001):

@@ -1,5 +1,6 @@
 """The review page: routes only. Who may call stands in guard.py, what a decision does in grading.py and safeguards.py."""
 
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import AbstractContextManager, asynccontextmanager
 
@@ -54,7 +55,7 @@ def create_app(
     app = Starlette(
         routes=[*answers.ROUTES, *changes.ROUTES, Mount("/static", StaticFiles(packages=[("clew.review", "static")]))],
         middleware=[Middleware(Guard, keys=keys), Middleware(TrustedHostMiddleware, allowed_hosts=[HOST])],
-        exception_handlers={ClewError: _explain, KeyError: _malformed, ValueError: _malformed},
+        exception_handlers={ClewError: _explain, sqlite3.Error: _explain, KeyError: _malformed, ValueError: _malformed},
         lifespan=lifespan,
     )
     app.state.desk = Desk(
@@ -74,7 +75,8 @@ def create_app(
 async def _explain(_request: Request, error: Exception) -> Response:
     """A refusal in words, for the page to show."""
     status = 409 if isinstance(error, Refused) else 400 if isinstance(error, Usage) else 500
-    message, hint = (error.message, error.hint) if isinstance(error, ClewError) else (str(error), "")
+    unwritten = (f"the case could not be read or written: {error}", "see that its disk is writable and has room")
+    message, hint = (error.message, error.hint) if isinstance(error, ClewError) else unwritten
     return JSONResponse({"error": message, "hint": hint}, status_code=status)
 
 

@@ -27,6 +27,7 @@ BATCH = 64
 KEPT = 4_000  # blurred pictures of 1 to 2 kB in memory; clear ones are never kept
 LIMITS = Limits(seconds=10.0, seconds_per_mb=5.0, memory=512 << 20, output=2 << 20)
 PRELOAD = ("clew.review.pictures:prepare",)
+DISK = "a view that cannot be written into the ledger is not given: see that the case's disk is writable and has room"
 ENTRY = "clew.review.pictures:render"
 
 
@@ -145,8 +146,9 @@ class Gallery:
             if seen:
                 safeguards.record_views(self._case, self._reviewer, seen, legal)
         except Exception as error:  # noqa: BLE001  whatever it was: no ledger entry, no picture
+            why = error if isinstance(error, ClewError) else ClewError(f"no picture was shown: {error}", DISK)
             for request in batch:
-                request.answer.set_exception(error)
+                request.answer.set_exception(why)
             return
         for request, picture in zip(batch, made, strict=True):
             request.answer.set_result(picture)

@@ -54,6 +54,7 @@ def make(data: bytes, *, blurred: bool) -> tuple[bytes, int, int]:
     grey.thumbnail((side, side))
     if blurred:
         grey = grey.filter(ImageFilter.GaussianBlur(BLUR_RADIUS))
+    grey.info = {}  # Pillow would write the old comment and profile into the new file
     out = io.BytesIO()
     grey.save(out, "JPEG", quality=QUALITY)
     return out.getvalue(), grey.width, grey.height
