@@ -65,7 +65,7 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def undisturbed(empty: Path, evidence: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, float, float]:
-    """The digest of a run that nobody disturbed, and when its first and last receipt came, in seconds from the start."""
+    """The digest of a run that nobody disturbed; its first and last receipt, in seconds from the start."""
     folder = tmp_path_factory.mktemp("undisturbed") / "case"
     shutil.copytree(empty, folder)
     began = time.time_ns()

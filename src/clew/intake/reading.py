@@ -13,6 +13,7 @@ import os
 import sys
 from collections.abc import Iterator
 from functools import cache
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,8 @@ from clew.model import ContentState, Missing, Reason
 CHUNK = 1 << 20
 HOLD = 192 << 20  # contents above this are hashed as a stream and shown to no Extractor
 TYPED_BYTES = 1 << 20  # what libmagic is shown
-MOST_TEXT = 4096  # characters of a text trait
+MOST_TEXT = 4096  # characters of a text trait, bytes of a data trait
+MOST_TRAITS = 1000  # of one Extractor on one content
 
 
 def preload() -> None:
@@ -117,8 +119,12 @@ def _traits(extractor: Extractor, probe: Probe) -> Reply:
     rows: list[dict[str, Any]] = []
     blobs: list[bytes] = []
     try:
-        for name, value in extractor.traits(probe):
+        for name, value in islice(extractor.traits(probe), MOST_TRAITS):
             rows.append(_row(name, value, blobs))
+        if len(rows) == MOST_TRAITS:
+            rows.append(
+                _row(extractor.name, Missing(Reason.LIMIT_REACHED, f"stopped after {MOST_TRAITS} traits"), blobs)
+            )
     except MemoryError:
         rows.append(_row(extractor.name, Missing(Reason.LIMIT_REACHED, "memory"), blobs))
     except Absent as absent:
@@ -137,14 +143,14 @@ def _row(name: str, value: Value, blobs: list[bytes]) -> dict[str, Any]:
         case Blob():
             blobs.append(value.data)
             said = {"blob": len(blobs) - 1}
-        case bytes():
+        case bytes() if len(value) <= MOST_TEXT:
             said = {"data": value.hex()}
         case str():
             said = {"text": value[:MOST_TEXT].encode("utf-8", "replace").decode()}
-        case bool() | int():
+        case bool() | int() if -(1 << 63) <= value < 1 << 63:
             said = {"integer": int(value)}
         case float() if math.isfinite(value):
             said = {"number": value}
         case _:
-            said = {"missing": str(Reason.UNPARSABLE), "detail": "not a finite number"}
+            said = {"missing": str(Reason.LIMIT_REACHED), "detail": "a value beyond what a trait holds"}
     return {"name": name, **said}

@@ -8,7 +8,7 @@ from typing import Any
 from clew.model import ContentState, Missing, Reason
 
 MOST_TEXT = 8192
-MOST_TRAITS = 10_000
+MOST_TRAITS = 2_000
 WRONG = (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError)
 _EMPTY = {"text": None, "number": None, "integer": None, "data": None, "missing": None, "detail": None}
 
