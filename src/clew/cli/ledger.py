@@ -8,6 +8,7 @@ from clew.cli._common import case_argument, emit, json_option, open_case
 from clew.core import checkpoint as checkpoints
 from clew.core import keys
 from clew.core.errors import Usage
+from clew.core.files import whole, write_durably
 
 
 @click.group(
@@ -25,7 +26,7 @@ def ledger() -> None:
 def export(case: Path, out: Path) -> None:
     """Write the CASE's Ledger as JSON lines: it holds no name, address, path or hash of content."""
     count = 0
-    with _new(out).open("wb") as file:
+    with whole(_new(out)) as file:
         for (line,) in open_case(case).read().execute("SELECT line FROM ledger ORDER BY seq"):
             file.write(line.encode() + b"\n")
             count += 1
@@ -41,10 +42,10 @@ def export(case: Path, out: Path) -> None:
 @json_option
 def checkpoint(case: Path, name: str, out: Path, as_json: bool) -> None:
     """Sign where the CASE's Ledger stands. Keep the file elsewhere: it shows a cut or rewritten Ledger later."""
-    raw = _new(out.with_name(f"{out.name}.sig"))
+    raw = _new(_new(out).with_name(f"{out.name}.sig"))
     made = checkpoints.checkpoint(open_case(case), keys.signing_key(name), name)
-    _new(out).write_text(made.note, "utf-8")
-    raw.write_bytes(made.signature)
+    write_durably(out, made.note.encode())
+    write_durably(raw, made.signature)
     emit(as_json, {"size": made.size, "root": made.root.hex()}, f"{out}: {made.size} entries, root {made.root.hex()}")
 
 
@@ -54,7 +55,7 @@ def checkpoint(case: Path, name: str, out: Path, as_json: bool) -> None:
 def countersign(note: Path, name: str) -> None:
     """Add your signature to a partner's checkpoint NOTE: that you saw it, now."""
     text = checkpoints.countersign(note.read_text("utf-8"), keys.signing_key(name), name)
-    note.write_text(text, "utf-8")
+    write_durably(note, text.encode())
     click.echo(f"{note} bears {len(checkpoints.parse(text).signatures)} signatures")
 
 

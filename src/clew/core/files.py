@@ -2,15 +2,20 @@
 
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from clew.core.failpoints import failpoint
 
 
-def write_durably(path: Path, data: bytes, failpoints: str) -> None:
-    """Writes `data` to `path`, whole or not at all. `failpoints` is the prefix of the failpoints passed on the way.
+@contextmanager
+def whole(path: Path, failpoints: str = "") -> Iterator[BinaryIO]:
+    """A new file that gets the name `path` at the end of the block, and never where the block raises.
 
-    Raises OSError (a full disk, a short write), leaving at worst a file whose name begins with ".tmp-".
+    `failpoints` is the prefix of the failpoints passed on the way. Raises OSError (a full disk, a short write). A crash
+    leaves at worst a file whose name begins with ".tmp-".
     """
     if not path.parent.is_dir():
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -19,16 +24,21 @@ def write_durably(path: Path, data: bytes, failpoints: str) -> None:
     failpoint(f"{failpoints}.before")
     try:
         with temporary.open("xb") as file:
-            file.write(data)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         failpoint(f"{failpoints}.synced")
         temporary.replace(path)
-    except OSError:
+    finally:
         temporary.unlink(missing_ok=True)
-        raise
     sync_folder(path.parent)
     failpoint(f"{failpoints}.renamed")
+
+
+def write_durably(path: Path, data: bytes, failpoints: str = "") -> None:
+    """Writes `data` to `path`, whole or not at all; see `whole`."""
+    with whole(path, failpoints) as file:
+        file.write(data)
 
 
 def sync_folder(folder: Path) -> None:
