@@ -12,6 +12,7 @@ from clew.core import checkpoint, keys
 from clew.core.case import Case
 from clew.core.errors import Damaged
 from clew.core.merkle import Tree
+from clew.core.verify import verify_case
 
 
 def mth(leaves: list[bytes]) -> bytes:
@@ -64,6 +65,17 @@ def test_countersignatures(case: Case, key_folder: Path) -> None:
     assert checkpoint.verify_note(both, keys.read_public("partner")) == "BE"
     with pytest.raises(Damaged):
         checkpoint.verify_note(checkpoint.parse(made.note), keys.read_public("partner"))
+
+
+def test_a_countersigned_checkpoint_comes_home(case: Case, key_folder: Path) -> None:
+    keys.new_signing_key("partner")
+    made = checkpoint.checkpoint(case, keys.signing_key("authority"), "AT")
+    both = checkpoint.countersign(made.note, keys.signing_key("partner"), "BE")
+    assert [name for name, _, _ in checkpoint.keep(case, both).signatures] == ["AT", "BE"]
+    verify_case(case, outside=both, signer=keys.read_public("partner"))
+    for other in (made.note, both.replace("\n2\n", "\n1\n")):  # a signature less; another size
+        with pytest.raises(Damaged, match="no countersigned checkpoint"):
+            checkpoint.keep(case, other)
 
 
 @given(st.text(max_size=300))

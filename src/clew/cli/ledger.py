@@ -59,6 +59,15 @@ def countersign(note: Path, name: str) -> None:
     click.echo(f"{note} bears {len(checkpoints.parse(text).signatures)} signatures")
 
 
+@ledger.command(epilog="\b\nExample:\n  clew ledger keep cases/icarus checkpoint.note")
+@case_argument
+@click.argument("note", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+def keep(case: Path, note: Path) -> None:
+    """Take a countersigned checkpoint NOTE of the CASE back into it."""
+    kept = checkpoints.keep(open_case(case), note.read_text("utf-8"))
+    click.echo(f"checkpoint {kept.size} bears {len(kept.signatures)} signatures")
+
+
 def _new(path: Path) -> Path:
     if path.exists():
         raise Usage(f"{path} is there already", "name a new file")

@@ -74,6 +74,24 @@ def countersign(note: str, key: Ed25519PrivateKey, name: str) -> str:
     return note + _signature_line(name, keys.public_hex(key), keys.sign(key, parse(note).body))
 
 
+def keep(case: Case, note: str) -> Note:
+    """Takes a checkpoint of this case that partners have countersigned back into the case, with their signatures.
+
+    Raises Damaged where it is not one that this case signed, or lacks a signature that is here already.
+    """
+    came = parse(note)
+    with case.write("core") as tx, tx.gate.core():
+        row = tx.execute("SELECT note FROM checkpoints WHERE size=?", (came.size,)).fetchone()
+        held = parse(row["note"]) if row is not None else None
+        if held is None or held.body != came.body or not set(held.signatures) <= set(came.signatures):
+            raise Damaged("this is no countersigned checkpoint of this case", "give one that left this case")
+        tx.execute("UPDATE checkpoints SET note=? WHERE size=?", (note, came.size))
+        names = [name for name, _, _ in came.signatures]
+        counts = {"size": came.size, "signatures": len(names)}
+        tx.record("checkpoint.countersigned", subject={"signers": names}, counts=counts)
+    return came
+
+
 def parse(note: str) -> Note:
     """Takes a note apart; signatures are not checked yet. Raises Damaged where it is no checkpoint."""
     body, gap, tail = note.partition("\n\n")
