@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from clew.cli._common import case_argument, emit, json_option, open_case
+from clew.core.errors import Exit
 
 
 @click.command(
@@ -19,17 +20,17 @@ from clew.cli._common import case_argument, emit, json_option, open_case
     help="Hash near hits again in exact mode; without it they wait, and nobody is shown them.",
 )
 @json_option
-def match(case: Path, exact: bool, as_json: bool) -> None:
+def match(case: Path, exact: bool, as_json: bool) -> int:
     """Match every Content of CASE with every hash set: exactly, and pictures within 31 bits."""
     from clew.match import run
 
     opened = open_case(case)
-    summary = run.match(opened)
+    summary, failed = run.match(opened), {}
     if exact and summary.wants_exact:
         # a stage knows no other stage: the roof carries the question to intake, and its answer back
         from clew.intake.run import exact as look_again
 
-        look_again(opened, list(summary.wants_exact))
+        failed = look_again(opened, list(summary.wants_exact)).failed
         summary = run.confirm(opened)
     counts = ", ".join(f"{count} {kind}" for kind, count in summary.contents_hit.items()) or "none"
     states = ", ".join(f"{count} {state}" for state, count in summary.states.items()) or "none"
@@ -38,9 +39,11 @@ def match(case: Path, exact: bool, as_json: bool) -> None:
         f"{summary.contents:,} contents against {summary.hashsets} hash sets; contents hit: {counts}\n"
         f"hits by state: {states}\n"
         f"near matching: {summary.near_searched:,} pictures searched, left out: {excluded}\n"
+        + "".join(f"not hashed again, its near hits wait: {name}: {why}\n" for name, why in failed.items())
         + "\n".join(f"note: {line}" for line in summary.covered)
     )
-    emit(as_json, summary.as_dict(), words)
+    emit(as_json, summary.as_dict() | {"not_hashed_again": failed}, words)
+    return Exit.INCOMPLETE if failed else Exit.DONE
 
 
 COMMAND = match

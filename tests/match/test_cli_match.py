@@ -1,0 +1,75 @@
+"""The verbs hashset, match and identify, as a person types them."""
+
+import hashlib
+import json
+
+import pytest
+
+from clew.cli.main import main
+
+
+@pytest.fixture
+def clew(capsys):
+    """Runs a command; returns its exit status, what it printed, and what it complained of."""
+
+    def do(*words):
+        with pytest.raises(SystemExit) as ended:
+            main([str(w) for w in words])
+        told = capsys.readouterr()
+        return ended.value.code, told.out, told.err
+
+    return do
+
+
+@pytest.fixture
+def full(case, put):
+    names = {a: hashlib.new(a, b"x").digest() for a in ("sha256", "sha1", "md5")}
+    put(case, "contents", [names | {"item": "i", "exhibit": "e", "size": 1}], "intake")
+    traits = []
+    for sha256, value in ((names["sha256"], bytes(32)), (b"\1" * 32, bytes(31) + b"\1")):
+        same = {"content": sha256, "mode": "exact", "version": "1"}
+        traits += [same | {"name": "pdq", "data": value}, same | {"name": "pdq.quality", "integer": 90}]
+    put(case, "traits", traits, "intake")
+    return case.folder
+
+
+def test_add_match_identify(clew, full, tmp_path):
+    known = tmp_path / "known.txt"
+    known.write_text(f"{hashlib.md5(b'x').hexdigest()}\nd41d8cd98f00b204e9800998ecf8427e\n")
+    status, out, _ = clew("hashset", "add", full, known, "--name", "n", "--kind", "alert")
+    assert status == 0
+    assert "1 entries" in out
+    assert "dropped: 1 x hash of zero bytes" in out
+    assert "n  alert" in clew("hashset", "list", full)[1]
+    status, out, _ = clew("match", full, "--json")
+    assert (status, json.loads(out)["contents_hit"]) == (0, {"alert": 1})
+    assert "contents hit: 1 alert" in clew("match", full)[1]
+    status, out, _ = clew("identify", full, "--json")
+    assert (status, json.loads(out)["series"], json.loads(out)["known"]) == (0, 1, 1)
+    assert "1 series of 2 pictures" in clew("identify", full)[1]
+
+
+def test_near_hits_are_carried_to_intake_and_what_it_cannot_read_is_said(clew, full, case, put, tmp_path):
+    """A Content that no Exhibit brings any more: intake cannot hash it again, so its near hit goes on waiting."""
+    same = {"content": b"\2" * 32, "mode": "fast", "version": "1"}
+    far = {"data": b"\xff" * 32}
+    put(case, "traits", [same | {"name": "pdq"} | far, same | {"name": "pdq.quality", "integer": 90}], "intake")
+    (tmp_path / "k").write_text(f"pdq:{'ff' * 32}\n")
+    clew("hashset", "add", full, tmp_path / "k", "--name", "n", "--kind", "alert")
+    _, out, _ = clew("match", full, "--json")
+    assert json.loads(out)["states"] == {"wants exact": 1}
+    assert clew("match", full, "--no-exact")[0] == 0
+
+
+def test_the_kind_must_be_said(clew, full, tmp_path):
+    (tmp_path / "k").write_text(hashlib.md5(b"x").hexdigest())
+    status, _, err = clew("hashset", "add", full, tmp_path / "k", "--name", "n")
+    assert status == 2
+    assert "--kind" in err
+
+
+@pytest.mark.parametrize("verb", [["hashset", "add"], ["hashset", "list"], ["match"], ["identify"]])
+def test_help_shows_an_example(clew, verb):
+    status, out, _ = clew(*verb, "--help")
+    assert status == 0
+    assert f"clew {' '.join(verb)} CASE" in out
