@@ -19,6 +19,7 @@ from clew.model import ContentState, ItemState, Missing, NameState, Reason
 
 MOST = 500  # Items of one answer
 RANGE = 20_000  # file records of one sweep task
+CORNERED = 256  # directories listed in one go after which the search for a deadly one is over
 SWEPT = {"NTFS", "ext"}
 ORPHANAGE = {"FAT", "exFAT"}  # where The Sleuth Kit itself searches the whole volume for lost directory entries
 
@@ -91,7 +92,7 @@ class Disk:
             answer = ask("clew.intake.disk.entries:walk", payload, (self._dup(),), size)
             heard = answer if isinstance(answer, Missing) else _said.stretch(answer)
             if isinstance(heard, Missing):
-                if payload["directories"] is None:
+                if payload["directories"] not in {0, 1}:
                     payload["directories"] = 0  # list nothing new: which directory comes next?
                     continue
                 past, path = culprit or ("", b"")
@@ -105,9 +106,8 @@ class Disk:
             yield from (Note(what, count, heard.cursor) for what, count in heard.notes.items())
             if heard.done:
                 return
-            stopped = payload["directories"] == 0 and heard.next is not None
-            culprit = heard.next if stopped else None
-            payload |= {"cursor": heard.cursor, "directories": 1 if stopped else None}
+            culprit = heard.next
+            payload |= {"cursor": heard.cursor, "directories": _next_step(payload["directories"], heard)}
 
     def _sweep(self, detail: Mapping[str, Any], cursor: str, seen: Seen, ask: Ask) -> Iterator[Found | Note]:
         offset, end = (
@@ -167,6 +167,15 @@ class Disk:
 
     def _dup(self) -> int:
         return os.dup(self._descriptor)
+
+
+def _next_step(step: int | None, heard: _said.Stretch) -> int | None:
+    """How many directories to list next, while one that kills its reader is being cornered: 0, 1, 2, 4 ... any number."""
+    if step is None or step >= CORNERED:
+        return None
+    if step == 0:
+        return 1 if heard.next is not None else 0
+    return 2 * step
 
 
 def _open(path: Path) -> int:
