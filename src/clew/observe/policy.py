@@ -169,22 +169,26 @@ class Governor:
     def _cover(self, wish: Wish, at: Instant) -> Mandate | Missing:
         if not self.policy.allows(wish.address):
             return Missing(Reason.REFUSED, "outside the allow-list")
-        tracker = wish.kind in ("announce", "resolve")
         try:
-            found = mandate.require(
-                self._case,
-                purpose=PURPOSE,
-                at_ns=at.utc_ns,
-                network=self._network,
-                address=None if tracker else wish.address,
-                tracker=wish.source,
-                permit=PERMIT_STARTED if wish.event == "started" else None,
-            )
+            found = self._require(wish, at, None if wish.kind == "announce" else wish.address)
+            if wish.kind == "announce" and wish.source not in found.trackers:
+                found = self._require(wish, at, wish.address)  # a tracker that is not named needs its address in scope
         except Refused as error:
             return Missing(Reason.REFUSED, error.message)
         if not inside_loopback(wish.address) and wish.source not in found.trackers:
             return Missing(Reason.REFUSED, "beyond 127.0.0.0/8 the Mandate has to name the tracker")
         return found
+
+    def _require(self, wish: Wish, at: Instant, address: str | None) -> Mandate:
+        return mandate.require(
+            self._case,
+            purpose=PURPOSE,
+            at_ns=at.utc_ns,
+            network=self._network,
+            address=address,
+            tracker=wish.source,
+            permit=PERMIT_STARTED if wish.event == "started" else None,
+        )
 
 
 def inside_loopback(network: str) -> bool:

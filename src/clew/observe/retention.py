@@ -9,7 +9,7 @@ KEEP_NS = 7 * 24 * 3600 * SECOND
 
 
 def purge(case: Case, now_ns: int) -> int:
-    """Forgets E0 sightings and endpoints older than 7 days; returns how many sightings.
+    """Forgets E0 sightings and endpoints older than 7 days; returns how many sightings. The caller holds the lease.
 
     Rows of tier E0 that are no evidence lie in shards of their own, so whole shards go; their receipts stay. Those of
     control probes and of ourselves are kept: they speak against a lead, or about us.
@@ -28,10 +28,17 @@ def purge(case: Case, now_ns: int) -> int:
             "DELETE FROM endpoints WHERE tier=? AND last_listed_ns<? AND control IS NULL", (Tier.LISTED.value, before)
         ).rowcount
         dials = tx.execute(
-            "DELETE FROM dials WHERE intended_ns<? AND state IN ('failed', 'not made')", (before,)
+            "DELETE FROM dials WHERE intended_ns<? AND state IN ('failed', 'interrupted', 'not made')", (before,)
         ).rowcount
         if forgotten or gone or dials:
             tx.record("sightings.forgotten", counts={"sightings": forgotten, "endpoints": gone, "dials": dials})
-    for row in old:
-        (case.folder / row["path"]).unlink(missing_ok=True)
+    _sweep(case)
     return forgotten
+
+
+def _sweep(case: Case) -> None:
+    """Removes every sightings file without a receipt: what was forgotten, and what a killed run left unacknowledged."""
+    known = {row["path"] for row in case.read().execute("SELECT path FROM shards WHERE kind = 'sightings'")}
+    for path in (case.folder / "shards" / "sightings").glob("*"):
+        if path.relative_to(case.folder).as_posix() not in known:
+            path.unlink()

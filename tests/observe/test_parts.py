@@ -1,0 +1,236 @@
+"""The parts by themselves: bencoding, claims, tiers, transcripts, HTTP replies."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clew.core.errors import Damaged
+from clew.model import Claim, Missing, Reason, Tier
+from clew.observe.api import Contact
+from clew.observe.endpoints import Endpoint, weigh
+from clew.observe.networks import _bencode as bencode
+from clew.observe.networks._claims import Pieces
+from clew.observe.networks._http import Reply, Unusable
+from clew.observe.networks._messages import Announce, ExtensionHandshake, Handshake, quote
+from clew.observe.networks._peer import client_of
+from clew.observe.transcript import Kind, Transcript, decode
+
+VALUES = st.recursive(
+    st.integers(-(10**18), 10**18) | st.binary(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.binary(max_size=6), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+def encode(value: Any) -> bytes:
+    if isinstance(value, int):
+        return b"i%de" % value
+    if isinstance(value, bytes):
+        return b"%d:%s" % (len(value), value)
+    if isinstance(value, list):
+        return b"l" + b"".join(map(encode, value)) + b"e"
+    return b"d" + b"".join(encode(k) + encode(v) for k, v in value.items()) + b"e"
+
+
+def depth(value: Any) -> int:
+    """How many levels lie below the outermost dictionary."""
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return max((1 + depth(each) for each in inner), default=0)
+
+
+@given(st.dictionaries(st.binary(max_size=6), VALUES, max_size=5))
+def test_bencoding_is_read_back_with_its_places(value: dict[bytes, Any]) -> None:
+    data = encode(value)
+    if depth(value) > bencode.MAX_DEPTH:
+        with pytest.raises(bencode.Malformed, match="nested"):
+            bencode.dictionary(data)
+        return
+    found = bencode.dictionary(data)
+    assert {key: each for key, (each, _) in found.items()} == value
+    assert all(data[place] == encode(each) for each, place in found.values())
+
+
+@given(st.binary(max_size=200))
+def test_junk_is_malformed_and_nothing_else(data: bytes) -> None:
+    try:
+        bencode.dictionary(b"d" + data)
+    except bencode.Malformed:
+        return
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"i1e",
+        b"d1:ai01ee",
+        b"d1:ai-0ee",
+        b"d1:a01:xe",
+        b"d1:ai1e1:ai2ee",
+        b"d1:a9:xe",
+        b"dee",
+        b"d" * 100,
+        b"d1:a" + b"l" * 50 + b"e" * 51,
+        b"d1:ai" + b"9" * 40 + b"ee",
+        b"d1:al" + b"i0e" * 30_000 + b"ee",
+    ],  # fmt: skip
+)
+def test_what_is_not_bencoding_is_refused(data: bytes) -> None:
+    with pytest.raises(bencode.Malformed):
+        bencode.dictionary(data)
+
+
+@given(st.integers(1, 200), st.data())
+def test_pieces_are_counted_as_by_hand(total: int, data: st.DataObject) -> None:
+    held = data.draw(st.sets(st.integers(0, total - 1)))
+    start = data.draw(st.integers(0, total))
+    inner = range(start, data.draw(st.integers(start, total)))
+    bits = "".join("1" if n in held else "0" for n in range(total)).ljust(-(-total // 8) * 8, "0")
+    packed = int(bits, 2).to_bytes(len(bits) // 8, "big")
+    by_field, by_have = Pieces(total, inner), Pieces(total, inner)
+    assert by_field.bitfield(packed) is None
+    assert all(by_have.have(n) is None for n in held)
+    assert by_field.claimed == len(held)
+    assert (by_field.inner or 0) == len(held & set(inner)) == (by_have.inner or 0)
+    expected = Claim.WATCHED_FILE if held & set(inner) else Claim.TORRENT_ONLY if held else Claim.NONE
+    assert by_field.claim is expected
+    assert by_have.claim is (expected if held else Claim.NOTHING_SAID)
+
+
+@given(st.integers(1, 200), st.binary(max_size=40))
+def test_a_bitfield_of_another_length_or_with_spare_bits_is_wrong(total: int, data: bytes) -> None:
+    right = len(data) == -(-total // 8) and not int.from_bytes(data, "big") & ((1 << (len(data) * 8 - total)) - 1)
+    assert (Pieces(total, range(0)).bitfield(data) is None) == right
+
+
+def endpoint() -> Endpoint:
+    return Endpoint(1, "W", "127.0.0.1", 1, 0, 0, "t")
+
+
+def said(claim: Claim, client: str | None = "A") -> Contact:
+    return Contact(answered=True, claim=claim, client=client)
+
+
+WATCHED, TORRENT, NONE = Claim.WATCHED_FILE, Claim.TORRENT_ONLY, Claim.NONE
+
+
+@pytest.mark.parametrize(
+    ("visits", "tiers"),
+    [
+        ([(0, WATCHED), (300, WATCHED)], ["E1", "E2"]),
+        ([(0, WATCHED), (299, WATCHED), (300, WATCHED)], ["E1", "E1", "E2"]),
+        ([(0, TORRENT), (300, TORRENT)], ["E1", "E2"]),
+        ([(0, TORRENT), (300, WATCHED), (600, WATCHED)], ["E1", "E1", "E2"]),
+        ([(0, WATCHED), (300, TORRENT)], ["E1", "E2"]),
+        ([(0, NONE), (300, NONE), (600, Claim.NOTHING_SAID)], ["E1", "E1", "E1"]),
+        ([(0, NONE), (300, WATCHED)], ["E1", "E1"]),
+        ([(1000, WATCHED), (100, WATCHED), (400, WATCHED)], ["E1", "E1", "E2"]),
+    ],
+)
+def test_a_claim_becomes_e2_by_repetition_alone(visits: list[tuple[int, Claim]], tiers: list[str]) -> None:
+    one = endpoint()
+    found = [weigh(one, said(claim), f"s{n}", at, 300) for n, (at, claim) in enumerate(visits)]
+    assert [tier.value for tier, _ in found] == tiers
+    assert all((repeats is not None) == (tier is Tier.CLAIMS) for tier, repeats in found)
+
+
+def test_another_client_is_no_repetition() -> None:
+    one = endpoint()
+    assert weigh(one, said(WATCHED, "A"), "s0", 0, 300) == (Tier.ANSWERED, None)
+    assert weigh(one, said(WATCHED, "B"), "s1", 300, 300) == (Tier.ANSWERED, None)
+    assert weigh(one, said(WATCHED, "B"), "s2", 600, 300) == (Tier.CLAIMS, "s1")
+
+
+def test_who_did_not_answer_is_only_listed() -> None:
+    silent = Contact(missing=Missing(Reason.LIMIT_REACHED, ""))
+    assert weigh(endpoint(), silent, "s", 0, 300) == (Tier.LISTED, None)
+
+
+SEGMENTS = st.lists(
+    st.tuples(st.sampled_from(["sent", "received", "left out"]), st.binary(max_size=300), st.integers(0, 10**12))
+)
+
+
+@given(SEGMENTS, st.integers(0, 2**62))
+def test_a_transcript_is_read_back(segments: list[tuple[str, bytes, int]], start: int) -> None:
+    made, sent, received, left_out, now = Transcript(), b"", b"", 0, start
+    for kind, data, pause in segments:
+        now += pause
+        if kind == "sent":
+            made.sent(data, now)
+            sent += data
+        elif kind == "received":
+            made.received(data, now)
+            received += data
+        else:
+            made.left_out("payload", len(data), now)
+            left_out += len(data)
+    found = decode(made.encode())
+    assert b"".join(s.data for s in found if s.kind is Kind.SENT) == sent
+    assert b"".join(s.data for s in found if s.kind is Kind.RECEIVED) == received
+    assert sum(s.length for s in found if s.label) == left_out
+    assert [s.at_ns for s in found] == sorted(s.at_ns for s in found)
+
+
+@given(st.binary(max_size=60))
+def test_a_damaged_transcript_is_said_to_be_one(junk: bytes) -> None:
+    made = Transcript()
+    made.sent(b"hello", 5)
+    for stored in (b"CT\x01" + junk, made.encode() + b"\x07", made.encode()[:-1]):
+        try:
+            decode(stored)
+        except Damaged:
+            continue
+        assert stored.startswith(b"CT\x01")
+
+
+BODY = bytes(range(256)) * 3
+
+
+@pytest.mark.parametrize("step", [1, 3, 64, 10_000])
+@pytest.mark.parametrize("form", ["length", "chunked", "until closed"])
+def test_a_reply_is_read_in_any_pieces(form: str, step: int) -> None:
+    head = {"length": b"Content-Length: 768\r\n", "chunked": b"Transfer-Encoding: chunked\r\n"}.get(form, b"")
+    chunks = b"100\r\n%s\r\n200;x=y\r\n%s\r\n0\r\nTrailer: 1\r\n\r\n" % (BODY[:256], BODY[256:])
+    data = b"HTTP/1.1 200 OK\r\n" + head + b"\r\n" + (chunks if form == "chunked" else BODY)
+    reply = Reply(1000)
+    for at in range(0, len(data), step):
+        reply.receive(data[at : at + step])
+    if form == "until closed":
+        reply.closed()
+    assert reply.complete
+    assert bytes(reply.body) == BODY
+
+
+@given(st.lists(st.binary(max_size=50), max_size=20), st.sampled_from([b"", b"Transfer-Encoding: chunked\r\n"]))
+def test_any_reply_is_bounded(parts: list[bytes], head: bytes) -> None:
+    reply = Reply(100)
+    try:
+        reply.receive(b"HTTP/1.1 200 OK\r\n" + head + b"\r\n")
+        for part in parts:
+            reply.receive(part)
+            assert reply.held <= 100 + 4 * 1024 + 50
+        reply.closed()
+    except Unusable:
+        return
+    assert len(reply.body) <= 100
+
+
+def test_what_can_be_sent_says_what_it_should() -> None:
+    assert Handshake(b"i" * 20, b"p" * 20).encode()[20:28].hex() == "0000000000100000"
+    assert len(Handshake(b"i" * 20, b"p" * 20).encode()) == 68
+    assert ExtensionHandshake().encode()[6:] == b"d1:mde11:upload_onlyi1ee"
+    asked = Announce("h", "/a?k=1", b"\x00A", b"p" * 20, 9, 1, "stopped", 200).encode()
+    assert asked.startswith(b"GET /a?k=1&info_hash=%00A&peer_id=pppp")
+    assert b"event=stopped HTTP/1.1\r\n" in asked
+    assert quote(b"a/ ~\xff") == "a%2F%20~%FF"
+
+
+@pytest.mark.parametrize(
+    ("peer_id", "client"),
+    [(b"-TR3000-abcdefghijkl", "-TR3000-"), (b"M7-9-2--abcdefghijkl", None), (bytes(20), None), (None, None)],
+)
+def test_the_client_of_a_peer_id(peer_id: bytes | None, client: str | None) -> None:
+    assert client_of(peer_id) == client

@@ -1,0 +1,145 @@
+"""The one place that decides to dial: what it lets go, what it holds back, what it refuses."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from conftest import FAST
+
+from clew.core.case import Case
+from clew.core.clock import Instant
+from clew.core.errors import Refused, Usage
+from clew.model import Missing
+from clew.observe.api import SECOND
+from clew.observe.policy import Go, Governor, Policy, Wait, Wish, inside_loopback
+from clew.observe.run import observe
+
+TRACKER = "http://127.1.0.1:6969/announce"
+NOW = 1_800_000_000 * SECOND
+
+
+def wish(address: str = "127.20.0.1", port: int = 6881, kind: str = "contact", **other: Any) -> Wish:
+    return Wish(kind, "W", address, port, other.pop("source", TRACKER), **other)
+
+
+def at(seconds: float) -> Instant:
+    return Instant(NOW + int(seconds * SECOND), int((100 + seconds) * SECOND))
+
+
+@pytest.mark.parametrize("policy", [{"revisit": 299.0}, {"revisit": 300.0, "answer": 5.9}])
+@pytest.mark.parametrize("allow", [("10.0.0.0/8",), ("127.0.0.0/8", "192.0.2.0/24"), ("126.0.0.0/7",), ("::1/128",)])
+def test_beyond_loopback_short_times_are_refused(policy: dict[str, float], allow: tuple[str, ...]) -> None:
+    with pytest.raises(Refused, match=r"127\.0\.0\.0/8"):
+        Policy(allow=allow, **policy)
+    Policy(allow=("127.0.0.0/8",), **policy)
+    Policy(allow=allow, revisit=300, answer=6)
+
+
+@pytest.mark.parametrize("wrong", [{"per_second": 0}, {"concurrent": 0}, {"revisit": -1}])
+def test_a_policy_that_is_no_policy_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(Refused):
+        Policy(**wrong)
+
+
+def test_the_default_allow_list_is_this_machine() -> None:
+    assert Policy().allow == ("127.0.0.0/8",)
+    assert inside_loopback("127.255.0.1")
+    assert not inside_loopback("128.0.0.1")
+    assert not inside_loopback("::1")
+
+
+def test_outside_the_allow_list_nothing_is_dialled(case: Case) -> None:
+    verdict = Governor(case, FAST, "bittorrent").decide(wish("192.0.2.1"), at(0))
+    assert isinstance(verdict, Missing)
+    assert verdict.detail == "outside the allow-list"
+
+
+@pytest.mark.parametrize(
+    ("other", "why"),
+    [
+        ({"purposes": ["intake"]}, "purpose"),
+        ({"networks": ["ed2k"]}, "network"),
+        ({"addresses": ["127.30.0.0/16"]}, "address"),
+        ({"trackers": ["http://127.1.0.9/a"]}, "tracker"),
+        ({"not_after": "2021-01-01T00:00:00Z"}, "valid"),
+    ],
+)
+def test_without_a_mandate_for_it_nothing_is_dialled(
+    make_case: Callable[..., Case], other: dict[str, Any], why: str
+) -> None:
+    case = make_case(**other)
+    verdict = Governor(case, FAST, "bittorrent").decide(wish(), at(0))
+    assert isinstance(verdict, Missing)
+    assert why in verdict.detail
+    with pytest.raises(Refused):
+        observe(case, trackers=[TRACKER], policy=FAST, seconds=0.1)
+    assert case.read().execute("SELECT count(*) FROM dials").fetchone()[0] == 0
+
+
+def test_beyond_loopback_the_mandate_has_to_name_the_tracker(make_case: Callable[..., Case]) -> None:
+    policy = Policy(allow=("192.0.2.0/24",))
+    star = make_case(addresses=["*"], trackers=["*"])
+    assert isinstance(Governor(star, policy, "bittorrent").decide(wish("192.0.2.1"), at(0)), Missing)
+
+
+def test_beyond_loopback_with_a_named_tracker(make_case: Callable[..., Case]) -> None:
+    case = make_case(addresses=["192.0.2.0/24"], trackers=[TRACKER])
+    governor = Governor(case, Policy(allow=("192.0.2.0/24",)), "bittorrent")
+    assert governor.decide(wish("192.0.2.1"), at(0)) == Go("0" * 32)
+
+
+def test_started_needs_the_permit(make_case: Callable[..., Case]) -> None:
+    governor = Governor(make_case(permits=[]), FAST, "bittorrent")
+    announce = wish("127.1.0.1", 6969, "announce", event="started")
+    assert isinstance(governor.decide(announce, at(0)), Missing)
+    assert isinstance(governor.decide(replace(announce, event="stopped"), at(0)), Go)
+
+
+def test_one_connection_to_an_address_and_port(case: Case) -> None:
+    governor = Governor(case, FAST, "bittorrent")
+    assert isinstance(governor.decide(wish(), at(0)), Go)
+    assert governor.decide(replace(wish(), watch="other"), at(1)) == Wait(None)
+    assert isinstance(governor.decide(wish(port=6882), at(1)), Go)
+    governor.release("127.20.0.1", 6881)
+    assert isinstance(governor.decide(replace(wish(), watch="other"), at(2)), Go)
+
+
+def test_not_sooner_than_the_revisit_interval(case: Case) -> None:
+    governor = Governor(case, Policy(revisit=300), "bittorrent")
+    assert isinstance(governor.decide(wish(), at(0)), Go)
+    governor.release("127.20.0.1", 6881)
+    assert isinstance(governor.decide(wish(), at(299)), Missing)
+    assert isinstance(governor.decide(wish(kind="control"), at(299)), Go)
+    governor.release("127.20.0.1", 6881)
+    assert isinstance(governor.decide(wish(), at(300)), Go)
+
+
+def test_the_rate_and_the_number_are_held(case: Case) -> None:
+    governor = Governor(case, Policy(per_second=100, concurrent=150), "bittorrent")
+    went, tick = 0, 0
+    while tick < 1000:
+        verdict = governor.decide(wish(port=1000 + went), at(tick / 1000))
+        if isinstance(verdict, Go):
+            went += 1
+        else:
+            tick += 1
+    assert 95 <= went <= 110
+    for port in range(1000, 1100):
+        governor.release("127.20.0.1", port)
+    still = sum(isinstance(governor.decide(wish(port=3000 + n), at(10 + n)), Go) for n in range(400))
+    assert went - 100 + still == 150
+
+
+def test_quiet_hours_are_kept(case: Case) -> None:
+    hour = (NOW // SECOND // 3600) % 24
+    inside, outside = (hour, (hour + 1) % 24), ((hour + 1) % 24, (hour + 2) % 24)
+    verdict = Governor(case, replace(FAST, quiet_hours=inside), "bittorrent").decide(wish(), at(0))
+    assert isinstance(verdict, Wait)
+    assert verdict.until_ns is not None
+    assert isinstance(Governor(case, replace(FAST, quiet_hours=outside), "bittorrent").decide(wish(), at(0)), Go)
+
+
+def test_nothing_to_do_is_said(case: Case) -> None:
+    with pytest.raises(Usage, match="no tracker"):
+        observe(case, policy=FAST, seconds=0.1)

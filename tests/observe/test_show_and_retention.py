@@ -1,0 +1,96 @@
+"""The verbs, and what is forgotten in time."""
+
+import json
+import time
+
+import pytest
+from click.testing import CliRunner
+from conftest import FAST
+from observe_stage import Stage, answers, bitfield, message
+
+from clew.cli.main import cli, main
+from clew.core import shards
+from clew.core.case import Case
+from clew.observe.retention import KEEP_NS, purge
+from clew.observe.run import observe
+
+
+def run_once(case: Case, stage: Stage, infohash: bytes) -> None:
+    peer = stage.peer("127.25.0.1", answers(bitfield(6) + message(7, b"x" * 600), torrents={infohash}))
+    tracker = stage.tracker("127.1.0.8", tells_stopped=True)
+    tracker.listed[infohash] = [(peer.address, peer.port), ("127.25.0.2", 1)]
+    observe(case, trackers=[tracker.url], policy=FAST, seconds=1.2)
+
+
+def test_a_sighting_is_shown_line_by_line_without_its_infohash(case: Case, stage: Stage, infohash: bytes) -> None:
+    run_once(case, stage, infohash)
+    sql = "SELECT id FROM sightings WHERE kind = 'contact' AND tier = 'E2'"
+    name = shards.query(case, sql).to_pylist()[0]["id"]
+    shown = CliRunner().invoke(cli, ["show", "sighting", str(case.folder), name])
+    assert shown.exit_code == 0, shown.output
+    for words in (
+        ">> handshake",
+        "infohash W-1",
+        "<< handshake",
+        "-TE1234-",
+        "extension handshake",
+        "bitfield of 3 bytes",
+    ):
+        assert words in shown.output
+    assert infohash.hex() not in shown.output
+    found = json.loads(CliRunner().invoke(cli, ["show", "sighting", str(case.folder), name[:12], "--json"]).output)
+    assert (found["tier"], found["watch"], found["answered with"]) == ("E2", "W-1", "the infohash sent")
+    listed = shards.query(case, "SELECT id FROM sightings WHERE kind = 'listed'").to_pylist()[0]["id"]
+    shown = CliRunner().invoke(cli, ["show", "sighting", str(case.folder), listed])
+    assert "left out: the infohash of W-1" in shown.output
+    assert "left out: other endpoints listed" in shown.output
+
+
+@pytest.mark.parametrize("name", ["", "zz", "ffffffffffffffff0000000000000000", "'; DROP"])
+def test_a_sighting_that_is_not_there(case: Case, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["show", "sighting", str(case.folder), name])
+    assert ended.value.code == 2
+    assert "clew: error:" in capsys.readouterr().err
+
+
+def test_the_verb_observes_and_says_what_was_not_covered(case: Case, stage: Stage, infohash: bytes) -> None:
+    peer = stage.peer("127.25.0.1", answers(bitfield(6), torrents={infohash}))
+    tracker = stage.tracker("127.1.0.8", tells_stopped=True)
+    tracker.listed[infohash] = [(peer.address, peer.port)]
+    options = ["--seconds", "1", "--interval", "0.4", "--tracker", tracker.url, "--bind", "127.9.3.4"]
+    told = CliRunner().invoke(cli, ["observe", str(case.folder), *options])
+    assert told.exit_code == 0, told.output
+    assert "E2 1" in told.output
+    assert "possession is not tested" in told.output
+    rows = shards.query(case, "SELECT DISTINCT local_address FROM sightings WHERE kind = 'contact'").to_pylist()
+    assert rows == [{"local_address": "127.9.3.4"}]
+    told = CliRunner().invoke(cli, ["observe", str(case.folder), *options, "--json"])
+    assert json.loads(told.output)["places"]["E2"] == 1
+
+
+def test_the_verb_refuses_a_short_interval_elsewhere(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["observe", str(case.folder), "--allow", "192.0.2.0/24", "--interval", "60"])
+    assert ended.value.code == 1
+    assert "127.0.0.0/8" in capsys.readouterr().err
+
+
+def test_who_was_only_listed_is_forgotten_after_seven_days(case: Case, stage: Stage, infohash: bytes) -> None:
+    run_once(case, stage, infohash)
+    count = "SELECT kind, tier, count(*) n FROM sightings GROUP BY ALL ORDER BY ALL"
+    before = shards.query(case, count).to_pylist()
+    assert purge(case, time.time_ns() + KEEP_NS - 60_000_000_000) == 0
+    assert shards.query(case, count).to_pylist() == before
+    forgotten = purge(case, time.time_ns() + KEEP_NS + 60_000_000_000)
+    after = shards.query(case, count).to_pylist()
+    brief = [row for row in before if row["kind"] == "listed" or (row["kind"], row["tier"]) == ("contact", "E0")]
+    assert forgotten == sum(row["n"] for row in brief) > 0
+    assert after == [row for row in before if row not in brief]
+    assert [r["address"] for r in case.read().execute("SELECT address FROM endpoints")] == ["127.25.0.1"]
+    receipted = {row["path"] for row in case.read().execute("SELECT path FROM shards")}
+    on_disk = {str(path.relative_to(case.folder)) for path in (case.folder / "shards").rglob("*.parquet")}
+    assert on_disk == receipted
+    last = json.loads(case.read().execute("SELECT line FROM ledger ORDER BY seq DESC LIMIT 1").fetchone()[0])
+    assert last["action"] == "sightings.forgotten"
+    assert purge(case, time.time_ns() + KEEP_NS + 60_000_000_000) == 0
