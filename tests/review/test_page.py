@@ -173,7 +173,9 @@ def _blob(known: Known, content: bytes) -> bytes:
     return bytes(table.column("data")[0].as_py())
 
 
-def test_the_list_shows_unknown_before_known_and_says_what_it_does_not_cover(client: httpx.Client, known: Known) -> None:
+def test_the_list_shows_unknown_before_known_and_says_what_it_does_not_cover(
+    client: httpx.Client, known: Known
+) -> None:
     answer = client.get("/api/series").json()
     labels = [entry["label"] for entry in answer["entries"]]
     assert labels[:6] == [f"S-{n:03}" for n in range(1, 7)]

@@ -1,0 +1,235 @@
+"""The page in headless Chromium, worked with the keyboard alone.
+
+CLEW_SCREENSHOT=path makes `test_the_whole_work_from_the_keyboard` write the picture of the page that the README shows.
+"""
+
+import os
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
+from review_page import Known, Served, actions, empty_case, serving
+
+from clew.review.safeguards import RestRule
+
+ARGUMENTS = (
+    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync"
+)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=ARGUMENTS.split())
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Browser, served: Served) -> Iterator[Page]:
+    yield from opened(browser, served)
+
+
+def opened(browser: Browser, served: Served) -> Iterator[Page]:
+    """A page that has come in by the one-time address; any script error or refused resource fails the test."""
+    context = browser.new_context(viewport={"width": 1400, "height": 860}, reduced_motion="reduce")
+    page = context.new_page()
+    wrong: list[str] = []
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
+    page.goto(served.entrance)
+    expect(page.locator("#work")).to_be_visible()
+    yield page
+    context.close()
+    assert wrong == []
+
+
+def graded(known: Known) -> int:
+    query = "SELECT count(*) FROM standing_grades WHERE state IN ('decided', 'confirmed')"
+    return int(known.case.read().execute(query).fetchone()[0])
+
+
+def press(page: Page, *keys: str) -> None:
+    for key in keys:
+        page.keyboard.press(key)
+
+
+def test_the_whole_work_from_the_keyboard(page: Page, known: Known) -> None:
+    tiles, label = page.locator(".tile"), page.locator("#label")
+    expect(label).to_have_text("S-001")
+    expect(tiles).to_have_count(6)
+    expect(page.locator("#facts")).to_contain_text("Shape Camera 3")
+    expect(page.locator("#not-covered")).to_have_text(
+        "Not covered by this page: 3 items could not be read, 2 items skipped, 1 content without a picture."
+    )
+    press(page, "1")
+    expect(page.locator("#confirm")).to_contain_text("Confirm 4 proposals")
+    expect(tiles.nth(3)).to_contain_text("inherited, distance 12")
+    expect(page.locator("#progress")).to_contain_text("1 picture graded, 4 proposed")
+    assert graded(known) == 1
+    press(page, "ArrowRight", "ArrowRight")
+    expect(tiles.nth(2)).to_be_focused()
+    _screenshot(page)
+    press(page, "x")
+    expect(tiles.nth(2)).to_contain_text("1 rejected")
+    press(page, "Enter")
+    expect(tiles.nth(1)).to_contain_text("1 confirmed")
+    expect(tiles.nth(2)).to_be_focused()  # the first one that still needs a grade
+    assert graded(known) == 4
+    press(page, "2")
+    expect(tiles.nth(5)).to_be_focused()
+    press(page, "0")
+    expect(label).to_have_text("S-002")  # done: on to the next
+    assert graded(known) == 6
+    press(page, "z")
+    expect(label).to_have_text("S-001")
+    expect(tiles.nth(5)).to_contain_text("no grade")
+    assert graded(known) == 5
+    steps = [step.removeprefix("grade.") for step in actions(known.case, "grade")]
+    assert steps == ["decided", "rejected", "confirmed", "decided", "decided", "undone"]
+
+
+def _screenshot(page: Page) -> None:
+    if target := os.environ.get("CLEW_SCREENSHOT"):
+        page.wait_for_function("[...document.images].every((image) => image.complete)")
+        page.screenshot(path=target)
+
+
+def test_the_clear_picture_is_there_only_while_the_key_is_held(page: Page, known: Known) -> None:
+    canvas = page.locator("canvas")
+    expect(canvas).to_have_count(0)
+    page.keyboard.down(" ")
+    expect(canvas).to_have_count(1)
+    assert page.evaluate("document.querySelector('canvas').width") == 200
+    page.keyboard.up(" ")
+    expect(canvas).to_have_count(0)
+    box = page.locator("#frame").bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 50, box["y"] + 50)
+    expect(canvas).to_have_count(0)  # hovering shows nothing
+    page.mouse.down()
+    expect(canvas).to_have_count(1)
+    page.mouse.up()
+    expect(canvas).to_have_count(0)
+    page.keyboard.down(" ")
+    expect(canvas).to_have_count(1)
+    page.evaluate("window.dispatchEvent(new Event('blur'))")
+    expect(canvas).to_have_count(0)
+    rows = known.case.read().execute("SELECT count(*) FROM exposure WHERE how = 'clear'").fetchone()[0]
+    assert rows == 3
+    assert page.locator("img").evaluate_all("all => all.every(i => i.src.includes('/picture/'))")
+    assert page.locator("audio, video, iframe, object, embed").count() == 0
+
+
+def test_a_key_released_before_the_picture_came_shows_nothing(page: Page) -> None:
+    held: list[Route] = []
+    page.route("**/reveal/*", held.append)
+    with page.expect_request("**/reveal/*"):
+        page.keyboard.down(" ")
+    page.keyboard.up(" ")
+    for route in held:
+        route.continue_()
+    press(page, "ArrowRight", "ArrowLeft")
+    page.wait_for_load_state("networkidle")
+    expect(page.locator("canvas")).to_have_count(0)
+
+
+def test_what_is_known_or_done_is_listed_without_pictures(page: Page) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url) if "/picture/" in request.url else None)
+    page.wait_for_load_state("networkidle")
+    asked.clear()
+    press(page, "w")
+    expect(page.locator("#label")).to_have_text("S-007")
+    expect(page.locator("#hits")).to_contain_text("Known shapes")
+    expect(page.locator(".tile").first).to_contain_text("closed")
+    page.wait_for_load_state("networkidle")
+    assert asked == []
+
+
+def test_alarm_help_and_cover_by_key(page: Page, browser: Browser, known: Known) -> None:
+    press(page, "?")
+    expect(page.locator("#help")).to_be_visible()
+    expect(page.locator("#help")).to_contain_text("confirm all proposals")
+    press(page, "Enter")
+    expect(page.locator("#help")).to_be_hidden()
+    press(page, "r")
+    page.keyboard.type("a date tomorrow, 1 2 3")
+    press(page, "Control+Enter")
+    expect(page.locator(".alarm")).to_contain_text("series S-001: a date tomorrow, 1 2 3")
+    expect(page.locator(".alarm button")).to_be_hidden()
+    assert graded(known) == 0, "what is typed as a reason grades nothing"
+    with serving(known.case.folder, "wren") as second:
+        for other in opened(browser, second):
+            press(other, "g")
+            expect(other.locator(".lead")).to_be_focused()
+            expect(other.locator(".lead")).to_contain_text("a second register says DE")
+            expect(other.locator(".alarm time")).to_have_text(_CLOCK)
+            other.locator(".alarm button").focus()
+            press(other, "Enter")
+            expect(other.locator(".alarm")).to_contain_text("taken up by wren")
+            press(other, "Tab")
+            other.locator(".lead").focus()
+            press(other, "r")
+            other.keyboard.type("the lead too")
+            press(other, "Control+Enter")
+            expect(other.locator(".alarm")).to_have_count(2)
+    expect(page.locator(".alarm")).to_have_count(2, timeout=8000)  # seen by whoever is at work, unasked
+    expect(page.locator(".alarm.taken")).to_contain_text("taken up by wren")
+    press(page, "Escape")
+    expect(page.locator("#cover")).to_be_visible()
+    expect(page.locator("#work")).to_be_hidden()
+    press(page, "1")
+    expect(page.locator("#work")).to_be_visible()
+    assert graded(known) == 0, "the key that uncovers grades nothing"
+
+
+_CLOCK = re.compile(r"^\d\d:\d\d:\d\d$")
+
+
+def test_the_counter_and_the_reminder_to_rest(browser: Browser, known: Known) -> None:
+    with serving(known.case.folder, "heron", RestRule(minutes=50, pictures=2)) as served:
+        for page in opened(browser, served):
+            expect(page.locator("#rest")).to_be_hidden()
+            for _ in range(2):
+                page.keyboard.down(" ")
+                expect(page.locator("canvas")).to_have_count(1)
+                page.keyboard.up(" ")
+                press(page, "ArrowRight")
+            press(page, "1")
+            expect(page.locator("#exposure")).to_have_text("2 seen clearly today")
+            expect(page.locator("#rest")).to_be_visible()
+            page.locator("#rest-later").focus()
+            press(page, "Enter")
+            expect(page.locator("#rest")).to_be_hidden()
+
+
+def test_empty_states_say_what_to_do(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> None:
+    made = empty_case(tmp_path_factory.mktemp("empty") / "case")
+    with serving(made.case.folder, "heron") as served:
+        context = browser.new_context()
+        page = context.new_page()
+        page.goto(served.entrance)
+        expect(page.locator("#empty")).to_contain_text("clew intake")
+        press(page, "g")
+        expect(page.locator(".empty")).to_contain_text("clew attribute")
+        context.close()
+    made.case.close()
+
+
+def test_the_used_address_and_the_browsers_view_of_the_cookie(browser: Browser, served: Served, known: Known) -> None:
+    entrance = served.entrance
+    for page in opened(browser, served):
+        assert page.evaluate("document.cookie") == ""
+        cookies = page.context.cookies()
+        assert [(c["httpOnly"], c["sameSite"]) for c in cookies] == [(True, "Strict")]
+        assert served.keys.token is None
+        assert "token" not in page.url
+        refused = page.evaluate("fetch('/api/undo', {method: 'POST', body: '{}'}).then((r) => r.status)")
+        assert refused == 403
+        page.context.clear_cookies()
+        page.goto(entrance)
+        expect(page.locator("h1")).to_contain_text("opens the page once")
+        return
