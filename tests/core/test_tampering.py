@@ -129,6 +129,15 @@ def test_settings_that_cannot_be_read(signed: Case, text: str) -> None:
         Case.open(signed.folder)
 
 
+def test_a_file_that_is_no_database(signed: Case) -> None:
+    signed.close()
+    for name in ("case.db-wal", "case.db-shm"):
+        (signed.folder / name).unlink(missing_ok=True)
+    (signed.folder / "case.db").write_bytes(b"x" * 8192)
+    with pytest.raises(Damaged, match="is no database"):
+        Case.open(signed.folder)
+
+
 def test_a_file_in_the_blobs_that_is_none(signed: Case) -> None:
     (signed.folder / "blobs" / "ab").mkdir()
     (signed.folder / "blobs" / "ab" / "notes.txt").write_text("x", "utf-8")

@@ -31,7 +31,11 @@ def verify(thing: Path, checkpoint: Path | None, sender_key: str | None, identit
         words = "the case holds: " + ", ".join(f"{count:,} {name}" for name, count in report.checks)
         if note is None:
             words += "\n(a cut tail only shows against a checkpoint that left the case: --checkpoint FILE)"
-        emit(as_json, {"verified": True, "root": report.root.hex(), **dict(report.checks)}, words)
+        elif public is None:
+            words += "\n(who signed the checkpoint was not checked: --sender-key KEY)"
+        words += f"\nnot covered: {'; '.join(report.not_covered)}"
+        data = {"verified": True, "root": report.root.hex(), "not_covered": report.not_covered, **dict(report.checks)}
+        emit(as_json, data, words)
         return
     from clew.share.verify import verify_bundle
 

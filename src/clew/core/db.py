@@ -12,9 +12,10 @@ from importlib import resources
 from pathlib import Path
 
 from clew import flow
-from clew.core.errors import ClewError, Refused
+from clew.core.errors import ClewError, Damaged, Refused
 from clew.core.turn import closing_locks, turn
 
+MAGIC = b"SQLite format 3\0"  # https://www.sqlite.org/fileformat.html section 1.3.1
 BUSY_MS = 60_000
 WRITES = {sqlite3.SQLITE_INSERT, sqlite3.SQLITE_UPDATE, sqlite3.SQLITE_DELETE}
 READS = {
@@ -118,9 +119,12 @@ def version(conn: sqlite3.Connection) -> int:
 def upgrade(path: Path) -> None:
     """Brings case.db forward to the newest version, after a snapshot beside it; never backward.
 
-    Raises ClewError where a newer clew wrote the file.
+    Raises ClewError where a newer clew wrote the file, Damaged where it is no database.
     """
     newest = migrations()[-1][0]
+    with path.open("rb") as file:
+        if file.read(len(MAGIC)) != MAGIC:
+            raise Damaged(f"{path} is no database", "restore the case from its archive")
     with closing(connect(path)) as conn:
         here = version(conn)
         if here > newest:
