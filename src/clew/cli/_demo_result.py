@@ -36,14 +36,15 @@ class Result:
     outcome: Outcome
     hits: int
     series: int
+    dialled_outside: int
     steps: list[tuple[str, float, float]] = field(default_factory=list)
 
     @property
     def forbidden(self) -> int:
-        """Messages and announces that no observer may send, and listings that it left behind."""
+        """Messages and announces that no observer may send, listings it left behind, dials that left 127.0.0.0/8."""
         trackers = self.audit["trackers"]
         left = sum(len(t["forbidden"]) + len(t["listed_outsiders"]) for t in trackers)
-        return int(self.audit["audit"]["forbidden_messages"]) + left
+        return int(self.audit["audit"]["forbidden_messages"]) + left + self.dialled_outside
 
     def summary(self) -> dict[str, Any]:
         """What summary.json holds."""
@@ -119,6 +120,7 @@ class Result:
         for tracker in self.audit["trackers"]:
             lines += [f"forbidden: {each}" for each in tracker["forbidden"][:20]]
             lines += [f"still listed: {each}" for each in tracker["listed_outsiders"][:20]]
+        lines += [f"forbidden: {self.dialled_outside} dials beyond 127.0.0.0/8"] if self.dialled_outside else []
         lines += [f"not in the case: {each}" for each in account.missing]
         return lines + [f"nobody planted: {each}" for each in account.extra]
 

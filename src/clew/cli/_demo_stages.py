@@ -179,6 +179,8 @@ def observe_swarm(case: Case, operation: Operation, outcome: Outcome, say: Say) 
     outcome.observe = as_dict(
         observe(case, trackers=operation.trackers, seconds=timing.seconds, policy=policy, progress=progress)
     )
+    if outcome.observe["stopped"] == "interrupted":
+        raise KeyboardInterrupt
 
 
 def attribute_leads(case: Case, given: Given, outcome: Outcome) -> None:

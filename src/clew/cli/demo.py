@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from clew.cli._demo_folder import demo_folder
 from clew.cli._demo_stages import Outcome
 from clew.core import keys
 from clew.core.case import Case
-from clew.core.errors import Exit
+from clew.core.errors import Exit, Usage
 from clew.range import truth as truths
 from clew.range.canary import canary_bytes
 from clew.range.given import Given, make_given
@@ -50,6 +51,7 @@ def demo(out: Path, seed: int | None, small: bool, as_json: bool) -> int:
 
     Everything happens on this machine's own 127.x addresses, with generated, benign media. Needs the extra "range".
     """
+    _demand_extra()
     seed = secrets.randbelow(2**31) if seed is None else seed
     console = Console(stderr=as_json, highlight=False)
     with demo_folder(out) as folder:
@@ -60,6 +62,12 @@ def demo(out: Path, seed: int | None, small: bool, as_json: bool) -> int:
         click.echo(json.dumps(result.summary(), sort_keys=True))
     _tell(console, result, out)
     return Exit.DONE if result.holds() else Exit.FATAL
+
+
+def _demand_extra() -> None:
+    missing = [name for name in ("libtorrent", "mmdb_writer") if find_spec(name) is None]
+    if missing:
+        raise Usage(f"the range needs {' and '.join(missing)}", "install the extra: pip install 'clew[range]'")
 
 
 class _Run:
@@ -155,6 +163,7 @@ class _Run:
             outcome=self.outcome,
             hits=_count(case, "SELECT count(DISTINCT content) FROM hits WHERE kind='alert'"),
             series=_count(case, "SELECT count(*) FROM series"),
+            dialled_outside=_count(case, "SELECT count(*) FROM dials WHERE address NOT LIKE '127.%'"),
             steps=self.steps,
         )
 
@@ -218,7 +227,7 @@ def _tell(console: Console, result: _demo_result.Result, out: Path) -> None:
         console.print(f"  [red]{escape(line)}[/]")
     console.print(f"{result.seconds:.0f} seconds. Truth: {out / 'truth.json'}  figures: {out / 'summary.json'}")
     console.print(f"Report:  {out / 'report.html'}")
-    console.print(f"Review:  clew review {out / 'case'}")
+    console.print(f"Review:  clew review {out / 'case'} --scheme training")
 
 
 COMMAND = demo

@@ -22,7 +22,8 @@ from PIL import Image
 
 from clew.range import filesystems, pictures
 
-VICS_CONTEXT = "http://github.com/VICSDATAMODEL/ProjectVic/DataModels/2.0.xml/Default/$metadata#Media"
+# A model of its own, so that no national category ever stands beside a harmless picture.
+VICS_CONTEXT = "http://github.com/VICSDATAMODEL/ProjectVic/DataModels/2.0.xml/CUSTOM/$metadata#Media"
 
 
 @dataclass(frozen=True, slots=True)

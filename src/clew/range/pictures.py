@@ -110,8 +110,7 @@ def pdq(image: Image.Image) -> str:
     spectrum = cosines @ small @ cosines.T
     median = np.sort(spectrum.ravel())[127]
     bits = (spectrum > median).ravel()
-    value = sum(1 << int(k) for k in np.flatnonzero(bits))
-    return f"{value:064x}"
+    return np.packbits(bits).tobytes().hex()
 
 
 def _box(lines: NDArray[np.float32]) -> NDArray[np.float32]:
