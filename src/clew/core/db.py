@@ -15,7 +15,6 @@ from clew import flow
 from clew.core.errors import ClewError, Damaged, Refused
 from clew.core.turn import closing_locks, turn
 
-MAGIC = b"SQLite format 3\0"  # https://www.sqlite.org/fileformat.html section 1.3.1
 BUSY_MS = 60_000
 WRITES = {sqlite3.SQLITE_INSERT, sqlite3.SQLITE_UPDATE, sqlite3.SQLITE_DELETE}
 READS = {
@@ -122,16 +121,22 @@ def upgrade(path: Path) -> None:
     Raises ClewError where a newer clew wrote the file, Damaged where it is no database.
     """
     newest = migrations()[-1][0]
-    with path.open("rb") as file:
-        if file.read(len(MAGIC)) != MAGIC:
-            raise Damaged(f"{path} is no database", "restore the case from its archive")
-    with closing(connect(path)) as conn:
+    with closing(_sound(path)) as conn:
         here = version(conn)
         if here > newest:
             raise ClewError(f"this case is at version {here}, this clew knows {newest}", "open it with a newer clew")
         if here < newest:
             with closing_locks(path.parent) as locks, turn(locks, "core"):
                 _forward(conn, path)
+
+
+def _sound(path: Path) -> sqlite3.Connection:
+    try:
+        return connect(path)
+    except sqlite3.DatabaseError as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_NOTADB:
+            raise
+        raise Damaged(f"{path} is no database", "restore the case from its archive") from error
 
 
 def _forward(conn: sqlite3.Connection, path: Path) -> None:
