@@ -27,8 +27,8 @@ def caveats(draft: Draft, place: Where, address: Address | None, torrent_only: b
     found += [BY_KIND[kind] for kind in place.kinds or (NetworkKind.UNKNOWN,) if kind in BY_KIND]
     if address and (len(address.ports) > 1 or len(address.clients) > 1):
         found.append(
-            f"shared address: {len(address.ports)} ports and {len(address.clients)} different clients answered here; "
-            "several machines, households or customers"
+            f"shared address: {_times(len(address.ports), 'port')} and {_times(len(address.clients), 'client')} "
+            "answered here; several machines, households or customers, or one after another"
         )
     if any(i.torrent_only for i in draft.intervals) and not torrent_only:
         found.append("some of its Watches are E2, torrent only; they are marked and do not raise the rank")
@@ -57,7 +57,7 @@ def against(draft: Draft, place: Where, merged: Merged) -> tuple[str, ...]:
         found.append("no control probe of this address and port: whether it answers for anything is not known")
     if address and address.promiscuous_ports:
         found.append(
-            f"{_times(len(address.promiscuous_ports), 'other port')} of this address answered for a random infohash"
+            f"{_times(len(address.promiscuous_ports), 'port')} beside it at this address answered for a random infohash"
         )
     return tuple(found)
 
