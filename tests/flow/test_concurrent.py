@@ -2,18 +2,17 @@
 
 import json
 import os
-import sqlite3
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from clew.core import clock, mandate
-from clew.core.case import Case, new_id
+from clew.core.case import Case
 from clew.core.keys import public_hex
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 GRADES = 1_000
 BATCH = 2_000  # items of one intake receipt; dials of one observer's intent

@@ -1,4 +1,4 @@
-"""What the page asks for: pages, lists, pictures. Nothing here changes a grade; pictures are recorded by the gallery."""
+"""What the page asks for: pages, lists, pictures. Nothing here changes a grade; the gallery records views."""
 
 from typing import Any
 
@@ -16,12 +16,11 @@ from clew.review.api import Standing
 from clew.review.desk import Desk
 from clew.review.worklist import Entry, Member
 
-
 LONGEST_WAIT = 60.0  # seconds for a picture; the worker has 10 for each, and up to 64 may be in front
 
 
 def enter(request: Request) -> Response:
-    """Takes the one-time token, sets the cookie, and goes on to the page (from our own page, so that Strict lets it)."""
+    """Takes the one-time token, sets the cookie, and goes on by a page of ours, so that a Strict cookie is sent."""
     desk = desks.of(request)
     session = desk.keys.enter(request.query_params.get("token", ""))
     if session is None:

@@ -6,7 +6,7 @@ from typing import Protocol
 from clew.model import Category, GradeState, Missing
 
 NEAR = 31
-"""PDQ distance in bits up to which a grade is proposed for a neighbour (ThreatExchange, pdq/README: match threshold)."""
+"""PDQ distance in bits up to which a grade is proposed (the match threshold of ThreatExchange, pdq/README)."""
 
 
 @dataclass(frozen=True, slots=True)

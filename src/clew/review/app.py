@@ -1,4 +1,4 @@
-"""The review page: routes only. Who may call stands in guard.py, what a decision does in grading.py and safeguards.py."""
+"""The review page, put together. Who may call stands in guard.py, what a decision does in grading.py, safeguards.py."""
 
 import sqlite3
 from collections.abc import AsyncIterator
@@ -10,7 +10,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Mount, Route
+from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
 from clew.core import clock, mandate

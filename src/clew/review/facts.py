@@ -14,11 +14,7 @@ _SHOWN = {
     "camera.model": "model",
     "time.original": "taken",
 }
-_TRAITS = (
-    "SELECT DISTINCT name, text, number, integer, missing FROM traits WHERE content = ? AND name IN ("
-    + ", ".join(f"'{name}'" for name in _SHOWN)
-    + ")"
-)
+_TRAITS = "SELECT DISTINCT name, text, number, integer FROM traits WHERE content = ?"
 _PLACES = (
     "SELECT DISTINCT c.exhibit, l.path, l.name_state, c.media_type, c.size"
     " FROM contents c LEFT JOIN listings l ON l.item = c.item WHERE c.sha256 = ?"
@@ -33,7 +29,7 @@ def of(case: Case, content: bytes) -> dict[str, Any]:
     facts: dict[str, Any] = {}
     for row in shards.query(case, _TRAITS, [content]).to_pylist():
         value = next((row[k] for k in ("text", "number", "integer") if row[k] is not None), None)
-        if value is not None:
+        if value is not None and row["name"] in _SHOWN:
             facts[_SHOWN[row["name"]]] = value
     places = shards.query(case, _PLACES, [content]).to_pylist()
     labels = {row["id"]: row["label"] for row in case.read().execute("SELECT id, label FROM exhibits")}

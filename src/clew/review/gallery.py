@@ -1,7 +1,7 @@
 """The one way in which a picture leaves: rendered in a worker, written into the ledger, and only then handed out.
 
-Requests that arrive while a batch is under way form the next batch: one run of the pool, one transaction, one ledger entry.
-If the transaction fails, nobody gets a picture.
+Requests that arrive while a batch is under way form the next batch: one run of the pool, one transaction, one ledger
+entry. If the transaction fails, nobody gets a picture.
 """
 
 import os
@@ -73,7 +73,7 @@ class PoolRenderer:
 
 @contextmanager
 def pool_renderer(case: Case) -> Iterator[Renderer]:
-    """The renderer over a worker that lives as long as the block. Enter and leave it in one thread: the worker dies with it."""
+    """The renderer over one worker, for the block. Enter and leave in the same thread: the worker dies with it."""
     with Pool(1, PRELOAD, LIMITS, Policy()) as pool:
         yield PoolRenderer(case, pool)
 
@@ -122,8 +122,7 @@ class Gallery:
 
     def _next(self) -> list[_Request]:
         first = self._requests.get()
-        batch = [] if first is None else [first, *self._waiting(BATCH - 1)]
-        return batch
+        return [] if first is None else [first, *self._waiting(BATCH - 1)]
 
     def _waiting(self, most: int = 1_000_000) -> list[_Request]:
         found: list[_Request] = []

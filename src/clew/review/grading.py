@@ -1,4 +1,4 @@
-"""Grades: decided by a person about exact bytes, proposed to near duplicates, confirmed or rejected by a person, undone.
+"""Grades: decided by a person about exact bytes, proposed to near duplicates, confirmed or rejected, undone.
 
 Rows are only added; undo marks the rows of a stroke. What stands of a Content is its newest row that was not undone
 (the view `standing_grades`). Each function is one short transaction and works without the page.
@@ -33,8 +33,8 @@ class _Row:
 def grade(case: Case, reviewer: str, content: bytes, category: Category) -> Stroke:
     """Records a person's decision about these bytes, and proposes it to the near duplicates in its series.
 
-    Where `content` stands for its series, each member within 31 bits of it receives a proposal, unless a person's decision
-    stands for that member. Raises Refused without a Mandate for review.
+    Where `content` stands for its series, each member within 31 bits of it receives a proposal, unless a person's
+    decision stands for that member. Raises Refused without a Mandate for review.
     """
     legal = _mandate(case)
     with case.write("review") as tx:
@@ -141,8 +141,8 @@ def _answer(case: Case, reviewer: str, proposals: Sequence[str], answer: GradeSt
     with case.write("review") as tx:
         rows = [_answered(tx.conn, proposal, answer) for proposal in dict.fromkeys(proposals)]
         identity, at_ns = _write(tx, reviewer, rows)
-        counts = {"confirmed" if answer is GradeState.CONFIRMED else "rejected": len(rows)}
-        done = Stroke(identity, str(answer), reviewer, at_ns, **counts)
+        confirmed = len(rows) if answer is GradeState.CONFIRMED else 0
+        done = Stroke(identity, str(answer), reviewer, at_ns, confirmed=confirmed, rejected=len(rows) - confirmed)
         _record(tx, f"grade.{answer}", done, rows, legal)
     return done
 

@@ -1,8 +1,9 @@
 """Who may talk to the page, and what every answer says to the browser. Pure ASGI, around everything.
 
-A one-time token in the first address becomes an HttpOnly, SameSite=Strict cookie. Since cookies do not tell ports apart and
-every page on 127.0.0.1 is "same site", the browser's own word (Sec-Fetch-Site, https://www.w3.org/TR/fetch-metadata/) must be
-same-origin for everything but opening a page, and changes need a header that no form can send.
+A one-time token in the first address becomes an HttpOnly, SameSite=Strict cookie. Since cookies do not tell ports apart
+and every page on 127.0.0.1 is "same site", the browser's own word (Sec-Fetch-Site,
+https://www.w3.org/TR/fetch-metadata/) must be same-origin for everything but opening a page, and changes need a header
+that no form can send.
 """
 
 import hmac

@@ -1,7 +1,7 @@
 """What runs in the worker: makes a small grey picture, blurred or clear, out of a stored thumbnail.
 
-The stored bytes come from a parser of seized bytes and are treated as hostile: they are decoded in the sandbox, and what
-leaves is a new JPEG with nothing of the old file in it (no EXIF, no profile, no comment).
+The stored bytes come from a parser of seized bytes and are treated as hostile: they are decoded in the sandbox, and
+what leaves is a new JPEG with nothing of the old file in it (no EXIF, no profile, no comment).
 """
 
 import io

@@ -26,7 +26,9 @@ def review(case: Case, *, reviewer: str, port: int, scheme: str, announce: Calla
     app = create_app(case, reviewer=reviewer, scheme=schemes.load(scheme), keys=keys)
     with _listen(port) as listening:
         address = f"http://{HOST}:{listening.getsockname()[1]}/enter?token={keys.token}"
-        config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=3)
+        config = uvicorn.Config(
+            app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=3
+        )
         server = _Announcing(config, lambda: announce(address))
         server.run(sockets=[listening])
 
