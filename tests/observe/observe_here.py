@@ -5,7 +5,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from conftest import FAST
+from observe_case import FAST
 
 from clew.core.case import Case
 from clew.observe.run import observe

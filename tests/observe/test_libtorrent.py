@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import libtorrent as lt
-from conftest import FAST, watch_body
+from observe_case import FAST, watch_body
 from observe_stage import Stage
 
 from clew.core import shards

@@ -5,7 +5,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from conftest import FAST
+from observe_case import FAST
 from observe_stage import EXTENDED, MODERN, PLAIN, PROTOCOL, Peer, Stage, Tracker, answers, bitfield, message, says
 
 from clew.core import shards
@@ -62,7 +62,7 @@ def test_tiers_as_the_bytes_support_them(case: Case, stage: Stage, infohash: byt
     tracker = stage.tracker("127.1.0.5", tells_stopped=True)
     enlist(tracker, infohash, *peers)
     tracker.listed[infohash] += [("192.0.2.7", 6881), ("127.20.9.9", 1)]
-    summary = observe(case, trackers=[tracker.url], policy=FAST, seconds=4)
+    summary = observe(case, trackers=[tracker.url], policy=FAST, seconds=3)
     expected = {address: (tier, claim) for address, (tier, claim, _) in speaking.items()}
     assert reached(case) == expected | {"127.20.9.9": ("E0", "nothing said")}
     for peer in peers:
@@ -80,7 +80,7 @@ def test_tiers_as_the_bytes_support_them(case: Case, stage: Stage, infohash: byt
 
 
 def test_without_a_piece_map_a_claim_is_of_the_torrent_alone(make_case: Any, stage: Stage, infohash: bytes) -> None:
-    from conftest import watch_body
+    from observe_case import watch_body
 
     case = make_case(watch_body(piece_length=None, pieces=None, file_offset=None, file_length=None))
     peer = stage.peer("127.20.0.1", answers(bitfield(*range(20)), torrents={infohash}))
@@ -158,7 +158,7 @@ def test_hostile_peers_cost_themselves_and_leave_no_canary(case: Case, stage: St
     tracker = stage.tracker("127.1.0.5", tells_stopped=True)
     enlist(tracker, infohash, *peers.values())
     began = time.monotonic()
-    observe(case, trackers=[tracker.url], policy=FAST, seconds=5.0)
+    observe(case, trackers=[tracker.url], policy=FAST, seconds=4.0)
     assert time.monotonic() - began < 7.0
     where = {peer.address: name for name, peer in peers.items()}
     for row in rows(case, "kind = 'contact'"):

@@ -75,7 +75,7 @@ def test_junk_is_malformed_and_nothing_else(data: bytes) -> None:
         b"d1:a" + b"l" * 50 + b"e" * 51,
         b"d1:ai" + b"9" * 40 + b"ee",
         b"d1:al" + b"i0e" * 30_000 + b"ee",
-    ],  # fmt: skip
+    ],
 )
 def test_what_is_not_bencoding_is_refused(data: bytes) -> None:
     with pytest.raises(bencode.Malformed):

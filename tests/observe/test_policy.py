@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from conftest import FAST
+from observe_case import FAST
 
 from clew.core.case import Case
 from clew.core.clock import Instant
@@ -138,6 +138,15 @@ def test_quiet_hours_are_kept(case: Case) -> None:
     assert isinstance(verdict, Wait)
     assert verdict.until_ns is not None
     assert isinstance(Governor(case, replace(FAST, quiet_hours=outside), "bittorrent").decide(wish(), at(0)), Go)
+
+
+@pytest.mark.parametrize("policy", [FAST, Policy(allow=("192.0.2.0/24",))])
+def test_a_tracker_that_no_mandate_names_is_not_even_looked_up(
+    case: Case, policy: Policy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("clew.observe.run.resolve", lambda _: pytest.fail("looked up"))
+    with pytest.raises(Refused, match="looked up"):
+        observe(case, trackers=["http://tracker.invalid/announce"], policy=policy, seconds=0.1)
 
 
 def test_nothing_to_do_is_said(case: Case) -> None:

@@ -5,7 +5,7 @@ import time
 
 import pytest
 from click.testing import CliRunner
-from conftest import FAST
+from observe_case import FAST
 from observe_stage import Stage, answers, bitfield, message
 
 from clew.cli.main import cli, main

@@ -24,13 +24,14 @@ from clew.observe.api import SECOND, Network, Tracker
 from clew.observe.calls import Caller, Errand
 from clew.observe.endpoints import COLUMNS, Book
 from clew.observe.keeping import Keeper
-from clew.observe.policy import PURPOSE, Governor, Policy, Wish
+from clew.observe.policy import PURPOSE, Governor, Policy, Wish, inside_loopback
 from clew.observe.results import Results
 from clew.observe.rows import Run, tool
 from clew.observe.wire import Call, Wire, resolve
 
 NETWORKS = "clew.observe.networks"
 TICK_SECONDS = 0.05
+DISPATCH_SECONDS = 0.1  # intents are committed in batches: each costs a synchronous write
 NEW_FLUSH_SECONDS = 0.3
 LEAST_FLUSH_SECONDS, MOST_FLUSH_SECONDS = 0.5, 30.0
 FLUSH_ROWS = 500
@@ -85,7 +86,7 @@ class Observer:
         self._announces = Announces(places, list(watches.values()), policy, may, self._start.mono_ns)
         self._results = Results(self._run, self._book, self._keeper, self._announces, self._account, policy.revisit)
         self._errands: dict[str, Errand] = {}
-        self._flushed_ns = self._shown_ns = 0
+        self._flushed_ns = self._shown_ns = self._dispatched_ns = 0
 
     def run(self, seconds: float | None, progress: Progress | None = None) -> Summary:
         """Goes on until time is up, everybody is settled, or SIGINT."""
@@ -110,7 +111,7 @@ class Observer:
         found = {}
         for url in sorted(named) if urls is None else urls:
             place = self._plugin.tracker(url)
-            address = place.host if _is_address(place.host) else resolve(place.host)
+            address = place.host if _is_address(place.host) else self._resolve(place, named)
             allowed = self._governor.cover(Wish("announce", "", address, place.port, url), self._start)
             if isinstance(allowed, Missing):
                 raise Refused(f"the tracker {url} may not be asked: {allowed.detail}", "see the Mandate, and --allow")
@@ -119,6 +120,15 @@ class Observer:
             raise Usage("no tracker is named", "give one with --tracker, or have the Mandate name them")
         return found
 
+    def _resolve(self, place: Tracker, named: set[str]) -> str:
+        """The address of a tracker known by name. Asking for it is a contact too: a Mandate has to name it."""
+        if place.url not in named or all(inside_loopback(network) for network in self._policy.allow):
+            raise Refused(
+                f"the name of the tracker {place.url} may not be looked up",
+                "give the tracker by its address, or have the Mandate name it and widen --allow",
+            )
+        return resolve(place.host)
+
     def _may_start(self, tracker: Tracker, address: str) -> bool:
         wish = Wish("announce", "", address, tracker.port, tracker.url, "started")
         return not isinstance(self._governor.cover(wish, self._start), Missing)
@@ -126,6 +136,9 @@ class Observer:
     def _dispatch(self, wire: Wire) -> None:
         """Commits what is due as intent, then hands it to the wire."""
         now = clock.now()
+        if now.mono_ns - self._dispatched_ns < DISPATCH_SECONDS * SECOND:
+            return
+        self._dispatched_ns = now.mono_ns
         made = [pair for one in self._announces.due(now.mono_ns) for pair in self._caller.question(one)]
         room = min(MOST_IN_FLIGHT, 3 * self._policy.concurrent) - len(self._errands)
         for endpoint, kind in self._book.due(now.utc_ns, max(0, room)):

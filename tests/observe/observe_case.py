@@ -1,0 +1,44 @@
+"""What a case for the observer's tests is made of."""
+
+import hashlib
+from typing import Any
+
+from observe_stage import INNER, PIECES
+
+from clew.observe.policy import Policy
+
+PIECE_LENGTH = 1 << 15
+MANDATE = {
+    "id": "0" * 32,
+    "operation": "Test",
+    "authority": "Prosecutor of Testing",
+    "purposes": ["observe"],
+    "networks": ["bittorrent"],
+    "addresses": ["127.0.0.0/8"],
+    "countries": ["*"],
+    "trackers": ["*"],
+    "exhibits": ["*"],
+    "permits": ["started_announce"],
+    "not_before": "2020-01-01T00:00:00Z",
+    "not_after": "2100-01-01T00:00:00Z",
+}
+FAST = Policy(revisit=0.6, answer=1.0, hold=2.5, announce=0.5, per_second=500)
+
+
+def watch_body(number: int = 1, **other: Any) -> dict[str, Any]:
+    body = {
+        "id": f"{number:032x}",
+        "label": f"W-{number}",
+        "infohash_v1": hashlib.sha1(b"watch %d" % number).hexdigest(),
+        "infohash_v2": None,
+        "piece_length": PIECE_LENGTH,
+        "pieces": PIECES,
+        "file_offset": INNER.start * PIECE_LENGTH - 7,
+        "file_length": len(INNER) * PIECE_LENGTH + 14,
+        "scheme": "Test",
+        "category": "1",
+        "graded_by": "tester",
+        "graded": "2026-01-01T00:00:00Z",
+        "mandate": MANDATE["id"],
+    }
+    return body | other
