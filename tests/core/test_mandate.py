@@ -81,6 +81,26 @@ def test_another_key_an_altered_body_and_no_signature(case: Case) -> None:
         mandate.add(case, mandate.sign_document("watch", MANDATE, keys.signing_key("authority")))
 
 
+@pytest.mark.parametrize("change", ["blank", "twice", "more", "nan"])
+def test_what_can_be_read_in_two_ways_is_refused(case: Case, change: str) -> None:
+    """The bytes that are kept are the bytes that were signed: canonical JSON, and nothing beside it."""
+    good = signed().decode()
+    bad = {
+        "blank": good + "\n",
+        "twice": good.replace('{"body"', '{"body":{},"body"'),
+        "more": good.replace('{"body"', '{"a":1,"body"'),
+        "nan": good.replace('{"addresses"', '{"a":NaN,"addresses"'),
+    }[change]
+    assert bad != good
+    with pytest.raises(Refused):
+        mandate.add(case, bad.encode())
+
+
+def test_a_text_is_no_list() -> None:
+    with pytest.raises(Usage, match="networks is no list"):
+        mandate.from_body(MANDATE | {"networks": "*"})
+
+
 @given(st.binary(max_size=200))
 def test_junk_is_refused(junk: bytes) -> None:
     with pytest.raises(ClewError):

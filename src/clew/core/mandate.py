@@ -27,8 +27,7 @@ ASK = "ask the authority for a Mandate that covers it, then: clew mandate add CA
 def sign_document(kind: str, body: dict[str, Any], key: Ed25519PrivateKey) -> bytes:
     """The signed document of `kind` ("mandate" or "watch")."""
     signature = keys.sign(key, _signed_bytes(kind, body))
-    envelope = {"body": body, "key": keys.public_hex(key), "kind": kind, "signature": signature.hex()}
-    return canonical(envelope).encode()
+    return _envelope(kind, body, keys.public_hex(key), signature)
 
 
 def open_document(kind: str, document: bytes, authority: str) -> dict[str, Any]:
@@ -51,6 +50,8 @@ def open_document(kind: str, document: bytes, authority: str) -> dict[str, Any]:
         keys.verify(authority, signed, signature)
     except Damaged as error:
         raise Damaged(f"the signature of this {kind} does not hold", "it was altered after it was signed") from error
+    if _envelope(kind, body, key, signature) != document:
+        raise Refused(f"this {kind} is signed, but not written as canonical JSON", "give the file as it was signed")
     return body
 
 
@@ -139,6 +140,10 @@ def parse_time(text: str) -> int:
         raise ValueError(f"{text} has no time zone")
     since = moment - datetime(1970, 1, 1, tzinfo=UTC)
     return ((since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds) * 1_000
+
+
+def _envelope(kind: str, body: dict[str, Any], key: str, signature: bytes) -> bytes:
+    return canonical({"body": body, "key": key, "kind": kind, "signature": signature.hex()}).encode()
 
 
 def _texts(name: str, value: Any) -> tuple[str, ...]:
