@@ -1,4 +1,4 @@
-"""Observing, intake and 1,000 grades at once on one case: no lock error, and no grade waits longer than one bulk batch."""
+"""Observing, intake and 1,000 grades at once on one case: no lock error, no grade waits longer than one bulk batch."""
 
 import json
 import os

@@ -55,7 +55,7 @@ def sharp_picture(seed: int, variant: int = 0) -> bytes:
 
 def signed_mandate(case: Case, key: Ed25519PrivateKey, purposes: list[str], name: str = "M-1") -> None:
     now = clock.now().utc_ns
-    body: dict[str, object] = dict.fromkeys(("networks", "addresses", "countries", "trackers", "permits"), [])
+    body: dict[str, object] = {each: [] for each in ("networks", "addresses", "countries", "trackers", "permits")}
     body |= {"id": name, "operation": "T", "authority": "court", "purposes": purposes, "exhibits": ["*"]}
     body |= {"not_before": clock.iso(now - HOUR), "not_after": clock.iso(now + HOUR)}
     mandate.add(case, mandate.sign_document("mandate", body, key))

@@ -125,7 +125,11 @@ def test_the_clear_picture_is_there_only_while_the_key_is_held(page: Page, known
 
 def test_a_key_released_before_the_picture_came_shows_nothing(page: Page) -> None:
     held: list[Route] = []
-    page.route("**/reveal/*", lambda route: held.append(route))
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/reveal/*", hold)
     with page.expect_request("**/reveal/*"):
         page.keyboard.down(" ")
     page.keyboard.up(" ")

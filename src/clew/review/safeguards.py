@@ -1,7 +1,7 @@
 """Alarms ("child at risk now"), the private counter of what one has seen, and the reminder to rest.
 
-An alarm is never refused for want of a Mandate: a child at risk goes before everything else. It starts a clock that stands on
-top of every page until a second person has acknowledged it and somebody has closed it with a reason.
+An alarm is never refused for want of a Mandate: a child at risk goes before everything else. It starts a clock that
+stands on top of every page until a second person has acknowledged it and somebody has closed it with a reason.
 """
 
 import sqlite3
@@ -60,7 +60,7 @@ def same_person(first: str, second: str) -> bool:
 
 
 def raise_alarm(case: Case, reviewer: str, kind: str, about: str, reason: str) -> str:
-    """Starts the safeguarding clock about a Content (its SHA-256), a Series or a Lead (their ids); returns the alarm's id.
+    """Starts the safeguarding clock about a Content (its SHA-256), a Series or a Lead (their ids); returns its id.
 
     Raises Usage without a reason, or where there is no such thing in this case.
     """
@@ -115,7 +115,8 @@ def open_alarms(case: Case) -> list[Alarm]:
     """Every alarm that is not closed: those that nobody took up first, then the oldest."""
     rows = case.read().execute(
         "SELECT a.*, CASE about_kind WHEN 'series' THEN (SELECT label FROM series WHERE id = about)"
-        " WHEN 'lead' THEN (SELECT label FROM subjects WHERE id = (SELECT subject FROM leads WHERE id = about)) END AS label"
+        " WHEN 'lead' THEN (SELECT label FROM subjects WHERE id = (SELECT subject FROM leads WHERE id = about)) END"
+        " AS label"
         " FROM alarms a WHERE closed_ns IS NULL ORDER BY acknowledged_ns IS NOT NULL, raised_ns"
     )
     return [
@@ -181,7 +182,7 @@ def _open_alarm(tx: Transaction, alarm: str) -> sqlite3.Row:
 
 
 def _known(conn: sqlite3.Connection, kind: str, about: str) -> None:
-    """Raises Usage where the case holds no such thing. Of a Content only the form is checked: nothing may hold it up."""
+    """Raises Usage where the case holds no such thing. Of a Content only the form is checked: nothing may delay it."""
     if kind == "content":
         there = len(about) == 64 and set(about) <= set("0123456789abcdef")
     elif kind == "series":

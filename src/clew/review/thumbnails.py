@@ -1,4 +1,4 @@
-"""Which Contents have a stored picture, held in memory: sorted arrays of 64 bytes a Content, read anew when shards were added."""
+"""Which Contents have a stored picture: 64 bytes of memory for each, read anew when shards were added."""
 
 import threading
 from dataclasses import dataclass

@@ -1,7 +1,8 @@
 """What there is to look at, unknown before known, a page at a time by key: fast however long the list is.
 
-A Series is "open" while it is unknown and one of its members has no settled grade. Pictures outside every Series stand after
-them, each as an entry of its own ("single:<sha256>"). What is known or graded is "closed": shown last, without pictures.
+A Series is "open" while it is unknown and one of its members has no settled grade. Pictures outside every Series stand
+after them, each as an entry of its own ("single:<sha256>"). What is known or graded is "closed": listed apart, without
+pictures.
 """
 
 import sqlite3
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 
 from clew.core.case import Case
 from clew.core.errors import Usage
-from clew.model import HashSetKind
+from clew.model import GradeState, HashSetKind
 from clew.review.api import Standing
 from clew.review.grading import as_standing
 from clew.review.thumbnails import Thumbnails
@@ -20,9 +21,9 @@ MEMBERS = 60
 SINGLE = "single:"
 _CHUNK = 500
 
-_SETTLED = "EXISTS (SELECT 1 FROM standing_grades g WHERE g.content = {} AND g.state IN ('decided', 'confirmed'))"
 _UNFINISHED = (
-    "EXISTS (SELECT 1 FROM series_members m WHERE m.series = s.id AND NOT " + _SETTLED.format("m.content") + ")"
+    "EXISTS (SELECT 1 FROM series_members m WHERE m.series = s.id AND NOT EXISTS (SELECT 1 FROM standing_grades g"
+    " WHERE g.content = m.content AND g.state IN ('decided', 'confirmed')))"
 )
 _WHICH = {"open": f"s.known = 0 AND {_UNFINISHED}", "closed": f"(s.known <> 0 OR NOT {_UNFINISHED})"}
 
@@ -106,7 +107,7 @@ class Worklist:
         return self._thumbnails.blob(content) is not None or not self.holding(content).startswith(SINGLE)
 
     def members(self, identity: str, after: int = 0, limit: int = MEMBERS) -> tuple[list[Member], int | None]:
-        """Members in order of distance, the representative first, from the `after`-th on; and where the next ones begin."""
+        """Members by distance, the representative first, from the `after`-th on; and where the next ones begin."""
         if identity.startswith(SINGLE):
             return [self._member(_digest(identity), 0)], None
         rows = (
@@ -161,22 +162,34 @@ class Worklist:
             )
             .fetchone()
         )
-        return self._entry(
-            row["id"], row["label"], "series", bytes(row["representative"]), bool(row["known"]), tuple(counts)
+        content = bytes(row["representative"])
+        return Entry(
+            id=row["id"],
+            label=row["label"],
+            kind="series",
+            representative=content,
+            known=bool(row["known"]),
+            members=counts["n"],
+            settled=counts["settled"],
+            waiting=counts["waiting"],
+            picture=self._thumbnails.blob(content) is not None,
+            grade=self._grade(content),
         )
 
     def _single(self, content: bytes) -> Entry:
         grade = self._grade(content)
-        settled, waiting = (int(grade.settled), int(grade.state == "proposed")) if grade else (0, 0)
-        known = any(_closes(hit) for hit in self.hits(content))
-        identity = SINGLE + content.hex()
-        return self._entry(identity, f"Picture {content.hex()[:8]}", "single", content, known, (1, settled, waiting))
-
-    def _entry(
-        self, identity: str, label: str, kind: str, representative: bytes, known: bool, counts: tuple[int, ...]
-    ) -> Entry:
-        picture = self._thumbnails.blob(representative) is not None
-        return Entry(identity, label, kind, representative, known, *counts, picture, self._grade(representative))
+        return Entry(
+            id=SINGLE + content.hex(),
+            label=f"Picture {content.hex()[:8]}",
+            kind="single",
+            representative=content,
+            known=any(_closes(hit) for hit in self.hits(content)),
+            members=1,
+            settled=int(grade is not None and grade.settled),
+            waiting=int(grade is not None and grade.state is GradeState.PROPOSED),
+            picture=self._thumbnails.blob(content) is not None,
+            grade=grade,
+        )
 
     def _member(self, content: bytes, distance: int) -> Member:
         return Member(content, distance, self._thumbnails.blob(content) is not None, self._grade(content))
@@ -209,10 +222,8 @@ class Worklist:
 
 def _closes(hit: sqlite3.Row) -> bool:
     """Whether a match files a picture as known. Known-good does so by SHA-256 alone: a weaker hash could be forged."""
-    certain = hit["kind"] == HashSetKind.ALERT or (
-        hit["kind"] == HashSetKind.KNOWN_GOOD and hit["algorithm"] == "sha256"
-    )
-    return certain and hit["state"] == "stands"
+    known_good = hit["kind"] == HashSetKind.KNOWN_GOOD and hit["algorithm"] == "sha256"
+    return bool(hit["state"] == "stands" and (known_good or hit["kind"] == HashSetKind.ALERT))
 
 
 def _key(entry: Entry) -> str:
