@@ -242,16 +242,23 @@ def _disk(result: Result) -> list[tuple[str, str]]:
 
 
 def _not_covered(result: Result) -> list[str]:
-    lines: list[str] = []
-    for summary in (result.outcome.observe, result.outcome.attribute, result.outcome.intake, result.outcome.match):
+    outcome = result.outcome
+    lines = [str(outcome.observe["coverage"]["not_covered"])]
+    for summary in (outcome.attribute, outcome.intake, outcome.match, outcome.identify):
         for key in ("not_covered", "covered"):
-            lines += [str(each) for each in summary.get(key) or ()]
+            lines += [_sentence(each) for each in summary.get(key) or ()]
     beyond = Counter(p["kind"] for p in result.truth["parties"] if p["planted"] and not p["contactable"])
     hidden = ", ".join(f"{count} {kind}" for kind, count in sorted(beyond.items()))
     lines.append(f"By the scenario, {sum(beyond.values())} planted subjects could not be reached: {hidden}.")
-    lines.append("UDP trackers, DHT, PEX, uTP and encrypted connections were not spoken.")
-    lines.append("The disk was searched for live and deleted entries; unallocated space was not carved.")
     return list(dict.fromkeys(lines))
+
+
+def _sentence(said: Any) -> str:
+    """One line for people, also where a stage gives the fields of a part of an exhibit."""
+    if not isinstance(said, dict):
+        return str(said)
+    place = said.get("file_system") or said.get("kind") or "part"
+    return f"Seized disk, {place} at byte {said.get('offset', 0):,}: {said.get('missing', 'not covered')}."
 
 
 def _timeline(result: Result, case: Case) -> dict[str, Any]:

@@ -1,6 +1,8 @@
 """Starts and stops the actors of an operation: own processes, ended by their id; they end when their parent is gone."""
 
+import fcntl
 import json
+import os
 import secrets
 import socket
 import subprocess
@@ -9,7 +11,7 @@ import tempfile
 import threading
 import time
 from pathlib import Path
-from typing import Any, Self
+from typing import IO, Any, Self
 
 from clew.core.errors import ClewError
 from clew.range.places import TRACKER_ADDRESSES
@@ -94,8 +96,9 @@ class Actor:
 class Operation:
     """A running range: `with Operation.prepare(...) as operation: operation.go()`."""
 
-    def __init__(self, bill: Playbill) -> None:
+    def __init__(self, bill: Playbill, reservation: IO[str]) -> None:
         self.bill = bill
+        self._reservation = reservation
         self.scenario = bill.scenario()
         self.start_at = 0.0
         self._actors: dict[str, Actor] = {}
@@ -103,8 +106,13 @@ class Operation:
 
     @classmethod
     def prepare(cls, seed: int, *, small: bool = False, timing: Timing | None = None) -> Self:
-        """Chooses free ports and a fresh canary; starts nothing."""
+        """Chooses free ports and a fresh canary; starts nothing.
+
+        Until the operation is entered, another one that prepares waits, so that two do not choose the same ports.
+        """
         timing = timing or Timing()
+        reservation = (Path(tempfile.gettempdir()) / f"clew-range-{os.getuid()}.lock").open("w")
+        fcntl.flock(reservation, fcntl.LOCK_EX)
         ports = free_ports(PORTS + 1)
         return cls(
             Playbill(
@@ -118,7 +126,8 @@ class Operation:
                 switch=timing.switch,
                 folder="",
                 canary=secrets.token_hex(32),
-            )
+            ),
+            reservation,
         )
 
     @property
@@ -142,6 +151,7 @@ class Operation:
         except BaseException:
             self.__exit__()
             raise
+        self._reservation.close()
         return self
 
     def go(self) -> float:
@@ -158,6 +168,7 @@ class Operation:
         for actor in self._actors.values():
             actor.end()
         self._actors.clear()
+        self._reservation.close()
         if self._folder is not None:
             self._folder.cleanup()
 

@@ -110,7 +110,7 @@ def pdq(image: Image.Image) -> str:
     spectrum = cosines @ small @ cosines.T
     median = np.sort(spectrum.ravel())[127]
     bits = (spectrum > median).ravel()
-    return np.packbits(bits).tobytes().hex()
+    return np.packbits(bits[::-1]).tobytes().hex()
 
 
 def _box(lines: NDArray[np.float32]) -> NDArray[np.float32]:
