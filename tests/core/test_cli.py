@@ -44,6 +44,13 @@ def test_errors_have_a_hint_and_a_status(tmp_path: Path) -> None:
     assert run("init").returncode == 2
 
 
+def test_a_name_in_an_error_commands_no_terminal(tmp_path: Path) -> None:
+    told = run("status", str(tmp_path / "\x1b]0;owned\x07"))
+    assert told.returncode == 2
+    assert "\x1b" not in told.stderr
+    assert "\x07" not in told.stderr
+
+
 def test_the_first_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CLEW_KEYS", str(tmp_path / "keys"))
     monkeypatch.chdir(tmp_path)

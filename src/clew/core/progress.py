@@ -64,8 +64,8 @@ class Progress:
         self.errors[kind] += 1
 
     def in_hand(self, text: str) -> None:
-        """What is being worked on, the oldest first."""
-        self._hand = text
+        """What is being worked on, the oldest first. Names of evidence are hostile: no terminal gets their controls."""
+        self._hand = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
     def isolation(self, text: str) -> None:
         """The isolation level that the workers reached."""
@@ -80,6 +80,8 @@ class Progress:
             parts += [_size(self.bytes), f"{_size(self.bytes / seconds)}/s"]
         if self.total_bytes and 0 < self.bytes < self.total_bytes:
             parts.append(f"about {_duration((self.total_bytes - self.bytes) * seconds / self.bytes)} left")
+        if self.total_items is None and self.total_bytes is None:
+            parts.append("still counting")
         parts += [f"{kind}: {count}" for kind, count in sorted(self.errors.items())]
         parts += [text for text in (self._isolation, self._hand) if text]
         return " · ".join(parts)
