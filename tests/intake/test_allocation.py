@@ -1,9 +1,14 @@
 """Counting allocated blocks, against counting them one by one."""
 
+import random
+import subprocess
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from clew.intake.disk.allocation import WINDOW, ones
+from clew.intake.disk.image import file_system
 from clew.intake.sources.rawdisk import _bitmap, _overlapping
 
 
@@ -41,3 +46,42 @@ def test_the_bitmap_holds_exactly_the_named_records(records):
     refs = [f"fs@0/{record}/128-2/x" for record in records] + ["fs@0/5000/1-0/beyond", "fs@0/7/name/only"]
     bits = _bitmap(iter(refs), 1000)
     assert {n for n in range(1000) if bits[n // 8] >> (n % 8) & 1} == records
+
+
+@pytest.mark.parametrize(("bits", "size"), [(12, "1M"), (16, "16M"), (32, "40M")])
+def test_a_fat_counted_by_windows_is_the_fat_counted_one_by_one(bits, size, tmp_path):
+    image = tmp_path / "fat.img"
+    subprocess.run(["truncate", "-s", size, image], check=True)
+    subprocess.run(["/usr/sbin/mkfs.fat", "-F", str(bits), "-s", "1", image], check=True, capture_output=True)
+    data = bytearray(image.read_bytes())
+    reserved, draw = int.from_bytes(data[14:16], "little") * 512, random.Random(bits)
+    for at in range(reserved + 8, reserved + 6000, 4):
+        data[at : at + 4] = draw.choice([bytes(4), b"\x03\x00\x00\x00", b"\x00\x00\x07\x00", b"\x05\x00\x05\x00"])
+    image.write_bytes(data)
+    with image.open("rb") as file:
+        opened = file_system(file.fileno(), 0)
+        blocks = int(opened.fs.info.last_block) + 1
+        assert opened.taken is not None
+        whole = opened.taken.count(0, blocks)
+        assert whole == sum(opened.taken.count(at, 1) for at in range(blocks))
+        for _ in range(20):
+            first, count = draw.randrange(blocks), draw.randrange(9000)
+            count = min(count, blocks - first)
+            assert opened.taken.count(first, count) == sum(
+                opened.taken.count(at, 1) for at in range(first, first + count)
+            )
+
+
+def test_ext_bitmaps_say_what_the_file_system_says(tmp_path):
+    image = tmp_path / "ext.img"
+    subprocess.run(["truncate", "-s", "20M", image], check=True)
+    subprocess.run(["/usr/sbin/mke2fs", "-q", "-F", "-t", "ext4", "-b", "1024", image], check=True, capture_output=True)
+    command = ["/usr/sbin/dumpe2fs", "-h", image]
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    free = int(next(line for line in said.splitlines() if line.startswith("Free blocks:")).split()[-1])
+    with image.open("rb") as file:
+        opened = file_system(file.fileno(), 0)
+        blocks = int(opened.fs.info.last_block) + 1
+        assert opened.taken is not None
+        taken = opened.taken.count(0, blocks)
+    assert blocks - taken == free

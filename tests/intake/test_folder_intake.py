@@ -5,7 +5,7 @@ import socket
 from pathlib import Path
 
 import pytest
-from cases import items, new_case, sha256
+from cases import items, new_case, sha256, traits
 
 from clew.core import verify
 from clew.core.case import Case
@@ -200,3 +200,13 @@ def test_an_account_with_an_open_item_is_not_balanced(case: Case, evidence: Path
     assert not found.balanced
     assert not found.complete
     assert "still open 1" in found.words()
+
+
+def test_one_extractor_more_reads_again_and_adds_its_traits_alone(case: Case, evidence: Path):
+    intake(case, path=evidence, label="F", workers=1, options=Options(extractors=()))
+    before = items(case)
+    summary = intake(case, path=evidence, label="F", workers=1, options=Options(extractors=("nasty_extractor:PLUGIN",)))
+    after = items(case)
+    assert {name: item["sha256"] for name, item in after.items()} == {n: i["sha256"] for n, i in before.items()}
+    assert summary.account.done == len(FILES)
+    assert traits(case, sha256(FILES[b"a.txt"]))["nasty.harmless", "fast"]["integer"] == 1

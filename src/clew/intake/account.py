@@ -109,11 +109,10 @@ def _part(found: Account, name: str, detail: dict[str, Any], *, done: bool) -> N
         missing = f"{detail['missing']}: {detail['missing_detail']}"
         stretches = found.not_covered if detail["kind"] == "unpartitioned" else found.parts_unreadable
         stretches.append({**place, "missing": missing})
-    elif detail.get("unallocated_bytes_not_searched") and detail["kind"] == "file system":
-        count = detail["unallocated_bytes_not_searched"]
-        found.not_covered.append(
-            {**place, "missing": f"{count:,} bytes of free space, which this version does not search"}
-        )
+    elif detail["kind"] == "file system" and detail.get("unallocated_bytes_not_searched") != 0:
+        count = detail.get("unallocated_bytes_not_searched")
+        free = "its free space" if count is None else f"{count:,} bytes of free space"
+        found.not_covered.append({**place, "missing": f"{free}, which this version does not search"})
 
 
 def _place(part: dict[str, Any]) -> str:

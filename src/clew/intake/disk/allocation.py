@@ -6,6 +6,7 @@ deleted is ever called complete.
 """
 
 import struct
+from array import array
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Protocol
@@ -13,6 +14,7 @@ from typing import Protocol
 import pytsk3
 
 WINDOW = 1 << 16
+MANY = 64  # clusters from which a FAT is counted a window at a time
 Read = Callable[[int, int], bytes]
 
 
@@ -102,11 +104,32 @@ class _Fat:
         taken = 0
         while blocks > 0:
             cluster, inside = divmod(address - self._first, self._per_cluster)
+            whole = min(blocks // self._per_cluster, self._clusters - cluster)
+            if inside == 0 and cluster >= 0 and whole > MANY:
+                taken += self._many(cluster + 2, whole) * self._per_cluster
+                address, blocks = address + whole * self._per_cluster, blocks - whole * self._per_cluster
+                continue
             here = min(blocks, self._per_cluster - inside)
             if cluster < 0 or cluster >= self._clusters or self._entry(cluster + 2) != 0:
                 taken += here
             address, blocks = address + here, blocks - here
         return taken
+
+    def _many(self, cluster: int, count: int) -> int:
+        """Clusters in use among many, a window of the table at a time; FAT12 is small enough to go one by one."""
+        if self._bits == 12:
+            return sum(self._entry(each) != 0 for each in range(cluster, cluster + count))
+        kind, width, free, end = ("H", 2, 0, cluster + count) if self._bits == 16 else ("I", 4, 0, cluster + count)
+        at = cluster
+        while at < end:
+            number, inside = divmod(at * width, WINDOW)
+            data = self._window(number)[inside : inside + (end - at) * width]
+            entries = array(kind, data[: len(data) // width * width])
+            if not entries:
+                break
+            free += entries.count(0)
+            at += len(entries)
+        return count - free
 
     def _entry(self, cluster: int) -> int:
         if self._bits == 12:

@@ -2,18 +2,20 @@
 read.
 """
 
+from time import monotonic
 from typing import Any
 
 import pytsk3
 
 from clew.core.absent import Absent
 from clew.core.channel import Reply
-from clew.intake.disk.image import Image, file_system
+from clew.intake.disk.image import FileSystem, Image, file_system
 from clew.model import Missing, Reason
 
 ALLOCATED, UNALLOCATED = 1, 2  # TSK_VS_PART_FLAG_ENUM
 MOST_PARTITIONS = 1024
-MOST_COUNTED = 1 << 26  # blocks beyond which the free space is not counted
+COUNTED = 1 << 22  # blocks counted between two looks at the clock
+COUNTING_SECONDS = 5.0  # after which the free space stays uncounted
 LOOK = 1 << 17
 
 # (offset, bytes, what it is, whether it is encrypted)
@@ -73,9 +75,22 @@ def describe(payload: dict[str, Any], descriptors: list[int]) -> Reply:
         "last_inode": int(info.last_inum),
         "block_bytes": size,
     }
-    if opened.taken is not None and blocks <= MOST_COUNTED:
-        found["unallocated_bytes_not_searched"] = (blocks - opened.taken.count(int(info.first_block), blocks)) * size
+    free = _free(opened, int(info.first_block), blocks)
+    if free is not None:
+        found["unallocated_bytes_not_searched"] = free * size
     return Reply(found)
+
+
+def _free(opened: FileSystem, first: int, blocks: int) -> int | None:
+    """Free blocks; None where clew cannot tell, or not soon."""
+    if opened.taken is None:
+        return None
+    taken, end = 0, monotonic() + COUNTING_SECONDS
+    for at in range(first, first + blocks, COUNTED):
+        taken += opened.taken.count(at, min(COUNTED, first + blocks - at))
+        if monotonic() > end:
+            return None
+    return blocks - taken
 
 
 def _refuse_known(head: bytes) -> None:

@@ -170,7 +170,7 @@ class Disk:
 
 
 def _next_step(step: int | None, heard: _said.Stretch) -> int | None:
-    """How many directories to list next, while one that kills its reader is being cornered: 0, 1, 2, 4 ... any number."""
+    """How many directories to list next while one that kills its reader is cornered: 0, 1, 2, 4 ... any number."""
     if step is None or step >= CORNERED:
         return None
     if step == 0:

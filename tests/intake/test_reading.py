@@ -1,0 +1,109 @@
+"""One content in a worker: its hashes, its type, its traits, each said before the next can fail."""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import nasty_extractor
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clew.core.absent import Absent
+from clew.intake import said
+from clew.intake.api import Blob
+from clew.intake.reading import examine, from_descriptor
+from clew.model import ContentState, Missing, Reason
+
+PAYLOAD = {"size": 6, "state": "complete", "extractors": [], "mode": "fast"}
+
+
+def told(chunks: list[bytes], **payload: object) -> list[dict]:
+    return [reply.value for reply in examine(iter(chunks), {**PAYLOAD, **payload})]
+
+
+@given(st.lists(st.binary(min_size=1, max_size=50), max_size=6))
+def test_the_three_hashes_are_of_all_chunks_in_order(chunks):
+    whole = b"".join(chunks)
+    content = told(chunks)[0]["content"]
+    for name in ("sha256", "sha1", "md5"):
+        assert content[name] == hashlib.new(name, whole).hexdigest()
+    assert content["size"] == len(whole)
+
+
+def test_what_is_shorter_than_listed_is_partial_and_no_weaker_claim_is_raised():
+    assert told([b"abc"])[0]["content"]["state"] == ContentState.PARTIAL
+    assert told([b"abcdef"])[0]["content"]["state"] == ContentState.COMPLETE
+    assert told([b"abc"], state="overwritten possible")[0]["content"]["state"] == ContentState.OVERWRITTEN_POSSIBLE
+
+
+def test_too_large_to_hold_is_hashed_and_shown_to_no_extractor(monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        nasty_extractor.PLUGIN, "traits", lambda probe: iter([("held", seen.append(probe.data) or 1)]), raising=False
+    )
+    for hold in (5, 6):
+        content, *_ = told([b"abc", b"def"], extractors=["nasty_extractor:PLUGIN"], hold=hold)
+        assert content["content"]["sha256"] == hashlib.sha256(b"abcdef").hexdigest()
+    assert seen[0] is None
+    assert bytes(seen[1]) == b"abcdef"
+
+
+def test_a_read_error_is_absent_with_the_place(tmp_path: Path):
+    descriptor = os.open(tmp_path, os.O_RDONLY)  # a directory: reading it fails as a bad sector would
+    try:
+        with pytest.raises(Absent) as absent:
+            list(from_descriptor(descriptor))
+    finally:
+        os.close(descriptor)
+    assert absent.value.missing.reason is Reason.UNREADABLE
+    assert "byte 0" in absent.value.missing.detail
+
+
+VALUES = (
+    st.text(max_size=5000)
+    | st.integers()
+    | st.floats()
+    | st.binary(max_size=9000)
+    | st.builds(Missing, st.sampled_from(Reason), st.text(max_size=20))
+    | st.builds(Blob, st.binary(max_size=20))
+)
+
+
+@given(st.lists(st.tuples(st.text(min_size=1, max_size=20), VALUES), max_size=6))
+def test_whatever_an_extractor_yields_the_parent_can_store_it(values):
+    class Says:
+        name = "says"
+        version = "1"
+
+        def wants(self, _media_type: str) -> bool:
+            return True
+
+        def traits(self, _probe: object) -> Iterator[object]:
+            return iter(values)
+
+    nasty_extractor.says = Says()
+    *_, reply = examine(iter([b"abcdef"]), {**PAYLOAD, "extractors": ["nasty_extractor:says"]})
+    rows = said.traits(reply.value, reply.blobs, lambda data: hashlib.sha256(data).digest())
+    assert [row["name"] for row in rows] == [name for name, _ in values]
+    for row in rows:
+        assert sum(row[column] is not None for column in ("text", "number", "integer", "data", "missing")) == 1
+
+
+JUNK = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(JUNK)
+def test_what_a_hostile_worker_says_is_refused_and_not_stored(junk):
+    for check in (said.content, said.media_type, lambda value: said.traits(value, (), bytes)):
+        try:
+            check(junk)
+        except said.WRONG:
+            continue
+        assert check is said.media_type
+        assert isinstance(junk, str)
