@@ -11,7 +11,8 @@ from clew.core.errors import Usage
 
 @click.command(
     "init",
-    epilog="\b\nExample:\n  clew key new authority\n  clew init cases/icarus --operation Icarus --force AT --authority authority.pub",
+    epilog="\b\nExample:\n  clew key new authority\n"
+    "  clew init cases/icarus --operation Icarus --force AT --authority authority.pub",
 )
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--operation", required=True, help="The operation's name.")

@@ -48,7 +48,7 @@ def cli() -> None:
     Begin with your own evidence:            clew init CASE, then clew intake, match, review
 
     Exit status: 0 done, 1 fatal, 2 usage, 3 done but something could not be read.
-    """
+    """  # noqa: D301 - click reads the character itself
 
 
 def main(argv: list[str] | None = None) -> Any:
