@@ -15,8 +15,8 @@ from clew.core.case import Case
 from clew.core.keys import public_hex
 
 GRADES = 1_000
-BATCH = 2_000  # items of one intake receipt; dials of one observer's intent
-PAUSE = 0.03  # seconds of parsing or waiting between two bulk batches: far less than real stages need
+BATCH = 2_000  # rows that one bulk transaction writes: items of an intake receipt, dials of an observer
+PAUSE = 0.05  # seconds of parsing or waiting between two bulk batches: far less than real stages need
 SLACK = 0.1  # seconds: what the scheduler of a loaded machine with two cores may add to a wait
 
 WRITER = """
@@ -28,7 +28,7 @@ folder, stage, stop, pause = Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3]), 
 case, spans, number = Case.open(folder), [], 0
 print("ready", flush=True)
 while not stop.exists():
-    ids = [new_id() for _ in range(2000)]
+    ids = [new_id() for _ in range(int(sys.argv[5]) // 2)]
     asked = time.monotonic()
     with case.write(stage) as tx:
         begun = time.monotonic()
@@ -40,7 +40,7 @@ while not stop.exists():
             rows = [(i, "r", None, "W-1", "127.10.0.1", 6881, "contact", "tcp", number, "intent", None) for i in ids]
             tx.executemany("INSERT INTO dials VALUES (?,?,?,?,?,?,?,?,?,?,?)", rows)
             tx.executemany("UPDATE dials SET state='done' WHERE id=?", [(i,) for i in ids])
-        tx.record(stage + ".batch", counts={"rows": len(ids)})
+        tx.record(stage + ".batch", counts={"rows": 2 * len(ids)})
     ended = time.monotonic()
     spans.append((asked, begun, ended))
     number += 1
@@ -104,5 +104,5 @@ def test_1000_grades_beside_intake_and_observing(case: Case, tmp_path: Path) -> 
 
 
 def _bulk(folder: Path, stage: str, stop: Path) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-c", WRITER, str(folder), stage, str(stop), str(PAUSE)]
+    command = [sys.executable, "-c", WRITER, str(folder), stage, str(stop), str(PAUSE), str(BATCH)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

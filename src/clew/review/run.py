@@ -3,6 +3,7 @@
 import re
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 
 import uvicorn
 
@@ -30,7 +31,8 @@ def review(case: Case, *, reviewer: str, port: int, scheme: str, announce: Calla
             app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=3
         )
         server = _Announcing(config, lambda: announce(address))
-        server.run(sockets=[listening])
+        with suppress(KeyboardInterrupt):  # how a person ends it: uvicorn has shut down, then raises the signal again
+            server.run(sockets=[listening])
 
 
 class _Announcing(uvicorn.Server):
