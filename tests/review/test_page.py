@@ -143,6 +143,14 @@ def test_if_the_ledger_cannot_be_written_there_is_no_picture(
     assert client.get(f"/reveal/{content}").status_code == 200
 
 
+def test_opening_the_page_records_the_workers_isolation(client: httpx.Client, known: Known) -> None:
+    assert client.get(f"/picture/{known.single.hex()}").status_code == 200
+    line = known.case.read().execute("SELECT line FROM ledger WHERE line LIKE '%review.opened%'").fetchone()[0]
+    assert '"counts":{"layers":6,"reached":' in line
+    opening = known.case.read().execute("SELECT opening FROM ledger_openings ORDER BY seq").fetchall()
+    assert any('"seccomp"' in row["opening"] for row in opening)
+
+
 def test_pictures_asked_for_at_once_share_one_entry_each_named(client: httpx.Client, known: Known) -> None:
     from concurrent.futures import ThreadPoolExecutor
 

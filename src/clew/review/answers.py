@@ -61,10 +61,14 @@ def state(request: Request) -> Response:
                 "working_minutes": seen.working_ns // (60 * safeguards.SECOND),
                 "rest_due": seen.rest_due,
             },
-            "progress": desk.worklist.progress(),
-            "not_covered": desk.worklist.not_covered(),
         }
     )
+
+
+def progress(request: Request) -> Response:
+    """How far the work is, and what this page cannot show."""
+    worklist = desks.of(request).worklist
+    return JSONResponse({"progress": worklist.progress(), "not_covered": worklist.not_covered()})
 
 
 def series_list(request: Request) -> Response:
@@ -194,6 +198,7 @@ ROUTES = [
     Route("/", series_page),
     Route("/leads", leads_page),
     Route("/api/state", state),
+    Route("/api/progress", progress),
     Route("/api/series", series_list),
     Route("/api/series/{series}", series_one),
     Route("/api/facts/{content}", content_facts),

@@ -1,7 +1,7 @@
 """What the review stage speaks of: schemes, strokes, and what stands of a Content. Dataclasses and one Protocol."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from clew.model import Category, GradeState, Missing
 
@@ -83,6 +83,10 @@ class Picture:
 
 class Renderer(Protocol):
     """Makes servable pictures out of stored ones, in a worker; never passes stored bytes through."""
+
+    @property
+    def isolation(self) -> dict[str, Any]:
+        """Each layer of the worker's sandbox as {"reached": bool, "detail": str}."""
 
     def render(self, wanted: list[tuple[bytes, str]]) -> list[Picture | Missing]:
         """One answer for each (blob SHA-256, "blurred" or "clear"), in order."""

@@ -111,6 +111,7 @@ class Gallery:
     def _serve(self) -> None:
         try:
             with self._opening as renderer:
+                safeguards.record_opening(self._case, self._reviewer, renderer.isolation)
                 while batch := self._next():
                     self._answer(batch, renderer)
         except ClewError as error:

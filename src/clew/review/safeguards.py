@@ -8,6 +8,7 @@ import sqlite3
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from clew.core import clock
 from clew.core.case import Case, Transaction, new_id
@@ -143,6 +144,14 @@ def record_views(case: Case, reviewer: str, views: Sequence[tuple[bytes, str]], 
         counts = {how: sum(1 for _, h in unique if h == how) for how in ("blurred", "clear")}
         seen = [{"content": content.hex(), "how": how} for content, how in unique]
         tx.record("picture.viewed", subject={"reviewer": reviewer, "pictures": seen}, counts=counts, mandate=legal)
+
+
+def record_opening(case: Case, reviewer: str, isolation: dict[str, Any]) -> None:
+    """Writes down that the page was opened, and how well the worker that decodes its pictures is locked up."""
+    reached = sum(bool(layer["reached"]) for layer in isolation.values())
+    with case.write("review") as tx:
+        subject = {"reviewer": reviewer, "isolation": isolation}
+        tx.record("review.opened", subject=subject, counts={"layers": len(isolation), "reached": reached})
 
 
 def exposure(case: Case, reviewer: str, rule: RestRule, now_ns: int) -> Exposure:

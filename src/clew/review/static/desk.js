@@ -158,7 +158,8 @@ async function stroke(path, body, words) {
     if (isDone(hand.entry) && list.section === "open") await onward();
     else if (!proposals().length) await nextUngraded();
   });
-  refresh(showProgress);
+  refresh();
+  get("/api/progress").then(showProgress, complain);
 }
 
 async function nextUngraded() {
@@ -210,7 +211,8 @@ async function undo() {
     await open(done.series);
     say("Your last stroke is taken back.");
   });
-  refresh(showProgress);
+  refresh();
+  get("/api/progress").then(showProgress, complain);
 }
 
 async function nextMembers() {

@@ -10,13 +10,12 @@ let restLaterUntil = 0;
 let closing = null;
 let shown = "";
 
-export async function refresh(also = () => {}) {
+export async function refresh() {
   try {
     const state = await get("/api/state");
     offset = state.now - Date.now();
     showAlarms(state.alarms);
     showExposure(state.exposure);
-    also(state);
   } catch (error) {
     complain(error.status ? error : new Error("The review page's server does not answer. Is clew review still running?"));
   }
