@@ -1,4 +1,4 @@
-"""The house itself: plug-ins in one file, imports that hold at run time, no line of DESIGN's "never" crossed by accident."""
+"""The house itself: plug-ins in one file, imports that hold at run time, no line of the "never" list crossed."""
 
 import re
 import subprocess
