@@ -6,6 +6,7 @@ entry. If the transaction fails, nobody gets a picture.
 
 import os
 import queue
+import sqlite3
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -114,7 +115,7 @@ class Gallery:
                 safeguards.record_opening(self._case, self._reviewer, renderer.isolation)
                 while batch := self._next():
                     self._answer(batch, renderer)
-        except ClewError as error:
+        except (ClewError, sqlite3.Error) as error:
             self._failed = error
         finally:
             self._failed = self._failed or ClewError("the picture worker has ended", "start clew review again")
