@@ -2,6 +2,8 @@
 
 import functools
 import json
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import hostile
@@ -27,13 +29,14 @@ KILLED = {"crash.bin": "SIGSEGV", "leave.bin": "", "hang.bin": "time"}
 
 
 @pytest.fixture(scope="module")
-def taken(tmp_path_factory: pytest.TempPathFactory) -> tuple[Case, summary.Summary, Path]:
+def taken(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Case, summary.Summary, Path]]:
     folder = tmp_path_factory.mktemp("hostile")
     root = folder / "evidence"
     hostile.write(root)
     case = new_case(folder / "case")
     options = Options(limits=LIMITS, extractors=(*tools.extractors(), "nasty_extractor:PLUGIN"))
-    return case, intake(case, path=root, label="H", workers=2, options=options), root
+    yield case, intake(case, path=root, label="H", workers=2, options=options), root
+    subprocess.run(["rm", "-rf", str(root)], check=True)  # deeper than Python's own rmtree, and so pytest's, can go
 
 
 def test_exactly_those_files_cost(taken):
