@@ -6,6 +6,7 @@ that the header claims is checked before anything is decoded.
 """
 
 import io
+import sys
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +25,8 @@ PLUGINS = (IcoImagePlugin, AvifImagePlugin, MpoImagePlugin, TiffImagePlugin, Web
 FORMATS = ("PNG", "GIF", "WEBP", "TIFF", "BMP", "AVIF", "JPEG", "PPM", "ICO")
 JPEG = "image/jpeg"
 MOST_PIXELS = 200_000_000
+MOST_SPARE = 160 << 20  # bytes of pixels that are kept for the next picture
+NOBODY = 2  # references: the name of the spare memory, and the question
 KEY = "clew.intake.extractors._picture"
 
 Image.preinit()
@@ -88,14 +91,27 @@ def _jpeg(data: memoryview, mode: str) -> Picture | None:
         return None
     _check(width, height)
     wanted = "GRAY" if mode == FAST and max(width, height) > pdq.SIDE else "RGB"  # small ones cost nothing
-    try:
-        return Picture(simplejpeg.decode_jpeg(data, wanted, strict=True).squeeze(), False, width, height)
-    except ValueError:
-        pass
-    try:
-        return Picture(simplejpeg.decode_jpeg(data, wanted, strict=False).squeeze(), True, width, height)
-    except ValueError:
-        return None
+    room = _room(height * width * len(wanted.replace("GRAY", "Y")))
+    for strict in (True, False):  # what only the second gives is damaged
+        try:
+            pixels = simplejpeg.decode_jpeg(data, wanted, strict=strict, buffer=room)
+        except ValueError:
+            continue
+        return Picture(pixels[..., 0] if wanted == "GRAY" else pixels, not strict, width, height)
+    return None
+
+
+_spare = np.empty(0, np.uint8)
+
+
+def _room(size: int) -> npt.NDArray[np.uint8]:
+    """Memory to decode into: an earlier picture's, once nobody holds a view of it. Fresh pages cost a fifth more."""
+    global _spare  # noqa: PLW0603  one worker, one picture at a time
+    if size > MOST_SPARE:
+        return np.empty(size, np.uint8)
+    if len(_spare) < size or sys.getrefcount(_spare) > NOBODY:
+        _spare = np.empty(size, np.uint8)
+    return _spare
 
 
 def _other(data: memoryview, media_type: str) -> Picture:
