@@ -21,6 +21,7 @@ from clew.core.case import Case
 from clew.core.keys import public_hex
 from clew.core.verify import verify_case
 from clew.intake.account import account, facts_digest
+from clew.range.disk import SMALL, make_disk
 
 SOAK = bool(os.environ.get("CLEW_SOAK"))
 FILES, PICTURES, BATCH = 240, 24, 6
@@ -207,3 +208,38 @@ def test_the_command_prints_the_digest(empty, evidence, undisturbed, tmp_path):
     command = [sys.executable, "-c", "from clew.cli.main import main; main()", "intake", str(folder), "--digest"]
     printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert printed.strip() == undisturbed[0]
+
+
+@pytest.fixture(scope="module")
+def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A disk with FAT, NTFS and ext4, live and deleted files: its walks and sweeps are resumed too."""
+    return make_disk(3, tmp_path_factory.mktemp("disk"), SMALL).image
+
+
+@pytest.fixture(scope="module")
+def undisturbed_disk(empty: Path, image: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = tmp_path_factory.mktemp("undisturbed-disk") / "case"
+    shutil.copytree(empty, folder)
+    assert start(folder, image).wait() == 0
+    return digest_of(folder)
+
+
+def digest_of(folder: Path) -> str:
+    case = Case.open(folder)
+    try:
+        exhibit = case.read().execute("SELECT id FROM exhibits").fetchone()["id"]
+        assert account(case, exhibit).complete
+        return facts_digest(case)
+    finally:
+        case.close()
+
+
+@pytest.mark.parametrize("passage", range(1, 8) if SOAK else (2, 7))
+@pytest.mark.parametrize("name", ["intake.listing.before", "intake.listing.after", "intake.receipt.inside"])
+def test_a_disk_killed_while_it_is_walked_swept_or_read(name, passage, empty, image, undisturbed_disk, tmp_path):
+    folder = tmp_path / "case"
+    shutil.copytree(empty, folder)
+    died = start(folder, image, CLEW_FAILPOINT=f"{name}:{passage}").wait()
+    assert died == -signal.SIGKILL, "this failpoint was not passed so often"
+    assert start(folder, image).wait() == 0
+    assert digest_of(folder) == undisturbed_disk

@@ -266,6 +266,48 @@ def gpt(volume: bytes) -> bytes:
     return head.ljust(first * 512, b"\0") + volume + table + sealed(end, 1, last + 1)
 
 
+def test_alternate_data_streams_are_items_of_their_own(tmp_path):
+    image = tmp_path / "ntfs.img"
+    with image.open("wb") as out:
+        out.truncate(8 << 20)
+    tool("mkntfs", "-q", "-F", "-Q", image)
+    for name, data in {"main": b"what one sees", "hidden": b"h" * 5000, "tiny": b"zone"}.items():
+        (tmp_path / name).write_bytes(data)
+    tool("ntfscp", "-q", image, tmp_path / "main", "file.txt")
+    tool("ntfscp", "-q", "-N", "hidden", image, tmp_path / "hidden", "file.txt")
+    tool("ntfscp", "-q", "-N", "Zone.Identifier", image, tmp_path / "tiny", "file.txt")
+    found, summary = take(tmp_path, image)
+    assert {path: item["sha256"] for path, item in found.items()} == {
+        b"file.txt": sha256(b"what one sees"),
+        b"file.txt:hidden": sha256(b"h" * 5000),
+        b"file.txt:Zone.Identifier": sha256(b"zone"),
+    }
+    assert found[b"file.txt:hidden"]["parent"] == found[b"file.txt"]["item"]
+    assert found[b"file.txt"]["parent"] is None
+    assert summary.account.notes
+
+
+def test_a_deleted_name_whose_inode_is_another_files_now(tmp_path):
+    image = tmp_path / "ext.img"
+    with image.open("wb") as out:
+        out.truncate(8 << 20)
+    tool("mke2fs", "-q", "-F", "-t", "ext2", image)
+    for name, data in {"old": b"o" * 9000, "mid": b"m" * 9000, "new": b"n" * 9000}.items():
+        (tmp_path / name).write_bytes(data)
+    for request in ("mkdir sub", f"write {tmp_path}/mid first.bin", f"write {tmp_path}/old old.bin", "rm old.bin"):
+        tool("debugfs", "-w", "-R", request, image)
+    before, _ = take(tmp_path / "before", image)
+    assert before[b"old.bin"]["sha256"] == sha256(b"o" * 9000)
+    assert (before[b"old.bin"]["name_state"], before[b"old.bin"]["content_state"]) == ("deleted", "complete")
+    tool("debugfs", "-w", "-R", f"write {tmp_path}/new sub/new.bin", image)  # takes the inode and the blocks
+    found, _ = take(tmp_path / "after", image)
+    assert found[b"sub/new.bin"]["sha256"] == sha256(b"n" * 9000)
+    old = found[b"old.bin"]
+    assert (old["name_state"], old["content_state"], old["state"]) == ("reallocated", "unreadable", "unreadable")
+    assert old["sha256"] is None
+    assert "another file" in old["detail"]
+
+
 # ---- a directory that kills its reader
 
 

@@ -210,3 +210,20 @@ def test_one_extractor_more_reads_again_and_adds_its_traits_alone(case: Case, ev
     assert {name: item["sha256"] for name, item in after.items()} == {n: i["sha256"] for n, i in before.items()}
     assert summary.account.done == len(FILES)
     assert traits(case, sha256(FILES[b"a.txt"]))["nasty.harmless", "fast"]["integer"] == 1
+
+
+def test_another_file_system_below_the_folder_is_entered_and_counted_once(evidence: Path, monkeypatch):
+    from clew.intake.api import Note
+    from clew.intake.sources import folder
+
+    inner = {(evidence / name).stat().st_ino for name in ("deep", "deep/er")}
+    real = os.fstat
+
+    class Elsewhere:
+        st_dev = -1
+
+    monkeypatch.setattr(folder.os, "fstat", lambda fd: Elsewhere if real(fd).st_ino in inner else real(fd))
+    tree = folder.PLUGIN.open(evidence)
+    events = list(tree.items(next(tree.parts(None)), "", None, None))
+    assert [event.counts for event in events if isinstance(event, Note)] == [{"mount points crossed": 1}]
+    assert {event.path for event in events if not isinstance(event, Note)} == set(FILES)

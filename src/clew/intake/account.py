@@ -42,7 +42,7 @@ class Account:
     parts_open: list[str] = field(default_factory=list)
     parts_unreadable: list[dict[str, Any]] = field(default_factory=list)
     not_covered: list[dict[str, Any]] = field(default_factory=list)
-    left_out: dict[str, int] = field(default_factory=dict)
+    notes: dict[str, int] = field(default_factory=dict)
 
     @property
     def balanced(self) -> bool:
@@ -68,7 +68,7 @@ class Account:
         lines += [f"  skipped, {reason}: {count:,}" for reason, count in sorted(self.skipped_by_reason.items())]
         lines += [f"could not be read: {_place(part)}: {part['missing']}" for part in self.parts_unreadable]
         lines += [f"not covered: {_place(part)}: {part['missing']}" for part in self.not_covered]
-        lines += [f"left out: {count:,} {what}" for what, count in sorted(self.left_out.items())]
+        lines += [f"noted: {count:,} {what}" for what, count in sorted(self.notes.items())]
         lines += [f"still being listed: {part}" for part in self.parts_open]
         return "\n".join(lines)
 
@@ -100,8 +100,8 @@ def account(case: Case, exhibit: str) -> Account:
 def _part(found: Account, name: str, detail: dict[str, Any], *, done: bool) -> None:
     if not done:
         found.parts_open.append(name)
-    for what, count in detail.get("left_out", {}).items():
-        found.left_out[what] = found.left_out.get(what, 0) + count
+    for what, count in detail.get("notes", {}).items():
+        found.notes[what] = found.notes.get(what, 0) + count
     place: dict[str, Any] = {
         key: detail[key] for key in ("kind", "offset", "length", "table", "file_system") if key in detail
     }

@@ -116,10 +116,9 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Something about a Part that enumeration learnt on the way: adds `count` to `detail[what]` of its row."""
+    """Something about a Part that enumeration learnt on the way: adds `counts` to `notes` in the detail of its row."""
 
-    what: str
-    count: int
+    counts: Mapping[str, int]
     cursor: str
 
 

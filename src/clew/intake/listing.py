@@ -43,7 +43,7 @@ class Draft:
         """Adds one event."""
         self.events += 1
         if isinstance(event, Note):
-            self.notes[event.what] += event.count
+            self.notes.update(event.counts)
         else:
             self.found.append(event)
             self.bytes += event.size
@@ -106,8 +106,8 @@ class Lister:
         rows = [self._listing(item, found, batch) for item, found in members.items()]
         pending = [shards.write(self.case, "listings", rows)] if rows else []
         for what, count in draft.notes.items():
-            left_out = detail.setdefault("left_out", {})
-            left_out[what] = left_out.get(what, 0) + count
+            notes = detail.setdefault("notes", {})
+            notes[what] = notes.get(what, 0) + count
         now = clock.now().utc_ns
         with self.case.write("intake") as tx:
             if rows:

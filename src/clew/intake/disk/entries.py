@@ -1,6 +1,5 @@
 """The directories of a file system, live and deleted, in preorder: one task lists a stretch and returns its cursor."""
 
-from collections import Counter
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any
@@ -15,9 +14,9 @@ from clew.model import Missing, NameState, Reason
 
 SECONDS = 2.0  # after which a stretch ends, whatever it has found
 MOST_LEVELS = 1000
-OWN_FILES = "files of the file system itself ($MFT and the like)"
-LABELS = "volume labels"
-STALE = "deleted names of directories whose record was given away"
+OWN_FILES = "files of the file system itself ($MFT and the like), left out"
+LABELS = "volume labels, left out"
+STALE = "deleted names of directories whose record was given away, not entered"
 
 _UNALLOCATED = int(pytsk3.TSK_FS_NAME_FLAG_UNALLOC)
 _NAME_DIRECTORY, _NAME_VIRTUAL = int(pytsk3.TSK_FS_NAME_TYPE_DIR), int(pytsk3.TSK_FS_NAME_TYPE_VIRT)
@@ -48,7 +47,6 @@ def walk(payload: dict[str, Any], descriptors: list[int]) -> Reply:
     cursor, began, left = payload["cursor"], monotonic(), payload["directories"]
     known = parse_cursor(cursor)[0] if cursor else None
     items: list[Item] = []
-    notes: Counter[str] = Counter()
 
     def lister(at: tuple[Key, ...]) -> Listing[Item] | Missing:
         nonlocal left
@@ -62,17 +60,17 @@ def walk(payload: dict[str, Any], descriptors: list[int]) -> Reply:
     try:
         for event in preorder(lister, cursor):
             cursor = event.cursor
-            _take(opened, event, payload["root"], items, notes)
+            _take(opened, event, payload["root"], items)
             if len(items) >= payload["most"] or monotonic() - began > SECONDS:
                 break
         else:
             answer["done"] = True
     except _NextError as stop:
         answer["next"] = {"cursor": cursor_text(stop.at, PAST), "path": _path(payload["root"], stop.at).hex()}
-    return Reply(answer | {"cursor": cursor, "notes": dict(notes)})
+    return Reply(answer | {"cursor": cursor})
 
 
-def _take(opened: FileSystem, event: Event[Item], root: Any, items: list[Item], notes: Counter[str]) -> None:
+def _take(opened: FileSystem, event: Event[Item], root: Any, items: list[Item]) -> None:
     if event.file is not None:
         items.append(event.file | {"cursor": event.cursor})
     elif isinstance(event.entered, Missing):
@@ -81,8 +79,8 @@ def _take(opened: FileSystem, event: Event[Item], root: Any, items: list[Item], 
         )
         why = {"reason": str(event.entered.reason), "detail": event.entered.detail, "cursor": event.cursor}
         items.append(item | why)
-    elif event.entered is not None:
-        notes.update(event.entered.notes)
+    elif event.entered is not None and event.entered.notes:
+        items.append({"notes": dict(event.entered.notes), "cursor": event.cursor})
 
 
 def _path(root: Any, at: tuple[Key, ...]) -> bytes:

@@ -5,7 +5,7 @@ alone.
 from dataclasses import dataclass
 from typing import Any
 
-from clew.intake.api import Found
+from clew.intake.api import Found, Note
 from clew.model import ContentState, ItemState, Missing, NameState, Reason
 
 MOST_PATH = 1 << 18  # bytes
@@ -17,8 +17,7 @@ WRONG = (KeyError, TypeError, ValueError, AttributeError, IndexError)
 class Stretch:
     """One checked answer of the walk."""
 
-    founds: list[Found]
-    notes: dict[str, int]
+    events: list[Found | Note]
     cursor: str
     done: bool
     next: tuple[str, bytes] | None
@@ -62,8 +61,7 @@ def stretch(said: Any) -> Stretch | Missing:
     try:
         after = said["next"]
         return Stretch(
-            [_found(item, _text(item["cursor"], 4 * MOST_PATH), "directory walk") for item in said["items"]],
-            {_text(what, 200): _number(count) for what, count in said["notes"].items()},
+            [_event(item, _text(item["cursor"], 4 * MOST_PATH)) for item in said["items"]],
             _text(said["cursor"], 4 * MOST_PATH),
             bool(said["done"]),
             (_text(after["cursor"], 4 * MOST_PATH), bytes.fromhex(after["path"])) if after else None,
@@ -92,6 +90,12 @@ def spans(said: Any, items: list[str]) -> list[tuple[int, int, str]]:
         ]
     except WRONG:
         return [(0, 1, item) for item in items]  # all in doubt: every one overlaps every other
+
+
+def _event(item: dict[str, Any], cursor: str) -> Found | Note:
+    if "notes" in item:
+        return Note({_text(what, 200): _number(count) for what, count in item["notes"].items()}, cursor)
+    return _found(item, cursor, "directory walk")
 
 
 def _found(item: dict[str, Any], cursor: str, found_by: str) -> Found:

@@ -53,7 +53,7 @@ class Tree:
             elif isinstance(event.entered, Missing):
                 yield _lost(path, event.entered, event.cursor)
             elif self._crossed(event, devices):
-                yield Note("mount points crossed", 1, event.cursor)
+                yield Note({"mount points crossed": 1}, event.cursor)
 
     def job(self, ref: str) -> Job:
         """Opens the file where it was listed. Raises Unavailable where it is gone or is no regular file any more."""
@@ -84,7 +84,8 @@ class Tree:
         listing: Listing[Entry] = Listing()
         try:
             folder = self._folder(b"/".join(key[0] for key in at))
-            devices.clear()
+            for other in [other for other in devices if other != at[: len(other)]]:
+                del devices[other]  # only the way down to here is kept
             devices[at] = os.fstat(folder).st_dev
             with os.scandir(folder) as entries:
                 for entry in entries:
@@ -98,7 +99,8 @@ class Tree:
         return listing
 
     def _crossed(self, event: Event[Entry], devices: dict[tuple[Key, ...], int]) -> bool:
-        return devices.get(event.at, self._device) != self._device
+        """Whether another file system begins with this directory: it is entered, and counted."""
+        return bool(event.at) and devices[event.at] != devices.get(event.at[:-1], self._device)
 
     def _folder(self, path: bytes) -> int:
         """A descriptor of a directory below the root; ours, kept until the next one is asked for."""

@@ -102,8 +102,7 @@ class Disk:
                 payload |= {"cursor": past, "directories": None}
                 culprit = None
                 continue
-            yield from heard.founds
-            yield from (Note(what, count, heard.cursor) for what, count in heard.notes.items())
+            yield from heard.events
             if heard.done:
                 return
             culprit = heard.next
