@@ -131,8 +131,8 @@ class Watch:
     """One known file in one torrent, lawfully supplied and signed like a Mandate.
 
     `infohash_v1` (20 bytes) and `infohash_v2` (32 bytes, BEP 52) are twins and count once. The piece map is
-    `piece_length`, `pieces` (number in the torrent), `file_offset` and `file_length`; where any of it is None, a claim can
-    only ever be "E2, torrent only".
+    `piece_length`, `pieces` (number in the torrent), `file_offset` and `file_length`; where any of it is None, a claim
+    can only ever be "E2, torrent only".
     """
 
     id: str
