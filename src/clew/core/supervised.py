@@ -28,6 +28,13 @@ _SECONDS_AHEAD = 0.1  # work that is sent ahead, judged by how long the last ite
 _FIRST_GUESS = 0.02
 _SLACK = 65_536  # bytes of a frame beside what an entry may answer
 _REAP_SECONDS = 2.0
+_ENVIRONMENT = {
+    "PATH": "/usr/bin:/bin",
+    "LANG": "C.UTF-8",
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "PYTHONPATH": str(Path(channel.__file__).parents[2]),  # the very code that runs here, however it was installed
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,7 +317,7 @@ def _spawn(descriptor: int) -> subprocess.Popen[bytes]:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        env={"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+        env=_ENVIRONMENT,
         cwd="/",
         start_new_session=True,
     )

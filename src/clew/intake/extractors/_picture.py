@@ -1,7 +1,6 @@
 """One decode of a picture, shared by the extractors that need its pixels.
 
-JPEG by libjpeg-turbo (simplejpeg): RGB in exact mode, bit for bit what Pillow gives; in fast mode the luma alone, which
-skips two thirds of the work. Everything else by Pillow, its formats restricted to those that are named here. The size
+JPEG by libjpeg-turbo (simplejpeg): RGB in exact mode, bit for bit what Pillow gives; in fast mode the luma alone. Everything else by Pillow, its formats restricted to those that are named here. The size
 that the header claims is checked before anything is decoded.
 """
 
@@ -30,6 +29,7 @@ NOBODY = 2  # references: the name of the spare memory, and the question
 KEY = "clew.intake.extractors._picture"
 
 Image.preinit()
+AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # a locked worker cannot start threads, and the decoder would fail
 Image.MAX_IMAGE_PIXELS = None  # Pillow would only warn; `_check` refuses, with a reason
 
 
