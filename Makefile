@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: demo test check bench bench-pdq soak docs clean
+.PHONY: demo demos test check bench bench-pdq soak docs clean
 .DEFAULT_GOAL := help
 
 help:  ## what there is to make
@@ -23,6 +23,12 @@ $(VENV)/.dev: $(VENV)/.run
 
 demo: $(VENV)/.run  ## run a whole closed operation and compare it with the truth
 	@$(BIN)/clew demo --out demo
+
+demos: $(VENV)/.run  ## ten operations with fresh seeds, one line of figures each
+	@mkdir -p demos
+	@for n in 1 2 3 4 5 6 7 8 9 10; do \
+	  $(BIN)/clew demo --out demos/$$n --json 2>demos/$$n.log | tr -d '\n' | tr -s ' ' || exit 1; echo; \
+	done
 
 test: $(VENV)/.dev check  ## everything, the review page in headless Chromium included
 	@$(BIN)/python -m pytest
@@ -46,4 +52,4 @@ soak: $(VENV)/.dev  ## longer fault tests
 	@CLEW_SOAK=1 $(BIN)/python -m pytest tests/flow
 
 clean:  ## remove what `make` made
-	rm -rf $(VENV) demo build .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) demo demos build .mypy_cache .ruff_cache .import_linter_cache
