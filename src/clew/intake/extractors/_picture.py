@@ -1,7 +1,8 @@
 """One decode of a picture, shared by the extractors that need its pixels.
 
-JPEG by libjpeg-turbo (simplejpeg): RGB in exact mode, bit for bit what Pillow gives; in fast mode the luma alone. Everything else by Pillow, its formats restricted to those that are named here. The size
-that the header claims is checked before anything is decoded.
+JPEG by libjpeg-turbo (simplejpeg): RGB in exact mode, bit for bit what Pillow gives; in fast mode the luma alone.
+Everything else by Pillow, its formats restricted to those that are named here. The size that the header claims is
+checked before anything is decoded.
 """
 
 import io
