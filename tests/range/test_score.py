@@ -12,6 +12,7 @@ from clew.range.canary import canary_bytes
 from clew.range.score import Interval, Lead, bound, judge, read_leads, score
 
 START, END = 1_000_000, 2_000_000
+REVISIT = 500_000
 
 
 def party(name="P1", **changes):
@@ -54,7 +55,7 @@ LEAD = Lead(
     country="AT",
     uncertain=False,
     caveats=("possession not tested",),
-    intervals=(Interval("127.10.0.1", 6881, "tcp", START + 1, END - 1, "W-01"),),
+    intervals=(Interval("127.10.0.1", 6881, "tcp", START + 1, END - 1, "W-01", "E2", END - START - 2),),
     contacts=2,
 )
 
@@ -73,6 +74,18 @@ def test_a_true_lead_is_true():
         (LEAD, {"watches": {"W-01": "E2, torrent only"}}, "states E2"),
         (LEAD, {"watches": {"W-02": "E2"}}, "states E2"),
         (replace(LEAD, tier="E2, torrent only"), {"watches": {"W-01": "E1"}}, "states E2, torrent only"),
+        (
+            replace(LEAD, intervals=(*LEAD.intervals, replace(LEAD.intervals[0], watch="W-02"))),
+            {"watches": {"W-01": "E2", "W-02": "E2, torrent only"}},
+            "states E2 for W-02",
+        ),
+        (
+            replace(LEAD, intervals=(replace(LEAD.intervals[0], span_ns=REVISIT // 2),)),
+            {},
+            "less than the revisit interval apart",
+        ),
+        (replace(LEAD, force="DE"), {}, "with DE, the truth is AT"),
+        (replace(LEAD, hearsay=1), {}, "E0"),
         (LEAD, {"shared": True}, "shared address"),
         (replace(LEAD, intervals=(replace(LEAD.intervals[0], to_ns=END + 1),)), {}, "another party's time"),
         (replace(LEAD, intervals=(replace(LEAD.intervals[0], port=1),)), {}, "nobody"),
@@ -80,7 +93,7 @@ def test_a_true_lead_is_true():
     ],
 )
 def test_each_way_to_be_false(lead, whose, says):
-    assert says in judge(lead, owners(party(**whose)))[1]
+    assert says in judge(lead, owners(party(**whose)), REVISIT)[1]
 
 
 @pytest.mark.parametrize(
@@ -89,7 +102,10 @@ def test_each_way_to_be_false(lead, whose, says):
         (replace(LEAD, country="DE", uncertain=True), {}),
         (replace(LEAD, caveats=("shared address (VPN exit)",)), {"shared": True}),
         (replace(LEAD, caveats=("unknown kind of network",)), {"shared": True}),
-        (replace(LEAD, tier="E2, torrent only"), {"watches": {"W-01": "E2, torrent only"}}),
+        (
+            replace(LEAD, tier="E2, torrent only", intervals=(replace(LEAD.intervals[0], tier="E2, torrent only"),)),
+            {"watches": {"W-01": "E2, torrent only"}},
+        ),
     ],
 )
 def test_what_is_said_with_its_caveat_is_not_false(lead, whose):

@@ -5,6 +5,7 @@ import struct
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.parse
 import urllib.request
 from pathlib import Path
@@ -130,6 +131,11 @@ def test_trackers_of_both_manners(operation):
         announce(url, torrent, "stopped")
 
 
+def scrape(url):
+    with pytest.raises(urllib.error.HTTPError, match="404"):
+        urllib.request.urlopen(url.replace("announce", "scrape"), timeout=5)
+
+
 def announce(url, torrent, event, infohash=None, left="1"):
     fields = {"info_hash": infohash or torrent.infohash, "peer_id": b"-XX0000-abcdefghijkl", "port": 6881}
     fields |= {"uploaded": 0, "downloaded": 0, "left": left, "compact": 1, "numwant": 200, "event": event}
@@ -151,9 +157,33 @@ def test_zz_the_audit_counts_everything_that_is_forbidden(operation):
     hail(operation, plain, more=struct.pack(">IB", 1, 15))
     hail(operation, whom, reserved=bytes.fromhex("0000000000000001"))
     announce(operation.trackers[1], next(t for t in operation.scenario.watches() if 1 in t.trackers), "", left="0")
+    unwatched = party(operation, kind="unwatched")
+    hail(operation, unwatched)
+    hail(operation, unwatched, infohash=bytes(range(20)))
+    hail(operation, party(operation, manner=Manner.SILENT), more=struct.pack(">IB", 1, 2))
+    hail(operation, whom, more=b"\x7f\xff\xff\xff")
+    scrape(operation.trackers[0])
+    other = next(t for t in operation.scenario.torrents if t.watched is None)
+    announce(operation.trackers[0], other, "started")
+    with socket.create_connection((whom.stays[0].address, whom.stays[0].port)) as sock:
+        sock.sendall(bytes(68))
+        sock.recv(1)
     report = operation.finish()
-    assert report["audit"]["forbidden"] == {
-        "interested": 1,
+    counted = report["audit"]["forbidden"]
+    soon = counted.pop("handshake sooner than the revisit interval")
+    assert soon >= 2, "the last hails of one party came one after another"
+    assert counted.pop("handshake for a torrent that is not watched") >= 1
+    assert counted.pop("a connection to an endpoint that no tracker lists") == 1, "the hail of the unlisted one"
+    assert counted.pop("something that is no handshake") == 1
+    assert counted.pop("a message larger than any that a peer needs") == 1
+    first = report["trackers"][0]["forbidden"]
+    assert [line.split(" from ")[0] for line in first] == [
+        "a request that is no announce",
+        "announce for a torrent that is not watched",
+        "announce with event 'started' before any 'stopped'",
+    ]
+    assert counted == {
+        "interested": 2,
         "request": 1,
         "have": 1,
         "port": 1,
@@ -163,7 +193,7 @@ def test_zz_the_audit_counts_everything_that_is_forbidden(operation):
         "have_none": 1,
         "handshake with the DHT bit": 1,
     }
-    assert report["audit"]["forbidden_messages"] == 9
+    assert report["audit"]["forbidden_messages"] >= 16
     assert len(report["trackers"][1]["forbidden"]) == 2, "no event, and left=0"
     assert report["trackers"][1]["listed_outsiders"] == [f"127.0.0.1:{6881}"]
 

@@ -116,6 +116,7 @@ class Result:
         """Every single thing that does not hold."""
         score, account = self.score, self.account
         lines = [f"missed: {each}" for each in score.missed] + [f"false: {each}" for each in score.false]
+        lines += [f"misplaced: {each}" for each in score.misplaced]
         lines += [f"forbidden: {each}" for each in self.audit["audit"]["examples"]]
         for tracker in self.audit["trackers"]:
             lines += [f"forbidden: {each}" for each in tracker["forbidden"][:20]]

@@ -2,7 +2,8 @@
 
 An observer needs a handshake, an extension handshake to clients that know it, and nothing else. It may say that it has
 nothing (have_none, to clients that know the Fast extension) and that it wants nothing (choke, not interested). All else
-is forbidden: asking, offering, claiming, tagging.
+is forbidden: asking, offering, claiming, tagging. So is what is no handshake at all, a connection to an endpoint that
+no tracker lists, a handshake for a torrent that is not on the watch list, and one that comes back too soon.
 """
 
 from collections import Counter
@@ -18,6 +19,7 @@ NAMES = {
 }  # fmt: skip
 HARMLESS = frozenset({0, 3})
 EXAMPLES = 50
+TOO_SOON = 0.75  # of the revisit interval: a crowded machine may hear the first call late and the second at once
 
 
 @dataclass(slots=True)
@@ -30,6 +32,8 @@ class Audit:
     forbidden: Counter[str] = field(default_factory=Counter)
     examples: list[str] = field(default_factory=list)
     canary_bytes_pushed: int = 0
+    revisit: float = 0.0
+    heard: dict[tuple[str, bytes], float] = field(default_factory=dict)
 
     def forbid(self, what: str, sender: str, to: str) -> None:
         """Counts one thing that no observer may do."""
@@ -37,9 +41,18 @@ class Audit:
         if len(self.examples) < EXAMPLES:
             self.examples.append(f"{what}, from {sender} to {to}")
 
-    def greeted(self, caller: Caller, sender: str, to: str) -> None:
-        """Looks at a handshake: the DHT bit (BEP 5) says "I take part", which an observer does not."""
+    def greeted(self, caller: Caller, sender: str, to: str, *, at: float = 0.0, unwatched: bool = False) -> None:
+        """Looks at a handshake at second `at`: the DHT bit (BEP 5) says "I take part", which an observer does not.
+
+        `unwatched`: its infohash is of a torrent that is not on the watch list.
+        """
         self.handshakes += 1
+        if unwatched:
+            self.forbid("handshake for a torrent that is not watched", sender, to)
+        before = self.heard.get((to, caller.infohash))
+        self.heard[to, caller.infohash] = at
+        if before is not None and at - before < TOO_SOON * self.revisit:
+            self.forbid("handshake sooner than the revisit interval", sender, to)
         if caller.reserved[7] & 0x01:
             self.forbid("handshake with the DHT bit", sender, to)
 

@@ -5,6 +5,7 @@ import json
 import os
 import secrets
 import socket
+import string
 import subprocess
 import sys
 import tempfile
@@ -125,14 +126,17 @@ class Operation:
                 seconds=timing.seconds,
                 switch=timing.switch,
                 folder="",
-                canary=secrets.token_hex(32),
+                canary="".join(secrets.choice(string.ascii_letters) for _ in range(32)).encode().hex(),
             ),
             reservation,
         )
 
     @property
     def canary(self) -> bytes:
-        """The 32 bytes that every fake pushes and that may be found nowhere afterwards."""
+        """The 32 bytes that every fake pushes and that may be found nowhere afterwards.
+
+        Letters, so that they stay what they are where somebody keeps them as text.
+        """
         return bytes.fromhex(self.bill.canary)
 
     @property

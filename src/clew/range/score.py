@@ -4,7 +4,8 @@ Found: at least one E2 lead with the right force, whose every (address, port, tr
 truth. Split: a further such lead of the same subject; counted apart, no failure.
 False: a lead that holds an interval not its subject's, spans a reassignment, names a wrong country without "uncertain",
 states a higher tier than its bytes support, rests on E0, comes from a promiscuous address, or shows a planted shared
-address without a shared-address or "unknown" caveat.
+address without a shared-address or "unknown" caveat. A country is named by the force that holds a lead, too; bytes
+support E2 only where claims lie the revisit interval apart; and every interval states its own tier.
 """
 
 import json
@@ -18,11 +19,12 @@ from clew.core.case import Case
 
 CAVEATS_OF_SHARED = ("shared", "unknown")
 TIERS = ("E0", "E1", "E2, torrent only", "E2")
+EARLY = 0.98  # of the revisit interval: the observer counts by a monotonic clock, sightings are dated by UTC
 
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """One endpoint interval of a lead."""
+    """One endpoint interval of a lead; `span_ns` is the time from its first to its last contact, by the sightings."""
 
     address: str
     port: int
@@ -30,11 +32,16 @@ class Interval:
     from_ns: int
     to_ns: int
     watch: str
+    tier: str = "E0"
+    span_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Lead:
-    """A lead as the case shows it. `force` is None where it stays with the coordinating force."""
+    """A lead as the case shows it. `force` is None where it stays with the coordinating force.
+
+    It rests on `contacts` that answered, and on `hearsay`: whatever else its intervals name as a sighting.
+    """
 
     id: str
     subject: str
@@ -45,6 +52,7 @@ class Lead:
     caveats: tuple[str, ...]
     intervals: tuple[Interval, ...]
     contacts: int
+    hearsay: int = 0
 
 
 @dataclass(slots=True)
@@ -83,7 +91,7 @@ def score(case: Case, truth: Mapping[str, Any]) -> Score:
     seen: set[str] = set()
     for lead in read_leads(case):
         result.leads += 1
-        owner, wrong = judge(lead, owners)
+        owner, wrong = judge(lead, owners, truth.get("revisit_ns", 0))
         if wrong:
             result.false.append(f"lead {lead.id[:8]} ({lead.tier}): {wrong}")
         elif owner is not None and not owner["planted"]:
@@ -125,11 +133,11 @@ def _close(result: Score, parties: Sequence[Mapping[str, Any]], good: Mapping[st
 
 
 def judge(
-    lead: Lead, owners: Mapping[tuple[str, int], Sequence[Mapping[str, Any]]]
+    lead: Lead, owners: Mapping[tuple[str, int], Sequence[Mapping[str, Any]]], revisit_ns: int = 0
 ) -> tuple[Mapping[str, Any] | None, str]:
-    """Whose lead it is and "", or None and what is false about it."""
-    if lead.contacts == 0:
-        return None, "it rests on E0 alone"
+    """Whose lead it is and "", or whose it may be and what is false about it."""
+    if lead.contacts == 0 or lead.hearsay:
+        return None, "it rests on E0 alone" if lead.contacts == 0 else "it rests on E0 among others"
     candidates = [owners.get((i.address, i.port), ()) for i in lead.intervals]
     whose = [{p["id"]: p for p in found if _covers(p, i)} for i, found in zip(lead.intervals, candidates, strict=True)]
     common = set.intersection(*(set(found) for found in whose)) if whose else set()
@@ -137,20 +145,38 @@ def judge(
         known = all(candidates)
         return None, "it spans a reassignment or another party's time" if known else "it holds an interval of nobody"
     owner = whose[0][sorted(common)[0]]
-    return owner, _wrong(lead, owner)
+    return owner, _wrong(lead, owner, revisit_ns)
 
 
-def _wrong(lead: Lead, owner: Mapping[str, Any]) -> str:
+def _wrong(lead: Lead, owner: Mapping[str, Any], revisit_ns: int) -> str:
     if owner["promiscuous"]:
         return "it comes from a promiscuous address"
-    supported = max((TIERS.index(owner["watches"].get(interval.watch, "E0")) for interval in lead.intervals), default=0)
-    if TIERS.index(lead.tier) > supported:
-        return f"it states {lead.tier}, its bytes support {TIERS[supported]}"
-    if lead.country != owner["country"] and not lead.uncertain:
-        return f"it names {lead.country}, the truth is {owner['country']}, and it does not say uncertain"
+    if wrong := _too_high(lead, owner["watches"], revisit_ns) or _wrong_place(lead, owner):
+        return wrong
     told = " ".join(lead.caveats).lower()
     if owner["shared"] and not any(word in told for word in CAVEATS_OF_SHARED):
         return "a planted shared address stands there without a caveat"
+    return ""
+
+
+def _too_high(lead: Lead, supports: Mapping[str, str], revisit_ns: int) -> str:
+    supported = max((TIERS.index(supports.get(interval.watch, "E0")) for interval in lead.intervals), default=0)
+    if TIERS.index(lead.tier) > supported:
+        return f"it states {lead.tier}, its bytes support {TIERS[supported]}"
+    for interval in lead.intervals:
+        most = supports.get(interval.watch, "E0")
+        if TIERS.index(interval.tier) > TIERS.index(most):
+            return f"it states {interval.tier} for {interval.watch}, its bytes support {most}"
+        if interval.tier in TIERS[2:] and interval.span_ns < EARLY * revisit_ns:
+            return f"it states {interval.tier} for {interval.watch} on claims less than the revisit interval apart"
+    return ""
+
+
+def _wrong_place(lead: Lead, owner: Mapping[str, Any]) -> str:
+    if lead.force is not None and lead.force != owner["force"]:
+        return f"it is with {lead.force}, the truth is {owner['force']}"
+    if lead.country != owner["country"] and not lead.uncertain:
+        return f"it names {lead.country}, the truth is {owner['country']}, and it does not say uncertain"
     return ""
 
 
@@ -168,13 +194,13 @@ def read_leads(case: Case) -> list[Lead]:
     """Every lead with its intervals and how many contacts (not listings) it rests on."""
     conn = case.read()
     labels = {row["id"]: row["label"] for row in conn.execute("SELECT id, label FROM watches")}
-    contacts = {
-        row["id"]
-        for row in shards.query(case, "SELECT id FROM sightings WHERE kind='contact' AND tier<>'E0'").to_pylist()
-    }
+    sql = "SELECT id, started_ns FROM sightings WHERE kind='contact' AND tier<>'E0'"
+    contacts = {row["id"]: row["started_ns"] for row in shards.query(case, sql).to_pylist()}
     intervals: dict[str, list[Interval]] = {}
-    rests: dict[str, int] = {}
+    rests: dict[str, list[int]] = {}
     for row in conn.execute("SELECT * FROM subject_intervals ORDER BY subject, from_ns"):
+        named = json.loads(row["sightings"])
+        times = [contacts[each] for each in named if each in contacts]
         intervals.setdefault(row["subject"], []).append(
             Interval(
                 row["address"],
@@ -183,10 +209,13 @@ def read_leads(case: Case) -> list[Lead]:
                 row["from_ns"],
                 row["to_ns"],
                 labels.get(row["watch"], row["watch"]),
+                row["tier"],
+                max(times, default=0) - min(times, default=0),
             )
         )
-        named = json.loads(row["sightings"])
-        rests[row["subject"]] = rests.get(row["subject"], 0) + sum(each in contacts for each in named)
+        tally = rests.setdefault(row["subject"], [0, 0])
+        tally[0] += len(times)
+        tally[1] += len(named) - len(times)
     return [
         Lead(
             id=row["id"],
@@ -197,7 +226,8 @@ def read_leads(case: Case) -> list[Lead]:
             uncertain=bool(row["uncertain"]),
             caveats=tuple(json.loads(row["caveats"])),
             intervals=tuple(intervals.get(row["subject"], ())),
-            contacts=rests.get(row["subject"], 0),
+            contacts=rests.get(row["subject"], [0, 0])[0],
+            hearsay=rests.get(row["subject"], [0, 0])[1],
         )
         for row in conn.execute("SELECT * FROM leads ORDER BY id")
     ]

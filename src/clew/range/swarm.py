@@ -28,10 +28,13 @@ class Swarm:
 
     def __init__(self, scenario: Scenario, canary: bytes) -> None:
         self.scenario, self.canary = scenario, canary
-        self.audit = Audit()
+        self.audit = Audit(revisit=scenario.timing.revisit)
         self.start_at = time.time()
         self._rng = random.Random()
         self._torrents = {t.infohash: t for t in scenario.torrents}
+        self._unwatched = {t.infohash for t in scenario.torrents if t.watched is None}
+        self._listed = {(s.address, s.port) for p in scenario.parties if p.listed for s in p.stays}
+        self._listed |= {(address, port) for _, address, port in scenario.spoofed}
         self._ids = {p.id: p.client.peer_id(random.Random(f"{scenario.seed} {p.id}")) for p in scenario.parties}
         self._at: dict[tuple[str, int], list[tuple[Stay, Party]]] = {}
         for party in scenario.parties:
@@ -77,23 +80,26 @@ class Swarm:
         address, port = writer.get_extra_info("sockname")[:2]
         sender = writer.get_extra_info("peername")[0]
         self.audit.connections += 1
+        to = f"{address}:{port}"
+        if (address, port) not in self._listed:
+            self.audit.forbid("a connection to an endpoint that no tracker lists", sender, to)
         party = self.who(address, port, time.time() - self.start_at)
         if party is None or party.manner is Manner.CLOSES:
             return
-        if party.manner is Manner.SILENT:
-            await reader.read(1 << 16)
-            await asyncio.sleep(PATIENCE)
-            return
         caller = fake.read_handshake(await reader.readexactly(fake.HANDSHAKE_BYTES))
         if caller is None:
+            self.audit.forbid("something that is no handshake", sender, to)
             return
-        to = f"{address}:{port}"
-        self.audit.greeted(caller, sender, to)
+        self.audit.greeted(caller, sender, to, at=time.monotonic(), unwatched=caller.infohash in self._unwatched)
         if not await self._speak(party, caller, writer):
             return
         both_fast, both_extended = party.client.fast and caller.fast, party.client.extended and caller.extended
         while True:
-            kind, payload = await _message(reader)
+            try:
+                kind, payload = await _message(reader)
+            except TooLarge:
+                self.audit.forbid("a message larger than any that a peer needs", sender, to)
+                return
             if kind is not None:
                 self.audit.received(
                     kind, payload, fast=both_fast, extended=both_extended, sender=sender, to=f"{to} ({party.kind})"
@@ -103,6 +109,8 @@ class Swarm:
 
     async def _speak(self, party: Party, caller: fake.Caller, writer: asyncio.StreamWriter) -> bool:
         """Says what this party says; False where it hangs up instead of listening on."""
+        if party.manner is Manner.SILENT:
+            return True
         if party.manner not in SPEAKING:
             await self._annoy(party, caller, writer)
             return True
@@ -163,13 +171,17 @@ class Swarm:
         await writer.drain()
 
 
+class TooLarge(Exception):
+    """A message longer than LARGEST_MESSAGE."""
+
+
 async def _message(reader: asyncio.StreamReader) -> tuple[int | None, bytes]:
     """One message as (kind, payload); a keep-alive is (None, b"")."""
     length = int.from_bytes(await reader.readexactly(4), "big")
     if length == 0:
         return None, b""
     if length > LARGEST_MESSAGE:
-        raise ConnectionError("larger than any message that a peer needs")
+        raise TooLarge
     body = await reader.readexactly(length)
     return body[0], body[1:]
 

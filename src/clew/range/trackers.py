@@ -44,6 +44,8 @@ class Tracker:
         self._own = {s.address for p in scenario.parties for s in p.stays if p.manner is Manner.REAL}
         self.announces: dict[str, int] = {}
         self.forbidden: list[str] = []
+        self._unwatched = {t.infohash for t in scenario.torrents if t.watched is None}
+        self._said_stopped: set[tuple[str, bytes]] = set()
         self._server: asyncio.Server | None = None
         for torrent in scenario.torrents:
             if index in torrent.trackers:
@@ -97,7 +99,9 @@ class Tracker:
     def _reply(self, head: bytes, sender: str) -> tuple[bytes, bytes]:
         target = head.split(b" ", 2)[1] if head.count(b" ") >= 2 else b""
         path, _, query = target.partition(b"?")
-        if path != b"/announce":
+        if path != b"/announce" or not head.startswith(b"GET "):
+            if sender not in self._own:
+                self.forbidden.append(f"a request that is no announce from {sender}")
             return b"not found", b"404 Not Found"
         pairs = (part.partition(b"=") for part in query.split(b"&"))
         fields = {key.decode("ascii", "replace"): unquote_to_bytes(value) for key, _, value in pairs}
@@ -144,6 +148,13 @@ class Tracker:
             return
         if event not in ("started", "stopped"):
             self.forbidden.append(f"announce with event {event!r} from {sender}")
+        infohash = fields.get("info_hash", b"")
+        if infohash in self._unwatched:
+            self.forbidden.append(f"announce for a torrent that is not watched from {sender}")
+        if event == "stopped":
+            self._said_stopped.add((sender, infohash))
+        elif event == "started" and (sender, infohash) not in self._said_stopped:
+            self.forbidden.append(f"announce with event 'started' before any 'stopped' from {sender}")
         for name, wrong in (("left", b"0"), ("downloaded", None), ("uploaded", None)):
             value = fields.get(name, b"1" if name == "left" else b"0")
             if value == wrong or (wrong is None and value != b"0"):
