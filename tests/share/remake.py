@@ -44,7 +44,7 @@ def remade(
         (top / "manifest.sig").write_bytes(signer.sign(data))
         for name in ("bagit.txt", "bag-info.txt", "manifest-sha256.txt", "tagmanifest-sha256.txt"):
             (top / name).unlink(missing_ok=True)
-        bag.finish(top, bag.digests(top), {})
+        bag.finish(top, bag.digests(top), manifest.info(manifest.read(data)))
     out = folder / "again.tar"
     listed = sorted(p.relative_to(folder).as_posix() for p in top.rglob("*") if p.is_file())
     with out.open("xb") as file:

@@ -23,7 +23,7 @@ def test_bagit_validates_ours(tmp_path: Path) -> None:
     theirs = bagit.Bag(str(made(tmp_path / "bag")))
     theirs.validate()
     assert theirs.info["Payload-Oxum"] == "9.2"
-    bag.check(tmp_path / "bag")
+    bag.check(tmp_path / "bag", INFO, frozenset({"manifest.json"}))
 
 
 def test_the_same_facts_give_the_same_bytes(tmp_path: Path) -> None:
@@ -51,5 +51,5 @@ def test_the_first_bad_place_is_named(tmp_path: Path, change, named: str) -> Non
     folder = made(tmp_path / "bag")
     change(folder)
     with pytest.raises(Damaged) as caught:
-        bag.check(folder)
+        bag.check(folder, INFO, frozenset({"manifest.json"}))
     assert named in caught.value.message

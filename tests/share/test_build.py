@@ -112,6 +112,21 @@ def test_infohashes_lie_in_the_sealed_annex_alone(world: World) -> None:
     assert inside == 4
 
 
+def test_a_peer_that_calls_itself_by_an_infohash_keeps_no_bundle_from_being_built(world: World) -> None:
+    rows = [
+        world.sighting("192.0.2.20", 6881, client=f"x {V1.hex().upper()}", peer_id=V2[:20]),
+        world.sighting("192.0.2.20", 6881),
+    ]
+    world.lead("odd", rows)
+    world.store("sightings", rows, "observe")
+    made = world.build()
+    folder = opened(world, made.path)
+    lines = (folder / "data/evidence/sightings.jsonl").read_text()
+    assert lines.count("left out: it holds an infohash") == 2
+    assert V1.hex() not in lines.lower()
+    assert V2[:20].hex() not in lines
+
+
 def test_a_plugin_that_lets_an_infohash_out_stops_the_bundle(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     class Leak:
         name, filename, examples = "leak", "leak.txt", ()

@@ -105,6 +105,41 @@ def other_transcript(top: Path) -> None:
     (top / manifest.SIGHTINGS).write_text("\n".join([canonical(facts), *lines[1:]]) + "\n")
 
 
+def retagged(change: Change) -> Change:
+    """What whoever can open a Bundle can do: BagIt's own files bear no signature and are made anew."""
+
+    def changed(top: Path) -> None:
+        change(top)
+        tags = sorted(p.name for p in top.iterdir() if p.is_file() and p.name != "tagmanifest-sha256.txt")
+        lines = (f"{hashlib.sha256((top / n).read_bytes()).hexdigest()}  {n}\n" for n in tags)
+        (top / "tagmanifest-sha256.txt").write_text("".join(lines))
+
+    return changed
+
+
+def beside(top: Path) -> None:
+    (top / "more").mkdir()
+    (top / "more" / "leads.html").write_text("<p>nobody signed this</p>")
+
+
+def other_sender(top: Path) -> None:
+    text = (top / "bag-info.txt").read_text()
+    (top / "bag-info.txt").write_text(text.replace("Source-Organization: ", "Source-Organization: not "))
+
+
+def test_nothing_that_is_not_signed_is_in_a_bundle(world: World) -> None:
+    path = world.build().path
+    cases: list[tuple[Change, str]] = [
+        (beside, "more is in the bundle, but nothing of it is signed"),
+        (lambda top: (top / "README.txt").write_text("open leads.html"), "README.txt is in the bundle, but nothing"),
+        (other_sender, "bag-info.txt does not state"),
+    ]
+    for change, words in cases:
+        with pytest.raises(Damaged, match=words):
+            check(world, remade(world, path, retagged(change)))
+    check(world, remade(world, path, retagged(lambda _: None)))
+
+
 def test_swapped_cut_or_added_files_are_named(world: World) -> None:
     path = world.build().path
     cases: list[tuple[Change, str]] = [
@@ -282,3 +317,34 @@ def test_wrong_arguments_say_what_to_do(world: World) -> None:
         check(world, world.folder / "nothing")
     with pytest.raises(Usage):
         verify_bundle(Path(world.build().path), sender_key=world.public("EU"), identity="AGE-SECRET-KEY-1NO")
+
+
+@pytest.mark.parametrize("rewritten_first", [False, True])
+def test_a_sender_who_wrote_its_ledger_anew_is_found_by_the_bundle_before(world: World, rewritten_first: bool) -> None:
+    """Every check of the one bundle holds: it is the other one, of the same case, that tells."""
+    key, case = keys.signing_key("EU", world.keys), world.case_of("AT")
+    made, later = Path(world.build().path), world.build().path
+
+    def anew(top: Path) -> None:
+        rechain(top)
+        tree = Tree()
+        for line in (top / manifest.LEDGER).read_bytes().splitlines():
+            tree.add(line)
+        origin = (top / manifest.NOTE).read_text().splitlines()[0]
+        body = f"{origin}\n{tree.size}\n{base64.b64encode(tree.root()).decode()}\n"
+        (top / manifest.NOTE).write_text(f"{body}\n")
+        signature = keys.sign(key, body.encode())
+        public = keys.public_hex(key)
+        hashed = hashlib.sha256(b"clew/EU\n\x01" + bytes.fromhex(public)).digest()[:4]
+        line = f"\N{EM DASH} clew/EU {base64.b64encode(hashed + signature).decode()}\n"
+        (top / manifest.NOTE).write_text(f"{body}\n{line}")
+        (top / manifest.NOTE_SIGNATURE).write_bytes(signature)
+
+    forged = remade(world, later, anew, signer=key, state=True)
+    check(world, forged)
+    order = [forged, made] if rewritten_first else [made, forged]
+    receive(case, order[0], keys_folder=world.keys)
+    with pytest.raises(Damaged, match="entries are not those"):
+        receive(case, order[1], keys_folder=world.keys)
+    if not rewritten_first:
+        assert receive(case, Path(later), keys_folder=world.keys).new

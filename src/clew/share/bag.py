@@ -5,7 +5,7 @@ Own writer, so that the same facts give the same bytes: no date but the one give
 
 import hashlib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from clew.core.errors import Damaged
@@ -49,25 +49,36 @@ def finish(folder: Path, hashes: Mapping[str, str], info: Mapping[str, str]) -> 
 
     Tag files that lie beside `data/` already are listed in the tag manifest.
     """
-    octets = sum((folder / name).stat().st_size for name in hashes)
-    lines = dict(info) | {"Payload-Oxum": f"{octets}.{len(hashes)}"}
     write_synced(folder / "bagit.txt", [DECLARATION.encode()])
-    write_synced(folder / "bag-info.txt", [f"{key}: {lines[key]}\n".encode() for key in sorted(lines)])
+    write_synced(folder / "bag-info.txt", [_info(folder, hashes, info).encode()])
     write_synced(folder / PAYLOAD_MANIFEST, [_lines(hashes).encode()])
     tags = sorted(p.name for p in folder.iterdir() if p.is_file())
     write_synced(folder / TAG_MANIFEST, [_lines({name: digest(folder / name) for name in tags}).encode()])
 
 
-def check(folder: Path) -> None:
-    """Raises Damaged, naming the first place, where the bag is not complete and valid (RFC 8493 section 3)."""
+def check(folder: Path, info: Mapping[str, str], signed: frozenset[str]) -> None:
+    """Raises Damaged, naming the first place, where the bag is not complete and valid (RFC 8493 section 3).
+
+    BagIt's own files bear no signature: so they must say what the writer makes of `info` and the payload, and nothing
+    may lie beside `data/` but them and the files `signed`.
+    """
+    known = {"bagit.txt", "bag-info.txt", PAYLOAD_MANIFEST, TAG_MANIFEST, "data", *signed}
+    for name in sorted(p.name for p in folder.iterdir()):
+        if name not in known:
+            raise Damaged(f"{name} is in the bundle, but nothing of it is signed", AGAIN)
     if _text(folder, "bagit.txt") != DECLARATION:
         raise Damaged("bagit.txt is not the declaration of a BagIt 1.0 bag", AGAIN)
     tags = {p.name for p in folder.iterdir() if p.is_file()} - {TAG_MANIFEST}
     _compare(folder, TAG_MANIFEST, tags)
     _compare(folder, PAYLOAD_MANIFEST, set(payload(folder)))
-    octets = sum((folder / name).stat().st_size for name in payload(folder))
-    if f"Payload-Oxum: {octets}.{len(payload(folder))}\n" not in _text(folder, "bag-info.txt"):
-        raise Damaged("bag-info.txt does not state the payload's size and count", AGAIN)
+    if _text(folder, "bag-info.txt") != _info(folder, payload(folder), info):
+        raise Damaged("bag-info.txt does not state what manifest.json and the payload say", AGAIN)
+
+
+def _info(folder: Path, names: Collection[str], info: Mapping[str, str]) -> str:
+    octets = sum((folder / name).stat().st_size for name in names)
+    lines = dict(info) | {"Payload-Oxum": f"{octets}.{len(names)}"}
+    return "".join(f"{key}: {lines[key]}\n" for key in sorted(lines))
 
 
 def _lines(hashes: Mapping[str, str]) -> str:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from clew.core import checkpoint, keys, ledger
@@ -29,6 +30,20 @@ def check(folder: Path, read: Manifest, public: str) -> None:
     if tree.root().hex() != read.ledger.root:
         raise Damaged(f"{manifest.LEDGER} does not have the Merkle root that manifest.json states", AGAIN)
     _check_note(folder, read, tree, public)
+
+
+def check_prefixes(ledger_file: Path, roots: Mapping[int, bytes]) -> None:
+    """Raises Damaged where the first `size` lines do not have the Merkle root of an earlier checkpoint of that size."""
+    tree, wanted = Tree(), dict(roots)
+    with ledger_file.open("rb") as file:
+        for raw in file:
+            tree.add(raw.removesuffix(b"\n"))
+            known = wanted.pop(tree.size, None)
+            if known is not None and known != tree.root():
+                raise Damaged(
+                    f"{manifest.LEDGER}: its first {tree.size} entries are not those of an earlier bundle's checkpoint",
+                    "the sender's ledger was written anew, or cut, since: ask the sender, and keep both bundles",
+                )
 
 
 def _check_line(line: bytes, seq: int, previous: str) -> None:

@@ -15,10 +15,11 @@ from clew.core import forces, mandate, shards, watch
 from clew.core.case import Case
 from clew.core.errors import Refused
 from clew.model import Category, Force, Mandate, Watch
-from clew.share import coverage
+from clew.share import coverage, sweep
 from clew.share.api import IntervalPart, KnownHash, LeadPart, Package, Party, SightingPart, WatchPart
 
 UNCERTAIN = "whose force it is, is not certain, so it stays with the coordinating force"
+HIDDEN = "left out: it holds an infohash; see the transcript in the sealed annex"
 STRONG = ("E1", "E2")
 COLUMNS = (
     "id, watch, tier, claim, source, address, port, transport, local_address, local_port, started_ns, ended_ns,"
@@ -44,6 +45,7 @@ class _Reading:
     now_ns: int
     watches: dict[str, Watch]
     promiscuous: set[tuple[str, int]]
+    needles: frozenset[bytes]
     withheld: Counter[str] = field(default_factory=Counter)
 
 
@@ -54,7 +56,7 @@ def collect(case: Case, force: Force, *, bundle: str, now_ns: int, sender_key: s
             f"{force.code} has no age recipient: nothing can be encrypted for it",
             f"add the key that it gave you: clew force add CASE {force.code} --recipient age1...",
         )
-    reading = _Reading(case, force, now_ns, _watches(case), _promiscuous(case))
+    reading = _Reading(case, force, now_ns, _watches(case), _promiscuous(case), sweep.needles(watch.all_of(case)))
     leads = [lead for row in _lead_rows(reading) if (lead := _lead(reading, row)) is not None]
     sightings = _sightings(reading, sorted({key for lead in leads for i in lead.intervals for key in i.sightings}))
     leads = _resting(leads, {s.id for s in sightings}, reading.withheld)
@@ -214,6 +216,9 @@ def _sighting(reading: _Reading, row: dict[str, Any]) -> SightingPart:
         row[name] = (row[name] or b"").hex()
     for name in ("client", "repeats"):
         row[name] = row[name] or ""
+    for name in ("client", "peer_id", "source"):
+        if sweep.holds(row[name].lower().encode(), reading.needles):
+            row[name] = HIDDEN  # a peer may call itself what it likes; that must not keep a bundle from being built
     return SightingPart(**row | {"watch": known.label})
 
 

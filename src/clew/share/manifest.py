@@ -65,6 +65,16 @@ class Manifest:
     files: Mapping[str, str]
 
 
+def info(read: Manifest) -> dict[str, str]:
+    """The fields of bag-info.txt, but for the payload's size: each of them follows from the signed manifest."""
+    return {
+        "Bag-Software-Agent": read.tool,
+        "Bagging-Date": read.created[:10],
+        "External-Identifier": read.bundle,
+        "Source-Organization": " ".join(read.sender_name.split()),
+    }
+
+
 def counts(package: Package) -> dict[str, int]:
     """How much of what is in a package."""
     return {

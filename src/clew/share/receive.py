@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from clew.core import clock, forces, keys
+from clew.core import checkpoint, clock, forces, keys
 from clew.core.case import Case, new_id
 from clew.core.errors import Refused, Usage
 from clew.core.files import sync_folder
 from clew.core.lease import lease
-from clew.share import bag, manifest, store, verify
+from clew.share import bag, chain, manifest, store, verify
 from clew.share.manifest import Manifest
 
 
@@ -84,6 +84,7 @@ def _receive(case: Case, path: Path, work: Path, identity: str, sender_key: str 
     final = case.folder / "received" / read.bundle
     if _is_there(case, read, sha256):
         return Received(read.bundle, read.sender, final, sha256, dict(read.counts), report.checks, new=False)
+    _same_history(case, read, folder)
     ready = work / "ready"
     ready.mkdir()
     folder.rename(ready / "bag")
@@ -120,6 +121,21 @@ def _is_there(case: Case, read: Manifest, sha256: bytes) -> bool:
             "a bundle is made once: ask the sender why there are two",
         )
     return True
+
+
+def _same_history(case: Case, read: Manifest, folder: Path) -> None:
+    """Holds this ledger against those that came from the same case before, whichever is the longer one."""
+    roots: dict[int, bytes] = {}
+    for row in case.read().execute("SELECT folder, checkpoint FROM received WHERE sender = ?", (read.sender,)):
+        note = checkpoint.parse(row["checkpoint"])
+        if note.origin != f"clew/{read.case}":
+            continue
+        if note.size <= read.ledger.size:
+            roots[note.size] = note.root
+        else:
+            held = case.folder / row["folder"] / "bag" / manifest.LEDGER
+            chain.check_prefixes(held, {read.ledger.size: bytes.fromhex(read.ledger.root)})
+    chain.check_prefixes(folder / manifest.LEDGER, roots)
 
 
 def _record(case: Case, read: Manifest, folder: Path, sha256: bytes) -> None:

@@ -99,7 +99,7 @@ def write_bag(
     body = manifest.write(package, state, hashes)
     bag.write_synced(folder / manifest.NAME, [body])
     bag.write_synced(folder / manifest.SIGNATURE, [keys.sign(key, body)])
-    bag.finish(folder, hashes, _info(package))
+    bag.finish(folder, hashes, manifest.info(manifest.read(body)))
 
 
 def finish_interrupted(case: Case) -> None:
@@ -183,15 +183,6 @@ class _Last:
 def _ledger_lines(case: Case, size: int) -> Iterator[bytes]:
     for (line,) in case.read().execute("SELECT line FROM ledger WHERE seq < ? ORDER BY seq", (size,)):
         yield line.encode() + b"\n"
-
-
-def _info(package: Package) -> dict[str, str]:
-    return {
-        "Bag-Software-Agent": package.tool,
-        "Bagging-Date": clock.iso(package.created_ns)[:10],
-        "External-Identifier": package.bundle,
-        "Source-Organization": " ".join(package.sender.name.split()),
-    }
 
 
 def _partial(final: Path) -> Path:

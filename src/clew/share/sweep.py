@@ -31,7 +31,7 @@ def sweep(folder: Path, names: Iterable[str], wanted: frozenset[bytes]) -> None:
             tail = b""
             while block := file.read(CHUNK):
                 text = tail + block.lower()
-                if _holds(text, wanted):
+                if holds(text, wanted):
                     raise Refused(
                         f"{name} would hold an infohash outside the sealed annex: nothing was built",
                         "an exporter or a hand-entered text wrote it; name watches by their W-label",
@@ -39,7 +39,8 @@ def sweep(folder: Path, names: Iterable[str], wanted: frozenset[bytes]) -> None:
                 tail = text[-OVERLAP:]
 
 
-def _holds(text: bytes, wanted: frozenset[bytes]) -> bool:
+def holds(text: bytes, wanted: frozenset[bytes]) -> bool:
+    """Whether lower-case `text` holds one of the needles."""
     lengths = (32, 40)
     for run in RUN.finditer(text):
         word = run.group()

@@ -40,14 +40,14 @@ def pack(target: BinaryIO, entries: Iterable[tuple[str, Path]], *, mtime: int) -
 
 def unpack(source: BinaryIO, folder: Path, limits: Limits) -> list[str]:
     """Unpacks into the empty `folder`; returns the names in order. Raises Damaged naming the first bad place."""
-    names: list[str] = []
+    names: dict[str, None] = {}
     room = limits.bytes
     while True:
-        where = f"after {names[-1]}" if names else "at its beginning"
+        where = f"after {next(reversed(names))}" if names else "at its beginning"
         header = source.read(BLOCK)
         if header == bytes(BLOCK):
             _check_end(source, where)
-            return names
+            return list(names)
         name, size = _parse(header, where)
         if name in names:
             raise Damaged(f"the archive holds {name} twice", "ask the sender for the bundle again")
@@ -58,7 +58,7 @@ def unpack(source: BinaryIO, folder: Path, limits: Limits) -> list[str]:
                 "a bundle of clew is smaller; ask the sender what this is",
             )
         _copy(source, folder / name, size, name)
-        names.append(name)
+        names[name] = None
 
 
 def _header(name: str, size: int, mtime: int) -> bytes:

@@ -91,7 +91,7 @@ def check_bag(folder: Path, work: Path, public: str, identity: str) -> Report:
     checks.append(("parties", f"from {read.sender} to {read.recipient}, bundle {read.bundle}"))
     _files(folder, read)
     checks.append(("files", f"{len(read.files)} files, each with the SHA-256 that manifest.json states"))
-    bag.check(folder)
+    bag.check(folder, manifest.info(read), frozenset((manifest.NAME, manifest.SIGNATURE)))
     checks.append(("bag", "complete and valid by RFC 8493"))
     chain.check(folder, read, public)
     checks.append(("ledger", f"{read.ledger.size} entries, unbroken, root {read.ledger.root[:16]}..., signed"))
