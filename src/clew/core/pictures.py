@@ -22,7 +22,7 @@ _SQL = """
 WITH hashes AS (
   SELECT content, data, mode, row_number() OVER (
     PARTITION BY content ORDER BY CASE mode WHEN 'exact' THEN 0 ELSE 1 END, version DESC, data) AS n
-  FROM traits WHERE name = 'pdq' AND data IS NOT NULL
+  FROM traits WHERE name = 'pdq' AND octet_length(data) = 32
 ), qualities AS (
   SELECT content, integer, row_number() OVER (
     PARTITION BY content ORDER BY CASE mode WHEN 'exact' THEN 0 ELSE 1 END, version DESC, integer) AS n
@@ -30,7 +30,7 @@ WITH hashes AS (
 ), sizes AS (
   SELECT content,
     max(CASE name WHEN 'image.width' THEN integer END) * max(CASE name WHEN 'image.height' THEN integer END) AS pixels
-  FROM traits WHERE name IN ('image.width', 'image.height') GROUP BY content
+  FROM traits WHERE name IN ('image.width', 'image.height') AND integer BETWEEN 0 AND 2147483647 GROUP BY content
 )
 SELECT h.content, h.data AS pdq, coalesce(h.mode = 'exact', false) AS exact, coalesce(q.integer, -1) AS quality,
   coalesce(s.pixels, 0) AS pixels

@@ -17,7 +17,7 @@ from typing import Any
 from clew.core import landlock, seccomp
 
 LAYERS: tuple[str, ...] = ("user", "limits", "no_new_privs", "dies_with_supervisor", "landlock", "seccomp")
-STRONG: tuple[str, ...] = ("no_new_privs", "landlock", "seccomp")
+STRONG: tuple[str, ...] = ("user", "limits", "no_new_privs", "landlock", "seccomp")
 NOBODY = 65534
 MOST_OPEN_FILES = 512
 
@@ -107,7 +107,9 @@ def _limit(memory: int, cpu_seconds: int) -> str:
         resource.RLIMIT_NPROC: 0,
     }
     for which, most in limits.items():
-        resource.setrlimit(which, (most, most))
+        hard = resource.getrlimit(which)[1]
+        least = most if hard == resource.RLIM_INFINITY else min(most, hard)  # a stricter limit that is there stays
+        resource.setrlimit(which, (least, least))
     return f"{memory} bytes, {cpu_seconds} s of CPU, {MOST_OPEN_FILES} descriptors, no file written, no process born"
 
 

@@ -42,7 +42,7 @@ _ALLOW, _ERRNO = 0x7FFF0000, 0x00050000
 _NUMBER_AT, _ARCH_AT, _ARGUMENTS_AT = 0, 4, 16
 _PR_SET_SECCOMP, _FILTER_MODE = 22, 2
 _PROT_EXEC = 4
-_F_SETFL, _F_DUPFD_CLOEXEC = 4, 1030
+_F_GETFL, _F_DUPFD_CLOEXEC = 3, 1030
 
 Instruction = tuple[int, int, int, int]
 
@@ -69,8 +69,9 @@ def _guarded(column: int, pid: int) -> list[tuple[int, list[Instruction]]]:
     allow, deny = _return(_ALLOW), _return(_ERRNO | errno.EPERM)
     itself = [_argument(0), (_EQUAL, 0, 1, pid), allow, deny]
     no_code = [_argument(2), (_BITS, 0, 1, _PROT_EXEC), deny, allow]
-    # F_SETOWN and F_SETSIG would let it have signals sent to its supervisor: only up to F_SETFL, and duplicating.
-    harmless = [_argument(1), (_EQUAL, 1, 0, _F_DUPFD_CLOEXEC), (_GREATER, 1, 0, _F_SETFL), allow, deny]
+    # F_SETOWN and F_SETSIG would let it have signals sent to its supervisor, F_SETFL would change the flags of a
+    # descriptor that other workers share: only up to F_GETFL, and duplicating.
+    harmless = [_argument(1), (_EQUAL, 1, 0, _F_DUPFD_CLOEXEC), (_GREATER, 1, 0, _F_GETFL), allow, deny]
     # prlimit64 may look at its own limits: pid 0, no new limit.
     looking = [
         _argument(0), (_EQUAL, 0, 5, 0), _argument(2), (_EQUAL, 0, 3, 0),
