@@ -3,6 +3,7 @@
 import ctypes
 import os
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -40,6 +41,10 @@ class Nasty:
         yield "nasty.before", 1
         while True:
             pass
+
+    def dawdle(self) -> Iterator[tuple[str, Value]]:
+        time.sleep(3)
+        yield "nasty.after", 1
 
     def eat(self) -> Iterator[tuple[str, Value]]:
         held = []

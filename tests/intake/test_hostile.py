@@ -4,6 +4,7 @@ import functools
 import json
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import hostile
@@ -106,18 +107,18 @@ def test_pictures_that_cannot_be_decoded_say_so(taken):
 def test_the_command_ends_with_status_3(tmp_path, monkeypatch, capsys):
     root = tmp_path / "evidence"
     root.mkdir()
-    (root / "crash.bin").write_bytes(b"NASTY:crash\n")
+    (root / "dawdle.bin").write_bytes(b"NASTY:dawdle\n")
     (root / "good.txt").write_text("good\n")
     case = new_case(tmp_path / "case")
     monkeypatch.setattr(run, "extractors", lambda: ("nasty_extractor:PLUGIN",))
-    monkeypatch.setattr(summary, "Options", functools.partial(Options, limits=LIMITS))
+    monkeypatch.setattr(summary, "Options", functools.partial(Options, limits=replace(LIMITS, seconds=1.0)))
     words = ["intake", str(case.folder), str(root), "--label", "H", "--workers", "1"]
     with pytest.raises(SystemExit) as ended:
         main([*words, "--json"])
     assert ended.value.code == 3
     said = json.loads(capsys.readouterr().out)
     assert (said["discovered"], said["done"], said["unreadable"], said["balanced"]) == (2, 1, 1, True)
-    (root / "crash.bin").write_bytes(b"harmless")  # as if a newer decoder no longer fell for it
+    monkeypatch.setattr(summary, "Options", functools.partial(Options, limits=replace(LIMITS, seconds=60.0)))
     with pytest.raises(SystemExit) as ended:
         main([*words, "--retry"])
     assert ended.value.code == 0

@@ -76,14 +76,14 @@ class Account:
 def account(case: Case, exhibit: str) -> Account:
     """The account of one Exhibit, by id."""
     found = Account()
-    sql = "SELECT state, reason, detail, count(*) AS n, sum(size) AS size FROM items WHERE exhibit=? GROUP BY 1, 2, 3"
+    sql = "SELECT state, reason, detail, count(*) AS n, total(size) AS size FROM items WHERE exhibit=? GROUP BY 1, 2, 3"
     unreadable: Counter[str] = Counter()
     skipped: Counter[str] = Counter()
     states: Counter[str] = Counter()
     for row in case.read().execute(sql, (exhibit,)):
         states[row["state"]] += row["n"]
         if row["state"] == ItemState.DONE:
-            found.bytes += row["size"]
+            found.bytes += int(row["size"])  # a disk may claim more than 64 bits can sum up
         elif row["state"] == ItemState.UNREADABLE:
             unreadable[row["reason"]] += row["n"]
         elif row["state"] == ItemState.SKIPPED:

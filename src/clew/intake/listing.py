@@ -20,6 +20,7 @@ from clew.intake.refs import item_id
 
 CONFIG = "listing"
 MOST_NOTES = 5_000
+MOST_BYTES = (1 << 63) - 1  # of a column; a hostile disk may claim more in sum
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +114,8 @@ class Lister:
             if rows:
                 versions = f"{self.source.name} {self.source.version}"
                 shards.commit(tx, stage="intake", batch=batch, versions=versions, config=CONFIG, pending=pending)
-                tx.execute("INSERT INTO batches VALUES (?,?,?,?,?)", (batch, self.exhibit, len(rows), draft.bytes, now))
+                size = min(draft.bytes, MOST_BYTES)
+                tx.execute("INSERT INTO batches VALUES (?,?,?,?,?)", (batch, self.exhibit, len(rows), size, now))
                 sql = "INSERT INTO items (id, exhibit, batch, state, reason, detail, size) VALUES (?,?,?,?,?,?,?)"
                 tx.executemany(sql, [_item(item, self.exhibit, batch, found) for item, found in members.items()])
             values = (self.exhibit, part.name, cursor, now if done else None, json.dumps(detail, sort_keys=True))

@@ -164,10 +164,10 @@ class Run:
         return {row["item"]: row["ref"] for row in shards.query(self.case, sql, (self.held.id,)).to_pylist()}
 
     def _totals(self) -> None:
-        sql = "SELECT count(*) AS n, coalesce(sum(size), 0) AS size FROM items WHERE exhibit=? AND state='open'"
+        sql = "SELECT count(*) AS n, total(size) AS size FROM items WHERE exhibit=? AND state='open'"
         row = self.case.read().execute(sql, (self.held.id,)).fetchone()
         self.bar.items = self.bar.bytes = 0
-        self.bar.total_items, self.bar.total_bytes = row["n"], row["size"]
+        self.bar.total_items, self.bar.total_bytes = row["n"], int(row["size"])
 
     def _listed(self, items: int, _size: int) -> None:
         self.bar.in_hand("still enumerating")

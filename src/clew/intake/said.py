@@ -2,6 +2,7 @@
 his bytes.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -54,7 +55,7 @@ def _value(row: dict[str, Any], blobs: tuple[bytes, ...], store: Callable[[bytes
         case {"integer": number}:
             return {"integer": _integer(number, negative=True)}
         case {"number": number}:
-            return {"number": float(number)}
+            return {"number": _real(number)}
     raise ValueError("a trait without a value")
 
 
@@ -66,9 +67,16 @@ def _hash(value: Any, length: int) -> bytes:
 
 
 def _integer(value: Any, *, negative: bool = False) -> int:
-    if not isinstance(value, int) or not (-(1 << 63) if negative else 0) <= value < 1 << 63:
+    if type(value) is not int or not (-(1 << 63) if negative else 0) <= value < 1 << 63:
         raise ValueError("no integer of 64 bits")
     return value
+
+
+def _real(value: Any) -> float:
+    """JSON can say 1e999, which Python takes for infinity."""
+    if type(value) not in {int, float} or not math.isfinite(value):
+        raise ValueError("no finite number")
+    return float(value)
 
 
 def _text(value: Any, most: int) -> str:

@@ -27,7 +27,7 @@ _WHERE = """
 SELECT c.sha256, l.item, l.ref, l.size, l.content_state, l.exhibit
 FROM contents c JOIN listings l USING (item)
 WHERE c.sha256 IN (SELECT unnest($wanted))
-  AND c.sha256 NOT IN (SELECT content FROM traits WHERE name='pdq' AND mode='exact')
+  AND c.sha256 NOT IN (SELECT content FROM traits WHERE name='pdq' AND mode='exact' AND data IS NOT NULL)
 ORDER BY c.sha256, c.content_state <> 'complete', l.name_state <> 'live', l.item
 """
 
@@ -113,7 +113,8 @@ def _read(
 
 
 def _commit(case: Case, made_with: str, basis: str, exhibit: str, traits: dict[bytes, list[dict[str, Any]]]) -> None:
-    batch = hashlib.sha256(b"exact" + b"".join(sorted(traits))).hexdigest()[:32]
+    said = sorted((sha256.hex(), repr(found)) for sha256, found in traits.items())  # a failed look may be tried again
+    batch = hashlib.sha256(f"exact\n{said}".encode()).hexdigest()[:32]
     rows = [{"content": sha256, "mode": EXACT, **trait} for sha256, found in traits.items() for trait in found]
     if shards.done(case, stage="intake", batch=batch, versions=made_with, config=EXACT):
         return

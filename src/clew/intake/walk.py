@@ -55,13 +55,15 @@ def parse_cursor(text: str) -> tuple[tuple[Key, ...], int, Key | None]:
 
 
 def preorder(lister: Lister[T], cursor: str = "") -> Iterator[Event[T]]:
-    """Walks everything after `cursor`; the directory that the cursor lies in is listed again but not announced
-    again.
+    """Walks everything after `cursor`; the directories on the way there are listed again, but announced again only
+    where one cannot be listed any more.
     """
     at, stage, after = parse_cursor(cursor) if cursor else ((), FILES, None)
     stack: list[tuple[tuple[Key, ...], list[Key]]] = []
     for depth in range(len(at)):
         above = lister(at[:depth])
+        if isinstance(above, Missing):  # what else it holds is lost to this run, which must be said
+            yield Event(at[:depth], cursor, entered=above)
         rest = [] if isinstance(above, Missing) else [key for key in above.folders if key > at[depth]]
         stack.append((at[:depth], sorted(rest, reverse=True)))
     if stage != PAST:
@@ -85,8 +87,8 @@ def _directory(
 ) -> Iterator[Event[T]]:
     listing = lister(at)
     lost = isinstance(listing, Missing)
-    if not known:
-        yield Event(at, cursor_text(at, FOLDERS if lost else FILES), entered=listing)
+    if not known or lost:
+        yield Event(at, cursor_text(at, PAST if lost else FILES), entered=listing)
     if isinstance(listing, Missing):
         return
     if stage == FILES:

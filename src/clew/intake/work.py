@@ -13,6 +13,10 @@ from clew.intake import said
 from clew.intake.api import Job, Session, Unavailable
 from clew.model import ContentState, ItemState, Missing, Reason
 
+# What one Item may put into the case, whatever its worker says.
+MOST_DETAIL, MOST_TRAITS, MOST_BLOBS = 1_000, 20_000, 64 << 20
+CHANGED = Missing(Reason.UNREADABLE, "its bytes are not those that were hashed before: the exhibit has changed")
+
 
 @dataclass(frozen=True, slots=True)
 class Look:
@@ -33,6 +37,7 @@ class Record:
     media_type: str | None = None
     missing: Missing | None = None
     traits: list[dict[str, Any]] = field(default_factory=list)
+    stored: int = 0  # bytes of blobs
 
 
 @dataclass(slots=True)
@@ -94,9 +99,12 @@ class Reader:
         failpoint("intake.result.before")
         item, reply = outcome.task.id, outcome.reply
         record = batch.records[item]
+        record.stored += 0 if isinstance(reply, Missing) else sum(map(len, reply.blobs))
         try:
             if isinstance(reply, Missing):
-                record.missing = reply
+                record.missing = Missing(reply.reason, reply.detail[:MOST_DETAIL])
+            elif len(record.traits) > MOST_TRAITS or record.stored > MOST_BLOBS:
+                record.missing = Missing(Reason.LIMIT_REACHED, "the worker's answers had no end")
             elif "content" in reply.value:
                 record.content = said.content(reply.value["content"])
             elif "type" in reply.value:
@@ -124,7 +132,8 @@ class Reader:
     def _commit(self, batch: Batch) -> None:
         failpoint("intake.receipt.before")
         records = batch.records
-        pending = [shards.write(self.case, "contents", rows) for rows in (self._contents(records),) if rows]
+        known = self._known(records)
+        pending = [shards.write(self.case, "contents", rows) for rows in (self._contents(records, known),) if rows]
         pending += [shards.write(self.case, "traits", rows) for rows in (self._traits(records),) if rows]
         states = [_final(item, record) for item, record in records.items()]
         look = self.look
@@ -140,8 +149,7 @@ class Reader:
             tx.record("batch.read", subject=about, counts=dict(counts), mandate=self.mandate)
         failpoint("intake.receipt.after")
 
-    def _contents(self, records: Mapping[str, Record]) -> list[dict[str, Any]]:
-        known = self._known(records)
+    def _contents(self, records: Mapping[str, Record], known: set[str]) -> list[dict[str, Any]]:
         return [
             {"item": item, "exhibit": self.exhibit, "media_type": record.media_type, **record.content}
             for item, record in records.items()
@@ -149,20 +157,27 @@ class Reader:
         ]
 
     def _known(self, records: Mapping[str, Record]) -> set[str]:
-        """Items whose content an earlier attempt had hashed before its decoder failed."""
+        """Items whose content an earlier attempt had hashed. Where one has other bytes now, that is said, and what was
+        first read of it stays.
+        """
         tried = [item for item, record in records.items() if record.row.get("attempts")]
         if not tried:
             return set()
         found = shards.query(
-            self.case, "SELECT item FROM contents WHERE item IN (SELECT unnest($items))", {"items": tried}
+            self.case, "SELECT item, sha256 FROM contents WHERE item IN (SELECT unnest($items))", {"items": tried}
         )
-        return set(found.column(0).to_pylist())
+        first = {row["item"]: row["sha256"] for row in found.to_pylist()}
+        for item, sha256 in first.items():
+            record = records[item]
+            if record.content is not None and record.content["sha256"] != sha256:
+                record.content, record.traits, record.missing = None, [], CHANGED
+        return set(first)
 
     def _traits(self, records: Mapping[str, Record]) -> list[dict[str, Any]]:
         """Each Content's once, however many Items of this batch hold it."""
         rows: list[dict[str, Any]] = []
         had: set[bytes] = set()
-        for record in records.values():
+        for record in sorted(records.values(), key=lambda each: each.missing is not None):  # whole ones first
             if record.content is None or (record.content["sha256"] in had and record.missing is None):
                 continue
             had.add(record.content["sha256"])

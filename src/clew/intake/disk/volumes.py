@@ -7,7 +7,7 @@ from typing import Any
 
 import pytsk3
 
-from clew.core.absent import Absent
+from clew.core.absent import Absent, absent
 from clew.core.channel import Reply
 from clew.intake.disk.image import FileSystem, Image, file_system
 from clew.model import Missing, Reason
@@ -42,13 +42,17 @@ def table(_payload: dict[str, Any], descriptors: list[int]) -> Reply:
     image = Image(descriptors[0])
     try:
         volume = pytsk3.Volume_Info(image)
-    except OSError:
+    except OSError as error:
+        if _names_partitions(image.read(0, 1024)):
+            raise absent(Reason.UNPARSABLE, "The Sleuth Kit refuses it, as it does where the image is cut") from error
         return Reply({"scheme": None, "parts": []})
     unit = int(volume.info.block_size)
     parts: list[dict[str, Any]] = []
     for part in volume:
         flags = int(part.flags)
-        if flags in {ALLOCATED, UNALLOCATED} and len(parts) < MOST_PARTITIONS:
+        if flags in {ALLOCATED, UNALLOCATED}:
+            if len(parts) == MOST_PARTITIONS:
+                raise absent(Reason.LIMIT_REACHED, f"it names more than {MOST_PARTITIONS} stretches")
             parts.append(
                 {
                     "offset": int(part.start) * unit,
@@ -58,6 +62,14 @@ def table(_payload: dict[str, Any], descriptors: list[int]) -> Reply:
                 }
             )
     return Reply({"scheme": _scheme(int(volume.info.vstype)), "parts": parts})
+
+
+def _names_partitions(head: bytes) -> bool:
+    """Whether the first two sectors look like an MBR with entries, or a GPT; The Sleuth Kit says only "failed"."""
+    if head[512:520] == b"EFI PART":
+        return True
+    entries = [head[at : at + 16] for at in range(446, 510, 16)]
+    return head[510:512] == b"\x55\xaa" and any(map(any, entries)) and all(e[0] in {0, 0x80} for e in entries)
 
 
 def describe(payload: dict[str, Any], descriptors: list[int]) -> Reply:

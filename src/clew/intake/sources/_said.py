@@ -2,6 +2,7 @@
 alone.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ from clew.model import ContentState, ItemState, Missing, NameState, Reason
 
 MOST_PATH = 1 << 18  # bytes
 _I64 = 1 << 63
+_REF = re.compile(r"fs@[0-9]{1,19}/[0-9]{1,19}/(?:name|[0-9]{1,10}-[0-9]{1,10})/[!-~]*")
 WRONG = (KeyError, TypeError, ValueError, AttributeError, IndexError)
 
 
@@ -29,17 +31,17 @@ def broken(what: str) -> Missing:
 
 
 def stretches(said: Any, size: int) -> list[dict[str, Any]]:
-    """The partition table; nothing where it makes no sense. Lengths are cut at the image's end."""
+    """The partition table; nothing where it makes no sense. Lengths are cut at the image's end, to 0 beyond it."""
     try:
         return [
             {
-                "offset": _number(part["offset"], size),
-                "length": min(_number(part["length"]), size - part["offset"]),
+                "offset": _number(part["offset"]),
+                "length": max(0, min(_number(part["length"]), size - part["offset"])),
+                "cut": part["offset"] + part["length"] > size,
                 "allocated": bool(part["allocated"]),
                 "table": f"{said['scheme']}: {_text(part['table'], 200)}",
             }
             for part in said["parts"]
-            if part["offset"] < size
         ]
     except WRONG:
         return []
@@ -103,7 +105,7 @@ def _found(item: dict[str, Any], cursor: str, found_by: str) -> Found:
     times = [None if at is None else _number(at) for at in item["times"]]
     reason = item["reason"]
     return Found(
-        ref=_text(item["ref"], 4 * MOST_PATH),
+        ref=_ref(item["ref"]),
         path=path,
         size=_number(item["size"]),
         cursor=cursor,
@@ -112,7 +114,7 @@ def _found(item: dict[str, Any], cursor: str, found_by: str) -> Found:
         missing=Missing(Reason(reason), _text(item["detail"], 1000)) if reason else None,
         name_state=NameState(item["name_state"]),
         content_state=ContentState(item["content_state"]),
-        parent=None if item["parent"] is None else _text(item["parent"], 4 * MOST_PATH),
+        parent=None if item["parent"] is None else _ref(item["parent"]),
         modified_ns=times[0],
         accessed_ns=times[1],
         changed_ns=times[2],
@@ -120,8 +122,15 @@ def _found(item: dict[str, Any], cursor: str, found_by: str) -> Found:
     )
 
 
+def _ref(value: Any) -> str:
+    text = _text(value, 4 * MOST_PATH)
+    if _REF.fullmatch(text) is None:
+        raise ValueError("no ref of an Item on a disk")
+    return text
+
+
 def _number(value: Any, most: int = _I64 - 1) -> int:
-    if not isinstance(value, int) or not 0 <= value <= most:
+    if type(value) is not int or not 0 <= value <= most:
         raise ValueError(f"no number between 0 and {most}")
     return value
 

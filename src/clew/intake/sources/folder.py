@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from clew.core.absent import Absent
 from clew.core.channel import Reply
 from clew.intake.api import Ask, Found, Job, Note, Part, Seen, Session, Source, Unavailable
 from clew.intake.reading import examine, from_descriptor
@@ -66,7 +67,7 @@ class Tree:
         if not stat.S_ISREG(found.st_mode):
             os.close(descriptor)
             raise Unavailable(Missing(Reason.UNREADABLE, "is no regular file any more"))
-        return Job("clew.intake.sources.folder:read", {"size": found.st_size}, (descriptor,))
+        return Job("clew.intake.sources.folder:read", {}, (descriptor,))
 
     def doubts(self, _refs: Mapping[str, str], _ask: Ask) -> set[str]:
         """A folder shows no deleted files."""
@@ -130,7 +131,16 @@ class Tree:
 
 def read(payload: dict[str, Any], descriptors: list[int]) -> Iterator[Reply]:
     """Worker entry: one file, from the descriptor that the parent opened."""
-    return examine(from_descriptor(descriptors[0]), payload)
+    return examine(_unchanged(descriptors[0]), payload)
+
+
+def _unchanged(descriptor: int) -> Iterator[bytes]:
+    """The content; Absent where somebody wrote to it meanwhile, as such a hash is one of bytes that never were."""
+    before = os.fstat(descriptor)
+    yield from from_descriptor(descriptor)
+    after = os.fstat(descriptor)
+    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+        raise Absent(Missing(Reason.UNREADABLE, "was written to while it was read; read it again with --retry"))
 
 
 def _stat(name: bytes, folder: int) -> os.stat_result | Missing:

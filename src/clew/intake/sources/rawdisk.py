@@ -55,9 +55,12 @@ class Disk:
             stretches = [whole]
         for each in stretches:
             detail = {key: each[key] for key in ("offset", "length", "table")}
-            if each["allocated"]:
+            if each["allocated"] and each.get("cut"):
+                missing = Missing(Reason.UNREADABLE, "the partition goes on beyond the image's end: the image is cut")
+                yield Part(f"cut@{each['offset']}", {"kind": "partition", **detail}, missing)
+            if each["allocated"] and each["length"]:
                 yield from self._partition(detail, ask)
-            else:
+            elif not each["allocated"] and each["length"]:
                 missing = Missing(Reason.UNKNOWN, "an area outside all partitions; this version does not search it")
                 yield Part(f"gap@{each['offset']}", {"kind": "unpartitioned", **detail}, missing)
 
@@ -115,6 +118,8 @@ class Disk:
         )  # the last address is The Sleuth Kit's own orphan directory
         first, sub = (int(part) for part in cursor.split(".")) if cursor else (detail["first_inode"], -1)
         named = _bitmap(seen(f"fs@{offset}/"), end)
+        if sub >= 0:  # the sweep itself listed part of this record; its other streams are still to come
+            named[first // 8] &= ~(1 << (first % 8))
         length = RANGE
         while first < end:
             base, stop = first // 8 * 8, min(first + length, end)

@@ -1,0 +1,243 @@
+"""What must not be believed: a worker's answers, a disk's sizes, and that evidence stays as it is while it is read."""
+
+import os
+from pathlib import Path
+
+import pytest
+from cases import items, new_case, sha256, traits
+
+from clew.core import pictures, shards
+from clew.core.channel import Reply
+from clew.core.engine import Outcome, Task
+from clew.intake import said
+from clew.intake.account import account
+from clew.intake.api import FAST, Found, Part
+from clew.intake.disk import volumes
+from clew.intake.listing import BatchSize, Lister
+from clew.intake.run import exact, intake
+from clew.intake.sources import _said, folder, rawdisk
+from clew.intake.summary import Options
+from clew.intake.walk import Listing, preorder
+from clew.intake.work import CHANGED, MOST_TRAITS, Batch, Look, Reader, Record
+from clew.model import Missing, Reason
+
+PLAIN = Options(workers=1, extractors=())
+
+
+@pytest.mark.parametrize(
+    "value",
+    [{"number": float("inf")}, {"number": float("nan")}, {"number": "nan"}, {"number": True}, {"integer": True},
+     {"integer": 1 << 63}],
+    ids=repr,
+)  # fmt: skip
+def test_no_value_that_a_shard_could_not_hold(value):
+    answer = {"extractor": "x", "version": "1", "traits": [{"name": "n", **value}]}
+    with pytest.raises(said.WRONG):
+        said.traits(answer, (), lambda _: b"")
+
+
+@pytest.mark.parametrize("ref", ["fs@0/5", "file/x", "fs@0/x/128-1/a", "fs@0/1/128-1/a\nb", "fs@-1/1/name/a", "", 5])
+def test_no_ref_that_could_not_be_opened_again(ref):
+    with pytest.raises(said.WRONG):
+        _said._ref(ref)
+    assert _said._ref("fs@1048576/77/128-1/a%20b") == "fs@1048576/77/128-1/a%20b"
+
+
+def _reader(tmp_path: Path, records: dict[str, Record]) -> Reader:
+    case = new_case(tmp_path / "case")
+    look = Look((), FAST, "v", FAST)
+    reader = Reader(case, "e", None, look, "M-1", lambda *_: None)  # type: ignore[arg-type]
+    batch = Batch("b", records, set(records), drawn=True)
+    reader._hands = dict.fromkeys(records, batch)
+    return reader
+
+
+def _content(data: bytes) -> dict[str, object]:
+    return {"sha256": sha256(data), "sha1": bytes(20), "md5": bytes(16), "size": len(data), "content_state": "complete"}
+
+
+def test_a_worker_that_never_ends_costs_its_item_and_no_memory(tmp_path):
+    record = Record({"item": "i"}, content=_content(b"x"))
+    reader = _reader(tmp_path, {"i": record})
+    answer = {"extractor": "x", "version": "1", "traits": [{"name": "n", "integer": 1}] * 2_000}
+    task = Task("i", "m:e", {})
+    for _ in range(100):
+        reader._take(reader._hands["i"], Outcome(task, Reply(answer), False, 0.0))
+    assert len(record.traits) <= MOST_TRAITS + 2_000
+    assert record.missing == Missing(Reason.LIMIT_REACHED, "the worker's answers had no end")
+    reader._take(reader._hands["i"], Outcome(task, Missing(Reason.UNREADABLE, "y" * 1_000_000), True, 0.0))
+    assert len(record.missing.detail) <= 1_000
+
+
+def test_of_two_equal_contents_the_whole_traits_are_kept(tmp_path):
+    """The first copy's decoder was stopped half way, the second one's was not."""
+    part, rest = ({"name": name, "integer": 1} for name in ("early", "late"))
+    half = Record({"item": "a"}, _content(b"x"), None, Missing(Reason.LIMIT_REACHED, "time"), [part])
+    whole = Record({"item": "b"}, _content(b"x"), None, None, [part, rest])
+    reader = _reader(tmp_path, {})
+    names = {row["name"] for row in reader._traits({"a": half, "b": whole})}
+    assert names == {"early", "late"}
+
+
+def test_a_file_written_to_while_it_is_read_gets_no_hash(tmp_path):
+    path = tmp_path / "f"
+    path.write_bytes(b"a" * 10)
+    descriptor = os.open(path, os.O_RDONLY)
+    payload = {"size": 10, "extractors": (), "mode": FAST}
+    chunks = folder._unchanged(descriptor)
+    assert next(chunks) == b"a" * 10
+    with path.open("ab") as file:
+        file.write(b"b")
+    from clew.core.absent import Absent
+
+    with pytest.raises(Absent, match="written to while"):
+        list(chunks)
+    assert next(iter(folder.read(payload, [descriptor]))).value["content"]["size"] == 11
+    os.close(descriptor)
+
+
+def test_a_file_that_shrank_since_it_was_listed_is_partial(tmp_path, monkeypatch):
+    from clew.intake import run
+
+    root = tmp_path / "evidence"
+    root.mkdir()
+    (root / "f").write_bytes(b"0123456789")
+    original = run.Run._totals
+    monkeypatch.setattr(run.Run, "_totals", lambda self: ((root / "f").write_bytes(b"01"), original(self))[1])
+    case = new_case(tmp_path / "case")
+    intake(case, path=root, label="F", workers=1, options=PLAIN)
+    assert items(case)[b"f"]["as_read"] == "partial"
+
+
+def test_evidence_that_changed_between_two_attempts_is_told(tmp_path):
+    """The first hash stays, and no Item stands as done whose bytes are others by now."""
+    root = tmp_path / "evidence"
+    root.mkdir()
+    (root / "f").write_bytes(b"first")
+    case = new_case(tmp_path / "case")
+    intake(case, path=root, label="F", workers=1, options=PLAIN)
+    (root / "f").write_bytes(b"second")
+    again = Options(workers=1, extractors=("nasty_extractor:PLUGIN",))
+    summary = intake(case, path=root, label="F", workers=1, options=again)
+    found = items(case)[b"f"]
+    assert (found["state"], found["detail"], found["sha256"]) == ("unreadable", CHANGED.detail, sha256(b"first"))
+    assert not summary.account.complete
+    assert traits(case, sha256(b"second")) == {}
+
+
+def test_directories_that_vanish_before_a_resume_are_told(tmp_path):
+    """The cursor lies deep; the directories on the way down hold more, and cannot be listed any more."""
+    tree = {(): (b"a", b"b"), ((b"a", 0, 0),): (b"c", b"d"), ((b"a", 0, 0), (b"c", 0, 0)): ()}
+
+    def lister(at):
+        listing = Listing()
+        listing.folders += [(name, 0, 0) for name in tree.get(at, ())]
+        listing.files += [((b"f%d" % n, 0, 0), n) for n in range(2)]
+        return listing
+
+    events = list(preorder(lister))
+    deep = next(e for e in events if len(e.at) == 2 and e.file == 0)
+    gone = Missing(Reason.UNREADABLE, "gone")
+    for lost in ((), deep.at[:1], deep.at):
+        found = list(preorder(lambda at, lost=lost: gone if at == lost else lister(at), deep.cursor))
+        assert [e.at for e in found if e.entered == gone] == [lost]
+
+
+def test_a_sweep_resumed_inside_a_record_lists_its_other_streams(monkeypatch):
+    """Killed between two streams of one record: the record is listed already, and yet not done."""
+    asked = []
+
+    def ask(_entry, payload, fds, _size):
+        os.close(fds[0])
+        asked.append(payload)
+        return {"items": [], "next": payload["end"]}
+
+    disk = rawdisk.Disk(Path("/dev/null"))
+    detail = {"offset": 0, "first_inode": 0, "last_inode": 100, "length": 0}
+    part = Part("fs@0/sweep", detail)
+    seen = lambda _prefix: iter(["fs@0/40/128-1/a", "fs@0/41/128-1/b"])  # noqa: E731
+    list(disk.items(part, "40.0", seen, ask))
+    disk.close()
+    from base64 import b64decode
+
+    bits, base = b64decode(asked[0]["seen"]), asked[0]["seen_from"]
+    assert [bits[(n - base) // 8] >> ((n - base) % 8) & 1 for n in (40, 41)] == [0, 1]
+    assert (asked[0]["first"], asked[0]["sub"]) == (40, 0)
+
+
+def test_partitions_beyond_the_image_are_parts_that_were_not_read(tmp_path):
+    image = tmp_path / "cut.img"
+    image.write_bytes(bytes(4096))
+    table = {"scheme": "MBR", "parts": [
+        {"offset": 1024, "length": 9000, "allocated": True, "table": "one"},
+        {"offset": 8192, "length": 9000, "allocated": True, "table": "two"},
+    ]}  # fmt: skip
+
+    def ask(entry, _payload, fds, _size):
+        os.close(fds[0])
+        return table if entry.endswith(":table") else Missing(Reason.UNKNOWN, "none")
+
+    disk = rawdisk.Disk(image)
+    parts = {part.name: part.missing for part in disk.parts(ask)}
+    disk.close()
+    assert set(parts) == {"cut@1024", "fs@1024", "cut@8192"}
+    assert "image is cut" in parts["cut@8192"].detail
+
+
+def test_a_table_that_cannot_be_opened_is_not_called_none():
+    entry = bytes((0x80, 0, 0, 0, 0x83, 0, 0, 0)) + (2048).to_bytes(4, "little") * 2
+    sector = bytes(446) + entry + bytes(48) + b"\x55\xaa" + bytes(512)
+    assert volumes._names_partitions(sector)
+    assert volumes._names_partitions(bytes(512) + b"EFI PART" + bytes(504))
+    assert not volumes._names_partitions(bytes(1024))
+    assert not volumes._names_partitions(b"\xeb\x58\x90MSDOS5.0" + b"\x33\xc9" * 249 + b"\x0d\x55\xaa" + bytes(512))
+
+
+def test_sizes_that_no_column_can_sum_up(tmp_path):
+    """Two inodes that claim nearly 2^63 bytes each: the account is given all the same."""
+    case = new_case(tmp_path / "case")
+    huge = (1 << 63) - 1
+
+    class Claims:
+        def parts(self, _ask):
+            yield Part("p", {"kind": "folder"})
+
+        def items(self, *_):
+            yield from (Found(f"file/{n}", b"%d" % n, huge, f"{n}", "test") for n in range(3))
+
+    lister = Lister(case, "e", folder.PLUGIN, "M-1", BatchSize(), lambda *_: None)
+    lister.run(Claims(), None)  # type: ignore[arg-type]
+    with case.write("intake") as tx:
+        tx.execute("UPDATE items SET state='done'")
+    assert account(case, "e").done == 3
+
+
+def test_a_second_look_that_failed_can_be_taken_again(tmp_path):
+    import hostile
+
+    root = tmp_path / "evidence"
+    root.mkdir()
+    hostile.good_picture(root / "p.jpg", 1)
+    data = (root / "p.jpg").read_bytes()
+    case = new_case(tmp_path / "case")
+    intake(case, path=root, label="P", workers=1)
+    (root / "p.jpg").unlink()
+    for _ in range(2):  # said each time, not the first time alone
+        assert exact(case, [sha256(data)], options=Options(workers=1)).failed
+    (root / "p.jpg").write_bytes(data)
+    assert exact(case, [sha256(data)], options=Options(workers=1)).done == 1
+    sql = "SELECT data FROM traits WHERE name='pdq' AND mode='exact' AND data IS NOT NULL"
+    assert shards.query(case, sql).num_rows == 1
+
+
+def test_picture_traits_of_no_sense_do_not_end_matching(tmp_path):
+    case = new_case(tmp_path / "case")
+    rows = [("pdq", {"data": b"short"}), ("image.width", {"integer": 1 << 62}), ("image.height", {"integer": 1 << 62})]
+    by = {"extractor": "x", "version": "1", "mode": "fast"}
+    good = [("pdq", {"data": bytes(32)}), ("pdq.quality", {"integer": 90}), *rows[1:]]
+    table = [{"content": sha256(b"a"), "name": name, **value, **by} for name, value in rows]
+    table += [{"content": sha256(b"b"), "name": name, **value, **by} for name, value in good]
+    pending = shards.write(case, "traits", table)
+    with case.write("intake") as tx:
+        shards.commit(tx, stage="intake", batch="b", versions="v", config="fast", pending=[pending])
+    assert pictures.read(case).content.tobytes() == sha256(b"b")
