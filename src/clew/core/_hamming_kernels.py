@@ -1,4 +1,3 @@
-
 """The compiled inner loops of `clew.core.hamming`; plain functions of arrays, compiled by numba on first use.
 
 Bits are counted from the lowest bit of word 0 to the highest of word 3.
