@@ -48,6 +48,9 @@ bench: $(VENV)/.dev  ## every claim, side by side with its peer
 bench-pdq: $(VENV)/.dev  ## the picture hash alone
 	@$(BIN)/python bench/bench_pdq.py
 
+kill: $(VENV)/.dev  ## kill -9 of intake at every failpoint and 20 random moments, of observe too; then resume
+	@$(BIN)/python -m pytest -v tests/flow/test_intake_kill.py tests/observe/test_crash.py
+
 soak: $(VENV)/.dev  ## longer fault tests
 	@CLEW_SOAK=1 $(BIN)/python -m pytest tests/flow
 
