@@ -9,7 +9,8 @@ import pytest
 from clew.attribute import listing, prior
 from clew.attribute.api import RegisterSpec
 from clew.attribute.caveats import LIMITS
-from clew.attribute.run import Policy, attribute
+from clew.attribute.run import Policy, _open, attribute
+from clew.attribute.where import where
 from clew.core import forces
 from clew.core.errors import Damaged, Held, Refused, Usage
 from clew.core.lease import lease
@@ -129,6 +130,15 @@ def test_a_stale_register_confirms_nothing(full, register, dated, run):
     assert any("days from the sighting" in line for line in json.loads(lead["against"]))
     _, (lead,) = run(full, [], [stale], policy=Policy(stale_days=100))
     assert (lead["force"], lead["uncertain"]) == ("AT", 0)
+
+
+def test_a_stale_register_leads_to_no_part_of_a_country(full, register):
+    fresh = register("127.10.0.0/16,DE,,\n", name="fresh")
+    old = register("127.10.0.0/16,DE,N,\n", dated="2020-01-01", name="old")
+    place = where("127.10.0.1", (NOW,), _open(full, [fresh, old], NOW), 30)
+    assert (place.country, place.subdivision, place.uncertain) == ("DE", None, False)
+    new = register("127.10.0.0/16,DE,N,\n", name="new")
+    assert where("127.10.0.1", (NOW,), _open(full, [fresh, new], NOW), 30).subdivision == "N"
 
 
 def test_a_stale_register_still_contradicts(full, countries, register, run):

@@ -1,12 +1,29 @@
 """A whole run against peers and trackers of our own: tiers, conduct, what is kept and what is not."""
 
+import asyncio
 import time
 from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from observe_case import FAST
-from observe_stage import EXTENDED, MODERN, PLAIN, PROTOCOL, Peer, Stage, Tracker, answers, bitfield, message, says
+from observe_stage import (
+    EXTENDED,
+    MODERN,
+    PLAIN,
+    PROTOCOL,
+    Peer,
+    Stage,
+    Talk,
+    Tracker,
+    answers,
+    bitfield,
+    hear,
+    message,
+    says,
+)
 
 from clew.core import shards
 from clew.core.case import Case
@@ -108,6 +125,32 @@ def test_who_echoes_a_random_infohash_is_promiscuous_and_left_alone(case: Case, 
     assert len(echo.heard) == 2, "one contact, one control probe, nothing more"
     found = case.read().execute("SELECT address, control FROM endpoints ORDER BY address").fetchall()
     assert [tuple(row) for row in found] == [("127.20.0.1", "clean"), ("127.20.0.2", "promiscuous")]
+
+
+def test_half_an_echo_is_an_echo_and_silence_decides_nothing(case: Case, stage: Stage, infohash: bytes) -> None:
+    whole = answers(bitfield(*range(20)), torrents={infohash})
+
+    def to_strangers(reply: Callable[[bytes], bytes]) -> Talk:
+        async def talk(peer: Peer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            said = await hear(peer, reader, 68)
+            if said[28:48] == infohash:
+                writer.write(PROTOCOL + bytes(8) + infohash + b"-TE1234-abcdefghijkl" + bitfield(*range(20)))
+            else:
+                writer.write(reply(said[28:48]))
+            await reader.read(1000)
+
+        return talk
+
+    half = stage.peer("127.20.0.1", to_strangers(lambda asked: PROTOCOL + bytes(8) + asked))
+    silent = stage.peer("127.20.0.2", to_strangers(lambda _: b""))
+    honest = stage.peer("127.20.0.3", whole)
+    tracker = stage.tracker("127.1.0.5", tells_stopped=True)
+    enlist(tracker, infohash, half, silent, honest)
+    observe(case, trackers=[tracker.url], policy=replace(FAST, answer=0.3))
+    found = {row["address"]: row["control"] for row in case.read().execute("SELECT address, control FROM endpoints")}
+    assert found["127.20.0.1"] == "promiscuous"
+    assert found["127.20.0.2"].startswith("limit reached")
+    assert found["127.20.0.3"] == "clean"
 
 
 def test_another_client_at_the_same_place_begins_anew(case: Case, stage: Stage, infohash: bytes) -> None:

@@ -8,13 +8,15 @@ from hypothesis import strategies as st
 
 from clew.core.errors import Damaged
 from clew.model import Claim, Missing, Reason, Tier
-from clew.observe.api import Contact
+from clew.observe.api import Ask, Contact, Limits, Sighted, Target
 from clew.observe.endpoints import Endpoint, weigh
 from clew.observe.networks import _bencode as bencode
 from clew.observe.networks._claims import Pieces
 from clew.observe.networks._http import Reply, Unusable
-from clew.observe.networks._messages import Announce, ExtensionHandshake, Handshake, quote
+from clew.observe.networks._messages import PROTOCOL, Announce, ExtensionHandshake, Handshake, quote
 from clew.observe.networks._peer import client_of
+from clew.observe.networks._words import plain
+from clew.observe.networks.bittorrent import PLUGIN as BITTORRENT
 from clew.observe.transcript import Kind, Transcript, decode
 
 VALUES = st.recursive(
@@ -141,6 +143,44 @@ def test_another_client_is_no_repetition() -> None:
     assert weigh(one, said(WATCHED, "A"), "s0", 0, 300) == (Tier.ANSWERED, None)
     assert weigh(one, said(WATCHED, "B"), "s1", 300, 300) == (Tier.ANSWERED, None)
     assert weigh(one, said(WATCHED, "B"), "s2", 600, 300) == (Tier.CLAIMS, "s1")
+
+
+def test_a_peer_id_of_another_style_is_another_client() -> None:
+    one = endpoint()
+    first, second = (
+        Contact(True, WATCHED, peer_id=each) for each in (b"M4-20-8-aaaaaaaaaaaa", b"-qB4520-aaaaaaaaaaaa")
+    )
+    assert weigh(one, first, "s0", 0, 300) == (Tier.ANSWERED, None)
+    assert weigh(one, second, "s1", 300, 300) == (Tier.ANSWERED, None)
+
+
+def test_words_of_strangers_hold_no_infohash() -> None:
+    for code in ("ab" * 20, "MFRA" * 8):
+        assert code not in plain(f"x {code} y".encode(), 64)
+    assert plain("µTorrent 3.5.5\n".encode(), 64) == "µTorrent 3.5.5?"
+    assert plain(b"x" * 31 + b" " + b"y" * 31, 40) == "x" * 31 + " " + "y" * 8
+
+
+def test_long_names_of_keys_and_long_replies_are_not_kept() -> None:
+    infohash, block = b"i" * 20, b"CANARY-BYTES" * 50
+    talk = BITTORRENT.contact(Target("W-1", infohash, (infohash,), b"p" * 20), Limits())
+    talk.opened(0)
+    body = b"\x14\x00d%d:%si1e1:v4:Testee"[:-1] % (len(block), block)
+    hello = PROTOCOL + bytes((0, 0, 0, 0, 0, 0x10, 0, 0)) + infohash + b"-TE1234-abcdefghijkl"
+    talk.receive(hello + len(body).to_bytes(4, "big") + body, 1)
+    (end,) = [e for e in talk.closed(2) if isinstance(e, Sighted)]
+    assert b"CANARY" not in end.transcript
+    assert end.finding.client == "Test"
+    ask = BITTORRENT.ask(
+        Ask(BITTORRENT.tracker("http://127.1.0.1:1/a"), "W-1", infohash, "stopped", b"p" * 20, 9, 1), Limits()
+    )
+    ask.opened(0)
+    long = block * 2
+    reply = b"d1:a%d:%s5:peers6:\x7f\x0a\x00\x01\x1a\xe11:z%d:%se" % (len(long), long, len(long), long)
+    (heard,) = ask.receive(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(reply) + reply, 1)
+    (one,) = heard.finding.listed
+    assert b"CANARY" not in heard.finding.proof(one)
+    assert b"\x7f\x0a\x00\x01\x1a\xe1" in heard.finding.proof(one)
 
 
 def test_who_did_not_answer_is_only_listed() -> None:

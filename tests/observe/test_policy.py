@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from observe_case import FAST
 
+from clew.core import mandate
 from clew.core.case import Case
 from clew.core.clock import Instant
 from clew.core.errors import Refused, Usage
@@ -113,6 +114,25 @@ def test_not_sooner_than_the_revisit_interval(case: Case) -> None:
     assert isinstance(governor.decide(wish(kind="control"), at(299)), Go)
     governor.release("127.20.0.1", 6881)
     assert isinstance(governor.decide(wish(), at(300)), Go)
+
+
+def test_a_goodbye_waits_neither_for_the_rate_nor_for_quiet_hours(case: Case) -> None:
+    hour = (NOW // SECOND // 3600) % 24
+    quiet = (hour, (hour + 1) % 24)
+    for policy in (Policy(per_second=0.01), Policy(quiet_hours=quiet)):
+        governor = Governor(case, policy, "bittorrent")
+        announce = replace(wish(kind="announce"), event="stopped")
+        governor.decide(wish(port=1), at(0))
+        governor.decide(wish(port=2), at(0))
+        assert isinstance(governor.decide(announce, at(0)), Wait)
+        assert isinstance(governor.decide(replace(announce, goodbye=True), at(0)), Go)
+
+
+def test_a_mandate_ends_when_it_ends(case: Case) -> None:
+    governor = Governor(case, Policy(), "bittorrent")
+    end = mandate.all_of(case)[0].not_after_ns
+    assert not isinstance(governor.cover(wish(), Instant(end, 5)), Missing)
+    assert isinstance(governor.cover(wish(), Instant(end + 1, 6)), Missing)
 
 
 def test_the_rate_and_the_number_are_held(case: Case) -> None:

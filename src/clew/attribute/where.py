@@ -73,7 +73,8 @@ def where(address: str, seen_ns: Iterable[int], asked: Sequence[Asked], stale_da
     )
     lookups = tuple(_lookup(a, s) for a, s in zip(asked, said, strict=True))
     country = countries[0] if countries else ""
-    subdivision = subdivisions[0] if len(subdivisions) == 1 else None
+    confirmed = any(s.answer.subdivision and not s.stale for s in placed)
+    subdivision = subdivisions[0] if len(subdivisions) == 1 and confirmed else None
     return Where(country, subdivision, bool(doubts), kinds, doubts + stale_kinds, lookups)
 
 

@@ -44,7 +44,7 @@ class Caller:
         """The announce that a round asks for next; `started` comes with its goodbye, which follows at once."""
         if one.event != "started":
             return [self._announce(one, one.event)]
-        goodbye, last = self._announce(one, "stopped")
+        goodbye, last = self._announce(one, "stopped", goodbye=True)
         call, first = self._announce(one, "started", goodbye)
         return [(call, first), (goodbye, Errand(None, one, last.infohash, last.peer_id, goodbye_to=call.id))]
 
@@ -63,8 +63,10 @@ class Caller:
         call = Call(new_id(), wish, self._plugin.contact(target, self._limits))
         return call, Errand(endpoint, None, target.infohash, peer_id)
 
-    def _announce(self, one: Round, event: str, then: Call | None = None) -> tuple[Call, Errand]:
-        wish = Wish("announce", one.watch.id, one.address, one.tracker.port, one.tracker.url, event)
+    def _announce(
+        self, one: Round, event: str, then: Call | None = None, *, goodbye: bool = False
+    ) -> tuple[Call, Errand]:
+        wish = Wish("announce", one.watch.id, one.address, one.tracker.port, one.tracker.url, event, goodbye)
         left = one.watch.file_length or UNKNOWN_LEFT
         ask = Ask(one.tracker, one.watch.label, one.infohash, event, self._tracker_peer_id, ANNOUNCED_PORT, left)
         call = Call(new_id(), wish, self._plugin.ask(ask, self._limits), then)

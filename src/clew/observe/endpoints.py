@@ -87,8 +87,8 @@ def weigh(endpoint: Endpoint, contact: Contact, sighting: str, at_ns: int, inter
 
 
 def _client(contact: Contact) -> str | None:
-    """What stays with a client over its connections: its name, and the prefix of its peer id (BEP 20)."""
-    prefix = contact.peer_id[:8].hex() if contact.peer_id and contact.peer_id[:1] == b"-" else ""
+    """What stays with a client over its connections: its name, and the prefix of its peer id (BEP 20, any style)."""
+    prefix = contact.peer_id[:8].hex() if contact.peer_id else ""
     return f"{prefix} {contact.client or ''}".strip() or None
 
 
@@ -194,6 +194,11 @@ class Book:
         endpoint.next_ns = (
             None if given_up else at_ns + (int(self._policy.revisit * SECOND) if endpoint.claims else pause)
         )
+        self._done(endpoint)
+
+    def refused(self, endpoint: Endpoint, why: Missing | None, again_ns: int) -> None:
+        """This call may not be made now, and says nothing about the endpoint."""
+        endpoint.last_failure, endpoint.next_ns = str(why), again_ns
         self._done(endpoint)
 
     def put_back(self, endpoint: Endpoint) -> None:

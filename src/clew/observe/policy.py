@@ -91,7 +91,10 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """A connection that somebody would like to open. `source` is the tracker that listed it, or the tracker itself."""
+    """A connection that somebody would like to open. `source` is the tracker that listed it, or the tracker itself.
+
+    A `goodbye` takes back a `started`: neither quiet hours nor the rate may hold it up.
+    """
 
     kind: str
     watch: str
@@ -99,6 +102,7 @@ class Wish:
     port: int
     source: str
     event: str = ""
+    goodbye: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +133,7 @@ class Governor:
         """The Mandate that covers this connection, or why there may be none. Looked up again every 30 seconds."""
         key = (wish.address, wish.source, wish.event)
         found = self._covered.get(key)
-        if found is None or at.mono_ns > found[0]:
+        if found is None or at.mono_ns > found[0] or not _valid(found[1], at.utc_ns):
             found = (at.mono_ns + COVER_NS, self._cover(wish, at))
             self._covered[key] = found
             if len(self._covered) > MAX_REMEMBERED:
@@ -142,13 +146,13 @@ class Governor:
         if isinstance(covered, Missing):
             return covered
         place, visit = (wish.address, wish.port), (wish.watch, wish.address, wish.port, wish.kind)
-        if self.policy.quiet(at.utc_ns):
+        if self.policy.quiet(at.utc_ns) and not wish.goodbye:
             return Wait(at.mono_ns + 60 * SECOND)
         if place in self._open or len(self._open) >= self.policy.concurrent:
             return Wait(None)
         if wish.kind == "contact" and at.mono_ns < self._last.get(visit, -1 << 62) + int(self.policy.revisit * SECOND):
             return Missing(Reason.REFUSED, "sooner than the policy's revisit interval")
-        if at.mono_ns < self._next_ns:
+        if at.mono_ns < self._next_ns and not wish.goodbye:
             return Wait(self._next_ns)
         self._next_ns = max(self._next_ns, at.mono_ns - BURST_NS) + int(SECOND / self.policy.per_second)
         self._open.add(place)
@@ -189,6 +193,11 @@ class Governor:
             tracker=wish.source,
             permit=PERMIT_STARTED if wish.event == "started" else None,
         )
+
+
+def _valid(found: Mandate | Missing, at_ns: int) -> bool:
+    """Whether what was looked up may still hold: a Mandate ends to the second, not 30 seconds later."""
+    return isinstance(found, Missing) or found.not_before_ns <= at_ns <= found.not_after_ns
 
 
 def inside_loopback(network: str) -> bool:

@@ -61,6 +61,9 @@ class Results:
         if _cut_off(contact):
             self._book.put_back(endpoint)
             return _unmade(answer), contact.missing
+        if not answer.mandate:
+            self._book.refused(endpoint, contact.missing, answer.started.utc_ns + self._interval_ns)
+            return keeping.NOT_MADE, contact.missing
         self._account.contacts += 1
         name, tier, repeats = new_id(), Tier.LISTED, None
         if answer.sighted is None:
@@ -84,8 +87,10 @@ class Results:
 
     def _on_control(self, answer: Answer, endpoint: Endpoint, infohash: bytes) -> tuple[str, Missing | None]:
         contact = _contact_of(answer)
-        undecided = contact.missing if answer.sighted is None or _cut_off(contact) else None
-        verdict = undecided or (PROMISCUOUS if contact.answered else CLEAN)
+        echoed = contact.infohash_echoed is not None
+        slow = contact.missing is not None and contact.missing.reason is Reason.LIMIT_REACHED
+        undecided = contact.missing if not echoed and (answer.sighted is None or slow or _cut_off(contact)) else None
+        verdict = undecided or (PROMISCUOUS if echoed else CLEAN)
         self._book.controlled(endpoint, verdict)
         self._account.controls += 1
         self._keeper.keep(
@@ -97,7 +102,7 @@ class Results:
                 tier=Tier.LISTED,
                 infohash=infohash,
                 contact=contact,
-                promiscuous=contact.answered,
+                promiscuous=echoed,
                 missing=undecided.reason.value if undecided else None,
                 missing_detail=undecided.detail if undecided else None,
             )

@@ -13,12 +13,14 @@ from clew.observe.api import Contact, Event, Limits, Send, Sendable, Sighted, Ta
 from clew.observe.networks import _bencode as bencode
 from clew.observe.networks import _messages as m
 from clew.observe.networks._claims import Pieces
+from clew.observe.networks._words import plain
 from clew.observe.transcript import Transcript
 
 MAX_CLIENT = 64
 # Keys of the extension handshake that are kept in a transcript; the value of any other is left out.
 KEPT_KEYS = frozenset((b"m", b"v", b"p", b"reqq", b"upload_only", b"metadata_size", b"yourip", b"e", b"complete_ago"))
 MAX_KEPT_VALUE = 512
+MAX_KEPT_KEY = 16
 
 
 class Over(Exception):
@@ -215,7 +217,7 @@ class PeerConversation:
         self._extended = True
         client, port = found.get(b"v", (None,))[0], found.get(b"p", (None,))[0]
         if isinstance(client, bytes):
-            self._client = _plain(client)
+            self._client = plain(client, MAX_CLIENT) or None
         if isinstance(port, int) and 0 < port < 65536:
             self._listen_port = port
 
@@ -225,8 +227,10 @@ class PeerConversation:
         for key, (_, place) in found.items():
             start, stop = place.start + 1, place.stop + 1
             if key not in KEPT_KEYS or stop - start > MAX_KEPT_VALUE:
+                if len(key) > MAX_KEPT_KEY:
+                    start -= len(b"%d:" % len(key)) + len(key)
                 self._note("extension handshake", data[at:start])
-                self._leave_out("value in an extension handshake", stop - start)
+                self._leave_out("part of an extension handshake", stop - start)
                 at = stop
         self._note("extension handshake", data[at:])
 
@@ -297,8 +301,3 @@ def client_of(peer_id: bytes | None) -> str | None:
     if peer_id is None or peer_id[:1] != b"-" or peer_id[7:8] != b"-" or not peer_id[1:7].isalnum():
         return None
     return peer_id[:8].decode("ascii")
-
-
-def _plain(text: bytes) -> str | None:
-    shown = "".join(c if c.isprintable() else "?" for c in text[:MAX_CLIENT].decode("utf-8", "replace"))
-    return shown.strip() or None

@@ -14,10 +14,12 @@ from clew.observe.api import Ask, Event, Limits, Listed, Listing, Send, Sighted,
 from clew.observe.networks import _bencode as bencode
 from clew.observe.networks._http import Reply, Unusable
 from clew.observe.networks._messages import Announce
+from clew.observe.networks._words import plain
 from clew.observe.transcript import Transcript
 
 URL = re.compile(r"http://([A-Za-z0-9.-]{1,253})(?::([0-9]{1,5}))?(/[\x21-\x7e]*)")
 MAX_REASON = 120
+MAX_AROUND = 1024
 MAX_SECONDS = 86_400
 
 
@@ -138,17 +140,25 @@ class TrackerConversation:
         start, stop = min((p.start for p in places), default=0), max((p.stop for p in places), default=0)
         common = self._transcript.copy()
         common.received(self._reply.head or b"", now_ns)
-        common.received(body[:start], now_ns)
+        _keep_short(common, body[:start], now_ns)
 
         def proof(one: Listed) -> bytes:
             own = common.copy()
             _leave_out(own, one.start - start, now_ns)
             own.received(body[one.start : one.stop], now_ns)
             _leave_out(own, stop - one.stop, now_ns)
-            own.received(body[stop:], now_ns)
+            _keep_short(own, body[stop:], now_ns)
             return own.encode()
 
         return proof
+
+
+def _keep_short(own: Transcript, part: bytes, now_ns: int) -> None:
+    """What stands around the list of endpoints; of more than a tracker needs for that, only the length."""
+    if len(part) > MAX_AROUND:
+        own.left_out("other fields of the reply", len(part), now_ns)
+    else:
+        own.received(part, now_ns)
 
 
 def _leave_out(own: Transcript, length: int, now_ns: int) -> None:
@@ -192,5 +202,4 @@ def _number(found: dict[bytes, tuple[object, slice]], key: bytes) -> int | None:
 
 
 def _words(value: object) -> str:
-    text = value[:MAX_REASON].decode("utf-8", "replace") if isinstance(value, bytes) else "a failure without reason"
-    return "".join(c if c.isprintable() else "?" for c in text)
+    return plain(value, MAX_REASON) if isinstance(value, bytes) else "a failure without reason"
