@@ -1,7 +1,8 @@
 """The queue: who was listed for which Watch, what they have claimed so far, and when to call again.
 
 The book is kept in memory and in the table `endpoints`; the run that holds the lease is its only writer. How a claim
-becomes a tier (DESIGN section 1) is decided here and nowhere else, by `weigh`.
+becomes a tier (DESIGN section 1) is decided here and nowhere else, by `weigh`. Times when somebody was listed are UTC;
+those that intervals are counted by (`first_claim_ns`, `next_ns`) are of `observe.steady`.
 """
 
 import heapq
@@ -11,7 +12,6 @@ from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 
-from clew.core.clock import Instant
 from clew.model import Claim, Missing, Tier
 from clew.observe.api import SECOND, Contact
 from clew.observe.policy import Policy
@@ -122,7 +122,7 @@ class Book:
         return len(self._by_key)
 
     def listed(
-        self, watch: str, address: str, port: int, *, source: str, twin: bool, at_ns: int
+        self, watch: str, address: str, port: int, *, source: str, twin: bool, at_ns: int, due_ns: int
     ) -> tuple[Endpoint, bool]:
         """Notes a listing; says whether this endpoint is new. A new one is not due before `save` was told."""
         found = self._by_key.get((watch, address, port))
@@ -131,7 +131,7 @@ class Book:
             self._changed[found.id] = found
             return found, False
         self._last_id += 1
-        found = Endpoint(self._last_id, watch, address, port, at_ns, at_ns, source, int(twin), next_ns=at_ns)
+        found = Endpoint(self._last_id, watch, address, port, at_ns, at_ns, source, int(twin), next_ns=due_ns)
         beside = self._at.get(found.place)
         found.control = beside[0].control if beside else None
         self._add(found)
@@ -169,17 +169,17 @@ class Book:
         return found
 
     def contacted(
-        self, endpoint: Endpoint, contact: Contact, sighting: str, started: Instant, interval_ns: int
+        self, endpoint: Endpoint, contact: Contact, sighting: str, at_ns: int, interval_ns: int
     ) -> tuple[Tier, str | None]:
         """Takes the result of a contact that came about; returns its tier and what it repeats."""
         endpoint.contacts += 1
-        tier, repeats = weigh(endpoint, contact, sighting, started.utc_ns, interval_ns)
+        tier, repeats = weigh(endpoint, contact, sighting, at_ns, interval_ns)
         if not contact.answered:
-            self.failed(endpoint, contact.missing, started.utc_ns)
+            self.failed(endpoint, contact.missing, at_ns)
             return tier, repeats
         endpoint.failures, endpoint.last_failure = 0, None
         endpoint.tier = max(endpoint.tier, tier.value)
-        endpoint.next_ns = started.utc_ns + interval_ns
+        endpoint.next_ns = at_ns + interval_ns
         if self._wants_control(endpoint):
             self._probe(endpoint)
         self._done(endpoint)

@@ -10,6 +10,7 @@ from clew.model import SightingKind, Tier
 from clew.observe.endpoints import INSERT, Book, row
 from clew.observe.retention import BRIEF
 from clew.observe.rows import Run
+from clew.observe.steady import Steady
 from clew.observe.wire import Call
 
 INTENT, INTERRUPTED, NOT_MADE = "intent", "interrupted", "not made"
@@ -88,23 +89,25 @@ class Keeper:
         return counts
 
 
-def begin(case: Case, run: Run, policy: str, at_ns: int, mandate: str, wait_ns: int) -> int:
+def begin(case: Case, run: Run, policy: str, at_ns: int, mandate: str, time: Steady, again_ns: int) -> int:
     """Accounts for what an earlier run left behind, and begins this one; returns how many dials were interrupted.
 
-    An interrupted dial may have reached its peer, so that endpoint is not called again before the revisit interval is
-    over.
+    An interrupted dial may have reached its peer, so that endpoint is not called again before `again_ns`, the end of
+    the revisit interval counted from now. Nobody waits longer than that because a clock was wrong in an earlier run.
     """
     with case.write("observe") as tx:
-        left = tx.execute("SELECT id, endpoint, intended_ns FROM dials WHERE state=?", (INTENT,)).fetchall()
+        left = tx.execute("SELECT id, endpoint FROM dials WHERE state=?", (INTENT,)).fetchall()
         tx.execute("UPDATE dials SET state=?, detail=? WHERE state=?", (INTERRUPTED, KILLED, INTENT))
+        tx.execute("UPDATE endpoints SET next_ns=MIN(next_ns, ?) WHERE next_ns IS NOT NULL", (again_ns,))
         tx.executemany(
-            "UPDATE endpoints SET next_ns=MAX(next_ns, ?) WHERE id=? AND next_ns IS NOT NULL",
-            [(each["intended_ns"] + wait_ns, each["endpoint"]) for each in left if each["endpoint"] is not None],
+            "UPDATE endpoints SET next_ns=? WHERE id=? AND next_ns IS NOT NULL",
+            [(again_ns, each["endpoint"]) for each in left if each["endpoint"] is not None],
         )
         _close_killed(tx)
         tx.execute(
-            "INSERT INTO observe_runs (id, started_ns, config, vantage, mandate) VALUES (?,?,?,?,?)",
-            (run.id, at_ns, policy, run.vantage, mandate),
+            "INSERT INTO observe_runs (id, started_ns, config, vantage, mandate, boot, steady_ns) "
+            "VALUES (?,?,?,?,?,?,?)",
+            (run.id, at_ns, policy, run.vantage, mandate, time.boot, time.base_ns),
         )
         subject = {"run": run.id, "policy": policy, "vantage": run.vantage}
         tx.record("observing.began", subject=subject, counts={"interrupted": len(left)}, mandate=mandate)

@@ -13,6 +13,7 @@ from clew.observe.calls import ANNOUNCED_PORT, Errand
 from clew.observe.endpoints import CLEAN, PROMISCUOUS, Book, Endpoint
 from clew.observe.keeping import Keeper
 from clew.observe.rows import Run, sighting
+from clew.observe.steady import Steady
 from clew.observe.wire import STOPPED, Answer
 
 CLOCK_SECONDS = 60
@@ -22,8 +23,16 @@ class Results:
     """Takes the Answers of one run."""
 
     def __init__(
-        self, run: Run, book: Book, keeper: Keeper, announces: Announces, account: Account, revisit_seconds: float
+        self,
+        run: Run,
+        book: Book,
+        keeper: Keeper,
+        announces: Announces,
+        account: Account,
+        revisit_seconds: float,
+        time: Steady,
     ) -> None:
+        self._time = time
         self._run, self._book, self._keeper = run, book, keeper
         self._announces, self._account = announces, account
         self._interval_ns = int(revisit_seconds * SECOND)
@@ -62,14 +71,16 @@ class Results:
             self._book.put_back(endpoint)
             return _unmade(answer), contact.missing
         if not answer.mandate:
-            self._book.refused(endpoint, contact.missing, answer.started.utc_ns + self._interval_ns)
+            self._book.refused(endpoint, contact.missing, self._time.at(answer.started) + self._interval_ns)
             return keeping.NOT_MADE, contact.missing
         self._account.contacts += 1
         name, tier, repeats = new_id(), Tier.LISTED, None
         if answer.sighted is None:
-            self._book.failed(endpoint, answer.missing, answer.started.utc_ns)
+            self._book.failed(endpoint, answer.missing, self._time.at(answer.started))
         else:
-            tier, repeats = self._book.contacted(endpoint, contact, name, answer.started, self._interval_ns)
+            tier, repeats = self._book.contacted(
+                endpoint, contact, name, self._time.at(answer.started), self._interval_ns
+            )
         self._keeper.keep(
             sighting(
                 self._run,
@@ -131,12 +142,12 @@ class Results:
 
     def _note(self, answer: Answer, listing: Listing, one: Round) -> None:
         """Takes everybody who was listed: the first time by this tracker in this run with the proof."""
-        at_ns = answer.ended.utc_ns
+        at_ns, due_ns = answer.ended.utc_ns, self._time.at(answer.ended)
         for each in listing.listed:
             if each.address == answer.local[0] and each.port == ANNOUNCED_PORT:
                 continue
             endpoint, new = self._book.listed(
-                one.watch.id, each.address, each.port, source=one.tracker.url, twin=one.twin, at_ns=at_ns
+                one.watch.id, each.address, each.port, source=one.tracker.url, twin=one.twin, at_ns=at_ns, due_ns=due_ns
             )
             if new:
                 self._announces.news(one)

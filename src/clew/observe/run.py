@@ -27,6 +27,7 @@ from clew.observe.keeping import Keeper
 from clew.observe.policy import PURPOSE, Governor, Policy, Wish, inside_loopback
 from clew.observe.results import Results
 from clew.observe.rows import Run, tool
+from clew.observe.steady import steady
 from clew.observe.wire import Call, Wire, resolve
 
 NETWORKS = "clew.observe.networks"
@@ -76,15 +77,21 @@ class Observer:
         places = self._places(trackers)
         retention.purge(case, self._start.utc_ns)
         wait_ns = int(policy.revisit * SECOND)
-        self._interrupted = keeping.begin(case, self._run, policy.text(), self._start.utc_ns, self._mandate, wait_ns)
+        self._steady = steady(case, self._start)
+        steady_ns = self._steady.at(self._start)
+        self._interrupted = keeping.begin(
+            case, self._run, policy.text(), self._start.utc_ns, self._mandate, self._steady, steady_ns + wait_ns
+        )
         known = case.read().execute(f"SELECT {','.join(COLUMNS)} FROM endpoints")  # noqa: S608 - our own names
-        self._book = Book(known, policy, self._start.utc_ns)
+        self._book = Book(known, policy, steady_ns)
         self._keeper = Keeper(case, self._run, self._book)
         self._account = Account()
         self._caller = Caller(plugin, policy.limits(), watches, case.settings.id)
         may = {t.url: self._may_start(t, address) for t, address in places.items()}
         self._announces = Announces(places, list(watches.values()), policy, may, self._start.mono_ns)
-        self._results = Results(self._run, self._book, self._keeper, self._announces, self._account, policy.revisit)
+        self._results = Results(
+            self._run, self._book, self._keeper, self._announces, self._account, policy.revisit, self._steady
+        )
         self._errands: dict[str, Errand] = {}
         self._flushed_ns = self._shown_ns = self._dispatched_ns = 0
 
@@ -141,7 +148,7 @@ class Observer:
         self._dispatched_ns = now.mono_ns
         made = [pair for one in self._announces.due(now.mono_ns) for pair in self._caller.question(one)]
         room = min(MOST_IN_FLIGHT, 3 * self._policy.concurrent) - len(self._errands)
-        for endpoint, kind in self._book.due(now.utc_ns, max(0, room)):
+        for endpoint, kind in self._book.due(self._steady.at(now), max(0, room)):
             wish = Wish(kind, endpoint.watch, endpoint.address, endpoint.port, endpoint.source)
             covered = self._governor.cover(wish, now)
             if isinstance(covered, Missing):

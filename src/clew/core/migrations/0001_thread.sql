@@ -41,7 +41,8 @@ CREATE TABLE shards (
 -- observe --------------------------------------------------------------------------------------------------------
 CREATE TABLE observe_runs (
   id TEXT PRIMARY KEY, started_ns INTEGER NOT NULL, ended_ns INTEGER, config TEXT NOT NULL, vantage TEXT NOT NULL,
-  mandate TEXT NOT NULL, coverage TEXT NOT NULL DEFAULT '{}'
+  mandate TEXT NOT NULL, coverage TEXT NOT NULL DEFAULT '{}',
+  boot TEXT NOT NULL DEFAULT '', steady_ns INTEGER NOT NULL DEFAULT 0 -- what intervals are counted by (observe.steady)
 ) WITHOUT ROWID;
 CREATE TABLE endpoints (               -- the queue: who was listed for which watch, and when to call again
   id INTEGER PRIMARY KEY, watch TEXT NOT NULL, address TEXT NOT NULL, port INTEGER NOT NULL,

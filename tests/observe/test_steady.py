@@ -1,0 +1,49 @@
+"""The revisit interval is counted by a clock that nobody can set."""
+
+import time
+from dataclasses import replace
+
+import pytest
+from observe_case import FAST
+from observe_stage import Stage, answers, bitfield
+
+from clew.core import shards
+from clew.core.case import Case
+from clew.core.clock import Instant
+from clew.observe.run import observe
+from clew.observe.steady import steady
+
+HOUR = 3_600_000_000_000
+
+
+@pytest.mark.parametrize("jump_ns", [HOUR, -HOUR])
+def test_a_clock_that_is_set_between_runs_or_in_one_makes_no_repetition(
+    case: Case, stage: Stage, infohash: bytes, monkeypatch: pytest.MonkeyPatch, jump_ns: int
+) -> None:
+    peer = stage.peer("127.20.0.1", answers(bitfield(6), torrents={infohash}))
+    tracker = stage.tracker("127.1.0.5", tells_stopped=True)
+    tracker.listed[infohash].append((peer.address, peer.port))
+    policy = replace(FAST, revisit=30.0)
+    observe(case, trackers=[tracker.url], policy=policy, seconds=1.0)
+    began = time.monotonic()
+
+    def now() -> Instant:
+        late = 2 if time.monotonic() - began > 0.5 else 1
+        return Instant(time.time_ns() + late * jump_ns, time.monotonic_ns())
+
+    monkeypatch.setattr("clew.core.clock.now", now)
+    observe(case, trackers=[tracker.url], policy=policy, seconds=1.0)
+    found = shards.query(case, "SELECT tier FROM sightings WHERE kind = 'contact'").to_pylist()
+    assert found == [{"tier": "E1"}], "one contact in two runs, and no second one before its time"
+
+
+def test_one_base_since_the_machine_started(case: Case) -> None:
+    first = steady(case, Instant(1_000, 10))
+    assert first.at(Instant(7, 30)) == 1_020
+    with case.write("observe") as tx:
+        tx.execute(
+            "INSERT INTO observe_runs (id, started_ns, config, vantage, mandate, boot, steady_ns) VALUES "
+            "('r', 0, '', '', '', ?, ?)",
+            (first.boot, first.base_ns),
+        )
+    assert steady(case, Instant(5_000, 40)) == first
