@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: demo demos test check bench bench-pdq soak docs clean
+.PHONY: demo demos test check bench bench-pdq kill soak docs clean
 .DEFAULT_GOAL := help
 
 help:  ## what there is to make
@@ -49,6 +49,9 @@ bench-pdq: $(VENV)/.dev  ## the picture hash alone
 	@$(BIN)/python bench/bench_pdq.py
 
 kill: $(VENV)/.dev  ## kill -9 of intake at every failpoint and 20 random moments, of observe too; then resume
+	@$(BIN)/python -m pytest -v tests/flow/test_intake_kill.py tests/observe/test_crash.py
+
+kill: $(VENV)/.dev  ## kill -9 of intake and observe at every failpoint and at 20 random moments, then resume
 	@$(BIN)/python -m pytest -v tests/flow/test_intake_kill.py tests/observe/test_crash.py
 
 soak: $(VENV)/.dev  ## longer fault tests

@@ -148,11 +148,13 @@ _RAW = {
     "perf_event_open": (298, 0, 0, -1, -1, 0),
     "process_vm_readv": (310, 1, 0, 0, 0, 0, 0), "open_by_handle_at": (304, 0, 0, 0), "memfd_create": (319, b"x", 0),
     "userfaultfd": (323, 0), "prctl": (157, 4, 1, 0, 0, 0), "x32 getpid": (0x40000000 + 39,), "chmod": (90, b"/", 0),
-    "prlimit other": (302, 1, 7, 0, 0), "fcntl F_SETOWN": (72, 0, 8, 1), "setsid": (112,), "fcntl F_SETFL": (72, 0, 4, 0o2000),
+    "prlimit other": (302, 1, 7, 0, 0), "fcntl F_SETOWN": (72, 0, 8, 1), "setsid": (112,),
+    "fcntl F_SETFL": (72, 0, 4, 0o2000),
     "execveat": (322, -1, b"/bin/true", 0, 0, 0), "openat2": (437, -100, b"/etc/passwd", 0, 0),
     "pidfd_open": (434, 1, 0), "pidfd_getfd": (438, 3, 0, 0), "io_uring_enter": (426, 0, 0, 0, 0, 0, 0),
     "process_vm_writev": (311, 1, 0, 0, 0, 0, 0), "rt_sigqueueinfo": (129, 1, 9, 0), "tkill": (200, 1, 0),
-    "parent's environment": (2, b"/proc/1/environ", 0), "connect": (42, 0, 0, 0), "ioctl": (16, 0, 0x5412, 0), "clone new namespace": (
+    "parent's environment": (2, b"/proc/1/environ", 0), "connect": (42, 0, 0, 0), "ioctl": (16, 0, 0x5412, 0),
+    "clone new namespace": (
         56, 0x10000000 | signal.SIGCHLD, 0, 0, 0, 0),
 }  # fmt: skip
 
