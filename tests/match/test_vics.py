@@ -86,6 +86,11 @@ def test_what_is_dropped_is_counted_by_reason():
 NIST = vics([{"MD5": MD5, "Category": 8, "MediaSize": "5"}], OLD, ("1.2", "Media"))
 
 
+def test_a_hash_that_is_no_text_is_said():
+    found = read(vics([{"MD5": 12345, "SHA1": "c3499c2729730a7f807efb8676a92dcb6f8a3f8f"}, {"MD5": None, "SHA1": " "}]))
+    assert [each.reason for each in found if isinstance(each, Dropped)] == ["unparsable md5", "no usable hash"]
+
+
 @pytest.mark.parametrize("kind", [HashSetKind.ALERT, HashSetKind.REFERENCE])
 def test_nists_known_good_is_never_taken_for_an_alert(kind):
     with pytest.raises(Refused, match="known-good"):

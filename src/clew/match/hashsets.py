@@ -76,7 +76,8 @@ def compile_set(entries: Iterable[Entry | Dropped], source: Source, source_sha25
 
     Raises Usage where no entry remains. What goes wrong leaves nothing behind.
     """
-    building = hashsets / f".tmp-{source_sha256.hex()[:16]}"
+    # of its own for each name: two runs may add one file under two names at once
+    building = hashsets / f".tmp-{hashlib.sha256(source_sha256 + source.name.encode()).hexdigest()[:16]}"
     shutil.rmtree(building, ignore_errors=True)
     building.mkdir(parents=True)
     try:

@@ -158,8 +158,9 @@ def _entries(medium: dict[str, Any], category: Category | None) -> Iterator[Entr
 def _told(medium: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """The hashes a medium tells, direct and under AlternativeHashes, PhotoDNA left aside."""
     for key, algorithm in DIRECT.items():
-        if isinstance(medium.get(key), str) and medium[key].strip():
-            yield algorithm, medium[key]
+        told = medium.get(key)
+        if told is not None and not (isinstance(told, str) and not told.strip()):
+            yield algorithm, told if isinstance(told, str) else ""  # what is no text counts as unparsable
     others = medium.get("AlternativeHashes")
     for other in others if isinstance(others, list) else ():
         if isinstance(other, dict) and isinstance(other.get("HashName"), str):
