@@ -51,9 +51,6 @@ bench-pdq: $(VENV)/.dev  ## the picture hash alone
 kill: $(VENV)/.dev  ## kill -9 of intake at every failpoint and 20 random moments, of observe too; then resume
 	@$(BIN)/python -m pytest -v tests/flow/test_intake_kill.py tests/observe/test_crash.py
 
-kill: $(VENV)/.dev  ## kill -9 of intake and observe at every failpoint and at 20 random moments, then resume
-	@$(BIN)/python -m pytest -v tests/flow/test_intake_kill.py tests/observe/test_crash.py
-
 soak: $(VENV)/.dev  ## longer fault tests
 	@CLEW_SOAK=1 $(BIN)/python -m pytest tests/flow
 
