@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+pytest_plugins = ["facts_case"]
+
 
 def _corpus() -> bool:
     named = os.environ.get("CLEW_CORPUS")

@@ -1,4 +1,4 @@
-"""A case with a signed mandate, and a way to put facts into its shards."""
+"""A case with a signed mandate, and a way to put facts into its shards, for stages that only read facts."""
 
 import itertools
 
