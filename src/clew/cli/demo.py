@@ -1,7 +1,10 @@
 """`clew demo`: a whole training operation, from the first sighting to bundles that 26 forces open, against truth."""
 
 import json
+import os
 import secrets
+import shutil
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -227,7 +230,15 @@ def _tell(console: Console, result: _demo_result.Result, out: Path) -> None:
         console.print(f"  [red]{escape(line)}[/]")
     console.print(f"{result.seconds:.0f} seconds. Truth: {out / 'truth.json'}  figures: {out / 'summary.json'}")
     console.print(f"Report:  {out / 'report.html'}")
-    console.print(f"Review:  clew review {out / 'case'} --scheme training")
+    console.print(f"Review:  {_program()} review {out / 'case'} --scheme training")
+
+
+def _program() -> str:
+    """How this program is called from here: `clew` where the shell finds it, else its path."""
+    here = Path(sys.argv[0])
+    if here.name != "clew" or shutil.which("clew") is not None:
+        return "clew"
+    return os.path.relpath(here)
 
 
 COMMAND = demo
