@@ -11,7 +11,7 @@ PAGE = 25
 
 @dataclass(frozen=True, slots=True)
 class LeadView:
-    """One Lead in words. `reasons` are (feature, weight) from the strongest down."""
+    """One Lead in words. `watches` are labels, `reasons` (feature, weight) from the strongest down."""
 
     id: str
     rank: int
@@ -41,6 +41,7 @@ def page(case: Case, after: tuple[int, str] = (-1, ""), limit: int = PAGE) -> tu
         )
         .fetchall()
     )
+    labels = {row["id"]: row["label"] for row in case.read().execute("SELECT id, label FROM watches")}
     views = [
         LeadView(
             id=row["id"],
@@ -53,7 +54,7 @@ def page(case: Case, after: tuple[int, str] = (-1, ""), limit: int = PAGE) -> tu
             network_kind=row["network_kind"],
             score=row["score"],
             state=row["state"],
-            watches=_texts(row["watches"]),
+            watches=tuple(labels.get(watch, watch) for watch in _texts(row["watches"])),
             reasons=_weights(row["features"]),
             caveats=_texts(row["caveats"]),
             against=_texts(row["against"]),
@@ -73,5 +74,5 @@ def _texts(stored: str) -> tuple[str, ...]:
 def _weights(stored: str) -> tuple[tuple[str, float], ...]:
     """A JSON object of numbers, the largest first."""
     value = json.loads(stored)
-    found = [(str(k), float(v)) for k, v in value.items() if isinstance(v, int | float)]
+    found = [(str(k).replace("_", " "), float(v)) for k, v in value.items() if isinstance(v, int | float)]
     return tuple(sorted(found, key=lambda pair: -abs(pair[1])))
