@@ -17,6 +17,7 @@ from clew.attribute.api import LeadState, Register, RegisterSpec, Summary
 from clew.core import clock, forces, ledger, mandate, plugins
 from clew.core.case import Case, Transaction
 from clew.core.errors import Refused
+from clew.core.files import sha256_of
 from clew.core.lease import lease
 from clew.model import Force, Tier
 
@@ -114,8 +115,7 @@ def _open(case: Case, specs: Sequence[RegisterSpec], now_ns: int) -> list[where.
         plugin: Register = plugins.load(PACKAGE, spec.plugin)
         opened = plugin.open(spec.path)
         dated_ns = opened.dated_ns if spec.dated_ns is None else spec.dated_ns
-        with opened.data.open("rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").digest()
+        sha256 = sha256_of(opened.data)
         name = f"{plugin.name} {spec.path.name}" if spec.path else plugin.name
         register_id = merge.named("register", plugin.name, sha256.hex(), str(dated_ns))
         asked.append(where.Asked(register_id, name, opened, dated_ns))

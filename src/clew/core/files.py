@@ -1,5 +1,6 @@
 """Writing a file so that it is there whole or not at all, also after a power cut: fsync, rename, fsync again."""
 
+import hashlib
 import os
 import secrets
 from collections.abc import Iterator
@@ -39,6 +40,12 @@ def write_durably(path: Path, data: bytes, failpoints: str = "") -> None:
     """Writes `data` to `path`, whole or not at all; see `whole`."""
     with whole(path, failpoints) as file:
         file.write(data)
+
+
+def sha256_of(path: Path) -> bytes:
+    """The SHA-256 (32 bytes) of a whole file, read as a stream. Raises OSError."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()
 
 
 def sync_folder(folder: Path) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 from clew.core import blobs, checkpoint, keys, ledger, mandate, watch
 from clew.core.case import Case
 from clew.core.errors import Damaged
+from clew.core.files import sha256_of
 from clew.core.merkle import Tree
 
 RESTORE = "restore the case from its archive, and find out who touched it"
@@ -188,7 +189,7 @@ def _shards(case: Case) -> int:
     rows = case.read().execute("SELECT path, bytes, sha256 FROM shards ORDER BY id").fetchall()
     for row in rows:
         path = case.folder / row["path"]
-        if not path.is_file() or path.stat().st_size != row["bytes"] or _sha256(path) != row["sha256"]:
+        if not path.is_file() or path.stat().st_size != row["bytes"] or sha256_of(path) != row["sha256"]:
             raise Damaged(f"the shard {row['path']} is gone, cut or altered", RESTORE)
     return len(rows)
 
@@ -199,8 +200,3 @@ def _blobs(folder: Path) -> int:
         blobs.get(folder, sha256)
         count += 1
     return count
-
-
-def _sha256(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").digest()

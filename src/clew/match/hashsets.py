@@ -27,7 +27,7 @@ import numpy.typing as npt
 
 from clew.core import hamming, ledger
 from clew.core.errors import Damaged, Usage
-from clew.core.files import sync_folder
+from clew.core.files import sha256_of, sync_folder
 from clew.match.api import ALGORITHMS, EXACT, Dropped, Entry, Source
 from clew.model import Category, HashSetKind
 
@@ -95,7 +95,7 @@ def compile_set(entries: Iterable[Entry | Dropped], source: Source, source_sha25
             "source_sha256": source_sha256.hex(),
             "entries": count,
             "dropped": dict(sorted(dropped.items())),
-            "files": {str(p.relative_to(building)): _sha256(p) for p in _files(building)},
+            "files": {str(p.relative_to(building)): sha256_of(p).hex() for p in _files(building)},
         }
         text = ledger.canonical(about)
         (building / "set.json").write_text(text, "utf-8")
@@ -119,7 +119,7 @@ def load(folder: Path, *, check: bool = False) -> Compiled:
         raise Damaged(f"{folder / 'set.json'} was changed after it was compiled", "add the hash set again")
     about = json.loads(text)
     for name, sha256 in sorted(about["files"].items()) if check else ():
-        if not (folder / name).is_file() or _sha256(folder / name) != sha256:
+        if not (folder / name).is_file() or sha256_of(folder / name).hex() != sha256:
             raise Damaged(f"{folder / name} was changed after it was compiled", "add the hash set again")
     return Compiled(
         id=folder.name,
@@ -243,11 +243,6 @@ def _mapped(path: Path, dtype: str) -> Array:
         return np.memmap(path, dtype, "r")
     except (OSError, ValueError) as error:
         raise Damaged(f"{path} cannot be read: {error}", "add the hash set again") from error
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _id(text: bytes) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from clew.core import shards, watch
 from clew.core.case import Case
 from clew.core.errors import Damaged
+from clew.core.files import sha256_of
 from clew.share import bag, seal, ustar
 from clew.share.api import Package
 
@@ -31,7 +32,7 @@ def build(case: Case, package: Package, work: Path, target: Path) -> None:
         for row in shards.query(case, TRANSCRIPTS, [ids[start : start + AT_ONCE]]).to_pylist():
             (work / "transcripts" / f"{row['id']}.bin").write_bytes(row["transcript"])
     names = sorted(p.relative_to(work).as_posix() for p in work.rglob("*") if p.is_file())
-    sums = "".join(f"{bag.digest(work / name)}  {name}\n" for name in names)
+    sums = "".join(f"{sha256_of(work / name).hex()}  {name}\n" for name in names)
     (work / SUMS).write_text(sums, "ascii")
     plain = work.with_name(f"{work.name}.tar")
     with plain.open("xb") as file:
@@ -56,7 +57,7 @@ def check(annex: Path, work: Path, secret: str, transcripts: dict[str, str]) -> 
         raise Damaged(f"annex.age holds no {SUMS}", "ask the sender for the bundle again") from error
     sums = {line[66:]: line[:64] for line in lines}
     for name in sorted({*names, *sums} - {SUMS}):
-        if name not in names or sums.get(name) != bag.digest(work / name):
+        if name not in names or sums.get(name) != sha256_of(work / name).hex():
             raise Damaged(f"annex.age: {name} does not agree with {SUMS}", "ask the sender for the bundle again")
     for key, wanted in transcripts.items():
         if sums.get(f"transcripts/{key}.bin") != wanted:

@@ -3,24 +3,18 @@
 Own writer, so that the same facts give the same bytes: no date but the one given, one algorithm (sha256), sorted lines.
 """
 
-import hashlib
 import os
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from clew.core.errors import Damaged
+from clew.core.files import sha256_of
 
 DECLARATION = "BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
 CHUNK = 1 << 20
 PAYLOAD_MANIFEST = "manifest-sha256.txt"
 TAG_MANIFEST = "tagmanifest-sha256.txt"
 AGAIN = "ask the sender for the bundle again"
-
-
-def digest(path: Path) -> str:
-    """Hexadecimal SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_synced(path: Path, blocks: Iterable[bytes]) -> None:
@@ -41,7 +35,7 @@ def payload(folder: Path) -> list[str]:
 
 def digests(folder: Path) -> dict[str, str]:
     """Name to SHA-256 of every payload file, in name order."""
-    return {name: digest(folder / name) for name in payload(folder)}
+    return {name: sha256_of(folder / name).hex() for name in payload(folder)}
 
 
 def finish(folder: Path, hashes: Mapping[str, str], info: Mapping[str, str]) -> None:
@@ -53,7 +47,7 @@ def finish(folder: Path, hashes: Mapping[str, str], info: Mapping[str, str]) -> 
     write_synced(folder / "bag-info.txt", [_info(folder, hashes, info).encode()])
     write_synced(folder / PAYLOAD_MANIFEST, [_lines(hashes).encode()])
     tags = sorted(p.name for p in folder.iterdir() if p.is_file())
-    write_synced(folder / TAG_MANIFEST, [_lines({name: digest(folder / name) for name in tags}).encode()])
+    write_synced(folder / TAG_MANIFEST, [_lines({name: sha256_of(folder / name).hex() for name in tags}).encode()])
 
 
 def check(folder: Path, info: Mapping[str, str], signed: frozenset[str]) -> None:
@@ -104,5 +98,5 @@ def _compare(folder: Path, manifest: str, there: set[str]) -> None:
             raise Damaged(f"{name} is in the bundle, but {manifest} does not list it", AGAIN)
         if name not in there:
             raise Damaged(f"{name} is listed in {manifest}, but is not in the bundle", AGAIN)
-        if digest(folder / name) != listed[name]:
+        if sha256_of(folder / name).hex() != listed[name]:
             raise Damaged(f"{name} does not hash to what {manifest} says", AGAIN)

@@ -15,9 +15,9 @@ from typing import Any
 from clew.core import checkpoint, clock, forces, keys
 from clew.core.case import Case, new_id
 from clew.core.errors import Refused, Usage
-from clew.core.files import sync_folder
+from clew.core.files import sha256_of, sync_folder
 from clew.core.lease import lease
-from clew.share import bag, chain, manifest, store, verify
+from clew.share import chain, manifest, store, verify
 from clew.share.manifest import Manifest
 
 
@@ -72,7 +72,7 @@ def receive(
 
 def _receive(case: Case, path: Path, work: Path, identity: str, sender_key: str | None) -> Received:
     folder = verify.open_bundle(path, work, identity)
-    sha256 = bytes.fromhex(bag.digest(path))
+    sha256 = sha256_of(path)
     public = _sender(case, verify.claimed_sender(folder), sender_key)
     report = verify.check_bag(folder, work, public, identity)
     read = report.manifest

@@ -17,7 +17,7 @@ from clew.core.case import Case, new_id
 from clew.core.checkpoint import Checkpoint, checkpoint
 from clew.core.errors import ClewError
 from clew.core.failpoints import failpoint
-from clew.core.files import sync_folder
+from clew.core.files import sha256_of, sync_folder
 from clew.core.lease import lease
 from clew.model import Bundle
 from clew.share import annex, bag, manifest, seal, sweep, ustar
@@ -107,7 +107,7 @@ def finish_interrupted(case: Case) -> None:
     for row in case.read().execute("SELECT id, path, sha256 FROM bundles"):
         final = Path(row["path"])
         partial = _partial(final)
-        if not final.exists() and partial.exists() and bytes.fromhex(bag.digest(partial)) == bytes(row["sha256"]):
+        if not final.exists() and partial.exists() and sha256_of(partial) == bytes(row["sha256"]):
             partial.rename(final)
 
 
@@ -136,9 +136,7 @@ def _seal_and_record(
     final = out.resolve() / f"{package.recipient.code}-{package.bundle}.tar.age"
     partial = _partial(final)
     seal.encrypt(plain, partial, package.recipient.key)
-    made = Bundle(
-        package.bundle, package.recipient.code, str(final), bytes.fromhex(bag.digest(partial)), package.created_ns
-    )
+    made = Bundle(package.bundle, package.recipient.code, str(final), sha256_of(partial), package.created_ns)
     failpoint("share.record.before")
     _record(case, made, package, point, legal)
     failpoint("share.record.after")

@@ -15,6 +15,7 @@ from typing import Any
 
 from clew.core import keys
 from clew.core.errors import Damaged, Refused, Usage
+from clew.core.files import sha256_of
 from clew.share import annex, bag, chain, manifest, seal, ustar
 from clew.share.api import STATEMENT
 from clew.share.manifest import Manifest
@@ -121,7 +122,7 @@ def _files(folder: Path, read: Manifest) -> None:
             raise Damaged(f"{name} is in the bundle, but manifest.json does not list it", AGAIN)
         if name not in there:
             raise Damaged(f"{name} is listed in manifest.json, but is not in the bundle", AGAIN)
-        if bag.digest(folder / name) != read.files[name]:
+        if sha256_of(folder / name).hex() != read.files[name]:
             raise Damaged(f"{name} does not hash to what manifest.json says", AGAIN)
     for name in (manifest.ANNEX, manifest.SIGHTINGS, manifest.LEDGER, manifest.NOTE, manifest.NOTE_SIGNATURE):
         if name not in read.files:
