@@ -76,6 +76,7 @@ class NameState(StrEnum):
     DELETED = "deleted"
     ORPHAN = "orphan"
     REALLOCATED = "reallocated"
+    CARVED = "carved"
 
 
 class ContentState(StrEnum):

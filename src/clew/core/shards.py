@@ -34,11 +34,12 @@ SCHEMAS: dict[str, pa.Schema] = {
         dict.fromkeys(("item", "exhibit", "batch", "ref"), _TEXT)
         | {"path": _BYTES, "size": _INT, "name_state": _TEXT, "content_state": _TEXT},
         {"parent": _TEXT, "found_by": _TEXT}
-        | dict.fromkeys(("modified_ns", "accessed_ns", "changed_ns", "born_ns"), _INT),
+        | dict.fromkeys(("modified_ns", "accessed_ns", "changed_ns", "born_ns"), _INT)
+        | {"runs": _TEXT, "times_source": _TEXT},
     ),
     "contents": _schema(
         {"item": _TEXT, "exhibit": _TEXT, "sha256": _BYTES, "sha1": _BYTES, "md5": _BYTES, "size": _INT},
-        {"media_type": _TEXT, "content_state": _TEXT},
+        {"media_type": _TEXT, "content_state": _TEXT, "ed2k": _BYTES},
     ),
     "traits": _schema(
         {"content": _BYTES, "name": _TEXT},
@@ -127,7 +128,7 @@ def query(case: Case, sql: str, parameters: Sequence[Any] | dict[str, Any] = ())
         for kind, paths in files.items():
             if paths:
                 listed = ", ".join("'" + path.replace("'", "''") + "'" for path in paths)
-                engine.execute(f"CREATE VIEW {kind} AS SELECT * FROM read_parquet([{listed}])")  # noqa: S608 - our own names
+                engine.execute(f"CREATE VIEW {kind} AS SELECT * FROM read_parquet([{listed}], union_by_name=true)")  # noqa: S608 - our own names
             else:
                 engine.register(kind, SCHEMAS[kind].empty_table())
         return engine.sql(sql, params=parameters).to_arrow_table()

@@ -23,22 +23,46 @@ class Blob:
     data: bytes
 
 
-Value = str | int | float | bytes | Missing | Blob
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """The picture hash of one frame of a moving picture: 32 bytes, at so many seconds, of that quality (0 to 100)."""
+
+    pdq: bytes
+    seconds: float
+    quality: int
+
+
+Value = str | int | float | bytes | Missing | Blob | Frame
+
+
+class ByteSource(Protocol):
+    """Bytes that can be read at any place: a file, a disk image behind its container, a stream of a file system."""
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        ...
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Up to `length` bytes from `offset`; fewer only where the source ends. Raises OSError, or Absent with why."""
+        ...
 
 
 @dataclass(slots=True)
 class Probe:
     """One Content as an Extractor sees it.
 
-    `data` is the whole content, or None where it was only streamed because it is too large to hold; `size` is in bytes;
-    `media_type` is libmagic's; `mode` is FAST (intake's default) or EXACT (second look). `cache` lives as long as the
-    Probe: Extractors share one decode through it, under keys that begin with the module's name.
+    `data` is the whole content, or None where it was only streamed because it is too large to hold; `source` reads it
+    again at any place, whether held or not; `size` is in bytes; `media_type` is libmagic's; `mode` is FAST (intake's
+    default) or EXACT (second look). `cache` lives as long as the Probe: Extractors share one decode through it, under
+    keys that begin with the module's name.
     """
 
     data: memoryview | None
     size: int
     media_type: str
     mode: str = FAST
+    source: ByteSource | None = None
     cache: dict[str, Any] = field(default_factory=dict)
 
 
@@ -81,7 +105,9 @@ class Found:
 
     `state` is OPEN where its bytes are still to be read; a Source that can already tell that there is nothing to read
     says SKIPPED or UNREADABLE, with `missing` saying why. `cursor` is where enumeration goes on after this Item.
-    `parent` is the ref of the Item that this one belongs to (the file of an alternate data stream).
+    `parent` is the ref of the Item that this one belongs to (the file of an alternate data stream, the archive of a
+    member). `runs` are the stretches of the Exhibit's bytes that hold it, (byte offset, bytes) each, where the Source
+    knows them; `times_source` says where the times come from and what their zone is.
     """
 
     ref: str
@@ -98,6 +124,8 @@ class Found:
     accessed_ns: int | None = None
     changed_ns: int | None = None
     born_ns: int | None = None
+    runs: tuple[tuple[int, int], ...] | None = None
+    times_source: str = ""
 
 
 @dataclass(frozen=True, slots=True)

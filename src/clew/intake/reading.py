@@ -19,13 +19,14 @@ from typing import Any
 
 from clew.core.absent import Absent
 from clew.core.channel import Reply
-from clew.intake.api import Blob, Extractor, Probe, Value
+from clew.intake.api import Blob, Extractor, Frame, Probe, Value
 from clew.model import ContentState, Missing, Reason
 
 CHUNK = 1 << 20
 HOLD = 192 << 20  # contents above this are hashed as a stream and shown to no Extractor
 TYPED_BYTES = 1 << 20  # what libmagic is shown
 MOST_TEXT = 4096  # characters of a text trait, bytes of a data trait
+FRAME_HASH = 32  # bytes of a PDQ
 MOST_TRAITS = 1000  # of one Extractor on one content
 
 
@@ -143,6 +144,8 @@ def _row(name: str, value: Value, blobs: list[bytes]) -> dict[str, Any]:
         case Blob():
             blobs.append(value.data)
             said = {"blob": len(blobs) - 1}
+        case Frame() if len(value.pdq) == FRAME_HASH and math.isfinite(value.seconds):
+            said = {"frame": value.pdq.hex(), "seconds": value.seconds, "quality": value.quality}
         case bytes() if len(value) <= MOST_TEXT:
             said = {"data": value.hex()}
         case str():

@@ -48,6 +48,8 @@ def _value(row: dict[str, Any], blobs: tuple[bytes, ...], store: Callable[[bytes
             return {"missing": str(missing.reason), "detail": missing.detail}
         case {"blob": int(number)}:
             return {"data": store(blobs[number])}
+        case {"frame": frame, "seconds": seconds, "quality": quality}:
+            return {"data": _hash(frame, 32), "number": _real(seconds), "integer": _integer(quality)}
         case {"data": str(data)}:
             return {"data": bytes.fromhex(_text(data, 2 * MOST_TEXT))}
         case {"text": text}:
