@@ -45,20 +45,22 @@ def _value(row: dict[str, Any], blobs: tuple[bytes, ...], store: Callable[[bytes
     match row:
         case {"missing": reason, "detail": detail}:
             missing = Missing(Reason(reason), _text(detail, MOST_TEXT))
-            return {"missing": str(missing.reason), "detail": missing.detail}
+            columns: dict[str, Any] = {"missing": str(missing.reason), "detail": missing.detail}
         case {"blob": int(number)}:
-            return {"data": store(blobs[number])}
+            columns = {"data": store(blobs[number])}
         case {"frame": frame, "seconds": seconds, "quality": quality}:
-            return {"data": _hash(frame, 32), "number": _real(seconds), "integer": _integer(quality)}
+            columns = {"data": _hash(frame, 32), "number": _real(seconds), "integer": _integer(quality)}
         case {"data": str(data)}:
-            return {"data": bytes.fromhex(_text(data, 2 * MOST_TEXT))}
+            columns = {"data": bytes.fromhex(_text(data, 2 * MOST_TEXT))}
         case {"text": text}:
-            return {"text": _text(text, MOST_TEXT)}
+            columns = {"text": _text(text, MOST_TEXT)}
         case {"integer": number}:
-            return {"integer": _integer(number, negative=True)}
+            columns = {"integer": _integer(number, negative=True)}
         case {"number": number}:
-            return {"number": _real(number)}
-    raise ValueError("a trait without a value")
+            columns = {"number": _real(number)}
+        case _:
+            raise ValueError("a trait without a value")
+    return columns
 
 
 def _hash(value: Any, length: int) -> bytes:
