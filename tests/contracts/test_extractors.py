@@ -18,8 +18,8 @@ NAMES = [f"{name}-{example.name}" for name, example in EXAMPLES]
 
 def run(extractor: Extractor, data: bytes, media_type: str, mode: str = FAST) -> dict[str, dict]:
     """The rows as the worker would send them."""
-    reply = reading._traits(extractor, Probe(memoryview(data), len(data), media_type, mode))
-    return {row["name"]: row for row in reply.value["traits"]}
+    probe = Probe(memoryview(data), len(data), media_type, mode)
+    return {row["name"]: row for reply in reading._traits(extractor, probe) for row in reply.value["traits"]}
 
 
 @pytest.mark.parametrize("name", FOUND)
@@ -72,5 +72,5 @@ def test_junk_is_a_missing(name: str, junk: bytes) -> None:
 @pytest.mark.parametrize("name", FOUND)
 def test_what_was_too_large_to_hold_is_said(name: str) -> None:
     example = next(iter(FOUND[name].examples()))
-    reply = reading._traits(FOUND[name], Probe(None, 10**12, example.media_type))
-    assert [row for row in reply.value["traits"] if row.get("missing") == "too large"]
+    replies = reading._traits(FOUND[name], Probe(None, 10**12, example.media_type))
+    assert [row for reply in replies for row in reply.value["traits"] if row.get("missing") == "too large"]

@@ -79,11 +79,11 @@ def test_its_examples_are_taken_in_whole(name, tmp_path):
 @pytest.mark.parametrize("name", NAMES)
 def test_from_every_cursor_the_rest_follows(name, tmp_path):
     source: Source = plugins.load(SOURCES, name)
-    with Pool(1, ("clew.intake.reading:preload", *source.preload), LIMITS, Policy()) as pool:
-        ask = asking(pool)
-        for number, (kind, files) in enumerate(cases(name)):
-            (tmp_path / str(number)).mkdir()
-            session = source.open(build(kind, files, tmp_path / str(number)))
+    for number, (kind, files) in enumerate(cases(name)):
+        (tmp_path / str(number)).mkdir()
+        session = source.open(build(kind, files, tmp_path / str(number)))
+        with Pool(1, ("clew.intake.reading:preload", *source.preload), LIMITS, Policy(), session.held) as pool:
+            ask = asking(pool)
             for part in session.parts(ask):
                 if part.missing is None:
                     whole = list(session.items(part, "", lambda _: iter(()), ask))
@@ -95,7 +95,7 @@ def test_from_every_cursor_the_rest_follows(name, tmp_path):
                         assert [e.ref for e in rest if isinstance(e, Found)] == [
                             e.ref for e in whole[at + 1 :] if isinstance(e, Found)
                         ]
-            session.close()
+        session.close()
 
 
 @pytest.mark.parametrize("name", NAMES)

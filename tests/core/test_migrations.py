@@ -11,7 +11,8 @@ from clew.core.case import Case
 from clew.core.errors import ClewError
 
 FIXTURE = Path(__file__).parent / "fixtures" / "case-v1.sql"
-SECOND = (2, "CREATE TABLE later (id INTEGER PRIMARY KEY); INSERT INTO later SELECT seq FROM ledger;")
+NEXT = len(db.migrations()) + 1
+SECOND = (NEXT, "CREATE TABLE later (id INTEGER PRIMARY KEY); INSERT INTO later SELECT seq FROM ledger;")
 
 
 @pytest.fixture
@@ -38,7 +39,7 @@ def test_an_earlier_version_is_brought_forward_after_a_snapshot(
     versions = later(SECOND)
     monkeypatch.setattr(db, "migrations", lambda: versions)
     case = Case.open(first_version)
-    assert db.version(case.read()) == 2
+    assert db.version(case.read()) == NEXT
     assert [tuple(r) for r in case.read().execute("SELECT id FROM later")] == [(0,), (1,)]
     with closing(sqlite3.connect(first_version / "case.v1.db")) as snapshot:
         assert snapshot.execute("PRAGMA user_version").fetchone()[0] == 1
@@ -46,6 +47,8 @@ def test_an_earlier_version_is_brought_forward_after_a_snapshot(
 
 
 def test_this_version_opens_without_a_snapshot(first_version: Path) -> None:
+    Case.open(first_version).close()
+    (first_version / "case.v1.db").unlink()
     case = Case.open(first_version)
     assert case.read().execute("SELECT count(*) FROM ledger").fetchone()[0] == 2
     assert not list(first_version.glob("case.v*.db"))
@@ -60,10 +63,10 @@ def test_a_newer_version_is_refused(first_version: Path) -> None:
 
 
 def test_a_failing_migration_leaves_the_version_before(first_version: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    versions = later((2, "CREATE TABLE half (id INTEGER); INSERT INTO nowhere VALUES (1);"))
+    versions = later((NEXT, "CREATE TABLE half (id INTEGER); INSERT INTO nowhere VALUES (1);"))
     monkeypatch.setattr(db, "migrations", lambda: versions)
     with pytest.raises(sqlite3.OperationalError):
         Case.open(first_version)
     with closing(sqlite3.connect(first_version / "case.db")) as conn:
-        assert conn.execute("PRAGMA user_version").fetchone()[0] == 1
+        assert conn.execute("PRAGMA user_version").fetchone()[0] == NEXT - 1
         assert not conn.execute("SELECT 1 FROM sqlite_master WHERE name='half'").fetchall()

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from clew.core import held
 from clew.intake.disk.allocation import WINDOW, ones
 from clew.intake.disk.image import file_system
-from clew.intake.sources.rawdisk import _bitmap, _overlapping
+from clew.intake.sources._disk import _bitmap, _overlapping
 
 
 @given(st.binary(max_size=40), st.integers(0, 400), st.integers(0, 400))
@@ -49,7 +50,7 @@ def test_the_bitmap_holds_exactly_the_named_records(records):
 
 
 @pytest.mark.parametrize(("bits", "size"), [(12, "1M"), (16, "16M"), (32, "40M")])
-def test_a_fat_counted_by_windows_is_the_fat_counted_one_by_one(bits, size, tmp_path):
+def test_a_fat_counted_by_windows_is_the_fat_counted_one_by_one(bits, size, tmp_path, monkeypatch):
     image = tmp_path / "fat.img"
     subprocess.run(["truncate", "-s", size, image], check=True)
     subprocess.run(["/usr/sbin/mkfs.fat", "-F", str(bits), "-s", "1", image], check=True, capture_output=True)
@@ -59,7 +60,8 @@ def test_a_fat_counted_by_windows_is_the_fat_counted_one_by_one(bits, size, tmp_
         data[at : at + 4] = draw.choice([bytes(4), b"\x03\x00\x00\x00", b"\x00\x00\x07\x00", b"\x05\x00\x05\x00"])
     image.write_bytes(data)
     with image.open("rb") as file:
-        opened = file_system(file.fileno(), 0)
+        monkeypatch.setattr(held, "descriptors", [file.fileno()])
+        opened = file_system({"container": "clew.intake.containers.raw:open_raw", "offset": 0})
         blocks = int(opened.fs.info.last_block) + 1
         assert opened.taken is not None
         whole = opened.taken.count(0, blocks)
@@ -72,7 +74,7 @@ def test_a_fat_counted_by_windows_is_the_fat_counted_one_by_one(bits, size, tmp_
             )
 
 
-def test_ext_bitmaps_say_what_the_file_system_says(tmp_path):
+def test_ext_bitmaps_say_what_the_file_system_says(tmp_path, monkeypatch):
     image = tmp_path / "ext.img"
     subprocess.run(["truncate", "-s", "20M", image], check=True)
     subprocess.run(["/usr/sbin/mke2fs", "-q", "-F", "-t", "ext4", "-b", "1024", image], check=True, capture_output=True)
@@ -80,7 +82,8 @@ def test_ext_bitmaps_say_what_the_file_system_says(tmp_path):
     said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     free = int(next(line for line in said.splitlines() if line.startswith("Free blocks:")).split()[-1])
     with image.open("rb") as file:
-        opened = file_system(file.fileno(), 0)
+        monkeypatch.setattr(held, "descriptors", [file.fileno()])
+        opened = file_system({"container": "clew.intake.containers.raw:open_raw", "offset": 0})
         blocks = int(opened.fs.info.last_block) + 1
         assert opened.taken is not None
         taken = opened.taken.count(0, blocks)

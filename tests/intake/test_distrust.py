@@ -14,8 +14,9 @@ from clew.intake.account import account
 from clew.intake.api import FAST, Found, Part
 from clew.intake.disk import volumes
 from clew.intake.listing import BatchSize, Lister
+from clew.intake.reading import read
 from clew.intake.run import exact, intake
-from clew.intake.sources import _said, folder, rawdisk
+from clew.intake.sources import _disk, _said, folder
 from clew.intake.summary import Options
 from clew.intake.walk import Listing, preorder
 from clew.intake.work import CHANGED, MOST_TRAITS, Batch, Look, Reader, Record
@@ -61,7 +62,7 @@ def test_a_worker_that_never_ends_costs_its_item_and_no_memory(tmp_path):
     reader = _reader(tmp_path, {"i": record})
     answer = {"extractor": "x", "version": "1", "traits": [{"name": "n", "integer": 1}] * 2_000}
     task = Task("i", "m:e", {})
-    for _ in range(100):
+    for _ in range(110):
         reader._take(reader._hands["i"], Outcome(task, Reply(answer), False, 0.0))
     assert len(record.traits) <= MOST_TRAITS + 2_000
     assert record.missing == Missing(Reason.LIMIT_REACHED, "the worker's answers had no end")
@@ -83,16 +84,16 @@ def test_a_file_written_to_while_it_is_read_gets_no_hash(tmp_path):
     path = tmp_path / "f"
     path.write_bytes(b"a" * 10)
     descriptor = os.open(path, os.O_RDONLY)
-    payload = {"size": 10, "extractors": (), "mode": FAST}
-    chunks = folder._unchanged(descriptor)
-    assert next(chunks) == b"a" * 10
+    payload = {"size": 10, "extractors": (), "mode": FAST, "opener": "clew.intake.sources.folder:file"}
+    source = folder.file({}, [descriptor])
+    assert source.read(0, 100) == b"a" * 10
     with path.open("ab") as file:
         file.write(b"b")
     from clew.core.absent import Absent
 
     with pytest.raises(Absent, match="written to while"):
-        list(chunks)
-    assert next(iter(folder.read(payload, [descriptor]))).value["content"]["size"] == 11
+        source.read(11, 100)
+    assert next(iter(read(payload, [descriptor]))).value["content"]["size"] == 11
     os.close(descriptor)
 
 
@@ -147,12 +148,11 @@ def test_a_sweep_resumed_inside_a_record_lists_its_other_streams(monkeypatch):
     """Killed between two streams of one record: the record is listed already, and yet not done."""
     asked = []
 
-    def ask(_entry, payload, fds, _size):
-        os.close(fds[0])
+    def ask(_entry, payload, _fds, _size):
         asked.append(payload)
         return {"items": [], "next": payload["end"]}
 
-    disk = rawdisk.Disk(Path("/dev/null"))
+    disk = _disk.Disk([Path("/dev/null")], "clew.intake.containers.raw:open_raw")
     detail = {"offset": 0, "first_inode": 0, "last_inode": 100, "length": 0}
     part = Part("fs@0/sweep", detail)
     seen = lambda _prefix: iter(["fs@0/40/128-1/a", "fs@0/41/128-1/b"])  # noqa: E731
@@ -173,11 +173,12 @@ def test_partitions_beyond_the_image_are_parts_that_were_not_read(tmp_path):
         {"offset": 8192, "length": 9000, "allocated": True, "table": "two"},
     ]}  # fmt: skip
 
-    def ask(entry, _payload, fds, _size):
-        os.close(fds[0])
+    def ask(entry, _payload, _fds, _size):
+        if entry.endswith(":size"):
+            return 4096
         return table if entry.endswith(":table") else Missing(Reason.UNKNOWN, "none")
 
-    disk = rawdisk.Disk(image)
+    disk = _disk.Disk([image], "clew.intake.containers.raw:open_raw")
     parts = {part.name: part.missing for part in disk.parts(ask)}
     disk.close()
     assert set(parts) == {"cut@1024", "fs@1024", "cut@8192"}

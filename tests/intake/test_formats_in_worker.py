@@ -35,9 +35,10 @@ def test_a_locked_worker_decodes(pool, tmp_path, kind, options, size):
     image.save(out, kind, **options)
     (tmp_path / "picture").write_bytes(out.getvalue())
     fd = os.open(tmp_path / "picture", os.O_RDONLY)
-    payload = {"size": out.tell(), "extractors": [f"{module}:PLUGIN" for module in EXTRACTORS], "mode": "fast"}
+    opener = {"opener": "clew.intake.sources.folder:file"}
+    payload = opener | {"size": out.tell(), "extractors": [f"{module}:PLUGIN" for module in EXTRACTORS], "mode": "fast"}
     traits = {}
-    for outcome in pool.run([Task("0", "clew.intake.sources.folder:read", payload, (fd,))]):
+    for outcome in pool.run([Task("0", "clew.intake.reading:read", payload, (fd,))]):
         assert isinstance(outcome.reply, Reply), outcome.reply
         traits |= {trait["name"]: trait for trait in outcome.reply.value.get("traits", ())}
     assert {"pdq", "pdq.quality", "thumbnail", "image.width"} <= traits.keys(), traits

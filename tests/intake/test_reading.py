@@ -13,14 +13,29 @@ from hypothesis import strategies as st
 from clew.core.absent import Absent
 from clew.intake import said
 from clew.intake.api import Blob
-from clew.intake.reading import examine, from_descriptor
+from clew.intake.reading import examine
+from clew.intake.sources.folder import file
 from clew.model import ContentState, Missing, Reason
 
 PAYLOAD = {"size": 6, "state": "complete", "extractors": [], "mode": "fast"}
 
 
+class Chunks:
+    """A ByteSource that gives the same pieces at every reading."""
+
+    def __init__(self, *chunks: bytes, bad: tuple[tuple[int, int], ...] = ()) -> None:
+        self._chunks, self.size, self.bad = chunks, sum(map(len, chunks)), list(bad)
+
+    def read(self, offset: int, length: int) -> bytes:
+        for chunk in self._chunks:
+            if offset < len(chunk):
+                return chunk[offset : offset + length]
+            offset -= len(chunk)
+        return b""
+
+
 def told(chunks: list[bytes], **payload: object) -> list[dict]:
-    return [reply.value for reply in examine(iter(chunks), {**PAYLOAD, **payload})]
+    return [reply.value for reply in examine(Chunks(*chunks), {**PAYLOAD, **payload})]
 
 
 @given(st.lists(st.binary(min_size=1, max_size=50), max_size=6))
@@ -54,11 +69,21 @@ def test_a_read_error_is_absent_with_the_place(tmp_path: Path):
     descriptor = os.open(tmp_path, os.O_RDONLY)  # a directory: reading it fails as a bad sector would
     try:
         with pytest.raises(Absent) as absent:
-            list(from_descriptor(descriptor))
+            file({}, [descriptor]).read(0, 100)
     finally:
         os.close(descriptor)
     assert absent.value.missing.reason is Reason.UNREADABLE
     assert "byte 0" in absent.value.missing.detail
+
+
+def test_zeros_that_stand_for_what_could_not_be_read_are_never_silent():
+    """The hashes come, as of a partial content, so that the same damage is known again; then the Item is unreadable."""
+    replies = examine(Chunks(bytes(6), bad=((512, 6),)), PAYLOAD)
+    assert next(replies).value["content"]["state"] == ContentState.PARTIAL
+    assert "type" in next(replies).value
+    with pytest.raises(Absent, match="6 at 512") as absent:
+        next(replies)
+    assert absent.value.missing.reason is Reason.UNREADABLE
 
 
 VALUES = (
@@ -84,7 +109,7 @@ def test_whatever_an_extractor_yields_the_parent_can_store_it(values):
             return iter(values)
 
     nasty_extractor.says = Says()
-    *_, reply = examine(iter([b"abcdef"]), {**PAYLOAD, "extractors": ["nasty_extractor:says"]})
+    *_, reply = examine(Chunks(b"abcdef"), {**PAYLOAD, "extractors": ["nasty_extractor:says"]})
     rows = said.traits(reply.value, reply.blobs, lambda data: hashlib.sha256(data).digest())
     assert [row["name"] for row in rows] == [name for name, _ in values]
     for row in rows:

@@ -107,7 +107,7 @@ def fill(known: Known, series: int = 6, members: int = 5) -> Known:
     with case.write("intake") as tx:
         shards.commit(tx, stage="intake", batch="b", versions="1", config="", pending=pending)
         exhibit = ("e" * 32, "Exhibit 1", "folder", "x", "unit", "here", None, None, None, "M-1", 0)
-        tx.execute("INSERT INTO exhibits VALUES (?,?,?,?,?,?,?,?,?,?,?)", exhibit)
+        tx.execute("INSERT INTO exhibits VALUES (?,?,?,?,?,?,?,?,?,?,?,NULL,NULL,'{}')", exhibit)
         states = ["done"] * len(contents) + ["unreadable"] * 3 + ["skipped"] * 2
         rows = [(f"{n:032x}", "e" * 32, "b", state, None, None, 1, 1) for n, state in enumerate(states)]
         tx.executemany("INSERT INTO items VALUES (?,?,?,?,?,?,?,?)", rows)

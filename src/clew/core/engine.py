@@ -43,15 +43,24 @@ class Pool:
 
     `preload` are modules ("package.module", or "package.module:function" to call something once) that workers
     import before they lock themselves up; afterwards nothing can be imported or opened, so whatever an entry needs
-    must stand here. Workers die with the thread that started them.
+    must stand here. `held` are descriptors that every worker is born with (`core.held`), read-only; they stay the
+    caller's. Workers die with the thread that started them.
     """
 
-    def __init__(self, workers: int, preload: tuple[str, ...], limits: Limits, sandbox: Policy) -> None:
+    def __init__(
+        self,
+        workers: int,
+        preload: tuple[str, ...],
+        limits: Limits,
+        sandbox: Policy,
+        held: tuple[int, ...] = (),
+    ) -> None:
         self._wanted = max(1, workers)
         self._preload = preload
         self._modules = {name.partition(":")[0] for name in preload}
         self._limits = limits
         self._sandbox = sandbox
+        self._held = held
         self._workers: list[Worker] = []
         self._selector = DefaultSelector()
         self._again: deque[Task] = deque()
@@ -198,7 +207,7 @@ class Pool:
     def _staff(self) -> None:
         """Starts workers where some are missing. They become ready on their own time."""
         while len(self._workers) < self._wanted:
-            worker = Worker(self._preload, self._limits, self._sandbox)
+            worker = Worker(self._preload, self._limits, self._sandbox, self._held)
             self._workers.append(worker)
             self._selector.register(worker.connection, EVENT_READ, worker)
 

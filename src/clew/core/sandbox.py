@@ -47,15 +47,15 @@ class Layer:
     detail: str
 
 
-def lock_down(policy: Policy, memory: int, supervisor: int) -> dict[str, Layer]:
+def lock_down(policy: Policy, memory: int, supervisor: int, held: int = 0) -> dict[str, Layer]:
     """Locks this process up as far as the policy asks and the system gives, and says how far that was.
 
     `memory` is what it may allocate from now on, in bytes of address space; `supervisor` the process it must not
-    outlive.
+    outlive; `held` how many descriptors it was born with.
     """
     steps: dict[str, Callable[[], str]] = {
         "user": lambda: _become(policy.uid),
-        "limits": lambda: _limit(memory, policy.cpu_seconds),
+        "limits": lambda: _limit(memory, policy.cpu_seconds, MOST_OPEN_FILES + held),
         "no_new_privs": lambda: _control(_PR_SET_NO_NEW_PRIVS, 1),
         "dies_with_supervisor": lambda: _die_with(supervisor),
         "landlock": lambda: f"no path at all, ABI {landlock.restrict(policy.landlock_abi)}",
@@ -95,13 +95,13 @@ def _become(uid: int) -> str:
     return f"user {uid}"
 
 
-def _limit(memory: int, cpu_seconds: int) -> str:
+def _limit(memory: int, cpu_seconds: int, open_files: int) -> str:
     """Memory counts from here on: how much the interpreter and its libraries map already differs by machine."""
     pages = int(Path("/proc/self/statm").read_bytes().split()[0])
     limits = {
         resource.RLIMIT_AS: pages * resource.getpagesize() + memory,
         resource.RLIMIT_CPU: cpu_seconds,
-        resource.RLIMIT_NOFILE: MOST_OPEN_FILES,
+        resource.RLIMIT_NOFILE: open_files,
         resource.RLIMIT_FSIZE: 0,
         resource.RLIMIT_CORE: 0,
         resource.RLIMIT_NPROC: 0,
@@ -110,7 +110,7 @@ def _limit(memory: int, cpu_seconds: int) -> str:
         hard = resource.getrlimit(which)[1]
         least = most if hard == resource.RLIM_INFINITY else min(most, hard)  # a stricter limit that is there stays
         resource.setrlimit(which, (least, least))
-    return f"{memory} bytes, {cpu_seconds} s of CPU, {MOST_OPEN_FILES} descriptors, no file written, no process born"
+    return f"{memory} bytes, {cpu_seconds} s of CPU, {open_files} descriptors, no file written, no process born"
 
 
 def _die_with(supervisor: int) -> str:

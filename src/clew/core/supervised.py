@@ -82,7 +82,7 @@ class Answer:
 class Worker:
     """A worker process and the tasks it holds, oldest first. Everything it says is checked."""
 
-    def __init__(self, preload: Sequence[str], limits: Limits, policy: Policy) -> None:
+    def __init__(self, preload: Sequence[str], limits: Limits, policy: Policy, held: Sequence[int] = ()) -> None:
         self.unanswered: deque[Task] = deque()
         self.ready = False
         self.over = False
@@ -99,7 +99,7 @@ class Worker:
         self._outbox: deque[tuple[memoryview, list[int]]] = deque()
         self.connection, theirs = channel.pair()
         with theirs:
-            self._process = _spawn(theirs.fileno())
+            self._process = _spawn(theirs.fileno(), held)
         setup = {
             "preload": list(preload),
             "path": [str(Path(path).absolute()) for path in sys.path],
@@ -107,6 +107,7 @@ class Worker:
             "memory": limits.memory,
             "output": limits.output,
             "supervisor": os.getpid(),
+            "held": list(held),
         }
         self._post([setup], [])
 
@@ -309,11 +310,11 @@ def rewind(task: Task) -> None:
             os.lseek(descriptor, 0, os.SEEK_SET)
 
 
-def _spawn(descriptor: int) -> subprocess.Popen[bytes]:
+def _spawn(descriptor: int, held: Sequence[int]) -> subprocess.Popen[bytes]:
     """Nothing of our environment, no terminal, a session of its own: what interrupts us is ours to hand on."""
     return subprocess.Popen(
         [sys.executable, "-P", "-m", "clew.core.worker", str(descriptor)],
-        pass_fds=(descriptor,),
+        pass_fds=(descriptor, *held),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

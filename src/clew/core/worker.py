@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from socket import socket
 from typing import Any
 
-from clew.core import channel
+from clew.core import channel, held
 from clew.core.absent import Absent
 from clew.core.channel import Reply
 from clew.core.sandbox import Policy, lock_down
@@ -63,7 +63,8 @@ def _set_up(connection: socket, setup: dict[str, Any]) -> int:
         connection.sendall(channel.encode([0, "failed", f"{name}: {_say(error)}"]))
         raise SystemExit(1) from error
     policy = Policy(**{**setup["policy"], "layers": tuple(setup["policy"]["layers"])})
-    layers = lock_down(policy, setup["memory"], setup["supervisor"])
+    held.descriptors[:] = setup["held"]
+    layers = lock_down(policy, setup["memory"], setup["supervisor"], len(held.descriptors))
     report = {name: {"reached": layer.reached, "detail": layer.detail} for name, layer in layers.items()}
     connection.sendall(channel.encode([0, "ready", report]))
     return int(setup["output"])

@@ -35,12 +35,20 @@ class Frame:
 Value = str | int | float | bytes | Missing | Blob | Frame
 
 
+Range = tuple[int, int]  # byte offset, bytes
+
+
 class ByteSource(Protocol):
     """Bytes that can be read at any place: a file, a disk image behind its container, a stream of a file system."""
 
     @property
     def size(self) -> int:
         """Bytes."""
+        ...
+
+    @property
+    def bad(self) -> list[Range]:
+        """What could not be read of it so far, and was given as zeros. Never silent: whoever reads must ask."""
         ...
 
     def read(self, offset: int, length: int) -> bytes:
@@ -124,7 +132,7 @@ class Found:
     accessed_ns: int | None = None
     changed_ns: int | None = None
     born_ns: int | None = None
-    runs: tuple[tuple[int, int], ...] | None = None
+    runs: tuple[Range, ...] | None = None
     times_source: str = ""
 
 
@@ -152,14 +160,15 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """How a worker reads one Item: entry "module:function", its payload, and descriptors the engine hands over.
+    """How a worker reads one Item: opener "module:function", its payload, and descriptors the engine hands over.
 
-    The entry yields what `clew.intake.reading` describes. The engine closes the parent's copies of `fds` once sent.
+    The opener is called in the worker as `opener(payload, fds)` and returns the Item's ByteSource, which
+    `clew.intake.reading` examines. The engine closes the parent's copies of `fds` once sent.
     """
 
-    entry: str
+    opener: str
     payload: dict[str, Any]
-    fds: tuple[int, ...]
+    fds: tuple[int, ...] = ()
 
 
 class Ask(Protocol):
@@ -171,9 +180,15 @@ class Ask(Protocol):
 
 
 class Session(Protocol):
-    """One opened Exhibit. Nothing in it writes to the evidence."""
+    """One opened Exhibit. Nothing in it writes to the evidence.
+
+    `held` are the Exhibit's own descriptors, which every worker is born with. `acquisition` is how its image is read
+    whole, once and in order (None where it has no image: a folder).
+    """
 
     detail: dict[str, Any]
+    held: tuple[int, ...]
+    acquisition: Job | None
 
     def parts(self, ask: Ask) -> Iterator[Part]:
         """What the Exhibit consists of, in a stable order."""
@@ -214,11 +229,12 @@ class Unavailable(Exception):
 
 class Source(Protocol):
     """One file of `sources/`: one kind of Exhibit. `version` changes whenever it would list the same bytes
-    differently.
+    differently. `preload` are the modules that its workers need; a `general` one opens what no other Source does.
     """
 
     name: str
     version: str
+    general: bool
     preload: tuple[str, ...]
 
     def wants(self, path: Path) -> bool:

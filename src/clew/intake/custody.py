@@ -1,17 +1,14 @@
 """The Exhibit's own row: who seized it where and when, where it lies, and what its bytes hash to."""
 
-import hashlib
-import os
-from collections.abc import Callable
+import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from clew.core import clock
 from clew.core.case import Case, new_id
-from clew.core.errors import ClewError, Usage
+from clew.core.errors import Damaged, Usage
 from clew.intake.api import Source
-
-CHUNK = 4 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,35 +44,24 @@ def enter(case: Case, label: str, path: Path, source: Source, seizure: Seizure, 
     exhibit = new_id()
     with case.write("intake") as tx:
         values = (exhibit, label, source.name, location, seizure.by, seizure.where, seizure.at_ns, None, None, mandate)
-        tx.execute("INSERT INTO exhibits VALUES (?,?,?,?,?,?,?,?,?,?,?)", (*values, clock.now().utc_ns))
+        columns = "id, label, kind, location, seized_by, seized_where, seized_ns, sha256, size, mandate, added_ns"
+        sql = f"INSERT INTO exhibits ({columns}) VALUES (?,?,?,?,?,?,?,?,?,?,?)"  # noqa: S608 - our own names
+        tx.execute(sql, (*values, clock.now().utc_ns))
         about = {"exhibit": exhibit, "label": label, "kind": source.name, "location": location}
         who = {"seized_by": seizure.by, "seized_where": seizure.where, "seized_at_ns": seizure.at_ns}
         tx.record("exhibit.entered", subject={**about, **who}, mandate=mandate)
     return Held(exhibit, label, source.name, None)
 
 
-def acquire(case: Case, held: Held, path: Path, mandate: str, told: Callable[[int], None]) -> None:
-    """SHA-256 of the whole image in one sequential read, recorded once; folders have none. Raises ClewError on a bad
-    read.
-    """
-    if held.kind == "folder" or held.sha256 is not None:
-        return
-    digest, size = hashlib.sha256(), 0
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+def acquired(case: Case, exhibit: str, said: dict[str, Any], mandate: str) -> None:
+    """Records the digests of the whole image, as a worker computed them in one sequential read. Raises Damaged."""
     try:
-        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_SEQUENTIAL)
-        while chunk := os.pread(descriptor, CHUNK, size):
-            digest.update(chunk)
-            size += len(chunk)
-            told(len(chunk))
-    except OSError as error:
-        raise ClewError(
-            f"the image cannot be read at byte {size:,}: {error.strerror}",
-            "copy the medium with a tool that records bad sectors, and take in the copy",
-        ) from error
-    finally:
-        os.close(descriptor)
+        size, digests = int(said["size"]), {name: bytes.fromhex(said[name]) for name in ("md5", "sha1", "sha256")}
+        learnt = {"bad": [[int(offset), int(length)] for offset, length in said["bad"]]}
+    except (KeyError, TypeError, ValueError) as error:
+        raise Damaged("the worker's answer about the image's digest made no sense", "run it again") from error
     with case.write("intake") as tx:
-        tx.execute("UPDATE exhibits SET sha256=?, size=? WHERE id=?", (digest.digest(), size, held.id))
-        about = {"exhibit": held.id, "sha256": digest.hexdigest(), "size": size}
+        values = (digests["sha256"], digests["sha1"], digests["md5"], size, json.dumps(learnt), exhibit)
+        tx.execute("UPDATE exhibits SET sha256=?, sha1=?, md5=?, size=?, acquisition=? WHERE id=?", values)
+        about = {"exhibit": exhibit, **{name: value.hex() for name, value in digests.items()}, "size": size}
         tx.record("exhibit.acquired", subject=about, counts={"bytes": size}, mandate=mandate)

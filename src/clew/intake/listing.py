@@ -150,6 +150,8 @@ class Lister:
             "accessed_ns": found.accessed_ns,
             "changed_ns": found.changed_ns,
             "born_ns": found.born_ns,
+            "runs": json.dumps(found.runs) if found.runs is not None else None,
+            "times_source": found.times_source,
         }
 
 

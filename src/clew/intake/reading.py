@@ -9,17 +9,15 @@ import ctypes
 import hashlib
 import importlib
 import math
-import os
 import sys
 from collections.abc import Iterator
 from functools import cache
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from clew.core.absent import Absent
 from clew.core.channel import Reply
-from clew.intake.api import Blob, Extractor, Frame, Probe, Value
+from clew.intake.api import Blob, ByteSource, Extractor, Frame, Probe, Value
 from clew.model import ContentState, Missing, Reason
 
 CHUNK = 1 << 20
@@ -27,7 +25,10 @@ HOLD = 192 << 20  # contents above this are hashed as a stream and shown to no E
 TYPED_BYTES = 1 << 20  # what libmagic is shown
 MOST_TEXT = 4096  # characters of a text trait, bytes of a data trait
 FRAME_HASH = 32  # bytes of a PDQ
-MOST_TRAITS = 1000  # of one Extractor on one content
+MOST_TRAITS = 200_000  # of one Extractor on one content
+MOST_SAID = 24 << 20  # characters of all its texts
+FRAME_TRAITS = 1_000  # that go out in one answer
+MOST_BAD = 8  # stretches that are named
 
 
 def preload() -> None:
@@ -49,29 +50,20 @@ def typer() -> Any:
     return magic.Magic(mime=True, magic_file=str(bundled / "magic.mgc"))
 
 
-def from_descriptor(descriptor: int) -> Iterator[bytes]:
-    """The content behind a descriptor, in order. Raises Absent where it cannot be read."""
-    offset = 0
-    while True:
-        try:
-            chunk = os.pread(descriptor, CHUNK, offset)
-        except OSError as error:
-            raise Absent(Missing(Reason.UNREADABLE, f"read error at byte {offset}: {error.strerror}")) from error
-        if not chunk:
-            return
-        offset += len(chunk)
-        yield chunk
+def read(payload: dict[str, Any], descriptors: list[int]) -> Iterator[Reply]:
+    """Worker entry: one Item, behind its "opener"; see `Job` and `examine`."""
+    return examine(find(payload["opener"])(payload, descriptors), payload)
 
 
-def examine(chunks: Iterator[bytes], payload: dict[str, Any]) -> Iterator[Reply]:
-    """Everything that intake asks of one content.
+def examine(source: ByteSource, payload: dict[str, Any]) -> Iterator[Reply]:
+    """Everything that intake asks of one content. Ends in Absent where part of it was given as zeros.
 
     `payload`: "size" as listed, "state" the ContentState that the listing claims, "extractors" ("module:name" each),
     "mode", "hold" (optional) bytes to hold at most.
     """
     md5, sha1, sha256 = hashlib.md5(usedforsecurity=False), hashlib.sha1(usedforsecurity=False), hashlib.sha256()
     most, held, first, size = payload.get("hold", HOLD), bytearray(), b"", 0
-    for chunk in chunks:
+    while chunk := source.read(size, CHUNK):
         for each in (md5, sha1, sha256):
             each.update(chunk)
         size += len(chunk)
@@ -87,25 +79,28 @@ def examine(chunks: Iterator[bytes], payload: dict[str, Any]) -> Iterator[Reply]
                 "sha1": sha1.hexdigest(),
                 "md5": md5.hexdigest(),
                 "size": size,
-                "state": _state(payload, size),
+                "state": str(ContentState.PARTIAL) if source.bad else _state(payload, size),
             }
         }
     )
     media_type = typer().from_buffer(first)
     yield Reply({"type": media_type})
     data = memoryview(held).toreadonly() if size <= most else None
-    probe = Probe(data, size, media_type, payload["mode"])
+    probe = Probe(data, size, media_type, payload["mode"], source)
     for spec in payload["extractors"]:
         extractor = find(spec)
         if extractor.wants(media_type):
-            yield _traits(extractor, probe)
+            yield from _traits(extractor, probe)
+    if source.bad:
+        stretches = ", ".join(f"{length:,} at {offset:,}" for offset, length in source.bad[:MOST_BAD])
+        said = f"bytes of the image that could not be read, for which zeros stand: {stretches}"
+        raise Absent(Missing(Reason.UNREADABLE, said))
 
 
-def find(spec: str) -> Extractor:
-    """The Extractor behind "module:name"; in a worker it was imported before the lock."""
+def find(spec: str) -> Any:
+    """What stands behind "module:name"; in a worker it was imported before the lock."""
     module, _, name = spec.partition(":")
-    found: Extractor = getattr(sys.modules.get(module) or importlib.import_module(module), name)
-    return found
+    return getattr(sys.modules.get(module) or importlib.import_module(module), name)
 
 
 def _state(payload: dict[str, Any], size: int) -> str:
@@ -115,24 +110,58 @@ def _state(payload: dict[str, Any], size: int) -> str:
     return claimed
 
 
-def _traits(extractor: Extractor, probe: Probe) -> Reply:
-    """What one Extractor says; its own failure is a Missing under its name and costs nothing else."""
-    rows: list[dict[str, Any]] = []
-    blobs: list[bytes] = []
+def _traits(extractor: Extractor, probe: Probe) -> Iterator[Reply]:
+    """What one Extractor says, in answers of bounded size; its own failure is a Missing under its name and costs
+    nothing else.
+    """
+    frame = _Answer(extractor)
     try:
-        for name, value in islice(extractor.traits(probe), MOST_TRAITS):
-            rows.append(_row(name, value, blobs))
-        if len(rows) == MOST_TRAITS:
-            rows.append(
-                _row(extractor.name, Missing(Reason.LIMIT_REACHED, f"stopped after {MOST_TRAITS} traits"), blobs)
-            )
+        for name, value in _bounded(extractor, probe):
+            frame.add(name, value)
+            if frame.full:
+                yield frame.reply()
+                frame = _Answer(extractor)
     except MemoryError:
-        rows.append(_row(extractor.name, Missing(Reason.LIMIT_REACHED, "memory"), blobs))
+        frame.add(extractor.name, Missing(Reason.LIMIT_REACHED, "memory"))
     except Absent as absent:
-        rows.append(_row(extractor.name, absent.missing, blobs))
+        frame.add(extractor.name, absent.missing)
     except Exception as error:  # noqa: BLE001  the one place where an extractor's error becomes a recorded Missing
-        rows.append(_row(extractor.name, Missing(Reason.UNPARSABLE, f"{type(error).__name__}: {error}"[:400]), blobs))
-    return Reply({"extractor": extractor.name, "version": extractor.version, "traits": rows}, tuple(blobs))
+        frame.add(extractor.name, Missing(Reason.UNPARSABLE, f"{type(error).__name__}: {error}"[:400]))
+    yield frame.reply()
+
+
+def _bounded(extractor: Extractor, probe: Probe) -> Iterator[tuple[str, Value]]:
+    """The traits up to what one Extractor may say of one content; where it has more to say, that is the last one."""
+    characters = 0
+    for count, (name, value) in enumerate(extractor.traits(probe)):
+        characters += len(value) if isinstance(value, str) else 0
+        if count == MOST_TRAITS or characters > MOST_SAID:
+            yield extractor.name, Missing(Reason.LIMIT_REACHED, f"stopped after {count} traits")
+            return
+        yield name, value
+
+
+class _Answer:
+    """Traits of one Extractor on their way out."""
+
+    def __init__(self, extractor: Extractor) -> None:
+        self._extractor = extractor
+        self._rows: list[dict[str, Any]] = []
+        self._blobs: list[bytes] = []
+
+    def add(self, name: str, value: Value) -> None:
+        """One more trait."""
+        self._rows.append(_row(name, value, self._blobs))
+
+    @property
+    def full(self) -> bool:
+        """Whether it is time to send them."""
+        return len(self._rows) >= FRAME_TRAITS
+
+    def reply(self) -> Reply:
+        """As the supervisor hears it."""
+        by = {"extractor": self._extractor.name, "version": self._extractor.version}
+        return Reply({**by, "traits": self._rows}, tuple(self._blobs))
 
 
 def _row(name: str, value: Value, blobs: list[bytes]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from clew.core import clock, mandate, shards
 from clew.core.case import Case, new_id
-from clew.core.engine import Pool
+from clew.core.engine import Pool, Task
 from clew.core.errors import ClewError, Usage
 from clew.core.lease import lease
 from clew.core.progress import Progress
@@ -23,7 +23,7 @@ from clew.intake.second import exact
 from clew.intake.summary import Options, Summary, isolation_words
 from clew.intake.tools import asking, choose, extractors, open_pool, versions
 from clew.intake.work import Look, Reader
-from clew.model import ItemState
+from clew.model import ItemState, Missing
 
 __all__ = ["exact", "intake"]
 
@@ -54,7 +54,6 @@ def intake(
         bar = stack.enter_context(progress or Progress(f"intake of {label}", quiet=True))
         source = choose(path)
         held = custody.enter(case, label, path, source, chosen.seizure, basis.id)
-        custody.acquire(case, held, path, basis.id, lambda count: bar.advance(bytes=count))
         run = Run(case, held, source, chosen, basis.id, bar)
         isolation, effects, doubted = run.go(path)
     sha256 = case.read().execute("SELECT sha256 FROM exhibits WHERE id=?", (held.id,)).fetchone()["sha256"]
@@ -89,11 +88,12 @@ class Run:
         specs = extractors() if self.options.extractors is None else self.options.extractors
         look = Look(specs, FAST, versions(self.source, specs), FAST)
         with ExitStack() as stack:
-            pool = stack.enter_context(open_pool(self.source, specs, self.options))
             session = stack.enter_context(closing(self.source.open(path)))
+            pool = stack.enter_context(open_pool(self.source, session, specs, self.options))
             run = self._begin(pool, look)
             self.bar.isolation(isolation_words(pool.isolation))
             ask = asking(pool)
+            self._acquire(pool, session)
             size = self.options.batch
             Lister(self.case, self.held.id, self.source, self.mandate, size, self._listed).run(session, ask)
             self._totals()
@@ -116,6 +116,22 @@ class Run:
             about = {"run": run, "exhibit": self.held.id, "isolation": pool.isolation, **config}
             tx.record("intake.started", subject=about, mandate=self.mandate)
         return run
+
+    def _acquire(self, pool: Pool, session: Session) -> None:
+        """The digest of the whole image, once."""
+        if session.acquisition is None or self.held.sha256 is not None:
+            return
+        job = session.acquisition
+        for outcome in pool.run([Task(self.held.id, job.opener, job.payload, job.fds, job.payload["size"])]):
+            if isinstance(outcome.reply, Missing):
+                raise ClewError(
+                    f"the image cannot be read whole: {outcome.reply}",
+                    "copy the medium with a tool that records bad sectors, and take in the copy",
+                )
+            if "read" in outcome.reply.value:
+                self.bar.advance(bytes=int(outcome.reply.value["read"]))
+            else:
+                custody.acquired(self.case, self.held.id, outcome.reply.value, self.mandate)
 
     def _end(self, run: str, session: Session) -> None:
         found = account(self.case, self.held.id)

@@ -17,6 +17,7 @@ from clew.intake.api import EXACT, Session, Unavailable
 from clew.intake.reading import find
 from clew.intake.summary import Options
 from clew.intake.tools import EXTRACTORS, choose, open_pool, versions
+from clew.intake.work import READ
 from clew.model import Missing, Reason
 
 EXTRACTOR = f"{EXTRACTORS}.pdq:PLUGIN"  # the one that knows an exact mode
@@ -67,8 +68,8 @@ def _exhibit(case: Case, exhibit: str, rows: list[dict[str, Any]], options: Opti
     source = choose(path)
     with ExitStack() as stack:
         stack.enter_context(lease(case, "intake", f"{held['label']}, second look"))
-        pool = stack.enter_context(open_pool(source, (EXTRACTOR,), options))
         session = stack.enter_context(closing(source.open(path)))
+        pool = stack.enter_context(open_pool(source, session, (EXTRACTOR,), options))
         for at in range(0, len(rows), MOST):
             traits = _read(pool, session, rows[at : at + MOST], looked)
             _commit(case, versions(source, (EXTRACTOR,)), basis.id, exhibit, traits)
@@ -90,7 +91,7 @@ def _read(
                 failed[row["sha256"]] = gone.missing
                 continue
             payload = {"size": row["size"], "state": row["content_state"], "extractors": [EXTRACTOR], "mode": EXACT}
-            yield Task(item, job.entry, payload | job.payload, job.fds, row["size"])
+            yield Task(item, READ, {"opener": job.opener, **payload, **job.payload}, job.fds, row["size"])
 
     for outcome in pool.run(tasks()):
         sha256, reply = wanted[outcome.task.id]["sha256"], outcome.reply

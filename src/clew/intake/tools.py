@@ -6,7 +6,7 @@ from typing import Any
 from clew.core import plugins
 from clew.core.engine import Policy, Pool, Task
 from clew.core.errors import Usage
-from clew.intake.api import Ask, Source
+from clew.intake.api import Ask, Session, Source
 from clew.intake.reading import find
 from clew.intake.summary import Options
 from clew.model import Missing
@@ -16,10 +16,9 @@ SOURCES, EXTRACTORS = "clew.intake.sources", "clew.intake.extractors"
 
 def choose(path: Path) -> Source:
     """The Source that opens what lies there. Raises Usage where none does."""
-    for source in plugins.load_all(SOURCES).values():
-        if source.wants(path):
-            found: Source = source
-            return found
+    wanting: list[Source] = [source for source in plugins.load_all(SOURCES).values() if source.wants(path)]
+    for source in sorted(wanting, key=lambda each: each.general):
+        return source
     raise Usage(f"no source can open {path}", f"there are: {', '.join(plugins.names(SOURCES))}")
 
 
@@ -32,11 +31,12 @@ def extractors() -> tuple[str, ...]:
     return tuple(found)
 
 
-def open_pool(source: Source, specs: tuple[str, ...], options: Options) -> Pool:
+def open_pool(source: Source, session: Session, specs: tuple[str, ...], options: Options) -> Pool:
     """The workers of one run, with all that they need imported before they lock themselves up."""
     modules = tuple(spec.partition(":")[0] for spec in specs)
     preload = ("clew.intake.reading:preload", *source.preload, *modules)
-    return Pool(options.workers, preload, options.limits, Policy(accept_weak=options.accept_weak_isolation))
+    policy = Policy(accept_weak=options.accept_weak_isolation)
+    return Pool(options.workers, preload, options.limits, policy, session.held)
 
 
 def versions(source: Source, specs: tuple[str, ...]) -> str:

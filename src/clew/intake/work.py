@@ -14,7 +14,8 @@ from clew.intake.api import Job, Session, Unavailable
 from clew.model import ContentState, ItemState, Missing, Reason
 
 # What one Item may put into the case, whatever its worker says.
-MOST_DETAIL, MOST_TRAITS, MOST_BLOBS = 1_000, 20_000, 64 << 20
+MOST_DETAIL, MOST_TRAITS, MOST_STORED = 1_000, 210_000, 64 << 20
+READ = "clew.intake.reading:read"
 CHANGED = Missing(Reason.UNREADABLE, "its bytes are not those that were hashed before: the exhibit has changed")
 
 
@@ -37,7 +38,7 @@ class Record:
     media_type: str | None = None
     missing: Missing | None = None
     traits: list[dict[str, Any]] = field(default_factory=list)
-    stored: int = 0  # bytes of blobs
+    stored: int = 0  # bytes of blobs and texts
 
 
 @dataclass(slots=True)
@@ -85,7 +86,7 @@ class Reader:
                     continue
                 batch.left.add(item)
                 self._hands[item] = batch
-                yield Task(item, job.entry, self._payload(record.row, job), job.fds, record.row["size"])
+                yield Task(item, READ, self._payload(record.row, job), job.fds, record.row["size"])
             batch.drawn = True
 
     def _payload(self, row: dict[str, Any], job: Job) -> dict[str, Any]:
@@ -93,7 +94,7 @@ class Reader:
         if row["item"] in self.doubted and state == ContentState.COMPLETE:
             state = str(ContentState.OVERWRITTEN_POSSIBLE)
         wanted = {"size": row["size"], "state": state, "extractors": self.look.extractors, "mode": self.look.mode}
-        return wanted | job.payload
+        return {"opener": job.opener, **wanted, **job.payload}
 
     def _take(self, batch: Batch, outcome: Outcome) -> None:
         failpoint("intake.result.before")
@@ -103,14 +104,16 @@ class Reader:
         try:
             if isinstance(reply, Missing):
                 record.missing = Missing(reply.reason, reply.detail[:MOST_DETAIL])
-            elif len(record.traits) > MOST_TRAITS or record.stored > MOST_BLOBS:
+            elif len(record.traits) > MOST_TRAITS or record.stored > MOST_STORED:
                 record.missing = Missing(Reason.LIMIT_REACHED, "the worker's answers had no end")
             elif "content" in reply.value:
                 record.content = said.content(reply.value["content"])
             elif "type" in reply.value:
                 record.media_type = said.media_type(reply.value["type"])
             else:
-                record.traits += said.traits(reply.value, reply.blobs, self._store)
+                rows = said.traits(reply.value, reply.blobs, self._store)
+                record.traits += rows
+                record.stored += sum(len(row["text"] or "") for row in rows)
         except said.WRONG as error:
             record.missing = Missing(Reason.UNPARSABLE, f"the worker's answer made no sense: {type(error).__name__}")
         if outcome.last:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytsk3
 
+from clew.intake.api import Range
 from clew.intake.disk.image import FileSystem
 from clew.intake.refs import quote
 from clew.model import ContentState, ItemState, Missing, NameState, Reason
@@ -22,6 +23,16 @@ _KINDS = {
     int(pytsk3.TSK_FS_META_TYPE_BLK): "a block device, which is not opened",
 }
 
+MOST_RUNS = 1_000  # stretches of one Item that are told; a file in more pieces than that is told by its first ones
+TIMES = {
+    "NTFS": "$STANDARD_INFORMATION, UTC",
+    "FAT": "directory entry, local time without a zone, taken as UTC",
+    "exFAT": "directory entry, taken as UTC",
+    "ext": "inode, UTC",
+    "ISO 9660": "directory record",
+    "HFS+": "catalog record, UTC",
+    "UFS": "inode, UTC",
+}
 GIVEN_AWAY = "its file record belongs to another file now"
 OVERWRITTEN = "deleted, and all of its clusters belong to other files now"
 NO_POINTERS = "deleted; the file system kept no pointer to its content"
@@ -51,6 +62,8 @@ def name_only(opened: FileSystem, path: bytes, address: int, state: NameState, d
         "content_state": str(ContentState.UNREADABLE),
         "parent": None,
         "times": [None] * 4,
+        "times_source": "",
+        "runs": None,
     }
 
 
@@ -68,6 +81,7 @@ def contents(opened: FileSystem, file: Any, path: bytes, state: NameState) -> It
                 "reason": str(Reason.NOT_APPLICABLE),
                 "content_state": str(ContentState.COMPLETE),
                 "times": times(meta),
+                "times_source": TIMES.get(opened.family, opened.family),
             },
         )
         return
@@ -80,7 +94,8 @@ def contents(opened: FileSystem, file: Any, path: bytes, state: NameState) -> It
         main = main or (None if stream else item["ref"])
         yield number, item
     if main is None and int(meta.type) == REGULAR:
-        yield 1 << 16, name_only(opened, path, int(meta.addr), state, NO_POINTERS) | {"times": times(meta)}
+        lost = name_only(opened, path, int(meta.addr), state, NO_POINTERS)
+        yield 1 << 16, lost | {"times": times(meta), "times_source": TIMES.get(opened.family, opened.family)}
 
 
 def streams(opened: FileSystem, file: Any) -> list[Any]:
@@ -100,6 +115,12 @@ def runs(opened: FileSystem, attribute: Any) -> list[tuple[int, int]]:
         if length > 0 and not int(run.flags) & (_SPARSE | _FILLER):
             found.append((int(run.addr), length))
     return found
+
+
+def extents(opened: FileSystem, attribute: Any) -> list[Range]:
+    """The byte ranges of the image that hold the attribute; the last one ends with its block."""
+    size = int(opened.fs.info.block_size)
+    return [(opened.offset + address * size, length * size) for address, length in runs(opened, attribute)]
 
 
 def times(meta: Any) -> list[int | None]:
@@ -124,6 +145,8 @@ def _content(opened: FileSystem, meta: Any, attribute: Any, path: bytes, state: 
         "name_state": str(state),
         "content_state": str(ContentState.UNREADABLE if isinstance(claim, Missing) else claim),
         "times": times(meta),
+        "times_source": TIMES.get(opened.family, opened.family),
+        "runs": extents(opened, attribute)[:MOST_RUNS],
     }
 
 

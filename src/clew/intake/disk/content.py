@@ -1,25 +1,51 @@
 """The bytes behind one file record, and the blocks that they lie in."""
 
-from collections.abc import Iterator
 from typing import Any
 
 from clew.core.absent import Absent
 from clew.core.channel import Reply
+from clew.intake.api import Range
 from clew.intake.disk import claims
 from clew.intake.disk.image import FileSystem, file_system, reason
-from clew.intake.reading import CHUNK, examine
 from clew.model import Missing, Reason
 
 
-def read(payload: dict[str, Any], descriptors: list[int]) -> Iterator[Reply]:
-    """Worker entry: one Item by "offset", "record", "type" and "id" of its attribute."""
-    opened = file_system(descriptors[0], payload["offset"])
-    return examine(_chunks(opened, payload), payload)
+class Stream:
+    """One attribute of one file record: the content of an Item."""
+
+    def __init__(self, opened: FileSystem, record: int, kind: int, number: int) -> None:
+        self._opened, self._kind, self._number = opened, kind, number
+        try:
+            self._file, self._attribute = _attribute(opened, record, kind, number)
+        except OSError as error:
+            raise Absent(Missing(Reason.UNREADABLE, f"its file record cannot be read: {reason(error)}")) from error
+        self.size = int(self._attribute.info.size)
+
+    @property
+    def bad(self) -> list[Range]:
+        """Ranges of the image that hold part of it and could not be read."""
+        return _overlap(claims.extents(self._opened, self._attribute), self._opened.image.source.bad)
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Raises Absent at a read error."""
+        length = min(length, self.size - offset)
+        if length <= 0:
+            return b""
+        named = (self._kind, self._number) if self._opened.family == "NTFS" else ()
+        try:
+            return bytes(self._file.read_random(offset, length, *named))
+        except OSError as error:
+            raise Absent(Missing(Reason.UNREADABLE, f"read error at byte {offset}: {reason(error)}")) from error
 
 
-def blocks(payload: dict[str, Any], descriptors: list[int]) -> Reply:
+def stream(payload: dict[str, Any], _descriptors: list[int]) -> Stream:
+    """Opener: one Item by "container", "offset", "record", "type" and "id" of its attribute."""
+    return Stream(file_system(payload), payload["record"], payload["type"], payload["id"])
+
+
+def blocks(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
     """Worker entry: the block runs of each of "items" ([record, type, id]), in order; [] where they cannot be had."""
-    opened = file_system(descriptors[0], payload["offset"])
+    opened = file_system(payload)
     found: list[list[tuple[int, int]]] = []
     for record, kind, number in payload["items"]:
         try:
@@ -37,21 +63,12 @@ def _attribute(opened: FileSystem, record: int, kind: int, number: int) -> tuple
     raise Absent(Missing(Reason.UNREADABLE, "the file record does not hold that stream any more"))
 
 
-def _chunks(opened: FileSystem, payload: dict[str, Any]) -> Iterator[bytes]:
-    offset = 0
-    try:
-        file, attribute = _attribute(opened, payload["record"], payload["type"], payload["id"])
-        size, named = int(attribute.info.size), opened.family == "NTFS"
-        while offset < size:
-            length = min(CHUNK, size - offset)
-            chunk = (
-                file.read_random(offset, length, payload["type"], payload["id"])
-                if named
-                else file.read_random(offset, length)
-            )
-            if not chunk:
-                return
-            offset += len(chunk)
-            yield bytes(chunk)
-    except OSError as error:
-        raise Absent(Missing(Reason.UNREADABLE, f"read error at byte {offset}: {reason(error)}")) from error
+def _overlap(ours: list[Range], bad: list[Range]) -> list[Range]:
+    """The parts of `bad` that lie in `ours`."""
+    found = []
+    for start, length in bad:
+        for at, size in ours:
+            first, end = max(start, at), min(start + length, at + size)
+            if first < end:
+                found.append((first, end - first))
+    return found

@@ -37,13 +37,13 @@ class _NextError(Exception):
 _kept: dict[str, Any] = {"key": None, "listing": None}  # the last directory: a large one is returned in many stretches
 
 
-def walk(payload: dict[str, Any], descriptors: list[int]) -> Reply:
+def walk(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
     """Worker entry: what follows "cursor" below "root" ([name, address] or None), up to "most" Items.
 
     "directories" limits how many directories may be newly listed, so that the supervisor can find one that kills us;
     the reply then names the "next".
     """
-    opened = file_system(descriptors[0], payload["offset"])
+    opened = file_system(payload)
     cursor, began, left = payload["cursor"], monotonic(), payload["directories"]
     known = parse_cursor(cursor)[0] if cursor else None
     items: list[Item] = []

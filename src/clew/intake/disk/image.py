@@ -1,4 +1,4 @@
-"""A disk image as The Sleuth Kit sees it: a read-only descriptor, and the file systems opened on it.
+"""A disk image as The Sleuth Kit sees it: the bytes that its container gives, and the file systems opened on it.
 
 An opened file system is kept between tasks, since opening one costs more than most directories do.
 """
@@ -6,14 +6,19 @@ An opened file system is kept between tasks, since opening one costs more than m
 import os
 from collections import OrderedDict
 from dataclasses import dataclass
+from typing import Any
 
 import pytsk3
 
+from clew.core import held
 from clew.core.absent import Absent
+from clew.intake.api import ByteSource
 from clew.intake.disk import allocation
+from clew.intake.reading import find
 from clew.model import Missing, Reason
 
 MOST_OPEN = 4
+Key = tuple[str, tuple[tuple[int, int], ...]]
 
 FAMILIES = {
     "NTFS": (pytsk3.TSK_FS_TYPE_NTFS,),
@@ -29,18 +34,17 @@ FAMILIES = {
 class Image(pytsk3.Img_Info):  # type: ignore[misc]
     """pytsk3's way to hand it bytes: a subclass with `read` and `get_size`."""
 
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
-        self._size = os.lseek(descriptor, 0, os.SEEK_END)
+    def __init__(self, source: ByteSource) -> None:
+        self.source = source
         super().__init__(url="")
 
     def read(self, offset: int, length: int) -> bytes:
-        """Bytes of the image; never moves the descriptor's own offset."""
-        return os.pread(self._descriptor, length, offset)
+        """Bytes of the image; what its container cannot read comes as zeros, and is named in `source.bad`."""
+        return self.source.read(offset, length)
 
     def get_size(self) -> int:
         """Bytes."""
-        return self._size
+        return self.source.size
 
 
 @dataclass(slots=True)
@@ -51,6 +55,7 @@ class FileSystem:
     family: str
     offset: int
     taken: allocation.Taken | None
+    image: Image
 
     @property
     def root(self) -> int:
@@ -58,29 +63,45 @@ class FileSystem:
         return int(self.fs.info.root_inum)
 
 
-_opened: OrderedDict[tuple[int, int, int], tuple[FileSystem, int]] = OrderedDict()
+_images: dict[Key, Image] = {}
+_opened: OrderedDict[tuple[Key, int], FileSystem] = OrderedDict()
 
 
-def file_system(descriptor: int, offset: int) -> FileSystem:
-    """The file system at that byte of the image. Raises Absent where there is none that can be read."""
-    status = os.fstat(descriptor)
-    key = (status.st_dev, status.st_ino, offset)
+def image(payload: dict[str, Any]) -> Image:
+    """The exhibit's image, opened once in this worker: "container" ("module:function") reads the held descriptors."""
+    return _image(_key(payload))
+
+
+def file_system(payload: dict[str, Any]) -> FileSystem:
+    """The file system at byte "offset" of the image. Raises Absent where there is none that can be read."""
+    key, offset = (_key(payload), payload["offset"]), payload["offset"]
     if key in _opened:
         _opened.move_to_end(key)
-        return _opened[key][0]
-    mine = os.dup(descriptor)
-    image = Image(mine)
+        return _opened[key]
+    source = _image(key[0])
     try:
-        fs = pytsk3.FS_Info(image, offset=offset)
+        fs = pytsk3.FS_Info(source, offset=offset)
     except OSError as error:
-        os.close(mine)
         raise Absent(Missing(Reason.UNPARSABLE, f"no file system could be opened: {reason(error)}")) from error
     family = next((name for name, types in FAMILIES.items() if int(fs.info.ftype) in map(int, types)), "other")
-    opened = FileSystem(fs, family, offset, allocation.of(family, fs, image, offset))
-    _opened[key] = (opened, mine)
+    opened = FileSystem(fs, family, offset, allocation.of(family, fs, source, offset), source)
+    _opened[key] = opened
     if len(_opened) > MOST_OPEN:
-        os.close(_opened.popitem(last=False)[1][1])
+        _opened.popitem(last=False)
     return opened
+
+
+def _key(payload: dict[str, Any]) -> Key:
+    """What tells one image from another: its container, and which files it lies in."""
+    files = tuple((status.st_dev, status.st_ino) for status in map(os.fstat, held.descriptors))
+    return payload["container"], files
+
+
+def _image(key: Key) -> Image:
+    if key not in _images:
+        _images.clear()
+        _images[key] = Image(find(key[0])(held.descriptors))
+    return _images[key]
 
 
 def reason(error: OSError) -> str:

@@ -13,12 +13,12 @@ from clew.model import NameState
 EXT_FIRST = 11  # inodes before it are the file system's own
 
 
-def sweep(payload: dict[str, Any], descriptors: list[int]) -> Reply:
+def sweep(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
     """Worker entry: the records from "first" up to "end" (exclusive), without those whose bit is set in "seen".
 
     Skips the Items of record "first" up to number "sub". Ends early after "most" Items; "cursor" is where to go on.
     """
-    opened = file_system(descriptors[0], payload["offset"])
+    opened = file_system(payload)
     first, end, began = payload["first"], payload["end"], monotonic()
     seen = b64decode(payload["seen"])
     items: list[dict[str, Any]] = []

@@ -9,7 +9,7 @@ import pytsk3
 
 from clew.core.absent import Absent, absent
 from clew.core.channel import Reply
-from clew.intake.disk.image import FileSystem, Image, file_system
+from clew.intake.disk.image import FileSystem, file_system, image
 from clew.model import Missing, Reason
 
 ALLOCATED, UNALLOCATED = 1, 2  # TSK_VS_PART_FLAG_ENUM
@@ -37,13 +37,18 @@ SIGNATURES: tuple[tuple[int, bytes, str, bool], ...] = (
 )
 
 
-def table(_payload: dict[str, Any], descriptors: list[int]) -> Reply:
+def size(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
+    """Worker entry: bytes of the image behind its container."""
+    return Reply(image(payload).get_size())
+
+
+def table(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
     """Worker entry: the stretches of the partition table, or none. Offsets and lengths are bytes."""
-    image = Image(descriptors[0])
+    disk = image(payload)
     try:
-        volume = pytsk3.Volume_Info(image)
+        volume = pytsk3.Volume_Info(disk)
     except OSError as error:
-        if _names_partitions(image.read(0, 1024)):
+        if _names_partitions(disk.read(0, 1024)):
             raise absent(Reason.UNPARSABLE, "The Sleuth Kit refuses it, as it does where the image is cut") from error
         return Reply({"scheme": None, "parts": []})
     unit = int(volume.info.block_size)
@@ -72,24 +77,24 @@ def _names_partitions(head: bytes) -> bool:
     return head[510:512] == b"\x55\xaa" and any(map(any, entries)) and all(e[0] in {0, 0x80} for e in entries)
 
 
-def describe(payload: dict[str, Any], descriptors: list[int]) -> Reply:
+def describe(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
     """Worker entry: the file system at "offset", or why there is none to read (Absent)."""
-    head = Image(descriptors[0]).read(payload["offset"], LOOK)
+    head = image(payload).read(payload["offset"], LOOK)
     _refuse_known(head)
-    opened = file_system(descriptors[0], payload["offset"])
+    opened = file_system(payload)
     if opened.family == "other":
         raise Absent(Missing(Reason.UNKNOWN, "a file system that this version does not read"))
     info = opened.fs.info
-    blocks, size = int(info.last_block) - int(info.first_block) + 1, int(info.block_size)
+    blocks, each = int(info.last_block) - int(info.first_block) + 1, int(info.block_size)
     found: dict[str, Any] = {
         "file_system": opened.family,
         "first_inode": int(info.first_inum),
         "last_inode": int(info.last_inum),
-        "block_bytes": size,
+        "block_bytes": each,
     }
     free = _free(opened, int(info.first_block), blocks)
     if free is not None:
-        found["unallocated_bytes_not_searched"] = free * size
+        found["unallocated_bytes_not_searched"] = free * each
     return Reply(found)
 
 

@@ -30,6 +30,16 @@ def broken(what: str) -> Missing:
     return Missing(Reason.UNPARSABLE, f"the worker's answer about {what} made no sense")
 
 
+def size(said: Any) -> int | Missing:
+    """Bytes of the image, or why it cannot be opened."""
+    if isinstance(said, Missing):
+        return said
+    try:
+        return _number(said)
+    except WRONG:
+        return broken("the image's size")
+
+
 def stretches(said: Any, size: int) -> list[dict[str, Any]]:
     """The partition table; nothing where it makes no sense. Lengths are cut at the image's end, to 0 beyond it."""
     try:
@@ -119,6 +129,8 @@ def _found(item: dict[str, Any], cursor: str, found_by: str) -> Found:
         accessed_ns=times[1],
         changed_ns=times[2],
         born_ns=times[3],
+        runs=None if item["runs"] is None else tuple((_number(at), _number(size)) for at, size in item["runs"]),
+        times_source=_text(item["times_source"], 200),
     )
 
 

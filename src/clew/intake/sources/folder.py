@@ -11,9 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from clew.core.absent import Absent
-from clew.core.channel import Reply
-from clew.intake.api import Ask, Found, Job, Note, Part, Seen, Session, Source, Unavailable
-from clew.intake.reading import examine, from_descriptor
+from clew.intake.api import Ask, Found, Job, Note, Part, Range, Seen, Session, Source, Unavailable
 from clew.intake.refs import quote, unquote
 from clew.intake.walk import Event, Key, Listing, preorder
 from clew.model import ContentState, ItemState, Missing, Reason
@@ -39,6 +37,8 @@ class Tree:
         self._device = os.fstat(self._root).st_dev
         self._last: tuple[bytes, int] | None = None
         self.detail: dict[str, Any] = {"opened": "read-only", "access_times_touched": 0}
+        self.held: tuple[int, ...] = ()
+        self.acquisition: Job | None = None
 
     def parts(self, _ask: Ask) -> Iterator[Part]:
         """A folder is one part."""
@@ -67,7 +67,7 @@ class Tree:
         if not stat.S_ISREG(found.st_mode):
             os.close(descriptor)
             raise Unavailable(Missing(Reason.UNREADABLE, "is no regular file any more"))
-        return Job("clew.intake.sources.folder:read", {}, (descriptor,))
+        return Job("clew.intake.sources.folder:file", {}, (descriptor,))
 
     def doubts(self, _refs: Mapping[str, str], _ask: Ask) -> set[str]:
         """A folder shows no deleted files."""
@@ -129,18 +129,35 @@ class Tree:
             return descriptor
 
 
-def read(payload: dict[str, Any], descriptors: list[int]) -> Iterator[Reply]:
-    """Worker entry: one file, from the descriptor that the parent opened."""
-    return examine(_unchanged(descriptors[0]), payload)
+class File:
+    """A file behind a descriptor. Where somebody wrote to it meanwhile its hash would be one of bytes that never were:
+    its last read says so.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._before = self._state()
+        self.size = self._before[0]
+        self.bad: list[Range] = []
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Raises Absent at a read error, and at the end where the file has changed."""
+        try:
+            data = os.pread(self._descriptor, length, offset)
+        except OSError as error:
+            raise Absent(Missing(Reason.UNREADABLE, f"read error at byte {offset}: {error.strerror}")) from error
+        if not data and self._state() != self._before:
+            raise Absent(Missing(Reason.UNREADABLE, "was written to while it was read; read it again with --retry"))
+        return data
+
+    def _state(self) -> tuple[int, int]:
+        status = os.fstat(self._descriptor)
+        return status.st_size, status.st_mtime_ns
 
 
-def _unchanged(descriptor: int) -> Iterator[bytes]:
-    """The content; Absent where somebody wrote to it meanwhile, as such a hash is one of bytes that never were."""
-    before = os.fstat(descriptor)
-    yield from from_descriptor(descriptor)
-    after = os.fstat(descriptor)
-    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
-        raise Absent(Missing(Reason.UNREADABLE, "was written to while it was read; read it again with --retry"))
+def file(_payload: dict[str, Any], descriptors: list[int]) -> File:
+    """Opener: the file behind the descriptor that the parent opened."""
+    return File(descriptors[0])
 
 
 def _stat(name: bytes, folder: int) -> os.stat_result | Missing:
@@ -183,6 +200,7 @@ def _found(folder: bytes, entry: Entry, cursor: str) -> Found:
         modified_ns=status.st_mtime_ns,
         accessed_ns=status.st_atime_ns,
         changed_ns=status.st_ctime_ns,
+        times_source="stat, UTC",
     )
 
 
@@ -191,6 +209,7 @@ class Folder:
 
     name = "folder"
     version = "1"
+    general = False
     preload: tuple[str, ...] = ("clew.intake.sources.folder",)
 
     def wants(self, path: Path) -> bool:

@@ -1,0 +1,34 @@
+"""A raw image (dd): its bytes as they are, in one file or in segments that follow each other."""
+
+import os
+from bisect import bisect_right
+from itertools import accumulate
+
+from clew.intake.api import Range
+
+
+class Raw:
+    """Segments one behind the other."""
+
+    def __init__(self, descriptors: list[int]) -> None:
+        self._descriptors = descriptors
+        lengths = [os.lseek(descriptor, 0, os.SEEK_END) for descriptor in descriptors]
+        self._starts = [0, *accumulate(lengths)]
+        self.size = self._starts.pop()
+        self.bad: list[Range] = []
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Never moves a descriptor's own offset, which other workers share. Raises OSError."""
+        length = min(length, self.size - offset)
+        if length <= 0:
+            return b""
+        number = bisect_right(self._starts, offset) - 1
+        data = os.pread(self._descriptors[number], length, offset - self._starts[number])
+        if len(data) == length or not data:
+            return data
+        return data + self.read(offset + len(data), length - len(data))
+
+
+def open_raw(descriptors: list[int]) -> Raw:
+    """The image behind its segments, in the order in which they are given."""
+    return Raw(descriptors)
