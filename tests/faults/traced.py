@@ -1,0 +1,62 @@
+"""What a run asked of the kernel: `strace` around the real command, and its lines as facts.
+
+Every string comes in hexadecimal (-xx) and every descriptor with its path (-y), so that arguments can be split safely.
+"""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+LINE = re.compile(r"(?:\d+ )?\s*(\w+)\((.*)\)\s+= (-?\d+)(?:<([^>]*)>)?(?: .*)?")
+COMMAND = [sys.executable, "-c", "from clew.cli.main import main; main()"]
+
+
+@dataclass(frozen=True)
+class Call:
+    """One system call that returned: its arguments as strace writes them, and its result."""
+
+    name: str
+    arguments: tuple[str, ...]
+    result: int
+
+    def path(self, index: int) -> str:
+        """The path behind argument `index`: of a descriptor, or a string."""
+        return text(self.arguments[index])
+
+    def data(self, index: int) -> bytes:
+        """A buffer."""
+        return unhex(self.arguments[index])
+
+
+def unhex(word: str) -> bytes:
+    return bytes.fromhex(word.strip('"').replace("\\x", ""))
+
+
+def text(word: str) -> str:
+    inside = word.partition("<")[2].rpartition(">")[0] if "<" in word else word
+    return unhex(inside.removesuffix(" (deleted)").removesuffix("(deleted)")).decode("utf-8", "surrogateescape")
+
+
+def calls(log: Path) -> Iterator[Call]:
+    """The calls of one process, in order; those without a result (it died in them) are left out."""
+    with log.open() as lines:
+        for line in lines:
+            match = LINE.fullmatch(line.rstrip("\n"))
+            if match:
+                yield Call(match[1], tuple(match[2].split(", ")), int(match[3]))
+
+
+def run(
+    folder: Path, options: Sequence[str], command: Sequence[str], **environment: str
+) -> tuple[subprocess.CompletedProcess[bytes], list[Path]]:
+    """Runs a command under strace, all its processes followed; returns its end and one log a process, its own first."""
+    folder.mkdir(parents=True, exist_ok=True)
+    prefix = folder / "trace"
+    tracer = ["strace", "--seccomp-bpf", "-f", "-ff", "-y", "-xx", "-s", str(1 << 24), "-o", str(prefix), *options]
+    ended = subprocess.run([*tracer, *command], env={**os.environ, **environment}, capture_output=True, check=False)
+    logs = sorted(folder.glob("trace.*"), key=lambda each: int(each.suffix[1:]))
+    return ended, logs
