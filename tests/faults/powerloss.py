@@ -155,7 +155,9 @@ class Disk:
 
 
 def _path(word: str) -> str:
-    return bytes.fromhex(word.partition("<")[2].rpartition(">")[0].replace("\\x", "")).decode() if "<\\x" in word else ""
+    return (
+        bytes.fromhex(word.partition("<")[2].rpartition(">")[0].replace("\\x", "")).decode() if "<\\x" in word else ""
+    )
 
 
 def moments(log: Sequence[Call], first: int, count: int, dice: random.Random) -> list[int]:

@@ -206,6 +206,10 @@ class Session(Protocol):
         """Of deleted Items (id -> ref), the ids whose bytes another deleted Item claims too."""
         ...
 
+    def check(self) -> None:
+        """Raises ClewError where the Exhibit itself is gone (unplugged, unmounted): then no Item is unreadable."""
+        ...
+
     def close(self) -> None:
         """Lets the descriptors go."""
         ...

@@ -17,6 +17,7 @@ from clew.core.case import Case
 from clew.core.failpoints import failpoint
 from clew.intake.api import Ask, Found, Note, Part, Session, Source
 from clew.intake.refs import item_id
+from clew.model import ItemState
 
 CONFIG = "listing"
 MOST_NOTES = 5_000
@@ -73,7 +74,7 @@ class Lister:
                 continue
             if part.missing is not None:
                 missing = {"missing": str(part.missing.reason), "missing_detail": part.missing.detail}
-                self._commit(part, Draft(), "", {**part.detail, **missing}, done=True)
+                self._commit(session, part, Draft(), "", {**part.detail, **missing}, done=True)
                 continue
             self._part(session, part, row, ask)
 
@@ -85,9 +86,9 @@ class Lister:
             draft.take(event)
             cursor = event.cursor
             if draft.full(self.size):
-                self._commit(part, draft, cursor, detail, done=False)
+                self._commit(session, part, draft, cursor, detail, done=False)
                 draft = Draft()
-        self._commit(part, draft, cursor, detail, done=True)
+        self._commit(session, part, draft, cursor, detail, done=True)
 
     def _row(self, part: Part) -> sqlite3.Row | None:
         sql = "SELECT * FROM exhibit_runs WHERE exhibit=? AND part=?"
@@ -99,9 +100,13 @@ class Lister:
         for chunk in shards.query(self.case, sql, (self.exhibit, prefix)).to_batches():
             yield from chunk.column(0).to_pylist()
 
-    def _commit(self, part: Part, draft: Draft, cursor: str, detail: dict[str, Any], *, done: bool) -> None:
+    def _commit(
+        self, session: Session, part: Part, draft: Draft, cursor: str, detail: dict[str, Any], *, done: bool
+    ) -> None:
         """The listing shard, the batch, its items and the cursor: all of it or nothing."""
         failpoint("intake.listing.before")
+        if part.missing or any(found.state is ItemState.UNREADABLE for found in draft.found):
+            session.check()
         members = self._members(draft)
         batch = hashlib.sha256("\n".join([self.exhibit, part.name, *members]).encode()).hexdigest()[:32]
         rows = [self._listing(item, found, batch) for item, found in members.items()]

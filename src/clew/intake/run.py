@@ -124,6 +124,7 @@ class Run:
         job = session.acquisition
         for outcome in pool.run([Task(self.held.id, job.opener, job.payload, job.fds, job.payload["size"])]):
             if isinstance(outcome.reply, Missing):
+                session.check()
                 raise ClewError(
                     f"the image cannot be read whole: {outcome.reply}",
                     "copy the medium with a tool that records bad sectors, and take in the copy",

@@ -135,6 +135,8 @@ class Reader:
     def _commit(self, batch: Batch) -> None:
         failpoint("intake.receipt.before")
         records = batch.records
+        if any(record.missing for record in records.values()):
+            self.session.check()
         known = self._known(records)
         pending = [shards.write(self.case, "contents", rows) for rows in (self._contents(records, known),) if rows]
         pending += [shards.write(self.case, "traits", rows) for rows in (self._traits(records),) if rows]

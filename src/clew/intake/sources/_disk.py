@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from clew.intake import plugged
 from clew.intake.api import Ask, Found, Job, Note, Part, Seen, Unavailable
 from clew.intake.refs import quote
 from clew.intake.sources import _said
@@ -41,6 +42,7 @@ class Disk:
     def __init__(self, paths: Sequence[Path], container: str, acquire: str = ACQUIRE) -> None:
         self.held = tuple(map(open_read_only, paths))
         self._container = container
+        self._paths = tuple(paths)
         self._size: int | None = None
         self.detail: dict[str, Any] = {"opened": "read-only", "files": len(paths)}
         stored = sum(os.lseek(descriptor, 0, os.SEEK_END) for descriptor in self.held)
@@ -171,6 +173,11 @@ class Disk:
                     spans += _said.spans(answer, [item for item, _ in some])
             doubted |= _overlapping(spans)
         return doubted
+
+    def check(self) -> None:
+        """Raises ClewError where the image's files are not there any more, or none of three places can be read."""
+        for path, descriptor in zip(self._paths, self.held, strict=True):
+            plugged.file(path, descriptor)
 
     def close(self) -> None:
         """Closes the image's files."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from clew.core.absent import Absent
+from clew.intake import plugged
 from clew.intake.api import Ask, Found, Job, Note, Part, Range, Seen, Session, Source, Unavailable
 from clew.intake.refs import quote, unquote
 from clew.intake.walk import Event, Key, Listing, preorder
@@ -33,6 +34,7 @@ class Tree:
     """One opened folder."""
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         self._root = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self._device = os.fstat(self._root).st_dev
         self._last: tuple[bytes, int] | None = None
@@ -72,6 +74,10 @@ class Tree:
     def doubts(self, _refs: Mapping[str, str], _ask: Ask) -> set[str]:
         """A folder shows no deleted files."""
         return set()
+
+    def check(self) -> None:
+        """Raises ClewError where the folder is not there any more, or cannot be listed."""
+        plugged.folder(self._path, self._root)
 
     def close(self) -> None:
         """Closes the folder."""
