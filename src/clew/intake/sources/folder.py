@@ -35,10 +35,10 @@ class Tree:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._root = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self.detail: dict[str, Any] = {"opened": "read-only", "access_times_touched": 0}
+        self._root = self._open(os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, os.fsencode(path))
         self._device = os.fstat(self._root).st_dev
         self._last: tuple[bytes, int] | None = None
-        self.detail: dict[str, Any] = {"opened": "read-only", "access_times_touched": 0}
         self.held: tuple[int, ...] = ()
         self.acquisition: Job | None = None
 
@@ -125,7 +125,7 @@ class Tree:
         self._last = (path, here)
         return here
 
-    def _open(self, flags: int, name: bytes, folder: int) -> int:
+    def _open(self, flags: int, name: bytes, folder: int | None = None) -> int:
         """Without touching the access time where we may ask for that; otherwise the touch is counted and told."""
         try:
             return os.open(name, flags | os.O_NOATIME, dir_fd=folder)

@@ -1,0 +1,120 @@
+"""A system-call trace of a whole run: the exhibit is opened read-only, never changed, and read at most twice."""
+
+import hashlib
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+import traced
+from disturbed import words
+
+from clew.range.disk import SMALL, make_disk
+
+FILE_CALLS = "open,openat,openat2,creat,read,pread64,readv,preadv,preadv2,mmap,sendfile,copy_file_range,splice"
+CHANGES = {
+    "write", "pwrite64", "writev", "pwritev", "pwritev2", "ftruncate", "truncate", "fallocate", "rename", "renameat",
+    "renameat2", "unlink", "unlinkat", "mkdir", "mkdirat", "rmdir", "link", "linkat", "symlink", "symlinkat", "chmod",
+    "fchmod", "fchmodat", "chown", "fchown", "lchown", "fchownat", "utime", "utimes", "utimensat", "futimesat",
+    "setxattr", "lsetxattr", "fsetxattr", "removexattr", "lremovexattr", "fremovexattr", "mknod", "mknodat",
+}  # fmt: skip
+READS = {"read", "pread64", "readv", "preadv", "preadv2"}
+GLANCES = 1 << 18
+SLACK = 1.15  # metadata that is looked at more than once: directories, file records, bitmaps
+
+
+@pytest.fixture(scope="module")
+def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_disk(3, tmp_path_factory.mktemp("disk"), SMALL).image
+
+
+def state(path: Path) -> tuple[str, int, int]:
+    """Digest of all bytes and names, and the newest times of change and of access."""
+    digest, changed, touched = hashlib.sha256(), 0, 0
+    for folder, folders, _ in os.walk(path):  # once, so that this test's own look at the folders is behind us
+        folders.sort()
+        assert folder
+    for each in [path, *sorted(path.rglob("*"))]:
+        status = each.lstat()
+        changed, touched = max(changed, status.st_mtime_ns, status.st_ctime_ns), max(touched, status.st_atime_ns)
+        digest.update(str(each.relative_to(path)).encode())
+        if each.is_file() and not each.is_symlink():
+            with open(each, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NOATIME)) as file:
+                digest.update(file.read())
+    return digest.hexdigest(), changed, touched
+
+
+def traces(folder: Path, case: Path, exhibit: Path) -> list[list[traced.Call]]:
+    """One list of calls a process of a whole intake."""
+    options = ["-s", "256", "-e", f"trace={FILE_CALLS},{','.join(sorted(CHANGES))}"]
+    ended, logs = traced.run(folder, options, words(case, exhibit))
+    assert ended.returncode in {0, 3}, ended.stderr
+    return [list(traced.calls(log)) for log in logs]
+
+
+Traces = list[list[traced.Call]]
+
+
+@pytest.fixture(scope="module")
+def of_image(image: Path, empty: Path, tmp_path_factory: pytest.TempPathFactory) -> Traces:
+    """The supervisor's calls, then each worker's, of one intake of a disk image."""
+    here = tmp_path_factory.mktemp("traced")
+    shutil.copytree(empty, here / "case")
+    before = state(image)
+    processes = traces(here / "logs", here / "case", image)
+    assert state(image) == before, "bytes, times of change or times of access are others now"
+    return processes
+
+
+def hold(processes: Traces, exhibit: Path) -> None:
+    """Every opening of the exhibit is read-only, and no call that changes anything is about it."""
+    opened = wrote = 0
+    for call in (call for calls in processes for call in calls):
+        paths = [traced.text(word) for word in call.arguments if "\\x" in word and call.name not in {"write", "writev"}]
+        paths += [call.path(0)] if call.name in {"write", "writev", "pwrite64"} and "<" in call.arguments[0] else []
+        ours = [path for path in paths if path == str(exhibit) or path.startswith(f"{exhibit}/")]
+        if call.name.startswith("open") and call.result >= 0 and ours:
+            opened += 1
+            flags = next(word for word in call.arguments if "O_" in word)
+            assert "O_RDONLY" in flags, call
+            assert not {"O_CREAT", "O_TRUNC", "O_APPEND"} & set(flags.split("|")), call
+        if call.name in CHANGES:
+            wrote += 1
+            assert not ours, call
+    assert opened, "the trace did not see the exhibit"
+    assert wrote, "the trace did not see the case"
+
+
+def test_nothing_of_a_folder_is_written(evidence, empty, tmp_path):
+    shutil.copytree(empty, tmp_path / "case")
+    before = state(evidence)
+    processes = traces(tmp_path / "logs", tmp_path / "case", evidence)
+    assert state(evidence) == before, "bytes, names, times of change or times of access are others now"
+    hold(processes, evidence)
+
+
+def test_nothing_of_an_image_is_written(of_image, image):
+    hold(of_image, image)
+
+
+def test_the_workers_change_nothing_at_all(of_image, image):
+    """After the lock a worker makes no call that could change a file, wherever it lies; the supervisor parses nothing:
+    it reads no more of the image than it takes to see that it is still there.
+    """
+    supervisor, *workers = of_image
+    readers = [calls for calls in workers if any(call.name == "pread64" and _of(call, image) for call in calls)]
+    assert readers
+    for calls in readers:
+        first = next(at for at, call in enumerate(calls) if call.name == "pread64" and _of(call, image))
+        assert not [call for call in calls[first:] if call.name in CHANGES and call.result >= 0]
+    assert sum(call.result for call in supervisor if call.name in READS and _of(call, image)) <= GLANCES
+
+
+def test_an_image_is_read_at_most_twice(of_image, image):
+    """Once for its digest, once for what is in it; metadata alone is looked at more often."""
+    calls = (call for calls in of_image for call in calls if call.name in READS and call.result > 0)
+    assert sum(call.result for call in calls if _of(call, image)) <= 2 * SLACK * image.stat().st_size
+
+
+def _of(call: traced.Call, image: Path) -> bool:
+    return "<" in call.arguments[0] and call.path(0) == str(image)
