@@ -1,0 +1,96 @@
+"""The one sequential read of a whole E01 image: its digests against those it stores, and every chunk that fails.
+
+The fast way through an image: runs of neighbouring chunks are read at once and each is checked, unpacked and hashed
+while it is in the processor's cache.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from typing import Any
+
+from clew.core import held
+from clew.core.channel import Reply
+from clew.intake.containers._ewf_segments import Segment
+from clew.intake.containers._ewf_tables import Stretch
+from clew.intake.containers.ewf import Ewf, open_ewf, place
+
+RUN = 1 << 20  # bytes of a segment that are read at once
+TELL = 64 << 20  # bytes between two words about how far it is
+MOST_ZEROS = 64 << 30  # bytes without any chunk that are hashed; digests of an image that lacks more are not computed
+HASHES = ("md5", "sha1", "sha256")
+
+
+def acquire(payload: dict[str, Any], _descriptors: list[int]) -> Iterator[Reply]:
+    """Worker entry, on the descriptors that are held. `payload`: "hashes" (optional), those of md5, sha1 and sha256
+    that are wanted; a stored one is always checked.
+    """
+    image = open_ewf(held.descriptors)
+    return verify(image, {*payload.get("hashes", HASHES), *image.stored})
+
+
+def verify(image: Ewf, wanted: set[str]) -> Iterator[Reply]:
+    """Answers {"read": bytes since the last one} on the way, and at the end what the image is and is worth.
+
+    The end: each digest in hexadecimal, over zeros where a chunk is bad (None: too much is missing to compute it);
+    "size"; "bad" and "acquisition_errors" as [byte offset, bytes]; "stored" digests and whether they "agree"; "facts";
+    "problems" in words.
+    """
+    hashes = {name: hashlib.new(name, usedforsecurity=False) for name in HASHES if name in wanted}
+    missing = sum(each.chunks for each in image.tables.stretches() if each.table is None) * image.chunk
+    computed = missing <= MOST_ZEROS
+    updates = [each.update for each in hashes.values()] if computed else []
+    told = done = 0
+    for stretch in image.tables.stretches():
+        for data in _chunks(image, stretch, computed):
+            for update in updates:
+                update(data)
+            done += len(data)
+            if done - told >= TELL:
+                yield Reply({"read": done - told})
+                told = done
+    digests = {name: each.hexdigest() if computed else None for name, each in hashes.items()}
+    stored = {name: value.hex() for name, value in image.stored.items()}
+    agree = {name: digests[name] == value for name, value in stored.items() if name in digests}
+    end = {"size": image.size, "bad": image.bad, "acquisition_errors": image.acquisition_errors, "stored": stored}
+    yield Reply({**digests, **end, "agree": agree, "facts": image.facts, "problems": image.problems})
+
+
+def _chunks(image: Ewf, stretch: Stretch, zeros_too: bool) -> Iterator[bytes | memoryview]:
+    """Each chunk of a stretch in order, zeros for a bad one; valid until the next one is asked for."""
+    number, end, zeros = stretch.first, stretch.first + stretch.chunks, bytes(image.chunk)
+    if stretch.table is None:
+        image.spoilt(number, stretch.chunks)
+        for each in range(number, end if zeros_too else number):
+            yield zeros[: image.size_of(each)]
+        return
+    segment = image.segments[stretch.table.segment]
+    entries = image.tables.compared(stretch.table)
+    buffer = memoryview(bytearray(RUN + image.longest))
+    while number < end:
+        run = _run(entries, number - stretch.first, stretch.chunks, segment, image.longest)
+        first, length = run[0][0], run[-1][1] - run[0][0]
+        whole = segment.read_into(buffer[:length], first) == length
+        for start, stop, compressed in run:
+            size = image.size_of(number)
+            if whole:
+                data = image.unpack(buffer[start - first : stop - first], compressed, size)
+            else:  # the medium under the segment fails somewhere in it: which chunk?
+                data = image.fetch(stretch, number)
+            if data is None:
+                image.spoilt(number)
+                data = zeros[:size]
+            yield data
+            number += 1
+
+
+def _run(entries: Any, at: int, count: int, segment: Segment, longest: int) -> list[tuple[int, int, bool]]:
+    """The places of chunk `at` of a table and of those behind it that lie in one stretch of `RUN` bytes."""
+    run: list[tuple[int, int, bool]] = []
+    while at < count:
+        start, end, compressed = place(entries, at, segment)
+        end = min(end, start + longest)
+        if run and not (run[-1][1] <= start and end - run[0][0] <= RUN):
+            break
+        run.append((start, end, compressed))
+        at += 1
+    return run
