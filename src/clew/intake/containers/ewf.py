@@ -109,10 +109,9 @@ class Ewf:
         """Bytes of that chunk: the image's last may be shorter."""
         return min(self.chunk, self.size - number * self.chunk)
 
-    def spoilt(self, number: int, count: int = 1) -> None:
-        """Says that these chunks cannot be read."""
-        start = number * self.chunk
-        self._bad.add(start, min(count * self.chunk, self.size - start))
+    def spoilt(self, number: int) -> None:
+        """Says that this chunk cannot be read."""
+        self._bad.add(number * self.chunk, self.size_of(number))
 
     def _one(self, number: int) -> bytes | memoryview:
         held = self._held.get(number)
@@ -171,6 +170,8 @@ def open_ewf(descriptors: list[int]) -> Ewf:
         )
         tables.lost()
     shape = _shape(shapes, tables, problems)
+    if shape.sectors and not tables.count:
+        raise absent(Reason.UNREADABLE, "no chunk table holds: nothing of the image can be read")
     tables.place(-(-shape.sectors // shape.sectors_per_chunk))
     return Ewf(segments, tables, facts, shape, problems)
 

@@ -6,6 +6,7 @@ while it is in the processor's cache.
 
 import hashlib
 from collections.abc import Iterator
+from itertools import repeat
 from typing import Any
 
 from clew.core import held
@@ -16,7 +17,6 @@ from clew.intake.containers.ewf import Ewf, open_ewf, place
 
 RUN = 1 << 20  # bytes of a segment that are read at once
 TELL = 64 << 20  # bytes between two words about how far it is
-MOST_ZEROS = 64 << 30  # bytes without any chunk that are hashed; digests of an image that lacks more are not computed
 HASHES = ("md5", "sha1", "sha256")
 
 
@@ -31,56 +31,55 @@ def acquire(payload: dict[str, Any], _descriptors: list[int]) -> Iterator[Reply]
 def verify(image: Ewf, wanted: set[str]) -> Iterator[Reply]:
     """Answers {"read": bytes since the last one} on the way, and at the end what the image is and is worth.
 
-    The end: each digest in hexadecimal, over zeros where a chunk is bad (None: too much is missing to compute it);
-    "size"; "bad" and "acquisition_errors" as [byte offset, bytes]; "stored" digests and whether they "agree"; "facts";
-    "problems" in words.
+    The end: each digest in hexadecimal, over zeros where a chunk is bad; "size"; "bad" and "acquisition_errors" as
+    [byte offset, bytes]; "stored" digests and whether they "agree"; "facts"; "problems" in words.
     """
     hashes = {name: hashlib.new(name, usedforsecurity=False) for name in HASHES if name in wanted}
-    missing = sum(each.chunks for each in image.tables.stretches() if each.table is None) * image.chunk
-    computed = missing <= MOST_ZEROS
-    updates = [each.update for each in hashes.values()] if computed else []
+    updates = [each.update for each in hashes.values()]
     told = done = 0
-    for stretch in image.tables.stretches():
-        for data in _chunks(image, stretch, computed):
-            for update in updates:
-                update(data)
-            done += len(data)
-            if done - told >= TELL:
-                yield Reply({"read": done - told})
-                told = done
-    digests = {name: each.hexdigest() if computed else None for name, each in hashes.items()}
+    for data in _chunks(image):
+        for update in updates:
+            update(data)
+        done += len(data)
+        if done - told >= TELL:
+            yield Reply({"read": done - told})
+            told = done
+    digests = {name: each.hexdigest() for name, each in hashes.items()}
     stored = {name: value.hex() for name, value in image.stored.items()}
     agree = {name: digests[name] == value for name, value in stored.items() if name in digests}
     end = {"size": image.size, "bad": image.bad, "acquisition_errors": image.acquisition_errors, "stored": stored}
     yield Reply({**digests, **end, "agree": agree, "facts": image.facts, "problems": image.problems})
 
 
-def _chunks(image: Ewf, stretch: Stretch, zeros_too: bool) -> Iterator[bytes | memoryview]:
-    """Each chunk of a stretch in order, zeros for a bad one; valid until the next one is asked for."""
-    number, end, zeros = stretch.first, stretch.first + stretch.chunks, bytes(image.chunk)
+def _chunks(image: Ewf) -> Iterator[bytes | memoryview]:
+    """Each chunk in order, zeros for a bad one; valid until the next one is asked for."""
+    buffer, zeros = memoryview(bytearray(RUN + image.longest)), bytes(image.chunk)
+    for stretch in image.tables.stretches():
+        numbers = range(stretch.first, stretch.first + stretch.chunks)
+        for number, data in zip(numbers, _stretch(image, stretch, buffer), strict=True):
+            if data is None:
+                image.spoilt(number)
+            yield zeros[: image.size_of(number)] if data is None else data
+
+
+def _stretch(image: Ewf, stretch: Stretch, buffer: memoryview) -> Iterator[bytes | memoryview | None]:
+    """Each chunk of one table, None for a bad one."""
     if stretch.table is None:
-        image.spoilt(number, stretch.chunks)
-        for each in range(number, end if zeros_too else number):
-            yield zeros[: image.size_of(each)]
+        yield from repeat(None, stretch.chunks)
         return
-    segment = image.segments[stretch.table.segment]
-    entries = image.tables.compared(stretch.table)
-    buffer = memoryview(bytearray(RUN + image.longest))
-    while number < end:
-        run = _run(entries, number - stretch.first, stretch.chunks, segment, image.longest)
+    segment, entries = image.segments[stretch.table.segment], image.tables.compared(stretch.table)
+    at = 0
+    while at < stretch.chunks:
+        run = _run(entries, at, stretch.chunks, segment, image.longest)
         first, length = run[0][0], run[-1][1] - run[0][0]
         whole = segment.read_into(buffer[:length], first) == length
         for start, stop, compressed in run:
-            size = image.size_of(number)
             if whole:
-                data = image.unpack(buffer[start - first : stop - first], compressed, size)
+                size = image.size_of(stretch.first + at)
+                yield image.unpack(buffer[start - first : stop - first], compressed, size)
             else:  # the medium under the segment fails somewhere in it: which chunk?
-                data = image.fetch(stretch, number)
-            if data is None:
-                image.spoilt(number)
-                data = zeros[:size]
-            yield data
-            number += 1
+                yield image.fetch(stretch, stretch.first + at)
+            at += 1
 
 
 def _run(entries: Any, at: int, count: int, segment: Segment, longest: int) -> list[tuple[int, int, bool]]:
