@@ -84,7 +84,7 @@ class Segment:
         Raises OSError where the file is gone altogether.
         """
         parts: list[bytes] = []
-        while length > 0:
+        while length > 0 and at < self.size:
             try:
                 part = os.pread(self.descriptor, length, at)
             except OSError as error:
@@ -96,12 +96,12 @@ class Segment:
                 break
             parts.append(part)
             at, length = at + len(part), length - len(part)
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+        return b"".join(parts)
 
     def read_into(self, buffer: memoryview, at: int) -> int:
         """Fills a buffer, and returns how many bytes it holds: fewer where the file ends or its medium fails (EIO)."""
         filled = 0
-        while filled < len(buffer):
+        while filled < len(buffer) and at + filled < self.size:
             try:
                 more = os.preadv(self.descriptor, [buffer[filled:]], at + filled)
             except OSError as error:

@@ -192,10 +192,9 @@ def _entries(segment: Segment, table: Table, problems: Problems) -> "array[int]"
 
 
 def _trusted(segment: Segment, table: Table, problems: Problems) -> list[int]:
-    """The entries of the first copy that holds; of none that does, those entries that can still be trusted, else -1.
+    """The entries of the first copy that holds. Of two that do not, those on which both agree; of one, none: else -1.
 
-    Where two copies are damaged, these are the ones on which both agree; of a single one, those that keep the order.
-    A chunk's own checksum does not tell whose chunk it is: an entry that might point to another one's is not followed.
+    An entry that might be another chunk's is never followed, since no chunk's own checksum tells whose it is.
     """
     copies = []
     for number, at in enumerate(table.copies):
@@ -208,11 +207,9 @@ def _trusted(segment: Segment, table: Table, problems: Problems) -> list[int]:
             return listed
         copies.append(listed + [-1] * (table.chunks - len(listed)))
     problems.add(f"segment {segment.number}: the table at byte {table.copies[0]:,} is damaged, and has no sound mirror")
-    if len(copies) > 1:
-        return [one if one == other else -1 for one, other in zip(copies[0], copies[1], strict=True)]
-    order = [-1, *(entry & _LOW for entry in copies[0]), 1 << 31]
-    kept = zip(copies[0], order, order[1:], order[2:], strict=False)
-    return [entry if before < this < after else -1 for entry, before, this, after in kept]
+    if len(copies) == 1:
+        return [-1] * table.chunks
+    return [one if one == other else -1 for one, other in zip(copies[0], copies[1], strict=True)]
 
 
 def _holds(entries: "array[int]", table: Table, at: int) -> bool:
