@@ -9,13 +9,19 @@ import random
 import struct
 import subprocess
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from hypothesis import HealthCheck, settings
+
 from clew.intake.containers.ewf import Ewf, open_ewf
+from clew.intake.containers.ewf_acquisition import HASHES, verify
 
 SECTOR = 512
 MAGIC = b"EVF\x09\x0d\x0a\xff\x00"
+QUICK = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def mixture(size: int, seed: int = 1) -> bytes:
@@ -37,8 +43,19 @@ def acquire(folder: Path, data: bytes, **options: str | int) -> list[Path]:
 
 
 def opened(paths: list[Path]) -> Ewf:
-    """The image behind those files. Their descriptors stay open until the test process ends."""
+    """The image behind those files. Their descriptors stay open until the test process ends; see `closing`."""
     return open_ewf([os.open(path, os.O_RDONLY) for path in paths])
+
+
+@contextmanager
+def closing(paths: list[Path]) -> Iterator[Ewf]:
+    """The same for examples that come by the hundred."""
+    descriptors = [os.open(path, os.O_RDONLY) for path in paths]
+    try:
+        yield open_ewf(descriptors)
+    finally:
+        for descriptor in descriptors:
+            os.close(descriptor)
 
 
 def chain(data: bytes) -> list[tuple[str, int, int]]:
@@ -131,3 +148,40 @@ class Writer:
         self.section(last, b"")
         path.write_bytes(self.out)
         return path
+
+
+SIZE = 40 * SECTOR * 64 + 7 * SECTOR  # the last chunk is a short one
+DATA = mixture(SIZE)
+
+
+def whole(image: Ewf) -> bytes:
+    return b"".join(image.read(at, 1 << 20) for at in range(0, image.size, 1 << 20))
+
+
+def verified(image: Ewf) -> dict:
+    """The last word of the verification, with all hashes."""
+    *progress, last = (reply.value for reply in verify(image, set(HASHES)))
+    assert all(set(each) == {"read"} for each in progress)
+    return last
+
+
+def wrong(data: bytes, truth: bytes, bad: list[tuple[int, int]]) -> list[int]:
+    """The first bytes that differ from the truth and lie in no bad range."""
+    covered = bytearray(truth)
+    for offset, length in bad:
+        covered[offset : offset + length] = data[offset : offset + length]
+    return [at for at in range(len(truth)) if covered[at] != data[at]][:5] if covered != data else []
+
+
+def split_image(folder: Path) -> tuple[bytes, list[Path]]:
+    """Five segments of 1 MiB, nothing compressed."""
+    data = mixture(4_500_000 // SECTOR * SECTOR, 2)
+    paths = acquire(folder, data, c="none", S=1 << 20)
+    assert len(paths) == 5
+    return data, paths
+
+
+def saved(folder: Path, data: bytes) -> Ewf:
+    path = folder / "changed.E01"
+    path.write_bytes(data)
+    return opened([path])

@@ -98,22 +98,6 @@ class Segment:
             at, length = at + len(part), length - len(part)
         return b"".join(parts)
 
-    def read_into(self, buffer: memoryview, at: int) -> int:
-        """Fills a buffer, and returns how many bytes it holds: fewer where the file ends or its medium fails (EIO)."""
-        filled = 0
-        while filled < len(buffer) and at + filled < self.size:
-            try:
-                more = os.preadv(self.descriptor, [buffer[filled:]], at + filled)
-            except OSError as error:
-                if error.errno != errno.EIO:
-                    raise
-                self._problems.add(f"segment {self.number}: read error at byte {at + filled:,}")
-                more = 0
-            if not more:
-                break
-            filled += more
-        return filled
-
     def section_after(self, at: int) -> int:
         """The byte where the first section behind `at` begins, or the end of the file."""
         number = bisect_right(self.starts, at)

@@ -15,7 +15,7 @@ from clew.intake.containers._ewf_segments import Segment
 from clew.intake.containers._ewf_tables import Stretch
 from clew.intake.containers.ewf import Ewf, open_ewf, place
 
-RUN = 1 << 20  # bytes of a segment that are read at once
+RUN = 1 << 18  # bytes of a segment that are read at once
 TELL = 64 << 20  # bytes between two words about how far it is
 HASHES = ("md5", "sha1", "sha256")
 
@@ -52,17 +52,17 @@ def verify(image: Ewf, wanted: set[str]) -> Iterator[Reply]:
 
 
 def _chunks(image: Ewf) -> Iterator[bytes | memoryview]:
-    """Each chunk in order, zeros for a bad one; valid until the next one is asked for."""
-    buffer, zeros = memoryview(bytearray(RUN + image.longest)), bytes(image.chunk)
+    """Each chunk in order, zeros for a bad one."""
+    zeros = bytes(image.chunk)
     for stretch in image.tables.stretches():
         numbers = range(stretch.first, stretch.first + stretch.chunks)
-        for number, data in zip(numbers, _stretch(image, stretch, buffer), strict=True):
+        for number, data in zip(numbers, _stretch(image, stretch), strict=True):
             if data is None:
                 image.spoilt(number)
             yield zeros[: image.size_of(number)] if data is None else data
 
 
-def _stretch(image: Ewf, stretch: Stretch, buffer: memoryview) -> Iterator[bytes | memoryview | None]:
+def _stretch(image: Ewf, stretch: Stretch) -> Iterator[bytes | memoryview | None]:
     """Each chunk of one table, None for a bad one."""
     if stretch.table is None:
         yield from repeat(None, stretch.chunks)
@@ -72,11 +72,11 @@ def _stretch(image: Ewf, stretch: Stretch, buffer: memoryview) -> Iterator[bytes
     while at < stretch.chunks:
         run = _run(entries, at, stretch.chunks, segment, image.longest)
         first, length = run[0][0], run[-1][1] - run[0][0]
-        whole = segment.read_into(buffer[:length], first) == length
+        packed = memoryview(segment.read(first, length))
         for start, stop, compressed in run:
-            if whole:
+            if len(packed) == length:
                 size = image.size_of(stretch.first + at)
-                yield image.unpack(buffer[start - first : stop - first], compressed, size)
+                yield image.unpack(packed[start - first : stop - first], compressed, size)
             else:  # the medium under the segment fails somewhere in it: which chunk?
                 yield image.fetch(stretch, stretch.first + at)
             at += 1
