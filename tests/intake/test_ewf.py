@@ -86,6 +86,19 @@ def test_any_place_reads_as_pyewf_reads_it(split, draws):
         assert image.bad == []
 
 
+@pytest.mark.timeout(30)
+def test_a_short_last_chunk_read_first_leaves_the_others_whole(tmp_path):
+    """All chunks have the same packed bytes; only the last one stands for fewer."""
+    writer = Writer()
+    writer.volume(3 * 4096 + SECTOR)
+    writer.new(bytes(4 * 4096), compressed=True)
+    image = opened([writer.save(tmp_path / "zeros.E01")])
+    assert image.read(3 * 4096, 4096) == bytes(SECTOR)
+    assert image.read(0, 1 << 20) == bytes(image.size)
+    assert len(image.read(4096, 4096)) == 4096
+    assert image.bad == []
+
+
 def test_more_segments_than_numbers_have_names(tmp_path):
     data = random.Random(5).randbytes(103 << 20)
     acquire(tmp_path, data, c="none", S=1 << 20)

@@ -40,14 +40,14 @@ class Unpacker:
         """
         if not compressed:
             return self._stored(raw, size)
-        if len(raw) <= _SHORT:
-            if raw == self._packed:
-                return self._unpacked[:size]
+        if len(raw) > _SHORT or size < self._chunk:
+            return self._inflated(raw, size)
+        if raw != self._packed:
             unpacked = self._inflated(raw, size)
-            if unpacked is not None:
-                self._packed, self._unpacked = bytes(raw), unpacked
-            return unpacked
-        return self._inflated(raw, size)
+            if unpacked is None:
+                return None
+            self._packed, self._unpacked = bytes(raw), unpacked
+        return self._unpacked
 
     def _stored(self, raw: bytes | memoryview, size: int) -> bytes | memoryview | None:
         for length in (size, self._chunk):
