@@ -33,10 +33,14 @@ def build(kind: str, files: dict[bytes, bytes], folder: Path) -> Path:
     image = folder / "image.raw"
     with image.open("wb") as out:
         out.truncate(4 << 20)
-    if kind == "FAT":
+    if kind.startswith("FAT"):
         subprocess.run(["/usr/sbin/mkfs.fat", image], check=True, capture_output=True)
         for path in sorted(tree.iterdir()):
             subprocess.run(["mcopy", "-i", image, path, "::/"], check=True, capture_output=True)
+    if kind.endswith("in E01"):
+        command = ["ewfacquirestream", "-q", "-c", "fast", "-t", folder / "image"]
+        subprocess.run(command, input=image.read_bytes(), check=True, capture_output=True)
+        return folder / "image.E01"
     return image
 
 
@@ -111,7 +115,7 @@ def test_junk_is_refused_or_accounted_for(name, tmp_path):
         for _ in range(4):
             flipped = bytearray(data)
             for _ in range(300):
-                flipped[draw.randrange(40_000)] ^= 1 << draw.randrange(8)
+                flipped[draw.randrange(min(40_000, len(data)))] ^= 1 << draw.randrange(8)
             junk.append(bytes(flipped))
     source: Source = plugins.load(SOURCES, name)
     for number, data in enumerate(junk):
@@ -123,5 +127,8 @@ def test_junk_is_refused_or_accounted_for(name, tmp_path):
         except ClewError:
             continue
         case = new_case(tmp_path / f"case-{number}")
-        summary = intake(case, path=path, label="X", workers=1, options=Options(extractors=()))
+        try:
+            summary = intake(case, path=path, label="X", workers=1, options=Options(extractors=()))
+        except ClewError:  # a container that cannot be opened is refused as a whole
+            continue
         assert summary.account.balanced

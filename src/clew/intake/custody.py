@@ -8,6 +8,7 @@ from typing import Any
 from clew.core import clock
 from clew.core.case import Case, new_id
 from clew.core.errors import Damaged, Usage
+from clew.intake import said
 from clew.intake.api import Source
 
 
@@ -53,15 +54,16 @@ def enter(case: Case, label: str, path: Path, source: Source, seizure: Seizure, 
     return Held(exhibit, label, source.name, None)
 
 
-def acquired(case: Case, exhibit: str, said: dict[str, Any], mandate: str) -> None:
+def acquired(case: Case, exhibit: str, answer: dict[str, Any], mandate: str) -> None:
     """Records the digests of the whole image, as a worker computed them in one sequential read. Raises Damaged."""
     try:
-        size, digests = int(said["size"]), {name: bytes.fromhex(said[name]) for name in ("md5", "sha1", "sha256")}
-        learnt = {"bad": [[int(offset), int(length)] for offset, length in said["bad"]]}
-    except (KeyError, TypeError, ValueError) as error:
+        digests, size, learnt = said.acquisition(answer)
+    except said.WRONG as error:
         raise Damaged("the worker's answer about the image's digest made no sense", "run it again") from error
     with case.write("intake") as tx:
         values = (digests["sha256"], digests["sha1"], digests["md5"], size, json.dumps(learnt), exhibit)
         tx.execute("UPDATE exhibits SET sha256=?, sha1=?, md5=?, size=?, acquisition=? WHERE id=?", values)
-        about = {"exhibit": exhibit, **{name: value.hex() for name, value in digests.items()}, "size": size}
-        tx.record("exhibit.acquired", subject=about, counts={"bytes": size}, mandate=mandate)
+        about = {"exhibit": exhibit, **{name: value.hex() for name, value in digests.items()}, "size": size, **learnt}
+        counts = {"bytes": size, "bad": sum(length for _, length in learnt["bad"])}
+        counts |= {"stored digests": len(learnt["agree"]), "that agree": sum(learnt["agree"].values())}
+        tx.record("exhibit.acquired", subject=about, counts=counts, mandate=mandate)

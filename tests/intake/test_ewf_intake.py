@@ -1,0 +1,88 @@
+"""Taking in E01 images: in locked workers, with the stored digest checked and damage kept to the file it hits."""
+
+import json
+import os
+import random
+import subprocess
+from pathlib import Path
+
+import pytest
+from cases import items, new_case, sha256
+from ewf_cases import acquire
+
+from clew.core.errors import Usage
+from clew.intake import said
+from clew.intake.run import intake
+from clew.intake.sources import ewf as source
+from clew.intake.summary import Options
+
+
+def fat(folder: Path, files: dict[str, bytes], **options: str | int) -> list[Path]:
+    """A FAT volume with those files, as an E01."""
+    image = folder / "volume.raw"
+    with image.open("wb") as out:
+        out.truncate(6 << 20)
+    environment = {"PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin", "MTOOLS_SKIP_CHECK": "1"}
+    subprocess.run(["mkfs.fat", image], check=True, capture_output=True, env=environment)
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
+        subprocess.run(["mcopy", "-i", image, folder / name, "::/"], check=True, capture_output=True, env=environment)
+    return acquire(folder, image.read_bytes(), **options)
+
+
+def test_intake_sets_its_digest_beside_the_stored_one_and_names_the_file_that_lost_bytes(tmp_path):
+    files = {"A.BIN": random.Random(1).randbytes(500_000), "B.BIN": random.Random(2).randbytes(500_000)}
+    paths = fat(tmp_path, files, c="none", S=1 << 20)
+    for path in paths:
+        packed = bytearray(path.read_bytes())
+        at = packed.find(files["B.BIN"][100_000:100_100])
+        if at >= 0:
+            packed[at] ^= 1
+            path.write_bytes(packed)
+    case = new_case(tmp_path / "case")
+    summary = intake(case, path=paths[0], label="D", workers=1, options=Options(extractors=()))
+    found = items(case)
+    assert (found[b"A.BIN"]["state"], found[b"A.BIN"]["sha256"]) == ("done", sha256(files["A.BIN"]))
+    assert (found[b"B.BIN"]["state"], found[b"B.BIN"]["as_read"]) == ("unreadable", "partial")
+    assert "could not be read" in found[b"B.BIN"]["detail"]
+    assert (summary.kind, summary.account.unreadable) == ("ewf", 1)
+    row = case.read().execute("SELECT * FROM exhibits").fetchone()
+    learnt = json.loads(row["acquisition"])
+    assert learnt["agree"] == {"md5": False, "sha1": False}
+    assert [length for _, length in learnt["bad"]] == [32768]
+    assert learnt["facts"]["segments"] == len(paths)
+    assert row["size"] == 6 << 20
+    assert row["md5"].hex() != learnt["stored"]["md5"]
+
+
+def test_a_whole_image_agrees_and_is_read_from_any_of_its_segments(tmp_path):
+    files = {"A.BIN": random.Random(3).randbytes(2_500_000)}
+    paths = fat(tmp_path, files, c="fast", S=1 << 20)
+    assert len(paths) > 1
+    case = new_case(tmp_path / "case")
+    summary = intake(case, path=paths[-1], label="D", workers=1, options=Options(extractors=()))
+    assert summary.account.complete
+    assert items(case)[b"A.BIN"]["sha256"] == sha256(files["A.BIN"])
+    row = case.read().execute("SELECT * FROM exhibits").fetchone()
+    learnt = json.loads(row["acquisition"])
+    assert (learnt["agree"], learnt["bad"], learnt["problems"]) == ({"md5": True, "sha1": True}, [], [])
+    assert row["sha256"] == sha256((tmp_path / "volume.raw").read_bytes())
+    assert row["sha1"].hex() == learnt["stored"]["sha1"]
+
+
+def test_the_parent_compares_the_digests_itself(tmp_path):
+    """A worker that says they agree is not believed."""
+    digests = {"md5": "00" * 16, "sha1": "00" * 20, "sha256": "00" * 32}
+    answer = {**digests, "size": 1, "bad": [], "stored": {"md5": "11" * 16}, "agree": {"md5": True}}
+    assert said.acquisition(answer)[2]["agree"] == {"md5": False}
+    for broken in ({"stored": {"md5": "11"}}, {"stored": {"crc": "11"}}, {"bad": [[0]]}, {"bad": [[-1, 5]]},
+                   {"problems": [5]}, {"facts": {"a": 1.5}}, {"facts": []}, {"bad": [[0, 1]] * 20_000}):  # fmt: skip
+        with pytest.raises(said.WRONG):
+            said.acquisition(answer | broken)
+
+
+def test_an_encrypted_image_is_refused_before_anything_is_read(tmp_path):
+    path = tmp_path / "image.E01"
+    path.write_bytes(b"ADCRYPT\x00" + bytes(600))
+    with pytest.raises(Usage, match="AD encryption"):
+        source.PLUGIN.wants(path)
