@@ -1,8 +1,10 @@
 """Free space in, files out: candidates by their first bytes, their structure checked, graded by what was seen.
 
-COMPLETE is said only where the structure is whole to its end and lies in one run of free space, or where checksums
-prove every byte. All else is PARTIAL, with what is there and why. A find that is whole hides what lies inside it; one
-that is not hides nothing beyond what its own structure accounts for.
+COMPLETE is said only where the structure is whole to its end, lies in one run of free space (or is proved by checksums)
+and all of it was looked at: decoded, or checksummed, or stepped through. Where it is whole but holds data that was
+stepped over by its length (the inside of a film), nothing tells whether that was overwritten: OVERWRITTEN_POSSIBLE.
+All else is PARTIAL, with what is there and why. What lies inside a find is not listed again, but a file that has no
+business there is: it shows that part of the outer one was overwritten.
 """
 
 from collections import Counter, deque
@@ -34,6 +36,9 @@ MOST_RUNS = 64  # free stretches that one file is followed through
 CROSSED = "joined over space that belongs to other files"
 CUT = "cut off: what follows belongs to other files"
 INTRUDED = "another file lies inside it: part of it was overwritten"
+UNSEEN = "whole by its structure, but nothing vouches for the data inside"
+MOST_LOOSE = 4 << 30  # bytes of a broken find behind the place up to which its structure fits
+MOST_ZEROS = 64 << 20  # bytes at the end of a broken find that are looked at for zeros
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,28 +117,55 @@ class Carver:
 
     def _graded(self, kind: str, view: View, verdict: Verdict) -> tuple[Carved, int]:
         length = min(verdict.length, view.reach(verdict.sure))
-        crossed = length > view.first
-        why = verdict.why or (CUT if length < verdict.length else CROSSED if crossed and not verdict.proved else "")
-        intruder = None if verdict.why else self._intruder(view, verdict, length)
+        if verdict.why or length < verdict.length:
+            return self._broken(kind, view, verdict, min(length, verdict.sure + MOST_LOOSE))
+        runs = tuple(view.within(0, length))
+        intruder = self._intruder(view, verdict.unread, verdict.holds)
+        state, why = ContentState.COMPLETE, ""
+        if verdict.unread:
+            state, why = ContentState.OVERWRITTEN_POSSIBLE, UNSEEN
+        if len(runs) > 1 and not verdict.proved:
+            state, why = ContentState.PARTIAL, CROSSED
         if intruder is not None:
-            why = INTRUDED
-        state = ContentState.PARTIAL if why else ContentState.COMPLETE
-        carved = Carved(kind, tuple(view.within(0, length)), state, why, verdict.extension)
-        if intruder is not None:
-            return carved, intruder
-        accounted = length if not why or why == CROSSED else min(verdict.sure, length, *(s for s, _ in verdict.unread))
-        return carved, _beyond(view, accounted)
+            state, why = ContentState.PARTIAL, INTRUDED
+        beyond = _beyond(view, length) if intruder is None else view.within(intruder, 1)[0][0]
+        return Carved(kind, runs, state, why, verdict.extension), beyond
 
-    def _intruder(self, view: View, verdict: Verdict, length: int) -> int | None:
-        """Where, in a span that was stepped over, another file begins that is not at home there."""
-        for start, end in verdict.unread:
-            for run_start, run_length in view.within(start, min(end, length) - start):
-                first = -(-run_start // SECTOR) * SECTOR
-                for place, kind in _begin(self._source, first, run_start + run_length):
-                    inside = View(self._source, [(place, run_start + run_length - place)])
-                    if kind not in verdict.holds and CHECKS[kind](inside) is not None:
-                        return place
+    def _broken(self, kind: str, view: View, verdict: Verdict, length: int) -> tuple[Carved, int]:
+        """What is there of a file that is not whole: up to the next one that begins in it, without a tail of zeros."""
+        loose = [(start, min(end, length)) for start, end in verdict.unread] + [(min(verdict.sure, length), length)]
+        intruder = self._intruder(view, sorted(loose), verdict.holds)
+        length = max(self._without_zeros(view, length if intruder is None else intruder), SECTOR)
+        runs = tuple(view.within(0, length))
+        carved = Carved(kind, runs, ContentState.PARTIAL, verdict.why or CUT, verdict.extension)
+        if intruder is not None:
+            return carved, view.within(intruder, 1)[0][0]
+        start, found = runs[0] if view.gap else runs[-1]
+        return carved, max((start + found) // SECTOR * SECTOR, view.runs[0][0] + SECTOR)
+
+    def _intruder(self, view: View, spans: Sequence[tuple[int, int]], holds: frozenset[str]) -> int | None:
+        """Where in those spans another file begins that is not at home there."""
+        for start, end in spans:
+            at = start
+            for run_start, run_length in view.within(start, end - start):
+                first = max(-(-run_start // SECTOR) * SECTOR, view.runs[0][0] + SECTOR)
+                for place, kind in _begin(self._source, first, -(-(run_start + run_length) // SECTOR) * SECTOR):
+                    inside = View(self._source, [(place, max(run_start + run_length - place, BLOCK))])
+                    if kind not in holds and CHECKS[kind](inside) is not None:
+                        return at + place - run_start
+                at += run_length
         return None
+
+    def _without_zeros(self, view: View, length: int) -> int:
+        """The length up to the last sector that is not all zeros."""
+        end, least = length, max(length - MOST_ZEROS, 0)
+        while end > least:
+            start = max(end - BLOCK, least)
+            kept = len(view.read(start, end - start).rstrip(b"\0"))
+            if kept:
+                return min(-(-(start + kept) // SECTOR) * SECTOR, length)
+            end = start
+        return end
 
 
 def _begin(source: ByteSource, at: int, end: int) -> Iterator[tuple[int, str]]:
@@ -147,8 +179,8 @@ def _begin(source: ByteSource, at: int, end: int) -> Iterator[tuple[int, str]]:
         at += len(data)
 
 
-def _beyond(view: View, accounted: int) -> int:
+def _beyond(view: View, length: int) -> int:
     """The sector of the image behind so many bytes of a view; of a gap that was jumped over, nothing is left out."""
-    runs = view.within(0, max(accounted, 1))
-    start, length = runs[0] if view.gap else runs[-1]
-    return max(-(-(start + length) // SECTOR) * SECTOR, view.runs[0][0] + SECTOR)
+    runs = view.within(0, length)
+    start, found = runs[0] if view.gap else runs[-1]
+    return -(-(start + found) // SECTOR) * SECTOR

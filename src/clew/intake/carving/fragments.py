@@ -10,7 +10,7 @@ import re
 import zlib
 from collections.abc import Callable, Iterator
 
-from clew.intake.carving import png, ziparchive
+from clew.intake.carving import jpeg, png, ziparchive
 from clew.intake.carving.scan import SECTOR
 from clew.intake.carving.view import Verdict, View
 
@@ -114,7 +114,7 @@ def _shifts(view: View, pattern: re.Pattern[bytes], at: int, before: int, step: 
 
 def _jpeg(view: View, verdict: Verdict, step: int) -> Iterator[View]:
     """Every cluster that may hold picture data, behind each of the last boundaries before the fault."""
-    if view.gap or verdict.sure:
+    if view.gap or verdict.sure or verdict.why == jpeg.UNDECODED:
         return
     fault, decodes = verdict.length, 0
     last = fault // step * step

@@ -17,9 +17,12 @@ MOST_DECODED = 64 << 20  # bytes
 MOST_PIXELS = 200_000_000
 MOST_SEGMENTS = 5_000
 MOST_ENTROPY = 256 << 20  # bytes of all scans together
+UNDECODED = "its markers are whole, but its picture data is of a kind or size that is not decoded here"
 _SOI, _EOI, _SOS, _DRI, _APP2 = 0xD8, 0xD9, 0xDA, 0xDD, 0xE2
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _DECODABLE = {0xC0, 0xC1, 0xC2}  # baseline, extended and progressive Huffman
+_ALONE = {_EOI, 0xDC}  # what may follow the only scan of a picture: its end, or its number of lines
+_BETWEEN = _ALONE | {0xC4, 0xCC, 0xDB, _SOS, _DRI, 0xFE}  # and what may stand between two scans
 _STOP = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]", re.DOTALL)
 _RESTART = re.compile(rb"\xff[\xd0-\xd7]")
 
@@ -37,6 +40,7 @@ class _Image:
     precision: int = 0
     interval: int = 0
     scans: int = 0
+    single: bool = False
     entropy: int = 0
     further: list[int] = field(default_factory=list)
 
@@ -82,6 +86,8 @@ def _walk(view: View, image: _Image, start: int) -> None:
         marker = head[1]
         if head[0] != 0xFF or marker == 0 or 0x01 <= marker <= 0xBF or 0xD0 <= marker <= _SOI:
             raise Broken("its markers break off")
+        if image.scans and marker != 0xFF and marker not in (_ALONE if image.single else _BETWEEN):
+            raise Broken("its picture data breaks off")
         if marker == 0xFF:  # a fill byte
             image.end += 1
             continue
@@ -110,6 +116,8 @@ def _segment(view: View, image: _Image, start: int, marker: int, at: int, length
         image.interval = int.from_bytes(view.read(at, 2), "big")
     elif marker == _SOS:
         image.scans += 1
+        sequential = image.frame in {0xC0, 0xC1, 0xC3, 0xC9, 0xCB}
+        image.single = sequential and view.read(at, 1) == bytes([image.components])
     elif marker == _APP2 and view.read(at, 4) == b"MPF\0" and start == 0:
         image.further = _pictures(view.read(at + 4, length - 4), at + 4)
 
@@ -138,13 +146,14 @@ def _entropy(view: View, image: _Image) -> None:
 
 
 def _decoder(view: View, image: _Image) -> str:
-    """What the decoder objects to; "" also where it cannot read that kind of JPEG at all."""
+    """What speaks against the data: what the decoder objects to, or that there is none for that kind of JPEG."""
     pixels = image.width * image.height
-    known = image.frame in _DECODABLE and image.precision == 8 and image.components in {1, 3}
+    known = image.frame in _DECODABLE and image.precision == 8 and image.components in {1, 3, 4}
     if not known or image.end > MOST_DECODED or not 0 < pixels <= MOST_PIXELS:
-        return ""
+        return UNDECODED
+    space = "CMYK" if image.components == 4 else "GRAY"
     try:
-        simplejpeg.decode_jpeg(view.read(0, image.end), "GRAY", min_height=1, min_width=1, min_factor=8, strict=True)
+        simplejpeg.decode_jpeg(view.read(0, image.end), space, min_height=1, min_width=1, min_factor=8, strict=True)
     except ValueError as error:
         return f"its picture data does not decode cleanly ({str(error)[:100]})"
     return ""

@@ -1,6 +1,7 @@
 """SQLite: page size times page count (https://www.sqlite.org/fileformat2.html, section 1.3), every page looked at."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from clew.intake.carving.view import BLOCK, Verdict, View
 
@@ -20,6 +21,8 @@ def check(view: View) -> Verdict | None:
     pages = int.from_bytes(head[28:32], "big")
     if not pages or head[24:28] != head[92:96]:  # written by a version that did not keep the count
         return Verdict(page, "sqlite", "it does not tell its own length")
+    if not any(view.read((pages - 1) * page, page)):
+        return Verdict(pages * page, "sqlite", "its last page is empty: its end was never written, or is gone")
     sound = _sound(view, page, pages)
     if sound < pages:
         cut = (sound + 1) * page > view.size
@@ -35,10 +38,10 @@ def _sound(view: View, page: int, pages: int) -> int:
         wanted = min(step, pages - done)
         data = view.read(done * page, wanted * page)
         count = len(data) // page
-        heads = np.frombuffer(data, np.uint8, count * page).reshape(count, page)[:, :5].astype(np.int64)
+        heads = np.frombuffer(data, np.uint8, count * page).reshape(count, page)[:, :8].astype(np.int64)
         following, parent = (heads[:, at : at + 4] @ _BIG_ENDIAN for at in (0, 1))
         mapped = (heads[:, 0] >= 1) & (heads[:, 0] <= 5) & (parent <= pages)  # a pointer map page
-        good = (following <= pages) | np.isin(heads[:, 0], _TREE) | mapped
+        good = (following <= pages) | _trees(heads, page) | mapped
         if done == 0:
             good[0] = True
         if done <= lock < done + count:
@@ -50,3 +53,10 @@ def _sound(view: View, page: int, pages: int) -> int:
         if count < wanted:
             return done
     return done
+
+
+def _trees(heads: NDArray[np.int64], page: int) -> NDArray[np.bool_]:
+    """Which pages begin like a b-tree's: type, first free block, number of cells, start of the cells, lost bytes."""
+    free, cells, content = (heads[:, at] << 8 | heads[:, at + 1] for at in (1, 3, 5))
+    found: NDArray[np.bool_] = np.isin(heads[:, 0], _TREE) & (free < page) & (heads[:, 7] <= 60)
+    return found & (8 + 2 * cells <= page) & (content <= page)

@@ -50,9 +50,7 @@ def check(view: View) -> Verdict | None:
         if not _pass(view, walk, member):
             break
         walk.members += 1
-    if not walk.members and not walk.why:
-        return None
-    if not walk.members and walk.broken is None:
+    if not walk.members and walk.broken is None and not walk.unread:
         return None
     if walk.why:
         return _verdict(view, walk)
@@ -99,63 +97,49 @@ def _pass(view: View, walk: _Walk, member: _Member) -> bool:
     later = bool(member.flags & _LATER)
     checkable = not member.flags & _ENCRYPTED and member.method in {_STORED, _DEFLATED}
     if checkable and walk.expanded < MOST_EXPANDED and not (later and member.method == _STORED):
-        end, crc = _unpack(view, walk, member, None if later else member.packed)
-        if end is None:
-            return _break(view, walk, member, "its data does not unpack")
-        if later:
-            end, crc_said = _described(view, end)
-        else:
-            crc_said = member.crc
-        if crc != crc_said:
-            return _break(view, walk, member, "the checksum of a member is wrong")
-        walk.at = end
-        return True
+        end, crc, unpacked = _unpack(view, walk, member, later)
+        following, said = _described(view, end) if later else (end, member.crc)
+        if unpacked and crc == said:
+            walk.at = following
+            return True
+        fault = end if later else member.start + member.packed
+        walk.broken = (member.start, min(fault, view.size))
+        walk.why = "cut off" if fault > view.size else "the data of a member does not fit its checksum"
+        return False
     walk.proved = False
-    end = _search(view, member.start) if later and not member.packed else member.start + member.packed
-    if end is None or end > view.size:
+    stop = _search(view, member.start) if later and not member.packed else member.start + member.packed
+    if stop is None or stop > view.size:
         walk.unread.append((member.start, view.size))
         walk.at, walk.why = view.size, "cut off"
         return False
-    walk.unread.append((member.start, end))
-    walk.at = _described(view, end)[0] if later else end
+    walk.unread.append((member.start, stop))
+    walk.at = _described(view, stop)[0] if later else stop
     return True
 
 
-def _break(view: View, walk: _Walk, member: _Member, why: str) -> bool:
-    end = member.start + (member.packed or view.size)
-    walk.broken = (member.start, min(end, view.size))
-    walk.why = "cut off" if end > view.size else why
-    return False
-
-
-def _unpack(view: View, walk: _Walk, member: _Member, packed: int | None) -> tuple[int | None, int]:
-    """(where the packed data ends, CRC-32 of what it holds); None where it cannot be unpacked."""
-    if member.method == _STORED:
-        crc = 0
-        for chunk in view.chunks(member.start, packed or 0):
-            crc = zlib.crc32(chunk, crc)
-        walk.expanded += packed or 0
-        end = member.start + (packed or 0)
-        return (end if end <= view.size else None), crc
-    inflater, crc, at = zlib.decompressobj(-15), 0, member.start
-    try:
-        for chunk in view.chunks(member.start, view.size if packed is None else packed, BLOCK // 4):
-            at += len(chunk)
-            data = chunk
-            while data and not inflater.eof:
+def _unpack(view: View, walk: _Walk, member: _Member, later: bool) -> tuple[int, int, bool]:
+    """(where the packed data ends, CRC-32 of what it holds, whether it is whole); `later`: its length is not told."""
+    length = view.size - member.start if later else member.packed
+    crc, at = 0, member.start
+    inflater = zlib.decompressobj(-15) if member.method == _DEFLATED else None
+    for chunk in view.chunks(member.start, length, BLOCK // 4):
+        at += len(chunk)
+        if inflater is None:
+            crc, walk.expanded = zlib.crc32(chunk, crc), walk.expanded + len(chunk)
+            continue
+        data = chunk
+        try:
+            while data and not inflater.eof and walk.expanded <= MOST_EXPANDED:
                 out = inflater.decompress(data, BLOCK)
                 crc, walk.expanded = zlib.crc32(out, crc), walk.expanded + len(out)
-                if walk.expanded > MOST_EXPANDED:
-                    return None, 0
                 data = inflater.unconsumed_tail
-            if inflater.eof:
-                break
-    except zlib.error:
-        return None, 0
-    end = at - len(inflater.unused_data)
-    if not inflater.eof or (packed is not None and end != member.start + packed):
-        return None, 0
-    return end, crc
+        except zlib.error:
+            return at, 0, False
+        if inflater.eof or walk.expanded > MOST_EXPANDED:
+            break
+    end = at - len(inflater.unused_data) if inflater is not None else at
+    whole = later or end == member.start + member.packed
+    return end, crc, whole and (inflater is None or inflater.eof)
 
 
 def _described(view: View, at: int) -> tuple[int, int]:
