@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from clew.intake.api import ByteSource
+from clew.intake.api import ByteSource, Range
 from clew.intake.carving import bmff, fragments, gif, jpeg, matroska, png, riff, sevenzip, sqlite, ziparchive
 from clew.intake.carving.scan import SECTOR, candidates
-from clew.intake.carving.view import BLOCK, Exhausted, Kept, Run, Verdict, View
+from clew.intake.carving.view import BLOCK, Exhausted, Kept, Verdict, View
 from clew.model import ContentState
 
 CHECKS: dict[str, Callable[[View], Verdict | None]] = {
@@ -46,7 +46,7 @@ class Carved:
     """One find: the runs of image bytes that hold it, what may be claimed of them, and why no more."""
 
     kind: str
-    runs: tuple[Run, ...]
+    runs: tuple[Range, ...]
     state: ContentState
     why: str
     extension: str
@@ -66,41 +66,47 @@ class Step:
 
 
 class Carver:
-    """Carves free stretches of one image, given in ascending order; `block` is the file system's cluster in bytes."""
+    """Carves free stretches of one image, given in ascending order; `block` is the file system's cluster in bytes.
 
-    def __init__(self, source: ByteSource, stretches: Iterator[Run], block: int) -> None:
+    Only files that begin from image offset `after` up to `end` are looked for.
+    """
+
+    def __init__(self, source: ByteSource, stretches: Iterator[Range], block: int, after: int = 0, end: int = 1 << 63):
         self._source = Kept(source)
         self._stretches = stretches
         self._block = block
+        self._after, self._end = after, end
         self.notes: Counter[str] = Counter()
 
     def steps(self) -> Iterator[Step]:
         """One step a find, and one a megabyte."""
-        ahead: deque[Run] = deque(islice(self._stretches, MOST_RUNS))
-        at = 0
-        while ahead:
+        ahead: deque[Range] = deque(islice(self._stretches, MOST_RUNS))
+        at = self._after
+        while ahead and at < self._end:
             start, length = ahead[0]
             at = max(at, start)
-            while at < start + length:
-                for step in self._window(at, min(at - at % BLOCK + BLOCK, start + length), ahead):
+            while at < min(start + length, self._end):
+                for step in self._window(at, min(at - at % BLOCK + BLOCK, start + length, self._end), ahead):
                     at = step.next
                     yield step
             ahead.popleft()
             ahead.extend(islice(self._stretches, 1))
 
-    def _window(self, at: int, end: int, runs: Sequence[Run]) -> Iterator[Step]:
+    def _window(self, at: int, end: int, runs: Sequence[Range]) -> Iterator[Step]:
         """What begins between `at` and `end`, both in the first of `runs`."""
+        (start, length), *others = runs
         beyond = at
         for place, kind in _begin(self._source, at, end):
             if place < beyond:
                 continue
-            (start, length), *others = runs
-            found, beyond = self._find(kind, [(place, start + length - place), *others])
+            # clusters count from the free stretch on; what does not begin at one is older than the file system
+            step = self._block if (place - start) % self._block == 0 else SECTOR
+            found, beyond = self._find(kind, [(place, start + length - place), *others], step)
             if found is not None:
                 yield Step(beyond, found)
         yield Step(max(end, beyond), None)
 
-    def _find(self, kind: str, runs: Sequence[Run]) -> tuple[Carved | None, int]:
+    def _find(self, kind: str, runs: Sequence[Range], step: int) -> tuple[Carved | None, int]:
         """(the file that begins with those runs, where to look for the next one)."""
         view = View(self._source, runs)
         try:
@@ -109,7 +115,7 @@ class Carver:
                 self.notes[NO_STRUCTURE] += 1
                 return None, runs[0][0] + SECTOR
             if verdict.why:
-                view, verdict = fragments.join(kind, CHECKS[kind], view, verdict, self._block)
+                view, verdict = fragments.join(kind, CHECKS[kind], view, verdict, step)
             return self._graded(kind, view, verdict)
         except Exhausted:
             self.notes[STOPPED] += 1

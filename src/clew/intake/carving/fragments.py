@@ -11,7 +11,6 @@ import zlib
 from collections.abc import Callable, Iterator
 
 from clew.intake.carving import jpeg, png, ziparchive
-from clew.intake.carving.scan import SECTOR
 from clew.intake.carving.view import Verdict, View
 
 GAP = 8 << 20  # bytes behind the fault that are searched for the next fragment
@@ -27,13 +26,16 @@ _NOT_ENTROPY = re.compile(rb"\xff[^\x00\xd0-\xd7\xff\xd9]", re.DOTALL)
 Check = Callable[[View], Verdict | None]
 
 
-def join(kind: str, check: Check, view: View, verdict: Verdict, block: int) -> tuple[View, Verdict]:
-    """The view without the gaps that could be found, and its verdict; the same ones where there was none to find."""
+def join(kind: str, check: Check, view: View, verdict: Verdict, step: int) -> tuple[View, Verdict]:
+    """The view without the gaps that could be found, and its verdict; the same ones where there was none to find.
+
+    A gap begins and ends at a multiple of `step` bytes from the candidate on.
+    """
     fixer = {"png": _png, "zip": _zip, "jpeg": _jpeg}.get(kind)
     for _ in range(MOST_JOINS if fixer else 0):
         if not verdict.why:
             break
-        for joined in fixer(view, verdict, _step(view, block)) if fixer else ():
+        for joined in fixer(view, verdict, step) if fixer else ():
             better = check(joined)
             if better is not None and (not better.why or (better.proved and better.sure > verdict.sure)):
                 view, verdict = joined, better
@@ -41,11 +43,6 @@ def join(kind: str, check: Check, view: View, verdict: Verdict, block: int) -> t
         else:
             break
     return view, verdict
-
-
-def _step(view: View, block: int) -> int:
-    """Clusters count from the candidate on; one that does not begin at a cluster is older than the file system."""
-    return block if block % SECTOR == 0 and view.runs[0][0] % block == 0 else SECTOR
 
 
 def _without(view: View, at: int, shift: int) -> View:

@@ -6,9 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
-from clew.intake.api import ByteSource
-
-Run = tuple[int, int]  # (byte offset in the image, bytes)
+from clew.intake.api import ByteSource, Range
 
 BLOCK = 1 << 20  # bytes read from the image at a time
 KEPT = 24  # blocks kept: what was scanned is still there when its structure is checked
@@ -23,6 +21,17 @@ class Broken(Exception):
     """A structure goes no further; the text says what is wrong."""
 
 
+def overlap(ours: Sequence[Range], others: Sequence[Range]) -> list[Range]:
+    """The parts of `others` that lie in `ours`."""
+    found = []
+    for start, length in others:
+        for at, size in ours:
+            first, end = max(start, at), min(start + length, at + size)
+            if first < end:
+                found.append((first, end - first))
+    return found
+
+
 class Kept:
     """A ByteSource that keeps the last blocks it read, so that the image itself is read once."""
 
@@ -34,6 +43,11 @@ class Kept:
     def size(self) -> int:
         """Bytes."""
         return self._source.size
+
+    @property
+    def bad(self) -> list[Range]:
+        """What could not be read and was given as zeros."""
+        return self._source.bad
 
     def read(self, offset: int, length: int) -> bytes:
         """Up to `length` bytes from `offset`; fewer only where the source ends."""
@@ -71,7 +85,7 @@ class View:
     them, so that no structure holds up its check for ever.
     """
 
-    def __init__(self, source: ByteSource, runs: Sequence[Run], most: int = MOST_READS, gap: bool = False) -> None:
+    def __init__(self, source: ByteSource, runs: Sequence[Range], most: int = MOST_READS, gap: bool = False) -> None:
         self.source = source
         self.runs = tuple(runs)
         self._starts = [0, *accumulate(length for _, length in self.runs)]
@@ -82,6 +96,11 @@ class View:
     def size(self) -> int:
         """Bytes of all runs."""
         return self._starts[-1]
+
+    @property
+    def bad(self) -> list[Range]:
+        """The stretches of the image that hold part of it, could not be read, and were given as zeros."""
+        return overlap(self.runs, self.source.bad)
 
     @property
     def first(self) -> int:
@@ -110,10 +129,10 @@ class View:
             offset += len(chunk)
             yield chunk
 
-    def within(self, offset: int, length: int) -> list[Run]:
+    def within(self, offset: int, length: int) -> list[Range]:
         """Where those bytes lie in the image."""
         end = min(offset + length, self.size)
-        found: list[Run] = []
+        found: list[Range] = []
         number = bisect_right(self._starts, offset) - 1
         while offset < end:
             inside = offset - self._starts[number]
