@@ -183,7 +183,8 @@ class _Fat:
         return found
 
     def boundary(self, address: int) -> int:
-        return address - (max(address, self._first) - self._first) % self._per_cluster
+        inside: int = (max(address, self._first) - self._first) % self._per_cluster
+        return address - inside
 
     def _entries(self, cluster: int, count: int) -> NDArray[np.uint32]:
         """Entries of the table; what lies beyond it is not 0."""
