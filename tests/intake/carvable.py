@@ -61,13 +61,14 @@ def heic() -> bytes:
     return out.getvalue()
 
 
-def film(container: str, codec: str = "mpeg4", frames: int = 30, **options: str) -> bytes:
+def film(container: str, codec: str = "mpeg4", frames: int = 30, group: int = 12, **options: str) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "film"
         with av.open(str(path), "w", format=container, options=options) as out:
             stream = out.add_stream(codec, rate=15)
             stream.width, stream.height = 320, 240
             stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+            stream.gop_size = group
             stream.bit_rate = 1_500_000
             for number in range(frames):
                 frame = av.VideoFrame.from_image(picture(number % 7)).reformat(format=stream.pix_fmt)
@@ -147,7 +148,7 @@ MADE = {
     "a.avi": lambda: film("avi"),
     "motion-jpeg.avi": lambda: film("avi", "mjpeg"),
     "a.mkv": lambda: film("matroska"),
-    "a.webm": lambda: film("webm", "libvpx"),
+    "a.webm": lambda: film("webm", "libvpx", 10),
     "deflated.zip": archive,
     "stored.zip": lambda: archive(zipfile.ZIP_STORED),
     "streamed.zip": lambda: archive(streamed=True),

@@ -8,8 +8,8 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from cases import new_case
 from carvable import film, picture, saved
+from cases import new_case
 
 from clew.core import shards
 from clew.intake.run import intake
@@ -64,7 +64,17 @@ def by_peer(name: str, image: Path, folder: Path) -> set[str]:
     out = folder / name
     out.mkdir(parents=True)
     if name == "photorec":
-        tool("photorec", "/log", "/logname", folder / "photorec.log", "/d", out / "r", "/cmd", image, f"{_PHOTOREC},search")
+        tool(
+            "photorec",
+            "/log",
+            "/logname",
+            folder / "photorec.log",
+            "/d",
+            out / "r",
+            "/cmd",
+            image,
+            f"{_PHOTOREC},search",
+        )
     elif name == "foremost":
         tool("foremost", "-Q", "-t", "jpg,png,mov,mp4", "-o", out / "r", "-i", image)
     else:

@@ -20,8 +20,8 @@ def check(view: View) -> Verdict | None:
         return None
     pages = int.from_bytes(head[28:32], "big")
     if not pages or head[24:28] != head[92:96]:  # written by a version that did not keep the count
-        return Verdict(page, "sqlite", "it does not tell its own length")
-    if not any(view.read((pages - 1) * page, page)):
+        return Verdict(min(page, view.size), "sqlite", "it does not tell its own length")
+    if pages * page <= view.size and not any(view.read((pages - 1) * page, page)):
         return Verdict(pages * page, "sqlite", "its last page is empty: its end was never written, or is gone")
     sound = _sound(view, page, pages)
     if sound < pages:
@@ -38,6 +38,8 @@ def _sound(view: View, page: int, pages: int) -> int:
         wanted = min(step, pages - done)
         data = view.read(done * page, wanted * page)
         count = len(data) // page
+        if not count:
+            return done
         heads = np.frombuffer(data, np.uint8, count * page).reshape(count, page)[:, :8].astype(np.int64)
         following, parent = (heads[:, at : at + 4] @ _BIG_ENDIAN for at in (0, 1))
         mapped = (heads[:, 0] >= 1) & (heads[:, 0] <= 5) & (parent <= pages)  # a pointer map page

@@ -108,7 +108,8 @@ def carved(said: Any, after: int, within: tuple[int, int]) -> tuple[list[Found |
 
 def _carved(find: dict[str, Any], within: tuple[int, int]) -> Found:
     runs = tuple((_number(at), _number(length)) for at, length in find["runs"])
-    if not 0 < len(runs) <= MOST_RUNS or any(at < within[0] or at + length > within[1] for at, length in runs):
+    inside = all(length > 0 and within[0] <= at and at + length <= within[1] for at, length in runs)
+    if not 0 < len(runs) <= MOST_RUNS or not inside:
         raise ValueError("no runs of that space")
     extension, why = _text(find["extension"], 10), _text(find["why"], 300)
     if not extension.isalnum() or not extension.isascii():
