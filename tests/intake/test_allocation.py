@@ -2,13 +2,14 @@
 
 import random
 import subprocess
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from clew.core import held
-from clew.intake.disk.allocation import WINDOW, ones
+from clew.intake.disk.allocation import WINDOW, Taken, bits, free, ones
 from clew.intake.disk.image import file_system
 from clew.intake.sources._disk import _bitmap, _overlapping
 
@@ -28,6 +29,22 @@ def test_ones_counts_bits_and_takes_what_is_not_there_as_set(data, start, count)
 def test_ones_goes_on_over_the_edge_of_a_window():
     windows = [b"\xff" * WINDOW, b"\x01" + bytes(WINDOW - 1)]
     assert ones(lambda number: windows[number], WINDOW * 8 - 3, 10) == 4
+
+
+@given(st.binary(max_size=40), st.integers(0, 400), st.integers(0, 400))
+def test_bits_are_what_ones_counts(data, start, count):
+    def window(number: int) -> bytes:
+        return data if number == 0 else b""
+
+    found = bits(window, start, count)
+    assert found.tolist() == [bool(ones(window, bit, 1)) for bit in range(start, start + count)]
+
+
+def listed(taken: Taken, first: int, end: int) -> list[int]:
+    """Every free block, from the stretches; those must be whole and in order."""
+    stretches = list(free(taken, first, end))
+    assert all(start + length < after for (start, length), (after, _) in pairwise(stretches))
+    return [block for start, length in stretches for block in range(start, start + length)]
 
 
 @given(st.lists(st.tuples(st.integers(0, 60), st.integers(1, 12), st.sampled_from("abcdef")), max_size=12))
@@ -66,6 +83,10 @@ def test_a_fat_counted_by_windows_is_the_fat_counted_one_by_one(bits, size, tmp_
         assert opened.taken is not None
         whole = opened.taken.count(0, blocks)
         assert whole == sum(opened.taken.count(at, 1) for at in range(blocks))
+        assert listed(opened.taken, 0, blocks) == [at for at in range(blocks) if not opened.taken.count(at, 1)]
+        for at in (0, 5, 100, blocks - 1):
+            start = opened.taken.boundary(at)
+            assert at - opened.taken.cluster < start <= at
         for _ in range(20):
             first, count = draw.randrange(blocks), draw.randrange(9000)
             count = min(count, blocks - first)
@@ -87,4 +108,5 @@ def test_ext_bitmaps_say_what_the_file_system_says(tmp_path, monkeypatch):
         blocks = int(opened.fs.info.last_block) + 1
         assert opened.taken is not None
         taken = opened.taken.count(0, blocks)
+        assert listed(opened.taken, 0, blocks) == [at for at in range(blocks) if not opened.taken.count(at, 1)]
     assert blocks - taken == free

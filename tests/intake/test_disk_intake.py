@@ -57,6 +57,8 @@ def unpack(corpus: Path, name: str, folder: Path) -> Path:
 @pytest.mark.parametrize("name", ["fat16_deleted", "ntfs_deleted", "ext4_deleted"])
 def test_three_live_and_three_deleted_files(name, corpus, tmp_path):
     found, summary = take(tmp_path, unpack(corpus, name, tmp_path))
+    carved = {path: item for path, item in found.items() if item["name_state"] == "carved"}
+    found = {path: item for path, item in found.items() if path not in carved}
     live = {path.rpartition(b"/")[2] for path, item in found.items() if item["name_state"] == "live"}
     lost = {path.rpartition(b"/")[2]: item for path, item in found.items() if item["name_state"] != "live"}
     assert live == NAMES
@@ -66,11 +68,12 @@ def test_three_live_and_three_deleted_files(name, corpus, tmp_path):
         for path in (corpus / "threatexchange").rglob("*")
         if path.is_file()
     }
+    assert {originals[name] for name in DELETED} == {item["sha256"] for item in carved.values()}
     for path, item in found.items():
         if item["name_state"] == "live":
             assert item["sha256"] == originals[path.rpartition(b"/")[2]]
             assert item["state"] == "done"
-    if name.startswith("ext4"):  # the kernel clears the block pointers: nothing is left but the record
+    if name.startswith("ext4"):  # the kernel clears the block pointers: the record is left, and what was carved
         assert {item["state"] for item in lost.values()} == {"unreadable"}
         assert {item["reason"] for item in lost.values()} == {"unreadable"}
         assert summary.account.unreadable == 3
@@ -89,10 +92,10 @@ def test_three_live_and_three_deleted_files(name, corpus, tmp_path):
 @pytest.mark.corpus
 def test_two_partitions_and_the_gap_before_them(corpus, tmp_path):
     summary = intake(new_case(tmp_path / "case"), path=unpack(corpus, "mbr_fat16_ntfs", tmp_path), label="D", workers=1)
-    assert (summary.account.discovered, summary.account.done) == (12, 12)
-    kinds = [part["kind"] for part in summary.account.not_covered]
-    assert kinds.count("unpartitioned") == 1
-    assert "area outside all partitions" in summary.words()
+    assert (summary.account.discovered, summary.account.done) == (18, 18)  # of them six twice: by name, and carved
+    kinds = [part["kind"] for part in summary.account.searched]
+    assert sorted(kinds) == ["carving of free space"] * 2 + ["carving outside partitions"]
+    assert "carving outside partitions: MBR: Unallocated at byte 0" in summary.words()
 
 
 @pytest.mark.corpus
@@ -225,7 +228,7 @@ def test_gpt_partitions_are_found(tmp_path):
     image.write_bytes(gpt(volume.read_bytes()))
     found, summary = take(tmp_path, image)
     assert found[b"x.txt"]["sha256"] == sha256(b"in a gpt\n")
-    assert any("GPT" in part.get("table", "") for part in summary.account.not_covered)
+    assert any("GPT" in part.get("table", "") for part in summary.account.searched)
 
 
 def gpt(volume: bytes) -> bytes:

@@ -27,6 +27,9 @@ FROM traits
 """
 
 
+NOT_CARVED = "the slack behind files, and files without a name that do not begin at a sector or are of no kind carved"
+
+
 @dataclass(slots=True)
 class Account:
     """Counts of Items, and the parts of the Exhibit that could not be listed or were left out."""
@@ -43,6 +46,7 @@ class Account:
     parts_unreadable: list[dict[str, Any]] = field(default_factory=list)
     not_covered: list[dict[str, Any]] = field(default_factory=list)
     notes: dict[str, int] = field(default_factory=dict)
+    searched: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def balanced(self) -> bool:
@@ -68,6 +72,8 @@ class Account:
         lines += [f"  skipped, {reason}: {count:,}" for reason, count in sorted(self.skipped_by_reason.items())]
         lines += [f"could not be read: {_place(part)}: {part['missing']}" for part in self.parts_unreadable]
         lines += [f"not covered: {_place(part)}: {part['missing']}" for part in self.not_covered]
+        lines += [f"{part['kind']}: {_place(part)}{_bytes(part)}" for part in self.searched]
+        lines += [f"not covered: {NOT_CARVED}"] if self.searched else []
         lines += [f"noted: {count:,} {what}" for what, count in sorted(self.notes.items())]
         lines += [f"still being listed: {part}" for part in self.parts_open]
         return "\n".join(lines)
@@ -107,17 +113,20 @@ def _part(found: Account, name: str, detail: dict[str, Any], *, done: bool) -> N
     }
     if "missing" in detail:
         missing = f"{detail['missing']}: {detail['missing_detail']}"
-        stretches = found.not_covered if detail["kind"] == "unpartitioned" else found.parts_unreadable
+        stretches = found.not_covered if "carving" in detail["kind"] else found.parts_unreadable
         stretches.append({**place, "missing": missing})
-    elif detail["kind"] == "file system" and detail.get("unallocated_bytes_not_searched") != 0:
-        count = detail.get("unallocated_bytes_not_searched")
-        free = "its free space" if count is None else f"{count:,} bytes of free space"
-        found.not_covered.append({**place, "missing": f"{free}, which this version does not search"})
+    elif "carving" in detail["kind"]:
+        free = detail.get("free_bytes", detail["length"] if "file_system" not in detail else None)
+        found.searched.append({**place, **({"bytes": free} if free is not None else {})})
 
 
 def _place(part: dict[str, Any]) -> str:
     named = part.get("file_system") or part.get("table") or part["kind"]
     return f"{named} at byte {part['offset']:,}, {part['length']:,} bytes" if "offset" in part else str(named)
+
+
+def _bytes(part: dict[str, Any]) -> str:
+    return f": {part['bytes']:,} bytes searched" if "bytes" in part else ""
 
 
 def facts_digest(case: Case) -> str:

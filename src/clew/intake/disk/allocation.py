@@ -7,15 +7,19 @@ deleted is ever called complete.
 
 import struct
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Protocol
 
+import numpy as np
 import pytsk3
+from numpy.typing import NDArray
 
 WINDOW = 1 << 16
+STEP = 1 << 18  # blocks looked at together while free ones are listed
 MANY = 64  # clusters from which a FAT is counted a window at a time
 Read = Callable[[int, int], bytes]
+Used = NDArray[np.bool_]
 
 
 class Taken(Protocol):
@@ -23,6 +27,19 @@ class Taken(Protocol):
 
     def count(self, address: int, blocks: int) -> int:
         """How many of `blocks` blocks from `address` are allocated; what cannot be read counts as allocated."""
+        ...
+
+    def used(self, address: int, blocks: int) -> Used:
+        """The same, block by block."""
+        ...
+
+    @property
+    def cluster(self) -> int:
+        """Blocks that are given out together."""
+        ...
+
+    def boundary(self, address: int) -> int:
+        """The first block of the cluster that this one lies in."""
         ...
 
 
@@ -57,6 +74,38 @@ def ones(window: Callable[[int], bytes], start: int, count: int) -> int:
     return total
 
 
+def bits(window: Callable[[int], bytes], start: int, count: int) -> Used:
+    """`count` bits from `start`, least significant first; bits that are not there are set."""
+    found = np.ones(count, np.bool_)
+    done = 0
+    while done < count:
+        number, low = divmod(start + done, WINDOW * 8)
+        data = window(number)
+        here = min(count - done, len(data) * 8 - low)
+        if here <= 0:
+            break
+        raw = np.frombuffer(data, np.uint8)[low // 8 : (low + here + 7) // 8]
+        found[done : done + here] = np.unpackbits(raw, bitorder="little")[low % 8 : low % 8 + here]
+        done += here
+    return found
+
+
+def free(taken: Taken, first: int, end: int) -> Iterator[tuple[int, int]]:
+    """The stretches of free blocks from `first` to `end` (exclusive), in order: (address, blocks)."""
+    start: int | None = None
+    for at in range(first, end, STEP):
+        used = taken.used(at, min(STEP, end - at))
+        for edge in [0, *(np.flatnonzero(used[1:] != used[:-1]) + 1).tolist()]:
+            place, busy = at + edge, bool(used[edge])
+            if busy and start is not None:
+                yield start, place - start
+                start = None
+            elif not busy and start is None:
+                start = place
+    if start is not None:
+        yield start, end - start
+
+
 def _reader(image: pytsk3.Img_Info, offset: int) -> Read:
     return lambda at, length: bytes(image.read(offset + at, length))
 
@@ -74,9 +123,16 @@ class _Ntfs:
             return bytes(file.read_random(at, min(WINDOW, size - at))) if at < size else b""
 
         self._window = window
+        self.cluster = 1
 
     def count(self, address: int, blocks: int) -> int:
         return ones(self._window, address, blocks)
+
+    def used(self, address: int, blocks: int) -> Used:
+        return bits(self._window, address, blocks)
+
+    def boundary(self, address: int) -> int:
+        return address
 
 
 class _Fat:
@@ -88,7 +144,7 @@ class _Fat:
         size = size or struct.unpack_from("<I", boot, 36)[0]
         sectors = small or struct.unpack_from("<I", boot, 32)[0]
         self._first = reserved + tables * size + -(-root * 32 // sector)
-        self._per_cluster = per_cluster
+        self._per_cluster = self.cluster = per_cluster
         self._clusters = (sectors - self._first) // per_cluster
         self._bits = 12 if self._clusters < 4085 else 16 if self._clusters < 65525 else 32
 
@@ -114,6 +170,37 @@ class _Fat:
                 taken += here
             address, blocks = address + here, blocks - here
         return taken
+
+    def used(self, address: int, blocks: int) -> Used:
+        found = np.ones(blocks, np.bool_)
+        first = max(address, self._first)
+        end = min(address + blocks, self._first + self._clusters * self._per_cluster)
+        if first < end:
+            cluster, inside = divmod(first - self._first, self._per_cluster)
+            last = (end - 1 - self._first) // self._per_cluster
+            entries = np.repeat(self._entries(cluster + 2, last + 1 - cluster) != 0, self._per_cluster)
+            found[first - address : end - address] = entries[inside : inside + end - first]
+        return found
+
+    def boundary(self, address: int) -> int:
+        inside: int = (max(address, self._first) - self._first) % self._per_cluster
+        return address - inside
+
+    def _entries(self, cluster: int, count: int) -> NDArray[np.uint32]:
+        """Entries of the table; what lies beyond it is not 0."""
+        if self._bits == 12:
+            return np.array([self._entry(each) for each in range(cluster, cluster + count)], np.uint32)
+        kind, width = ("<u2", 2) if self._bits == 16 else ("<u4", 4)
+        found, done = np.ones(count, np.uint32), 0
+        while done < count:
+            number, inside = divmod((cluster + done) * width, WINDOW)
+            data = self._window(number)[inside : inside + (count - done) * width]
+            entries = np.frombuffer(data, kind, len(data) // width)
+            if not len(entries):
+                break
+            found[done : done + len(entries)] = entries & (0xFFFF if width == 2 else 0x0FFFFFFF)
+            done += len(entries)
+        return found
 
     def _many(self, cluster: int, count: int) -> int:
         """Clusters in use among many, a window of the table at a time; FAT12 is small enough to go one by one."""
@@ -175,6 +262,7 @@ class _Ext:
             return read(block * self._block, self._block)
 
         self._bitmap = bitmap
+        self.cluster = 1
 
     def count(self, address: int, blocks: int) -> int:
         before = min(max(self._first - address, 0), blocks)  # the boot block, which no group describes
@@ -188,3 +276,16 @@ class _Ext:
             taken += ones(lambda number, data=data: data if number == 0 else b"", inside, here)  # type: ignore[misc]
             address, blocks = address + here, blocks - here
         return taken
+
+    def used(self, address: int, blocks: int) -> Used:
+        found, done = np.ones(blocks, np.bool_), min(max(self._first - address, 0), blocks)
+        while done < blocks and address + done < self._blocks:
+            group, inside = divmod(address + done - self._first, self._per_group)
+            here = min(blocks - done, self._per_group - inside, self._blocks - address - done)
+            data = self._bitmap(group)
+            found[done : done + here] = bits(lambda number, data=data: data if number == 0 else b"", inside, here)  # type: ignore[misc]
+            done += here
+        return found
+
+    def boundary(self, address: int) -> int:
+        return address

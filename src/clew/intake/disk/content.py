@@ -5,6 +5,7 @@ from typing import Any
 from clew.core.absent import Absent
 from clew.core.channel import Reply
 from clew.intake.api import Range
+from clew.intake.carving.view import overlap
 from clew.intake.disk import claims
 from clew.intake.disk.image import FileSystem, file_system, reason
 from clew.model import Missing, Reason
@@ -24,7 +25,7 @@ class Stream:
     @property
     def bad(self) -> list[Range]:
         """Ranges of the image that hold part of it and could not be read."""
-        return _overlap(claims.extents(self._opened, self._attribute), self._opened.image.source.bad)
+        return overlap(claims.extents(self._opened, self._attribute), self._opened.image.source.bad)
 
     def read(self, offset: int, length: int) -> bytes:
         """Raises Absent at a read error."""
@@ -61,14 +62,3 @@ def _attribute(opened: FileSystem, record: int, kind: int, number: int) -> tuple
         if (int(attribute.info.type), int(attribute.info.id)) == (kind, number):
             return file, attribute
     raise Absent(Missing(Reason.UNREADABLE, "the file record does not hold that stream any more"))
-
-
-def _overlap(ours: list[Range], bad: list[Range]) -> list[Range]:
-    """The parts of `bad` that lie in `ours`."""
-    found = []
-    for start, length in bad:
-        for at, size in ours:
-            first, end = max(start, at), min(start + length, at + size)
-            if first < end:
-                found.append((first, end - first))
-    return found

@@ -94,7 +94,7 @@ def describe(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
     }
     free = _free(opened, int(info.first_block), blocks)
     if free is not None:
-        found["unallocated_bytes_not_searched"] = free * each
+        found["free_bytes"] = free * each
     return Reply(found)
 
 

@@ -14,13 +14,15 @@ from typing import Any
 from clew.intake import plugged
 from clew.intake.api import Ask, Found, Job, Note, Part, Seen, Unavailable
 from clew.intake.refs import quote
-from clew.intake.sources import _said
+from clew.intake.sources import _carving, _said
 from clew.model import ContentState, ItemState, Missing, NameState, Reason
 
 MOST = 500  # Items of one answer
 RANGE = 20_000  # file records of one sweep task
 CORNERED = 256  # directories listed in one go after which the search for a deadly one is over
 SWEPT = {"NTFS", "ext"}
+BOOKS = {"NTFS", "FAT", "ext"}  # whose allocation clew reads: their free space is carved
+FREE = "carving of free space"
 ACQUIRE = "clew.intake.containers.acquisition:acquire"
 ORPHANAGE = {"FAT", "exFAT"}  # where The Sleuth Kit itself searches the whole volume for lost directory entries
 
@@ -31,6 +33,7 @@ PRELOAD: tuple[str, ...] = (
     "clew.intake.disk.entries",
     "clew.intake.disk.sweep",
     "clew.intake.disk.content",
+    "clew.intake.disk.carve",
 )
 
 
@@ -70,8 +73,7 @@ class Disk:
             if each["allocated"] and each["length"]:
                 yield from self._partition(detail, ask)
             elif not each["allocated"] and each["length"]:
-                missing = Missing(Reason.UNKNOWN, "an area outside all partitions; this version does not search it")
-                yield Part(f"gap@{each['offset']}", {"kind": "unpartitioned", **detail}, missing)
+                yield Part(f"gap@{each['offset']}", {"kind": "carving outside partitions", **detail})
 
     def _partition(self, detail: dict[str, Any], ask: Ask) -> Iterator[Part]:
         offset = detail["offset"]
@@ -79,6 +81,8 @@ class Disk:
         name = f"fs@{offset}"
         if isinstance(found, Missing):
             yield Part(name, {"kind": "partition", **detail}, found)
+            if found.reason != Reason.ENCRYPTED:
+                yield Part(f"{name}/carve", {"kind": "carving of a whole partition", **detail})
             return
         known = {"kind": "file system", **detail, **_said.description(found)}
         yield Part(f"{name}/walk", known)
@@ -86,9 +90,15 @@ class Disk:
             yield Part(f"{name}/sweep", known | {"kind": "sweep over file records"})
         elif known["file_system"] in ORPHANAGE:
             yield Part(f"{name}/orphans", known | {"kind": "search for lost directory entries"})
+        missing = None
+        if known["file_system"] not in BOOKS:
+            missing = Missing(Reason.UNKNOWN, "clew does not read which of its blocks are free: nothing was carved")
+        yield Part(f"{name}/carve", known | {"kind": FREE}, missing)
 
     def items(self, part: Part, cursor: str, seen: Seen, ask: Ask) -> Iterator[Found | Note]:
         """One stretch of the walk or sweep after the other; what kills a worker is cornered and named."""
+        if part.name.startswith("gap@") or part.name.endswith("/carve"):
+            return _carving.items(part, cursor, self._payload(), ask)
         if part.name.endswith("/sweep"):
             return self._sweep(part.detail, cursor, seen, ask)
         root = None
@@ -147,7 +157,9 @@ class Disk:
                 first, sub = first + 1, -1
 
     def job(self, ref: str) -> Job:
-        """The file record and stream that `ref` names."""
+        """The file record and stream that `ref` names, or the runs of what was carved."""
+        if ref.startswith(_carving.REF):
+            return _carving.job(ref, self._payload())
         place = _place(ref)
         if place is None:
             raise Unavailable(Missing(Reason.UNREADABLE, "there is no content to read"))
@@ -157,7 +169,7 @@ class Disk:
         """Deleted Items that share a block with another deleted Item: one of the two was overwritten by the other."""
         by_volume: dict[int, list[tuple[str, list[int]]]] = {}
         for item, ref in refs.items():
-            place = _place(ref)
+            place = None if ref.startswith(_carving.REF) else _place(ref)
             if place is not None:
                 by_volume.setdefault(place["offset"], []).append((item, [place["record"], place["type"], place["id"]]))
         doubted: set[str] = set()

@@ -10,6 +10,7 @@ from clew.intake.api import Found, Note
 from clew.model import ContentState, ItemState, Missing, NameState, Reason
 
 MOST_PATH = 1 << 18  # bytes
+MOST_RUNS = 256  # of one carved find
 _I64 = 1 << 63
 _REF = re.compile(r"fs@[0-9]{1,19}/[0-9]{1,19}/(?:name|[0-9]{1,10}-[0-9]{1,10})/[!-~]*")
 WRONG = (KeyError, TypeError, ValueError, AttributeError, IndexError)
@@ -61,8 +62,8 @@ def description(said: Any) -> dict[str, Any]:
     """A file system's description, with no inodes at all where it makes no sense."""
     try:
         found = {key: _number(said[key]) for key in ("first_inode", "last_inode", "block_bytes")}
-        if "unallocated_bytes_not_searched" in said:
-            found["unallocated_bytes_not_searched"] = _number(said["unallocated_bytes_not_searched"])
+        if "free_bytes" in said:
+            found["free_bytes"] = _number(said["free_bytes"])
         return {"file_system": _text(said["file_system"], 40), **found}
     except WRONG:
         return {"file_system": "unknown", "first_inode": 0, "last_inode": 0, "block_bytes": 0}
@@ -90,6 +91,39 @@ def swept(said: Any, first: int) -> tuple[list[Found], int] | Missing:
     except WRONG:
         return broken("file records")
     return (found, after) if after > first else broken("file records")
+
+
+def carved(said: Any, after: int, within: tuple[int, int]) -> tuple[list[Found | Note], int] | Missing:
+    """One answer of `disk.carve.carve` about the space `within` (from, to): finds, notes, and where to go on."""
+    try:
+        following = _number(said["next"])
+        events: list[Found | Note] = [_carved(find, within) for find in said["finds"]]
+        notes = {_text(what, 200): _number(count) for what, count in said["notes"].items()}
+    except WRONG:
+        return broken("free space")
+    if following <= after:
+        return broken("free space")
+    return ([*events, Note(notes, str(following))] if notes else events), following
+
+
+def _carved(find: dict[str, Any], within: tuple[int, int]) -> Found:
+    runs = tuple((_number(at), _number(length)) for at, length in find["runs"])
+    inside = all(length > 0 and within[0] <= at and at + length <= within[1] for at, length in runs)
+    if not 0 < len(runs) <= MOST_RUNS or not inside:
+        raise ValueError("no runs of that space")
+    extension, why = _text(find["extension"], 10), _text(find["why"], 300)
+    if not extension.isalnum() or not extension.isascii():
+        raise ValueError("no file name extension")
+    return Found(
+        ref="carved@" + ",".join(f"{at}-{length}" for at, length in runs),
+        path=b"$Carved/%x.%s" % (runs[0][0], extension.encode()),
+        size=sum(length for _, length in runs),
+        cursor=str(_number(find["next"])),
+        found_by=f"carver: {why}" if why else "carver",
+        name_state=NameState.CARVED,
+        content_state=ContentState(find["state"]),
+        runs=runs,
+    )
 
 
 def spans(said: Any, items: list[str]) -> list[tuple[int, int, str]]:

@@ -1,0 +1,81 @@
+"""Carving the space of a disk image that belongs to nobody: free clusters, areas outside partitions, and partitions
+whose file system cannot be read.
+"""
+
+from collections.abc import Iterator
+from time import monotonic
+from typing import Any
+
+from clew.core.absent import absent
+from clew.core.channel import Reply
+from clew.intake.api import Range
+from clew.intake.carving.carver import Carved, Carver
+from clew.intake.carving.view import View, overlap
+from clew.intake.disk import allocation
+from clew.intake.disk.entries import SECONDS
+from clew.intake.disk.image import FileSystem, file_system, image
+from clew.model import Reason
+
+GUESSED_CLUSTER = 4096  # where there is no file system to tell
+UNREADABLE = "bytes of free space that could not be read, and were not searched"
+
+
+def carve(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
+    """Worker entry: files that begin from image offset "after" up to "end" in the space that belongs to nobody between
+    "offset" and "offset" + "length"; all of it where "whole" is set.
+
+    Ends early after "most" finds; "next" is where to go on.
+    """
+    disk, began, after, end = image(payload), monotonic(), payload["after"], payload["end"]
+    if payload["whole"]:
+        cluster, stretches = GUESSED_CLUSTER, iter([(payload["offset"], payload["length"])])
+    else:
+        opened = file_system(payload)
+        if opened.taken is None:
+            raise absent(Reason.UNKNOWN, f"clew does not read which blocks of {opened.family} are free")
+        cluster = opened.taken.cluster * int(opened.fs.info.block_size)
+        stretches = _free(opened, opened.taken, after)
+    passed: list[Range] = []
+    carver = Carver(disk.source, _remembered(stretches, passed), cluster, after, end)
+    finds: list[dict[str, Any]] = []
+    at, done = after, True
+    for step in carver.steps():
+        at = step.next
+        if step.found is not None:
+            finds.append(_said(step.found) | {"next": at})
+        if len(finds) >= payload["most"] or monotonic() - began > SECONDS:
+            done = False
+            break
+    following = max(end, at) if done else at
+    bad = overlap(overlap([(after, following - after)], passed), disk.source.bad)
+    notes = dict(carver.notes) | ({UNREADABLE: sum(length for _, length in bad)} if bad else {})
+    return Reply({"finds": finds, "next": following, "notes": notes})
+
+
+def reopen(payload: dict[str, Any], _descriptors: list[int]) -> View:
+    """Opener: a carved find by "container" and its "runs" ([image offset, bytes] each)."""
+    return View(image(payload).source, [(offset, length) for offset, length in payload["runs"]], most=1 << 62)
+
+
+def _free(opened: FileSystem, taken: allocation.Taken, after: int) -> Iterator[Range]:
+    """The free stretches of a file system from image offset `after` on, as bytes of the image."""
+    info = opened.fs.info
+    size = int(info.block_size)
+    first = max(int(info.first_block), taken.boundary((after - opened.offset) // size))
+    for address, blocks in allocation.free(taken, first, int(info.last_block) + 1):
+        yield opened.offset + address * size, blocks * size
+
+
+def _remembered(stretches: Iterator[Range], passed: list[Range]) -> Iterator[Range]:
+    for stretch in stretches:
+        passed.append(stretch)
+        yield stretch
+
+
+def _said(found: Carved) -> dict[str, Any]:
+    return {
+        "runs": found.runs,
+        "state": str(found.state),
+        "why": found.why,
+        "extension": found.extension,
+    }

@@ -1,0 +1,56 @@
+"""What the session of a disk does about carving: one stretch of free space after the other, the deadly place named."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from clew.intake.api import Ask, Found, Job, Note, Part
+from clew.intake.sources import _said
+from clew.model import ContentState, ItemState, Missing, NameState
+
+REF = "carved@"
+MOST = 500  # finds of one answer
+RANGE = 1 << 40  # bytes of the image that one task may get through, if its time allows
+SECTOR = 512
+
+
+def items(part: Part, cursor: str, payload: dict[str, Any], ask: Ask) -> Iterator[Found | Note]:
+    """The finds of one part after the cursor, an image offset. Where a worker dies, the range is halved down to the
+    sector that kills it; that one is named and passed over.
+    """
+    offset, length = part.detail["offset"], part.detail["length"]
+    whole = "file_system" not in part.detail
+    after, span = int(cursor) if cursor else offset, RANGE
+    while after < offset + length:
+        end = min(after + span, offset + length)
+        task = {"offset": offset, "length": length, "whole": whole, "after": after, "end": end, "most": MOST}
+        answer = ask("clew.intake.disk.carve:carve", payload | task, (), min(end - after, length))
+        heard = answer if isinstance(answer, Missing) else _said.carved(answer, after, (offset, offset + length))
+        if not isinstance(heard, Missing):
+            events, after = heard
+            yield from events
+            span = min(span * 2, RANGE)
+        elif end - after > SECTOR:
+            span = max((end - after) // 16 // SECTOR * SECTOR, SECTOR)
+        else:
+            yield _lost(after, heard)
+            after = end
+
+
+def job(ref: str, payload: dict[str, Any]) -> Job:
+    """The runs that `ref` names."""
+    runs = [[int(number) for number in run.split("-")] for run in ref.removeprefix(REF).split(",")]
+    return Job("clew.intake.disk.carve:reopen", payload | {"runs": runs})
+
+
+def _lost(offset: int, missing: Missing) -> Found:
+    return Found(
+        ref=f"{REF}{offset}-{SECTOR}",
+        path=b"$Carved/%x" % offset,
+        size=SECTOR,
+        cursor=str(offset + SECTOR),
+        found_by="carver",
+        state=ItemState.UNREADABLE,
+        missing=Missing(missing.reason, f"what begins there could not be checked: {missing.detail or missing.reason}"),
+        name_state=NameState.CARVED,
+        content_state=ContentState.UNREADABLE,
+    )

@@ -1,0 +1,206 @@
+"""Carving a whole disk image: deleted files come back, no worse than by other tools, and the account says what for."""
+
+import gzip
+import hashlib
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from cases import items, new_case, sha256
+from recovery import PEERS, by_clew, by_peer, hits, photographs, removed_as_by_linux
+from test_disk_intake import gpt
+
+from clew.intake.account import NOT_CARVED
+from clew.intake.api import Note, Part
+from clew.intake.disk import carve as worker
+from clew.intake.run import intake
+from clew.intake.sources import _carving, _said
+from clew.intake.summary import Options, Summary
+from clew.model import ContentState, ItemState, Missing, NameState, Reason
+from clew.range import filesystems
+
+OPTIONS = Options(extractors=())
+PLACE = (4096, 1 << 20)
+
+
+def take(folder: Path, image: Path) -> tuple[dict[bytes, dict], Summary]:
+    case = new_case(folder / "case")
+    summary = intake(case, path=image, label="D", workers=1, options=OPTIONS)
+    return items(case), summary
+
+
+@pytest.fixture(scope="module")
+def files() -> dict[str, bytes]:
+    return photographs()
+
+
+@pytest.mark.parametrize("kind", ["fat32", "ext4"])
+def test_24_deleted_files_come_back_and_never_fewer_than_by_others(kind, files, tmp_path):
+    image = tmp_path / "disk.img"
+    if kind == "fat32":
+        filesystems.fat32(image, files, list(files), tmp_path / "files")
+    else:
+        filesystems.ext4(image, files, [], tmp_path / "files")
+        removed_as_by_linux(image, files)
+    ours = by_clew(image, tmp_path)
+    count = hits(files, ours)
+    assert count >= (24 if kind == "fat32" else 23)
+    assert hits({"film.mp4": files["film.mp4"]}, ours) == 1
+    for peer in PEERS:
+        assert count >= hits(files, by_peer(peer, image, tmp_path)), peer
+
+
+@pytest.mark.corpus
+@pytest.mark.parametrize("name", ["fat16_deleted", "ntfs_deleted", "ext4_deleted"])
+def test_on_images_that_no_one_here_wrote_no_other_tool_finds_more(name, tmp_path):
+    """Deleted by the running kernel and by ntfs-3g."""
+    corpus = Path(os.environ["CLEW_CORPUS"])
+    image = tmp_path / name
+    with gzip.open(corpus / "generated/images" / f"{name}.raw.gz") as packed, image.open("wb") as out:
+        shutil.copyfileobj(packed, out)
+    wanted = ("pdq/data/bridge-mods/aaa-orig.jpg", "pdq/data/misc-images/modes/1.png")
+    wanted += ("tmk/sample-videos/doorknob-hd-no-bar.mp4",)
+    lost = {path: (corpus / "threatexchange" / path).read_bytes() for path in wanted}
+    assert hits(lost, by_clew(image, tmp_path)) == 3
+    assert all(hits(lost, by_peer(peer, image, tmp_path)) <= 3 for peer in PEERS)
+
+
+def test_a_find_names_its_runs_and_is_read_through_them(files, tmp_path):
+    image = tmp_path / "disk.img"
+    filesystems.ext4(image, files, [], tmp_path / "files")
+    removed_as_by_linux(image, files)
+    found, summary = take(tmp_path, image)
+    carved = {item["sha256"]: (path, item) for path, item in found.items() if item["name_state"] == "carved"}
+    raw = image.read_bytes()
+    path, item = carved[sha256(files["q00.png"])]
+    at, length = (int(number) for number in item["ref"].removeprefix("carved@").split("-"))
+    assert raw[at : at + length] == files["q00.png"]
+    assert path == b"$Carved/%x.png" % at
+    assert (item["content_state"], item["state"]) == ("complete", "done")
+    _, movie = carved[sha256(files["film.mp4"])]
+    assert movie["content_state"] == "overwritten possible"
+    said = next(part for part in summary.account.searched if part["kind"] == "carving of free space")
+    assert said["bytes"] > 20 << 20
+    assert f"{said['bytes']:,} bytes searched" in summary.words()
+    assert NOT_CARVED in summary.words()
+    assert "does not search" not in summary.words()
+
+
+def test_space_outside_partitions_and_partitions_of_no_known_kind_are_carved(files, tmp_path):
+    lone = files["p01.jpg"]
+    image = bytearray(gpt(bytes(8192) + files["q01.png"].ljust(1 << 20, b"\0")))
+    image[40 * 512 : 40 * 512 + len(lone)] = lone
+    (tmp_path / "disk.img").write_bytes(image)
+    found, summary = take(tmp_path, tmp_path / "disk.img")
+    assert {item["sha256"] for item in found.values()} >= {sha256(lone), sha256(files["q01.png"])}
+    kinds = {part["kind"] for part in summary.account.searched}
+    assert kinds == {"carving of a whole partition", "carving outside partitions"}
+
+
+def test_encrypted_volumes_are_not_carved_and_live_files_never(files, tmp_path):
+    (tmp_path / "luks.img").write_bytes(b"LUKS\xba\xbe\x00\x02".ljust(8192, b"\0") + files["q01.png"])
+    found, summary = take(tmp_path / "l", tmp_path / "luks.img")
+    assert not found
+    assert not summary.account.searched
+    filesystems.fat32(tmp_path / "fat.img", {"a.png": files["q01.png"]}, [], tmp_path / "files")
+    found, summary = take(tmp_path / "f", tmp_path / "fat.img")
+    assert set(found) == {b"a.png"}
+
+
+def test_a_file_system_whose_free_space_is_unknown_is_said_not_to_be_carved(tmp_path):
+    """ISO 9660, with the volume descriptor alone."""
+    details = {"file_system": "ISO 9660", "first_inode": 0, "last_inode": 1, "block_bytes": 2048}
+    from clew.intake.sources._disk import Disk
+
+    (tmp_path / "x").write_bytes(bytes(1 << 20))
+    disk = Disk([tmp_path / "x"], "clew.intake.containers.raw:open_raw")
+    answers = {"size": 1 << 20, "table": {"scheme": None, "parts": []}, "describe": details}
+    parts = list(disk.parts(lambda entry, *_: answers[entry.rpartition(":")[2]]))
+    disk.close()
+    assert parts[-1].name == "fs@0/carve"
+    assert parts[-1].missing is not None
+    assert parts[-1].missing.reason == Reason.UNKNOWN
+
+
+# ---- a worker that dies, a worker that lies
+
+
+def test_the_sector_that_kills_its_worker_is_named_and_the_rest_is_carved():
+    deadly, asked = 40 * 512, []
+
+    def ask(_entry, payload, _fds, _size):
+        asked.append(payload)
+        if payload["after"] <= deadly < payload["end"]:
+            return Missing(Reason.UNREADABLE, "the reader died")
+        find = {"runs": [[payload["after"], 10]], "state": "complete", "why": "", "extension": "png"}
+        return {"finds": [find | {"next": payload["end"]}], "next": payload["end"], "notes": {}}
+
+    part = Part("gap@0", {"offset": 0, "length": 1 << 20})
+    found = list(_carving.items(part, "", {}, ask))
+    lost = [each for each in found if each.state == ItemState.UNREADABLE]
+    assert [each.ref for each in lost] == [f"carved@{deadly}-512"]
+    assert "reader died" in lost[0].missing.detail
+    covered = {(p["after"], p["end"]) for p in asked if not p["after"] <= deadly < p["end"]}
+    assert sum(end - start for start, end in covered) == (1 << 20) - 512
+    assert len(asked) < 60
+    resumed = list(_carving.items(part, lost[0].cursor, {}, ask))
+    assert all(each.state == ItemState.OPEN for each in resumed)
+
+
+GOOD = {"runs": [[5000, 10], [9000, 5]], "state": "partial", "why": "cut", "extension": "jpg", "next": 5120}
+
+
+def test_what_a_worker_says_of_a_find_becomes_an_item():
+    answer = {"finds": [GOOD], "next": 6000, "notes": {"what": 3}}
+    events, following = _said.carved(answer, 4096, PLACE)
+    assert following == 6000
+    assert events[1] == Note({"what": 3}, "6000")
+    found = events[0]
+    assert (found.ref, found.path, found.size) == ("carved@5000-10,9000-5", b"$Carved/1388.jpg", 15)
+    assert (found.name_state, found.content_state) == (NameState.CARVED, ContentState.PARTIAL)
+    assert (found.found_by, found.runs, found.cursor) == ("carver: cut", ((5000, 10), (9000, 5)), "5120")
+    job = _carving.job(found.ref, {"container": "c"})
+    assert job.payload == {"container": "c", "runs": [[5000, 10], [9000, 5]]}
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        {"runs": []}, {"runs": [[0, 10]]}, {"runs": [[5000, 1 << 40]]}, {"runs": [[5000, 0]]}, {"runs": [[5000, -1]]},
+        {"runs": [[5000, 1]] * 300}, {"runs": "x"}, {"extension": "../x"}, {"extension": ""}, {"extension": "a" * 40},
+        {"state": "fine"}, {"why": 7}, {"next": -1}, {"next": "1"}, {"runs": [[5000.5, 1]]},
+    ],
+)  # fmt: skip
+def test_what_makes_no_sense_is_refused(lie):
+    heard = _said.carved({"finds": [GOOD | lie], "next": 6000, "notes": {}}, 4096, PLACE)
+    assert isinstance(heard, Missing)
+
+
+def test_a_worker_that_does_not_get_on_is_refused():
+    assert isinstance(_said.carved({"finds": [], "next": 4096, "notes": {}}, 4096, PLACE), Missing)
+    assert isinstance(_said.carved({"finds": [], "next": 1 << 70, "notes": {}}, 4096, PLACE), Missing)
+    assert isinstance(_said.carved(None, 4096, PLACE), Missing)
+
+
+class Holed:
+    """An image of which one cluster cannot be read."""
+
+    def __init__(self, data: bytes, bad: tuple[int, int]) -> None:
+        self.data, self.size, self.bad = data, len(data), [bad]
+
+    def read(self, offset: int, length: int) -> bytes:
+        return self.data[offset : offset + length]
+
+
+def test_free_space_that_cannot_be_read_is_counted_and_a_find_in_it_knows(monkeypatch, files):
+    data = bytes(4096) + files["q02.png"] + bytes(1 << 20)
+    image = type("Image", (), {"source": Holed(data, (8192, 512))})()
+    monkeypatch.setattr(worker, "image", lambda payload: image)
+    payload = {"offset": 0, "length": len(data), "whole": True, "after": 0, "end": len(data), "most": 5}
+    answer = worker.carve(payload, []).value
+    assert answer["notes"] == {worker.UNREADABLE: 512}
+    assert answer["next"] == len(data)
+    again = worker.reopen({"runs": answer["finds"][0]["runs"]}, [])
+    assert hashlib.sha256(again.read(0, again.size)).digest() == sha256(files["q02.png"])
+    assert again.bad == [(8192, 512)]
