@@ -23,6 +23,9 @@ _KINDS = {
     int(pytsk3.TSK_FS_META_TYPE_BLK): "a block device, which is not opened",
 }
 
+_HFS = (pytsk3.TSK_FS_ATTR_TYPE_HFS_DATA, pytsk3.TSK_FS_ATTR_TYPE_HFS_RSRC, pytsk3.TSK_FS_ATTR_TYPE_HFS_EXT_ATTR)
+# Where a file has more than one content: the attribute types that are such.
+NAMED_STREAMS = {"NTFS": frozenset({NTFS_DATA}), "HFS+": frozenset(map(int, _HFS))}
 MOST_RUNS = 1_000  # stretches of one Item that are told; a file in more pieces than that is told by its first ones
 TIMES = {
     "NTFS": "$STANDARD_INFORMATION, UTC",
@@ -52,7 +55,7 @@ def ever_used(meta: Any) -> bool:
 def name_only(opened: FileSystem, path: bytes, address: int, state: NameState, detail: str) -> dict[str, Any]:
     """An Item of which nothing but the name is left."""
     return {
-        "ref": f"fs@{opened.offset}/{address}/name/{quote(path)}",
+        "ref": f"{opened.name}/{address}/name/{quote(path)}",
         "path": path.hex(),
         "size": 0,
         "state": str(ItemState.UNREADABLE),
@@ -87,7 +90,7 @@ def contents(opened: FileSystem, file: Any, path: bytes, state: NameState) -> It
         return
     main: str | None = None
     for number, attribute in enumerate(streams(opened, file)):
-        stream = attribute.info.name if opened.family == "NTFS" else None
+        stream = attribute.info.name if opened.family in NAMED_STREAMS else None
         name = path + b":" + bytes(stream) if stream else path
         item = _content(opened, meta, attribute, name, state)
         item["parent"] = main if stream else None
@@ -99,10 +102,15 @@ def contents(opened: FileSystem, file: Any, path: bytes, state: NameState) -> It
 
 
 def streams(opened: FileSystem, file: Any) -> list[Any]:
-    """The attributes that hold content: the unnamed one first."""
-    found = [attribute for attribute in file if opened.family != "NTFS" or int(attribute.info.type) == NTFS_DATA]
+    """The attributes that hold content: the unnamed one first. On HFS+ the resource fork and the extended attributes
+    are streams too, but for the packed form of a file that is given unpacked.
+    """
+    wanted = NAMED_STREAMS.get(opened.family)
+    if wanted is None:
+        return list(file)[:1]
+    found = [attribute for attribute in file if int(attribute.info.type) in wanted]
     found.sort(key=lambda attribute: (bool(attribute.info.name), int(attribute.info.id)))
-    return found if opened.family == "NTFS" else found[:1]
+    return found
 
 
 def runs(opened: FileSystem, attribute: Any) -> list[tuple[int, int]]:
@@ -118,7 +126,9 @@ def runs(opened: FileSystem, attribute: Any) -> list[tuple[int, int]]:
 
 
 def extents(opened: FileSystem, attribute: Any) -> list[Range]:
-    """The byte ranges of the image that hold the attribute; the last one ends with its block."""
+    """The byte ranges of the disk, as the file system sees it, that hold the attribute; the last one ends with its
+    block.
+    """
     size = int(opened.fs.info.block_size)
     return [(opened.offset + address * size, length * size) for address, length in runs(opened, attribute)]
 
@@ -136,7 +146,7 @@ def _content(opened: FileSystem, meta: Any, attribute: Any, path: bytes, state: 
     claim = _claim(opened, meta, attribute)
     missing = claim if isinstance(claim, Missing) else None
     return {
-        "ref": f"fs@{opened.offset}/{int(meta.addr)}/{int(attribute.info.type)}-{int(attribute.info.id)}/{quote(path)}",
+        "ref": f"{opened.name}/{int(meta.addr)}/{int(attribute.info.type)}-{int(attribute.info.id)}/{quote(path)}",
         "path": path.hex(),
         "size": int(attribute.info.size),
         "state": str(ItemState.UNREADABLE if missing else ItemState.OPEN),
@@ -146,7 +156,7 @@ def _content(opened: FileSystem, meta: Any, attribute: Any, path: bytes, state: 
         "content_state": str(ContentState.UNREADABLE if isinstance(claim, Missing) else claim),
         "times": times(meta),
         "times_source": TIMES.get(opened.family, opened.family),
-        "runs": extents(opened, attribute)[:MOST_RUNS],
+        "runs": [each for at, length in extents(opened, attribute)[:MOST_RUNS] for each in opened.where(at, length)],
     }
 
 

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from clew.intake.api import Found, Note
+from clew.intake.refs import VOLUME
 from clew.model import ContentState, ItemState, Missing, NameState, Reason
 
 MOST_PATH = 1 << 18  # bytes
 _I64 = 1 << 63
-_REF = re.compile(r"fs@[0-9]{1,19}/[0-9]{1,19}/(?:name|[0-9]{1,10}-[0-9]{1,10})/[!-~]*")
+_REF = re.compile(VOLUME + r"/[0-9]{1,19}/(?:name|[0-9]{1,10}-[0-9]{1,10})/[!-~]*")
+MOST_SAID = 100  # remarks of a container, volumes in one place
 WRONG = (KeyError, TypeError, ValueError, AttributeError, IndexError)
 
 
@@ -30,14 +32,37 @@ def broken(what: str) -> Missing:
     return Missing(Reason.UNPARSABLE, f"the worker's answer about {what} made no sense")
 
 
-def size(said: Any) -> int | Missing:
-    """Bytes of the image, or why it cannot be opened."""
+def size(said: Any) -> tuple[int, list[Missing]] | Missing:
+    """Bytes of the image and what its container remarks, or why it cannot be opened."""
     if isinstance(said, Missing):
         return said
     try:
-        return _number(said)
+        remarks = [Missing(Reason(reason), _text(detail, 1000)) for reason, detail in said["said"][:MOST_SAID]]
+        return _number(said["size"]), remarks
     except WRONG:
         return broken("the image's size")
+
+
+def logical_volumes(said: Any) -> list[tuple[str, int, str]] | Missing:
+    """The logical volumes of LVM: name, bytes, and why it cannot be read ("" where it can)."""
+    try:
+        return [
+            (_text(each["name"], 200), _number(each["size"]), _text(each["missing"] or "", 1000))
+            for each in said["logical_volumes"]
+        ]
+    except WRONG:
+        return broken("logical volumes")
+
+
+def apfs_volumes(said: Any) -> list[tuple[str, bool, int | None]] | Missing:
+    """The volumes of an APFS container: name, whether it is locked, and its snapshots where they were counted."""
+    try:
+        return [
+            (_text(each["name"], 1000), bool(each["locked"]), each["snapshots"] and _number(each["snapshots"]))
+            for each in said["apfs_volumes"][:MOST_SAID]
+        ]
+    except WRONG:
+        return broken("an APFS container")
 
 
 def stretches(said: Any, size: int) -> list[dict[str, Any]]:
@@ -63,7 +88,8 @@ def description(said: Any) -> dict[str, Any]:
         found = {key: _number(said[key]) for key in ("first_inode", "last_inode", "block_bytes")}
         if "unallocated_bytes_not_searched" in said:
             found["unallocated_bytes_not_searched"] = _number(said["unallocated_bytes_not_searched"])
-        return {"file_system": _text(said["file_system"], 40), **found}
+        beside = {"beside": _text(said["beside"], 200)} if "beside" in said else {}
+        return {"file_system": _text(said["file_system"], 40), **found, **beside}
     except WRONG:
         return {"file_system": "unknown", "first_inode": 0, "last_inode": 0, "block_bytes": 0}
 
