@@ -1,8 +1,8 @@
 """Which blocks of a file system belong to somebody now: whether a deleted file's clusters were given away.
 
-Read from NTFS's $Bitmap, the file allocation table, and ext's block bitmaps (Carrier, File System Forensic Analysis,
-2005, chapters 9, 11, 14; for ext4 https://docs.kernel.org/filesystems/ext4/). Where clew cannot read it, nothing
-deleted is ever called complete.
+Read from NTFS's $Bitmap, the file allocation table, exFAT's bitmap (exfat.py), and ext's block bitmaps (Carrier,
+File System Forensic Analysis, 2005, chapters 9, 11, 14; for ext4 https://docs.kernel.org/filesystems/ext4/). Where
+clew cannot read it, nothing deleted is ever called complete.
 """
 
 import struct
@@ -12,6 +12,8 @@ from functools import lru_cache
 from typing import Protocol
 
 import pytsk3
+
+from clew.intake.disk import exfat
 
 WINDOW = 1 << 16
 MANY = 64  # clusters from which a FAT is counted a window at a time
@@ -35,6 +37,8 @@ def of(family: str, fs: pytsk3.FS_Info, image: pytsk3.Img_Info, offset: int) -> 
                 return _Ntfs(fs)
             case "FAT":
                 return _Fat(read)
+            case "exFAT":
+                return exfat.Books(read)
             case "ext":
                 return _Ext(read)
     except (OSError, struct.error, ValueError, ZeroDivisionError):

@@ -6,6 +6,7 @@ from typing import Any
 import pytsk3
 
 from clew.intake.api import Range
+from clew.intake.disk import exfat
 from clew.intake.disk.image import FileSystem
 from clew.intake.refs import quote
 from clew.model import ContentState, ItemState, Missing, NameState, Reason
@@ -173,10 +174,10 @@ def _claim(opened: FileSystem, meta: Any, attribute: Any) -> ContentState | Miss
         return ContentState.COMPLETE
     if not blocks:
         return Missing(Reason.UNREADABLE, NO_POINTERS)
-    return _deleted(opened, found, blocks)
+    return _deleted(opened, found, blocks, int(meta.addr))
 
 
-def _deleted(opened: FileSystem, found: list[tuple[int, int]], blocks: int) -> ContentState | Missing:
+def _deleted(opened: FileSystem, found: list[tuple[int, int]], blocks: int, address: int) -> ContentState | Missing:
     if opened.taken is None:
         return ContentState.OVERWRITTEN_POSSIBLE
     lost = sum(opened.taken.count(address, length) for address, length in found)
@@ -184,4 +185,6 @@ def _deleted(opened: FileSystem, found: list[tuple[int, int]], blocks: int) -> C
         return Missing(Reason.UNREADABLE, OVERWRITTEN)
     # a deleted FAT file's chain is gone: its run is a guess, and one that had to jump over other files is a poor one
     guessed = opened.family in {"FAT", "exFAT"} and len(found) > 1
+    if isinstance(opened.taken, exfat.Books):
+        guessed = not opened.taken.one_run(address)
     return ContentState.OVERWRITTEN_POSSIBLE if lost or guessed else ContentState.COMPLETE

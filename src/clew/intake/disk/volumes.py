@@ -10,7 +10,7 @@ import pytsk3
 from clew.core.absent import Absent, absent
 from clew.core.channel import Reply
 from clew.intake.containers._mapped import Mapped
-from clew.intake.disk import apfs, lvm, signatures
+from clew.intake.disk import apfs, lvm, opinion, signatures
 from clew.intake.disk.image import FileSystem, file_system, image
 from clew.intake.entropy import UNEXPLAINED
 from clew.model import Missing, Reason
@@ -96,6 +96,8 @@ def describe(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
         found["unallocated_bytes_not_searched"] = free * each
     if opened.family == "ISO 9660" and signatures.udf(head):
         found["beside"] = "a UDF file system on the same disc, which this version does not read"
+    if opened.family in opinion.READERS:
+        found["second"] = opinion.READERS[opened.family]
     return Reply(found)
 
 

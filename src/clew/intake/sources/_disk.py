@@ -11,10 +11,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from clew.intake import opinion
 from clew.intake.api import Ask, Found, Job, Note, Part, Seen, Unavailable
 from clew.intake.refs import layer as layer_of
 from clew.intake.refs import parse, quote, volume
-from clew.intake.sources import _said
+from clew.intake.sources import _opinion, _said
 from clew.model import ContentState, ItemState, Missing, NameState, Reason
 
 MOST = 500  # Items of one answer
@@ -35,6 +36,7 @@ PRELOAD: tuple[str, ...] = (
     "clew.intake.disk.entries",
     "clew.intake.disk.sweep",
     "clew.intake.disk.content",
+    "clew.intake.disk.opinion",
 )
 
 
@@ -118,6 +120,9 @@ class Disk:
 
     def items(self, part: Part, cursor: str, seen: Seen, ask: Ask) -> Iterator[Found | Note]:
         """One stretch of the walk or sweep after the other; what kills a worker is cornered and named."""
+        if part.name.endswith("/opinion"):
+            where = {key: part.detail[key] for key in ("file_system", "length")} | _place(part.detail)
+            return _opinion.items(self._payload(**where), cursor, ask)
         if part.name.endswith("/sweep"):
             return self._sweep(part.detail, cursor, seen, ask)
         root = None
@@ -237,8 +242,16 @@ def _file_system(name: str, known: dict[str, Any]) -> Iterator[Part]:
         yield Part(f"{name}/sweep", known | {"kind": "sweep over file records"})
     elif known["file_system"] in ORPHANAGE:
         yield Part(f"{name}/orphans", known | {"kind": "search for lost directory entries"})
+    yield from _second(name, known)
     if "beside" in known:
         yield Part(f"{name}/beside", known | {"kind": "partition"}, Missing(Reason.UNKNOWN, known["beside"]))
+
+
+def _second(name: str, known: dict[str, Any]) -> Iterator[Part]:
+    """The count of another parser, where there is one."""
+    if known.get("second"):
+        place = {key: known[key] for key in ("file_system", "offset", "length", "table", "second")} | layer_of(known)
+        yield Part(f"{name}/opinion", {"kind": opinion.KIND, "parser": place.pop("second"), **place})
 
 
 def _apfs(detail: Layer, found: Any) -> Iterator[Part]:
@@ -250,13 +263,14 @@ def _apfs(detail: Layer, found: Any) -> Iterator[Part]:
     if not volumes:
         yield Part(volume(detail), {"kind": "partition", **detail}, Missing(Reason.UNKNOWN, "APFS without any volume"))
     for number, (label, locked, snapshots) in enumerate(volumes):
-        place = {"file_system": "APFS", **detail, "apfs": number, "volume": label}
+        place = {"file_system": "APFS", **detail, "apfs": number, "volume": label, "second": "the volume's superblock"}
         name = volume(place)
         if locked:
             why = Missing(Reason.ENCRYPTED, f"the APFS volume {label!r} (FileVault); {UNLOCK_APFS}")
             yield Part(name, {"kind": "partition", **place}, why)
             continue
         yield Part(f"{name}/walk", {"kind": "file system", **place})
+        yield from _second(name, place)
         if snapshots or snapshots is None:
             count = "an unknown number of" if snapshots is None else f"{snapshots}"
             why = Missing(Reason.UNKNOWN, f"{count} snapshots of the APFS volume {label!r}, which are not read")

@@ -88,8 +88,8 @@ def description(said: Any) -> dict[str, Any]:
         found = {key: _number(said[key]) for key in ("first_inode", "last_inode", "block_bytes")}
         if "unallocated_bytes_not_searched" in said:
             found["unallocated_bytes_not_searched"] = _number(said["unallocated_bytes_not_searched"])
-        beside = {"beside": _text(said["beside"], 200)} if "beside" in said else {}
-        return {"file_system": _text(said["file_system"], 40), **found, **beside}
+        more = {key: _text(said[key], 200) for key in ("beside", "second") if key in said}
+        return {"file_system": _text(said["file_system"], 40), **found, **more}
     except WRONG:
         return {"file_system": "unknown", "first_inode": 0, "last_inode": 0, "block_bytes": 0}
 
