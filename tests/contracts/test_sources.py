@@ -16,6 +16,7 @@ from clew.intake.api import Found, Source
 from clew.intake.run import intake
 from clew.intake.summary import LIMITS, Options
 from clew.intake.tools import SOURCES, asking
+from container_files import wrap
 
 NAMES = plugins.names(SOURCES)
 
@@ -33,11 +34,12 @@ def build(kind: str, files: dict[bytes, bytes], folder: Path) -> Path:
     image = folder / "image.raw"
     with image.open("wb") as out:
         out.truncate(4 << 20)
-    if kind == "FAT":
+    if kind.startswith("FAT"):
         subprocess.run(["/usr/sbin/mkfs.fat", image], check=True, capture_output=True)
         for path in sorted(tree.iterdir()):
             subprocess.run(["mcopy", "-i", image, path, "::/"], check=True, capture_output=True)
-    return image
+    _, packed, container = kind.partition(" in ")
+    return wrap(image, container, folder) if packed else image
 
 
 def cases(name: str) -> list[tuple[str, dict[bytes, bytes]]]:

@@ -5,11 +5,10 @@ Looked at are samples spread over the whole. Each must be as even as noise by it
 and all together pass a chi-square test against an even spread, which packed data (zip, MP4, JPEG) do not.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-
-from clew.intake.api import ByteSource
 
 SAMPLE = 16 << 10  # bytes
 SAMPLES = 64
@@ -36,14 +35,13 @@ class Entropy:
         return self.least >= LEAST and self.chi <= MOST_CHI
 
 
-def measure(source: ByteSource, offset: int = 0, length: int | None = None) -> Entropy:
-    """Samples of `length` bytes from `offset` on (to the end where not given). Raises what the source raises."""
-    size = source.size - offset if length is None else length
+def measure(read: Callable[[int, int], bytes], offset: int, size: int) -> Entropy:
+    """Samples of `size` bytes from `offset` on, by `read(offset, length)`. Raises what that raises."""
     step = max(size // SAMPLES, SAMPLE)
     counts = np.zeros(256, np.int64)
     least = 8.0
     for at in range(offset, offset + size - SAMPLE + 1, step):
-        sample = source.read(at, SAMPLE)
+        sample = read(at, SAMPLE)
         here = np.bincount(np.frombuffer(sample, np.uint8), minlength=256)
         least = min(least, _bits(here))
         counts += here

@@ -20,13 +20,16 @@ _KEPT = 256  # sector bitmaps held
 
 
 class Footer(NamedTuple):
-    """What the footer says: where the header lies, the size of the disk, its kind, its id."""
+    """What the footer says: where the header lies, the size of the disk, its kind, its id. `whole`: its checksum
+    holds.
+    """
 
     header_at: int
     size: int
     kind: int
     identifier: bytes
     saved: int
+    whole: bool
 
 
 class Header(NamedTuple):
@@ -37,6 +40,7 @@ class Header(NamedTuple):
     block: int
     parent: bytes
     parent_name: str
+    whole: bool
 
 
 def open_vhd(descriptors: list[int]) -> Mapped:
@@ -50,14 +54,18 @@ def open_vhd(descriptors: list[int]) -> Mapped:
 
 
 def footer(file: int) -> Footer:
-    """From the footer, or from its copy at the beginning where that is damaged. Raises Absent."""
+    """From the footer, or its copy at the beginning where that is damaged. Raises Absent where there is neither."""
     end = length_of(file)
+    found = []
     for at in (end - SECTOR, 0, end - SECTOR + 1):  # the last: Virtual PC before 2004 wrote 511 bytes
         raw = pread(file, SECTOR, max(at, 0)).ljust(SECTOR, b"\0")
         fields = _FOOTER.unpack_from(raw)
-        if fields[0] == COOKIE and fields[12] == _checksum(raw, 64):
-            return Footer(fields[3], fields[9], fields[11], fields[13], fields[14])
-    raise damaged("neither its footer nor the copy of it is whole")
+        if fields[0] == COOKIE:
+            whole = fields[12] == _checksum(raw, 64)
+            found.append(Footer(fields[3], fields[9], fields[11], fields[13], fields[14], whole))
+    if not found:
+        raise damaged("it has neither a footer nor the copy of it")
+    return next((each for each in found if each.whole), found[0])
 
 
 def parent_name(file: int) -> str | None:
@@ -69,10 +77,10 @@ def parent_name(file: int) -> str | None:
 def _header(file: int, at: int) -> Header:
     raw = table(file, at, 1024, "its header")
     fields = _HEADER.unpack_from(raw)
-    if fields[0] != b"cxsparse" or fields[6] != _checksum(raw, 36):
-        raise damaged("its header is not whole")
+    if fields[0] != b"cxsparse":
+        raise damaged("it has no header where its footer says")
     name = fields[10].decode("utf-16-be", "replace").partition("\0")[0]
-    return Header(fields[2], fields[4], fields[5], fields[7], name)
+    return Header(fields[2], fields[4], fields[5], fields[7], name, fields[6] == _checksum(raw, 36))
 
 
 def _checksum(raw: bytes, at: int) -> int:
@@ -83,24 +91,28 @@ def _open(file: int, above: tuple[Mapped, Footer] | None) -> tuple[Mapped, Foote
     said = footer(file)
     if said.kind == FIXED:
         there = length_of(file) - SECTOR
-        return Mapped(said.size, lambda offset, most: _fixed(file, there, offset, most), _notes(said)), said
+        return Mapped(said.size, lambda offset, most: _fixed(file, there, offset, most), _notes(said, None)), said
     if said.kind not in {DYNAMIC, DIFFERENCING}:
         raise unsupported(f"a VHD of type {said.kind}, which is not known here")
     header = _header(file, said.header_at)
     if said.kind == DYNAMIC:
-        return Mapped(said.size, _Blocks(file, header, said.size, None).locate, _notes(said)), said
+        return Mapped(said.size, _Blocks(file, header, said.size, None).locate, _notes(said, header)), said
     if above is None:
         raise unsupported(f"it holds only what differs from {header.parent_name!r}, which is not beside it")
     parent, parent_said = above
-    notes = [*parent.said, *_notes(said)]
+    notes = [*parent.said, *_notes(said, header)]
     if header.parent != parent_said.identifier:
         notes.append(Missing(Reason.UNPARSABLE, "the parent beside it is not the one it was made for (another id)"))
     return Mapped(said.size, _Blocks(file, header, said.size, parent).locate, notes), said
 
 
-def _notes(said: Footer) -> list[Missing]:
-    memory = "the machine's memory was saved with it; only the disk is read"
-    return [Missing(Reason.UNKNOWN, memory)] if said.saved else []
+def _notes(said: Footer, header: Header | None) -> list[Missing]:
+    notes = []
+    if not said.whole or (header is not None and not header.whole):
+        notes.append(Missing(Reason.UNPARSABLE, "the checksum of its footer or header does not hold; read as it says"))
+    if said.saved:
+        notes.append(Missing(Reason.UNKNOWN, "the machine's memory was saved with it; only the disk is read"))
+    return notes
 
 
 def _fixed(file: int, there: int, offset: int, most: int) -> Piece:

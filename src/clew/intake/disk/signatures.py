@@ -47,6 +47,8 @@ SIGNATURES: tuple[Signature, ...] = (
     *(Signature(at, b"\xfc\x4e\x2b\xa9", "Linux RAID") for at in (4096, 0)),
     Signature(3072, b"PRIVHEAD", "a Windows dynamic disk"),
 )
+# libvshadow, Volume Shadow Snapshot format: the volume header, whose byte 48 says where the catalogue lies
+_VSS_AT, _VSS = 0x1E00, bytes.fromhex("6b87083876c1484eb7ae04046e6cc752")
 
 
 def refuse_known(head: bytes) -> None:
@@ -82,10 +84,20 @@ def iso9660(head: bytes) -> bool:
     return head[32769:32774] == b"CD001"
 
 
+def beside(family: str, head: bytes) -> str:
+    """What else lies in a volume that is read, and is not read itself; "" where nothing is known to."""
+    if family == "ISO 9660" and udf(head):
+        return "a UDF file system on the same disc, which this version does not read"
+    if family == "NTFS" and head[_VSS_AT : _VSS_AT + 16] == _VSS and any(head[_VSS_AT + 48 : _VSS_AT + 56]):
+        way = "mount them with `vshadowmount` and take in each"
+        return f"volume shadow copies (earlier states of the volume), which this version does not read; {way}"
+    return ""
+
+
 def unexplained(source: ByteSource, offset: int, length: int) -> bool:
     """Whether a stretch of the disk cannot be told from noise; never where it is too short to tell."""
     length = min(length, source.size - offset)
-    return length >= LEAST and entropy.measure(source, offset, length).unexplained
+    return length >= LEAST and entropy.measure(source.read, offset, length).unexplained
 
 
 def _plain_hfs(head: bytes) -> bool:

@@ -94,8 +94,9 @@ def describe(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
     free = _free(opened, int(info.first_block), blocks)
     if free is not None:
         found["unallocated_bytes_not_searched"] = free * each
-    if opened.family == "ISO 9660" and signatures.udf(head):
-        found["beside"] = "a UDF file system on the same disc, which this version does not read"
+    beside = signatures.beside(opened.family, head)
+    if beside:
+        found["beside"] = beside
     if opened.family in opinion.READERS:
         found["second"] = opinion.READERS[opened.family]
     return Reply(found)

@@ -24,9 +24,15 @@ class Entropy:
 
     def traits(self, probe: Probe) -> Iterator[tuple[str, Value]]:
         """`entropy.bits`, and `entropy.unexplained` with what it may mean."""
-        if probe.size < LEAST_SIZE or probe.size % SECTOR or probe.source is None:
+        if probe.size < LEAST_SIZE or probe.size % SECTOR:
             return
-        found = measure(probe.source, 0, probe.size)
+        held, source = probe.data, probe.source
+        if held is not None:
+            found = measure(lambda at, length: bytes(held[at : at + length]), 0, probe.size)
+        elif source is not None:
+            found = measure(source.read, 0, probe.size)
+        else:
+            return
         yield "entropy.bits", round(found.bits, 4)
         if found.unexplained:
             yield "entropy.unexplained", UNEXPLAINED
