@@ -157,7 +157,7 @@ def test_mutated_headers_end_in_a_reason_or_in_bytes(name, made, tmp_path):
         broken.write_bytes(mutated[: len(data)])
         # a worker turns both into a recorded Missing
         with suppress(Absent, ValueError), opened([broken, *files(path, kind)[1:]], kind) as image:
-            for offset in (0, 5000, image.size // 2, image.size - 1000):
+            for offset in (0, 5000, image.size // 2, max(image.size - 1000, 0)):
                 assert len(image.read(offset, 100_000)) <= 100_000
 
 
@@ -331,6 +331,17 @@ def test_names_inside_an_image_lead_nowhere_but_beside_it(tmp_path):
         path.write_text(text)
         with pytest.raises(Usage, match="not beside it"):
             vmdk_source.files(path)
+
+
+def test_what_the_descriptor_promises_beyond_the_file_is_lost(made, tmp_path):
+    raw, paths = made
+    first, extent = vmdk_source.files(paths["vmdk split"])
+    shutil.copy(extent, tmp_path / extent.name)
+    longer = first.read_text().replace(f"RW {SIZE // 512} ", f"RW {SIZE // 512 + 100} ")
+    (tmp_path / "longer.vmdk").write_text(longer)
+    with opened(vmdk_source.files(tmp_path / "longer.vmdk"), "vmdk") as image:
+        assert image.read(0, image.size) == raw + bytes(51_200)
+        assert image.bad == [(SIZE, 51_200)]
 
 
 def test_one_part_of_a_split_disk_says_that_it_may_be_one(made):

@@ -18,6 +18,8 @@ from clew.model import Missing, Reason
 SECTOR = 512
 MOST_TABLE = 64 << 20  # bytes of one table of pointers that is held in memory
 
+_MOST_OFFSET = (1 << 63) - 1
+
 
 @dataclass(frozen=True, slots=True)
 class Piece:
@@ -78,7 +80,9 @@ class Mapped:
 
 
 def pread(descriptor: int, length: int, at: int) -> bytes:
-    """Up to `length` bytes, fewer only where the file ends. Raises OSError."""
+    """Up to `length` bytes, fewer only where the file ends; none beyond what a file can hold. Raises OSError."""
+    if at + length > _MOST_OFFSET:
+        return b""
     data = os.pread(descriptor, length, at)
     while data and len(data) < length:
         more = os.pread(descriptor, length - len(data), at + len(data))
@@ -99,7 +103,7 @@ def table(descriptor: int, at: int, length: int, what: str) -> bytes:
         raise Absent(Missing(Reason.LIMIT_REACHED, f"{what} of {length:,} bytes, where {MOST_TABLE:,} are held"))
     try:
         data = pread(descriptor, length, at)
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         raise damaged(f"{what} cannot be read ({error})") from error
     if len(data) < length:
         raise damaged(f"{what} lies outside the file")

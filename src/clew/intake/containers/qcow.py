@@ -4,7 +4,6 @@ A table of two levels names the cluster of the file that holds each cluster of t
 flipped bytes of an uncompressed cluster cannot be noticed here. Numbers are big-endian.
 """
 
-import os
 import struct
 import zlib
 from functools import lru_cache
@@ -109,7 +108,7 @@ class _Clusters:
     def _read_second(self, at: int) -> tuple[int, ...] | None:
         try:
             data = pread(self._file, self._size, at)
-        except (OSError, OverflowError):
+        except OSError:
             return None
         if len(data) < self._size or at % self._size:
             return None
@@ -120,8 +119,8 @@ class _Clusters:
         width = 62 - (self._bits - 8)
         at, sectors = entry & ((1 << width) - 1), (entry & (_COMPRESSED - 1)) >> width
         try:
-            packed = os.pread(self._file, (sectors + 1) * 512 - at % 512, at)
+            packed = pread(self._file, (sectors + 1) * 512 - at % 512, at)
             data = zlib.decompressobj(-15).decompress(packed, self._size)
-        except (OSError, OverflowError, zlib.error):
+        except (OSError, zlib.error):
             return None
         return data if len(data) == self._size else None

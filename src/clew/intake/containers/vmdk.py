@@ -193,6 +193,9 @@ class _Sparse:
 
     def locate(self, offset: int, most: int) -> Piece:
         """Neighbouring grains that follow each other in the file become one piece."""
+        if offset >= self.capacity:  # the descriptor says more than the file does
+            return Piece(most, lost=True)
+        most = min(most, self.capacity - offset)
         number, inside = divmod(offset, self._grain)
         length = min(most, self._grain - inside)
         entry = self._entry(number)
