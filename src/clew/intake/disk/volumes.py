@@ -10,8 +10,8 @@ import pytsk3
 from clew.core.absent import Absent, absent
 from clew.core.channel import Reply
 from clew.intake.containers._mapped import Mapped
-from clew.intake.disk import apfs, lvm, opinion, signatures
-from clew.intake.disk.image import FileSystem, file_system, image
+from clew.intake.disk import apfs, gpt, lvm, opinion, signatures
+from clew.intake.disk.image import FileSystem, Image, file_system, image
 from clew.intake.entropy import UNEXPLAINED
 from clew.model import Missing, Reason
 
@@ -31,12 +31,13 @@ def size(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
 def table(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
     """Worker entry: the stretches of the partition table, or none. Offsets and lengths are bytes."""
     disk = image(payload)
+    remarks = gpt.remarks(disk.source)
     try:
-        volume = pytsk3.Volume_Info(disk)
+        volume = _table(disk)
     except OSError as error:
-        if _names_partitions(disk.read(0, 1024)):
+        if remarks or _names_partitions(disk.read(0, 1024)):
             raise absent(Reason.UNPARSABLE, "The Sleuth Kit refuses it, as it does where the image is cut") from error
-        return Reply({"scheme": None, "parts": []})
+        return Reply({"scheme": None, "parts": [], "said": []})
     unit = int(volume.info.block_size)
     parts: list[dict[str, Any]] = []
     for part in volume:
@@ -52,7 +53,22 @@ def table(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
                     "table": bytes(part.desc or b"").decode("utf-8", "replace")[:100],
                 }
             )
-    return Reply({"scheme": _scheme(int(volume.info.vstype)), "parts": parts})
+    return Reply({"scheme": _scheme(int(volume.info.vstype)), "parts": parts, "said": remarks})
+
+
+def _table(disk: Image) -> pytsk3.Volume_Info:
+    """Where the MBR only stands guard for a GPT whose first copy is lost, the second. Raises OSError."""
+    volume = pytsk3.Volume_Info(disk)
+    if int(volume.info.vstype) == int(pytsk3.TSK_VS_TYPE_DOS) and any(_guards(part) for part in volume):
+        try:
+            return pytsk3.Volume_Info(disk, type=pytsk3.TSK_VS_TYPE_GPT)
+        except OSError:
+            return volume
+    return volume
+
+
+def _guards(part: Any) -> bool:
+    return int(part.flags) == ALLOCATED and bytes(part.desc or b"").endswith(b"(0xee)")
 
 
 def _names_partitions(head: bytes) -> bool:

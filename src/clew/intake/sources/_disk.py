@@ -74,6 +74,8 @@ class Disk:
             if isinstance(table, Missing):
                 whole["table"] = f"the partition table could not be read ({table})"
             stretches = [whole]
+        for number, missing in enumerate([] if isinstance(table, Missing) else _said.remarks(table)):
+            yield Part(f"{above}table/{number}", {"kind": "partition table", **layer}, missing)
         for each in stretches:
             detail = {key: each[key] for key in ("offset", "length", "table")} | layer
             if each["allocated"] and each.get("cut"):

@@ -65,6 +65,14 @@ def apfs_volumes(said: Any) -> list[tuple[str, bool, int | None]] | Missing:
         return broken("an APFS container")
 
 
+def remarks(said: Any) -> list[Missing]:
+    """What is wrong with the partition table."""
+    try:
+        return [Missing(Reason.UNPARSABLE, _text(each, 1000)) for each in said["said"][:MOST_SAID]]
+    except WRONG:
+        return [broken("the partition table")]
+
+
 def stretches(said: Any, size: int) -> list[dict[str, Any]]:
     """The partition table; nothing where it makes no sense. Lengths are cut at the image's end, to 0 beyond it."""
     try:
