@@ -16,6 +16,7 @@ from clew.intake.api import Found, Source
 from clew.intake.run import intake
 from clew.intake.summary import LIMITS, Options
 from clew.intake.tools import SOURCES, asking
+from container_files import wrap
 
 NAMES = plugins.names(SOURCES)
 
@@ -37,11 +38,12 @@ def build(kind: str, files: dict[bytes, bytes], folder: Path) -> Path:
         subprocess.run(["/usr/sbin/mkfs.fat", image], check=True, capture_output=True)
         for path in sorted(tree.iterdir()):
             subprocess.run(["mcopy", "-i", image, path, "::/"], check=True, capture_output=True)
-    if kind.endswith("in E01"):
+    _, packed, container = kind.partition(" in ")
+    if container == "E01":
         command = ["ewfacquirestream", "-q", "-c", "fast", "-t", folder / "image"]
         subprocess.run(command, input=image.read_bytes(), check=True, capture_output=True)
         return folder / "image.E01"
-    return image
+    return wrap(image, container, folder) if packed else image
 
 
 def cases(name: str) -> list[tuple[str, dict[bytes, bytes]]]:

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clew.core import held
-from clew.intake.disk.allocation import WINDOW, Taken, bits, free, ones
+from clew.intake.disk.allocation import Taken, free
+from clew.intake.disk.bitmap import WINDOW, bits, ones
 from clew.intake.disk.image import file_system
 from clew.intake.sources._disk import _bitmap, _overlapping
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from clew.core import shards
 from clew.core.case import Case
+from clew.intake.opinion import KIND, Opinion, opinions
 from clew.model import ItemState
 
 _LISTED = """
@@ -47,6 +48,7 @@ class Account:
     not_covered: list[dict[str, Any]] = field(default_factory=list)
     notes: dict[str, int] = field(default_factory=dict)
     searched: list[dict[str, Any]] = field(default_factory=list)
+    opinions: list[Opinion] = field(default_factory=list)
 
     @property
     def balanced(self) -> bool:
@@ -55,8 +57,9 @@ class Account:
 
     @property
     def complete(self) -> bool:
-        """Whether nothing at all stayed unread: exit status 0 instead of 3."""
-        return self.balanced and not (self.unreadable or self.parts_unreadable or self.parts_open)
+        """Whether nothing at all stayed unread, and no second count contradicts: exit status 0 instead of 3."""
+        flagged = any(each.flagged for each in self.opinions)
+        return self.balanced and not (self.unreadable or self.parts_unreadable or self.parts_open or flagged)
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON."""
@@ -75,6 +78,7 @@ class Account:
         lines += [f"{part['kind']}: {_place(part)}{_bytes(part)}" for part in self.searched]
         lines += [f"not covered: {NOT_CARVED}"] if self.searched else []
         lines += [f"noted: {count:,} {what}" for what, count in sorted(self.notes.items())]
+        lines += [f"second count: {each.words()}" for each in self.opinions]
         lines += [f"still being listed: {part}" for part in self.parts_open]
         return "\n".join(lines)
 
@@ -100,12 +104,15 @@ def account(case: Case, exhibit: str) -> Account:
     found.unreadable_by_reason, found.skipped_by_reason = dict(unreadable), dict(skipped)
     for row in case.read().execute("SELECT * FROM exhibit_runs WHERE exhibit=? ORDER BY part", (exhibit,)):
         _part(found, row["part"], json.loads(row["detail"]), done=row["done_ns"] is not None)
+    found.opinions = opinions(case, exhibit)
     return found
 
 
 def _part(found: Account, name: str, detail: dict[str, Any], *, done: bool) -> None:
     if not done:
         found.parts_open.append(name)
+    if detail.get("kind") == KIND:
+        return
     for what, count in detail.get("notes", {}).items():
         found.notes[what] = found.notes.get(what, 0) + count
     place: dict[str, Any] = {

@@ -1,8 +1,25 @@
-"""How an Item is named so that it can be reopened: one line of printable ASCII, and an id made of it."""
+"""How an Item is named so that it can be reopened: one line of printable ASCII, and an id made of it.
+
+On a disk a ref begins with the volume that holds it: "fs@OFFSET" is the file system at that byte of the image,
+"apfs@OFFSET.N" a volume of the APFS container there; where a logical volume of LVM lies between, "lv@OFFSET.N/" stands
+before it, and the offset counts from that volume's beginning. File record, stream and path follow. What was carved is
+"carved@OFFSET-BYTES,OFFSET-BYTES...", behind such an "lv@OFFSET.N/" where it lies in a logical volume.
+"""
 
 import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 _PLAIN = frozenset(range(0x21, 0x7F)) - frozenset(b"%")
+_NUMBER = "[0-9]{1,19}"
+VOLUME = f"(?:lv@{_NUMBER}\\.[0-9]{{1,4}}/)?(?:fs@{_NUMBER}|apfs@{_NUMBER}\\.[0-9]{{1,3}})"
+_STREAM = re.compile(
+    rf"(?:lv@({_NUMBER})\.([0-9]{{1,4}})/)?(?:fs@({_NUMBER})|apfs@({_NUMBER})\.([0-9]{{1,3}}))"
+    rf"/({_NUMBER})/(?:([0-9]+)-([0-9]+)|name)/"
+)
+
+_CARVED = re.compile(rf"(?:lv@({_NUMBER})\.([0-9]{{1,4}})/)?carved@({_NUMBER}-{_NUMBER}(?:,{_NUMBER}-{_NUMBER})*)")
 
 
 def quote(raw: bytes) -> str:
@@ -19,3 +36,49 @@ def unquote(text: str) -> bytes:
 def item_id(exhibit: str, ref: str) -> str:
     """The Item's id: the same for the same place of the same Exhibit, so that a resumed run cannot list it twice."""
     return hashlib.sha256(f"{exhibit}\n{ref}".encode()).hexdigest()[:32]
+
+
+def volume(place: Mapping[str, Any]) -> str:
+    """The beginning of a ref for "offset", with "lv" ([offset, number]) and "apfs" (number) where there are such."""
+    lv, apfs = place.get("lv"), place.get("apfs")
+    above = f"lv@{lv[0]}.{lv[1]}/" if lv else ""
+    return f"{above}fs@{place['offset']}" if apfs is None else f"{above}apfs@{place['offset']}.{apfs}"
+
+
+def layer(place: Mapping[str, Any]) -> dict[str, Any]:
+    """What tells a volume from the image itself: the keys of `volume` but for "offset"."""
+    return {key: place[key] for key in ("lv", "apfs") if key in place}
+
+
+def carved(place: Mapping[str, Any], runs: Sequence[tuple[int, int]]) -> str:
+    """The ref of what was carved out of `runs` (offset, bytes), in the volume "lv" of `place` where it has one."""
+    lv = place.get("lv")
+    return (f"lv@{lv[0]}.{lv[1]}/" if lv else "") + "carved@" + ",".join(f"{at}-{length}" for at, length in runs)
+
+
+def parse_carved(ref: str) -> dict[str, Any] | None:
+    """What `carved` was given, as "runs" and "lv"; None for any other ref."""
+    match = _CARVED.fullmatch(ref)
+    if match is None:
+        return None
+    above, number, runs = match.groups()
+    found: dict[str, Any] = {"runs": [[int(part) for part in run.split("-")] for run in runs.split(",")]}
+    return found if above is None else found | {"lv": [int(above), int(number)]}
+
+
+def parse(ref: str) -> dict[str, Any] | None:
+    """What `volume` was given, with "record", and "type" and "id" of the stream where it has one; None for any other
+    ref.
+    """
+    match = _STREAM.match(ref)
+    if match is None:
+        return None
+    above, number, plain, apfs, inside, record, kind, identifier = match.groups()
+    found: dict[str, Any] = {"offset": int(plain or apfs), "record": int(record)}
+    if above is not None:
+        found["lv"] = [int(above), int(number)]
+    if inside is not None:
+        found["apfs"] = int(inside)
+    if kind is not None:
+        found |= {"type": int(kind), "id": int(identifier)}
+    return found

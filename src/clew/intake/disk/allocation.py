@@ -1,8 +1,8 @@
 """Which blocks of a file system belong to somebody now: whether a deleted file's clusters were given away.
 
-Read from NTFS's $Bitmap, the file allocation table, and ext's block bitmaps (Carrier, File System Forensic Analysis,
-2005, chapters 9, 11, 14; for ext4 https://docs.kernel.org/filesystems/ext4/). Where clew cannot read it, nothing
-deleted is ever called complete.
+Read from NTFS's $Bitmap, the file allocation table, exFAT's bitmap (exfat.py), and ext's block bitmaps (Carrier,
+File System Forensic Analysis, 2005, chapters 9, 11, 14; for ext4 https://docs.kernel.org/filesystems/ext4/). Where
+clew cannot read it, nothing deleted is ever called complete.
 """
 
 import struct
@@ -15,11 +15,12 @@ import numpy as np
 import pytsk3
 from numpy.typing import NDArray
 
-WINDOW = 1 << 16
+from clew.intake.disk import exfat
+from clew.intake.disk.bitmap import WINDOW, Used, bits, ones
+
 STEP = 1 << 18  # blocks looked at together while free ones are listed
 MANY = 64  # clusters from which a FAT is counted a window at a time
 Read = Callable[[int, int], bytes]
-Used = NDArray[np.bool_]
 
 
 class Taken(Protocol):
@@ -52,42 +53,13 @@ def of(family: str, fs: pytsk3.FS_Info, image: pytsk3.Img_Info, offset: int) -> 
                 return _Ntfs(fs)
             case "FAT":
                 return _Fat(read)
+            case "exFAT":
+                return exfat.Books(read)
             case "ext":
                 return _Ext(read)
     except (OSError, struct.error, ValueError, ZeroDivisionError):
         return None
     return None
-
-
-def ones(window: Callable[[int], bytes], start: int, count: int) -> int:
-    """Set bits among `count` bits from `start`, least significant first; bits that are not there count as set."""
-    total = 0
-    while count > 0:
-        number, low = divmod(start, WINDOW * 8)
-        data = window(number)
-        bits = min(count, len(data) * 8 - low)
-        if bits <= 0:
-            return total + count
-        value = int.from_bytes(data[low // 8 : (low + bits + 7) // 8], "little") >> (low % 8)
-        total += (value & ((1 << bits) - 1)).bit_count()
-        start, count = start + bits, count - bits
-    return total
-
-
-def bits(window: Callable[[int], bytes], start: int, count: int) -> Used:
-    """`count` bits from `start`, least significant first; bits that are not there are set."""
-    found = np.ones(count, np.bool_)
-    done = 0
-    while done < count:
-        number, low = divmod(start + done, WINDOW * 8)
-        data = window(number)
-        here = min(count - done, len(data) * 8 - low)
-        if here <= 0:
-            break
-        raw = np.frombuffer(data, np.uint8)[low // 8 : (low + here + 7) // 8]
-        found[done : done + here] = np.unpackbits(raw, bitorder="little")[low % 8 : low % 8 + here]
-        done += here
-    return found
 
 
 def free(taken: Taken, first: int, end: int) -> Iterator[tuple[int, int]]:

@@ -12,8 +12,8 @@ from clew.intake.api import Range
 from clew.intake.carving.carver import Carved, Carver
 from clew.intake.carving.view import View, overlap
 from clew.intake.disk import allocation
-from clew.intake.disk.entries import SECONDS
 from clew.intake.disk.image import FileSystem, file_system, image
+from clew.intake.disk.stretch import SECONDS
 from clew.model import Reason
 
 GUESSED_CLUSTER = 4096  # where there is no file system to tell

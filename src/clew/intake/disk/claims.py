@@ -6,6 +6,7 @@ from typing import Any
 import pytsk3
 
 from clew.intake.api import Range
+from clew.intake.disk import exfat
 from clew.intake.disk.image import FileSystem
 from clew.intake.refs import quote
 from clew.model import ContentState, ItemState, Missing, NameState, Reason
@@ -23,6 +24,9 @@ _KINDS = {
     int(pytsk3.TSK_FS_META_TYPE_BLK): "a block device, which is not opened",
 }
 
+_HFS = (pytsk3.TSK_FS_ATTR_TYPE_HFS_DATA, pytsk3.TSK_FS_ATTR_TYPE_HFS_RSRC, pytsk3.TSK_FS_ATTR_TYPE_HFS_EXT_ATTR)
+# Where a file has more than one content: the attribute types that are such.
+NAMED_STREAMS = {"NTFS": frozenset({NTFS_DATA}), "HFS+": frozenset(map(int, _HFS))}
 MOST_RUNS = 1_000  # stretches of one Item that are told; a file in more pieces than that is told by its first ones
 TIMES = {
     "NTFS": "$STANDARD_INFORMATION, UTC",
@@ -52,7 +56,7 @@ def ever_used(meta: Any) -> bool:
 def name_only(opened: FileSystem, path: bytes, address: int, state: NameState, detail: str) -> dict[str, Any]:
     """An Item of which nothing but the name is left."""
     return {
-        "ref": f"fs@{opened.offset}/{address}/name/{quote(path)}",
+        "ref": f"{opened.name}/{address}/name/{quote(path)}",
         "path": path.hex(),
         "size": 0,
         "state": str(ItemState.UNREADABLE),
@@ -87,7 +91,7 @@ def contents(opened: FileSystem, file: Any, path: bytes, state: NameState) -> It
         return
     main: str | None = None
     for number, attribute in enumerate(streams(opened, file)):
-        stream = attribute.info.name if opened.family == "NTFS" else None
+        stream = attribute.info.name if opened.family in NAMED_STREAMS else None
         name = path + b":" + bytes(stream) if stream else path
         item = _content(opened, meta, attribute, name, state)
         item["parent"] = main if stream else None
@@ -99,10 +103,15 @@ def contents(opened: FileSystem, file: Any, path: bytes, state: NameState) -> It
 
 
 def streams(opened: FileSystem, file: Any) -> list[Any]:
-    """The attributes that hold content: the unnamed one first."""
-    found = [attribute for attribute in file if opened.family != "NTFS" or int(attribute.info.type) == NTFS_DATA]
+    """The attributes that hold content: the unnamed one first. On HFS+ the resource fork and the extended attributes
+    are streams too, but for the packed form of a file that is given unpacked.
+    """
+    wanted = NAMED_STREAMS.get(opened.family)
+    if wanted is None:
+        return list(file)[:1]
+    found = [attribute for attribute in file if int(attribute.info.type) in wanted]
     found.sort(key=lambda attribute: (bool(attribute.info.name), int(attribute.info.id)))
-    return found if opened.family == "NTFS" else found[:1]
+    return found
 
 
 def runs(opened: FileSystem, attribute: Any) -> list[tuple[int, int]]:
@@ -118,7 +127,9 @@ def runs(opened: FileSystem, attribute: Any) -> list[tuple[int, int]]:
 
 
 def extents(opened: FileSystem, attribute: Any) -> list[Range]:
-    """The byte ranges of the image that hold the attribute; the last one ends with its block."""
+    """The byte ranges of the disk, as the file system sees it, that hold the attribute; the last one ends with its
+    block.
+    """
     size = int(opened.fs.info.block_size)
     return [(opened.offset + address * size, length * size) for address, length in runs(opened, attribute)]
 
@@ -136,7 +147,7 @@ def _content(opened: FileSystem, meta: Any, attribute: Any, path: bytes, state: 
     claim = _claim(opened, meta, attribute)
     missing = claim if isinstance(claim, Missing) else None
     return {
-        "ref": f"fs@{opened.offset}/{int(meta.addr)}/{int(attribute.info.type)}-{int(attribute.info.id)}/{quote(path)}",
+        "ref": f"{opened.name}/{int(meta.addr)}/{int(attribute.info.type)}-{int(attribute.info.id)}/{quote(path)}",
         "path": path.hex(),
         "size": int(attribute.info.size),
         "state": str(ItemState.UNREADABLE if missing else ItemState.OPEN),
@@ -146,7 +157,7 @@ def _content(opened: FileSystem, meta: Any, attribute: Any, path: bytes, state: 
         "content_state": str(ContentState.UNREADABLE if isinstance(claim, Missing) else claim),
         "times": times(meta),
         "times_source": TIMES.get(opened.family, opened.family),
-        "runs": extents(opened, attribute)[:MOST_RUNS],
+        "runs": [each for at, length in extents(opened, attribute)[:MOST_RUNS] for each in opened.where(at, length)],
     }
 
 
@@ -163,10 +174,10 @@ def _claim(opened: FileSystem, meta: Any, attribute: Any) -> ContentState | Miss
         return ContentState.COMPLETE
     if not blocks:
         return Missing(Reason.UNREADABLE, NO_POINTERS)
-    return _deleted(opened, found, blocks)
+    return _deleted(opened, found, blocks, int(meta.addr))
 
 
-def _deleted(opened: FileSystem, found: list[tuple[int, int]], blocks: int) -> ContentState | Missing:
+def _deleted(opened: FileSystem, found: list[tuple[int, int]], blocks: int, address: int) -> ContentState | Missing:
     if opened.taken is None:
         return ContentState.OVERWRITTEN_POSSIBLE
     lost = sum(opened.taken.count(address, length) for address, length in found)
@@ -174,4 +185,6 @@ def _deleted(opened: FileSystem, found: list[tuple[int, int]], blocks: int) -> C
         return Missing(Reason.UNREADABLE, OVERWRITTEN)
     # a deleted FAT file's chain is gone: its run is a guess, and one that had to jump over other files is a poor one
     guessed = opened.family in {"FAT", "exFAT"} and len(found) > 1
+    if isinstance(opened.taken, exfat.Books):
+        guessed = not opened.taken.one_run(address)
     return ContentState.OVERWRITTEN_POSSIBLE if lost or guessed else ContentState.COMPLETE

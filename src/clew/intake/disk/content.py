@@ -25,14 +25,15 @@ class Stream:
     @property
     def bad(self) -> list[Range]:
         """Ranges of the image that hold part of it and could not be read."""
-        return overlap(claims.extents(self._opened, self._attribute), self._opened.image.source.bad)
+        bad = overlap(claims.extents(self._opened, self._attribute), self._opened.image.source.bad)
+        return [each for at, length in bad for each in self._opened.where(at, length)]
 
     def read(self, offset: int, length: int) -> bytes:
         """Raises Absent at a read error."""
         length = min(length, self.size - offset)
         if length <= 0:
             return b""
-        named = (self._kind, self._number) if self._opened.family == "NTFS" else ()
+        named = (self._kind, self._number) if self._opened.family in claims.NAMED_STREAMS else ()
         try:
             return bytes(self._file.read_random(offset, length, *named))
         except OSError as error:

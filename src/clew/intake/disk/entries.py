@@ -1,19 +1,18 @@
 """The directories of a file system, live and deleted, in preorder: one task lists a stretch and returns its cursor."""
 
 from dataclasses import dataclass
-from time import monotonic
 from typing import Any
 
 import pytsk3
 
 from clew.core.channel import Reply
-from clew.intake.disk import claims, ntfs
+from clew.intake.disk import claims, exfat, ntfs
 from clew.intake.disk.image import FileSystem, file_system, reason
-from clew.intake.walk import PAST, Event, Key, Listing, cursor_text, parse_cursor, preorder
+from clew.intake.disk.stretch import At, Item, Tree, stretch
+from clew.intake.walk import Listing
 from clew.model import Missing, NameState, Reason
 
-SECONDS = 2.0  # after which a stretch ends, whatever it has found
-MOST_LEVELS = 1000
+FIRST_CNID = 16  # of HFS+: those before it are the file system's own (Apple, Technical Note TN1150)
 OWN_FILES = "files of the file system itself ($MFT and the like), left out"
 LABELS = "volume labels, left out"
 STALE = "deleted names of directories whose record was given away, not entered"
@@ -23,83 +22,26 @@ _NAME_DIRECTORY, _NAME_VIRTUAL = int(pytsk3.TSK_FS_NAME_TYPE_DIR), int(pytsk3.TS
 _NAME_VIRTUAL_DIR = int(pytsk3.TSK_FS_NAME_TYPE_VIRT_DIR)
 _VOLUME_LABEL = b" (Volume Label Entry)"
 
-Item = dict[str, Any]
-
-
-class _NextError(Exception):
-    """The stretch may list no further directory; `at` is the one that would come next."""
-
-    def __init__(self, at: tuple[Key, ...]) -> None:
-        super().__init__()
-        self.at = at
-
-
-_kept: dict[str, Any] = {"key": None, "listing": None}  # the last directory: a large one is returned in many stretches
-
 
 def walk(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
-    """Worker entry: what follows "cursor" below "root" ([name, address] or None), up to "most" Items.
+    """Worker entry: a stretch of the directories below "root" ([name, address] or None); see `stretch`."""
+    opened, root = file_system(payload), payload["root"]
 
-    "directories" limits how many directories may be newly listed, so that the supervisor can find one that kills us;
-    the reply then names the "next".
-    """
-    opened = file_system(payload)
-    cursor, began, left = payload["cursor"], monotonic(), payload["directories"]
-    known = parse_cursor(cursor)[0] if cursor else None
-    items: list[Item] = []
+    def lost(at: At, missing: Missing) -> Item:
+        address = at[-1][1] if at else 0
+        item = claims.name_only(opened, _path(root, at) + b"/", address, NameState.LIVE, missing.detail)
+        return item | {"reason": str(missing.reason)}
 
-    def lister(at: tuple[Key, ...]) -> Listing[Item] | Missing:
-        nonlocal left
-        if left is not None and (known is None or known[: len(at)] != at):
-            if left == 0:
-                raise _NextError(at)
-            left -= 1
-        return _directory(opened, payload["root"], at)
-
-    answer: dict[str, Any] = {"items": items, "done": False, "next": None}
-    try:
-        for event in preorder(lister, cursor):
-            cursor = event.cursor
-            _take(opened, event, payload["root"], items)
-            if len(items) >= payload["most"] or monotonic() - began > SECONDS:
-                break
-        else:
-            answer["done"] = True
-    except _NextError as stop:
-        answer["next"] = {"cursor": cursor_text(stop.at, PAST), "path": _path(payload["root"], stop.at).hex()}
-    return Reply(answer | {"cursor": cursor})
+    key = (id(opened), str(root))
+    return stretch(Tree(key, lambda at: _list(opened, root, at), lambda at: _path(root, at), lost), payload)
 
 
-def _take(opened: FileSystem, event: Event[Item], root: Any, items: list[Item]) -> None:
-    if event.file is not None:
-        items.append(event.file | {"cursor": event.cursor})
-    elif isinstance(event.entered, Missing):
-        item = claims.name_only(
-            opened, _path(root, event.at) + b"/", event.at[-1][1] if event.at else 0, NameState.LIVE, ""
-        )
-        why = {"reason": str(event.entered.reason), "detail": event.entered.detail, "cursor": event.cursor}
-        items.append(item | why)
-    elif event.entered is not None and event.entered.notes:
-        items.append({"notes": dict(event.entered.notes), "cursor": event.cursor})
-
-
-def _path(root: Any, at: tuple[Key, ...]) -> bytes:
+def _path(root: Any, at: At) -> bytes:
     names = [key[0] for key in at]
     return b"/".join([bytes.fromhex(root[0]), *names] if root else names)
 
 
-def _directory(opened: FileSystem, root: Any, at: tuple[Key, ...]) -> Listing[Item] | Missing:
-    if len(at) > MOST_LEVELS:
-        return Missing(Reason.LIMIT_REACHED, f"lies deeper than {MOST_LEVELS} levels and was not entered")
-    key = (id(opened), str(root), at)
-    if _kept["key"] != key:
-        _kept["listing"] = _list(opened, root, at)
-        _kept["key"] = key
-    listing: Listing[Item] | Missing = _kept["listing"]
-    return listing
-
-
-def _list(opened: FileSystem, root: Any, at: tuple[Key, ...]) -> Listing[Item] | Missing:
+def _list(opened: FileSystem, root: Any, at: At) -> Listing[Item] | Missing:
     address = at[-1][1] if at else (root[1] if root else opened.root)
     try:
         directory = opened.fs.open_dir(inode=address)
@@ -147,7 +89,10 @@ class _Reader:
         name, kind, family = file.info.name, int(file.info.name.type), self.opened.family
         if kind == _NAME_VIRTUAL_DIR:
             return True
-        if kind == _NAME_VIRTUAL or (family == "NTFS" and ntfs.is_own(int(name.meta_addr), self.address)):
+        reserved = family == "HFS+" and int(name.meta_addr) < FIRST_CNID
+        if isinstance(self.opened.taken, exfat.Books):
+            reserved = self.opened.taken.own(int(name.meta_addr))
+        if kind == _NAME_VIRTUAL or reserved or (family == "NTFS" and ntfs.is_own(int(name.meta_addr), self.address)):
             self.listing.notes[OWN_FILES] += 1
             return True
         if family in {"FAT", "exFAT"} and bytes(name.name).endswith(_VOLUME_LABEL):

@@ -12,13 +12,16 @@ import pytsk3
 
 from clew.core import held
 from clew.core.absent import Absent
-from clew.intake.api import ByteSource
-from clew.intake.disk import allocation
+from clew.intake.api import ByteSource, Range
+from clew.intake.disk import allocation, lvm
 from clew.intake.reading import find
+from clew.intake.refs import volume
 from clew.model import Missing, Reason
 
 MOST_OPEN = 4
-Key = tuple[str, tuple[tuple[int, int], ...]]
+MOST_IMAGES = 8
+# The container's opener, which files it lies in, and the logical volume where it is one: [offset, number].
+Key = tuple[str, tuple[tuple[int, int], ...], tuple[int, int] | None]
 
 FAMILIES = {
     "NTFS": (pytsk3.TSK_FS_TYPE_NTFS,),
@@ -56,6 +59,12 @@ class FileSystem:
     offset: int
     taken: allocation.Taken | None
     image: Image
+    name: str  # how refs of it begin
+
+    def where(self, offset: int, length: int) -> list[Range]:
+        """The ranges of the exhibit's image that hold bytes of the disk on which the file system lies."""
+        source = self.image.source
+        return list(source.where(offset, length)) if isinstance(source, lvm.Volume) else [(offset, length)]
 
     @property
     def root(self) -> int:
@@ -63,12 +72,14 @@ class FileSystem:
         return int(self.fs.info.root_inum)
 
 
-_images: dict[Key, Image] = {}
+_images: OrderedDict[Key, Image] = OrderedDict()
 _opened: OrderedDict[tuple[Key, int], FileSystem] = OrderedDict()
 
 
 def image(payload: dict[str, Any]) -> Image:
-    """The exhibit's image, opened once in this worker: "container" ("module:function") reads the held descriptors."""
+    """The exhibit's image, opened once in this worker: "container" ("module:function") reads the held descriptors;
+    where "lv" names one, a logical volume in it.
+    """
     return _image(_key(payload))
 
 
@@ -84,7 +95,7 @@ def file_system(payload: dict[str, Any]) -> FileSystem:
     except OSError as error:
         raise Absent(Missing(Reason.UNPARSABLE, f"no file system could be opened: {reason(error)}")) from error
     family = next((name for name, types in FAMILIES.items() if int(fs.info.ftype) in map(int, types)), "other")
-    opened = FileSystem(fs, family, offset, allocation.of(family, fs, source, offset), source)
+    opened = FileSystem(fs, family, offset, allocation.of(family, fs, source, offset), source, volume(payload))
     _opened[key] = opened
     if len(_opened) > MOST_OPEN:
         _opened.popitem(last=False)
@@ -92,15 +103,25 @@ def file_system(payload: dict[str, Any]) -> FileSystem:
 
 
 def _key(payload: dict[str, Any]) -> Key:
-    """What tells one image from another: its container, and which files it lies in."""
+    """What tells one image from another."""
     files = tuple((status.st_dev, status.st_ino) for status in map(os.fstat, held.descriptors))
-    return payload["container"], files
+    lv = payload.get("lv")
+    return payload["container"], files, (lv[0], lv[1]) if lv else None
 
 
 def _image(key: Key) -> Image:
-    if key not in _images:
-        _images.clear()
-        _images[key] = Image(find(key[0])(held.descriptors))
+    if key in _images:
+        _images.move_to_end(key)
+        return _images[key]
+    container, files, logical = key
+    source: ByteSource
+    if logical is None:
+        source = find(container)(held.descriptors)
+    else:
+        source = lvm.volume(_image((container, files, None)).source, *logical)
+    _images[key] = Image(source)
+    if len(_images) > MOST_IMAGES:
+        _images.popitem(last=False)
     return _images[key]
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from clew.core.channel import Reply
 from clew.intake.disk import claims, ntfs
-from clew.intake.disk.entries import SECONDS
 from clew.intake.disk.image import FileSystem, file_system, reason
+from clew.intake.disk.stretch import SECONDS
 from clew.model import NameState
 
 EXT_FIRST = 11  # inodes before it are the file system's own

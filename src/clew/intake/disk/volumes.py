@@ -9,48 +9,35 @@ import pytsk3
 
 from clew.core.absent import Absent, absent
 from clew.core.channel import Reply
-from clew.intake.disk.image import FileSystem, file_system, image
+from clew.intake.containers._mapped import Mapped
+from clew.intake.disk import apfs, gpt, lvm, opinion, signatures
+from clew.intake.disk.image import FileSystem, Image, file_system, image
+from clew.intake.entropy import UNEXPLAINED
 from clew.model import Missing, Reason
 
 ALLOCATED, UNALLOCATED = 1, 2  # TSK_VS_PART_FLAG_ENUM
 MOST_PARTITIONS = 1024
 COUNTED = 1 << 22  # blocks counted between two looks at the clock
 COUNTING_SECONDS = 5.0  # after which the free space stays uncounted
-LOOK = 1 << 17
-
-# (offset, bytes, what it is, whether it is encrypted)
-SIGNATURES: tuple[tuple[int, bytes, str, bool], ...] = (
-    (0, b"LUKS\xba\xbe\x00\x01", "LUKS1", True),
-    (0, b"LUKS\xba\xbe\x00\x02", "LUKS2", True),
-    (3, b"-FVE-FS-", "BitLocker", True),
-    (424, b"\x3b\xd6\x67\x49\x29\x2e\xd8\x4a", "BitLocker To Go", True),
-    (32, b"NXSB", "APFS", False),
-    (0, b"XFSB", "XFS", False),
-    (65600, b"_BHRfS_M", "btrfs", False),
-    (512, b"LABELONE", "LVM2", False),
-    (0, b"LABELONE", "LVM2", False),
-    (1024, b"\x10\x20\xf5\xf2", "F2FS", False),
-    (3, b"ReFS\x00\x00\x00\x00", "ReFS", False),
-    (4086, b"SWAPSPACE2", "Linux swap space", False),
-    (4086, b"SWAP-SPACE", "Linux swap space", False),
-    (4096, b"\xfc\x4e\x2b\xa9", "Linux RAID", False),
-)
 
 
 def size(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
-    """Worker entry: bytes of the image behind its container."""
-    return Reply(image(payload).get_size())
+    """Worker entry: bytes of the image behind its container, and what the container has to say of itself."""
+    source = image(payload).source
+    said = source.said if isinstance(source, Mapped) else []
+    return Reply({"size": source.size, "said": [[str(each.reason), each.detail] for each in said]})
 
 
 def table(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
     """Worker entry: the stretches of the partition table, or none. Offsets and lengths are bytes."""
     disk = image(payload)
+    remarks = gpt.remarks(disk.source)
     try:
-        volume = pytsk3.Volume_Info(disk)
+        volume = _table(disk)
     except OSError as error:
-        if _names_partitions(disk.read(0, 1024)):
+        if remarks or _names_partitions(disk.read(0, 1024)):
             raise absent(Reason.UNPARSABLE, "The Sleuth Kit refuses it, as it does where the image is cut") from error
-        return Reply({"scheme": None, "parts": []})
+        return Reply({"scheme": None, "parts": [], "said": []})
     unit = int(volume.info.block_size)
     parts: list[dict[str, Any]] = []
     for part in volume:
@@ -66,7 +53,22 @@ def table(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
                     "table": bytes(part.desc or b"").decode("utf-8", "replace")[:100],
                 }
             )
-    return Reply({"scheme": _scheme(int(volume.info.vstype)), "parts": parts})
+    return Reply({"scheme": _scheme(int(volume.info.vstype)), "parts": parts, "said": remarks})
+
+
+def _table(disk: Image) -> pytsk3.Volume_Info:
+    """Where the MBR only stands guard for a GPT whose first copy is lost, the second. Raises OSError."""
+    volume = pytsk3.Volume_Info(disk)
+    if int(volume.info.vstype) == int(pytsk3.TSK_VS_TYPE_DOS) and any(_guards(part) for part in volume):
+        try:
+            return pytsk3.Volume_Info(disk, type=pytsk3.TSK_VS_TYPE_GPT)
+        except OSError:
+            return volume
+    return volume
+
+
+def _guards(part: Any) -> bool:
+    return int(part.flags) == ALLOCATED and bytes(part.desc or b"").endswith(b"(0xee)")
 
 
 def _names_partitions(head: bytes) -> bool:
@@ -78,10 +80,23 @@ def _names_partitions(head: bytes) -> bool:
 
 
 def describe(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
-    """Worker entry: the file system at "offset", or why there is none to read (Absent)."""
-    head = image(payload).read(payload["offset"], LOOK)
-    _refuse_known(head)
-    opened = file_system(payload)
+    """Worker entry: the file system at "offset", or the volumes that lie there, or why there is nothing to read
+    (Absent). "length" is the stretch's.
+    """
+    source, offset = image(payload).source, payload["offset"]
+    head = source.read(offset, signatures.LOOK)
+    signatures.refuse_known(head)
+    known = signatures.signature(head)
+    if known is not None and known.name == signatures.LVM:
+        return Reply({"logical_volumes": lvm.said(source, offset)})
+    if known is not None and known.name == signatures.APFS:
+        return Reply({"apfs_volumes": apfs.said(source, offset)})
+    try:
+        opened = file_system(payload)
+    except Absent:
+        if signatures.unexplained(source, offset, payload["length"]):
+            raise Absent(Missing(Reason.UNKNOWN, UNEXPLAINED)) from None
+        raise
     if opened.family == "other":
         raise Absent(Missing(Reason.UNKNOWN, "a file system that this version does not read"))
     info = opened.fs.info
@@ -95,7 +110,17 @@ def describe(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
     free = _free(opened, int(info.first_block), blocks)
     if free is not None:
         found["free_bytes"] = free * each
+    beside = signatures.beside(opened.family, head)
+    if beside:
+        found["beside"] = beside
+    if opened.family in opinion.READERS:
+        found["second"] = opinion.READERS[opened.family]
     return Reply(found)
+
+
+def noise(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
+    """Worker entry: whether the bytes from "offset", "length" of them, cannot be told from noise."""
+    return Reply(signatures.unexplained(image(payload).source, payload["offset"], payload["length"]))
 
 
 def _free(opened: FileSystem, first: int, blocks: int) -> int | None:
@@ -108,18 +133,6 @@ def _free(opened: FileSystem, first: int, blocks: int) -> int | None:
         if monotonic() > end:
             return None
     return blocks - taken
-
-
-def _refuse_known(head: bytes) -> None:
-    for at, magic, name, encrypted in SIGNATURES:
-        if head[at : at + len(magic)] == magic:
-            if encrypted:
-                raise Absent(
-                    Missing(Reason.ENCRYPTED, f"{name}; unlock it with its own tool and take in the opened volume")
-                )
-            raise Absent(Missing(Reason.UNKNOWN, f"{name}, which this version does not read"))
-    if not any(head):
-        raise Absent(Missing(Reason.UNKNOWN, f"no file system: its first {len(head)} bytes are all zero"))
 
 
 def _scheme(number: int) -> str:

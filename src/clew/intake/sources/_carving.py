@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from typing import Any
 
-from clew.intake.api import Ask, Found, Job, Note, Part
+from clew.intake.api import Ask, Found, Note, Part
+from clew.intake.refs import carved
 from clew.intake.sources import _said
 from clew.model import ContentState, ItemState, Missing, NameState
 
-REF = "carved@"
 MOST = 500  # finds of one answer
 RANGE = 1 << 40  # bytes of the image that one task may get through, if its time allows
 SECTOR = 512
@@ -24,7 +24,9 @@ def items(part: Part, cursor: str, payload: dict[str, Any], ask: Ask) -> Iterato
         end = min(after + span, offset + length)
         task = {"offset": offset, "length": length, "whole": whole, "after": after, "end": end, "most": MOST}
         answer = ask("clew.intake.disk.carve:carve", payload | task, (), min(end - after, length))
-        heard = answer if isinstance(answer, Missing) else _said.carved(answer, after, (offset, offset + length))
+        heard = (
+            answer if isinstance(answer, Missing) else _said.carved(answer, payload, after, (offset, offset + length))
+        )
         if not isinstance(heard, Missing):
             events, after = heard
             yield from events
@@ -32,19 +34,13 @@ def items(part: Part, cursor: str, payload: dict[str, Any], ask: Ask) -> Iterato
         elif end - after > SECTOR:
             span = max((end - after) // 16 // SECTOR * SECTOR, SECTOR)
         else:
-            yield _lost(after, heard)
+            yield _lost(payload, after, heard)
             after = end
 
 
-def job(ref: str, payload: dict[str, Any]) -> Job:
-    """The runs that `ref` names."""
-    runs = [[int(number) for number in run.split("-")] for run in ref.removeprefix(REF).split(",")]
-    return Job("clew.intake.disk.carve:reopen", payload | {"runs": runs})
-
-
-def _lost(offset: int, missing: Missing) -> Found:
+def _lost(payload: dict[str, Any], offset: int, missing: Missing) -> Found:
     return Found(
-        ref=f"{REF}{offset}-{SECTOR}",
+        ref=carved(payload, [(offset, SECTOR)]),
         path=b"$Carved/%x" % offset,
         size=SECTOR,
         cursor=str(offset + SECTOR),

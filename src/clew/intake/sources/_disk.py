@@ -11,29 +11,35 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from clew.intake import plugged
+from clew.intake import opinion, plugged
 from clew.intake.api import Ask, Found, Job, Note, Part, Seen, Unavailable
-from clew.intake.refs import quote
-from clew.intake.sources import _carving, _said
+from clew.intake.refs import layer as layer_of
+from clew.intake.refs import parse, parse_carved, quote, volume
+from clew.intake.sources import _carving, _opinion, _said
 from clew.model import ContentState, ItemState, Missing, NameState, Reason
 
 MOST = 500  # Items of one answer
 RANGE = 20_000  # file records of one sweep task
 CORNERED = 256  # directories listed in one go after which the search for a deadly one is over
 SWEPT = {"NTFS", "ext"}
-BOOKS = {"NTFS", "FAT", "ext"}  # whose allocation clew reads: their free space is carved
+BOOKS = {"NTFS", "FAT", "exFAT", "ext"}  # whose allocation clew reads: their free space is carved
 FREE = "carving of free space"
 ACQUIRE = "clew.intake.containers.acquisition:acquire"
+UNLOCK_APFS = "with the passphrase or recovery key: on a Mac, or by `fsapfsmount`; take in the opened volume"
+UNEXPLAINED = "high entropy, unexplained: a hidden or encrypted volume may lie there (VeraCrypt has no signature)"
+Layer = dict[str, Any]  # what tells a stretch of a logical volume from one of the image: see `refs.volume`
 ORPHANAGE = {"FAT", "exFAT"}  # where The Sleuth Kit itself searches the whole volume for lost directory entries
 
 # What every worker of a disk needs, whatever the container.
 PRELOAD: tuple[str, ...] = (
     "clew.intake.containers.acquisition",
+    "clew.intake.disk.apfs",
     "clew.intake.disk.volumes",
     "clew.intake.disk.entries",
     "clew.intake.disk.sweep",
     "clew.intake.disk.content",
     "clew.intake.disk.carve",
+    "clew.intake.disk.opinion",
 )
 
 
@@ -53,52 +59,81 @@ class Disk:
 
     def parts(self, ask: Ask) -> Iterator[Part]:
         """Partitions and the gaps between them; the whole image where there is no partition table."""
-        said = ask("clew.intake.disk.volumes:size", self._payload(), (), 0)
-        size = _said.size(said)
-        if isinstance(size, Missing):
-            yield Part("image", {"kind": "image"}, size)
+        said = _said.size(ask("clew.intake.disk.volumes:size", self._payload(), (), 0))
+        if isinstance(said, Missing):
+            yield Part("image", {"kind": "image"}, said)
             return
-        table = ask("clew.intake.disk.volumes:table", self._payload(), (), 0)
+        size, remarks = said
+        for number, missing in enumerate(remarks):
+            yield Part(f"container/{number}", {"kind": "container"}, missing)
+        yield from self._stretches({}, size, "no partition table", ask)
+
+    def _stretches(self, layer: Layer, size: int, otherwise: str, ask: Ask) -> Iterator[Part]:
+        """Those of the image, or of a logical volume in it; `otherwise` says what it is without a partition table."""
+        above = f"{volume({'offset': 0, **layer}).rpartition('/')[0]}/" if layer else ""
+        table = ask("clew.intake.disk.volumes:table", self._payload(**layer), (), 0)
         stretches = [] if isinstance(table, Missing) else _said.stretches(table, size)
         if isinstance(table, Missing) or not any(each["allocated"] for each in stretches):
-            whole = {"offset": 0, "length": size, "allocated": True, "table": "no partition table"}
+            whole = {"offset": 0, "length": size, "allocated": True, "table": otherwise}
             if isinstance(table, Missing):
                 whole["table"] = f"the partition table could not be read ({table})"
             stretches = [whole]
+        for number, missing in enumerate([] if isinstance(table, Missing) else _said.remarks(table)):
+            yield Part(f"{above}table/{number}", {"kind": "partition table", **layer}, missing)
         for each in stretches:
-            detail = {key: each[key] for key in ("offset", "length", "table")}
+            detail = {key: each[key] for key in ("offset", "length", "table")} | layer
             if each["allocated"] and each.get("cut"):
                 missing = Missing(Reason.UNREADABLE, "the partition goes on beyond the image's end: the image is cut")
-                yield Part(f"cut@{each['offset']}", {"kind": "partition", **detail}, missing)
+                yield Part(f"{above}cut@{each['offset']}", {"kind": "partition", **detail}, missing)
             if each["allocated"] and each["length"]:
                 yield from self._partition(detail, ask)
             elif not each["allocated"] and each["length"]:
-                yield Part(f"gap@{each['offset']}", {"kind": "carving outside partitions", **detail})
+                yield from self._gap(f"{above}gap@{each['offset']}", detail, ask)
 
-    def _partition(self, detail: dict[str, Any], ask: Ask) -> Iterator[Part]:
-        offset = detail["offset"]
-        found = ask("clew.intake.disk.volumes:describe", self._payload(offset=offset), (), 0)
-        name = f"fs@{offset}"
+    def _gap(self, name: str, detail: Layer, ask: Ask) -> Iterator[Part]:
+        """It is carved; where it looks like a hidden volume, that is said besides."""
+        if ask("clew.intake.disk.volumes:noise", self._payload(**detail), (), 0) is True:
+            yield Part(name, {"kind": "unpartitioned", **detail}, Missing(Reason.UNKNOWN, UNEXPLAINED))
+        yield Part(f"{name}/carve", {"kind": "carving outside partitions", **detail})
+
+    def _partition(self, detail: Layer, ask: Ask) -> Iterator[Part]:
+        found = ask("clew.intake.disk.volumes:describe", self._payload(**detail), (), 0)
+        name = volume(detail)
         if isinstance(found, Missing):
             yield Part(name, {"kind": "partition", **detail}, found)
             if found.reason != Reason.ENCRYPTED:
                 yield Part(f"{name}/carve", {"kind": "carving of a whole partition", **detail})
+        elif "logical_volumes" in found and "lv" not in detail:
+            yield from self._logical(detail, found, ask)
+        elif "apfs_volumes" in found:
+            yield from _apfs(detail, found)
+        else:
+            yield from _file_system(name, {"kind": "file system", **detail, **_said.description(found)})
+
+    def _logical(self, detail: Layer, found: Any, ask: Ask) -> Iterator[Part]:
+        """Each logical volume as a disk of its own, and what none of them holds."""
+        volumes = _said.logical_volumes(found)
+        if isinstance(volumes, Missing):
+            yield Part(volume(detail), {"kind": "partition", **detail}, volumes)
             return
-        known = {"kind": "file system", **detail, **_said.description(found)}
-        yield Part(f"{name}/walk", known)
-        if known["file_system"] in SWEPT:
-            yield Part(f"{name}/sweep", known | {"kind": "sweep over file records"})
-        elif known["file_system"] in ORPHANAGE:
-            yield Part(f"{name}/orphans", known | {"kind": "search for lost directory entries"})
-        missing = None
-        if known["file_system"] not in BOOKS:
-            missing = Missing(Reason.UNKNOWN, "clew does not read which of its blocks are free: nothing was carved")
-        yield Part(f"{name}/carve", known | {"kind": FREE}, missing)
+        free = detail["length"] - sum(size for _, size, _ in volumes)
+        why = f"about {max(free, 0):,} bytes that belong to no logical volume; this version does not search them"
+        yield Part(f"{volume(detail)}/free", {"kind": "unpartitioned", **detail}, Missing(Reason.UNKNOWN, why))
+        for number, (name, size, missing) in enumerate(volumes):
+            layer = {"lv": [detail["offset"], number]}
+            if missing:
+                place = {"kind": "partition", **detail, "table": f"LVM2: {name}"}
+                yield Part(f"lv@{detail['offset']}.{number}", place, Missing(Reason.UNKNOWN, missing))
+            else:
+                yield from self._stretches(layer, size, f"LVM2: {name}", ask)
 
     def items(self, part: Part, cursor: str, seen: Seen, ask: Ask) -> Iterator[Found | Note]:
         """One stretch of the walk or sweep after the other; what kills a worker is cornered and named."""
-        if part.name.startswith("gap@") or part.name.endswith("/carve"):
-            return _carving.items(part, cursor, self._payload(), ask)
+        if part.name.endswith("/carve"):
+            return _carving.items(part, cursor, self._payload(**layer_of(part.detail)), ask)
+        if part.name.endswith("/opinion"):
+            where = {key: part.detail[key] for key in ("file_system", "length")} | _place(part.detail)
+            return _opinion.items(self._payload(**where), cursor, ask)
         if part.name.endswith("/sweep"):
             return self._sweep(part.detail, cursor, seen, ask)
         root = None
@@ -107,18 +142,19 @@ class Disk:
         return self._walk(part.detail, root, cursor, ask)
 
     def _walk(self, detail: Mapping[str, Any], root: Any, cursor: str, ask: Ask) -> Iterator[Found | Note]:
-        payload = self._payload(offset=detail["offset"], root=root, most=MOST, cursor=cursor, directories=None)
+        payload = self._payload(**_place(detail), root=root, most=MOST, cursor=cursor, directories=None)
+        entry = "clew.intake.disk.apfs:walk" if "apfs" in detail else "clew.intake.disk.entries:walk"
         culprit: tuple[str, bytes] | None = None
         size = detail["length"] if root else 0
         while True:
-            answer = ask("clew.intake.disk.entries:walk", payload, (), size)
+            answer = ask(entry, payload, (), size)
             heard = answer if isinstance(answer, Missing) else _said.stretch(answer)
             if isinstance(heard, Missing):
                 if payload["directories"] not in {0, 1}:
                     payload["directories"] = 0  # list nothing new: which directory comes next?
                     continue
                 past, path = culprit or ("", b"")
-                yield _lost(detail["offset"], path, heard, past or payload["cursor"])
+                yield _lost(volume(detail), path, heard, past or payload["cursor"])
                 if not past:
                     return
                 payload |= {"cursor": past, "directories": None}
@@ -131,20 +167,18 @@ class Disk:
             payload |= {"cursor": heard.cursor, "directories": _next_step(payload["directories"], heard)}
 
     def _sweep(self, detail: Mapping[str, Any], cursor: str, seen: Seen, ask: Ask) -> Iterator[Found | Note]:
-        offset, end = (
-            detail["offset"],
-            detail["last_inode"],
-        )  # the last address is The Sleuth Kit's own orphan directory
+        where, name = _place(detail), volume(detail)
+        end = detail["last_inode"]  # the last address is The Sleuth Kit's own orphan directory
         first, sub = (int(part) for part in cursor.split(".")) if cursor else (detail["first_inode"], -1)
-        named = _bitmap(seen(f"fs@{offset}/"), end)
+        named = _bitmap(seen(f"{name}/"), end)
         if sub >= 0:  # the sweep itself listed part of this record; its other streams are still to come
             named[first // 8] &= ~(1 << (first % 8))
         length = RANGE
         while first < end:
             base, stop = first // 8 * 8, min(first + length, end)
             bits = b64encode(bytes(named[base // 8 : stop // 8 + 1])).decode()
-            payload = self._payload(offset=offset, first=first, sub=sub, end=stop, seen=bits, seen_from=base, most=MOST)
-            answer = ask("clew.intake.disk.sweep:sweep", payload, (), 0)
+            task = {"first": first, "sub": sub, "end": stop, "seen": bits, "seen_from": base, "most": MOST}
+            answer = ask("clew.intake.disk.sweep:sweep", self._payload(**where, **task), (), 0)
             heard = answer if isinstance(answer, Missing) else _said.swept(answer, first)
             if not isinstance(heard, Missing):
                 founds, first = heard
@@ -153,32 +187,34 @@ class Disk:
             elif length > 1:
                 length = max(1, length // 16)
             else:
-                yield _lost(offset, b"$OrphanFiles/record-%d" % first, heard, f"{first + 1}.-1", first)
+                yield _lost(name, b"$OrphanFiles/record-%d" % first, heard, f"{first + 1}.-1", first)
                 first, sub = first + 1, -1
 
     def job(self, ref: str) -> Job:
         """The file record and stream that `ref` names, or the runs of what was carved."""
-        if ref.startswith(_carving.REF):
-            return _carving.job(ref, self._payload())
-        place = _place(ref)
-        if place is None:
+        carved = parse_carved(ref)
+        if carved is not None:
+            return Job("clew.intake.disk.carve:reopen", self._payload(**carved))
+        place = parse(ref)
+        if place is None or "id" not in place:
             raise Unavailable(Missing(Reason.UNREADABLE, "there is no content to read"))
-        return Job("clew.intake.disk.content:stream", self._payload(**place))
+        opener = "clew.intake.disk.apfs:stream" if "apfs" in place else "clew.intake.disk.content:stream"
+        return Job(opener, self._payload(**place))
 
     def doubts(self, refs: Mapping[str, str], ask: Ask) -> set[str]:
         """Deleted Items that share a block with another deleted Item: one of the two was overwritten by the other."""
-        by_volume: dict[int, list[tuple[str, list[int]]]] = {}
+        by_volume: dict[str, list[tuple[str, dict[str, Any]]]] = {}
         for item, ref in refs.items():
-            place = None if ref.startswith(_carving.REF) else _place(ref)
-            if place is not None:
-                by_volume.setdefault(place["offset"], []).append((item, [place["record"], place["type"], place["id"]]))
+            place = parse(ref)
+            if place is not None and "id" in place:
+                by_volume.setdefault(volume(place), []).append((item, place))
         doubted: set[str] = set()
-        for offset, members in by_volume.items():
-            spans: list[tuple[int, int, str]] = []
+        for members in by_volume.values():
+            where, spans = _place(members[0][1]), []
             for at in range(0, len(members), MOST):
                 some = members[at : at + MOST]
-                payload = self._payload(offset=offset, items=[stream for _, stream in some])
-                answer = ask("clew.intake.disk.content:blocks", payload, (), 0)
+                streams = [[each["record"], each["type"], each["id"]] for _, each in some]
+                answer = ask("clew.intake.disk.content:blocks", self._payload(**where, items=streams), (), 0)
                 if isinstance(answer, Missing):
                     doubted.update(item for item, _ in some)
                 else:
@@ -218,10 +254,56 @@ def open_read_only(path: Path) -> int:
         return os.open(path, flags)
 
 
-def _lost(offset: int, path: bytes, missing: Missing, cursor: str, record: int = 0) -> Found:
+def _file_system(name: str, known: dict[str, Any]) -> Iterator[Part]:
+    """What is listed of a file system that The Sleuth Kit reads."""
+    yield Part(f"{name}/walk", known)
+    if known["file_system"] in SWEPT:
+        yield Part(f"{name}/sweep", known | {"kind": "sweep over file records"})
+    elif known["file_system"] in ORPHANAGE:
+        yield Part(f"{name}/orphans", known | {"kind": "search for lost directory entries"})
+    missing = None
+    if known["file_system"] not in BOOKS:
+        missing = Missing(Reason.UNKNOWN, "clew does not read which of its blocks are free: nothing was carved")
+    yield Part(f"{name}/carve", known | {"kind": FREE}, missing)
+    yield from _second(name, known)
+    if "beside" in known:
+        yield Part(f"{name}/beside", known | {"kind": "partition"}, Missing(Reason.UNKNOWN, known["beside"]))
+
+
+def _second(name: str, known: dict[str, Any]) -> Iterator[Part]:
+    """The count of another parser, where there is one."""
+    if known.get("second"):
+        place = {key: known[key] for key in ("file_system", "offset", "length", "table", "second")} | layer_of(known)
+        yield Part(f"{name}/opinion", {"kind": opinion.KIND, "parser": place.pop("second"), **place})
+
+
+def _apfs(detail: Layer, found: Any) -> Iterator[Part]:
+    """The volumes of a container; its snapshots are said."""
+    volumes = _said.apfs_volumes(found)
+    if isinstance(volumes, Missing):
+        yield Part(volume(detail), {"kind": "partition", **detail}, volumes)
+        return
+    if not volumes:
+        yield Part(volume(detail), {"kind": "partition", **detail}, Missing(Reason.UNKNOWN, "APFS without any volume"))
+    for number, (label, locked, snapshots) in enumerate(volumes):
+        place = {"file_system": "APFS", **detail, "apfs": number, "volume": label, "second": "the volume's superblock"}
+        name = volume(place)
+        if locked:
+            why = Missing(Reason.ENCRYPTED, f"the APFS volume {label!r} (FileVault); {UNLOCK_APFS}")
+            yield Part(name, {"kind": "partition", **place}, why)
+            continue
+        yield Part(f"{name}/walk", {"kind": "file system", **place})
+        yield from _second(name, place)
+        if snapshots or snapshots is None:
+            count = "an unknown number of" if snapshots is None else f"{snapshots}"
+            why = Missing(Reason.UNKNOWN, f"{count} snapshots of the APFS volume {label!r}, which are not read")
+            yield Part(f"{name}/snapshots", {"kind": "partition", **place}, why)
+
+
+def _lost(volume_name: str, path: bytes, missing: Missing, cursor: str, record: int = 0) -> Found:
     name = path or b"(the rest of this file system)"
     return Found(
-        ref=f"fs@{offset}/{record}/name/{quote(name)}/",
+        ref=f"{volume_name}/{record}/name/{quote(name)}/",
         path=name,
         size=0,
         cursor=cursor,
@@ -233,24 +315,18 @@ def _lost(offset: int, path: bytes, missing: Missing, cursor: str, record: int =
     )
 
 
-def _place(ref: str) -> dict[str, int] | None:
-    """Where a ref's content lies: offset of the file system, file record, type and id of the stream; None without
-    one.
-    """
-    offset, record, stream, _ = ref.removeprefix("fs@").split("/", 3)
-    kind, _, number = stream.partition("-")
-    if not number:
-        return None
-    return {"offset": int(offset), "record": int(record), "type": int(kind), "id": int(number)}
+def _place(detail: Mapping[str, Any]) -> dict[str, Any]:
+    """What a worker needs to find the volume that a part's detail, or a ref, speaks of."""
+    return {"offset": detail["offset"], **layer_of(detail)}
 
 
 def _bitmap(refs: Iterator[str], end: int) -> bytearray:
     """One bit a file record: listed under some name already."""
     named = bytearray(end // 8 + 2)
     for ref in refs:
-        _, record, stream, _ = ref.split("/", 3)
-        if stream != "name" and int(record) < end:
-            named[int(record) // 8] |= 1 << (int(record) % 8)
+        place = parse(ref)
+        if place is not None and "id" in place and place["record"] < end:
+            named[place["record"] // 8] |= 1 << (place["record"] % 8)
     return named
 
 

@@ -3,16 +3,19 @@ alone.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from clew.intake import refs
 from clew.intake.api import Found, Note
 from clew.model import ContentState, ItemState, Missing, NameState, Reason
 
 MOST_PATH = 1 << 18  # bytes
 MOST_RUNS = 256  # of one carved find
 _I64 = 1 << 63
-_REF = re.compile(r"fs@[0-9]{1,19}/[0-9]{1,19}/(?:name|[0-9]{1,10}-[0-9]{1,10})/[!-~]*")
+_REF = re.compile(refs.VOLUME + r"/[0-9]{1,19}/(?:name|[0-9]{1,10}-[0-9]{1,10})/[!-~]*")
+MOST_SAID = 100  # remarks of a container, volumes in one place
 WRONG = (KeyError, TypeError, ValueError, AttributeError, IndexError)
 
 
@@ -31,14 +34,45 @@ def broken(what: str) -> Missing:
     return Missing(Reason.UNPARSABLE, f"the worker's answer about {what} made no sense")
 
 
-def size(said: Any) -> int | Missing:
-    """Bytes of the image, or why it cannot be opened."""
+def size(said: Any) -> tuple[int, list[Missing]] | Missing:
+    """Bytes of the image and what its container remarks, or why it cannot be opened."""
     if isinstance(said, Missing):
         return said
     try:
-        return _number(said)
+        remarks = [Missing(Reason(reason), _text(detail, 1000)) for reason, detail in said["said"][:MOST_SAID]]
+        return _number(said["size"]), remarks
     except WRONG:
         return broken("the image's size")
+
+
+def logical_volumes(said: Any) -> list[tuple[str, int, str]] | Missing:
+    """The logical volumes of LVM: name, bytes, and why it cannot be read ("" where it can)."""
+    try:
+        return [
+            (_text(each["name"], 200), _number(each["size"]), _text(each["missing"] or "", 1000))
+            for each in said["logical_volumes"]
+        ]
+    except WRONG:
+        return broken("logical volumes")
+
+
+def apfs_volumes(said: Any) -> list[tuple[str, bool, int | None]] | Missing:
+    """The volumes of an APFS container: name, whether it is locked, and its snapshots where they were counted."""
+    try:
+        return [
+            (_text(each["name"], 1000), bool(each["locked"]), each["snapshots"] and _number(each["snapshots"]))
+            for each in said["apfs_volumes"][:MOST_SAID]
+        ]
+    except WRONG:
+        return broken("an APFS container")
+
+
+def remarks(said: Any) -> list[Missing]:
+    """What is wrong with the partition table."""
+    try:
+        return [Missing(Reason.UNPARSABLE, _text(each, 1000)) for each in said["said"][:MOST_SAID]]
+    except WRONG:
+        return [broken("the partition table")]
 
 
 def stretches(said: Any, size: int) -> list[dict[str, Any]]:
@@ -64,7 +98,8 @@ def description(said: Any) -> dict[str, Any]:
         found = {key: _number(said[key]) for key in ("first_inode", "last_inode", "block_bytes")}
         if "free_bytes" in said:
             found["free_bytes"] = _number(said["free_bytes"])
-        return {"file_system": _text(said["file_system"], 40), **found}
+        more = {key: _text(said[key], 200) for key in ("beside", "second") if key in said}
+        return {"file_system": _text(said["file_system"], 40), **found, **more}
     except WRONG:
         return {"file_system": "unknown", "first_inode": 0, "last_inode": 0, "block_bytes": 0}
 
@@ -93,11 +128,15 @@ def swept(said: Any, first: int) -> tuple[list[Found], int] | Missing:
     return (found, after) if after > first else broken("file records")
 
 
-def carved(said: Any, after: int, within: tuple[int, int]) -> tuple[list[Found | Note], int] | Missing:
-    """One answer of `disk.carve.carve` about the space `within` (from, to): finds, notes, and where to go on."""
+def carved(
+    said: Any, place: Mapping[str, Any], after: int, within: tuple[int, int]
+) -> tuple[list[Found | Note], int] | Missing:
+    """One answer of `disk.carve.carve` about the space `within` (from, to) of the volume at `place`: finds, notes, and
+    where to go on.
+    """
     try:
         following = _number(said["next"])
-        events: list[Found | Note] = [_carved(find, within) for find in said["finds"]]
+        events: list[Found | Note] = [_carved(find, place, within) for find in said["finds"]]
         notes = {_text(what, 200): _number(count) for what, count in said["notes"].items()}
     except WRONG:
         return broken("free space")
@@ -106,7 +145,7 @@ def carved(said: Any, after: int, within: tuple[int, int]) -> tuple[list[Found |
     return ([*events, Note(notes, str(following))] if notes else events), following
 
 
-def _carved(find: dict[str, Any], within: tuple[int, int]) -> Found:
+def _carved(find: dict[str, Any], place: Mapping[str, Any], within: tuple[int, int]) -> Found:
     runs = tuple((_number(at), _number(length)) for at, length in find["runs"])
     inside = all(length > 0 and within[0] <= at and at + length <= within[1] for at, length in runs)
     if not 0 < len(runs) <= MOST_RUNS or not inside:
@@ -115,7 +154,7 @@ def _carved(find: dict[str, Any], within: tuple[int, int]) -> Found:
     if not extension.isalnum() or not extension.isascii():
         raise ValueError("no file name extension")
     return Found(
-        ref="carved@" + ",".join(f"{at}-{length}" for at, length in runs),
+        ref=refs.carved(place, runs),
         path=b"$Carved/%x.%s" % (runs[0][0], extension.encode()),
         size=sum(length for _, length in runs),
         cursor=str(_number(find["next"])),

@@ -1,0 +1,184 @@
+"""A second opinion: how many contents the live entries of a file system have, by libyal's readers, which share no code
+with The Sleuth Kit. Of APFS, which libfsapfs itself lists, the volume's own books are asked.
+
+Counted is what the walk lists: every name that is no directory, and beside it named streams (NTFS), resource forks and
+extended attributes (HFS+).
+"""
+
+import stat
+from collections.abc import Iterator
+from time import monotonic
+from typing import Any, NamedTuple, Protocol
+
+import pyfsext
+import pyfsfat
+import pyfshfs
+import pyfsntfs
+
+from clew.core.absent import Absent
+from clew.core.channel import Reply
+from clew.intake.api import ByteSource
+from clew.intake.containers.fileobject import FileObject
+from clew.intake.disk import apfs_books, ntfs
+from clew.intake.disk.entries import FIRST_CNID
+from clew.intake.disk.image import image
+from clew.model import Missing, Reason
+
+SECONDS = 5.0
+MOST_PENDING = 20_000  # directories that wait; beyond that the count is given up
+HFS_ROOT = 2
+READERS = {
+    "NTFS": f"libfsntfs {pyfsntfs.get_version()}",
+    "FAT": f"libfsfat {pyfsfat.get_version()}",
+    "exFAT": f"libfsfat {pyfsfat.get_version()}",
+    "ext": f"libfsext {pyfsext.get_version()}",
+    "HFS+": f"libfshfs {pyfshfs.get_version()}",
+}
+
+
+class Entry(NamedTuple):
+    """One name in a directory: what it is reopened by, whether it is a directory, how many contents it has."""
+
+    identifier: int
+    directory: bool
+    contents: int
+
+
+class Reader(Protocol):
+    """One file system as libyal sees it."""
+
+    root: int
+
+    def entries(self, identifier: int) -> Iterator[Entry]:
+        """The live names in a directory. Raises OSError."""
+        ...
+
+
+def count(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
+    """Worker entry: a stretch of the count of "file_system" at "offset". "pending" are the directories still to be
+    counted (None at the beginning).
+
+    Answers {"contents", "unreadable" directories, "pending"}.
+    """
+    source, offset = image(payload).source, payload["offset"]
+    family = payload["file_system"]
+    if family == "APFS":
+        return _books(source, offset, payload["apfs"])
+    behind = FileObject(source, offset, min(payload["length"], source.size - offset))
+    try:
+        reader = _open(family, behind)
+    except OSError as error:
+        raise Absent(Missing(Reason.UNPARSABLE, f"{READERS[family]} does not open it: {str(error)[:300]}")) from error
+    pending = [reader.root] if payload["pending"] is None else list(payload["pending"])
+    contents = unreadable = 0
+    end = monotonic() + SECONDS
+    while pending and monotonic() < end:
+        here = pending.pop()
+        try:
+            for entry in reader.entries(here):
+                contents += entry.contents
+                if entry.directory and entry.identifier != here:
+                    pending.append(entry.identifier)
+        except OSError:
+            unreadable += 1
+        if len(pending) > MOST_PENDING:
+            raise Absent(Missing(Reason.LIMIT_REACHED, f"more than {MOST_PENDING:,} directories wait to be counted"))
+    return Reply({"contents": contents, "unreadable": unreadable, "pending": pending})
+
+
+def _books(source: ByteSource, offset: int, number: int) -> Reply:
+    known = apfs_books.of(source, offset)
+    books = known[number] if number < len(known) else None
+    if books is None:
+        raise Absent(Missing(Reason.UNPARSABLE, "its superblock was not found"))
+    contents = books.files + books.links + books.others
+    return Reply({"contents": contents, "unreadable": 0, "pending": []})
+
+
+def _open(family: str, behind: FileObject) -> Reader:
+    match family:
+        case "NTFS":
+            return _Ntfs(behind)
+        case "ext":
+            return _Ext(behind)
+        case "HFS+":
+            return _Hfs(behind)
+        case _:
+            return _Fat(behind)
+
+
+class _Ntfs:
+    root = ntfs.ROOT
+
+    def __init__(self, behind: FileObject) -> None:
+        self._volume = pyfsntfs.volume()
+        self._volume.open_file_object(behind)
+
+    def entries(self, identifier: int) -> Iterator[Entry]:
+        directory = self._volume.get_file_entry(identifier)
+        for number in range(directory.get_number_of_sub_file_entries()):
+            each = directory.get_sub_file_entry(number)
+            record = int(each.get_file_reference()) & 0xFFFFFFFFFFFF
+            if ntfs.is_own(record, identifier):
+                continue
+            streams = int(each.get_number_of_alternate_data_streams())
+            is_directory = bool(each.has_directory_entries_index())
+            yield Entry(record, is_directory, streams if is_directory else streams + 1)
+
+
+class _Ext:
+    root = 2
+
+    def __init__(self, behind: FileObject) -> None:
+        self._volume = pyfsext.volume()
+        self._volume.open_file_object(behind)
+
+    def entries(self, identifier: int) -> Iterator[Entry]:
+        directory = self._volume.get_file_entry_by_inode(identifier)
+        for number in range(directory.get_number_of_sub_file_entries()):
+            each = directory.get_sub_file_entry(number)
+            is_directory = stat.S_ISDIR(int(each.get_file_mode()))
+            yield Entry(int(each.get_inode_number()), is_directory, 0 if is_directory else 1)
+
+
+class _Fat:
+    """FAT and exFAT."""
+
+    def __init__(self, behind: FileObject) -> None:
+        self._volume = pyfsfat.volume()
+        self._volume.open_file_object(behind)
+        self.root = int(self._volume.get_root_directory().get_identifier())
+
+    def entries(self, identifier: int) -> Iterator[Entry]:
+        root = identifier == self.root
+        directory = self._volume.get_root_directory() if root else self._volume.get_file_entry_by_identifier(identifier)
+        for number in range(directory.get_number_of_sub_file_entries()):
+            each = directory.get_sub_file_entry(number)
+            attributes = int(each.get_file_attribute_flags())
+            is_directory = bool(attributes & 0x10)
+            yield Entry(int(each.get_identifier()), is_directory, 0 if is_directory else 1)
+
+
+class _Hfs:
+    root = HFS_ROOT
+
+    def __init__(self, behind: FileObject) -> None:
+        self._volume = pyfshfs.volume()
+        self._volume.open_file_object(behind)
+
+    def entries(self, identifier: int) -> Iterator[Entry]:
+        directory = self._volume.get_file_entry_by_identifier(identifier)
+        for number in range(directory.get_number_of_sub_file_entries()):
+            each = directory.get_sub_file_entry(number)
+            record = int(each.get_identifier())
+            if record < FIRST_CNID:
+                continue
+            names = (x.get_name() for x in each.extended_attributes)
+            streams = sum(name != "com.apple.decmpfs" for name in names)
+            mode = int(each.get_file_mode() or 0)
+            if stat.S_ISDIR(mode):
+                yield Entry(record, True, 0)
+            elif stat.S_ISREG(mode):
+                yield Entry(record, False, 1 + streams + int(each.has_resource_fork()))
+            else:
+                yield Entry(record, False, 1)

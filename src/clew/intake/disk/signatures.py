@@ -1,0 +1,108 @@
+"""What lies in a stretch of a disk that no file system here reads, by its magic; and what has none, by its entropy."""
+
+import struct
+from dataclasses import dataclass
+
+from clew.core.absent import Absent
+from clew.intake import entropy
+from clew.intake.api import ByteSource
+from clew.model import Missing, Reason
+
+LOOK = 1 << 17  # bytes of a stretch's beginning
+LEAST = 1 << 20  # bytes of a stretch whose entropy says anything
+UNLOCK = "unlock it with its own tool and take in the opened volume"
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """A magic at a byte of the stretch, what it stands for, and what the operator can do where it is encrypted."""
+
+    at: int
+    magic: bytes
+    name: str
+    unlock: str = ""
+
+
+LVM, APFS = "LVM2", "APFS"
+_BITLOCKER = f"with the recovery key: `dislocker`, or Windows with a write blocker; {UNLOCK}"
+SIGNATURES: tuple[Signature, ...] = (
+    Signature(0, b"LUKS\xba\xbe\x00\x01", "LUKS1", f"`cryptsetup open --readonly`; {UNLOCK}"),
+    Signature(0, b"LUKS\xba\xbe\x00\x02", "LUKS2", f"`cryptsetup open --readonly`; {UNLOCK}"),
+    Signature(0, b"SKUL\xba\xbe\x00\x02", "LUKS2 (second header)", UNLOCK),
+    Signature(3, b"-FVE-FS-", "BitLocker", _BITLOCKER),
+    Signature(424, b"\x3b\xd6\x67\x49\x29\x2e\xd8\x4a", "BitLocker To Go", _BITLOCKER),
+    Signature(32, b"NXSB", APFS),
+    *(Signature(at, b"LABELONE", LVM) for at in (512, 0, 1024, 1536)),
+    Signature(0, b"XFSB", "XFS"),
+    Signature(65600, b"_BHRfS_M", "btrfs"),
+    Signature(1024, b"\x10\x20\xf5\xf2", "F2FS"),
+    Signature(1024, b"\xe2\xe1\xf5\xe0", "EROFS"),
+    Signature(3, b"ReFS\x00\x00\x00\x00", "ReFS"),
+    Signature(32768, b"JFS1", "JFS"),
+    Signature(65588, b"ReIsEr", "ReiserFS"),
+    Signature(4120, b"\xc6\x85\x73\xf6\x4e\x1a\x45\xca\x82\x65\xf5\x7f\x48\xba\x6d\x81", "bcachefs"),
+    Signature(0, b"hsqs", "SquashFS"),
+    Signature(4086, b"SWAPSPACE2", "Linux swap space"),
+    Signature(4086, b"SWAP-SPACE", "Linux swap space"),
+    *(Signature(at, b"\xfc\x4e\x2b\xa9", "Linux RAID") for at in (4096, 0)),
+    Signature(3072, b"PRIVHEAD", "a Windows dynamic disk"),
+)
+# libvshadow, Volume Shadow Snapshot format: the volume header, whose byte 48 says where the catalogue lies
+_VSS_AT, _VSS = 0x1E00, bytes.fromhex("6b87083876c1484eb7ae04046e6cc752")
+
+
+def refuse_known(head: bytes) -> None:
+    """Raises Absent where a beginning is that of something that is not read."""
+    if head[8:12] == b"\x01\x00\x10\x00" and head[88:90] == b"CS":  # libfvde, FileVault Drive Encryption
+        way = "with the passphrase or recovery key on a Mac, or by `fvdemount`"
+        raise Absent(Missing(Reason.ENCRYPTED, f"CoreStorage (FileVault); {way}; {UNLOCK}"))
+    found = signature(head)
+    if found is not None and found.name not in {LVM, APFS}:
+        if found.unlock:
+            raise Absent(Missing(Reason.ENCRYPTED, f"{found.name}; {found.unlock}"))
+        raise Absent(Missing(Reason.UNKNOWN, f"{found.name}, which this version does not read"))
+    if _plain_hfs(head):
+        raise Absent(Missing(Reason.UNKNOWN, "HFS (the old one, not HFS+), which this version does not read"))
+    if udf(head) and not iso9660(head):
+        raise Absent(Missing(Reason.UNKNOWN, "UDF, which this version does not read"))
+    if not any(head):
+        raise Absent(Missing(Reason.UNKNOWN, f"no file system: its first {len(head)} bytes are all zero"))
+
+
+def signature(head: bytes) -> Signature | None:
+    """The first one that a beginning carries."""
+    return next((each for each in SIGNATURES if head[each.at : each.at + len(each.magic)] == each.magic), None)
+
+
+def udf(head: bytes) -> bool:
+    """Whether its volume recognition sequence names UDF (ECMA-167, part 2, section 9)."""
+    return any(head[at + 1 : at + 5] == b"NSR0" for at in range(32768, 65536, 2048))
+
+
+def iso9660(head: bytes) -> bool:
+    """Whether it has a primary volume descriptor (ECMA-119, section 8)."""
+    return head[32769:32774] == b"CD001"
+
+
+def beside(family: str, head: bytes) -> str:
+    """What else lies in a volume that is read, and is not read itself; "" where nothing is known to."""
+    if family == "ISO 9660" and udf(head):
+        return "a UDF file system on the same disc, which this version does not read"
+    if family == "NTFS" and head[_VSS_AT : _VSS_AT + 16] == _VSS and any(head[_VSS_AT + 48 : _VSS_AT + 56]):
+        way = "mount them with `vshadowmount` and take in each"
+        return f"volume shadow copies (earlier states of the volume), which this version does not read; {way}"
+    return ""
+
+
+def unexplained(source: ByteSource, offset: int, length: int) -> bool:
+    """Whether a stretch of the disk cannot be told from noise; never where it is too short to tell."""
+    length = min(length, source.size - offset)
+    return length >= LEAST and entropy.measure(source.read, offset, length).unexplained
+
+
+def _plain_hfs(head: bytes) -> bool:
+    """Its master directory block, without an HFS+ volume inside (Inside Macintosh: Files, 2-60)."""
+    if head[1024:1026] != b"BD" or len(head) < 1536:
+        return False
+    block = struct.unpack_from(">I", head, 1024 + 20)[0]
+    return block > 0 and block % 512 == 0 and head[1024 + 124 : 1024 + 126] != b"H+"

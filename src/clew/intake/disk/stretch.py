@@ -1,0 +1,90 @@
+"""One task of a walk: what follows a cursor in a tree of directories, up to so many Items, for every kind of tree."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any
+
+from clew.core.channel import Reply
+from clew.intake.walk import PAST, Event, Key, Listing, cursor_text, parse_cursor, preorder
+from clew.model import Missing, Reason
+
+SECONDS = 2.0  # after which a stretch ends, whatever it has found
+MOST_LEVELS = 1000
+
+Item = dict[str, Any]
+At = tuple[Key, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """A tree of directories. `key` tells it from every other; `listing` lists one directory; `path` says where it
+    lies; `lost` makes the Item that stands for one which cannot be listed.
+    """
+
+    key: Any
+    listing: Callable[[At], Listing[Item] | Missing]
+    path: Callable[[At], bytes]
+    lost: Callable[[At, Missing], Item]
+
+
+class _NextError(Exception):
+    """The stretch may list no further directory; `at` is the one that would come next."""
+
+    def __init__(self, at: At) -> None:
+        super().__init__()
+        self.at = at
+
+
+_kept: dict[str, Any] = {"key": None, "listing": None}  # the last directory: a large one is returned in many stretches
+
+
+def stretch(tree: Tree, payload: dict[str, Any]) -> Reply:
+    """What follows "cursor", up to "most" Items.
+
+    "directories" limits how many directories may be newly listed, so that the supervisor can find one that kills us;
+    the reply then names the "next".
+    """
+    cursor, began, left = payload["cursor"], monotonic(), payload["directories"]
+    known = parse_cursor(cursor)[0] if cursor else None
+    items: list[Item] = []
+
+    def lister(at: At) -> Listing[Item] | Missing:
+        nonlocal left
+        if left is not None and (known is None or known[: len(at)] != at):
+            if left == 0:
+                raise _NextError(at)
+            left -= 1
+        return _directory(tree, at)
+
+    answer: dict[str, Any] = {"items": items, "done": False, "next": None}
+    try:
+        for event in preorder(lister, cursor):
+            cursor = event.cursor
+            _take(tree, event, items)
+            if len(items) >= payload["most"] or monotonic() - began > SECONDS:
+                break
+        else:
+            answer["done"] = True
+    except _NextError as stop:
+        answer["next"] = {"cursor": cursor_text(stop.at, PAST), "path": tree.path(stop.at).hex()}
+    return Reply(answer | {"cursor": cursor})
+
+
+def _directory(tree: Tree, at: At) -> Listing[Item] | Missing:
+    if len(at) > MOST_LEVELS:
+        return Missing(Reason.LIMIT_REACHED, f"lies deeper than {MOST_LEVELS} levels and was not entered")
+    if _kept["key"] != (tree.key, at):
+        _kept["listing"] = tree.listing(at)
+        _kept["key"] = (tree.key, at)
+    listing: Listing[Item] | Missing = _kept["listing"]
+    return listing
+
+
+def _take(tree: Tree, event: Event[Item], items: list[Item]) -> None:
+    if event.file is not None:
+        items.append(event.file | {"cursor": event.cursor})
+    elif isinstance(event.entered, Missing):
+        items.append(tree.lost(event.at, event.entered) | {"cursor": event.cursor})
+    elif event.entered is not None and event.entered.notes:
+        items.append({"notes": dict(event.entered.notes), "cursor": event.cursor})

@@ -1,0 +1,41 @@
+"""The second opinion on a file system as a part of its own: a count that goes on from its cursor."""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from clew.intake.api import Ask, Note
+from clew.intake.opinion import CONTENTS, GAVE_UP, UNLISTED
+from clew.model import Missing
+
+ENTRY = "clew.intake.disk.opinion:count"
+MOST_STRETCHES = 720  # of five seconds each: a file system that takes longer goes without
+MOST_PENDING = 20_000
+
+
+def items(payload: Mapping[str, Any], cursor: str, ask: Ask) -> Iterator[Note]:
+    """What each stretch of the count adds."""
+    pending = json.loads(cursor) if cursor else None
+    for _ in range(MOST_STRETCHES):
+        said = ask(ENTRY, {**payload, "pending": pending}, (), 0)
+        if isinstance(said, Missing):
+            yield Note({f"{GAVE_UP}{said}": 1}, cursor)
+            return
+        try:
+            counts, pending = _checked(said)
+        except (KeyError, TypeError, ValueError) as error:
+            yield Note({f"{GAVE_UP}its answer made no sense ({type(error).__name__})": 1}, cursor)
+            return
+        cursor = json.dumps(pending, separators=(",", ":"))
+        yield Note(counts, cursor)
+        if not pending:
+            return
+    yield Note({f"{GAVE_UP}it takes too long": 1}, cursor)
+
+
+def _checked(said: Any) -> tuple[dict[str, int], list[int]]:
+    counts = {CONTENTS: said["contents"], UNLISTED: said["unreadable"]}
+    pending = said["pending"]
+    if len(pending) > MOST_PENDING or any(type(each) is not int or each < 0 for each in (*counts.values(), *pending)):
+        raise ValueError("no counts")
+    return counts, pending
