@@ -11,11 +11,12 @@ from cases import items, new_case, sha256
 from recovery import PEERS, by_clew, by_peer, hits, photographs, removed_as_by_linux
 from test_disk_intake import gpt
 
+from clew.intake import refs
 from clew.intake.account import NOT_CARVED
 from clew.intake.api import Note, Part
 from clew.intake.disk import carve as worker
 from clew.intake.run import intake
-from clew.intake.sources import _carving, _said
+from clew.intake.sources import _said
 from clew.intake.summary import Options, Summary
 from clew.model import ContentState, ItemState, Missing, NameState, Reason
 from clew.range import filesystems
@@ -115,7 +116,7 @@ def test_a_file_system_whose_free_space_is_unknown_is_said_not_to_be_carved(tmp_
 
     (tmp_path / "x").write_bytes(bytes(1 << 20))
     disk = Disk([tmp_path / "x"], "clew.intake.containers.raw:open_raw")
-    answers = {"size": 1 << 20, "table": {"scheme": None, "parts": []}, "describe": details}
+    answers = {"size": {"size": 1 << 20, "said": []}, "table": {"scheme": None, "parts": []}, "describe": details}
     parts = list(disk.parts(lambda entry, *_: answers[entry.rpartition(":")[2]]))
     disk.close()
     assert parts[-1].name == "fs@0/carve"
@@ -153,15 +154,16 @@ GOOD = {"runs": [[5000, 10], [9000, 5]], "state": "partial", "why": "cut", "exte
 
 def test_what_a_worker_says_of_a_find_becomes_an_item():
     answer = {"finds": [GOOD], "next": 6000, "notes": {"what": 3}}
-    events, following = _said.carved(answer, 4096, PLACE)
+    events, following = _said.carved(answer, {}, 4096, PLACE)
     assert following == 6000
     assert events[1] == Note({"what": 3}, "6000")
     found = events[0]
     assert (found.ref, found.path, found.size) == ("carved@5000-10,9000-5", b"$Carved/1388.jpg", 15)
     assert (found.name_state, found.content_state) == (NameState.CARVED, ContentState.PARTIAL)
     assert (found.found_by, found.runs, found.cursor) == ("carver: cut", ((5000, 10), (9000, 5)), "5120")
-    job = _carving.job(found.ref, {"container": "c"})
-    assert job.payload == {"container": "c", "runs": [[5000, 10], [9000, 5]]}
+    assert refs.parse_carved(found.ref) == {"runs": [[5000, 10], [9000, 5]]}
+    inside = _said.carved(answer, {"lv": [1048576, 2]}, 4096, PLACE)[0][0].ref
+    assert refs.parse_carved(inside) == {"runs": [[5000, 10], [9000, 5]], "lv": [1048576, 2]}
 
 
 @pytest.mark.parametrize(
@@ -173,14 +175,14 @@ def test_what_a_worker_says_of_a_find_becomes_an_item():
     ],
 )  # fmt: skip
 def test_what_makes_no_sense_is_refused(lie):
-    heard = _said.carved({"finds": [GOOD | lie], "next": 6000, "notes": {}}, 4096, PLACE)
+    heard = _said.carved({"finds": [GOOD | lie], "next": 6000, "notes": {}}, {}, 4096, PLACE)
     assert isinstance(heard, Missing)
 
 
 def test_a_worker_that_does_not_get_on_is_refused():
-    assert isinstance(_said.carved({"finds": [], "next": 4096, "notes": {}}, 4096, PLACE), Missing)
-    assert isinstance(_said.carved({"finds": [], "next": 1 << 70, "notes": {}}, 4096, PLACE), Missing)
-    assert isinstance(_said.carved(None, 4096, PLACE), Missing)
+    assert isinstance(_said.carved({"finds": [], "next": 4096, "notes": {}}, {}, 4096, PLACE), Missing)
+    assert isinstance(_said.carved({"finds": [], "next": 1 << 70, "notes": {}}, {}, 4096, PLACE), Missing)
+    assert isinstance(_said.carved(None, {}, 4096, PLACE), Missing)
 
 
 class Holed:
