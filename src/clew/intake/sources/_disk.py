@@ -20,7 +20,6 @@ MOST = 500  # Items of one answer
 RANGE = 20_000  # file records of one sweep task
 CORNERED = 256  # directories listed in one go after which the search for a deadly one is over
 SWEPT = {"NTFS", "ext"}
-BOOKS = {"NTFS", "FAT", "ext"}  # whose allocation clew reads: their free space is carved
 FREE = "carving of free space"
 ACQUIRE = "clew.intake.containers.acquisition:acquire"
 ORPHANAGE = {"FAT", "exFAT"}  # where The Sleuth Kit itself searches the whole volume for lost directory entries
@@ -89,7 +88,7 @@ class Disk:
         elif known["file_system"] in ORPHANAGE:
             yield Part(f"{name}/orphans", known | {"kind": "search for lost directory entries"})
         missing = None
-        if known["file_system"] not in BOOKS:
+        if not known["free_known"]:
             missing = Missing(Reason.UNKNOWN, "clew does not read which of its blocks are free: nothing was carved")
         yield Part(f"{name}/carve", known | {"kind": FREE}, missing)
 
@@ -164,8 +163,11 @@ class Disk:
         return Job("clew.intake.disk.content:stream", self._payload(**place))
 
     def doubts(self, refs: Mapping[str, str], ask: Ask) -> set[str]:
-        """Deleted Items that share a block with another deleted Item: one of the two was overwritten by the other."""
+        """Deleted Items that share a block with another deleted Item, or in whose clusters a carved file begins: one of
+        the two was overwritten by the other.
+        """
         by_volume: dict[int, list[tuple[str, list[int]]]] = {}
+        begun = sorted(_carving.start(ref) for ref in refs.values() if ref.startswith(_carving.REF))
         for item, ref in refs.items():
             place = None if ref.startswith(_carving.REF) else _place(ref)
             if place is not None:
@@ -179,8 +181,10 @@ class Disk:
                 answer = ask("clew.intake.disk.content:blocks", payload, (), 0)
                 if isinstance(answer, Missing):
                     doubted.update(item for item, _ in some)
-                else:
-                    spans += _said.spans(answer, [item for item, _ in some])
+                    continue
+                found, cluster = _said.spans(answer, [item for item, _ in some])
+                spans += found
+                doubted |= _carving.begun_inside(begun, found, cluster)
             doubted |= _overlapping(spans)
         return doubted
 
