@@ -134,6 +134,7 @@ MADE = {
     "cmyk.jpg": lambda: saved(picture(3).convert("CMYK"), "JPEG"),
     "thumbnail.jpg": jpeg_with_thumbnail,
     "two.jpg": mpo,
+    "motion.jpg": lambda: jpeg(7) + film("mp4", "libx264", 8),
     "a.png": png,
     "a.gif": gif,
     "lossy.webp": lambda: saved(picture(4), "WEBP", quality=70),

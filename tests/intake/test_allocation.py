@@ -1,8 +1,10 @@
 """Counting allocated blocks, against counting them one by one."""
 
+import os
 import random
 import subprocess
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -12,7 +14,10 @@ from clew.core import held
 from clew.intake.disk.allocation import Taken, free
 from clew.intake.disk.bitmap import WINDOW, bits, ones
 from clew.intake.disk.image import file_system
-from clew.intake.sources._disk import _bitmap, _overlapping
+from clew.intake.sources._disk import _bitmap
+from clew.intake.sources._doubts import overlapping
+
+RAW = "clew.intake.containers.raw:open_raw"
 
 
 @given(st.binary(max_size=40), st.integers(0, 400), st.integers(0, 400))
@@ -57,7 +62,7 @@ def test_overlaps_are_those_of_the_slow_way(parts):
         for other_start, other_end, other in spans
         if owner != other and start < other_end and other_start < end
     }
-    assert _overlapping(spans) == slow
+    assert overlapping(spans) == slow
 
 
 @given(st.sets(st.integers(0, 999)))
@@ -79,7 +84,7 @@ def test_a_fat_counted_by_windows_is_the_fat_counted_one_by_one(bits, size, tmp_
     image.write_bytes(data)
     with image.open("rb") as file:
         monkeypatch.setattr(held, "descriptors", [file.fileno()])
-        opened = file_system({"container": "clew.intake.containers.raw:open_raw", "offset": 0})
+        opened = file_system({"container": RAW, "offset": 0})
         blocks = int(opened.fs.info.last_block) + 1
         assert opened.taken is not None
         whole = opened.taken.count(0, blocks)
@@ -105,9 +110,51 @@ def test_ext_bitmaps_say_what_the_file_system_says(tmp_path, monkeypatch):
     free = int(next(line for line in said.splitlines() if line.startswith("Free blocks:")).split()[-1])
     with image.open("rb") as file:
         monkeypatch.setattr(held, "descriptors", [file.fileno()])
-        opened = file_system({"container": "clew.intake.containers.raw:open_raw", "offset": 0})
+        opened = file_system({"container": RAW, "offset": 0})
         blocks = int(opened.fs.info.last_block) + 1
         assert opened.taken is not None
         taken = opened.taken.count(0, blocks)
         assert listed(opened.taken, 0, blocks) == [at for at in range(blocks) if not opened.taken.count(at, 1)]
     assert blocks - taken == free
+
+
+def test_exfat_bitmap(tmp_path, monkeypatch):
+    """Against the bitmap as mkfs.exfat lays it out: the clusters of bitmap, upcase table and root, and no others."""
+    image = tmp_path / "exfat.img"
+    subprocess.run(["truncate", "-s", "64M", image], check=True)
+    command = ["/usr/sbin/mkfs.exfat", "-c", "8K", image]
+    subprocess.run(command, check=True, capture_output=True)
+    data = bytearray(image.read_bytes())
+    heap, clusters = (int.from_bytes(data[at : at + 4], "little") for at in (88, 92))
+    entry = next(at for at in range(heap * 512, len(data), 32) if data[at] == 0x81 and data[at + 1] == 0)
+    bitmap = heap * 512 + (int.from_bytes(data[entry + 20 : entry + 24], "little") - 2) * 8192
+    for cluster in (100, 101, 500, clusters - 1):
+        data[bitmap + cluster // 8] |= 1 << cluster % 8
+    image.write_bytes(data)
+    with image.open("rb") as file:
+        monkeypatch.setattr(held, "descriptors", [file.fileno()])
+        opened = file_system({"container": RAW, "offset": 0})
+        assert opened.family == "exFAT"
+        assert opened.taken is not None
+        assert opened.taken.cluster == 16
+        blocks = int(opened.fs.info.last_block) + 1
+        used = sum(data[bitmap : bitmap + -(-clusters // 8)][at // 8] >> at % 8 & 1 for at in range(clusters))
+        assert opened.taken.count(0, blocks) == heap + used * 16 + blocks - heap - clusters * 16
+        assert opened.taken.count(heap + 100 * 16, 32) == 32
+        assert opened.taken.count(heap + 102 * 16 - 1, 2) == 1
+        assert opened.taken.boundary(heap + 100 * 16 + 7) == heap + 100 * 16
+        whole = opened.taken.used(0, blocks)
+        assert listed(opened.taken, 0, blocks) == [at for at in range(blocks) if not whole[at]]
+
+
+@pytest.mark.corpus
+def test_an_hfs_allocation_file(monkeypatch):
+    """The free blocks of the volume header, and those of the bitmap."""
+    image = Path(os.environ["CLEW_CORPUS"]) / "dfvfs/test_data/hfsplus.raw"
+    free_blocks = int.from_bytes(image.read_bytes()[1024 + 48 : 1024 + 52], "big")
+    with image.open("rb") as file:
+        monkeypatch.setattr(held, "descriptors", [file.fileno()])
+        opened = file_system({"container": RAW, "offset": 0})
+        blocks = int(opened.fs.info.last_block) + 1
+        assert opened.taken is not None
+        assert blocks - opened.taken.count(0, blocks) == free_blocks

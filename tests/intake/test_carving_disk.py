@@ -16,7 +16,7 @@ from clew.intake.account import NOT_CARVED
 from clew.intake.api import Note, Part
 from clew.intake.disk import carve as worker
 from clew.intake.run import intake
-from clew.intake.sources import _carving, _said
+from clew.intake.sources import _carving, _doubts, _said
 from clew.intake.summary import Options, Summary
 from clew.model import ContentState, ItemState, Missing, NameState, Reason
 from clew.range import filesystems
@@ -111,7 +111,7 @@ def test_encrypted_volumes_are_not_carved_and_live_files_never(files, tmp_path):
 
 def test_a_file_system_whose_free_space_is_unknown_is_said_not_to_be_carved(tmp_path):
     """ISO 9660, with the volume descriptor alone."""
-    details = {"file_system": "ISO 9660", "first_inode": 0, "last_inode": 1, "block_bytes": 2048}
+    details = {"file_system": "ISO 9660", "first_inode": 0, "last_inode": 1, "block_bytes": 2048, "free_known": False}
     from clew.intake.sources._disk import Disk
 
     (tmp_path / "x").write_bytes(bytes(1 << 20))
@@ -147,6 +147,42 @@ def test_the_sector_that_kills_its_worker_is_named_and_the_rest_is_carved():
     assert len(asked) < 60
     resumed = list(_carving.items(part, lost[0].cursor, {}, ask))
     assert all(each.state == ItemState.OPEN for each in resumed)
+
+
+def test_a_worker_that_always_fails_does_not_cost_a_line_a_sector():
+    asked = []
+
+    def ask(_entry, payload, _fds, _size):
+        asked.append(payload)
+        return Missing(Reason.UNKNOWN, "never")
+
+    part = Part("gap@0", {"offset": 0, "length": 1 << 30})
+    found = list(_carving.items(part, "", {}, ask))
+    assert len(found) == _carving.MOST_LOST
+    assert sum(each.size for each in found) == 1 << 30
+    assert len(asked) < 100
+
+
+def test_a_carved_file_inside_the_clusters_of_a_deleted_one_puts_that_in_doubt():
+    spans = [(8192, 16384, "a"), (32768, 40960, "a"), (49152, 57344, "b"), (65536, 69632, "c")]
+    assert _doubts.begun_inside([8192, 49152, 65536], spans, 4096) == set()
+    assert _doubts.begun_inside([12288], spans, 4096) == {"a"}
+    assert _doubts.begun_inside([32768, 53248 + 512], spans, 4096) == {"a"}
+    assert _doubts.begun_inside([53248 + 512], spans, 512) == {"b"}
+    assert _doubts.begun_inside([57344, 16384, 69632], spans, 512) == set()
+
+
+def test_a_deleted_file_whose_clusters_hold_the_beginning_of_another_is_not_called_complete(files, tmp_path):
+    """The name of the second one is gone; only carving knows of it."""
+    image, data, other = tmp_path / "fat.img", b"text of no kind\n" * 9000, files["q03.png"]
+    filesystems.fat32(image, {"a.txt": data}, ["a.txt"], tmp_path / "files")
+    raw = bytearray(image.read_bytes())
+    at = raw.find(data[:4096])
+    raw[at + 8192 : at + 8192 + len(other)] = other
+    image.write_bytes(raw)
+    found, _ = take(tmp_path, image)
+    states = {path: item["as_read"] for path, item in found.items()}
+    assert states == {b"_.txt": "overwritten possible", b"$Carved/%x.png" % (at + 8192): "complete"}
 
 
 GOOD = {"runs": [[5000, 10], [9000, 5]], "state": "partial", "why": "cut", "extension": "jpg", "next": 5120}

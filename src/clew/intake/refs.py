@@ -50,6 +50,11 @@ def layer(place: Mapping[str, Any]) -> dict[str, Any]:
     return {key: place[key] for key in ("lv", "apfs") if key in place}
 
 
+def place_of(place: Mapping[str, Any]) -> dict[str, Any]:
+    """What a worker needs to find the volume that a part's detail, or a ref, speaks of."""
+    return {"offset": place["offset"], **layer(place)}
+
+
 def carved(place: Mapping[str, Any], runs: Sequence[tuple[int, int]]) -> str:
     """The ref of what was carved out of `runs` (offset, bytes), in the volume "lv" of `place` where it has one."""
     lv = place.get("lv")

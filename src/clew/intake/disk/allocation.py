@@ -1,8 +1,9 @@
 """Which blocks of a file system belong to somebody now: whether a deleted file's clusters were given away.
 
-Read from NTFS's $Bitmap, the file allocation table, exFAT's bitmap (exfat.py), and ext's block bitmaps (Carrier,
-File System Forensic Analysis, 2005, chapters 9, 11, 14; for ext4 https://docs.kernel.org/filesystems/ext4/). Where
-clew cannot read it, nothing deleted is ever called complete.
+Read from NTFS's $Bitmap, the file allocation table, exFAT's bitmap (exfat.py), ext's block bitmaps (Carrier, File
+System Forensic Analysis, 2005, chapters 9, 11, 14; for ext4 https://docs.kernel.org/filesystems/ext4/) and HFS+'s
+allocation file (Apple, Technical Note TN1150). Where clew cannot read it, nothing deleted is ever called complete, and
+no free space is carved.
 """
 
 import struct
@@ -21,6 +22,7 @@ from clew.intake.disk.bitmap import WINDOW, Used, bits, ones
 STEP = 1 << 18  # blocks looked at together while free ones are listed
 MANY = 64  # clusters from which a FAT is counted a window at a time
 Read = Callable[[int, int], bytes]
+_MIRRORED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
 class Taken(Protocol):
@@ -46,20 +48,11 @@ class Taken(Protocol):
 
 def of(family: str, fs: pytsk3.FS_Info, image: pytsk3.Img_Info, offset: int) -> Taken | None:
     """The allocation of that file system, or None where clew cannot tell."""
-    read = _reader(image, offset)
+    opener = _OPENERS.get(family)
     try:
-        match family:
-            case "NTFS":
-                return _Ntfs(fs)
-            case "FAT":
-                return _Fat(read)
-            case "exFAT":
-                return exfat.Books(read)
-            case "ext":
-                return _Ext(read)
-    except (OSError, struct.error, ValueError, ZeroDivisionError):
+        return opener(fs, _reader(image, offset)) if opener is not None else None
+    except (OSError, struct.error, ValueError, ZeroDivisionError, IndexError):
         return None
-    return None
 
 
 def free(taken: Taken, first: int, end: int) -> Iterator[tuple[int, int]]:
@@ -105,6 +98,15 @@ class _Ntfs:
 
     def boundary(self, address: int) -> int:
         return address
+
+
+class _Hfs(_Ntfs):
+    """The allocation file is catalog node 6: one bit a block, the most significant first."""
+
+    def __init__(self, fs: pytsk3.FS_Info) -> None:
+        super().__init__(fs)
+        raw = self._window
+        self._window = lru_cache(maxsize=64)(lambda number: raw(number).translate(_MIRRORED))
 
 
 class _Fat:
@@ -261,3 +263,12 @@ class _Ext:
 
     def boundary(self, address: int) -> int:
         return address
+
+
+_OPENERS: dict[str, Callable[[pytsk3.FS_Info, Read], Taken]] = {
+    "NTFS": lambda fs, _: _Ntfs(fs),
+    "FAT": lambda _, read: _Fat(read),
+    "exFAT": lambda _, read: exfat.Books(read),
+    "ext": lambda _, read: _Ext(read),
+    "HFS+": lambda fs, _: _Hfs(fs),
+}

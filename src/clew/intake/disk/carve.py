@@ -34,7 +34,7 @@ def carve(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
         if opened.taken is None:
             raise absent(Reason.UNKNOWN, f"clew does not read which blocks of {opened.family} are free")
         cluster = opened.taken.cluster * int(opened.fs.info.block_size)
-        stretches = _free(opened, opened.taken, after)
+        stretches = _free(opened, opened.taken, after, payload["offset"] + payload["length"])
     passed: list[Range] = []
     carver = Carver(disk.source, _remembered(stretches, passed), cluster, after, end)
     finds: list[dict[str, Any]] = []
@@ -57,12 +57,13 @@ def reopen(payload: dict[str, Any], _descriptors: list[int]) -> View:
     return View(image(payload).source, [(offset, length) for offset, length in payload["runs"]], most=1 << 62)
 
 
-def _free(opened: FileSystem, taken: allocation.Taken, after: int) -> Iterator[Range]:
-    """The free stretches of a file system from image offset `after` on, as bytes of the image."""
+def _free(opened: FileSystem, taken: allocation.Taken, after: int, end: int) -> Iterator[Range]:
+    """The free stretches of a file system from image offset `after` on, up to `end`, as bytes of the image."""
     info = opened.fs.info
     size = int(info.block_size)
     first = max(int(info.first_block), taken.boundary((after - opened.offset) // size))
-    for address, blocks in allocation.free(taken, first, int(info.last_block) + 1):
+    last = min(int(info.last_block) + 1, (end - opened.offset) // size)
+    for address, blocks in allocation.free(taken, first, last):
         yield opened.offset + address * size, blocks * size
 
 

@@ -46,15 +46,18 @@ def stream(payload: dict[str, Any], _descriptors: list[int]) -> Stream:
 
 
 def blocks(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
-    """Worker entry: the block runs of each of "items" ([record, type, id]), in order; [] where they cannot be had."""
+    """Worker entry: the byte ranges of the image that hold each of "items" ([record, type, id]), in order, [] where
+    they cannot be had; "cluster" is the bytes that are given out together.
+    """
     opened = file_system(payload)
-    found: list[list[tuple[int, int]]] = []
+    found: list[list[Range]] = []
     for record, kind, number in payload["items"]:
         try:
-            found.append(claims.runs(opened, _attribute(opened, record, kind, number)[1]))
+            found.append(claims.extents(opened, _attribute(opened, record, kind, number)[1]))
         except (OSError, Absent):
             found.append([])
-    return Reply(found)
+    cluster = opened.taken.cluster if opened.taken is not None else 1
+    return Reply({"cluster": cluster * int(opened.fs.info.block_size), "runs": found})
 
 
 def _attribute(opened: FileSystem, record: int, kind: int, number: int) -> tuple[Any, Any]:

@@ -106,6 +106,7 @@ def describe(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
         "first_inode": int(info.first_inum),
         "last_inode": int(info.last_inum),
         "block_bytes": each,
+        "free_known": opened.taken is not None,
     }
     free = _free(opened, int(info.first_block), blocks)
     if free is not None:

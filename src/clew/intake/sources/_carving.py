@@ -11,6 +11,7 @@ from clew.model import ContentState, ItemState, Missing, NameState
 MOST = 500  # finds of one answer
 RANGE = 1 << 40  # bytes of the image that one task may get through, if its time allows
 SECTOR = 512
+MOST_LOST = 64  # sectors in a row that kill their worker; it is not they, then, and the rest is given up
 
 
 def items(part: Part, cursor: str, payload: dict[str, Any], ask: Ask) -> Iterator[Found | Note]:
@@ -19,7 +20,7 @@ def items(part: Part, cursor: str, payload: dict[str, Any], ask: Ask) -> Iterato
     """
     offset, length = part.detail["offset"], part.detail["length"]
     whole = "file_system" not in part.detail
-    after, span = int(cursor) if cursor else offset, RANGE
+    after, span, lost = int(cursor) if cursor else offset, RANGE, 0
     while after < offset + length:
         end = min(after + span, offset + length)
         task = {"offset": offset, "length": length, "whole": whole, "after": after, "end": end, "most": MOST}
@@ -30,20 +31,22 @@ def items(part: Part, cursor: str, payload: dict[str, Any], ask: Ask) -> Iterato
         if not isinstance(heard, Missing):
             events, after = heard
             yield from events
-            span = min(span * 2, RANGE)
+            span, lost = min(span * 2, RANGE), 0
         elif end - after > SECTOR:
             span = max((end - after) // 16 // SECTOR * SECTOR, SECTOR)
         else:
-            yield _lost(payload, after, heard)
+            lost += 1
+            end = end if lost < MOST_LOST else offset + length
+            yield _lost(payload, after, end, heard)
             after = end
 
 
-def _lost(payload: dict[str, Any], offset: int, missing: Missing) -> Found:
+def _lost(payload: dict[str, Any], offset: int, end: int, missing: Missing) -> Found:
     return Found(
-        ref=carved(payload, [(offset, SECTOR)]),
+        ref=carved(payload, [(offset, end - offset)]),
         path=b"$Carved/%x" % offset,
-        size=SECTOR,
-        cursor=str(offset + SECTOR),
+        size=end - offset,
+        cursor=str(end),
         found_by="carver",
         state=ItemState.UNREADABLE,
         missing=Missing(missing.reason, f"what begins there could not be checked: {missing.detail or missing.reason}"),

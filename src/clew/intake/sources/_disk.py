@@ -14,15 +14,14 @@ from typing import Any
 from clew.intake import opinion, plugged
 from clew.intake.api import Ask, Found, Job, Note, Part, Seen, Unavailable
 from clew.intake.refs import layer as layer_of
-from clew.intake.refs import parse, parse_carved, quote, volume
-from clew.intake.sources import _carving, _opinion, _said
+from clew.intake.refs import parse, parse_carved, place_of, quote, volume
+from clew.intake.sources import _carving, _doubts, _opinion, _said
 from clew.model import ContentState, ItemState, Missing, NameState, Reason
 
 MOST = 500  # Items of one answer
 RANGE = 20_000  # file records of one sweep task
 CORNERED = 256  # directories listed in one go after which the search for a deadly one is over
 SWEPT = {"NTFS", "ext"}
-BOOKS = {"NTFS", "FAT", "exFAT", "ext"}  # whose allocation clew reads: their free space is carved
 FREE = "carving of free space"
 ACQUIRE = "clew.intake.containers.acquisition:acquire"
 UNLOCK_APFS = "with the passphrase or recovery key: on a Mac, or by `fsapfsmount`; take in the opened volume"
@@ -132,7 +131,7 @@ class Disk:
         if part.name.endswith("/carve"):
             return _carving.items(part, cursor, self._payload(**layer_of(part.detail)), ask)
         if part.name.endswith("/opinion"):
-            where = {key: part.detail[key] for key in ("file_system", "length")} | _place(part.detail)
+            where = {key: part.detail[key] for key in ("file_system", "length")} | place_of(part.detail)
             return _opinion.items(self._payload(**where), cursor, ask)
         if part.name.endswith("/sweep"):
             return self._sweep(part.detail, cursor, seen, ask)
@@ -142,7 +141,7 @@ class Disk:
         return self._walk(part.detail, root, cursor, ask)
 
     def _walk(self, detail: Mapping[str, Any], root: Any, cursor: str, ask: Ask) -> Iterator[Found | Note]:
-        payload = self._payload(**_place(detail), root=root, most=MOST, cursor=cursor, directories=None)
+        payload = self._payload(**place_of(detail), root=root, most=MOST, cursor=cursor, directories=None)
         entry = "clew.intake.disk.apfs:walk" if "apfs" in detail else "clew.intake.disk.entries:walk"
         culprit: tuple[str, bytes] | None = None
         size = detail["length"] if root else 0
@@ -167,7 +166,7 @@ class Disk:
             payload |= {"cursor": heard.cursor, "directories": _next_step(payload["directories"], heard)}
 
     def _sweep(self, detail: Mapping[str, Any], cursor: str, seen: Seen, ask: Ask) -> Iterator[Found | Note]:
-        where, name = _place(detail), volume(detail)
+        where, name = place_of(detail), volume(detail)
         end = detail["last_inode"]  # the last address is The Sleuth Kit's own orphan directory
         first, sub = (int(part) for part in cursor.split(".")) if cursor else (detail["first_inode"], -1)
         named = _bitmap(seen(f"{name}/"), end)
@@ -202,25 +201,8 @@ class Disk:
         return Job(opener, self._payload(**place))
 
     def doubts(self, refs: Mapping[str, str], ask: Ask) -> set[str]:
-        """Deleted Items that share a block with another deleted Item: one of the two was overwritten by the other."""
-        by_volume: dict[str, list[tuple[str, dict[str, Any]]]] = {}
-        for item, ref in refs.items():
-            place = parse(ref)
-            if place is not None and "id" in place:
-                by_volume.setdefault(volume(place), []).append((item, place))
-        doubted: set[str] = set()
-        for members in by_volume.values():
-            where, spans = _place(members[0][1]), []
-            for at in range(0, len(members), MOST):
-                some = members[at : at + MOST]
-                streams = [[each["record"], each["type"], each["id"]] for _, each in some]
-                answer = ask("clew.intake.disk.content:blocks", self._payload(**where, items=streams), (), 0)
-                if isinstance(answer, Missing):
-                    doubted.update(item for item, _ in some)
-                else:
-                    spans += _said.spans(answer, [item for item, _ in some])
-            doubted |= _overlapping(spans)
-        return doubted
+        """Deleted Items whose bytes another deleted Item, or a carved file, claims too."""
+        return _doubts.doubted(refs, self._payload(), ask)
 
     def check(self) -> None:
         """Raises ClewError where the image's files are not there any more, or none of three places can be read."""
@@ -262,7 +244,7 @@ def _file_system(name: str, known: dict[str, Any]) -> Iterator[Part]:
     elif known["file_system"] in ORPHANAGE:
         yield Part(f"{name}/orphans", known | {"kind": "search for lost directory entries"})
     missing = None
-    if known["file_system"] not in BOOKS:
+    if not known["free_known"]:
         missing = Missing(Reason.UNKNOWN, "clew does not read which of its blocks are free: nothing was carved")
     yield Part(f"{name}/carve", known | {"kind": FREE}, missing)
     yield from _second(name, known)
@@ -315,11 +297,6 @@ def _lost(volume_name: str, path: bytes, missing: Missing, cursor: str, record: 
     )
 
 
-def _place(detail: Mapping[str, Any]) -> dict[str, Any]:
-    """What a worker needs to find the volume that a part's detail, or a ref, speaks of."""
-    return {"offset": detail["offset"], **layer_of(detail)}
-
-
 def _bitmap(refs: Iterator[str], end: int) -> bytearray:
     """One bit a file record: listed under some name already."""
     named = bytearray(end // 8 + 2)
@@ -328,14 +305,3 @@ def _bitmap(refs: Iterator[str], end: int) -> bytearray:
         if place is not None and "id" in place and place["record"] < end:
             named[place["record"] // 8] |= 1 << (place["record"] % 8)
     return named
-
-
-def _overlapping(spans: list[tuple[int, int, str]]) -> set[str]:
-    """The owners of spans (from, to, owner) that another owner's span overlaps."""
-    found: set[str] = set()
-    reach: tuple[int, str] = (-1, "")
-    for start, end, owner in sorted(spans):
-        if start < reach[0] and owner != reach[1]:
-            found |= {owner, reach[1]}
-        reach = max(reach, (end, owner))
-    return found

@@ -96,12 +96,13 @@ def description(said: Any) -> dict[str, Any]:
     """A file system's description, with no inodes at all where it makes no sense."""
     try:
         found = {key: _number(said[key]) for key in ("first_inode", "last_inode", "block_bytes")}
+        found["free_known"] = int(bool(said["free_known"]))
         if "free_bytes" in said:
             found["free_bytes"] = _number(said["free_bytes"])
         more = {key: _text(said[key], 200) for key in ("beside", "second") if key in said}
         return {"file_system": _text(said["file_system"], 40), **found, **more}
     except WRONG:
-        return {"file_system": "unknown", "first_inode": 0, "last_inode": 0, "block_bytes": 0}
+        return {"file_system": "unknown", "first_inode": 0, "last_inode": 0, "block_bytes": 0, "free_known": 0}
 
 
 def stretch(said: Any) -> Stretch | Missing:
@@ -165,16 +166,17 @@ def _carved(find: dict[str, Any], place: Mapping[str, Any], within: tuple[int, i
     )
 
 
-def spans(said: Any, items: list[str]) -> list[tuple[int, int, str]]:
-    """The block runs of `disk.content.blocks` as (from, to, Item)."""
+def spans(said: Any, items: list[str]) -> tuple[list[tuple[int, int, str]], int]:
+    """The ranges of `disk.content.blocks` as (from, to, Item), and the bytes of a cluster."""
     try:
-        return [
+        found = [
             (_number(address), _number(address) + _number(length), item)
-            for item, runs in zip(items, said, strict=True)
+            for item, runs in zip(items, said["runs"], strict=True)
             for address, length in runs
         ]
+        return found, max(_number(said["cluster"]), 1)
     except WRONG:
-        return [(0, 1, item) for item in items]  # all in doubt: every one overlaps every other
+        return [(0, 1, item) for item in items], 1  # all in doubt: every one overlaps every other
 
 
 def _event(item: dict[str, Any], cursor: str) -> Found | Note:
