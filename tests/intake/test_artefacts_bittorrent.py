@@ -90,7 +90,7 @@ def test_fastresume_of_real_clients(path: Path) -> None:
     times = {"added_s": b"added_time", "completed_s": b"completed_time", "last_upload_s": b"last_upload"}
     for name, key in times.items():
         assert entry.get(name, 0) == said[key]
-        assert (name in entry) != (name in entry["missing"])
+        assert (name in entry) != (name in entry.get("missing", {}))
     peers = said.get(b"peers", b"")
     ours = listed(found, "endpoints")
     assert [bytes(map(int, a.split("."))) + p.to_bytes(2, "big") for a, p, _, _ in ours] == [

@@ -7,7 +7,7 @@ Trait "p2p.entry", one an entry: canonical JSON of at most 4,096 characters, wit
 |---|---|
 | network, client, kind | bittorrent or ed2k; which client wrote it, as far as it tells; what kind of artefact |
 | at | [offset, bytes] of the entry in the content |
-| where | field -> [offset, bytes]: the bytes that say it |
+| where | field -> [offset, bytes]: the bytes that say it; not in .met files, whose entries are short themselves |
 | missing | field -> why it is not here although the artefact has something in its place |
 | infohash_v1, infohash_v2 | hexadecimal; BEP 3 and BEP 52 |
 | ed2k, aich | hexadecimal; the MD4 and the SHA-1 tree hash of the file |
@@ -46,10 +46,13 @@ Found = Mapping[Any, tuple[Any, slice]]
 
 
 class Entry:
-    """One entry in the making. `take_*` read a field of what was found, where it is there and has the right type."""
+    """One entry in the making; a `small` one is shown by all of its bytes. `take_*` read a field of what was found,
+    where it is there and has the right type.
+    """
 
-    def __init__(self, network: str, client: str, kind: str, place: slice) -> None:
+    def __init__(self, network: str, client: str, kind: str, place: slice, *, small: bool = False) -> None:
         self.at = _span(place)
+        self._small = small
         self.fields: dict[str, Any] = {"network": network, "kind": kind}
         self._where: dict[str, list[int]] = {}
         self._missing: dict[str, str] = {}
@@ -132,7 +135,8 @@ class Entry:
         for name, values in self._lists.items():
             if values:
                 self.fields[name] = len(values)
-        yield ENTRY, canonical({**self.fields, "at": self.at, "where": self._where, "missing": self._missing})
+        parts: dict[str, Any] = {"at": self.at, "missing": self._missing, "where": {} if self._small else self._where}
+        yield ENTRY, canonical(self.fields | {name: value for name, value in parts.items() if value})
         for name, values in self._lists.items():
             yield from self._chunks(name, values)
         if self._cut:

@@ -77,13 +77,14 @@ def record(data: bytes, at: int, *, enough: int = MOST_TAGS) -> Record:
 
 def entry(found: Record, kind: str, *, past: int = 0) -> Entry:
     """The fields of a record. `past`: bytes before the record that belong to the entry."""
-    made = Entry("ed2k", "eMule or aMule", kind, slice(found.place.start - past, found.place.stop))
+    place = slice(found.place.start - past, found.place.stop)
+    made = Entry("ed2k", "eMule or aMule", kind, place, small=True)
     made.say("ed2k", found.ed2k[0].hex(), found.ed2k[1])
     made.take_time("modified_s", {0: found.modified}, 0)
     tags = dict(found.tags)
-    name, place = tags.get(NAME, (b"", slice(0, 0)))
+    name, where = tags.get(NAME, (b"", slice(0, 0)))
     if isinstance(name, bytes):
-        tags[NAME] = name.removeprefix(BOM), place
+        tags[NAME] = name.removeprefix(BOM), where
     made.take_text("name", tags, NAME)
     _wide(made, "size", tags, SIZE, SIZE_HIGH)
     _wide(made, "uploaded", tags, UPLOADED, UPLOADED_HIGH)
