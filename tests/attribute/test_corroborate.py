@@ -198,7 +198,7 @@ def test_verified_bytes_of_the_watched_file(world):
     fields = {"network": "bittorrent", "kind": "torrent metainfo", "at": [0, 10], "infohash_v1": V1.hex()}
     world.say(torrent, [{"name": "p2p.entry", "text": json.dumps(fields, separators=(",", ":"))}])
     seized = world.lay("A", b"film.bin", b"seized" * 100)
-    told = {"torrent": torrent.hex(), "size": 100_000, "offset": 0, "checked": 6, "matching": 6}
+    told = {"torrent": torrent.hex(), "size": 100_000, "offset": 0, "checked": 6, "matching": 6, "method": "v1"}
     world.say(seized, [{"name": "pieces.verified", "text": json.dumps(told)}])
     world.belongs("A")
     lead = world.lead()

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import libtorrent as lt
 import pytest
-from artefacts_here import entries, listed, one, rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from artefacts_here import entries, listed, one, rows
 from clew.intake.artefacts import _examples as made
 from clew.intake.artefacts._entry import MOST_TEXT, Entry
 

@@ -7,11 +7,11 @@ import struct
 from pathlib import Path
 
 import pytest
-from artefacts_here import entries, one, rows
 from Cryptodome.Hash import MD4
 from hypothesis import given
 from hypothesis import strategies as st
 
+from artefacts_here import entries, one, rows
 from clew.intake import reading
 from clew.intake.artefacts import _examples as made
 from clew.intake.artefacts.preferences_dat import wire_form

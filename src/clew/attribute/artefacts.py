@@ -80,12 +80,13 @@ class Entry:
 @dataclass(slots=True)
 class Verified:
     """Content of a seized file that was held against a torrent's piece hashes (Trait "pieces.verified"): where it
-    begins in the torrent (None in v2 alone), and how many pieces were checked, and were right.
+    begins in the torrent (None in v2 alone), by which hashes, and how many were checked, and were right.
     """
 
     content: bytes
     size: int
     offset: int | None
+    method: str
     checked: int
     matching: int
     places: list[Place]
@@ -232,12 +233,12 @@ def _verified(case: Case, found: Artefacts) -> None:
     for content, said in told:
         try:
             torrent, numbers = bytes.fromhex(said["torrent"]), [int(said[name]) for name in CHECKED]
-            offset = _number(said.get("offset"))
+            offset, method = _number(said.get("offset")), str(said["method"])
         except WRONG:
             found.senseless += 1
             continue
         size, checked, matching = numbers
-        verified = Verified(content, size, offset, checked, matching, places[content])
+        verified = Verified(content, size, offset, method, checked, matching, places[content])
         found.verified.setdefault(torrent, []).append(verified)
 
 

@@ -241,7 +241,8 @@ def _which(about: Watch, held: Verified) -> str:
         which = "the watched file itself"
     else:
         which = "another file of the watched torrent"
-    return f"{which}: all {held.checked} pieces that lie wholly inside it have the hashes that the torrent states"
+    how = f"all {held.checked} pieces that lie wholly inside it have the hashes"
+    return f"{which}: {how if held.method == 'v1' else 'its whole bytes have the root'} that the torrent states"
 
 
 def _listening(world: _World, seen: Seen, linked: Sequence[str]) -> Iterator[Finding]:

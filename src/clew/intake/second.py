@@ -2,21 +2,18 @@
 
 import hashlib
 import os
-from collections import defaultdict
-from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-from clew.core import clock, mandate, shards
+from clew.core import shards
 from clew.core.case import Case
 from clew.core.engine import Pool, Task
-from clew.core.lease import lease
 from clew.intake import said
+from clew.intake.again import places, reopened
 from clew.intake.api import EXACT, Session, Unavailable
 from clew.intake.reading import find
 from clew.intake.summary import Options
-from clew.intake.tools import EXTRACTORS, choose, open_pool, versions
+from clew.intake.tools import EXTRACTORS
 from clew.intake.work import READ
 from clew.model import Missing, Reason
 
@@ -24,13 +21,7 @@ EXTRACTOR = f"{EXTRACTORS}.pdq:PLUGIN"  # the one that knows an exact mode
 TRAIT = "pdq"
 MOST = 2_000  # contents of one receipt
 
-_WHERE = """
-SELECT c.sha256, l.item, l.ref, l.size, l.content_state, l.exhibit
-FROM contents c JOIN listings l USING (item)
-WHERE c.sha256 IN (SELECT unnest($wanted))
-  AND c.sha256 NOT IN (SELECT content FROM traits WHERE name='pdq' AND mode='exact' AND data IS NOT NULL)
-ORDER BY c.sha256, c.content_state <> 'complete', l.name_state <> 'live', l.item
-"""
+_HAVE = "SELECT DISTINCT content FROM traits WHERE name='pdq' AND mode='exact' AND data IS NOT NULL"
 
 
 @dataclass(slots=True)
@@ -50,29 +41,13 @@ def exact(case: Case, contents: list[bytes], *, options: Options | None = None) 
     """
     chosen = options or Options(workers=os.cpu_count() or 1)
     looked = Looked(asked=len(contents))
-    by_exhibit: dict[str, dict[bytes, dict[str, Any]]] = defaultdict(dict)
-    had: set[bytes] = set()
-    for row in shards.query(case, _WHERE, {"wanted": contents}).to_pylist():
-        if row["sha256"] not in had:
-            had.add(row["sha256"])
-            by_exhibit[row["exhibit"]][row["sha256"]] = row
-    for exhibit, rows in by_exhibit.items():
-        _exhibit(case, exhibit, list(rows.values()), chosen, looked)
+    have = {row["content"] for row in shards.query(case, _HAVE).to_pylist()}
+    for exhibit, rows in places(case, [each for each in contents if each not in have]).items():
+        with reopened(case, exhibit, (EXTRACTOR,), chosen, "second look") as again:
+            for at in range(0, len(rows), MOST):
+                traits = _read(again.pool, again.session, rows[at : at + MOST], looked)
+                _commit(case, again.made_with, again.basis, exhibit, traits)
     return looked
-
-
-def _exhibit(case: Case, exhibit: str, rows: list[dict[str, Any]], options: Options, looked: Looked) -> None:
-    held = case.read().execute("SELECT * FROM exhibits WHERE id=?", (exhibit,)).fetchone()
-    basis = mandate.require(case, purpose="intake", at_ns=clock.now().utc_ns, exhibit=held["label"])
-    path = Path(held["location"])
-    source = choose(path)
-    with ExitStack() as stack:
-        stack.enter_context(lease(case, "intake", f"{held['label']}, second look"))
-        session = stack.enter_context(closing(source.open(path)))
-        pool = stack.enter_context(open_pool(source, session, (EXTRACTOR,), options))
-        for at in range(0, len(rows), MOST):
-            traits = _read(pool, session, rows[at : at + MOST], looked)
-            _commit(case, versions(source, (EXTRACTOR,)), basis.id, exhibit, traits)
 
 
 def _read(
