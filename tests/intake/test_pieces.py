@@ -5,6 +5,8 @@ import json
 import os
 import random
 import struct
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import libtorrent as lt
@@ -19,7 +21,7 @@ from clew.core import shards
 from clew.core.case import Case
 from clew.intake import piecewise
 from clew.intake.artefacts import _examples as made
-from clew.intake.pieces import held_against
+from clew.intake.pieces import Held, held_against
 from clew.intake.run import intake
 from clew.intake.summary import Options
 
@@ -41,135 +43,134 @@ def bytes_of(size: int, seed: int) -> bytes:
     return random.Random(seed).randbytes(size)
 
 
-def taken(tmp_path: Path, files: dict[str, bytes]) -> Case:
+ARTEFACTS = ("clew.intake.artefacts.torrent:PLUGIN", "clew.intake.artefacts.known_met:PLUGIN")
+A, B, C = bytes_of(50_000, 1), bytes_of(70_001, 2), bytes_of(100, 3)
+OTHER, BROKEN = bytes_of(50_000, 9), B[:40_000] + bytes([B[40_000] ^ 1]) + B[40_001:]
+CARD, LAST = bytes(40_000), bytes(39_999) + b"\x01"
+WHOLE = bytes(piecewise.PART)
+BLUE = MD4.new(WHOLE).digest()
+RED = MD4.new(BLUE + MD4.new().digest()).digest()
+
+
+def known_met(hashed: bytes) -> bytes:
+    record = bytearray(made.record("whole.bin", len(WHOLE)))
+    record[4:20] = hashed
+    return struct.pack("<BI", 0x0E, 1) + bytes(record)
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A case with one exhibit, whose files were held against its torrents once."""
+
+    case: Case
+    root: Path
+    torrents: dict[int, bytes]
+    done: Held
+
+    def told(self, content: bytes, name: str = "pieces.verified", torrent: bytes | None = None) -> list[dict]:
+        sql = "SELECT text FROM traits WHERE content=? AND name=? AND text IS NOT NULL"
+        rows = shards.query(self.case, sql, (sha256(content), name)).to_pylist()
+        found = [json.loads(row["text"]) for row in rows]
+        return [each for each in found if torrent is None or each["torrent"] == sha256(torrent).hex()]
+
+
+def take(folder: Path, files: dict[str, bytes]) -> tuple[Case, Path]:
+    root = folder / "evidence"
+    root.mkdir(parents=True)
     for name, data in files.items():
-        path = tmp_path / "evidence" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
-    case = new_case(tmp_path / "case")
-    intake(case, path=tmp_path / "evidence", label="A", workers=1)
-    return case
+        (root / name).write_bytes(data)
+    case = new_case(folder / "case")
+    intake(case, path=root, label="A", options=Options(workers=1, extractors=ARTEFACTS))
+    return case, root
 
 
-def told(case: Case, content: bytes, name: str = "pieces.verified") -> list[dict]:
-    rows = shards.query(case, "SELECT text FROM traits WHERE content=? AND name=?", (sha256(content), name)).to_pylist()
-    return sorted((json.loads(row["text"]) for row in rows), key=lambda each: (each.get("index"), each.get("method")))
+@pytest.fixture(scope="module")
+def taken(tmp_path_factory: pytest.TempPathFactory) -> Taken:
+    cards = tmp_path_factory.mktemp("made") / "cards"
+    cards.mkdir()
+    for name, data in (("a.bin", A), ("b.bin", B), ("c.bin", C)):
+        (cards / name).write_bytes(data)
+    torrents = {flags: torrent(cards, flags) for flags in (V1_ONLY, V2_ONLY, HYBRID)}
+    seized = {"x.jpg": A, "y.avi": B, "c": C, "other": OTHER, "broken": BROKEN, "card": CARD, "last": LAST, "w": WHOLE}
+    seized |= {f"{flags}.torrent": data for flags, data in torrents.items()}
+    seized |= {f"{n}.torrent": made.bencode({"info": i}) for n, i in enumerate((made.single(), made.folder()), 1)}
+    seized |= {f"{n}.met": known_met(hashed) for n, hashed in enumerate((BLUE, RED, bytes(16)))}
+    case, root = take(tmp_path_factory.mktemp("taken"), seized)
+    return Taken(case, root, torrents, held_against(case, options=OPTIONS))
 
 
-@pytest.fixture
-def cards(tmp_path: Path) -> tuple[Path, dict[str, bytes]]:
-    contents = {"a.bin": bytes_of(50_000, 1), "b.bin": bytes_of(70_001, 2), "c.bin": bytes_of(100, 3)}
-    folder = tmp_path / "made" / "cards"
-    folder.mkdir(parents=True)
-    for name, data in contents.items():
-        (folder / name).write_bytes(data)
-    return folder, contents
+@pytest.mark.parametrize(("flags", "methods"), [(V1_ONLY, {"v1"}), (V2_ONLY, {"v2"}), (HYBRID, {"v1", "v2"})])
+def test_whole_files_fit_and_others_of_their_size_do_not(taken, flags, methods):
+    data = taken.torrents[flags]
+    for content in (A, B):
+        results = taken.told(content, torrent=data)
+        assert {each["method"] for each in results} == methods
+        assert all(each["matching"] == each["checked"] > 0 for each in results)
+        assert {each["size"] for each in results} == {len(content)}
+    assert all((each["failing"], each["first_wrong"] >= 0) == (1, True) for each in taken.told(BROKEN, torrent=data))
+    assert len(taken.told(BROKEN, torrent=data)) == len(methods)
+    assert all(each["matching"] == 0 for each in taken.told(OTHER, torrent=data))
+    assert taken.done.failed == {}
 
 
-@pytest.mark.parametrize(("flags", "methods"), [(V1_ONLY, ["v1"]), (V2_ONLY, ["v2"]), (HYBRID, ["v1", "v2"])])
-def test_whole_files_fit_and_others_of_their_size_do_not(tmp_path, cards, flags, methods):
-    folder, contents = cards
-    other, broken = bytes_of(50_000, 9), bytearray(contents["b.bin"])
-    broken[40_000] ^= 1
-    data = torrent(folder, flags)
-    seized = {"x.jpg": contents["a.bin"], "y.avi": contents["b.bin"], "other": other, "broken": bytes(broken)}
-    case = taken(tmp_path, {**seized, "t/cards.torrent": data})
-    done = held_against(case, options=OPTIONS)
-    assert done.failed == {}
-    assert (done.torrents, done.contents, done.whole) == (1, 4, 2 * len(methods))
-    for name, content in (("a.bin", contents["a.bin"]), ("b.bin", contents["b.bin"])):
-        results = told(case, content)
-        assert [each["method"] for each in results] == methods
-        for each in results:
-            assert each["matching"] == each["checked"] > 0
-            assert each["torrent"] == sha256(data).hex()
-            assert each["size"] == len(contents[name])
-    for each in told(case, bytes(broken)):
-        assert (each["failing"], each["first_wrong"] >= 0) == (1, True)
-    assert all(each["matching"] == 0 for each in told(case, other))
-
-
-def test_pieces_on_a_border_are_not_counted(tmp_path, cards):
-    folder, contents = cards
-    case = taken(tmp_path, {"b": contents["b.bin"], "c": contents["c.bin"], "t.torrent": torrent(folder, V1_ONLY)})
-    done = held_against(case, options=OPTIONS)
-    info = lt.torrent_info(str(tmp_path / "evidence/t.torrent"))
-    files = info.files()
-    (each,) = told(case, contents["b.bin"])
-    start, end = files.file_offset(each["index"]), files.file_offset(each["index"]) + 70_001
+def test_pieces_on_a_border_are_not_counted(taken):
+    data = taken.torrents[V1_ONLY]
+    info = lt.torrent_info(lt.bdecode(data))
+    files, (each,) = info.files(), taken.told(B, torrent=data)
+    start, end = files.file_offset(each["index"]), files.file_offset(each["index"]) + len(B)
     inner = [
         p for p in range(info.num_pieces()) if p * PIECE >= start and min((p + 1) * PIECE, info.total_size()) <= end
     ]
     assert each["checked"] == len(inner) > 0
-    assert told(case, contents["c.bin"]) == []
-    assert done.not_checkable == 1
+    assert taken.told(C, torrent=data) == []
+    assert taken.done.not_checkable == 1
 
 
-def test_the_last_short_piece_and_a_pad_behind_it_are_checked(tmp_path):
-    content = bytes(40_000)
-    last = bytearray(content)
-    last[-1] = 1
-    for number, info in enumerate((made.single(), made.folder())):
-        case = taken(
-            tmp_path / str(number), {"card": content, "t.torrent": made.bencode({"info": info}), "x": bytes(last)}
-        )
-        held_against(case, options=OPTIONS)
-        (each,) = told(case, content)
-        assert (each["checked"], each["matching"]) == (3, 3)
-        (each,) = told(case, bytes(last))
-        assert (each["checked"], each["matching"], each["first_wrong"]) == (3, 2, 2)
+def test_the_last_short_piece_and_a_pad_behind_it_are_checked(taken):
+    for content, matching, first_wrong in ((CARD, 3, -1), (LAST, 2, 2)):
+        results = taken.told(content)
+        assert len(results) == 2
+        assert {(e["checked"], e["matching"], e["first_wrong"]) for e in results} == {(3, matching, first_wrong)}
 
 
-def test_what_was_told_is_not_read_again(tmp_path, cards):
-    folder, contents = cards
-    case = taken(tmp_path, {"a": contents["a.bin"], "t.torrent": torrent(folder, V1_ONLY)})
-    assert held_against(case, options=OPTIONS).contents == 1
-    assert held_against(case, options=OPTIONS).contents == 0
-    assert len(told(case, contents["a.bin"])) == 1
+def test_known_met_is_held_against_by_both_conventions(taken):
+    named = {each["artefact"] for each in taken.told(WHOLE, "ed2k.verified")}
+    assert named == {sha256(known_met(BLUE)).hex(), sha256(known_met(RED)).hex()}
+    assert (taken.done.ed2k, taken.done.ed2k_named) == (1, 1)
 
 
-def test_a_file_that_changed_since_is_named_and_tried_again(tmp_path, cards):
-    folder, contents = cards
-    case = taken(tmp_path, {"a": contents["a.bin"], "t.torrent": torrent(folder, V1_ONLY)})
-    (tmp_path / "evidence/a").write_bytes(bytes_of(50_000, 77))
+def test_what_was_told_is_not_read_again_and_what_changed_is_named_and_tried_again(tmp_path, taken):
+    case, root = take(tmp_path, {"a": A, "b": B, "t.torrent": taken.torrents[V1_ONLY]})
+    (root / "a").write_bytes(bytes_of(len(A), 77))
     done = held_against(case, options=OPTIONS)
-    assert "changed since intake" in done.failed[sha256(contents["a.bin"]).hex()]
-    (tmp_path / "evidence/a").write_bytes(contents["a.bin"])
-    assert held_against(case, options=OPTIONS).whole == 1
+    assert (done.contents, done.whole) == (1, 1)
+    assert "changed since intake" in done.failed[sha256(A).hex()]
+    (root / "a").write_bytes(A)
+    done = held_against(case, options=OPTIONS)
+    assert (done.contents, done.whole, done.failed) == (1, 1, {})
+    assert held_against(case, options=OPTIONS).contents == 0
 
 
 @pytest.mark.corpus
 def test_what_amule_and_transmission_knew_is_verified_on_the_corpus(tmp_path, capsys):
     case = new_case(tmp_path / "case")
-    intake(case, path=CORPUS / "generated/p2p", label="A", workers=1)
+    intake(case, path=CORPUS / "generated/p2p", label="A", options=Options(workers=1, extractors=ARTEFACTS))
     with pytest.raises(SystemExit) as ended:
         main(["pieces", str(case.folder), "--workers", "1", "--json"])
     assert ended.value.code == 0
     done = json.loads(capsys.readouterr().out)
     assert (done["ed2k_named"], done["partly"], done["not_at_all"]) == (2, 0, 0)
     content = (CORPUS / "generated/p2p/content/clew-test-a.bin").read_bytes()
-    assert {(e["checked"], e["matching"]) for e in told(case, content)} == {(10, 10)}
+    seen = Taken(case, CORPUS, {}, Held())
+    assert {(e["checked"], e["matching"]) for e in seen.told(content)} == {(10, 10)}
     first, second = (p.read_bytes() for p in sorted((CORPUS / "generated/p2p/content/set").iterdir()))
-    assert told(case, first)[0]["matching"] == told(case, first)[0]["checked"] == 307_263 // 32_768
-    assert told(case, second)[0]["matching"] == told(case, second)[0]["checked"] > 0
-
-
-def test_known_met_is_held_against_by_both_conventions(tmp_path):
-    whole = bytes(piecewise.PART)
-    blue = MD4.new(whole).digest()
-    red = MD4.new(blue + MD4.new().digest()).digest()
-    for number, hashed in enumerate((blue, red, bytes(16))):
-        record = bytearray(made.record("whole.bin", len(whole)))
-        record[4:20] = hashed
-        case = taken(tmp_path / str(number), {"w": whole, "known.met": struct.pack("<BI", 0x0E, 1) + bytes(record)})
-        done = held_against(case, options=OPTIONS)
-        assert (done.ed2k, done.ed2k_named) == (1, int(any(hashed)))
-        assert len(told(case, whole, "ed2k.verified")) == int(any(hashed))
+    assert {(e["checked"], e["matching"]) for e in seen.told(first)} == {(307_263 // 32_768,) * 2}
+    assert {(e["checked"], e["matching"]) for e in seen.told(second)} == {(5, 5)}
 
 
 def fed(runner: piecewise.Runner, data: bytes, cuts: list[int]) -> dict:
     edges = [0, *sorted(min(cut, len(data)) for cut in cuts), len(data)]
-    for start, stop in zip(edges, edges[1:], strict=False):
+    for start, stop in pairwise(edges):
         runner.feed(data[start:stop])
     return runner.end()
 
@@ -206,5 +207,5 @@ def test_pieces_are_those_cut_by_hand(size, first, length, cuts):
     "wanted", [{}, {"pieces": "zz"}, {"pieces": "00", "first": 0, "length": 0, "zeros": 0}, 5, None]
 )
 def test_what_nobody_can_find_out_is_refused(wanted):
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match="nothing"):
         piecewise.runner(wanted)

@@ -35,7 +35,6 @@ PLAN, READ = "clew.intake.piece_check:plan", "clew.intake.piece_check:check"
 MOST, MOST_WANTED, MOST_CHECKS = 1_000, 5_000, 200  # contents of a receipt, files of a torrent, checks of a content
 MOST_LENGTH = 1 << 30  # bytes of a piece
 
-SIZES = "SELECT DISTINCT size FROM contents WHERE size > 0"
 FILES = """
 SELECT DISTINCT content, text FROM traits WHERE name='p2p.entry.files' AND text IS NOT NULL AND content IN
 (SELECT content FROM traits WHERE name='p2p.artefact' AND text='torrent metainfo')
@@ -86,24 +85,26 @@ def held_against(case: Case, *, options: Options | None = None) -> Held:
     """
     chosen = options or Options(workers=os.cpu_count() or 1)
     done = Held()
-    sizes = {row["size"] for row in shards.query(case, SIZES).to_pylist()}
-    parts = _plan(case, _wanted(case, sizes), chosen, done)
-    named = _ed2k(case, sizes)
+    files, named, had = _files(case), _ed2k(case), _told(case)
+    contents: dict[int, list[bytes]] = defaultdict(list)
+    for row in shards.query(case, OF_SIZE, {"sizes": [*files, *named]}).to_pylist():
+        contents[row["size"]].append(row["sha256"])
+    wanted: dict[bytes, set[int]] = defaultdict(set)
+    for size, about in files.items():
+        for torrent, index in about:
+            if any((content, torrent, index) not in had for content in contents.get(size, ())):
+                wanted[torrent].add(index)
     by_size: dict[int, list[Part]] = defaultdict(list)
-    for part in parts:
+    for part in _plan(case, wanted, chosen, done):
         by_size[part.size].append(part)
-    had = _told(case)
     checks: dict[bytes, list[Part | None]] = {}  # None: the ed2k hash
-    for row in shards.query(case, OF_SIZE, {"sizes": [*by_size, *named]}).to_pylist():
-        content, size = row["sha256"], row["size"]
-        wanted: list[Part | None] = [p for p in by_size.get(size, ()) if (content, p.torrent, p.index) not in had]
-        wanted += [None] if size in named and (content, b"", 0) not in had else []
-        if len(wanted) > MOST_CHECKS:
-            done.failed[content.hex()] = (
-                f"{len(wanted)} files have its size; the first {MOST_CHECKS} were held against it"
-            )
-        if wanted:
-            checks[content] = wanted[:MOST_CHECKS]
+    for size, content in ((size, content) for size, several in contents.items() for content in several):
+        due: list[Part | None] = [p for p in by_size.get(size, ()) if (content, p.torrent, p.index) not in had]
+        due += [None] if size in named and (content, b"", 0) not in had else []
+        if len(due) > MOST_CHECKS:
+            done.failed[content.hex()] = f"{len(due)} files have its size; the first {MOST_CHECKS} were held against it"
+        if due:
+            checks[content] = due[:MOST_CHECKS]
     for exhibit, rows in places(case, checks).items():
         with reopened(case, exhibit, SPECS, chosen, "pieces") as again:
             for at in range(0, len(rows), MOST):
@@ -112,29 +113,29 @@ def held_against(case: Case, *, options: Options | None = None) -> Held:
     return done
 
 
-def _wanted(case: Case, sizes: set[int]) -> dict[bytes, set[int]]:
-    """Torrent -> numbers of its files whose size a seized content has."""
-    found: dict[bytes, set[int]] = defaultdict(set)
+def _files(case: Case) -> dict[int, list[tuple[bytes, int]]]:
+    """Size -> the files that have it: torrent, number of the file in it. Pads and empty files are none."""
+    found: dict[int, list[tuple[bytes, int]]] = defaultdict(list)
     for row in shards.query(case, FILES).to_pylist():
         try:
-            files = json.loads(row["text"])["files"]
-            found[row["content"]] |= {int(f["index"]) for f in files if f["size"] in sizes and not f.get("pad")}
+            for each in json.loads(row["text"])["files"]:
+                if each["size"] and not each.get("pad"):
+                    found[_number(each["size"])].append((row["content"], _number(each["index"])))
         except WRONG:
             continue  # whatever made this Trait did not keep to the table; the torrent itself is read again anyway
-    return {torrent: wanted for torrent, wanted in found.items() if wanted}
+    return found
 
 
-def _ed2k(case: Case, sizes: set[int]) -> dict[int, dict[str, list[tuple[str, list[int]]]]]:
-    """Size -> ed2k hash -> the entries that name it, where a seized content has that size."""
+def _ed2k(case: Case) -> dict[int, dict[str, list[tuple[str, list[int]]]]]:
+    """Size -> ed2k hash -> the entries that name it."""
     found: dict[int, dict[str, list[tuple[str, list[int]]]]] = {}
     for row in shards.query(case, ED2K).to_pylist():
         try:
             said = json.loads(row["text"])
-            if said.get("size") in sizes:
-                there = found.setdefault(int(said["size"]), {}).setdefault(str(said["ed2k"]), [])
-                there.append((row["content"].hex(), [int(each) for each in said["at"]]))
+            there = found.setdefault(_number(said["size"]), {}).setdefault(str(said["ed2k"]), [])
+            there.append((row["content"].hex(), [int(each) for each in said["at"]]))
         except WRONG:
-            continue
+            continue  # an entry without a size, or no entry at all
     return found
 
 
