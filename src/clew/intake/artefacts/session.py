@@ -74,15 +74,17 @@ def _entry(scanned: Scan) -> Entry:
 
 def _state(entry: Entry, found: dict[bytes, tuple[Any, slice]]) -> None:
     names, place = found.get(b"node-id", ([], slice(0, 0)))
-    names = [names] if isinstance(names, bytes) else names  # one string before libtorrent 1.2, a list since
+    names = names if isinstance(names, list) else [names]  # one string before libtorrent 1.2, a list since
     known = [name[:NODE] for name in names if isinstance(name, bytes) and len(name) >= NODE]
+    if len(known) < len(names):
+        entry.lack("node_id", Reason.UNPARSABLE, f"{len(names) - len(known)} of {len(names)} names are none")
     if known:
         entry.say("node_id", known[0].hex(), place)
     if len(known) > 1:
         entry.lack("node_id", Reason.LIMIT_REACHED, f"{len(known)} names, one for each address; the first is here")
     for key in (b"nodes", b"nodes6"):
         nodes, where = found.get(key, ([], slice(0, 0)))
-        for node in nodes if isinstance(nodes, list) else []:
+        for node in nodes if isinstance(nodes, list) else [nodes]:
             if isinstance(node, bytes) and len(node) in LENGTHS:
                 entry.endpoint(node[:-2], int.from_bytes(node[-2:], "big"), where)
             else:
