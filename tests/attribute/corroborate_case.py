@@ -88,9 +88,10 @@ class World:
         (lead,) = corroborate(self.case).leads
         return lead
 
-    def shown(self, finding: Any) -> bytes:
+    def shown(self, finding: Any) -> dict[str, bytes]:
         """The bytes that a finding points to."""
-        return self.laid[bytes.fromhex(finding.content)][finding.offset : finding.offset + finding.length]
+        data = self.laid[bytes.fromhex(finding.content)]
+        return {what: data[at : at + length] for what, (at, length) in finding.shown.items()}
 
 
 def a_watch(case: Case, **changes: Any) -> None:

@@ -49,7 +49,7 @@ def test_an_entry_that_was_there_before_supports_and_its_bytes_show_it(world):
     (finding,) = lead.findings
     assert (lead.outcome, lead.matches) == (Outcome.SUPPORTED, (Match.INFOHASH, Match.TIMES))
     assert (finding.exhibit, finding.linked, finding.watch) == ("A", True, "W-17")
-    assert world.shown(finding) == b"i%de" % BEFORE_S
+    assert world.shown(finding) == {"infohash": b"20:" + V1, "added": b"i%de" % BEFORE_S}
     assert lead.by_watch == {"W-17": Outcome.SUPPORTED}
 
 
@@ -58,7 +58,7 @@ def test_the_twin_of_v2_is_the_same_watch(world):
     world.belongs("A")
     lead = world.lead()
     assert (lead.outcome, lead.matches) == (Outcome.SUPPORTED, (Match.INFOHASH,))
-    assert world.shown(lead.findings[0]) == b"32:" + V2
+    assert world.shown(lead.findings[0]) == {"infohash": b"32:" + V2}
 
 
 def test_another_torrent_is_silence(world):
@@ -75,7 +75,7 @@ def test_an_entry_added_after_the_last_sighting_contradicts(world):
     world.clock("A")
     lead = world.lead()
     assert (lead.outcome, lead.matches) == (Outcome.CONTRADICTED, ())
-    assert world.shown(lead.findings[0]) == b"i%de" % AFTER_S
+    assert world.shown(lead.findings[0]) == {"infohash": b"20:" + V1, "added": b"i%de" % AFTER_S}
     assert "removed and added again" in lead.findings[0].why[1]
 
 
@@ -169,12 +169,39 @@ def test_bytes_that_are_not_surely_its_own_contradict_nothing(world):
     assert not lead.findings[0].live
 
 
+def test_an_artefact_that_was_deleted_tells_no_time(world):
+    world.lay("A", b"x", fastresume(BEFORE_S), name_state="deleted")
+    world.belongs("A")
+    world.clock("A")
+    lead = world.lead()
+    assert (lead.outcome, lead.matches) == (Outcome.SUPPORTED, (Match.INFOHASH,))
+    assert "may have been gone before" in lead.findings[0].why[-1]
+
+
+def test_an_entry_added_between_the_sightings_explains_the_later_ones_alone(world):
+    world.lay("A", b"x", fastresume(FROM // SECOND + 60))
+    world.belongs("A")
+    world.clock("A")
+    lead = world.lead()
+    assert lead.matches == (Match.INFOHASH, Match.TIMES)
+    assert "what was seen earlier it does not explain" in lead.findings[0].why[0]
+
+
+def test_the_endpoint_in_a_list_of_ones_own_exhibit_is_no_proof_either(world):
+    world.lay("A", b"x", fastresume(BEFORE_S, PEER))
+    world.belongs("A")
+    lead = world.lead()
+    assert lead.matches == (Match.INFOHASH, Match.ENDPOINT)
+    assert world.shown(lead.findings[0])["endpoint"] == PEER
+    assert "not that data moved" in lead.findings[0].why[-1]
+
+
 def test_another_client_that_knew_the_endpoint_supports_the_lead_and_nobodys_exhibit(world):
     world.lay("B", b"x", fastresume(BEFORE_S, PEER))
     lead = world.lead()
     (finding,) = lead.findings
     assert (lead.outcome, lead.matches) == (Outcome.SUPPORTED, (Match.ENDPOINT,))
-    assert (finding.linked, world.shown(finding)) == (False, PEER)
+    assert (finding.linked, world.shown(finding)["endpoint"]) == (False, PEER)
     assert "not that data moved" in finding.why[-1]
 
 
@@ -218,6 +245,7 @@ def test_transmission_is_told_by_its_files_name_which_is_said(world):
     (finding,) = world.lead().findings
     assert (finding.says, finding.kind) == (Says.SUPPORTS, "transmission resume")
     assert "a claim of its own" in finding.why[-1]
+    assert set(world.shown(finding)) == {"added"}
 
 
 def test_the_port_that_a_client_listened_on_adds_and_supports_nothing_alone(world):

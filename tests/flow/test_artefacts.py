@@ -50,8 +50,9 @@ def test_from_a_seized_profile_to_a_supported_lead(clew, case) -> None:
     watch.add(case, mandate.sign_document("watch", body, AUTHORITY))
     sighting = {
         "kind": "contact", "watch": "w-1", "tier": "E2", "claim": "watched file", "address": "127.0.0.1",
-        "port": 51_999, "transport": "tcp", "client": "Transmission 3.00", "peer_id": b"-TR3000-" + bytes(12), "pieces_claimed": 10,
-        "inner_claimed": 9, "clock_offset_ns": 0, "clock_error_ns": 10**6,
+        "port": 51_999, "transport": "tcp", "client": "Transmission 3.00",
+        "peer_id": b"-TR3000-" + bytes(12), "pieces_claimed": 10, "inner_claimed": 9,
+        "clock_offset_ns": 0, "clock_error_ns": 10**6,
     }  # fmt: skip
     times = [(ADDED_S + later) * 10**9 for later in (600, 1_200)]
     put(case, "sightings", [sighting | {"id": f"s{t}", "started_ns": t, "ended_ns": t} for t in times], "observe")
@@ -61,18 +62,19 @@ def test_from_a_seized_profile_to_a_supported_lead(clew, case) -> None:
     assert clew("pieces", folder, "--workers", "1")["whole"] > 0
     (unlinked,) = clew("corroborate", folder)["leads"]
     assert unlinked["outcome"] == "supported"  # qBittorrent knew this endpoint, whoever's machine that is
-    assert unlinked["matches"] == ["endpoint known to another client"]
+    assert unlinked["matches"] == ["endpoint in a client's list"]
     why = ("--statement", "as reported", "--source", "report 4")
     clew("statement", "belongs", folder, "--exhibit", "AT-17", "--subject", unlinked["subject"], *why)
     clew("statement", "clock", folder, "--exhibit", "AT-17", "--offset", "0s", "--error", "2s", *why)
     (lead,) = clew("corroborate", folder)["leads"]
     assert lead["outcome"] == "supported"
-    assert lead["matches"] == ["infohash", "times", "verified pieces", "endpoint known to another client"]
+    assert lead["matches"] == ["infohash", "times", "verified pieces", "endpoint in a client's list"]
     files = [path.read_bytes() for path in P2P.rglob("*") if path.is_file()]
     contents = {hashlib.sha256(data).hexdigest(): data for data in files}
     for finding in lead["findings"]:
-        shown = contents[finding["content"]][finding["offset"] :][: finding["length"]]
-        assert len(shown) == finding["length"]
-        if "times" in finding["matches"]:
-            assert abs(int(shown.strip(b"ie")) - ADDED_S) < 200
+        data = contents[finding["content"]]
+        shown = {what: data[at : at + length] for what, (at, length) in finding["shown"].items()}
+        assert abs(int(shown.get("added", b"i%de" % ADDED_S).strip(b"ie")) - ADDED_S) < 200
+        if finding["kind"] == "fastresume":
+            assert shown["infohash"] == b"20:" + bytes.fromhex(INFOHASH)
     assert {f["kind"] for f in lead["findings"]} == {"torrent metainfo", "fastresume", "transmission resume", "file"}

@@ -150,3 +150,32 @@ def test_a_flipped_byte_never_makes_an_entry_vanish_unsaid(data: st.DataObject) 
     read = len(entries(found))
     assert read == 5 or one(found, "p2p.entries") is not None
     assert one(found, "p2p.entries.declared")["integer"] == 5
+
+
+def clients_met(number: int) -> bytes:
+    form = struct.Struct("<16sIIIIIHB80x")
+    records = [form.pack(bytes([n] * 16), 7, 8, 1_700_000_000 + n, n, 0, 0, 76) for n in range(number)]
+    return struct.pack("<BI", 0x12, number) + b"".join(records)
+
+
+def test_with_whom_data_moved() -> None:
+    found = entries(rows(clients_met(3)))
+    assert [each["uploaded"] for each in found] == [7, 7 | 1 << 32, 7 | 2 << 32]
+    assert [each["downloaded"] for each in found] == [8, 8, 8]
+    assert [each["user_hash"] for each in found] == [bytes([n] * 16).hex() for n in range(3)]
+    assert [each["last_seen_s"] for each in found] == [1_700_000_000, 1_700_000_001, 1_700_000_002]
+
+
+@pytest.mark.parametrize("cut", [1, 118, 119, 120, 230])
+def test_a_clients_met_that_was_cut_says_what_is_lost(cut: int) -> None:
+    found = rows(clients_met(3)[:-cut])
+    there = (3 * 119 - cut) // 119
+    assert (len(entries(found)), one(found, "p2p.entries.declared")["integer"]) == (there, 3)
+    assert f"{there} of 3 entries were read" in one(found, "p2p.entries")["detail"]
+
+
+@pytest.mark.corpus
+def test_clients_met_of_an_amule_that_met_nobody() -> None:
+    found = rows((AMULE / "clients.met").read_bytes())
+    assert one(found, "p2p.artefact")["text"] == "clients.met"
+    assert one(found, "p2p.entries.declared")["integer"] == 0

@@ -16,7 +16,7 @@ from typing import Any
 from clew.attribute import artefacts, statements
 from clew.attribute.artefacts import Artefacts, Entry, Verified
 from clew.attribute.masked import Masked
-from clew.attribute.weigh import Beside, Judged, Match, Outcome, Says, Seen, bytes_of, weigh
+from clew.attribute.weigh import Beside, Judged, Match, Outcome, Says, Seen, shown, weigh
 from clew.core import clock, mandate, shards, watch
 from clew.core.case import Case
 from clew.core.errors import Refused, Usage
@@ -35,8 +35,8 @@ CLOCKS = "SELECT id, clock_offset_ns, clock_error_ns FROM sightings WHERE id IN 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one artefact says of a Lead, and the bytes that show it: `length` bytes from `offset` in the Content
-    `content` (SHA-256), which lies at `item` in `exhibit`.
+    """What one artefact says of a Lead. `shown` names the bytes that show it: (offset, length) in the Content `content`
+    (SHA-256), which lies at `item` in `exhibit`.
     """
 
     says: Says
@@ -47,8 +47,7 @@ class Finding:
     linked: bool
     kind: str
     content: str
-    offset: int
-    length: int
+    shown: dict[str, tuple[int, int]]
     item: str
     live: bool
 
@@ -219,8 +218,8 @@ def _entries(world: _World, seen: Seen, linked: set[str]) -> Iterator[Finding]:
             beside = _beside(world, place.exhibit, linked)
             judged = weigh(seen, entry, place, beside)
             if judged is not None:
-                offset, length = bytes_of(seen, entry, judged)
-                yield _finding(world, seen, judged, beside, entry.facts.kind, entry.content, (offset, length), place)
+                where = shown(seen, entry, judged)
+                yield _finding(world, seen, judged, beside, entry.facts.kind, entry.content, where, place)
 
 
 def _verified(world: _World, seen: Seen, linked: set[str]) -> Iterator[Finding]:
@@ -231,7 +230,7 @@ def _verified(world: _World, seen: Seen, linked: set[str]) -> Iterator[Finding]:
             if place.exhibit in linked and each.checked and each.checked == each.matching:
                 beside = _beside(world, place.exhibit, linked)
                 judged = Judged(Says.SUPPORTS, (Match.PIECES,), (_which(world.watches[seen.watch], each),))
-                yield _finding(world, seen, judged, beside, "file", each.content, (0, each.size), place)
+                yield _finding(world, seen, judged, beside, "file", each.content, {"whole": (0, each.size)}, place)
 
 
 def _which(about: Watch, held: Verified) -> str:
@@ -252,8 +251,9 @@ def _listening(world: _World, seen: Seen, linked: Sequence[str]) -> Iterator[Fin
             if str(seen.port) in PORT.findall(facts.listen):
                 beside = _beside(world, exhibit, set(linked))
                 judged = Judged(Says.ADDS, (Match.PORT,), (f"a client there was set to listen on port {seen.port}",))
+                where = {"port": facts.span("listen")}
                 for place in places:
-                    yield _finding(world, seen, judged, beside, facts.kind, content, facts.span("listen"), place)
+                    yield _finding(world, seen, judged, beside, facts.kind, content, where, place)
 
 
 def _beside(world: _World, exhibit: str, linked: set[str]) -> Beside:
@@ -268,7 +268,7 @@ def _finding(
     beside: Beside,
     kind: str,
     content: bytes,
-    shown: tuple[int, int],
+    where: dict[str, tuple[int, int]],
     place: artefacts.Place,
 ) -> Finding:
     return Finding(
@@ -280,8 +280,7 @@ def _finding(
         linked=beside.linked,
         kind=kind,
         content=content.hex(),
-        offset=shown[0],
-        length=shown[1],
+        shown=where,
         item=world.masked(place.path.decode("utf-8", "backslashreplace")),
         live=place.live,
     )

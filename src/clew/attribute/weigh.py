@@ -38,7 +38,7 @@ class Match(StrEnum):
     INFOHASH = "infohash"
     TIMES = "times"
     PIECES = "verified pieces"
-    ENDPOINT = "endpoint known to another client"
+    ENDPOINT = "endpoint in a client's list"
     PORT = "listening port"
 
 
@@ -66,12 +66,11 @@ class Beside:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """What one entry says of one interval, why, and the field whose bytes show it."""
+    """What one entry says of one interval, and why."""
 
     says: Says
     matches: tuple[Match, ...]
     why: tuple[str, ...]
-    shown_by: str = "infohash_v1"
 
 
 def weigh(seen: Seen, entry: Entry, place: Place, beside: Beside) -> Judged | None:
@@ -87,25 +86,32 @@ def weigh(seen: Seen, entry: Entry, place: Place, beside: Beside) -> Judged | No
     when = _when(seen, entry, beside)
     if when.says is Says.CONTRADICTS and not place.whole:
         why = "not all of the artefact's bytes are sure to be its own, so it contradicts nothing"
-        when = Judged(Says.NEITHER, (), (*when.why, why), when.shown_by)
+        when = Judged(Says.NEITHER, (), (*when.why, why))
+    if when.matches and not place.live:
+        why = "the artefact was deleted, at a time not known: it may have been gone before this was seen"
+        when = Judged(when.says, (), (*when.why, why))
     if not beside.linked:
         return _only_endpoint(seen, place, beside, when)
-    if when.says is Says.SUPPORTS:
-        ends = (Match.ENDPOINT,) if knows and not _written_before(seen, place, beside) else ()
-        name = ("it stands in the file's name, which is a claim of its own",) if entry.by_name else ()
-        return Judged(Says.SUPPORTS, (Match.INFOHASH, *when.matches, *ends), when.why + name, when.shown_by)
-    return when
+    if when.says is not Says.SUPPORTS:
+        return when
+    name = ("its infohash stands in the file's name alone, which is a claim of its own",) if entry.by_name else ()
+    if knows and not _written_before(seen, place, beside):
+        return Judged(Says.SUPPORTS, (Match.INFOHASH, *when.matches, Match.ENDPOINT), (*when.why, *name, HEARSAY))
+    return Judged(Says.SUPPORTS, (Match.INFOHASH, *when.matches), (*when.why, *name))
 
 
-def bytes_of(seen: Seen, entry: Entry, judged: Judged) -> tuple[int, int]:
-    """Offset and length of the bytes that show it."""
-    if judged.matches and judged.matches[0] is Match.ENDPOINT:
-        for address, port, at, length in entry.endpoints:
-            if (address, port) == (seen.address, seen.port):
-                return at, length
+def shown(seen: Seen, entry: Entry, judged: Judged) -> dict[str, tuple[int, int]]:
+    """Offset and length of the bytes that show it: of the infohash, of the time, of the endpoint."""
     facts = entry.facts
-    shown = judged.shown_by if judged.shown_by in facts.where else "infohash_v2"
-    return facts.span(shown)
+    found: dict[str, tuple[int, int]] = {}
+    if not entry.by_name:
+        found["infohash"] = facts.span("infohash_v1" if "infohash_v1" in facts.where else "infohash_v2")
+    if facts.added_s is not None:
+        found["added"] = facts.span("added_s")
+    if Match.ENDPOINT in judged.matches:
+        places = {(address, port): (at, length) for address, port, at, length in entry.endpoints}
+        found["endpoint"] = places[seen.address, seen.port]
+    return found
 
 
 def _when(seen: Seen, entry: Entry, beside: Beside) -> Judged:
@@ -119,20 +125,21 @@ def _when(seen: Seen, entry: Entry, beside: Beside) -> Judged:
         whose = "the exhibit's clock" if beside.clock is None else "the observer's clock"
         if added_s * SECOND_NS > seen.to_ns:
             why = f"{own}, {last}: that would not fit, but {whose} was not measured, so it decides nothing"
-            return Judged(Says.NEITHER, (), (why,), "added_s")
-        return Judged(Says.SUPPORTS, (), (f"{own}, {last}; {whose} was not measured",), "infohash_v1")
+            return Judged(Says.NEITHER, (), (why,))
+        return Judged(Says.SUPPORTS, (), (f"{own}, {last}; {whose} was not measured",))
     off, error = beside.clock.offset_ns, beside.clock.error_ns
     earliest = added_s * SECOND_NS - off - error
     latest = (added_s + 1) * SECOND_NS - off + error  # the artefact counts whole seconds
     measured = f"{own}, which was {off / SECOND_NS:+.3f} s off, give or take {error / SECOND_NS:.3f} s"
     if earliest > seen.to_ns + seen.error_ns:
         why = f"{measured}: after it was {last}, give or take {seen.error_ns / SECOND_NS:.3f} s"
-        return Judged(Says.CONTRADICTS, (), (why, OTHER_WAYS), "added_s")
+        return Judged(Says.CONTRADICTS, (), (why, OTHER_WAYS))
     if latest <= seen.to_ns - seen.error_ns:
         whole = latest <= seen.from_ns - seen.error_ns
-        why = f"{measured}: before it was {'first' if whole else 'last'} seen"
-        return Judged(Says.SUPPORTS, (Match.TIMES,), (why,), "added_s")
-    return Judged(Says.NEITHER, (), (f"{measured}, {last}: within the errors of both clocks",), "added_s")
+        part = "last seen, not surely before it was first seen: what was seen earlier it does not explain"
+        why = f"{measured}: before it was {'first seen' if whole else part}"
+        return Judged(Says.SUPPORTS, (Match.TIMES,), (why,))
+    return Judged(Says.NEITHER, (), (f"{measured}, {last}: within the errors of both clocks",))
 
 
 OTHER_WAYS = "a torrent that was removed and added again, another client or another device are not excluded by it"
@@ -146,7 +153,7 @@ def _only_endpoint(seen: Seen, place: Place, beside: Beside, when: Judged) -> Ju
     """An Exhibit that is not linked: it says something of the address alone, and only of the same time."""
     if when.says in (Says.CONTRADICTS, Says.NEITHER):
         why = "it names the endpoint, but was added later: by then the address may have been another's"
-        return Judged(Says.NEITHER, (), (why, *when.why), "added_s")
+        return Judged(Says.NEITHER, (), (why, *when.why))
     if _written_before(seen, place, beside):
         why = "it names the endpoint, but was last written before: by then the address may have been another's"
         return Judged(Says.NEITHER, (), (why,))

@@ -56,8 +56,8 @@ def _finding(found: "Finding") -> Iterator[str]:
     whose = "" if found.linked else ", which nobody states to belong to it"
     agree = f": {', '.join(found.matches)}" if found.matches else ""
     yield f"  {found.says}{agree} ({found.watch}; exhibit {found.exhibit}{whose})"
-    where = f"{found.length} bytes from byte {found.offset} of content {found.content}"
-    yield f"    {found.kind}, {found.item}{'' if found.live else ' (deleted)'}: {where}"
+    yield f"    {found.kind}, {found.item}{'' if found.live else ' (deleted)'}, content {found.content}"
+    yield from (f"    {what}: {length} bytes from byte {at}" for what, (at, length) in found.shown.items())
     yield from (f"    {line}" for line in found.why)
 
 

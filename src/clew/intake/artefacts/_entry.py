@@ -11,7 +11,8 @@ Trait "p2p.entry", one an entry: canonical JSON of at most 4,096 characters, wit
 | missing | field -> why it is not here although the artefact has something in its place |
 | infohash_v1, infohash_v2 | hexadecimal; BEP 3 and BEP 52 |
 | ed2k, aich | hexadecimal; the MD4 and the SHA-1 tree hash of the file |
-| user_hash, user_hash_wire | hexadecimal; as stored, and as eMule sends it (bytes 5 and 14 are 14 and 111) |
+| user_hash, user_hash_wire | hexadecimal; as stored, and as eMule sends it (bytes 5 and 14 are 14 and 111); the |
+|  | client's own, but in clients.met that of another, to and from which the bytes went |
 | node_id | hexadecimal; the DHT's name of this client |
 | name, save_path, listen | texts; bytes that are no UTF-8 stand as \xNN |
 | size, piece_length, pieces, pieces_have | bytes; bytes of a piece; pieces of the torrent, and how many are held |

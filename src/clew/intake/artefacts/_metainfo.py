@@ -44,11 +44,11 @@ class Info:
         return sum(each.size for each in self.files if not each.pad)
 
     def tell(self, entry: Entry) -> None:
-        """Puts it into the fields of an entry."""
+        """Puts it into the fields of an entry; what the entry says already stays as it was said."""
         for name, value in (("infohash_v1", self.infohash_v1), ("infohash_v2", self.infohash_v2)):
-            if value:
+            if value and name not in entry.fields:
                 entry.say(name, value.hex(), self.place)
-        if self.name:
+        if self.name and "name" not in entry.fields:
             entry.say_text("name", self.name, self.place)
         if self.piece_length:
             entry.say("piece_length", self.piece_length, self.place)
