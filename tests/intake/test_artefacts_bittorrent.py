@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from artefacts_here import entries, listed, one, rows
+from artefacts_here import PLUGINS, entries, listed, one, rows
+from clew.intake.api import Probe
 from clew.intake.artefacts import _examples as made
 from clew.intake.artefacts._entry import MOST_TEXT, Entry
 
@@ -147,16 +148,10 @@ def test_a_session_state_that_libtorrent_writes() -> None:
 
 
 def test_the_nodes_of_a_session_are_read() -> None:
-    found = rows(next(iter_examples("session")), "session")
+    found = rows(next(PLUGINS["session"].examples()).data, "session")
     (entry,) = entries(found)
-    assert entry["node_id"] == bytes(range(20)).hex()
+    assert entry["node_id"] == one(found, "p2p.node_id")["data"] == bytes(range(20)).hex()
     assert listed(found, "endpoints")[0][:2] == ["192.0.2.1", 6881]
-
-
-def iter_examples(name: str):
-    from artefacts_here import PLUGINS
-
-    return (each.data for each in PLUGINS[name].examples())
 
 
 def test_a_torrent_that_breaks_off_says_so_and_has_no_infohash() -> None:
@@ -236,3 +231,20 @@ def test_an_entry_always_fits_a_trait_and_says_what_was_cut(name, path, client, 
     assert len(text) <= MOST_TEXT
     said = json.loads(text)
     assert (said["name"] == name and said["save_path"] == path and said["client"] == client) == (len(found) == 1)
+
+
+def test_a_large_content_that_is_no_artefact_is_told_by_its_first_bytes_read_once() -> None:
+    class Film:
+        size, bad = 10**12, ()
+
+        def __init__(self) -> None:
+            self.reads = 0
+
+        def read(self, offset: int, length: int) -> bytes:
+            self.reads += 1
+            return b"\x00\x00\x00\x20ftypisom"[offset:][:length]
+
+    film = Film()
+    probe = Probe(None, film.size, "video/mp4", source=film)
+    assert [trait for plugin in PLUGINS.values() for trait in plugin.traits(probe)] == []
+    assert film.reads == 1

@@ -14,7 +14,7 @@ import hashlib
 import json
 import os
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -33,6 +33,7 @@ MODE = "pieces"
 SPECS = ("clew.intake.piece_check:CHECK",)
 PLAN, READ = "clew.intake.piece_check:plan", "clew.intake.piece_check:check"
 MOST, MOST_WANTED, MOST_CHECKS = 1_000, 5_000, 200  # contents of a receipt, files of a torrent, checks of a content
+SENSELESS = "a trait of this artefact does not say what it must"
 MOST_LENGTH = 1 << 30  # bytes of a piece
 
 FILES = """
@@ -85,7 +86,7 @@ def held_against(case: Case, *, options: Options | None = None) -> Held:
     """
     chosen = options or Options(workers=os.cpu_count() or 1)
     done = Held()
-    files, named, had = _files(case), _ed2k(case), _told(case)
+    files, named, had = _files(case, done), _ed2k(case, done), _told(case)
     contents: dict[int, list[bytes]] = defaultdict(list)
     for row in shards.query(case, OF_SIZE, {"sizes": [*files, *named]}).to_pylist():
         contents[row["size"]].append(row["sha256"])
@@ -94,17 +95,7 @@ def held_against(case: Case, *, options: Options | None = None) -> Held:
         for torrent, index in about:
             if any((content, torrent, index) not in had for content in contents.get(size, ())):
                 wanted[torrent].add(index)
-    by_size: dict[int, list[Part]] = defaultdict(list)
-    for part in _plan(case, wanted, chosen, done):
-        by_size[part.size].append(part)
-    checks: dict[bytes, list[Part | None]] = {}  # None: the ed2k hash
-    for size, content in ((size, content) for size, several in contents.items() for content in several):
-        due: list[Part | None] = [p for p in by_size.get(size, ()) if (content, p.torrent, p.index) not in had]
-        due += [None] if size in named and (content, b"", 0) not in had else []
-        if len(due) > MOST_CHECKS:
-            done.failed[content.hex()] = f"{len(due)} files have its size; the first {MOST_CHECKS} were held against it"
-        if due:
-            checks[content] = due[:MOST_CHECKS]
+    checks = _due(contents, _plan(case, wanted, chosen, done), named.keys(), had, done)
     for exhibit, rows in places(case, checks).items():
         with reopened(case, exhibit, SPECS, chosen, "pieces") as again:
             for at in range(0, len(rows), MOST):
@@ -113,7 +104,29 @@ def held_against(case: Case, *, options: Options | None = None) -> Held:
     return done
 
 
-def _files(case: Case) -> dict[int, list[tuple[bytes, int]]]:
+def _due(
+    contents: Mapping[int, list[bytes]],
+    parts: list[Part],
+    named: Set[int],
+    had: set[tuple[bytes, bytes, int]],
+    done: Held,
+) -> dict[bytes, list[Part | None]]:
+    """What each content is still to be held against; None stands for its ed2k hash."""
+    by_size: dict[int, list[Part]] = defaultdict(list)
+    for part in parts:
+        by_size[part.size].append(part)
+    checks: dict[bytes, list[Part | None]] = {}
+    for size, content in ((size, content) for size, several in contents.items() for content in several):
+        due: list[Part | None] = [p for p in by_size.get(size, ()) if (content, p.torrent, p.index) not in had]
+        due += [None] if size in named and (content, b"", 0) not in had else []
+        if len(due) > MOST_CHECKS:
+            done.failed[content.hex()] = f"{len(due)} files have its size; the first {MOST_CHECKS} were held against it"
+        if due:
+            checks[content] = due[:MOST_CHECKS]
+    return checks
+
+
+def _files(case: Case, done: Held) -> dict[int, list[tuple[bytes, int]]]:
     """Size -> the files that have it: torrent, number of the file in it. Pads and empty files are none."""
     found: dict[int, list[tuple[bytes, int]]] = defaultdict(list)
     for row in shards.query(case, FILES).to_pylist():
@@ -122,20 +135,22 @@ def _files(case: Case) -> dict[int, list[tuple[bytes, int]]]:
                 if each["size"] and not each.get("pad"):
                     found[_number(each["size"])].append((row["content"], _number(each["index"])))
         except WRONG:
-            continue  # whatever made this Trait did not keep to the table; the torrent itself is read again anyway
+            done.failed[row["content"].hex()] = SENSELESS
     return found
 
 
-def _ed2k(case: Case) -> dict[int, dict[str, list[tuple[str, list[int]]]]]:
+def _ed2k(case: Case, done: Held) -> dict[int, dict[str, list[tuple[str, list[int]]]]]:
     """Size -> ed2k hash -> the entries that name it."""
     found: dict[int, dict[str, list[tuple[str, list[int]]]]] = {}
     for row in shards.query(case, ED2K).to_pylist():
         try:
             said = json.loads(row["text"])
+            if said.get("size") is None:
+                continue  # an entry without a size: nothing to look for
             there = found.setdefault(_number(said["size"]), {}).setdefault(str(said["ed2k"]), [])
             there.append((row["content"].hex(), [int(each) for each in said["at"]]))
         except WRONG:
-            continue  # an entry without a size, or no entry at all
+            done.failed[row["content"].hex()] = SENSELESS
     return found
 
 

@@ -7,6 +7,7 @@ from clew.intake.api import Probe, Value
 from clew.model import Missing, Reason
 
 KEY = "clew.intake.artefacts._artefact"
+KEY_HEAD = f"{KEY}.head"
 HEAD = 64  # bytes
 
 
@@ -15,7 +16,10 @@ def head(probe: Probe) -> bytes:
     if probe.data is not None:
         return bytes(probe.data[:HEAD])
     if probe.source is not None:
-        return probe.source.read(0, HEAD)
+        found = probe.cache.get(KEY_HEAD)
+        if not isinstance(found, bytes):  # going back to the beginning of a member of an archive may cost a lot
+            found = probe.cache[KEY_HEAD] = probe.source.read(0, HEAD)
+        return found
     raise absent(Reason.TOO_LARGE, f"{probe.size:,} bytes: not held, so whether it is an artefact is not known")
 
 

@@ -17,7 +17,7 @@ NODE, LENGTHS = 20, (6, 18)  # bytes of a node's name; of an endpoint over IPv4 
 
 
 class Session:
-    """One entry: `node_id` for each name that the client has, `listen`, and the DHT nodes that it knew as endpoints.
+    """One entry: `node_id` (also as "p2p.node_id", in bytes), `listen`, and the DHT nodes that it knew as endpoints.
 
     Those are nodes of the DHT, whatever they share: they are listed for no torrent.
     """
@@ -35,7 +35,10 @@ class Session:
         if found is None or not _is_one(found):
             return
         yield "p2p.artefact", KIND
-        yield from _entry(found).traits()
+        entry = _entry(found)
+        yield from entry.traits()
+        if "node_id" in entry.fields:
+            yield "p2p.node_id", bytes.fromhex(entry.fields["node_id"])
         yield from account(1, 1, found.lost())
         yield from after(found.end, probe.size)
 
