@@ -40,6 +40,8 @@ FLOW: tuple[Stage, ...] = (
             "possible_links",
             "leads",
             "prior_knowledge",
+            "statements",
+            "corroborations",
         ),
     ),
     Stage(

@@ -1,5 +1,5 @@
 """The contract of every extractor: its own examples come out as it says, in both modes, and junk is never more than a
-Missing. A new file in clew/intake/extractors is run here without a line being added.
+Missing. A new file in clew/intake/extractors or clew/intake/artefacts is run here without a line being added.
 """
 
 import pytest
@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from clew.core import plugins
 from clew.intake import reading
 from clew.intake.api import EXACT, FAST, Example, Extractor, Probe
-from clew.intake.tools import EXTRACTORS
+from clew.intake.tools import ARTEFACTS, EXTRACTORS
 
-FOUND: dict[str, Extractor] = plugins.load_all(EXTRACTORS)
+FOUND: dict[str, Extractor] = plugins.load_all(EXTRACTORS) | plugins.load_all(ARTEFACTS)
 EXAMPLES = [(name, example) for name, plugin in FOUND.items() for example in plugin.examples()]
 NAMES = [f"{name}-{example.name}" for name, example in EXAMPLES]
 

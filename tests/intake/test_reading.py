@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from clew.core import channel
 from clew.core.absent import Absent
 from clew.intake import said
 from clew.intake.api import Blob
@@ -110,11 +111,33 @@ def test_whatever_an_extractor_yields_the_parent_can_store_it(values):
             return iter(values)
 
     nasty_extractor.says = Says()
-    *_, reply = examine(Chunks(b"abcdef"), {**PAYLOAD, "extractors": ["nasty_extractor:says"]})
-    rows = said.traits(reply.value, reply.blobs, lambda data: hashlib.sha256(data).digest())
+    replies = list(examine(Chunks(b"abcdef"), {**PAYLOAD, "extractors": ["nasty_extractor:says"]}))[2:]
+    assert len(replies) == bool(values)
+    rows = [row for reply in replies for row in said.traits(reply.value, reply.blobs, _sha256)]
     assert [row["name"] for row in rows] == [name for name, _ in values]
     for row in rows:
         assert sum(row[column] is not None for column in ("text", "number", "integer", "data", "missing")) == 1
+
+
+def _sha256(data: bytes) -> bytes:
+    return hashlib.sha256(data).digest()
+
+
+def test_long_texts_of_any_script_fit_the_pipe():
+    class Says:
+        name = "says"
+        version = "1"
+
+        def wants(self, _media_type: str) -> bool:
+            return True
+
+        def traits(self, _probe: object) -> Iterator[object]:
+            return (("p2p.entry.files", "\N{GRINNING FACE}" * 4096) for _ in range(2_000))
+
+    nasty_extractor.says = Says()
+    replies = list(examine(Chunks(b"abcdef"), {**PAYLOAD, "extractors": ["nasty_extractor:says"]}))[2:]
+    assert sum(len(reply.value["traits"]) for reply in replies) == 2_000
+    assert all(len(channel.encode([reply.value])) < channel.MOST_TEXT for reply in replies)
 
 
 JUNK = st.recursive(

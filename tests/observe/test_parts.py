@@ -1,7 +1,5 @@
 """The parts by themselves: bencoding, claims, tiers, transcripts, HTTP replies."""
 
-from typing import Any
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,7 +8,6 @@ from clew.core.errors import Damaged
 from clew.model import Claim, Missing, Reason, Tier
 from clew.observe.api import Ask, Contact, Limits, Sighted, Target
 from clew.observe.endpoints import Endpoint, weigh
-from clew.observe.networks import _bencode as bencode
 from clew.observe.networks._claims import Pieces
 from clew.observe.networks._http import Reply, Unusable
 from clew.observe.networks._messages import PROTOCOL, Announce, ExtensionHandshake, Handshake, quote
@@ -18,70 +15,6 @@ from clew.observe.networks._peer import client_of
 from clew.observe.networks._words import plain
 from clew.observe.networks.bittorrent import PLUGIN as BITTORRENT
 from clew.observe.transcript import Kind, Transcript, decode
-
-VALUES = st.recursive(
-    st.integers(-(10**18), 10**18) | st.binary(max_size=20),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.binary(max_size=6), inner, max_size=4),
-    max_leaves=12,
-)
-
-
-def encode(value: Any) -> bytes:
-    if isinstance(value, int):
-        return b"i%de" % value
-    if isinstance(value, bytes):
-        return b"%d:%s" % (len(value), value)
-    if isinstance(value, list):
-        return b"l" + b"".join(map(encode, value)) + b"e"
-    return b"d" + b"".join(encode(k) + encode(v) for k, v in value.items()) + b"e"
-
-
-def depth(value: Any) -> int:
-    """How many levels lie below the outermost dictionary."""
-    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return max((1 + depth(each) for each in inner), default=0)
-
-
-@given(st.dictionaries(st.binary(max_size=6), VALUES, max_size=5))
-def test_bencoding_is_read_back_with_its_places(value: dict[bytes, Any]) -> None:
-    data = encode(value)
-    if depth(value) > bencode.MAX_DEPTH:
-        with pytest.raises(bencode.Malformed, match="nested"):
-            bencode.dictionary(data)
-        return
-    found = bencode.dictionary(data)
-    assert {key: each for key, (each, _) in found.items()} == value
-    assert all(data[place] == encode(each) for each, place in found.values())
-
-
-@given(st.binary(max_size=200))
-def test_junk_is_malformed_and_nothing_else(data: bytes) -> None:
-    try:
-        bencode.dictionary(b"d" + data)
-    except bencode.Malformed:
-        return
-
-
-@pytest.mark.parametrize(
-    "data",
-    [
-        b"",
-        b"i1e",
-        b"d1:ai01ee",
-        b"d1:ai-0ee",
-        b"d1:a01:xe",
-        b"d1:ai1e1:ai2ee",
-        b"d1:a9:xe",
-        b"dee",
-        b"d" * 100,
-        b"d1:a" + b"l" * 50 + b"e" * 51,
-        b"d1:ai" + b"9" * 40 + b"ee",
-        b"d1:al" + b"i0e" * 30_000 + b"ee",
-    ],
-)
-def test_what_is_not_bencoding_is_refused(data: bytes) -> None:
-    with pytest.raises(bencode.Malformed):
-        bencode.dictionary(data)
 
 
 @given(st.integers(1, 200), st.data())

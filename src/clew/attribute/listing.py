@@ -48,6 +48,7 @@ def _lead(case: Case, row: Any, known: list[prior.Prior], labels: dict[str, str]
     ]
     linked = "SELECT first, second, why FROM possible_links WHERE first=?1 OR second=?1 ORDER BY why, first, second"
     endpoints = {(i["address"], i["port"]) for i in intervals}
+    beside = case.read().execute("SELECT outcome, at_ns FROM corroborations WHERE lead=?", (row["id"],)).fetchone()
     features = json.loads(row["features"])
     return {
         "id": row["id"],
@@ -68,6 +69,7 @@ def _lead(case: Case, row: Any, known: list[prior.Prior], labels: dict[str, str]
         "expires": clock.iso(row["expires_ns"]),
         "intervals": intervals,
         "possible_links": [link["why"] for link in case.read().execute(linked, (row["subject"],))],
+        "artefacts": {"outcome": beside["outcome"], "at": clock.iso(beside["at_ns"])} if beside else None,
         "prior_knowledge": [
             {"statement": p.statement, "source": p.source, "entered_by": p.entered_by, "at": clock.iso(p.at_ns)}
             for p in prior.about(known, subject=row["subject"], endpoints=endpoints)

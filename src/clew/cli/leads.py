@@ -43,6 +43,8 @@ def _words(lead: Mapping[str, Any]) -> Iterator[str]:
     )
     for heading, key in parts:
         yield from (f"  {heading}: {line}" for line in lead[key])
+    if beside := lead["artefacts"]:
+        yield f"  artefacts of exhibits: {beside['outcome']}, as of {beside['at']} (clew corroborate)"
     yield f"  expires: {lead['expires']}"
     for known in lead["prior_knowledge"]:
         told = f"{known['statement']} (source: {known['source']}; {known['entered_by']}, {known['at']})"

@@ -5,31 +5,21 @@
 
 import hashlib
 import os
-from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-from clew.core import clock, mandate, shards
+from clew.core import shards
 from clew.core.case import Case
 from clew.core.engine import Pool, Task
-from clew.core.lease import lease
 from clew.intake import said
+from clew.intake.again import places, reopened
 from clew.intake.api import EXACT, Session, Unavailable
 from clew.intake.reading import find
 from clew.intake.summary import Options
-from clew.intake.tools import EXTRACTORS, choose, open_pool, versions
+from clew.intake.tools import EXTRACTORS
 from clew.intake.work import MOST_TRAITS, READ
 from clew.model import Missing, Reason
-
-_WHERE = """
-SELECT c.sha256, l.item, l.ref, l.size, l.content_state, l.exhibit
-FROM contents c JOIN listings l USING (item)
-WHERE c.sha256 IN (SELECT unnest($wanted)) AND c.sha256 NOT IN ({had})
-ORDER BY c.sha256, c.content_state <> 'complete', l.name_state <> 'live', l.item
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,31 +74,13 @@ def look(case: Case, contents: list[bytes], again: Again, options: Options) -> L
     Raises Refused without a Mandate that covers their Exhibits, Held while another second look goes on.
     """
     looked = Looked(asked=len(contents))
-    by_exhibit: dict[str, dict[bytes, dict[str, Any]]] = defaultdict(dict)
-    had: set[bytes] = set()
-    for row in shards.query(case, _WHERE.format(had=again.had), {"wanted": contents}).to_pylist():
-        if row["sha256"] not in had:
-            had.add(row["sha256"])
-            by_exhibit[row["exhibit"]][row["sha256"]] = row
-    for exhibit, rows in by_exhibit.items():
-        _exhibit(case, exhibit, list(rows.values()), again, options, looked)
+    have = {row["content"] for row in shards.query(case, again.had).to_pylist()}
+    for exhibit, rows in places(case, [each for each in contents if each not in have]).items():
+        with reopened(case, exhibit, (again.extractor,), options, "second look") as opened:
+            for at in range(0, len(rows), again.most):
+                traits = _read(opened.pool, opened.session, rows[at : at + again.most], again, looked)
+                _commit(case, opened.made_with, opened.basis, exhibit, again, traits)
     return looked
-
-
-def _exhibit(
-    case: Case, exhibit: str, rows: list[dict[str, Any]], again: Again, options: Options, looked: Looked
-) -> None:
-    held = case.read().execute("SELECT * FROM exhibits WHERE id=?", (exhibit,)).fetchone()
-    basis = mandate.require(case, purpose="intake", at_ns=clock.now().utc_ns, exhibit=held["label"])
-    path = Path(held["location"])
-    source, specs = choose(path), (again.extractor,)
-    with ExitStack() as stack:
-        stack.enter_context(lease(case, "intake", f"{held['label']}, second look"))
-        session = stack.enter_context(closing(source.open(path)))
-        pool = stack.enter_context(open_pool(source, session, specs, options))
-        for at in range(0, len(rows), again.most):
-            traits = _read(pool, session, rows[at : at + again.most], again, looked)
-            _commit(case, versions(source, specs), basis.id, exhibit, again, traits)
 
 
 def _read(

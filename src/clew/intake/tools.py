@@ -11,7 +11,7 @@ from clew.intake.reading import find
 from clew.intake.summary import Options
 from clew.model import Missing
 
-SOURCES, EXTRACTORS = "clew.intake.sources", "clew.intake.extractors"
+SOURCES, EXTRACTORS, ARTEFACTS = "clew.intake.sources", "clew.intake.extractors", "clew.intake.artefacts"
 
 
 def choose(path: Path) -> Source:
@@ -23,11 +23,12 @@ def choose(path: Path) -> Source:
 
 
 def extractors() -> tuple[str, ...]:
-    """Every Extractor as "module:name", in name order; those of other packages included."""
+    """Every Extractor as "module:name", in name order of both folders; those of other packages included."""
     found = []
-    for name, extractor in plugins.load_all(EXTRACTORS).items():
-        inside = f"{EXTRACTORS}.{name}"
-        found.append(f"{inside if type(extractor).__module__ == inside else type(extractor).__module__}:PLUGIN")
+    for folder in (EXTRACTORS, ARTEFACTS):
+        for name, extractor in plugins.load_all(folder).items():
+            inside = f"{folder}.{name}"
+            found.append(f"{inside if type(extractor).__module__ == inside else type(extractor).__module__}:PLUGIN")
     return tuple(found)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from clew.observe.networks import _bencode as bencode
+from clew.core import bencode
 from clew.observe.networks import _messages as m
 from clew.observe.transcript import Kind, Segment, decode
 

@@ -8,9 +8,9 @@ out, and the conversation ends there, on what was said before.
 from collections import Counter
 from collections.abc import Callable
 
+from clew.core import bencode
 from clew.model import Claim, Missing, Reason
 from clew.observe.api import Contact, Event, Limits, Send, Sendable, Sighted, Target
-from clew.observe.networks import _bencode as bencode
 from clew.observe.networks import _messages as m
 from clew.observe.networks._claims import Pieces
 from clew.observe.networks._words import plain

@@ -8,10 +8,10 @@ import re
 from collections import Counter
 from collections.abc import Callable
 
+from clew.core import bencode
 from clew.core.errors import Usage
 from clew.model import Missing, Reason
 from clew.observe.api import Ask, Event, Limits, Listed, Listing, Send, Sighted, Tracker
-from clew.observe.networks import _bencode as bencode
 from clew.observe.networks._http import Reply, Unusable
 from clew.observe.networks._messages import Announce
 from clew.observe.networks._words import plain

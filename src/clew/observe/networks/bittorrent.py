@@ -1,7 +1,7 @@
 """BitTorrent over TCP with HTTP trackers (BEP 3, 10, 21, 23): the observer's plug-in.
 
 What it does is in the files beside it: `_messages` (the closed set), `_peer`, `_claims`, `_tracker`, `_http`,
-`_bencode`, `_describe`. Not read here, and so not covered: encrypted-only peers (MSE), uTP, UDP trackers, DHT, PEX.
+`_describe`. Not read here, and so not covered: encrypted-only peers (MSE), uTP, UDP trackers, DHT, PEX.
 """
 
 from collections.abc import Mapping

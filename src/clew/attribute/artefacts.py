@@ -1,0 +1,249 @@
+"""What the case holds of peer-to-peer artefacts: the entries that name a Watch, and what stands around each.
+
+Read from the Traits "p2p.*" that intake made (`clew.intake.artefacts._entry` has the table of their fields).
+"""
+
+import json
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from clew.core import shards
+from clew.core.case import Case
+from clew.model import ContentState, NameState, Watch
+
+ENTRIES = "SELECT content, text FROM traits WHERE name='p2p.entry' AND text LIKE '%\"network\":\"bittorrent\"%'"
+LISTS = "SELECT content, text FROM traits WHERE name='p2p.entry.endpoints' AND content IN (SELECT unnest($contents))"
+PLACES = """
+SELECT c.sha256, c.exhibit, c.content_state, l.path, l.name_state, l.modified_ns
+FROM contents c JOIN listings l USING (item) WHERE c.sha256 IN (SELECT unnest($contents)) ORDER BY l.exhibit, l.path
+"""
+VERIFIED = "SELECT DISTINCT content, text FROM traits WHERE name='pieces.verified' AND text IS NOT NULL"
+KINDS = """
+SELECT DISTINCT l.exhibit, t.text, t.content FROM traits t JOIN contents c ON c.sha256=t.content
+JOIN listings l USING (item) WHERE t.name='p2p.artefact'
+"""
+LOST = """
+SELECT DISTINCT c.exhibit, t.content, t.name, t.detail FROM traits t JOIN contents c ON c.sha256=t.content
+WHERE t.name IN ('p2p.entries', 'p2p.rest', 'p2p.entry.cut') AND t.missing IS NOT NULL
+"""
+CHECKED = ("size", "checked", "matching")
+WRONG = (KeyError, TypeError, ValueError, AttributeError, IndexError)
+TRANSMISSION, TORRENT, SESSION = "transmission resume", "torrent metainfo", "session state"
+NAMED = re.compile(rb"([0-9a-f]{40})\.resume$")  # Transmission since 3.00; before it only 16 digits, which is no proof
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One Item of an Exhibit whose content an artefact is. `whole`: nothing of its bytes is missing or in doubt."""
+
+    exhibit: str
+    path: bytes
+    live: bool
+    whole: bool
+    modified_ns: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """The fields of an entry that are compared; `where` and `at` as in the Trait, times in seconds by its own clock."""
+
+    kind: str
+    client: str
+    at: tuple[int, int]
+    where: Mapping[str, tuple[int, int]]
+    infohashes: tuple[bytes, ...]
+    added_s: int | None
+    last_upload_s: int | None
+    uploaded: int | None
+    listen: str
+
+    def span(self, name: str) -> tuple[int, int]:
+        """The bytes that say a field; those of the whole entry where it is not told apart."""
+        return self.where.get(name, self.at)
+
+
+@dataclass(slots=True)
+class Entry:
+    """One entry of an artefact that names a Watch. `by_name` says that the infohash stands in the file's name alone."""
+
+    content: bytes
+    facts: Facts
+    watch: Watch
+    by_name: bool
+    places: list[Place]
+    endpoints: list[tuple[str, int, int, int]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Verified:
+    """Content of a seized file that was held against a torrent's piece hashes (Trait "pieces.verified"): where it
+    begins in the torrent (None in v2 alone), by which hashes, and how many were checked, and were right.
+    """
+
+    content: bytes
+    size: int
+    offset: int | None
+    method: str
+    checked: int
+    matching: int
+    places: list[Place]
+
+
+@dataclass(slots=True)
+class Artefacts:
+    """All of it. `listening` are session states by Exhibit; `kinds` and `lost` say what was there to read, and what of
+    it was not read; `senseless` counts Traits that do not say what they must.
+    """
+
+    entries: list[Entry] = field(default_factory=list)
+    verified: dict[bytes, list[Verified]] = field(default_factory=dict)
+    listening: dict[str, list[tuple[bytes, Facts, list[Place]]]] = field(default_factory=dict)
+    senseless: int = 0
+    kinds: dict[str, Counter[str]] = field(default_factory=dict)
+    lost: dict[str, list[str]] = field(default_factory=dict)
+
+
+def read(case: Case, watches: Iterable[Watch]) -> Artefacts:
+    """Every artefact's entries that name one of these Watches, by v1 or its v2 twin."""
+    known = {hashed: each for each in watches for hashed in (each.infohash_v1, each.infohash_v2) if hashed}
+    found = Artefacts()
+    nameless, sessions = list[tuple[bytes, Facts]](), list[tuple[bytes, Facts]]()
+    matched = list[tuple[bytes, Facts, Watch]]()
+    for content, fields in _texts(case, found, ENTRIES):
+        try:
+            facts = _facts(fields)
+        except WRONG:
+            found.senseless += 1
+            continue
+        watch = next((known[each] for each in facts.infohashes if each in known), None)
+        if watch is not None:
+            matched.append((content, facts, watch))
+        elif facts.kind == TRANSMISSION:
+            nameless.append((content, facts))
+        elif facts.kind == SESSION and facts.listen:
+            sessions.append((content, facts))
+    contents = {content for content, *_ in matched} | {content for content, _ in (*nameless, *sessions)}
+    places = _places(case, contents)
+    found.entries = [Entry(content, facts, watch, False, places[content]) for content, facts, watch in matched]
+    found.entries += list(_by_name(nameless, places, known))
+    for content, facts in sessions:
+        for exhibit in {place.exhibit for place in places[content]}:
+            there = [place for place in places[content] if place.exhibit == exhibit]
+            found.listening.setdefault(exhibit, []).append((content, facts, there))
+    _endpoints(case, found)
+    _verified(case, found)
+    _coverage(case, found)
+    return found
+
+
+def _facts(fields: Mapping[str, Any]) -> Facts:
+    """Raises one of WRONG where the worker that made it did not keep to the table."""
+    hashes = (fields.get(name) for name in ("infohash_v1", "infohash_v2"))
+    numbers = {name: _number(fields.get(name)) for name in ("added_s", "last_upload_s", "uploaded")}
+    return Facts(
+        kind=str(fields["kind"]),
+        client=str(fields.get("client", "")),
+        at=_span(fields["at"]),
+        where={str(name): _span(each) for name, each in dict(fields.get("where", {})).items()},
+        infohashes=tuple(bytes.fromhex(each) for each in hashes if each),
+        listen=str(fields.get("listen", "")),
+        **numbers,
+    )
+
+
+def _span(value: Any) -> tuple[int, int]:
+    offset, length = value
+    return int(offset), int(length)
+
+
+def _number(value: Any) -> int | None:
+    if value is not None and (type(value) is not int or not 0 <= value < 1 << 63):
+        raise ValueError("no number")
+    return value
+
+
+def _by_name(
+    nameless: Iterable[tuple[bytes, Facts]], places: Mapping[bytes, list[Place]], known: Mapping[bytes, Watch]
+) -> Iterator[Entry]:
+    """Entries that hold no infohash, told by the names of their files: each name apart, since it is a claim of its
+    own.
+    """
+    for content, facts in nameless:
+        by_watch: dict[str, list[Place]] = defaultdict(list)
+        watches: dict[str, Watch] = {}
+        for place in places[content]:
+            named = NAMED.search(place.path)
+            watch = known.get(bytes.fromhex(named[1].decode())) if named else None
+            if watch is not None:
+                watches[watch.id] = watch
+                by_watch[watch.id].append(place)
+        for key, there in by_watch.items():
+            yield Entry(content, facts, watches[key], True, there)
+
+
+def _texts(
+    case: Case, found: Artefacts, sql: str, parameters: Mapping[str, Any] | None = None
+) -> Iterator[tuple[bytes, dict[str, Any]]]:
+    """Traits whose text is a JSON object; each once. What is none is counted."""
+    had: set[tuple[bytes, str]] = set()
+    for batch in shards.query(case, sql, dict(parameters or {})).to_batches(max_chunksize=10_000):
+        for row in batch.to_pylist():
+            if (row["content"], row["text"]) in had:
+                continue
+            had.add((row["content"], row["text"]))
+            try:
+                yield row["content"], dict(json.loads(row["text"]))
+            except (ValueError, TypeError, RecursionError):
+                found.senseless += 1
+
+
+def _places(case: Case, contents: Iterable[bytes]) -> dict[bytes, list[Place]]:
+    found: dict[bytes, list[Place]] = defaultdict(list)
+    for row in shards.query(case, PLACES, {"contents": list(contents)}).to_pylist():
+        live, whole = row["name_state"] == NameState.LIVE, row["content_state"] == ContentState.COMPLETE
+        place = Place(row["exhibit"], row["path"], live, whole, row["modified_ns"])
+        found[row["sha256"]].append(place)
+    return found
+
+
+def _endpoints(case: Case, found: Artefacts) -> None:
+    """Puts the endpoints to the entries that they stand in: same content, same place in it."""
+    by_place: dict[tuple[bytes, int], list[Entry]] = defaultdict(list)
+    for each in found.entries:
+        by_place[each.content, each.facts.at[0]].append(each)
+    contents = {"contents": list({each.content for each in found.entries})}
+    for content, trait in _texts(case, found, LISTS, contents):
+        try:
+            endpoints = [(str(a), int(p), int(at), int(length)) for a, p, at, length in trait["endpoints"]]
+            entries = by_place[content, trait["at"][0]]
+        except WRONG:
+            found.senseless += 1
+            continue
+        for entry in entries:
+            entry.endpoints += endpoints
+
+
+def _verified(case: Case, found: Artefacts) -> None:
+    """By the SHA-256 of the .torrent whose piece hashes were asked."""
+    told = list(_texts(case, found, VERIFIED))
+    places = _places(case, {content for content, _ in told})
+    for content, said in told:
+        try:
+            torrent, numbers = bytes.fromhex(said["torrent"]), [int(said[name]) for name in CHECKED]
+            offset, method = _number(said.get("offset")), str(said["method"])
+        except WRONG:
+            found.senseless += 1
+            continue
+        size, checked, matching = numbers
+        verified = Verified(content, size, offset, method, checked, matching, places[content])
+        found.verified.setdefault(torrent, []).append(verified)
+
+
+def _coverage(case: Case, found: Artefacts) -> None:
+    for row in shards.query(case, KINDS).to_pylist():
+        found.kinds.setdefault(row["exhibit"], Counter())[row["text"]] += 1
+    for row in shards.query(case, LOST).to_pylist():
+        found.lost.setdefault(row["exhibit"], []).append(f"{row['name']}: {row['detail']}")

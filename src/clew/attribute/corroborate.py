@@ -1,0 +1,338 @@
+"""Trait -> Lead: seized artefacts beside the Sightings; per Lead supported, contradicted or silent, with the bytes.
+
+Never a verdict on a person. Which Exhibit belongs to which Subject is for people to state (`statements`); without that
+an Exhibit says nothing of a Lead, but for one thing: another client may have known the Lead's endpoint for the same
+torrent. A Lead is contradicted only where bytes and both clocks leave no other reading of that entry, and no entry of
+its Exhibits agrees in time; it is never contradicted because nothing was found.
+"""
+
+import json
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from clew.attribute import artefacts, statements
+from clew.attribute.artefacts import Artefacts, Entry, Verified
+from clew.attribute.masked import Masked
+from clew.attribute.weigh import Beside, Judged, Match, Outcome, Says, Seen, shown, weigh
+from clew.core import clock, mandate, shards, watch
+from clew.core.case import Case
+from clew.core.errors import Refused, Usage
+from clew.core.lease import lease
+from clew.model import Watch
+
+PORT = re.compile(r":(\d{1,5})(?=[,\s]|s|$)")
+NOT_READ = (
+    "artefacts of clients that clew does not read (Shareaza, Ares, GigaTribe, qBittorrent's torrents.db and others), "
+    "of clients that were removed, and of machines that were not seized",
+    "entries of eD2k networks: no Watch names an ed2k hash, and no Sighting a user hash",
+)
+NOBODY = "no exhibit is stated to belong to it, so none was searched for it (clew statement belongs)"
+CLOCKS = "SELECT id, clock_offset_ns, clock_error_ns FROM sightings WHERE id IN (SELECT unnest($ids))"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one artefact says of a Lead. `shown` names the bytes that show it: (offset, length) in the Content `content`
+    (SHA-256), which lies at `item` in `exhibit`.
+    """
+
+    says: Says
+    watch: str
+    matches: tuple[Match, ...]
+    why: tuple[str, ...]
+    exhibit: str
+    linked: bool
+    kind: str
+    content: str
+    shown: dict[str, tuple[int, int]]
+    item: str
+    live: bool
+
+
+@dataclass(slots=True)
+class Corroborated:
+    """One Lead: the outcome of each Watch, and of all. `exhibits` are those that people state to belong to it."""
+
+    lead: str
+    subject: str
+    subject_id: str
+    force: str | None
+    outcome: Outcome = Outcome.SILENT
+    by_watch: dict[str, Outcome] = field(default_factory=dict)
+    matches: tuple[Match, ...] = ()
+    exhibits: tuple[str, ...] = ()
+    findings: list[Finding] = field(default_factory=list)
+    covered: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Report:
+    """All Leads. `unlinked`: Exhibits that hold a Watch and that nobody has spoken for, with those Watches."""
+
+    leads: list[Corroborated]
+    unlinked: dict[str, tuple[str, ...]]
+    refused: tuple[str, ...]
+    covered: tuple[str, ...]
+
+    def counts(self) -> dict[str, int]:
+        """How many Leads of each outcome."""
+        found = Counter(each.outcome for each in self.leads)
+        return {str(outcome): found[outcome] for outcome in Outcome}
+
+    def as_dict(self) -> dict[str, Any]:
+        """For `--json`."""
+        return asdict(self) | {"counts": self.counts()}
+
+
+@dataclass(slots=True)
+class _World:
+    case: Case
+    watches: Mapping[str, Watch]
+    masked: Masked
+    found: Artefacts
+    exhibits: Mapping[str, Mapping[str, Any]]
+    clocks: Mapping[str, statements.Clock]
+    belongs: Mapping[str, set[str]]  # subject -> exhibits
+    entries: Mapping[str, list[Entry]]  # watch -> its entries
+    covered: Mapping[str, tuple[str, ...]]
+
+
+def corroborate(case: Case, *, lead: str | None = None) -> Report:
+    """Sets artefacts beside every Lead, or beside one (its id, or its Subject's label), and keeps what came out.
+
+    Raises Refused without a Mandate for "attribute", Usage where there is no such Lead, Held while attribute runs.
+    """
+    now_ns = clock.now().utc_ns
+    basis = mandate.require(case, purpose="attribute", at_ns=now_ns)
+    with lease(case, "attribute", case.settings.id):
+        world, refused = _world(case, now_ns)
+        rows = _leads(case, lead)
+        seen = _seen(case, [row["subject"] for row in rows])
+        made = [_one(world, row, seen[row["subject"]]) for row in rows]
+        _keep(case, made, now_ns, basis.id, whole=lead is None)
+    spoken_for = {exhibit for exhibits in world.belongs.values() for exhibit in exhibits}
+    unlinked = {
+        world.exhibits[exhibit]["label"]: tuple(sorted(labels))
+        for exhibit, labels in sorted(_holding(world).items())
+        if exhibit not in spoken_for
+    }
+    senseless = world.found.senseless
+    nonsense = (f"{senseless} traits of artefacts do not say what they must, and were left out",) if senseless else ()
+    return Report(made, unlinked, refused, NOT_READ + nonsense)
+
+
+def _world(case: Case, now_ns: int) -> tuple[_World, tuple[str, ...]]:
+    watches = watch.all_of(case)
+    exhibits: dict[str, Mapping[str, Any]] = {}
+    refused = []
+    for row in case.read().execute("SELECT * FROM exhibits ORDER BY label"):
+        try:
+            mandate.require(case, purpose="attribute", at_ns=now_ns, exhibit=row["label"])
+            exhibits[row["id"]] = dict(row)
+        except Refused as outside:
+            refused.append(f"{row['label']} was not looked at: {outside.message}")
+    found = artefacts.read(case, watches)
+    stated = statements.standing(case)
+    belongs: dict[str, set[str]] = defaultdict(set)
+    for each in stated:
+        if each.subject is not None and each.exhibit in exhibits:
+            belongs[each.subject].add(each.exhibit)
+    entries: dict[str, list[Entry]] = defaultdict(list)
+    for entry in found.entries:
+        entries[entry.watch.id].append(entry)
+    by_id, covered = {each.id: each for each in watches}, {each: _covered(case, found, each) for each in exhibits}
+    clocks = statements.clocks(stated)
+    return _World(case, by_id, Masked(watches), found, exhibits, clocks, belongs, entries, covered), tuple(refused)
+
+
+def _leads(case: Case, lead: str | None) -> list[Any]:
+    sql = "SELECT l.id, l.force, l.subject, s.label FROM leads l JOIN subjects s ON s.id=l.subject"
+    if lead is None:
+        return case.read().execute(f"{sql} ORDER BY l.force, l.rank, l.id").fetchall()
+    rows = case.read().execute(f"{sql} WHERE l.id=?1 OR s.label=?1 OR s.id=?1", (lead,)).fetchall()
+    if not rows:
+        raise Usage(f"there is no lead {lead!r}", "see them with: clew leads CASE")
+    return rows
+
+
+def _seen(case: Case, subjects: Sequence[str]) -> dict[str, list[Seen]]:
+    """Every interval of these Subjects, with the largest error that the observer's clock had in it."""
+    wanted = set(subjects)
+    rows = [row for row in case.read().execute("SELECT * FROM subject_intervals") if row["subject"] in wanted]
+    ids = sorted({each for row in rows for each in json.loads(row["sightings"])})
+    errors: dict[str, int | None] = {}
+    for row in shards.query(case, CLOCKS, {"ids": ids}).to_pylist():
+        offset, error = row["clock_offset_ns"], row["clock_error_ns"]
+        errors[row["id"]] = None if offset is None or error is None else abs(offset) + error
+    found: dict[str, list[Seen]] = defaultdict(list)
+    for row in rows:
+        known = [errors.get(each) for each in json.loads(row["sightings"])]
+        measured = [each for each in known if each is not None]
+        error_ns = max(measured) if measured and len(measured) == len(known) else None
+        values = (row["watch"], row["address"], row["port"], row["from_ns"], row["to_ns"], error_ns)
+        found[row["subject"]].append(Seen(*values))
+    return found
+
+
+def _one(world: _World, row: Mapping[str, Any], seen: Sequence[Seen]) -> Corroborated:
+    linked = sorted(world.belongs.get(row["subject"], ()), key=lambda each: str(world.exhibits[each]["label"]))
+    made = Corroborated(row["id"], row["label"], row["subject"], row["force"])
+    made.exhibits = tuple(str(world.exhibits[each]["label"]) for each in linked)
+    known = [each for each in seen if each.watch in world.watches]
+    for interval in known:
+        made.findings += _entries(world, interval, set(linked))
+        made.findings += _verified(world, interval, set(linked))
+        made.findings += _listening(world, interval, linked)
+    for label in sorted({world.watches[each.watch].label for each in known}):
+        made.by_watch[label] = outcome([each for each in made.findings if each.watch == label])
+    said = set(made.by_watch.values())
+    made.outcome = next((each for each in (Outcome.CONTRADICTED, Outcome.SUPPORTED) if each in said), Outcome.SILENT)
+    if made.outcome is Outcome.SUPPORTED:
+        agreeing = {m for f in made.findings if f.says in (Says.SUPPORTS, Says.ADDS) for m in f.matches}
+        made.matches = tuple(each for each in Match if each in agreeing)
+    made.covered = tuple(line for each in linked for line in world.covered[each]) or (NOBODY,)
+    if len(known) < len(seen):
+        made.covered += ("some of its Watches are not in this case any more: their infohashes are not known",)
+    return made
+
+
+def outcome(findings: Sequence[Finding]) -> Outcome:
+    """Of one Watch of one Lead. An entry of a linked Exhibit that agrees in time outweighs one that was added later:
+    the torrent may be there twice. What says nothing of the time does not.
+    """
+    agrees = [each for each in findings if each.says is Says.SUPPORTS]
+    in_time = any(each.linked and Match.TIMES in each.matches for each in agrees)
+    if any(each.says is Says.CONTRADICTS for each in findings) and not in_time:
+        return Outcome.CONTRADICTED
+    return Outcome.SUPPORTED if agrees else Outcome.SILENT
+
+
+def _entries(world: _World, seen: Seen, linked: set[str]) -> Iterator[Finding]:
+    for entry in world.entries.get(seen.watch, ()):
+        for place in entry.places:
+            if place.exhibit not in world.exhibits:
+                continue
+            beside = _beside(world, place.exhibit, linked)
+            judged = weigh(seen, entry, place, beside)
+            if judged is not None:
+                where = shown(seen, entry, judged)
+                yield _finding(world, seen, judged, beside, entry.facts.kind, entry.content, where, place)
+
+
+def _verified(world: _World, seen: Seen, linked: set[str]) -> Iterator[Finding]:
+    """Files of linked Exhibits whose bytes are those of the watched torrent."""
+    torrents = {e.content for e in world.entries.get(seen.watch, ()) if e.facts.kind == artefacts.TORRENT}
+    for each in (held for torrent in torrents for held in world.found.verified.get(torrent, ())):
+        for place in each.places:
+            if place.exhibit in linked and each.checked and each.checked == each.matching:
+                beside = _beside(world, place.exhibit, linked)
+                judged = Judged(Says.SUPPORTS, (Match.PIECES,), (_which(world.watches[seen.watch], each),))
+                yield _finding(world, seen, judged, beside, "file", each.content, {"whole": (0, each.size)}, place)
+
+
+def _which(about: Watch, held: Verified) -> str:
+    if about.file_offset is None or about.file_length is None or held.offset is None:
+        which = "a file of the watched torrent; whether it is the watched file itself is not known"
+    elif (held.offset, held.size) == (about.file_offset, about.file_length):
+        which = "the watched file itself"
+    else:
+        which = "another file of the watched torrent"
+    how = f"all {held.checked} pieces that lie wholly inside it have the hashes"
+    return f"{which}: {how if held.method == 'v1' else 'its whole bytes have the root'} that the torrent states"
+
+
+def _listening(world: _World, seen: Seen, linked: Sequence[str]) -> Iterator[Finding]:
+    """The port that a client of a linked Exhibit listened on is the Lead's: it strengthens, and is no support."""
+    for exhibit in linked:
+        for content, facts, places in world.found.listening.get(exhibit, ()):
+            if str(seen.port) in PORT.findall(facts.listen):
+                beside = _beside(world, exhibit, set(linked))
+                judged = Judged(Says.ADDS, (Match.PORT,), (f"a client there was set to listen on port {seen.port}",))
+                where = {"port": facts.span("listen")}
+                for place in places:
+                    yield _finding(world, seen, judged, beside, facts.kind, content, where, place)
+
+
+def _beside(world: _World, exhibit: str, linked: set[str]) -> Beside:
+    row = world.exhibits[exhibit]
+    return Beside(str(row["label"]), exhibit in linked, row["seized_ns"], world.clocks.get(exhibit))
+
+
+def _finding(
+    world: _World,
+    seen: Seen,
+    judged: Judged,
+    beside: Beside,
+    kind: str,
+    content: bytes,
+    where: dict[str, tuple[int, int]],
+    place: artefacts.Place,
+) -> Finding:
+    return Finding(
+        says=judged.says,
+        watch=world.watches[seen.watch].label,
+        matches=judged.matches,
+        why=judged.why,
+        exhibit=beside.label,
+        linked=beside.linked,
+        kind=kind,
+        content=content.hex(),
+        shown=where,
+        item=world.masked(place.path.decode("utf-8", "backslashreplace")),
+        live=place.live,
+    )
+
+
+def _holding(world: _World) -> dict[str, set[str]]:
+    """Exhibit -> labels of the Watches that its artefacts name."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for entry in world.found.entries:
+        for place in entry.places:
+            if place.exhibit in world.exhibits:
+                found[place.exhibit].add(entry.watch.label)
+    return found
+
+
+def _covered(case: Case, found: Artefacts, exhibit: str) -> tuple[str, ...]:
+    """What of an Exhibit was read and what was not, in sentences."""
+    label = case.read().execute("SELECT label FROM exhibits WHERE id=?", (exhibit,)).fetchone()["label"]
+    sql = "SELECT state, reason, count(*) AS n FROM items WHERE exhibit=? GROUP BY state, reason ORDER BY state, reason"
+    states = [
+        f"{row['n']} {row['state']}{' (' + row['reason'] + ')' if row['reason'] else ''}"
+        for row in case.read().execute(sql, (exhibit,))
+    ]
+    open_parts = case.read().execute(
+        "SELECT count(*) FROM exhibit_runs WHERE exhibit=? AND done_ns IS NULL", (exhibit,)
+    )
+    unfinished = open_parts.fetchone()[0]
+    kinds = [f"{count} {kind}" for kind, count in sorted(found.kinds.get(exhibit, Counter()).items())]
+    lines = [f"{label}: items {', '.join(states) or 'none'}; artefacts read: {', '.join(kinds) or 'none'}"]
+    lines += [f"{label}: {unfinished} parts of it are not listed to their end"] if unfinished else []
+    lost = found.lost.get(exhibit, [])
+    lines += [f"{label}: an artefact was not read whole: {each}" for each in lost[:5]]
+    lines += [f"{label}: {len(lost) - 5} more artefacts were not read whole"] if len(lost) > 5 else []
+    return tuple(lines)
+
+
+def _keep(case: Case, made: Sequence[Corroborated], now_ns: int, basis: str, *, whole: bool) -> None:
+    rows = [
+        (
+            each.lead,
+            each.subject_id,
+            str(each.outcome),
+            json.dumps([asdict(f) for f in each.findings]),
+            json.dumps(each.covered),
+            now_ns,
+        )
+        for each in made
+    ]
+    found = Counter(str(each.outcome) for each in made)
+    with case.write("attribute") as tx:
+        if whole:
+            tx.execute("DELETE FROM corroborations")
+        tx.executemany("INSERT OR REPLACE INTO corroborations VALUES (?,?,?,?,?,?)", rows)
+        about = {"outcomes": {each.lead: str(each.outcome) for each in made}}
+        tx.record("leads.corroborated", subject=about, counts=dict(found), mandate=basis)

@@ -1,0 +1,38 @@
+"""No copyable infohash in what people are shown: clients name files by it, so it stands in paths and names."""
+
+import base64
+import re
+from collections.abc import Iterable, Mapping
+
+from clew.model import Watch
+
+HEX = re.compile(r"[0-9A-Fa-f]{40,}")  # an infohash of v1 has 40 digits, of v2 64
+BASE32 = re.compile(
+    r"(?<![A-Za-z0-9])(?=[A-Z]*[2-7])[A-Z2-7]{32}(?![A-Za-z0-9])|(?<![A-Za-z0-9])[a-z2-7]{32}(?![A-Za-z0-9])"
+)
+
+
+class Masked:
+    """Takes infohashes out of text: those of Watches become their labels, others are counted in digits."""
+
+    def __init__(self, watches: Iterable[Watch]) -> None:
+        self._labels: dict[str, str] = {}
+        for each in watches:
+            for infohash in (each.infohash_v1, each.infohash_v2):
+                if infohash:
+                    self._labels[infohash.hex()] = each.label
+                    self._labels[base64.b32encode(infohash[:20]).decode().lower()] = each.label
+
+    def __call__(self, text: str) -> str:
+        """The text without them."""
+        return BASE32.sub(self._named, HEX.sub(self._named, text))
+
+    def _named(self, found: re.Match[str]) -> str:
+        digits = found.group().lower()
+        label = _known(self._labels, digits)
+        return f"[infohash of {label}]" if label else f"[{len(digits)} digits]"
+
+
+def _known(labels: Mapping[str, str], digits: str) -> str | None:
+    """The Watch whose infohash stands in these digits, perhaps among others."""
+    return labels.get(digits) or next((label for infohash, label in labels.items() if infohash in digits), None)

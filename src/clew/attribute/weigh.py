@@ -1,0 +1,168 @@
+"""One artefact's entry beside one endpoint interval of a Lead: what agrees, what cannot both be true, what is open.
+
+Two clocks are compared: the observer's, with the error that its kernel stated, and the Exhibit's, with the offset and
+error that a person measured at the seizure. A contradiction needs both, and the bytes must be apart by more than both
+errors; where one was not measured, or they overlap, that is said and decides nothing. Nothing found decides nothing.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from clew.attribute.artefacts import Entry, Place
+from clew.attribute.statements import Clock
+from clew.core import clock
+
+SECOND_NS = 1_000_000_000
+
+
+class Outcome(StrEnum):
+    """What the artefacts say of a Lead, never of a person."""
+
+    SUPPORTED = "supported"
+    CONTRADICTED = "contradicted"
+    SILENT = "silent"
+
+
+class Says(StrEnum):
+    """What one finding says. `ADDS` strengthens a support and is none itself."""
+
+    SUPPORTS = "supports"
+    CONTRADICTS = "contradicts"
+    ADDS = "adds"
+    NEITHER = "decides nothing"
+
+
+class Match(StrEnum):
+    """What agrees, from the weakest on."""
+
+    INFOHASH = "infohash"
+    TIMES = "times"
+    PIECES = "verified pieces"
+    ENDPOINT = "endpoint in a client's list"
+    PORT = "listening port"
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One endpoint interval of a Lead, with how wrong the observer's clock may have been; None: not measured."""
+
+    watch: str
+    address: str
+    port: int
+    from_ns: int
+    to_ns: int
+    error_ns: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """The Exhibit that an entry lies in. `linked`: a person states that it belongs to the Lead's Subject."""
+
+    label: str
+    linked: bool
+    seized_ns: int | None
+    clock: Clock | None
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What one entry says of one interval, and why."""
+
+    says: Says
+    matches: tuple[Match, ...]
+    why: tuple[str, ...]
+
+
+def weigh(seen: Seen, entry: Entry, place: Place, beside: Beside) -> Judged | None:
+    """None where the entry is no matter of this Lead: its Exhibit is not linked, and it does not know the endpoint."""
+    knows = any((address, port) == (seen.address, seen.port) for address, port, _, _ in entry.endpoints)
+    if not beside.linked and not knows:
+        return None
+    if beside.seized_ns is not None and beside.seized_ns < seen.from_ns:
+        why = (
+            f"the exhibit was seized on {clock.iso(beside.seized_ns)}, before this was seen: it was not there any more"
+        )
+        return Judged(Says.NEITHER, (), (why,))
+    when = _when(seen, entry, beside)
+    if when.says is Says.CONTRADICTS and not place.whole:
+        why = "not all of the artefact's bytes are sure to be its own, so it contradicts nothing"
+        when = Judged(Says.NEITHER, (), (*when.why, why))
+    if when.matches and not place.live:
+        why = "the artefact was deleted, at a time not known: it may have been gone before this was seen"
+        when = Judged(when.says, (), (*when.why, why))
+    if not beside.linked:
+        return _only_endpoint(seen, place, beside, when)
+    if when.says is not Says.SUPPORTS:
+        return when
+    name = ("its infohash stands in the file's name alone, which is a claim of its own",) if entry.by_name else ()
+    if knows and not _written_before(seen, place, beside):
+        return Judged(Says.SUPPORTS, (Match.INFOHASH, *when.matches, Match.ENDPOINT), (*when.why, *name, HEARSAY))
+    return Judged(Says.SUPPORTS, (Match.INFOHASH, *when.matches), (*when.why, *name))
+
+
+def shown(seen: Seen, entry: Entry, judged: Judged) -> dict[str, tuple[int, int]]:
+    """Offset and length of the bytes that show it: of the infohash, of the time, of the endpoint."""
+    facts = entry.facts
+    found: dict[str, tuple[int, int]] = {}
+    if not entry.by_name:
+        found["infohash"] = facts.span("infohash_v1" if "infohash_v1" in facts.where else "infohash_v2")
+    if facts.added_s is not None:
+        found["added"] = facts.span("added_s")
+    if Match.ENDPOINT in judged.matches:
+        places = {(address, port): (at, length) for address, port, at, length in entry.endpoints}
+        found["endpoint"] = places[seen.address, seen.port]
+    return found
+
+
+def _when(seen: Seen, entry: Entry, beside: Beside) -> Judged:
+    """The time at which the entry was added, held against the interval."""
+    added_s = entry.facts.added_s
+    if added_s is None:
+        return Judged(Says.SUPPORTS, (), ("the artefact does not say when it was added",))
+    own = f"added at {clock.iso(added_s * SECOND_NS)} by the clock of its machine"
+    last = f"last seen at {clock.iso(seen.to_ns)}"
+    if beside.clock is None or seen.error_ns is None:
+        whose = "the exhibit's clock" if beside.clock is None else "the observer's clock"
+        if added_s * SECOND_NS > seen.to_ns:
+            why = f"{own}, {last}: that would not fit, but {whose} was not measured, so it decides nothing"
+            return Judged(Says.NEITHER, (), (why,))
+        return Judged(Says.SUPPORTS, (), (f"{own}, {last}; {whose} was not measured",))
+    off, error = beside.clock.offset_ns, beside.clock.error_ns
+    earliest = added_s * SECOND_NS - off - error
+    latest = (added_s + 1) * SECOND_NS - off + error  # the artefact counts whole seconds
+    measured = f"{own}, which was {off / SECOND_NS:+.3f} s off, give or take {error / SECOND_NS:.3f} s"
+    if earliest > seen.to_ns + seen.error_ns:
+        why = f"{measured}: after it was {last}, give or take {seen.error_ns / SECOND_NS:.3f} s"
+        return Judged(Says.CONTRADICTS, (), (why, OTHER_WAYS))
+    if latest <= seen.to_ns - seen.error_ns:
+        whole = latest <= seen.from_ns - seen.error_ns
+        part = "last seen, not surely before it was first seen: what was seen earlier it does not explain"
+        why = f"{measured}: before it was {'first seen' if whole else part}"
+        return Judged(Says.SUPPORTS, (Match.TIMES,), (why,))
+    return Judged(Says.NEITHER, (), (f"{measured}, {last}: within the errors of both clocks",))
+
+
+OTHER_WAYS = "a torrent that was removed and added again, another client or another device are not excluded by it"
+HEARSAY = (
+    "a client's list of endpoints may repeat what a tracker or another peer told it; it shows that the endpoint was "
+    "known for this torrent, not that data moved, and nothing of whose exhibit this is"
+)
+
+
+def _only_endpoint(seen: Seen, place: Place, beside: Beside, when: Judged) -> Judged:
+    """An Exhibit that is not linked: it says something of the address alone, and only of the same time."""
+    if when.says in (Says.CONTRADICTS, Says.NEITHER):
+        why = "it names the endpoint, but was added later: by then the address may have been another's"
+        return Judged(Says.NEITHER, (), (why, *when.why))
+    if _written_before(seen, place, beside):
+        why = "it names the endpoint, but was last written before: by then the address may have been another's"
+        return Judged(Says.NEITHER, (), (why,))
+    return Judged(Says.SUPPORTS, (Match.ENDPOINT, *when.matches), (*when.why, HEARSAY))
+
+
+def _written_before(seen: Seen, place: Place, beside: Beside) -> bool:
+    """Whether the artefact was last changed before the interval began, as far as its file system tells."""
+    if place.modified_ns is None:
+        return False
+    off, error = (beside.clock.offset_ns, beside.clock.error_ns) if beside.clock else (0, 0)
+    return place.modified_ns - off + error < seen.from_ns

@@ -1,0 +1,68 @@
+"""The outermost dictionary of a bencoded artefact, gone through once per Probe for all that look at it."""
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from clew.core import bencode
+from clew.intake.api import Probe
+from clew.intake.artefacts._artefact import head, whole
+
+KEY = "clew.intake.artefacts._bencoded"
+LIMITS = bencode.Limits(depth=128, values=2_000_000)  # a torrent of 100,000 files has 700,000
+BEGINS = re.compile(rb"d(?:e|[0-9]{1,6}:)")
+_KEY = re.compile(rb"([0-9]{1,6}):")
+
+
+@dataclass(slots=True)
+class Scan:
+    """What the outermost dictionary holds: integers and strings with their places; of containers the place alone.
+
+    `end` is the byte after all that was understood; `broken` says why it ends there and not at the dictionary's own
+    end, `begun` which key was in hand then.
+    """
+
+    data: bytes
+    found: dict[bytes, tuple[Any, slice]] = field(default_factory=dict)
+    end: int = 1
+    broken: bencode.Malformed | None = None
+    begun: bytes = b""
+
+    def place(self, key: bytes) -> slice | None:
+        """Where the value of that key stands; None where there is no such key."""
+        return self.found[key][1] if key in self.found else None
+
+    def lost(self) -> str:
+        """In words what could not be read; empty where all could."""
+        if self.broken is None:
+            return ""
+        return f"from byte {self.end:,} on nothing was read, since at byte {self.broken.at:,}: {self.broken}"
+
+
+def scan(probe: Probe) -> Scan | None:
+    """The Scan; None for what is no bencoded dictionary. Raises Absent where it begins like one and is too large."""
+    if not BEGINS.match(head(probe)):
+        return None
+    found = probe.cache.get(KEY)
+    if not isinstance(found, Scan):
+        found = probe.cache[KEY] = _scan(whole(probe))
+    return found
+
+
+def inside(data: bytes, place: slice) -> dict[bytes, tuple[Any, slice]]:
+    """The members of a dictionary inside, with their places in the whole. Raises bencode.Malformed."""
+    return {key: (value, where) for key, value, where in bencode.members(data, place.start, LIMITS)}
+
+
+def _scan(data: bytes) -> Scan:
+    result = Scan(data)
+    try:
+        for key, value, place in bencode.members(data, 0, LIMITS):
+            result.found[key] = (value if isinstance(value, int | bytes) else None, place)
+            result.end = place.stop
+        result.end += 1
+    except bencode.Malformed as broken:
+        result.broken = broken
+        begun = _KEY.match(data, result.end)
+        result.begun = data[begun.end() : begun.end() + int(begun[1])] if begun else b""
+    return result

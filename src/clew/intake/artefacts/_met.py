@@ -1,0 +1,148 @@
+"""eMule's and aMule's .met files (aMule wiki, "known.met file" and "part.met file"): records of a hash and tags.
+
+All numbers are little-endian. A record: time of the file's last change (4 bytes), ed2k hash (16), number of part hashes
+(2) and those (16 each), number of tags (4) and those. A tag: its type (1), the length of its name (2) and the name, its
+value. Where the type's highest bit is set, the name is one byte without a length. Strings of up to 16 bytes have types
+of their own (17 to 32).
+"""
+
+import base64
+import binascii
+import struct
+from dataclasses import dataclass, field
+from typing import Any
+
+from clew.intake.artefacts._entry import Entry
+from clew.model import Reason
+
+HASH = 16
+FIXED = {0x01: HASH, 0x03: 4, 0x04: 4, 0x05: 1, 0x08: 2, 0x09: 1, 0x0B: 8}  # type -> bytes of its value
+COUNTS = {0x03, 0x08, 0x09, 0x0B}  # types that are unsigned integers
+STRING, BITS, BLOB, SHORT_BLOB = 0x02, 0x06, 0x07, 0x0A
+SHORT = range(0x11, 0x21)  # strings of 1 to 16 bytes
+NAME_ONLY = 0x80
+LEAST = 4 + HASH + 2 + 4  # bytes of a record
+MOST_TAGS = 100_000
+# What a name of one byte stands for (aMule wiki, "FT_" and "tag names")
+NAME, SIZE, SIZE_HIGH, AICH, SHARED = 0x01, 0x02, 0x3A, 0x27, 0x34
+UPLOADED, UPLOADED_HIGH, REQUESTS, ACCEPTED = 0x50, 0x54, 0x51, 0x52
+DOWNLOADED, LAST_SEEN = 0x08, 0x05
+AICH_BYTES = 20
+BOM = b"\xef\xbb\xbf"
+
+
+class Broken(ValueError):
+    """The bytes are no record; `at` is where."""
+
+    def __init__(self, what: str, at: int) -> None:
+        super().__init__(what)
+        self.at = at
+
+
+@dataclass(slots=True)
+class Record:
+    """One record. `tags` are those with a name of one byte: value and place, the first of each name."""
+
+    place: slice
+    modified: tuple[int, slice]
+    ed2k: tuple[bytes, slice]
+    parts: int
+    tags: dict[int, tuple[Any, slice]] = field(default_factory=dict)
+
+
+def record(data: bytes, at: int, *, enough: int = MOST_TAGS) -> Record:
+    """The record that begins at `at`; no more than `enough` of its tags are looked at. Raises Broken."""
+    start = at
+    if at + LEAST > len(data):
+        raise Broken("a record runs past the end", at)
+    (modified,) = struct.unpack_from("<I", data, at)
+    ed2k = data[at + 4 : at + 4 + HASH], slice(at + 4, at + 4 + HASH)
+    (parts,) = struct.unpack_from("<H", data, at + 4 + HASH)
+    at += 4 + HASH + 2 + parts * HASH
+    if at + 4 > len(data):
+        raise Broken(f"{parts} part hashes run past the end", at)
+    (count,) = struct.unpack_from("<I", data, at)
+    if count > MOST_TAGS:
+        raise Broken(f"{count} tags", at)
+    at += 4
+    found = Record(slice(start, at), (modified, slice(start, start + 4)), ed2k, parts)
+    for _ in range(min(count, enough)):
+        name, value, begun, end = _tag(data, at)
+        if isinstance(name, int):
+            found.tags.setdefault(name, (value, slice(begun, end)))
+        at = end
+    found.place = slice(start, at)
+    return found
+
+
+def entry(found: Record, kind: str, *, past: int = 0) -> Entry:
+    """The fields of a record. `past`: bytes before the record that belong to the entry."""
+    place = slice(found.place.start - past, found.place.stop)
+    made = Entry("ed2k", "eMule or aMule", kind, place, small=True)
+    made.say("ed2k", found.ed2k[0].hex(), found.ed2k[1])
+    made.take_time("modified_s", {0: found.modified}, 0)
+    tags = dict(found.tags)
+    name, where = tags.get(NAME, (b"", slice(0, 0)))
+    if isinstance(name, bytes):
+        tags[NAME] = name.removeprefix(BOM), where
+    made.take_text("name", tags, NAME)
+    _wide(made, "size", tags, SIZE, SIZE_HIGH)
+    _wide(made, "uploaded", tags, UPLOADED, UPLOADED_HIGH)
+    made.take_count("requests", tags, REQUESTS)
+    made.take_count("accepted", tags, ACCEPTED)
+    made.take_time("shared_s", tags, SHARED)
+    _aich(made, tags)
+    return made
+
+
+def _wide(made: Entry, name: str, tags: dict[int, tuple[Any, slice]], low: int, high: int) -> None:
+    """A count whose upper 32 bits may stand in a tag of their own."""
+    if high in tags and low in tags and type(tags[high][0]) is int and type(tags[low][0]) is int:
+        tags = tags | {low: (tags[low][0] | tags[high][0] << 32, tags[low][1])}
+    made.take_count(name, tags, low)
+
+
+def _aich(made: Entry, tags: dict[int, tuple[Any, slice]]) -> None:
+    """The root of eMule's SHA-1 tree: base 32, or raw."""
+    if AICH not in tags:
+        return
+    value, place = tags[AICH]
+    try:
+        raw = base64.b32decode(value) if isinstance(value, bytes) and len(value) != AICH_BYTES else value
+    except binascii.Error:
+        raw = b""
+    made.take_hash("aich", {AICH: (raw, place)}, AICH, AICH_BYTES)
+    if "aich" not in made.fields:
+        made.lack("aich", Reason.UNPARSABLE, f"not {AICH_BYTES} bytes")
+
+
+def _tag(data: bytes, at: int) -> tuple[int | bytes, Any, int, int]:
+    """Name, value, and where the tag begins and ends."""
+    begun, size = at, len(data)
+    kind = data[at] if at < size else -1
+    if kind < 0:
+        raise Broken("a tag runs past the end", begun)
+    length = 1 if kind & NAME_ONLY else int.from_bytes(data[at + 1 : at + 3], "little")
+    at += 1 if kind & NAME_ONLY else 3
+    raw, at, kind = data[at : at + length], at + length, kind & ~NAME_ONLY
+    at, end = _extent(data, at, kind)
+    if end > size or len(raw) != length:
+        raise Broken("a tag runs past the end", begun)
+    value: Any = data[at:end]
+    if kind in COUNTS:
+        value = int.from_bytes(value, "little")
+    return raw[0] if length == 1 else raw, value, begun, end
+
+
+def _extent(data: bytes, at: int, kind: int) -> tuple[int, int]:
+    """Where the value begins and ends."""
+    if kind in FIXED:
+        return at, at + FIXED[kind]
+    if kind in SHORT:
+        return at, at + kind - SHORT.start + 1
+    widths = {STRING: 2, BITS: 2, BLOB: 4, SHORT_BLOB: 1}
+    if kind not in widths:
+        raise Broken(f"a tag of the unknown type {kind}", at)
+    length = int.from_bytes(data[at : at + widths[kind]], "little")
+    at += widths[kind]
+    return at, at + (length // 8 + 1 if kind == BITS else length)

@@ -1,0 +1,99 @@
+"""uTorrent's and BitTorrent's resume.dat: one dictionary a torrent, keyed by the path of its .torrent."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from clew.core import bencode
+from clew.intake.api import Example, Extractor, Probe, Value
+from clew.intake.artefacts import _examples as made
+from clew.intake.artefacts import _metainfo, _peers
+from clew.intake.artefacts._artefact import account, after
+from clew.intake.artefacts._bencoded import Scan, inside, scan
+from clew.intake.artefacts._entry import Entry, Found
+from clew.model import Missing, Reason
+
+KIND = "resume.dat"
+GUARD, NO_TORRENT = b".fileguard", {b".fileguard", b"rec"}
+HASH_OF_ONE = b"4:info20:"  # how the infohash of each torrent stands in the bytes: counted apart from the parser
+MARKS = {b"added_on", b"caption", b"path", b"completed_on", b"trackers"}
+TIMES = {"added_s": b"added_on", "completed_s": b"completed_on", "last_seen_s": b"last seen complete"}
+
+
+class Utorrent:
+    """One entry a torrent. "p2p.entries.declared" counts how often an infohash stands in the bytes."""
+
+    name = "utorrent"
+    version = "1"
+
+    def wants(self, _media_type: str) -> bool:
+        """Anything: it is told by its bytes."""
+        return True
+
+    def traits(self, probe: Probe) -> Iterator[tuple[str, Value]]:
+        """Every torrent in it."""
+        found = scan(probe)
+        if found is None or not _is_one(found):
+            return
+        yield "p2p.artefact", KIND
+        read, other = 0, 0
+        for key, (_, place) in found.found.items():
+            if key in NO_TORRENT:
+                continue
+            fields = _torrent(found, place)
+            if fields is None:
+                other += 1
+                continue
+            read += 1
+            yield from _entry(key, fields, place).traits()
+        yield from account(found.data.count(HASH_OF_ONE), read, found.lost())
+        if other:
+            yield "p2p.rest", Missing(Reason.UNPARSABLE, f"{other} of its members are no torrents")
+        yield from after(found.end, probe.size)
+
+    def examples(self) -> Iterator[Example]:
+        """Two torrents and the guard."""
+        one: dict[str, Any] = {
+            "added_on": 1_700_000_000, "caption": "card", "completed_on": 0, "downloaded": 10, "info": bytes(range(20)),
+            "path": "C:\\shared\\card", "peers6": bytes(10) + b"\xff\xff\xc0\x00\x02\x01\x1a\xe1", "uploaded": 20,
+        }  # fmt: skip
+        two = one | {"info": bytes(range(1, 21)), "caption": "other"}
+        data = made.bencode({".fileguard": "0" * 40, "card.torrent": one, "other.torrent": two, "rec": []})
+        counts: dict[str, Value | None] = {"p2p.entries.declared": 2, "p2p.entries.read": 2}
+        yield Example("resume.dat", data, "application/octet-stream", {"p2p.artefact": KIND} | counts)
+
+
+def _is_one(scanned: Scan) -> bool:
+    """By its guard, or, where that is cut off, by the first torrent."""
+    if GUARD in scanned.found:
+        return True
+    places = [place for key, (_, place) in scanned.found.items() if key not in NO_TORRENT]
+    return bool(places) and _torrent(scanned, places[0]) is not None
+
+
+def _torrent(scanned: Scan, place: slice) -> Found | None:
+    """The fields of one torrent; None where the member is none."""
+    if scanned.data[place.start : place.start + 1] != b"d":
+        return None
+    try:
+        fields = inside(scanned.data, place)
+    except bencode.Malformed:
+        return None
+    return fields if b"info" in fields and MARKS & fields.keys() else None
+
+
+def _entry(key: bytes, fields: Found, place: slice) -> Entry:
+    entry = Entry("bittorrent", "uTorrent or BitTorrent", KIND, place)
+    entry.take_hash("infohash_v1", fields, b"info", _metainfo.V1)
+    entry.take_text("name", fields, b"caption")
+    entry.take_text("save_path", fields, b"path")
+    entry.take_count("uploaded", fields, b"uploaded")
+    entry.take_count("downloaded", fields, b"downloaded")
+    for name, said in TIMES.items():
+        entry.take_time(name, fields, said)
+    if "name" not in entry.fields:
+        entry.take_text("name", {b"": (key, place)}, b"")
+    _peers.compact(entry, dict(fields), b"peers6", 16)
+    return entry
+
+
+PLUGIN: Extractor = Utorrent()

@@ -1,0 +1,331 @@
+"""Supported, contradicted, silent: built by hand, with clocks near the edge. Silence and doubt never become more."""
+
+import json
+
+import pytest
+from corroborate_case import (
+    ADDRESS,
+    FROM,
+    PORT,
+    SECOND,
+    TO,
+    V1,
+    V2,
+    World,
+    a_watch,
+    fastresume,
+    recorded,
+    sighting,
+)
+
+from clew.attribute import statements
+from clew.attribute.corroborate import corroborate
+from clew.attribute.run import attribute
+from clew.attribute.weigh import Match, Outcome, Says
+from clew.core.errors import Refused, Usage
+from clew.intake.artefacts import _examples as made
+from clew.range.torrents import bencode
+
+PEER = bytes(map(int, ADDRESS.split("."))) + PORT.to_bytes(2, "big")
+BEFORE_S, AFTER_S = FROM // SECOND - 3_600, TO // SECOND + 3_600
+RESUME = b"BT_backup/" + V1.hex().encode() + b".fastresume"
+
+
+def test_an_exhibit_that_nobody_spoke_for_counts_for_no_lead(world):
+    world.lay("A", RESUME, fastresume(BEFORE_S))
+    world.clock("A")
+    report = corroborate(world.case)
+    (lead,) = report.leads
+    assert (lead.outcome, lead.findings) == (Outcome.SILENT, [])
+    assert report.unlinked == {"A": ("W-17",)}
+    assert "no exhibit is stated to belong to it" in lead.covered[0]
+
+
+def test_an_entry_that_was_there_before_supports_and_its_bytes_show_it(world):
+    world.lay("A", RESUME, fastresume(BEFORE_S))
+    world.belongs("A")
+    world.clock("A")
+    lead = world.lead()
+    (finding,) = lead.findings
+    assert (lead.outcome, lead.matches) == (Outcome.SUPPORTED, (Match.INFOHASH, Match.TIMES))
+    assert (finding.exhibit, finding.linked, finding.watch) == ("A", True, "W-17")
+    assert world.shown(finding) == {"infohash": b"20:" + V1, "added": b"i%de" % BEFORE_S}
+    assert lead.by_watch == {"W-17": Outcome.SUPPORTED}
+
+
+def test_the_twin_of_v2_is_the_same_watch(world):
+    world.lay("A", b"x", fastresume(None, **{"info-hash": bytes(20), "info-hash2": V2}))
+    world.belongs("A")
+    lead = world.lead()
+    assert (lead.outcome, lead.matches) == (Outcome.SUPPORTED, (Match.INFOHASH,))
+    assert world.shown(lead.findings[0]) == {"infohash": b"32:" + V2}
+
+
+def test_another_torrent_is_silence(world):
+    world.lay("A", b"x", fastresume(BEFORE_S, **{"info-hash": bytes(range(20))}))
+    world.belongs("A")
+    lead = world.lead()
+    assert (lead.outcome, lead.findings) == (Outcome.SILENT, [])
+    assert "artefacts read: 1 fastresume" in lead.covered[0]
+
+
+def test_an_entry_added_after_the_last_sighting_contradicts(world):
+    world.lay("A", RESUME, fastresume(AFTER_S))
+    world.belongs("A")
+    world.clock("A")
+    lead = world.lead()
+    assert (lead.outcome, lead.matches) == (Outcome.CONTRADICTED, ())
+    assert world.shown(lead.findings[0]) == {"infohash": b"20:" + V1, "added": b"i%de" % AFTER_S}
+    assert "removed and added again" in lead.findings[0].why[1]
+
+
+@pytest.mark.parametrize(
+    ("off_s", "error_s", "observer_s", "added_after_s", "says"),
+    [
+        (0, 0, 0, 1, Says.CONTRADICTS),
+        (0, 0, 0, 0, Says.NEITHER),  # within the second that the artefact counts in
+        (0, 0, 0, -1, Says.SUPPORTS),
+        (0, 10, 0, 10, Says.NEITHER),
+        (0, 10, 0, 11, Says.CONTRADICTS),
+        (0, 10, 5, 15, Says.NEITHER),
+        (0, 10, 5, 16, Says.CONTRADICTS),
+        (3600, 10, 5, 3_615, Says.NEITHER),  # a clock that was an hour fast
+        (3600, 10, 5, 3_616, Says.CONTRADICTS),
+        (3600, 10, 5, 3_584, Says.SUPPORTS),
+        (3600, 10, 5, 3_585, Says.NEITHER),
+        (-3600, 10, 5, -3_584, Says.CONTRADICTS),  # an hour slow
+        (-3600, 10, 5, -3_616, Says.SUPPORTS),
+    ],
+)
+def test_both_clocks_and_their_errors_are_weighed(make, off_s, error_s, observer_s, added_after_s, says):
+    world = make(clock_error_ns=observer_s * SECOND)
+    world.lay("A", b"x", fastresume(TO // SECOND + added_after_s))
+    world.belongs("A")
+    world.clock("A", off_s * SECOND, error_s * SECOND)
+    (finding,) = world.lead().findings
+    assert finding.says is says, finding.why
+
+
+def test_the_observers_offset_is_part_of_its_error(make):
+    world = make(clock_offset_ns=-7 * SECOND, clock_error_ns=SECOND)
+    world.lay("A", b"x", fastresume(TO // SECOND + 8))
+    world.belongs("A")
+    world.clock("A")
+    assert world.lead().findings[0].says is Says.NEITHER
+
+
+@pytest.mark.parametrize("whose", ["exhibit", "observer"])
+def test_a_clock_that_was_not_measured_contradicts_nothing(make, whose):
+    world = make(**({"clock_error_ns": None} if whose == "observer" else {}))
+    world.lay("A", b"x", fastresume(AFTER_S))
+    world.belongs("A")
+    if whose == "observer":
+        world.clock("A")
+    lead = world.lead()
+    assert (lead.outcome, lead.findings[0].says) == (Outcome.SILENT, Says.NEITHER)
+    assert f"the {whose}'s clock was not measured" in lead.findings[0].why[0]
+
+
+def test_without_measured_clocks_an_earlier_entry_supports_by_its_infohash_alone(world):
+    world.lay("A", b"x", fastresume(BEFORE_S))
+    world.belongs("A")
+    lead = world.lead()
+    assert (lead.outcome, lead.matches) == (Outcome.SUPPORTED, (Match.INFOHASH,))
+
+
+def test_an_entry_that_agrees_in_time_outweighs_one_that_was_added_later(world):
+    world.lay("A", b"late", fastresume(AFTER_S))
+    world.lay("A", b"early", fastresume(BEFORE_S))
+    world.belongs("A")
+    world.clock("A")
+    lead = world.lead()
+    assert lead.outcome is Outcome.SUPPORTED
+    assert {f.says for f in lead.findings} == {Says.SUPPORTS, Says.CONTRADICTS}
+
+
+def test_what_tells_no_time_does_not_outweigh_a_contradiction(world):
+    world.lay("A", b"late", fastresume(AFTER_S))
+    world.lay("A", b"whenever", fastresume(None))
+    world.belongs("A")
+    world.clock("A")
+    assert world.lead().outcome is Outcome.CONTRADICTED
+
+
+def test_an_exhibit_seized_before_the_sightings_supports_nothing(world):
+    world.lay("A", b"x", fastresume(BEFORE_S), seized_ns=FROM - SECOND)
+    world.belongs("A")
+    world.clock("A")
+    lead = world.lead()
+    assert (lead.outcome, lead.matches) == (Outcome.SILENT, ())
+    assert "was seized on" in lead.findings[0].why[0]
+
+
+def test_bytes_that_are_not_surely_its_own_contradict_nothing(world):
+    world.lay("A", b"x", fastresume(AFTER_S), name_state="deleted", content_state="overwritten possible")
+    world.belongs("A")
+    world.clock("A")
+    lead = world.lead()
+    assert (lead.outcome, lead.findings[0].says) == (Outcome.SILENT, Says.NEITHER)
+    assert not lead.findings[0].live
+
+
+def test_an_artefact_that_was_deleted_tells_no_time(world):
+    world.lay("A", b"x", fastresume(BEFORE_S), name_state="deleted")
+    world.belongs("A")
+    world.clock("A")
+    lead = world.lead()
+    assert (lead.outcome, lead.matches) == (Outcome.SUPPORTED, (Match.INFOHASH,))
+    assert "may have been gone before" in lead.findings[0].why[-1]
+
+
+def test_an_entry_added_between_the_sightings_explains_the_later_ones_alone(world):
+    world.lay("A", b"x", fastresume(FROM // SECOND + 60))
+    world.belongs("A")
+    world.clock("A")
+    lead = world.lead()
+    assert lead.matches == (Match.INFOHASH, Match.TIMES)
+    assert "what was seen earlier it does not explain" in lead.findings[0].why[0]
+
+
+def test_the_endpoint_in_a_list_of_ones_own_exhibit_is_no_proof_either(world):
+    world.lay("A", b"x", fastresume(BEFORE_S, PEER))
+    world.belongs("A")
+    lead = world.lead()
+    assert lead.matches == (Match.INFOHASH, Match.ENDPOINT)
+    assert world.shown(lead.findings[0])["endpoint"] == PEER
+    assert "not that data moved" in lead.findings[0].why[-1]
+
+
+def test_another_client_that_knew_the_endpoint_supports_the_lead_and_nobodys_exhibit(world):
+    world.lay("B", b"x", fastresume(BEFORE_S, PEER))
+    lead = world.lead()
+    (finding,) = lead.findings
+    assert (lead.outcome, lead.matches) == (Outcome.SUPPORTED, (Match.ENDPOINT,))
+    assert (finding.linked, world.shown(finding)["endpoint"]) == (False, PEER)
+    assert "not that data moved" in finding.why[-1]
+
+
+@pytest.mark.parametrize(
+    ("peers", "added_s", "modified_ns", "infohash"),
+    [
+        (PEER[:4] + b"\x00\x01", BEFORE_S, None, V1),  # another port
+        (bytes([127, 10, 1, 2]) + PEER[4:], BEFORE_S, None, V1),  # another address
+        (PEER, BEFORE_S, None, bytes(range(20))),  # another torrent
+        (PEER, AFTER_S, None, V1),  # another time
+        (PEER, BEFORE_S, FROM - SECOND, V1),
+    ],
+)
+def test_an_endpoint_of_another_place_time_or_torrent_supports_nothing(world, peers, added_s, modified_ns, infohash):
+    world.lay("B", b"x", fastresume(added_s, peers, **{"info-hash": infohash}), modified_ns=modified_ns)
+    assert world.lead().outcome is Outcome.SILENT
+
+
+def test_verified_bytes_of_the_watched_file(world):
+    torrent = world.lay("A", b"a.torrent", bencode({"info": {"name": "a"}}))
+    fields = {"network": "bittorrent", "kind": "torrent metainfo", "at": [0, 10], "infohash_v1": V1.hex()}
+    world.say(torrent, [{"name": "p2p.entry", "text": json.dumps(fields, separators=(",", ":"))}])
+    seized = world.lay("A", b"film.bin", b"seized" * 100)
+    told = {"torrent": torrent.hex(), "size": 100_000, "offset": 0, "checked": 6, "matching": 6, "method": "v1"}
+    world.say(seized, [{"name": "pieces.verified", "text": json.dumps(told)}])
+    world.belongs("A")
+    lead = world.lead()
+    assert lead.matches == (Match.INFOHASH, Match.PIECES)
+    (verified,) = [f for f in lead.findings if Match.PIECES in f.matches]
+    assert (verified.content, "the watched file itself" in verified.why[0]) == (seized.hex(), True)
+    world.say(seized, [{"name": "pieces.verified", "text": json.dumps(told | {"matching": 5, "offset": 1})}])
+    assert len([f for f in world.lead().findings if Match.PIECES in f.matches]) == 1
+
+
+def test_transmission_is_told_by_its_files_name_which_is_said(world):
+    said = {"activity-date": 0, "added-date": BEFORE_S, "bandwidth-priority": 0, "corrupt": 0, "destination": "/x"}
+    world.lay("A", b"resume/" + V1.hex().encode() + b".resume", made.bencode(said))
+    world.lay("A", b"resume/other.resume", made.bencode(said | {"corrupt": 1}))
+    world.belongs("A")
+    world.clock("A")
+    (finding,) = world.lead().findings
+    assert (finding.says, finding.kind) == (Says.SUPPORTS, "transmission resume")
+    assert "a claim of its own" in finding.why[-1]
+    assert set(world.shown(finding)) == {"added"}
+
+
+def test_the_port_that_a_client_listened_on_adds_and_supports_nothing_alone(world):
+    state = made.bencode({"dht state": {}, "settings": {"listen_interfaces": f"0.0.0.0:{PORT},[::]:{PORT}"}})
+    world.lay("A", b"session", state)
+    world.belongs("A")
+    lead = world.lead()
+    assert (lead.outcome, [f.says for f in lead.findings]) == (Outcome.SILENT, [Says.ADDS])
+    world.lay("A", b"x", fastresume(None))
+    assert world.lead().matches == (Match.INFOHASH, Match.PORT)
+
+
+def test_what_was_not_read_is_said(world):
+    world.lay("A", b"cut", fastresume(BEFORE_S, **{"info-hash": bytes(range(20))})[:-9])
+    world.belongs("A")
+    lead = world.lead()
+    assert lead.outcome is Outcome.SILENT
+    assert any("was not read whole: p2p.entries: 1 of 1 entries" in line for line in lead.covered)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[", "[]", "{}", '{"network":"bittorrent"}', '{"network":"bittorrent","kind":"x","at":5}', "[" * 4000,
+     '{"network":"bittorrent","kind":"x","at":[0,1],"infohash_v1":"zz"}',
+     '{"network":"bittorrent","kind":"x","at":[0,1],"infohash_v1":"' + V1.hex() + '","added_s":1e400}'],
+)  # fmt: skip
+def test_traits_of_no_sense_end_nothing(world, text):
+    content = world.lay("A", b"x", b"anything")
+    world.say(content, [{"name": "p2p.entry", "text": text + ' "network":"bittorrent"'}])
+    world.say(content, [{"name": n, "text": text} for n in ("p2p.entry", "p2p.entry.endpoints", "pieces.verified")])
+    world.belongs("A")
+    assert world.lead().outcome is Outcome.SILENT
+
+
+def test_no_infohash_is_shown(world):
+    data = fastresume(BEFORE_S, PEER)
+    world.lay("A", RESUME, data)
+    world.lay("A", V2.hex().upper().encode() + b".torrent", data)
+    world.lay("A", b"0" * 40 + b".fastresume", data)
+    world.belongs("A")
+    told = json.dumps(corroborate(world.case).as_dict()).lower()
+    assert V1.hex() not in told
+    assert V2.hex()[:40] not in told
+    assert "0" * 40 not in told
+    assert "bt_backup/[infohash of w-17].fastresume" in told
+    kept = world.case.read().execute("SELECT findings FROM corroborations").fetchone()[0]
+    assert V1.hex() not in kept
+
+
+def test_statements_are_recorded_and_can_be_taken_back(world):
+    world.lay("A", b"x", fastresume(None))
+    made = world.belongs("A")
+    assert world.lead().outcome is Outcome.SUPPORTED
+    statements.withdraw(world.case, made.id)
+    assert world.lead().outcome is Outcome.SILENT
+    assert [a for a in recorded(world.case) if a.startswith(("statement", "leads.corr"))] == [
+        "statement.belongs", "leads.corroborated", "statement.withdrawn", "leads.corroborated"
+    ]  # fmt: skip
+    with pytest.raises(Usage):
+        statements.withdraw(world.case, made.id)
+    assert len(world.case.read().execute("SELECT 1 FROM statements").fetchall()) == 1
+
+
+def test_a_clock_is_stated_once(world):
+    world.lay("A", b"x", b"")
+    world.clock("A")
+    with pytest.raises(Usage, match="stated already"):
+        world.clock("A", SECOND)
+
+
+def test_a_mandate_that_does_not_cover_the_exhibit(bare_case, allow, put):
+    allow(bare_case, exhibits=["B"])
+    a_watch(bare_case)
+    put(bare_case, "sightings", [sighting(1, FROM), sighting(2, TO)], "observe")
+    attribute(bare_case, registers=[], now_ns=TO)
+    world = World(bare_case)
+    world.lay("A", b"x", fastresume(BEFORE_S, PEER))
+    with pytest.raises(Refused):
+        world.belongs("A")
+    report = corroborate(bare_case)
+    assert report.leads[0].outcome is Outcome.SILENT
+    assert report.unlinked == {}
+    assert "A was not looked at" in report.refused[0]

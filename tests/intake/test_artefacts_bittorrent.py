@@ -1,0 +1,250 @@
+"""Torrents and what BitTorrent clients remember of them, held against libtorrent's own reader."""
+
+import hashlib
+import json
+import os
+import random
+from pathlib import Path
+
+import libtorrent as lt
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from artefacts_here import PLUGINS, entries, listed, one, rows
+from clew.intake.api import Probe
+from clew.intake.artefacts import _examples as made
+from clew.intake.artefacts._entry import MOST_TEXT, Entry
+
+CORPUS = Path(os.environ.get("CLEW_CORPUS", "/nonexistent"))
+P2P, BENCODE = CORPUS / "generated/p2p", CORPUS / "plaso/test_data/bencode"
+PIECE = made.PIECE
+
+
+def real(pattern: str) -> list[Path]:
+    """Files of real clients; the test that wants them is marked, and fails where there are none."""
+    found = sorted(P2P.rglob(pattern)) if P2P.is_dir() else []
+    return found or [Path(f"no {pattern}")]
+
+
+def as_libtorrent_says(data: bytes) -> tuple[dict, list[tuple[str, int, int, bool]]]:
+    info = lt.torrent_info(lt.bdecode(data))
+    files, hashes = info.files(), info.info_hashes()
+    fields = {"name": info.name(), "piece_length": info.piece_length()}
+    fields |= {"infohash_v1": str(hashes.v1)} if hashes.has_v1() else {}
+    fields |= {"infohash_v2": str(hashes.v2)} if hashes.has_v2() else {}
+    flags = lt.file_flags_t.flag_pad_file
+    told = [
+        (files.file_path(n), files.file_size(n), files.file_offset(n), bool(files.file_flags(n) & flags))
+        for n in range(files.num_files())
+    ]
+    return fields, told
+
+
+def assert_as_libtorrent_says(data: bytes) -> None:
+    found = rows(data, "torrent")
+    (entry,) = entries(found)
+    fields, told = as_libtorrent_says(data)
+    assert {name: entry[name] for name in fields} == fields
+    assert ("infohash_v1" in entry, "infohash_v2" in entry) == ("infohash_v1" in fields, "infohash_v2" in fields)
+    ours = [each for each in listed(found, "files") if not each.get("pad")]  # libtorrent adds pads to v2, in memory
+    for each, (path, size, offset) in zip(ours, [file[:3] for file in told if not file[3]], strict=True):
+        assert path in (each["path"], f"{entry['name']}/{each['path']}")
+        assert (each["size"], each.get("offset", offset)) == (size, offset)
+
+
+@pytest.mark.corpus
+@pytest.mark.parametrize("path", real("*.torrent"), ids=str)
+def test_torrents_of_real_clients(path: Path) -> None:
+    assert_as_libtorrent_says(path.read_bytes())
+
+
+V1_ONLY, V2_ONLY = 64, 32  # libtorrent/create_torrent.hpp; its Python names only one of them
+
+
+@pytest.mark.parametrize("flags", [V1_ONLY, V2_ONLY, 0])
+@pytest.mark.parametrize("several", [False, True])
+def test_torrents_that_libtorrent_makes(tmp_path: Path, flags: int, several: bool) -> None:
+    root = tmp_path / "cards"
+    names = ["a.bin", "deep/er/b.bin", "deep/c.bin", "z.txt"] if several else [""]
+    storage = lt.file_storage()
+    for number, name in enumerate(names):
+        path = root / name if name else root
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(random.Random(number).randbytes(50_000 + 7 * number))
+    lt.add_files(storage, str(root))
+    creator = lt.create_torrent(storage, PIECE, flags)
+    lt.set_piece_hashes(creator, str(tmp_path))
+    assert_as_libtorrent_says(lt.bencode(creator.generate()))
+
+
+@pytest.mark.corpus
+@pytest.mark.parametrize("path", real("*.fastresume"), ids=str)
+def test_fastresume_of_real_clients(path: Path) -> None:
+    data = path.read_bytes()
+    said, found = lt.bdecode(data), rows(data, "fastresume")
+    (entry,) = entries(found)
+    assert entry["infohash_v1"] == said[b"info-hash"].hex()
+    assert "infohash_v2" not in entry
+    assert entry["save_path"].encode() == said[b"save_path"]
+    assert (entry["uploaded"], entry["downloaded"]) == (said[b"total_uploaded"], said[b"total_downloaded"])
+    times = {"added_s": b"added_time", "completed_s": b"completed_time", "last_upload_s": b"last_upload"}
+    for name, key in times.items():
+        assert entry.get(name, 0) == said[key]
+        assert (name in entry) != (name in entry.get("missing", {}))
+    peers = said.get(b"peers", b"")
+    ours = listed(found, "endpoints")
+    assert [bytes(map(int, a.split("."))) + p.to_bytes(2, "big") for a, p, _, _ in ours] == [
+        peers[n : n + 6] for n in range(0, len(peers), 6)
+    ]
+    assert all(data[at : at + length] in peers for _, _, at, length in ours)
+    params = lt.read_resume_data(data)
+    assert sum(params.have_pieces) == entry["pieces_have"]
+
+
+@pytest.mark.corpus
+def test_every_field_is_shown_by_the_bytes_that_say_it() -> None:
+    data = (BENCODE / "utorrent").read_bytes()
+    (entry,) = entries(rows(data, "utorrent"))
+    for name, (at, length) in entry["where"].items():
+        value = lt.bdecode(data[at : at + length])
+        assert entry[name] == (
+            value.hex() if name == "infohash_v1" else value if type(value) is int else value.decode()
+        )
+
+
+@pytest.mark.corpus
+def test_resume_dat_of_a_real_client() -> None:
+    data = (BENCODE / "utorrent").read_bytes()
+    (said,) = [each for each in lt.bdecode(data).values() if isinstance(each, dict)]
+    (entry,) = entries(rows(data, "utorrent"))
+    assert entry["infohash_v1"] == said[b"info"].hex()
+    assert [entry[n] for n in ("added_s", "completed_s", "uploaded", "downloaded")] == [
+        said[k] for k in (b"added_on", b"completed_on", b"uploaded", b"downloaded")
+    ]
+
+
+@pytest.mark.corpus
+def test_transmission_of_a_real_client() -> None:
+    found = rows((BENCODE / "transmission").read_bytes(), "transmission")
+    (entry,) = entries(found)
+    assert (entry["added_s"], entry["active_s"], entry["downloaded"]) == (1383924680, 1383935064, 17590847)
+    assert "not in its bytes" in entry["missing"]["infohash_v1"]
+    assert len(listed(found, "endpoints")) == 3
+
+
+@pytest.mark.corpus
+def test_nothing_else_of_the_corpus_is_taken_for_an_artefact() -> None:
+    known = (".torrent", ".fastresume", ".resume", ".met", ".bak", ".session_state", "preferences.dat")
+    for path in CORPUS.rglob("*"):
+        if path.is_file() and path.stat().st_size < 5 << 20 and "bencode" not in path.parts:
+            assert not rows(path.read_bytes()) or path.name.endswith(known), path
+
+
+def test_a_session_state_that_libtorrent_writes() -> None:
+    session = lt.session({"enable_dht": False, "enable_lsd": False, "listen_interfaces": "127.0.0.1:0"})
+    (entry,) = entries(rows(lt.bencode(session.save_state()), "session"))
+    assert entry["listen"] == "127.0.0.1:0"
+
+
+def test_the_nodes_of_a_session_are_read() -> None:
+    found = rows(next(PLUGINS["session"].examples()).data, "session")
+    (entry,) = entries(found)
+    assert entry["node_id"] == one(found, "p2p.node_id")["data"] == bytes(range(20)).hex()
+    assert listed(found, "endpoints")[0][:2] == ["192.0.2.1", 6881]
+
+
+def test_a_torrent_that_breaks_off_says_so_and_has_no_infohash() -> None:
+    whole = made.bencode({"announce": "http://127.0.0.1/", "info": made.folder()})
+    found = rows(whole[:-30])
+    assert not entries(found)
+    assert (one(found, "p2p.entries.declared")["integer"], one(found, "p2p.entries.read")["integer"]) == (1, 0)
+    assert "0 of 1 entries were read: the info dictionary breaks off" in one(found, "p2p.entries")["detail"]
+
+
+def test_what_stands_after_the_end_is_said() -> None:
+    whole = made.bencode({"info": made.single()})
+    found = rows(whole + b"\r\nmore")
+    assert one(found, "p2p.rest")["detail"] == f"6 bytes from byte {len(whole):,} on are not explained"
+    assert entries(found)[0]["infohash_v1"] == hashlib.sha1(made.bencode(made.single())).hexdigest()
+
+
+def test_piece_hashes_that_do_not_fit_are_said() -> None:
+    (entry,) = entries(rows(made.bencode({"info": made.single() | {"length": 1 << 30}})))
+    assert "do not fit" in entry["missing"]["pieces"]
+
+
+def test_a_hybrid_whose_halves_differ_is_said() -> None:
+    wrong = made.tree()
+    wrong["file tree"] = {"card.bin": {"": {"length": 1, "pieces root": bytes(32)}}}
+    (entry,) = entries(rows(made.bencode({"info": made.folder() | wrong})))
+    assert "not those of v2" in entry["missing"]["files"]
+
+
+def torrent(number: int) -> dict:
+    return {
+        "added_on": 1_700_000_000 + number,
+        "caption": f"c{number}",
+        "info": number.to_bytes(20, "big"),
+        "path": "p",
+    }
+
+
+def test_a_resume_dat_that_breaks_off_says_how_many_are_lost_and_where() -> None:
+    said = {".fileguard": "0" * 40, **{f"{n:03}.torrent": torrent(n) for n in range(50)}}
+    whole = made.bencode(said)
+    assert len(entries(rows(whole, "utorrent"))) == 50
+    at = whole.index(b"020.torrent") + len(b"020.torrent")
+    found = rows(whole[:at] + b"?" + whole[at + 1 :], "utorrent")
+    assert len(entries(found)) == 20
+    assert (one(found, "p2p.entries.declared")["integer"], one(found, "p2p.entries.read")["integer"]) == (50, 20)
+    assert "20 of 50 entries were read: from byte" in one(found, "p2p.entries")["detail"]
+
+
+def test_a_torrent_of_many_files_is_listed_whole() -> None:
+    files = [{"length": n, "path": [f"folder {n % 7}", f"{n}.bin"]} for n in range(20_000)]
+    size = sum(range(20_000))
+    info = {"files": files, "name": "many", "piece length": 1 << 20, "pieces": bytes(20 * -(-size // (1 << 20)))}
+    found = rows(made.bencode({"info": info}))
+    assert [each["size"] for each in listed(found, "files")] == list(range(20_000))
+    assert all(len(row.get("text", "")) <= MOST_TEXT for row in found)
+
+
+TEXTS = st.text(max_size=3000) | st.binary(max_size=3000).map(lambda raw: raw.decode("utf-8", "backslashreplace"))
+
+
+@settings(max_examples=60, deadline=None)
+@given(TEXTS, TEXTS, TEXTS, st.lists(st.integers(-(1 << 70), 1 << 70), min_size=12, max_size=12))
+def test_an_entry_always_fits_a_trait_and_says_what_was_cut(name, path, client, numbers) -> None:
+    entry = Entry("bittorrent", client, "test", slice(0, 10**9))
+    entry.say_text("name", name, slice(0, 10**9))
+    entry.say_text("save_path", path, slice(0, 10**9))
+    for n, (field, value) in enumerate(zip(["added_s", "completed_s", "active_s", "last_upload_s", "last_download_s",
+                                            "last_seen_s"], numbers, strict=False)):  # fmt: skip
+        entry.take_time(field, {0: (value, slice(n, 10**9))}, 0)
+    for field, value in zip(["uploaded", "downloaded", "size"], numbers[6:], strict=False):
+        entry.take_count(field, {0: (value, slice(0, 10**9))}, 0)
+    for field, length in (("infohash_v1", 20), ("infohash_v2", 32)):
+        entry.take_hash(field, {0: (b"\xff" * length, slice(0, 10**9))}, 0, length)
+    found = list(entry.traits())
+    text = found[0][1]
+    assert len(text) <= MOST_TEXT
+    said = json.loads(text)
+    assert (said["name"] == name and said["save_path"] == path and said["client"] == client) == (len(found) == 1)
+
+
+def test_a_large_content_that_is_no_artefact_is_told_by_its_first_bytes_read_once() -> None:
+    class Film:
+        size, bad = 10**12, ()
+
+        def __init__(self) -> None:
+            self.reads = 0
+
+        def read(self, offset: int, length: int) -> bytes:
+            self.reads += 1
+            return b"\x00\x00\x00\x20ftypisom"[offset:][:length]
+
+    film = Film()
+    probe = Probe(None, film.size, "video/mp4", source=film)
+    assert [trait for plugin in PLUGINS.values() for trait in plugin.traits(probe)] == []
+    assert film.reads == 1

@@ -1,0 +1,96 @@
+"""Damaged artefacts: whatever the bytes, no plug-in raises, every answer fits a trait, and the account adds up."""
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from artefacts_here import PLUGINS, entries, one, rows
+from clew.intake.artefacts import _examples as made
+
+FLIPS = st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 255)), max_size=6)
+WHOLE = [(name, example.data) for name, plugin in PLUGINS.items() for example in plugin.examples()]
+
+
+def assert_it_adds_up(data: bytes, name: str) -> None:
+    found = rows(data, name)
+    if not found:
+        return
+    for row in found:
+        assert len(row.get("text", "")) <= 4096
+        if row["name"].startswith("p2p.entry") and "text" in row:
+            assert json.loads(row["text"])["at"][0] >= 0
+    assert one(found, "p2p.artefact") is not None
+    read, declared = one(found, "p2p.entries.read"), one(found, "p2p.entries.declared")
+    assert read["integer"] == len(entries(found))
+    assert read["integer"] == declared["integer"] or one(found, "p2p.entries") is not None
+    for entry in entries(found):
+        start, length = entry["at"]
+        assert start + length <= len(data)
+        assert all(at >= start and at + n <= start + length for at, n in entry.get("where", {}).values())
+
+
+@pytest.mark.parametrize(("name", "data"), WHOLE, ids=[f"{n}-{len(d)}" for n, d in WHOLE])
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 255)), max_size=6),
+    st.integers(0, 10**6),
+    st.binary(max_size=9),
+)
+def test_flipped_cut_and_lengthened(name, data, flips, cut, more) -> None:
+    damaged = bytearray(data)
+    for at, value in flips:
+        damaged[at % len(damaged)] = value
+    keep = cut % (2 * len(damaged))  # half of the time all of it
+    assert_it_adds_up(bytes(damaged[:keep]) + more, name)
+
+
+VALUES = st.recursive(
+    st.integers(-(1 << 80), 1 << 80) | st.text(max_size=30) | st.binary(max_size=50),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+KEYS = {
+    "torrent": ["name", "piece length", "pieces", "files", "length", "file tree", "meta version", "path", "attr"],
+    "fastresume": ["info-hash", "info-hash2", "added_time", "last_upload", "peers", "peers6", "pieces", "file-version",
+                   "libtorrent-version", "save_path", "total_uploaded", "name", "info"],
+    "transmission": ["added-date", "peers2", "peers2-6", "uploaded", "destination", "name"],
+    "utorrent": ["info", "added_on", "caption", "path", "peers6", "uploaded", "last seen complete"],
+    "session": ["node-id", "nodes", "nodes6", "listen_interfaces"],
+}  # fmt: skip
+
+
+def dressed(name: str, fields: dict) -> bytes:
+    """These fields where that client would have them."""
+    base = {
+        "torrent": {"info": {"piece length": 16384} | fields, "created by": fields.get("name", 1)},
+        "fastresume": {"file-format": "libtorrent resume file"} | fields,
+        "transmission": {"activity-date": 1, "bandwidth-priority": 1, "corrupt": 0, "progress": {}} | fields,
+        "utorrent": {".fileguard": "0" * 40, "a": {"info": bytes(20), "path": "x"} | fields, "b": fields},
+        "session": {"dht state": fields, "settings": fields},
+    }
+    return made.bencode(base[name])
+
+
+@pytest.mark.parametrize("name", KEYS)
+def test_fields_of_any_kind_in_the_right_place(name) -> None:
+    @settings(max_examples=150, deadline=None)
+    @given(st.dictionaries(st.sampled_from(KEYS[name]), VALUES, max_size=6))
+    def run(fields: dict) -> None:
+        assert_it_adds_up(dressed(name, fields), name)
+
+    run()
+
+
+@pytest.mark.parametrize("name", ["torrent", "utorrent", "session"])
+def test_a_bomb_of_nesting_is_said_where_it_begins(name) -> None:
+    bomb = b"l" * 100_000 + b"e" * 100_000
+    for data in (
+        b"d4:info" + bomb + b"e",
+        made.bencode({".fileguard": "0" * 40})[:-1] + b"1:x" + bomb + b"e",
+        b"d9:dht stated7:node-id" + bomb + b"ee",
+    ):
+        assert_it_adds_up(data, name)
+    found = rows(made.bencode({".fileguard": "0" * 40})[:-1] + b"1:x" + bomb + b"e", "utorrent")
+    assert "nested deeper than" in one(found, "p2p.entries")["detail"]

@@ -1,0 +1,181 @@
+"""What eMule and aMule remember, held against hashes made anew from the files themselves."""
+
+import base64
+import hashlib
+import os
+import struct
+from pathlib import Path
+
+import pytest
+from Cryptodome.Hash import MD4
+from hypothesis import given
+from hypothesis import strategies as st
+
+from artefacts_here import entries, one, rows
+from clew.intake import reading
+from clew.intake.artefacts import _examples as made
+from clew.intake.artefacts.preferences_dat import wire_form
+
+CORPUS = Path(os.environ.get("CLEW_CORPUS", "/nonexistent"))
+P2P = CORPUS / "generated/p2p"
+AMULE = P2P / "amule-2.3.3"
+
+
+def known_met(records: list[bytes], header: int = 0x0E) -> bytes:
+    return struct.pack("<BI", header, len(records)) + b"".join(records)
+
+
+@pytest.mark.corpus
+def test_known_met_of_amule_names_the_files_that_lie_beside_it() -> None:
+    data = (AMULE / "known.met").read_bytes()
+    found = entries(rows(data, "known_met"))
+    contents = {path.name: path.read_bytes() for path in (P2P / "content").iterdir() if path.is_file()}
+    assert {each["name"] for each in found} == set(contents)
+    for each in found:
+        content = contents[each["name"]]
+        assert len(content) < 9_728_000  # one part: the hash is the MD4 of all of it
+        assert each["ed2k"] == MD4.new(content).hexdigest()
+        assert each["size"] == len(content)
+        at, length = each["at"]
+        assert bytes.fromhex(each["ed2k"]) in data[at : at + length]
+        assert base64.b32encode(bytes.fromhex(each["aich"])) in data
+
+
+@pytest.mark.corpus
+def test_aich_of_a_file_of_one_block_is_its_sha1() -> None:
+    """Of two files in the corpus one is below 180 KiB times two, so its tree has two leaves (aMule wiki, "AICH")."""
+    (small,) = [e for e in entries(rows((AMULE / "known.met").read_bytes(), "known_met")) if e["size"] == 300_000]
+    content, block = (P2P / "content/clew-test-a.bin").read_bytes(), 184_320
+    leaves = [hashlib.sha1(content[at : at + block]).digest() for at in range(0, len(content), block)]
+    assert small["aich"] == hashlib.sha1(b"".join(leaves)).hexdigest()
+
+
+@pytest.mark.corpus
+@pytest.mark.parametrize("name", ["001.part.met", "001.part.met.bak"])
+def test_part_met_of_amule(name: str) -> None:
+    (entry,) = entries(rows((AMULE / "Temp" / name).read_bytes(), "part_met"))
+    assert (entry["ed2k"], entry["name"]) == ("0123456789abcdef" * 2, "clew-pending.bin")
+    assert (entry["size"], entry["downloaded"]) == (9_800_000, 0)
+
+
+@pytest.mark.corpus
+def test_the_user_hash_of_amule_as_it_is_sent() -> None:
+    data = (AMULE / "preferences.dat").read_bytes()
+    found = rows(data)
+    wire = bytes.fromhex(one(found, "p2p.user_hash")["data"])
+    assert (wire[5], wire[14]) == (14, 111)
+    assert [b for n, b in enumerate(wire) if n not in (5, 14)] == [
+        b for n, b in enumerate(data[1:]) if n not in (5, 14)
+    ]
+    (entry,) = entries(found)
+    assert entry["user_hash"] == data[1:].hex()
+    assert "alone" in entry["recognised_by"]
+
+
+def test_two_forms_of_one_user_hash_are_one() -> None:
+    stored, sent = bytes(range(16)), bytearray(range(16))
+    sent[5], sent[14] = 14, 111
+    assert wire_form(stored) == wire_form(bytes(sent)) == bytes(sent)
+
+
+def test_a_hundred_thousand_files_come_through() -> None:
+    record = made.record("00000000.bin", 100_000)
+    records = [record.replace(b"00000000", b"%08d" % n) for n in range(100_000)]
+    found = rows(known_met(records), "known_met")
+    assert (one(found, "p2p.entries.declared")["integer"], one(found, "p2p.entries.read")["integer"]) == (100_000,) * 2
+    assert one(found, "p2p.entries") is None
+    texts = [row["text"] for row in found if row["name"] == "p2p.entry"]
+    assert len(texts) == 100_000
+    assert sum(map(len, texts)) < reading.MOST_SAID
+    assert '"name":"00099999.bin"' in texts[-1]
+
+
+def test_large_files_and_counters_of_64_bits() -> None:
+    (entry,) = entries(rows(known_met([made.record("large.bin", 5 << 32, uploaded=7 << 32)], 0x0F)))
+    assert (entry["size"], entry["uploaded"], entry["requests"]) == (5 << 32, 7 << 32, 3)
+
+
+@pytest.mark.parametrize("declared", [0, 3, 11, 0xFFFFFFFF])
+def test_a_count_that_does_not_fit_is_seen(declared: int) -> None:
+    data = known_met([made.record(f"{n}.bin", 9) for n in range(10)])
+    found = rows(data[:1] + struct.pack("<I", declared) + data[5:], "known_met")
+    read = one(found, "p2p.entries.read")
+    if declared == 0:
+        assert found == []  # records after a count of none: another kind of file
+    elif declared < 10:
+        assert read["integer"] == declared
+        assert "are not explained" in one(found, "p2p.rest")["detail"]
+    else:
+        assert read["integer"] == 10
+        assert f"10 of {declared} entries were read: from byte {len(data):,}" in one(found, "p2p.entries")["detail"]
+
+
+def test_a_broken_record_costs_those_after_it_and_says_how_many() -> None:
+    records = [made.record(f"{n}.bin", 9) for n in range(10)]
+    broken = bytearray(records[4])
+    broken[26] = 0x7F  # the type of its first tag
+    found = rows(known_met([*records[:4], bytes(broken), *records[5:]]), "known_met")
+    assert len(entries(found)) == 4
+    assert "4 of 10 entries were read: from byte" in one(found, "p2p.entries")["detail"]
+    assert "unknown type 127" in one(found, "p2p.entries")["detail"]
+
+
+@given(st.integers(26, 200))
+def test_a_damaged_part_met_still_tells_its_hash(cut: int) -> None:
+    data = bytes([0xE0]) + made.record("card.bin", 40_000)
+    found = rows(data[:cut], "part_met")
+    if not found:
+        assert cut < 1 + 26 + 14 + 8  # what its first two tags need
+        return
+    assert entries(found)[0]["ed2k"] == hashlib.sha256(b"card.bin").hexdigest()[:32]
+    assert (one(found, "p2p.entries") is not None) == (cut < len(data))
+
+
+@given(
+    st.binary(max_size=300),
+    st.sampled_from([b"\x0e\x01\0\0\0", b"\xe0", b"\xe2", b"\x14", b"\x0f\xff\xff\xff\xff", b""]),
+)
+def test_junk_is_no_artefact_of_ed2k(junk: bytes, first: bytes) -> None:
+    found = rows(first + junk)
+    assert not [row for row in found if row["name"] == "p2p.entry"] or first
+
+
+@given(st.data())
+def test_a_flipped_byte_never_makes_an_entry_vanish_unsaid(data: st.DataObject) -> None:
+    records = [made.record(f"{n}.bin", 9) for n in range(5)]
+    whole = bytearray(known_met(records))
+    at = data.draw(st.integers(5 + len(records[0]), len(whole) - 1))
+    whole[at] ^= data.draw(st.integers(1, 255))
+    found = rows(bytes(whole), "known_met")
+    read = len(entries(found))
+    assert read == 5 or one(found, "p2p.entries") is not None
+    assert one(found, "p2p.entries.declared")["integer"] == 5
+
+
+def clients_met(number: int) -> bytes:
+    form = struct.Struct("<16sIIIIIHB80x")
+    records = [form.pack(bytes([n] * 16), 7, 8, 1_700_000_000 + n, n, 0, 0, 76) for n in range(number)]
+    return struct.pack("<BI", 0x12, number) + b"".join(records)
+
+
+def test_with_whom_data_moved() -> None:
+    found = entries(rows(clients_met(3)))
+    assert [each["uploaded"] for each in found] == [7, 7 | 1 << 32, 7 | 2 << 32]
+    assert [each["downloaded"] for each in found] == [8, 8, 8]
+    assert [each["user_hash"] for each in found] == [bytes([n] * 16).hex() for n in range(3)]
+    assert [each["last_seen_s"] for each in found] == [1_700_000_000, 1_700_000_001, 1_700_000_002]
+
+
+@pytest.mark.parametrize("cut", [1, 118, 119, 120, 230])
+def test_a_clients_met_that_was_cut_says_what_is_lost(cut: int) -> None:
+    found = rows(clients_met(3)[:-cut])
+    there = (3 * 119 - cut) // 119
+    assert (len(entries(found)), one(found, "p2p.entries.declared")["integer"]) == (there, 3)
+    assert f"{there} of 3 entries were read" in one(found, "p2p.entries")["detail"]
+
+
+@pytest.mark.corpus
+def test_clients_met_of_an_amule_that_met_nobody() -> None:
+    found = rows((AMULE / "clients.met").read_bytes())
+    assert one(found, "p2p.artefact")["text"] == "clients.met"
+    assert one(found, "p2p.entries.declared")["integer"] == 0

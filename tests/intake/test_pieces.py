@@ -1,0 +1,211 @@
+"""Seized files against piece hashes: libtorrent makes the torrents, the exhibit holds what it holds."""
+
+import hashlib
+import json
+import os
+import random
+import struct
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import libtorrent as lt
+import pytest
+from cases import new_case, sha256
+from Cryptodome.Hash import MD4
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from clew.cli.main import main
+from clew.core import shards
+from clew.core.case import Case
+from clew.intake import piecewise
+from clew.intake.artefacts import _examples as made
+from clew.intake.pieces import Held, held_against
+from clew.intake.run import intake
+from clew.intake.summary import Options
+
+OPTIONS = Options(workers=1)
+PIECE = 1 << 14
+V1_ONLY, V2_ONLY, HYBRID = 64, 32, 0
+CORPUS = Path(os.environ.get("CLEW_CORPUS", "/nonexistent"))
+
+
+def torrent(folder: Path, flags: int) -> bytes:
+    storage = lt.file_storage()
+    lt.add_files(storage, str(folder))
+    creator = lt.create_torrent(storage, PIECE, flags)
+    lt.set_piece_hashes(creator, str(folder.parent))
+    return lt.bencode(creator.generate())
+
+
+def bytes_of(size: int, seed: int) -> bytes:
+    return random.Random(seed).randbytes(size)
+
+
+ARTEFACTS = ("clew.intake.artefacts.torrent:PLUGIN", "clew.intake.artefacts.known_met:PLUGIN")
+A, B, C = bytes_of(50_000, 1), bytes_of(70_001, 2), bytes_of(100, 3)
+OTHER, BROKEN = bytes_of(50_000, 9), B[:40_000] + bytes([B[40_000] ^ 1]) + B[40_001:]
+CARD, LAST = bytes(40_000), bytes(39_999) + b"\x01"
+WHOLE = bytes(piecewise.PART)
+BLUE = MD4.new(WHOLE).digest()
+RED = MD4.new(BLUE + MD4.new().digest()).digest()
+
+
+def known_met(hashed: bytes) -> bytes:
+    record = bytearray(made.record("whole.bin", len(WHOLE)))
+    record[4:20] = hashed
+    return struct.pack("<BI", 0x0E, 1) + bytes(record)
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A case with one exhibit, whose files were held against its torrents once."""
+
+    case: Case
+    root: Path
+    torrents: dict[int, bytes]
+    done: Held
+
+    def told(self, content: bytes, name: str = "pieces.verified", torrent: bytes | None = None) -> list[dict]:
+        sql = "SELECT text FROM traits WHERE content=? AND name=? AND text IS NOT NULL"
+        rows = shards.query(self.case, sql, (sha256(content), name)).to_pylist()
+        found = [json.loads(row["text"]) for row in rows]
+        return [each for each in found if torrent is None or each["torrent"] == sha256(torrent).hex()]
+
+
+def take(folder: Path, files: dict[str, bytes]) -> tuple[Case, Path]:
+    root = folder / "evidence"
+    root.mkdir(parents=True)
+    for name, data in files.items():
+        (root / name).write_bytes(data)
+    case = new_case(folder / "case")
+    intake(case, path=root, label="A", options=Options(workers=1, extractors=ARTEFACTS))
+    return case, root
+
+
+@pytest.fixture(scope="module")
+def taken(tmp_path_factory: pytest.TempPathFactory) -> Taken:
+    cards = tmp_path_factory.mktemp("made") / "cards"
+    cards.mkdir()
+    for name, data in (("a.bin", A), ("b.bin", B), ("c.bin", C)):
+        (cards / name).write_bytes(data)
+    torrents = {flags: torrent(cards, flags) for flags in (V1_ONLY, V2_ONLY, HYBRID)}
+    seized = {"x.jpg": A, "y.avi": B, "c": C, "other": OTHER, "broken": BROKEN, "card": CARD, "last": LAST, "w": WHOLE}
+    seized |= {f"{flags}.torrent": data for flags, data in torrents.items()}
+    seized |= {f"{n}.torrent": made.bencode({"info": i}) for n, i in enumerate((made.single(), made.folder()), 1)}
+    seized |= {f"{n}.met": known_met(hashed) for n, hashed in enumerate((BLUE, RED, bytes(16)))}
+    case, root = take(tmp_path_factory.mktemp("taken"), seized)
+    return Taken(case, root, torrents, held_against(case, options=OPTIONS))
+
+
+@pytest.mark.parametrize(("flags", "methods"), [(V1_ONLY, {"v1"}), (V2_ONLY, {"v2"}), (HYBRID, {"v1", "v2"})])
+def test_whole_files_fit_and_others_of_their_size_do_not(taken, flags, methods):
+    data = taken.torrents[flags]
+    for content in (A, B):
+        results = taken.told(content, torrent=data)
+        assert {each["method"] for each in results} == methods
+        assert all(each["matching"] == each["checked"] > 0 for each in results)
+        assert {each["size"] for each in results} == {len(content)}
+    assert all((each["failing"], each["first_wrong"] >= 0) == (1, True) for each in taken.told(BROKEN, torrent=data))
+    assert len(taken.told(BROKEN, torrent=data)) == len(methods)
+    assert all(each["matching"] == 0 for each in taken.told(OTHER, torrent=data))
+    assert taken.done.failed == {}
+
+
+def test_pieces_on_a_border_are_not_counted(taken):
+    data = taken.torrents[V1_ONLY]
+    info = lt.torrent_info(lt.bdecode(data))
+    files, (each,) = info.files(), taken.told(B, torrent=data)
+    start, end = files.file_offset(each["index"]), files.file_offset(each["index"]) + len(B)
+    inner = [
+        p for p in range(info.num_pieces()) if p * PIECE >= start and min((p + 1) * PIECE, info.total_size()) <= end
+    ]
+    assert each["checked"] == len(inner) > 0
+    assert taken.told(C, torrent=data) == []
+    assert taken.done.not_checkable == 1
+
+
+def test_the_last_short_piece_and_a_pad_behind_it_are_checked(taken):
+    for content, matching, first_wrong in ((CARD, 3, -1), (LAST, 2, 2)):
+        results = taken.told(content)
+        assert len(results) == 2
+        assert {(e["checked"], e["matching"], e["first_wrong"]) for e in results} == {(3, matching, first_wrong)}
+
+
+def test_known_met_is_held_against_by_both_conventions(taken):
+    named = {each["artefact"] for each in taken.told(WHOLE, "ed2k.verified")}
+    assert named == {sha256(known_met(BLUE)).hex(), sha256(known_met(RED)).hex()}
+    assert (taken.done.ed2k, taken.done.ed2k_named) == (1, 1)
+
+
+def test_what_was_told_is_not_read_again_and_what_changed_is_named_and_tried_again(tmp_path, taken):
+    case, root = take(tmp_path, {"a": A, "b": B, "t.torrent": taken.torrents[V1_ONLY]})
+    (root / "a").write_bytes(bytes_of(len(A), 77))
+    done = held_against(case, options=OPTIONS)
+    assert (done.contents, done.whole) == (1, 1)
+    assert "changed since intake" in done.failed[sha256(A).hex()]
+    (root / "a").write_bytes(A)
+    done = held_against(case, options=OPTIONS)
+    assert (done.contents, done.whole, done.failed) == (1, 1, {})
+    assert held_against(case, options=OPTIONS).contents == 0
+
+
+@pytest.mark.corpus
+def test_what_amule_and_transmission_knew_is_verified_on_the_corpus(tmp_path, capsys):
+    case = new_case(tmp_path / "case")
+    intake(case, path=CORPUS / "generated/p2p", label="A", options=Options(workers=1, extractors=ARTEFACTS))
+    with pytest.raises(SystemExit) as ended:
+        main(["pieces", str(case.folder), "--workers", "1", "--json"])
+    assert ended.value.code == 0
+    done = json.loads(capsys.readouterr().out)
+    assert (done["ed2k_named"], done["partly"], done["not_at_all"]) == (2, 0, 0)
+    content = (CORPUS / "generated/p2p/content/clew-test-a.bin").read_bytes()
+    seen = Taken(case, CORPUS, {}, Held())
+    assert {(e["checked"], e["matching"]) for e in seen.told(content)} == {(10, 10)}
+    first, second = (p.read_bytes() for p in sorted((CORPUS / "generated/p2p/content/set").iterdir()))
+    assert {(e["checked"], e["matching"]) for e in seen.told(first)} == {(307_263 // 32_768,) * 2}
+    assert {(e["checked"], e["matching"]) for e in seen.told(second)} == {(5, 5)}
+
+
+def fed(runner: piecewise.Runner, data: bytes, cuts: list[int]) -> dict:
+    edges = [0, *sorted(min(cut, len(data)) for cut in cuts), len(data)]
+    for start, stop in pairwise(edges):
+        runner.feed(data[start:stop])
+    return runner.end()
+
+
+CUTS = st.lists(st.integers(0, 200_000), max_size=6)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 150_000), CUTS)
+def test_the_root_of_a_tree_is_the_one_that_is_built_whole(size, cuts):
+    data = bytes_of(size, size)
+    layer = [hashlib.sha256(data[at : at + 16_384]).digest() for at in range(0, size, 16_384)]
+    layer += [bytes(32)] * ((1 << (len(layer) - 1).bit_length()) - len(layer))
+    while len(layer) > 1:
+        layer = [hashlib.sha256(layer[n] + layer[n + 1]).digest() for n in range(0, len(layer), 2)]
+    assert fed(piecewise.Tree(layer[0]), data, cuts)["matching"] == 1
+    assert fed(piecewise.Tree(bytes(32)), data, cuts)["matching"] == 0
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 60_000), st.integers(0, 5_000), st.integers(1, 9_000), CUTS)
+def test_pieces_are_those_cut_by_hand(size, first, length, cuts):
+    data = bytes_of(size, 5)
+    parts = [data[at : at + length] for at in range(first, size, length)]
+    hashes = b"".join(hashlib.sha1(part).digest() for part in parts)
+    said = fed(piecewise.Pieces(first, length, hashes, 0), data, cuts)
+    assert (said["checked"], said["matching"], said["first_wrong"]) == (len(parts), len(parts), -1)
+    if parts:
+        wrong = bytes([hashes[0] ^ 1]) + hashes[1:]
+        assert fed(piecewise.Pieces(first, length, wrong, 0), data, cuts)["first_wrong"] == 0
+
+
+@pytest.mark.parametrize(
+    "wanted", [{}, {"pieces": "zz"}, {"pieces": "00", "first": 0, "length": 0, "zeros": 0}, 5, None]
+)
+def test_what_nobody_can_find_out_is_refused(wanted):
+    with pytest.raises(ValueError, match="nothing"):
+        piecewise.runner(wanted)
