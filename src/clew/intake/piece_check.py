@@ -11,8 +11,9 @@ from clew.intake.api import ByteSource, Probe
 from clew.intake.artefacts import _metainfo
 from clew.intake.artefacts._bencoded import scan
 from clew.intake.artefacts._metainfo import V1, File, Info
-from clew.intake.hashing import CHUNK, find
+from clew.intake.hashing import CHUNK
 from clew.intake.piecewise import runner
+from clew.intake.reading import find
 from clew.model import Reason
 
 MOST_TORRENT = 64 << 20  # bytes
