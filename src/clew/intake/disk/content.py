@@ -7,6 +7,7 @@ from clew.core.channel import Reply
 from clew.intake.api import Range
 from clew.intake.carving.view import overlap
 from clew.intake.disk import claims
+from clew.intake.disk.direct import direct
 from clew.intake.disk.image import FileSystem, file_system, reason
 from clew.model import Missing, Reason
 
@@ -18,6 +19,7 @@ class Stream:
         self._opened, self._kind, self._number = opened, kind, number
         try:
             self._file, self._attribute = _attribute(opened, record, kind, number)
+            self._direct = direct(opened, record, self._attribute)
         except OSError as error:
             raise Absent(Missing(Reason.UNREADABLE, f"its file record cannot be read: {reason(error)}")) from error
         self.size = int(self._attribute.info.size)
@@ -29,7 +31,9 @@ class Stream:
         return [each for at, length in bad for each in self._opened.where(at, length)]
 
     def read(self, offset: int, length: int) -> bytes:
-        """Raises Absent at a read error."""
+        """Raises Absent at a read error, and where a bad stretch of the image lies in what must be unpacked."""
+        if self._direct is not None:
+            return self._direct.read(offset, length)
         length = min(length, self.size - offset)
         if length <= 0:
             return b""

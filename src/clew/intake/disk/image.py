@@ -3,6 +3,7 @@
 An opened file system is kept between tasks, since opening one costs more than most directories do.
 """
 
+import errno
 import os
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -42,8 +43,13 @@ class Image(pytsk3.Img_Info):  # type: ignore[misc]
         super().__init__(url="")
 
     def read(self, offset: int, length: int) -> bytes:
-        """Bytes of the image; what its container cannot read comes as zeros, and is named in `source.bad`."""
-        return self.source.read(offset, length)
+        """Bytes of the image for The Sleuth Kit, which reads file records and directories with it: zeros for what
+        could not be read would be entries that are silently lost, so there it is an error.
+        """
+        data = self.source.read(offset, length)
+        if any(start < offset + length and offset < start + size for start, size in self.source.bad):
+            raise OSError(errno.EIO, f"a stretch of the image between {offset} and {offset + length} cannot be read")
+        return data
 
     def get_size(self) -> int:
         """Bytes."""
@@ -60,6 +66,7 @@ class FileSystem:
     taken: allocation.Taken | None
     image: Image
     name: str  # how refs of it begin
+    records: tuple[Any, int] | None = None  # of NTFS: the file $MFT, and the bytes of one record
 
     def where(self, offset: int, length: int) -> list[Range]:
         """The ranges of the exhibit's image that hold bytes of the disk on which the file system lies."""
