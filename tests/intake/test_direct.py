@@ -1,4 +1,4 @@
-"""A stream read straight from the image is what The Sleuth Kit gives for it; where that is not certain, it has the word."""
+"""A stream read straight from the image is what The Sleuth Kit gives for it; in doubt, The Sleuth Kit has the word."""
 
 import os
 import subprocess
@@ -47,7 +47,7 @@ def test_it_is_what_the_sleuth_kit_reads(tmp_path, monkeypatch):
 
 
 def test_what_lies_behind_the_written_end_of_a_stream_is_not_its_own(tmp_path, monkeypatch):
-    """The record says that only 5,000 of its 40,000 bytes were ever written; the clusters behind still hold the rest."""
+    """Only 5,000 of its 40,000 bytes were ever written, says the record; the clusters behind still hold the rest."""
     volume, data = tmp_path / "ntfs.img", bytes(range(1, 251)) * 160
     with volume.open("wb") as out:
         out.truncate(8 << 20)
