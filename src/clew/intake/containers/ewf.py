@@ -133,17 +133,9 @@ class Ewf:
         if stretch.table is None:
             return None
         segment = self.segments[stretch.table.segment]
-        entries = self.tables.entries(stretch.table)
-        start, end, compressed = place(entries, number - stretch.first, segment)
+        start, end, compressed = self.tables.entries(stretch.table).place(number - stretch.first)
         raw = segment.read(start, min(end - start, self.longest))
         return self.unpack(raw, compressed, self.size_of(number))
-
-
-def place(entries: Any, at: int, segment: Segment) -> tuple[int, int, bool]:
-    """Where chunk `at` of a table lies in its segment: first byte, a byte at or behind its end, whether compressed."""
-    start, compressed = entries[at] >> 1, bool(entries[at] & 1)
-    end = entries[at + 1] >> 1 if at + 1 < len(entries) else 0
-    return start, end if end > start else segment.section_after(start), compressed
 
 
 def open_ewf(descriptors: list[int]) -> Ewf:
