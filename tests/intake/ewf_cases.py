@@ -8,9 +8,8 @@ import os
 import random
 import struct
 import subprocess
+import weakref
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from string import ascii_uppercase
@@ -44,19 +43,20 @@ def acquire(folder: Path, data: bytes, **options: str | int) -> list[Path]:
 
 
 def opened(paths: list[Path]) -> Ewf:
-    """The image behind those files. Their descriptors stay open until the test process ends; see `closing`."""
-    return open_ewf([os.open(path, os.O_RDONLY) for path in paths])
-
-
-@contextmanager
-def closing(paths: list[Path]) -> Iterator[Ewf]:
-    """The same for examples that come by the hundred."""
+    """The image behind those files, which are closed once it is gone."""
     descriptors = [os.open(path, os.O_RDONLY) for path in paths]
     try:
-        yield open_ewf(descriptors)
-    finally:
-        for descriptor in descriptors:
-            os.close(descriptor)
+        image = open_ewf(descriptors)
+    except BaseException:
+        _close(descriptors)
+        raise
+    weakref.finalize(image, _close, descriptors)
+    return image
+
+
+def _close(descriptors: list[int]) -> None:
+    for descriptor in descriptors:
+        os.close(descriptor)
 
 
 def chain(data: bytes) -> list[tuple[str, int, int]]:
