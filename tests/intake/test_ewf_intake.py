@@ -47,6 +47,9 @@ def test_intake_sets_its_digest_beside_the_stored_one_and_names_the_file_that_lo
     assert (found[b"B.BIN"]["state"], found[b"B.BIN"]["as_read"]) == ("unreadable", "partial")
     assert "could not be read" in found[b"B.BIN"]["detail"]
     assert (summary.kind, summary.account.unreadable) == ("ewf", 1)
+    assert [text.split(" ")[0] for text in summary.account.image_unread] == ["32,768", "its", "its"]
+    assert [part["missing"].split(" ")[:2] for part in summary.account.parts_unreadable] == [["unreadable:", "32,768"]]
+    assert "names may be missing" in summary.account.words()
     row = case.read().execute("SELECT * FROM exhibits").fetchone()
     learnt = json.loads(row["acquisition"])
     assert learnt["agree"] == {"md5": False, "sha1": False}
@@ -86,6 +89,17 @@ def test_more_segments_than_a_process_may_open_by_default(tmp_path):
     learnt = json.loads(case.read().execute("SELECT acquisition FROM exhibits").fetchone()["acquisition"])
     assert (learnt["facts"]["segments"], learnt["bad"]) == (len(paths), [])
     assert len(paths) == 384
+
+
+@pytest.mark.corpus
+def test_what_a_missing_segment_took_along_is_never_left_unsaid(tmp_path):
+    """Its file system's only directory lies in the segment that is not there: nothing is listed, and that is said."""
+    case = new_case(tmp_path / "case")
+    image = Path(os.environ["CLEW_CORPUS"]) / "plaso/test_data/image-split.E01"
+    summary = intake(case, path=image, label="D", workers=1, options=Options(extractors=()))
+    assert not summary.account.complete
+    assert "458,752 bytes could not be read" in summary.account.words()
+    assert any("names may be missing" in part["missing"] for part in summary.account.parts_unreadable)
 
 
 def test_the_parent_compares_the_digests_itself(tmp_path):

@@ -5,12 +5,13 @@ covered.
 import hashlib
 import json
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from clew.core import shards
 from clew.core.case import Case
-from clew.model import ItemState
+from clew.model import ItemState, Reason
 
 _LISTED = """
 SELECT item, exhibit, ref, hex(path) AS path, size, name_state, content_state, found_by, modified_ns, born_ns
@@ -43,6 +44,8 @@ class Account:
     parts_unreadable: list[dict[str, Any]] = field(default_factory=list)
     not_covered: list[dict[str, Any]] = field(default_factory=list)
     notes: dict[str, int] = field(default_factory=dict)
+    image_unread: list[str] = field(default_factory=list)
+    image_problems: list[str] = field(default_factory=list)
 
     @property
     def balanced(self) -> bool:
@@ -52,7 +55,7 @@ class Account:
     @property
     def complete(self) -> bool:
         """Whether nothing at all stayed unread: exit status 0 instead of 3."""
-        return self.balanced and not (self.unreadable or self.parts_unreadable or self.parts_open)
+        return self.balanced and not (self.unreadable or self.parts_unreadable or self.parts_open or self.image_unread)
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON."""
@@ -66,6 +69,7 @@ class Account:
         ]
         lines += [f"  unreadable, {reason}: {count:,}" for reason, count in sorted(self.unreadable_by_reason.items())]
         lines += [f"  skipped, {reason}: {count:,}" for reason, count in sorted(self.skipped_by_reason.items())]
+        lines += [f"the image: {text}" for text in (*self.image_unread, *self.image_problems)]
         lines += [f"could not be read: {_place(part)}: {part['missing']}" for part in self.parts_unreadable]
         lines += [f"not covered: {_place(part)}: {part['missing']}" for part in self.not_covered]
         lines += [f"noted: {count:,} {what}" for what, count in sorted(self.notes.items())]
@@ -92,12 +96,28 @@ def account(case: Case, exhibit: str) -> Account:
     found.done, found.unreadable = states[ItemState.DONE], states[ItemState.UNREADABLE]
     found.skipped, found.open = states[ItemState.SKIPPED], states[ItemState.OPEN]
     found.unreadable_by_reason, found.skipped_by_reason = dict(unreadable), dict(skipped)
+    row = case.read().execute("SELECT * FROM exhibits WHERE id=?", (exhibit,)).fetchone()
+    learnt = json.loads(row["acquisition"]) if row is not None else {}
+    found.image_unread, found.image_problems = list(_unread(learnt)), learnt.get("problems", [])
     for row in case.read().execute("SELECT * FROM exhibit_runs WHERE exhibit=? ORDER BY part", (exhibit,)):
-        _part(found, row["part"], json.loads(row["detail"]), done=row["done_ns"] is not None)
+        _part(found, row["part"], json.loads(row["detail"]), learnt.get("bad", []), done=row["done_ns"] is not None)
     return found
 
 
-def _part(found: Account, name: str, detail: dict[str, Any], *, done: bool) -> None:
+def _unread(learnt: dict[str, Any]) -> Iterator[str]:
+    """What its one sequential read found missing or wrong in the bytes of an image."""
+    if bad := learnt.get("bad"):
+        size = sum(length for _, length in bad)
+        yield f"{size:,} bytes could not be read, in {len(bad):,} stretches, the first at byte {bad[0][0]:,}"
+    if errors := learnt.get("acquisition_errors"):
+        size = sum(length for _, length in errors)
+        yield f"{size:,} bytes could not be read when it was acquired, in {len(errors):,} stretches; zeros stand there"
+    for name, agrees in learnt.get("agree", {}).items():
+        if not agrees:
+            yield f"its {name.upper()} is not the one that was stored when it was acquired"
+
+
+def _part(found: Account, name: str, detail: dict[str, Any], bad: list[tuple[int, int]], *, done: bool) -> None:
     if not done:
         found.parts_open.append(name)
     for what, count in detail.get("notes", {}).items():
@@ -109,7 +129,14 @@ def _part(found: Account, name: str, detail: dict[str, Any], *, done: bool) -> N
         missing = f"{detail['missing']}: {detail['missing_detail']}"
         stretches = found.not_covered if detail["kind"] == "unpartitioned" else found.parts_unreadable
         stretches.append({**place, "missing": missing})
-    elif detail["kind"] == "file system" and detail.get("unallocated_bytes_not_searched") != 0:
+        return
+    if detail["kind"] != "file system":
+        return
+    first, end = detail["offset"], detail["offset"] + detail["length"]
+    if lost := sum(max(0, min(end, offset + length) - max(first, offset)) for offset, length in bad):
+        missing = f"{Reason.UNREADABLE}: {lost:,} bytes of it, for which zeros stand: names may be missing"
+        found.parts_unreadable.append({**place, "missing": missing})
+    if detail.get("unallocated_bytes_not_searched") != 0:
         count = detail.get("unallocated_bytes_not_searched")
         free = "its free space" if count is None else f"{count:,} bytes of free space"
         found.not_covered.append({**place, "missing": f"{free}, which this version does not search"})
