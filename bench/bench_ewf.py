@@ -35,7 +35,7 @@ assert all(last.value["agree"].values()) and not last.value["bad"] and not last.
 print(last.value["md5"])
 """
 READ = """
-import hashlib, os, sys
+import os, sys
 from clew.intake.containers.ewf import open_ewf
 image = open_ewf([os.open(sys.argv[1], os.O_RDONLY)])
 for at in range(0, image.size, 1 << 20):
@@ -57,9 +57,9 @@ def measure(options: argparse.Namespace) -> Iterable[Claim]:
         raw = Path(folder) / "raw"
         truth = hashlib.md5(usedforsecurity=False)
         with raw.open("wb") as out:
-            for piece in mixture(options.mib):
-                out.write(piece)
-                truth.update(piece)
+            for part in mixture(options.mib):
+                out.write(part)
+                truth.update(part)
         for level in LEVELS:
             image = Path(folder) / level
             with raw.open("rb") as data:
@@ -121,19 +121,23 @@ def mixture(mib: int) -> Iterator[bytes]:
     """A MiB at a time: of eight, three text, two JPEG, two noise and one zeros."""
     rng = np.random.default_rng(1)
     words = [f"{rng.integers(1 << 40):x}".encode()[: rng.integers(2, 10)] for _ in range(4000)]
+    text = b" ".join(words[at] for at in rng.zipf(1.3, 2_000_000) % len(words))
     jpeg = b"".join(photograph(rng) for _ in range(3))
     for number in range(mib):
         match number % 8:
             case 0 | 1 | 2:
-                chosen = rng.zipf(1.3, 300_000) % len(words)
-                yield b" ".join(words[at] for at in chosen)[:MB].ljust(MB, b"\n")
+                yield piece(text, rng)
             case 3 | 4:
-                start = int(rng.integers(len(jpeg) - MB))
-                yield jpeg[start : start + MB]
+                yield piece(jpeg, rng)
             case 5 | 6:
                 yield rng.bytes(MB)
             case _:
                 yield bytes(MB)
+
+
+def piece(data: bytes, rng: np.random.Generator) -> bytes:
+    start = int(rng.integers(len(data) - MB))
+    return data[start : start + MB]
 
 
 def photograph(rng: np.random.Generator) -> bytes:

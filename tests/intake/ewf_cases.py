@@ -8,11 +8,11 @@ import os
 import random
 import struct
 import subprocess
+import weakref
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from string import ascii_uppercase
 
 from hypothesis import HealthCheck, settings
 
@@ -43,19 +43,20 @@ def acquire(folder: Path, data: bytes, **options: str | int) -> list[Path]:
 
 
 def opened(paths: list[Path]) -> Ewf:
-    """The image behind those files. Their descriptors stay open until the test process ends; see `closing`."""
-    return open_ewf([os.open(path, os.O_RDONLY) for path in paths])
-
-
-@contextmanager
-def closing(paths: list[Path]) -> Iterator[Ewf]:
-    """The same for examples that come by the hundred."""
+    """The image behind those files, which are closed once it is gone."""
     descriptors = [os.open(path, os.O_RDONLY) for path in paths]
     try:
-        yield open_ewf(descriptors)
-    finally:
-        for descriptor in descriptors:
-            os.close(descriptor)
+        image = open_ewf(descriptors)
+    except BaseException:
+        _close(descriptors)
+        raise
+    weakref.finalize(image, _close, descriptors)
+    return image
+
+
+def _close(descriptors: list[int]) -> None:
+    for descriptor in descriptors:
+        os.close(descriptor)
 
 
 def chain(data: bytes) -> list[tuple[str, int, int]]:
@@ -95,11 +96,12 @@ class Writer:
 
     chunk: int = 4096
     skipped: int = 0
+    number: int = 1
     out: bytearray = field(default_factory=bytearray)
 
     def __post_init__(self) -> None:
         if not self.skipped:
-            self.out += MAGIC + struct.pack("<BHH", 1, 1, 0)
+            self.out += MAGIC + struct.pack("<BHH", 1, self.number, 0)
 
     def section(self, kind: str, data: bytes) -> None:
         at = self.skipped + len(self.out)
@@ -171,6 +173,19 @@ def wrong(data: bytes, truth: bytes, bad: list[tuple[int, int]]) -> list[int]:
     for offset, length in bad:
         covered[offset : offset + length] = data[offset : offset + length]
     return [at for at in range(len(truth)) if covered[at] != data[at]][:5] if covered != data else []
+
+
+def one_chunk_a_segment(folder: Path, data: bytes, chunk: int) -> list[Path]:
+    """An image in as many segments as it has chunks (up to 775)."""
+    names = [f"E{number:02}" for number in range(1, 100)]
+    names += [f"E{one}{two}" for one in ascii_uppercase for two in ascii_uppercase]
+    count, paths = -(-len(data) // chunk), []
+    for number, name in zip(range(count), names, strict=False):
+        writer = Writer(chunk, number=number + 1)
+        writer.volume(len(data), "data" if number else "volume")
+        writer.new(data[number * chunk : (number + 1) * chunk], compressed=True)
+        paths.append(writer.save(folder / f"many.{name}", "done" if number == count - 1 else "next"))
+    return paths
 
 
 def split_image(folder: Path) -> tuple[bytes, list[Path]]:

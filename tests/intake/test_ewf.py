@@ -19,7 +19,6 @@ from ewf_cases import (
     Writer,
     acquire,
     checked,
-    closing,
     mixture,
     opened,
     saved,
@@ -78,12 +77,12 @@ def test_any_place_reads_as_pyewf_reads_it(split, draws):
     data, paths = split
     oracle = pyewf.handle()
     oracle.open([str(path) for path in paths])
-    with closing(random.Random(len(draws)).sample(paths, len(paths))) as image:
-        for offset, length in draws:
-            assert image.read(offset, length) == data[offset : offset + length]
-            wanted = max(0, min(length, len(data) - offset))
-            assert not wanted or oracle.read_buffer_at_offset(wanted, offset) == data[offset : offset + length]
-        assert image.bad == []
+    image = opened(random.Random(len(draws)).sample(paths, len(paths)))
+    for offset, length in draws:
+        assert image.read(offset, length) == data[offset : offset + length]
+        wanted = max(0, min(length, len(data) - offset))
+        assert not wanted or oracle.read_buffer_at_offset(wanted, offset) == data[offset : offset + length]
+    assert image.bad == []
 
 
 @pytest.mark.timeout(30)
@@ -104,9 +103,12 @@ def test_more_segments_than_numbers_have_names(tmp_path):
     acquire(tmp_path, data, c="none", S=1 << 20)
     (tmp_path / "image.TXT").write_text("its name ends like a segment's")
     (tmp_path / "image2.E02").write_bytes((tmp_path / "image.E02").read_bytes())
+    (tmp_path / "image.S01").write_bytes((tmp_path / "image.E01").read_bytes())
     paths = source.segments(tmp_path / "image.E01")
     assert {"image.E99", "image.EAA", "image.EAE"} < {path.name for path in paths}
-    assert sorted(source.segments(tmp_path / "image.EAB")) == sorted(paths)
+    assert not {"image.TXT", "image.S01", "image2.E02"} & {path.name for path in paths}
+    assert set(source.segments(tmp_path / "image.EAB")) == {*paths, tmp_path / "image.S01"}
+    assert source.segments(tmp_path / "image.dd") == [tmp_path / "image.dd"]
     said = verified(opened(paths))
     assert said["sha256"] == hashlib.sha256(data).hexdigest()
     assert (said["bad"], said["problems"], said["facts"]["segments"]) == ([], [], len(paths))

@@ -3,12 +3,13 @@
 import json
 import os
 import random
+import resource
 import subprocess
 from pathlib import Path
 
 import pytest
 from cases import items, new_case, sha256
-from ewf_cases import acquire
+from ewf_cases import acquire, one_chunk_a_segment
 
 from clew.core.errors import Usage
 from clew.intake import said
@@ -17,8 +18,8 @@ from clew.intake.sources import ewf as source
 from clew.intake.summary import Options
 
 
-def fat(folder: Path, files: dict[str, bytes], **options: str | int) -> list[Path]:
-    """A FAT volume with those files, as an E01."""
+def fat(folder: Path, files: dict[str, bytes]) -> bytes:
+    """A FAT volume with those files."""
     image = folder / "volume.raw"
     with image.open("wb") as out:
         out.truncate(6 << 20)
@@ -27,12 +28,12 @@ def fat(folder: Path, files: dict[str, bytes], **options: str | int) -> list[Pat
     for name, data in files.items():
         (folder / name).write_bytes(data)
         subprocess.run(["mcopy", "-i", image, folder / name, "::/"], check=True, capture_output=True, env=environment)
-    return acquire(folder, image.read_bytes(), **options)
+    return image.read_bytes()
 
 
 def test_intake_sets_its_digest_beside_the_stored_one_and_names_the_file_that_lost_bytes(tmp_path):
     files = {"A.BIN": random.Random(1).randbytes(500_000), "B.BIN": random.Random(2).randbytes(500_000)}
-    paths = fat(tmp_path, files, c="none", S=1 << 20)
+    paths = acquire(tmp_path, fat(tmp_path, files), c="none", S=1 << 20)
     for path in paths:
         packed = bytearray(path.read_bytes())
         at = packed.find(files["B.BIN"][100_000:100_100])
@@ -46,6 +47,9 @@ def test_intake_sets_its_digest_beside_the_stored_one_and_names_the_file_that_lo
     assert (found[b"B.BIN"]["state"], found[b"B.BIN"]["as_read"]) == ("unreadable", "partial")
     assert "could not be read" in found[b"B.BIN"]["detail"]
     assert (summary.kind, summary.account.unreadable) == ("ewf", 1)
+    assert [text.split(" ")[0] for text in summary.account.image_unread] == ["32,768", "its", "its"]
+    assert [part["missing"].split(" ")[:2] for part in summary.account.parts_unreadable] == [["unreadable:", "32,768"]]
+    assert "names may be missing" in summary.account.words()
     row = case.read().execute("SELECT * FROM exhibits").fetchone()
     learnt = json.loads(row["acquisition"])
     assert learnt["agree"] == {"md5": False, "sha1": False}
@@ -57,7 +61,7 @@ def test_intake_sets_its_digest_beside_the_stored_one_and_names_the_file_that_lo
 
 def test_a_whole_image_agrees_and_is_read_from_any_of_its_segments(tmp_path):
     files = {"A.BIN": random.Random(3).randbytes(2_500_000)}
-    paths = fat(tmp_path, files, c="fast", S=1 << 20)
+    paths = acquire(tmp_path, fat(tmp_path, files), c="fast", S=1 << 20)
     assert len(paths) > 1
     case = new_case(tmp_path / "case")
     summary = intake(case, path=paths[-1], label="D", workers=1, options=Options(extractors=()))
@@ -68,6 +72,34 @@ def test_a_whole_image_agrees_and_is_read_from_any_of_its_segments(tmp_path):
     assert (learnt["agree"], learnt["bad"], learnt["problems"]) == ({"md5": True, "sha1": True}, [], [])
     assert row["sha256"] == sha256((tmp_path / "volume.raw").read_bytes())
     assert row["sha1"].hex() == learnt["stored"]["sha1"]
+
+
+def test_more_segments_than_a_process_may_open_by_default(tmp_path):
+    files = {"A.BIN": random.Random(4).randbytes(1_000_000)}
+    paths = one_chunk_a_segment(tmp_path, fat(tmp_path, files), 16_384)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (300, hard))
+    try:
+        case = new_case(tmp_path / "case")
+        summary = intake(case, path=paths[0], label="D", workers=2, options=Options(extractors=()))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert summary.account.complete
+    assert items(case)[b"A.BIN"]["sha256"] == sha256(files["A.BIN"])
+    learnt = json.loads(case.read().execute("SELECT acquisition FROM exhibits").fetchone()["acquisition"])
+    assert (learnt["facts"]["segments"], learnt["bad"]) == (len(paths), [])
+    assert len(paths) == 384
+
+
+@pytest.mark.corpus
+def test_what_a_missing_segment_took_along_is_never_left_unsaid(tmp_path):
+    """Its file system's only directory lies in the segment that is not there: nothing is listed, and that is said."""
+    case = new_case(tmp_path / "case")
+    image = Path(os.environ["CLEW_CORPUS"]) / "plaso/test_data/image-split.E01"
+    summary = intake(case, path=image, label="D", workers=1, options=Options(extractors=()))
+    assert not summary.account.complete
+    assert "458,752 bytes could not be read" in summary.account.words()
+    assert any("names may be missing" in part["missing"] for part in summary.account.parts_unreadable)
 
 
 def test_the_parent_compares_the_digests_itself(tmp_path):

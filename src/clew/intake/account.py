@@ -5,13 +5,14 @@ covered.
 import hashlib
 import json
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from clew.core import shards
 from clew.core.case import Case
 from clew.intake.opinion import KIND, Opinion, opinions
-from clew.model import ItemState
+from clew.model import ItemState, Reason
 
 _LISTED = """
 SELECT item, exhibit, ref, hex(path) AS path, size, name_state, content_state, found_by, modified_ns, born_ns
@@ -49,6 +50,8 @@ class Account:
     notes: dict[str, int] = field(default_factory=dict)
     searched: list[dict[str, Any]] = field(default_factory=list)
     opinions: list[Opinion] = field(default_factory=list)
+    image_unread: list[str] = field(default_factory=list)
+    image_problems: list[str] = field(default_factory=list)
 
     @property
     def balanced(self) -> bool:
@@ -58,8 +61,8 @@ class Account:
     @property
     def complete(self) -> bool:
         """Whether nothing at all stayed unread, and no second count contradicts: exit status 0 instead of 3."""
-        flagged = any(each.flagged for each in self.opinions)
-        return self.balanced and not (self.unreadable or self.parts_unreadable or self.parts_open or flagged)
+        lost = self.unreadable or self.parts_unreadable or self.parts_open or self.image_unread
+        return self.balanced and not (lost or any(each.flagged for each in self.opinions))
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON."""
@@ -73,6 +76,7 @@ class Account:
         ]
         lines += [f"  unreadable, {reason}: {count:,}" for reason, count in sorted(self.unreadable_by_reason.items())]
         lines += [f"  skipped, {reason}: {count:,}" for reason, count in sorted(self.skipped_by_reason.items())]
+        lines += [f"the image: {text}" for text in (*self.image_unread, *self.image_problems)]
         lines += [f"could not be read: {_place(part)}: {part['missing']}" for part in self.parts_unreadable]
         lines += [f"not covered: {_place(part)}: {part['missing']}" for part in self.not_covered]
         lines += [f"{part['kind']}: {_place(part)}{_bytes(part)}" for part in self.searched]
@@ -102,13 +106,29 @@ def account(case: Case, exhibit: str) -> Account:
     found.done, found.unreadable = states[ItemState.DONE], states[ItemState.UNREADABLE]
     found.skipped, found.open = states[ItemState.SKIPPED], states[ItemState.OPEN]
     found.unreadable_by_reason, found.skipped_by_reason = dict(unreadable), dict(skipped)
+    row = case.read().execute("SELECT * FROM exhibits WHERE id=?", (exhibit,)).fetchone()
+    learnt = json.loads(row["acquisition"]) if row is not None else {}
+    found.image_unread, found.image_problems = list(_unread(learnt)), learnt.get("problems", [])
     for row in case.read().execute("SELECT * FROM exhibit_runs WHERE exhibit=? ORDER BY part", (exhibit,)):
-        _part(found, row["part"], json.loads(row["detail"]), done=row["done_ns"] is not None)
+        _part(found, row["part"], json.loads(row["detail"]), learnt.get("bad", []), done=row["done_ns"] is not None)
     found.opinions = opinions(case, exhibit)
     return found
 
 
-def _part(found: Account, name: str, detail: dict[str, Any], *, done: bool) -> None:
+def _unread(learnt: dict[str, Any]) -> Iterator[str]:
+    """What its one sequential read found missing or wrong in the bytes of an image."""
+    if bad := learnt.get("bad"):
+        size = sum(length for _, length in bad)
+        yield f"{size:,} bytes could not be read, in {len(bad):,} stretches, the first at byte {bad[0][0]:,}"
+    if errors := learnt.get("acquisition_errors"):
+        size = sum(length for _, length in errors)
+        yield f"{size:,} bytes could not be read when it was acquired, in {len(errors):,} stretches; zeros stand there"
+    for name, agrees in learnt.get("agree", {}).items():
+        if not agrees:
+            yield f"its {name.upper()} is not the one that was stored when it was acquired"
+
+
+def _part(found: Account, name: str, detail: dict[str, Any], bad: list[tuple[int, int]], *, done: bool) -> None:
     if not done:
         found.parts_open.append(name)
     if detail.get("kind") == KIND:
@@ -125,6 +145,11 @@ def _part(found: Account, name: str, detail: dict[str, Any], *, done: bool) -> N
     elif "carving" in detail["kind"]:
         free = detail.get("free_bytes", detail["length"] if "file_system" not in detail else None)
         found.searched.append({**place, **({"bytes": free} if free is not None else {})})
+    elif detail["kind"] == "file system":
+        first, end = detail["offset"], detail["offset"] + detail["length"]
+        if lost := sum(max(0, min(end, offset + length) - max(first, offset)) for offset, length in bad):
+            missing = f"{Reason.UNREADABLE}: {lost:,} bytes of it, for which zeros stand: names may be missing"
+            found.parts_unreadable.append({**place, "missing": missing})
 
 
 def _place(part: dict[str, Any]) -> str:

@@ -15,6 +15,7 @@ from clew.intake.containers._ewf_segments import NotPacked, Problems, Section, S
 from clew.intake.containers._ranges import Ranges
 
 MOST_HEADER = 1 << 20  # bytes of a header section, packed or not
+MOST_HEADERS = 8  # sections of that kind that are read; EnCase writes three
 MOST_VALUE = 3000  # characters of one value: EnCase's own limit
 MOST_ERRORS = 1 << 20  # entries of error2
 MOST_TRACKS = 100
@@ -64,6 +65,7 @@ class Facts:
     digests: dict[str, bytes] = field(default_factory=dict)
     errors: Ranges = field(default_factory=Ranges)
     tracks: list[tuple[int, str]] = field(default_factory=list)
+    _headers: int = 0
 
     def take(self, segment: Segment, section: Section, bytes_per_sector: int, problems: Problems) -> None:
         """Takes one section of a kind known here; one that does not hold becomes a problem."""
@@ -85,6 +87,9 @@ class Facts:
             problems.add(f"segment {segment.number}: the {section.kind} section at byte {section.at:,} {why}")
 
     def _header(self, data: bytes) -> str | None:
+        self._headers += 1
+        if self._headers > MOST_HEADERS:
+            return "is one too many, and is not read"
         inflater = decompressobj()
         try:
             text = inflater.decompress(data, MOST_HEADER)

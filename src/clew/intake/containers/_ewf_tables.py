@@ -22,8 +22,7 @@ HEADER = struct.Struct("<I4xQ4xI")
 MOST_SECTIONS = 1 << 20  # of one image; 29 TB have about 170,000
 MOST_TABLES = 1 << 18  # of one image; 29 TB have about 55,000
 MOST_ENTRIES = 1 << 22  # of one table; EnCase 6 and later write up to 65,534
-MOST_HELD = 1 << 21  # entries held at a time, of 8 bytes
-UNKNOWN = 0  # in place of an entry that cannot be trusted
+MOST_HELD = 1 << 22  # entries held at a time, of 4 bytes
 _LOW, _COMPRESSED = 0x7FFFFFFF, 0x80000000
 _DAMAGED = "a damaged table"
 
@@ -37,6 +36,42 @@ class Table(NamedTuple):
     chunks: int
     base: int
     copies: tuple[int, ...]
+
+
+class Entries:
+    """The entries of one table as they stand there; -1 for one that cannot be trusted.
+
+    From `overflow` on, all 32 bits of an entry are an offset, and nothing is compressed.
+    """
+
+    def __init__(self, raw: "array[int]", base: int, overflow: int, segment: Segment, problems: Problems) -> None:
+        self._raw = raw
+        self._base = base
+        self._overflow = overflow
+        self._segment = segment
+        self._problems = problems
+
+    def __len__(self) -> int:
+        return len(self._raw)
+
+    def place(self, at: int) -> tuple[int, int, bool]:
+        """Where chunk `at` of the table lies in its segment: first byte, a byte at or behind its end, and whether it
+        is compressed. No bytes at all where that is not known.
+        """
+        start = self._start(at)
+        if not 0 <= start < self._segment.size:
+            if start >= 0:
+                self._problems.add(f"segment {self._segment.number}: a table points beyond the end of the file")
+            return 0, 0, False
+        end = self._start(at + 1) if at + 1 < len(self._raw) else 0
+        compressed = self._raw[at] > _LOW and at < self._overflow
+        return start, end if end > start else self._segment.section_after(start), compressed
+
+    def _start(self, at: int) -> int:
+        entry = self._raw[at]
+        if entry < 0:
+            return -1
+        return self._base + (entry & _LOW if at < self._overflow else entry)
 
 
 class Stretch(NamedTuple):
@@ -56,7 +91,7 @@ class Tables:
         self._found: list[Table | None] = []  # None: here something was lost, perhaps a table
         self._before = ""
         self._sections = 0
-        self._held: OrderedDict[Table, array[int]] = OrderedDict()
+        self._held: OrderedDict[Table, Entries] = OrderedDict()
         self._firsts = array("Q")
         self._stretches: list[Stretch] = []
 
@@ -144,18 +179,22 @@ class Tables:
         """The stretch that a chunk of the image belongs to."""
         return self._stretches[bisect_right(self._firsts, chunk) - 1]
 
-    def entries(self, table: Table) -> "array[int]":
-        """Of each chunk of a table: twice the byte of its segment where it begins, plus 1 if compressed; or UNKNOWN."""
+    def entries(self, table: Table) -> Entries:
+        """The entries of a table, read when asked for; only so many are held at a time."""
         if table in self._held:
             self._held.move_to_end(table)
             return self._held[table]
-        segment = self._segments[table.segment]
-        entries = self._held[table] = _entries(segment, table, self._problems)
+        segment, problems = self._segments[table.segment], self._problems
+        raw = _trusted(segment, table, problems)
+        overflow = _overflow(raw, table, segment)
+        if overflow < len(raw):
+            problems.add(f"segment {segment.number}: a table beyond 2 GiB, read as EnCase 6.7.1 writes it")
+        entries = self._held[table] = Entries(raw, table.base, overflow, segment, problems)
         while len(self._held) > 1 and sum(map(len, self._held.values())) > MOST_HELD:
             self._held.popitem(last=False)
         return entries
 
-    def compared(self, table: Table) -> "array[int]":
+    def compared(self, table: Table) -> Entries:
         """The same, once the table and its mirror were held against each other; where they differ, a problem is."""
         segment = self._segments[table.segment]
         if len({segment.read(at, 4 * table.chunks + 4) for at in table.copies}) > 1:
@@ -177,21 +216,7 @@ def _header(number: int, segment: Segment, section: Section) -> Table | None:
     return Table(number, count, base, (at,))
 
 
-def _entries(segment: Segment, table: Table, problems: Problems) -> "array[int]":
-    raw, name, base = _trusted(segment, table, problems), f"segment {segment.number}", table.base
-    overflow = _overflow(raw, table, segment)
-    if overflow < len(raw):
-        problems.add(f"{name}: a table beyond 2 GiB, read as EnCase 6.7.1 writes it: plain offsets, nothing compressed")
-    places = [((base + (entry & _LOW)) << 1) | entry >> 31 if entry >= 0 else UNKNOWN for entry in raw[:overflow]]
-    places += [(base + entry) << 1 for entry in raw[overflow:]]
-    limit = segment.size << 1
-    if any(place >= limit for place in places):
-        problems.add(f"{name}: a table points beyond the end of the file")
-        places = [place if place < limit else UNKNOWN for place in places]
-    return array("Q", places)
-
-
-def _trusted(segment: Segment, table: Table, problems: Problems) -> list[int]:
+def _trusted(segment: Segment, table: Table, problems: Problems) -> "array[int]":
     """The entries of the first copy that holds. Of two that do not, those on which both agree; of one, none: else -1.
 
     An entry that might be another chunk's is never followed, since no chunk's own checksum tells whose it is.
@@ -200,16 +225,15 @@ def _trusted(segment: Segment, table: Table, problems: Problems) -> list[int]:
     for number, at in enumerate(table.copies):
         raw = segment.read(at, 4 * table.chunks + 4)
         entries = array("I", raw[: len(raw) // 4 * 4])
-        listed = entries[: table.chunks].tolist()
         if _holds(entries, table, at):
             if number:
                 problems.add(f"segment {segment.number}: the mirror at byte {at:,} stands in for a damaged table")
-            return listed
-        copies.append(listed + [-1] * (table.chunks - len(listed)))
+            return entries[: table.chunks]
+        copies.append(entries[: table.chunks].tolist() + [-1] * (table.chunks - len(entries)))
     problems.add(f"segment {segment.number}: the table at byte {table.copies[0]:,} is damaged, and has no sound mirror")
     if len(copies) == 1:
-        return [-1] * table.chunks
-    return [one if one == other else -1 for one, other in zip(copies[0], copies[1], strict=True)]
+        return array("q", [-1]) * table.chunks
+    return array("q", [one if one == other else -1 for one, other in zip(copies[0], copies[1], strict=True)])
 
 
 def _holds(entries: "array[int]", table: Table, at: int) -> bool:
@@ -221,7 +245,7 @@ def _holds(entries: "array[int]", table: Table, at: int) -> bool:
     return table.base + (entries[0] & _LOW) == at + 4 * table.chunks
 
 
-def _overflow(entries: list[int], table: Table, segment: Segment) -> int:
+def _overflow(entries: "array[int]", table: Table, segment: Segment) -> int:
     """From which entry on all 32 bits are an offset and nothing is compressed, as EnCase 6.7.1 writes beyond 2 GiB."""
     if segment.section_after(table.copies[0]) - table.base > _LOW:
         last = -1

@@ -1,6 +1,7 @@
 """Byte ranges that grow one by one: kept in order, merged where they touch, and never more than a fixed number."""
 
 from bisect import bisect_right
+from itertools import pairwise
 
 MOST = 10_000
 
@@ -8,8 +9,8 @@ MOST = 10_000
 class Ranges:
     """`list` is what a reader sees, (byte offset, bytes) each, always the same list.
 
-    Past `most` ranges the nearest two become one, the gap between them included: too much is claimed rather than too
-    little, and memory stays flat.
+    Past `most` ranges those nearest to each other become one, the gaps between them included, until about half are
+    left: too much is claimed rather than too little, and memory stays flat.
     """
 
     def __init__(self, most: int = MOST) -> None:
@@ -29,9 +30,16 @@ class Ranges:
             offset, end = min(offset, held[first][0]), max(end, sum(held[last - 1]))
         held[first:last] = [(offset, end - offset)]
         if len(held) > self._most:
-            self._join_nearest()
+            self._join()
 
-    def _join_nearest(self) -> None:
+    def _join(self) -> None:
         held = self.list
-        at = min(range(len(held) - 1), key=lambda number: held[number + 1][0] - sum(held[number]))
-        held[at : at + 2] = [(held[at][0], sum(held[at + 1]) - held[at][0])]
+        gaps = sorted(after[0] - sum(before) for before, after in pairwise(held))
+        joined = held[:1]
+        for offset, length in held[1:]:
+            start = joined[-1][0]
+            if offset - sum(joined[-1]) <= gaps[len(gaps) // 2]:
+                joined[-1] = (start, offset + length - start)
+            else:
+                joined.append((offset, length))
+        held[:] = joined

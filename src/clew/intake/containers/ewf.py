@@ -19,7 +19,7 @@ from clew.intake.containers._ewf_tables import Stretch, Tables
 from clew.intake.containers._ranges import Ranges
 from clew.model import Reason
 
-MOST_CHUNK = 64 << 20  # bytes; the largest that is written is 32,768 sectors
+LEAST_CHUNK, MOST_CHUNK = 512, 64 << 20  # bytes; what is written has 16 to 32,768 sectors
 MOST_BYTES = 1 << 60
 HELD = 16 << 20  # bytes of inflated chunks that are held, for The Sleuth Kit's small reads
 _SHORT = 512  # packed bytes of a chunk that may well come again: zeros, mostly
@@ -133,17 +133,9 @@ class Ewf:
         if stretch.table is None:
             return None
         segment = self.segments[stretch.table.segment]
-        entries = self.tables.entries(stretch.table)
-        start, end, compressed = place(entries, number - stretch.first, segment)
+        start, end, compressed = self.tables.entries(stretch.table).place(number - stretch.first)
         raw = segment.read(start, min(end - start, self.longest))
         return self.unpack(raw, compressed, self.size_of(number))
-
-
-def place(entries: Any, at: int, segment: Segment) -> tuple[int, int, bool]:
-    """Where chunk `at` of a table lies in its segment: first byte, a byte at or behind its end, whether compressed."""
-    start, compressed = entries[at] >> 1, bool(entries[at] & 1)
-    end = entries[at + 1] >> 1 if at + 1 < len(entries) else 0
-    return start, end if end > start else segment.section_after(start), compressed
 
 
 def open_ewf(descriptors: list[int]) -> Ewf:
@@ -218,8 +210,8 @@ def _shape(shapes: list[Geometry], tables: Tables, problems: Problems) -> Geomet
     chunk = shape.sectors_per_chunk * shape.bytes_per_sector
     if shape.media == "logical files":
         raise absent(Reason.UNPARSABLE, "an L01 image under another name: logical files, no disk")
-    if not 0 < chunk <= MOST_CHUNK:
-        raise absent(Reason.LIMIT_REACHED, f"chunks of {chunk:,} bytes, where up to {MOST_CHUNK:,} are read")
+    if not LEAST_CHUNK <= chunk <= MOST_CHUNK:
+        raise absent(Reason.LIMIT_REACHED, f"chunks of {chunk:,} bytes, where {LEAST_CHUNK} to {MOST_CHUNK:,} are read")
     if not shape.sectors:
         problems.add("the acquisition was not finished: the image's size is that of the chunks found")
         shape = replace(shape, chunks=tables.count, sectors=tables.count * shape.sectors_per_chunk)

@@ -11,9 +11,8 @@ from typing import Any
 
 from clew.core import held
 from clew.core.channel import Reply
-from clew.intake.containers._ewf_segments import Segment
-from clew.intake.containers._ewf_tables import Stretch
-from clew.intake.containers.ewf import Ewf, open_ewf, place
+from clew.intake.containers._ewf_tables import Entries, Stretch
+from clew.intake.containers.ewf import Ewf, open_ewf
 
 RUN = 1 << 18  # bytes of a segment that are read at once
 TELL = 64 << 20  # bytes between two words about how far it is
@@ -70,7 +69,7 @@ def _stretch(image: Ewf, stretch: Stretch) -> Iterator[bytes | memoryview | None
     segment, entries = image.segments[stretch.table.segment], image.tables.compared(stretch.table)
     at = 0
     while at < stretch.chunks:
-        run = _run(entries, at, stretch.chunks, segment, image.longest)
+        run = _run(entries, at, stretch.chunks, image.longest)
         first, length = run[0][0], run[-1][1] - run[0][0]
         packed = memoryview(segment.read(first, length))
         for start, stop, compressed in run:
@@ -82,11 +81,11 @@ def _stretch(image: Ewf, stretch: Stretch) -> Iterator[bytes | memoryview | None
             at += 1
 
 
-def _run(entries: Any, at: int, count: int, segment: Segment, longest: int) -> list[tuple[int, int, bool]]:
+def _run(entries: Entries, at: int, count: int, longest: int) -> list[tuple[int, int, bool]]:
     """The places of chunk `at` of a table and of those behind it that lie in one stretch of `RUN` bytes."""
     run: list[tuple[int, int, bool]] = []
     while at < count:
-        start, end, compressed = place(entries, at, segment)
+        start, end, compressed = entries.place(at)
         end = min(end, start + longest)
         if run and not (run[-1][1] <= start and end - run[0][0] <= RUN):
             break

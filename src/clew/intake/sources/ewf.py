@@ -13,7 +13,7 @@ CONTAINER = "clew.intake.containers.ewf:open_ewf"
 ACQUIRE = "clew.intake.containers.ewf_acquisition:acquire"
 MAGIC = b"EVF\x09\x0d\x0a\xff\x00"
 ENCRYPTED = b"ADCRYPT\x00"
-SEGMENT = re.compile(r"\.[ES][0-9]{2}|\.[E-Z][A-Z]{2}", re.IGNORECASE)  # .E99 is followed by .EAA, .EZZ by .FAA
+SERIES = r"\.[{}][0-9]{{2}}|\.[E-Z][A-Z]{{2}}"  # .E99 is followed by .EAA, .EZZ by .FAA
 
 
 class EwfDisk:
@@ -49,13 +49,16 @@ class EwfDisk:
 def segments(path: Path) -> list[Path]:
     """The image's files: those of the same name with an ending of the series, that are EWF files; in name order.
 
-    Their order does not matter, nor does which of them is given: each bears its number.
+    Their order does not matter, nor does which of them is given: each bears its number. Of an E01 and an S01 of one
+    name, the one given counts.
     """
-    if SEGMENT.fullmatch(path.suffix) is None:
+    if re.fullmatch(SERIES.format("ES"), path.suffix, re.IGNORECASE) is None:
         return [path]
-    beside = sorted(each for each in path.parent.iterdir() if each.stem == path.stem and each != path)
-    series = [each for each in beside if SEGMENT.fullmatch(each.suffix) and each.is_file()]
-    return [path, *(each for each in series if head(each).startswith(MAGIC))]
+    first = path.suffix[1] if path.suffix[2].isdigit() else "ES"
+    series = re.compile(SERIES.format(first), re.IGNORECASE)
+    beside = sorted(each for each in path.parent.iterdir() if each.stem == path.stem and series.fullmatch(each.suffix))
+    more = (each for each in beside if each != path and each.is_file() and head(each).startswith(MAGIC))
+    return [path, *more]
 
 
 PLUGIN: Source = EwfDisk()
