@@ -13,6 +13,7 @@ from test_disk_intake import gpt
 
 from clew.intake.account import NOT_CARVED
 from clew.intake.api import Note, Part
+from clew.intake.carving.carver import Carver
 from clew.intake.disk import carve as worker
 from clew.intake.run import intake
 from clew.intake.sources import _carving, _said
@@ -64,6 +65,18 @@ def test_on_images_that_no_one_here_wrote_no_other_tool_finds_more(name, tmp_pat
     lost = {path: (corpus / "threatexchange" / path).read_bytes() for path in wanted}
     assert hits(lost, by_clew(image, tmp_path)) == 3
     assert all(hits(lost, by_peer(peer, image, tmp_path)) <= 3 for peer in PEERS)
+
+
+@pytest.mark.corpus
+def test_every_real_picture_and_film_of_the_corpus_is_carved_to_the_byte():
+    corpus = Path(os.environ["CLEW_CORPUS"]) / "threatexchange"
+    kinds = {".jpg", ".jpeg", ".png", ".webp", ".mp4", ".gif"}
+    media = [path.read_bytes() for path in sorted(corpus.rglob("*")) if path.suffix.lower() in kinds]
+    disk = b"".join(data + bytes(-len(data) % 4096) for data in media)
+    source = Holed(disk, (0, 0))
+    finds = [step.found for step in Carver(source, iter([(0, len(disk))]), 4096).steps() if step.found]
+    assert [disk[found.runs[0][0] :][: found.size] for found in finds] == media
+    assert not [found for found in finds if found.state == ContentState.PARTIAL]
 
 
 def test_a_find_names_its_runs_and_is_read_through_them(files, tmp_path):
