@@ -1,6 +1,6 @@
 """What telephones append to a JPEG: the film of a motion photo, and the trailer of Samsung's.
 
-That trailer (ExifTool's tag names call it so): blocks of data, then "SEFH", a version, the number of blocks, and for each
+The latter (ExifTool's tag names call it so): blocks of data, then "SEFH", a version, the number of blocks, and for each
 its type, how far before "SEFH" it begins, and its length; then the bytes since "SEFH", and "SEFT".
 """
 
