@@ -42,6 +42,19 @@ def jpeg_with_thumbnail() -> bytes:
     return whole[:2] + b"\xff\xe1" + (len(body) + 2).to_bytes(2, "big") + body + whole[2:]
 
 
+def samsung(*, moving: bool = False) -> bytes:
+    """A picture with the trailer that telephones of that make append, around a film where there is one."""
+    blocks = [b"\0\0\x01\x0a\x0e\0\0\0Image_UTC_Data1510110855770"]
+    if moving:
+        blocks.insert(0, b"\0\0\x30\x0a\x10\0\0\0MotionPhoto_Data" + film("mp4", "libx264", 8))
+    back, table = sum(map(len, blocks)), b""
+    for block in blocks:
+        table += block[:4] + back.to_bytes(4, "little") + len(block).to_bytes(4, "little")
+        back -= len(block)
+    head = b"SEFH\x67\0\0\0" + len(blocks).to_bytes(4, "little") + table
+    return jpeg(8) + b"".join(blocks) + head + len(head).to_bytes(4, "little") + b"SEFT"
+
+
 def mpo() -> bytes:
     """Two pictures in one file."""
     return saved(picture(5), "MPO", save_all=True, append_images=[picture(6)])
@@ -134,6 +147,8 @@ MADE = {
     "cmyk.jpg": lambda: saved(picture(3).convert("CMYK"), "JPEG"),
     "thumbnail.jpg": jpeg_with_thumbnail,
     "two.jpg": mpo,
+    "samsung.jpg": samsung,
+    "samsung-motion.jpg": lambda: samsung(moving=True),
     "motion.jpg": lambda: jpeg(7) + film("mp4", "libx264", 8),
     "a.png": png,
     "a.gif": gif,

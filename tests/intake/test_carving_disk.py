@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 from cases import items, new_case, sha256
-from recovery import PEERS, by_clew, by_peer, hits, photographs, removed_as_by_linux
+from recovery import PEERS, by_clew, by_peer, hits, photographs, removed_as_by_linux, tool
 from test_disk_intake import gpt
 
 from clew.intake import refs
 from clew.intake.account import NOT_CARVED
 from clew.intake.api import Note, Part
+from clew.intake.carving.carver import Carver
 from clew.intake.disk import carve as worker
 from clew.intake.run import intake
 from clew.intake.sources import _carving, _doubts, _said
@@ -67,6 +68,18 @@ def test_on_images_that_no_one_here_wrote_no_other_tool_finds_more(name, tmp_pat
     assert all(hits(lost, by_peer(peer, image, tmp_path)) <= 3 for peer in PEERS)
 
 
+@pytest.mark.corpus
+def test_every_real_picture_and_film_of_the_corpus_is_carved_to_the_byte():
+    corpus = Path(os.environ["CLEW_CORPUS"]) / "threatexchange"
+    kinds = {".jpg", ".jpeg", ".png", ".webp", ".mp4", ".gif"}
+    media = [path.read_bytes() for path in sorted(corpus.rglob("*")) if path.suffix.lower() in kinds]
+    disk = b"".join(data + bytes(-len(data) % 4096) for data in media)
+    source = Holed(disk, (0, 0))
+    finds = [step.found for step in Carver(source, iter([(0, len(disk))]), 4096).steps() if step.found]
+    assert [disk[found.runs[0][0] :][: found.size] for found in finds] == media
+    assert not [found for found in finds if found.state == ContentState.PARTIAL]
+
+
 def test_a_find_names_its_runs_and_is_read_through_them(files, tmp_path):
     image = tmp_path / "disk.img"
     filesystems.ext4(image, files, [], tmp_path / "files")
@@ -97,6 +110,26 @@ def test_space_outside_partitions_and_partitions_of_no_known_kind_are_carved(fil
     assert {item["sha256"] for item in found.values()} >= {sha256(lone), sha256(files["q01.png"])}
     kinds = {part["kind"] for part in summary.account.searched}
     assert kinds == {"carving of a whole partition", "carving outside partitions"}
+
+
+def test_free_clusters_of_exfat_are_carved_at_their_boundaries(files, tmp_path):
+    """As a camera's card is used: a file in free space, in two fragments around a cluster that is taken."""
+    image, data = tmp_path / "card.img", files["q04.png"]
+    image.write_bytes(bytes(64 << 20))
+    tool("mkfs.exfat", "-c", "4K", image)
+    raw = bytearray(image.read_bytes())
+    heap = int.from_bytes(raw[88:92], "little") * 512
+    entry = next(at for at in range(heap, len(raw), 32) if raw[at] == 0x81 and raw[at + 1] == 0)
+    bitmap = heap + (int.from_bytes(raw[entry + 20 : entry + 24], "little") - 2) * 4096
+    raw[bitmap + 1001 // 8] |= 1 << 1001 % 8
+    first, second = heap + 1000 * 4096, heap + 1002 * 4096
+    raw[first : first + 4096] = data[:4096]
+    raw[second : second + len(data) - 4096] = data[4096:]
+    image.write_bytes(raw)
+    found, _ = take(tmp_path, image)
+    item = found[b"$Carved/%x.png" % first]
+    assert item["ref"] == f"carved@{first}-4096,{second}-{len(data) - 4096}"
+    assert (item["sha256"], item["content_state"]) == (sha256(data), "complete")
 
 
 def test_encrypted_volumes_are_not_carved_and_live_files_never(files, tmp_path):

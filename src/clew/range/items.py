@@ -1,7 +1,6 @@
 """The account of the disk: every file of the manifest is in the case with its SHA-256 or a named reason; no other.
 
-A deleted file may stand there twice, by its name and carved: a find is no other file where its bytes are of the
-manifest.
+A deleted file may stand there twice, by its name and carved: a find is no other file where its bytes are known already.
 """
 
 from collections import Counter
@@ -45,9 +44,11 @@ def account(case: Case, manifest: Sequence[Mapping[str, Any]]) -> Account:
     found.skipped, found.open = tally["skipped"], tally["open"]
     found.reasons = dict(Counter(row["reason"] for row in states.values() if row["reason"]))
     wanted: dict[str, Mapping[str, Any]] = {each["path"]: each for each in manifest}
-    hashes = {each["sha256"] for each in manifest}
+    rows = shards.query(case, SQL).to_pylist()
+    known = {each["sha256"] for each in manifest}
+    known |= {row["sha256"].hex() for row in rows if row["sha256"] and row["name_state"] != "carved"}
     met: set[str] = set()
-    for row in shards.query(case, SQL).to_pylist():
+    for row in rows:
         state = states.get(row["item"])
         if state is None:
             found.extra.append(f"an item without an account: {row['item']}")
@@ -56,7 +57,7 @@ def account(case: Case, manifest: Sequence[Mapping[str, Any]]) -> Account:
         sha256 = row["sha256"].hex() if row["sha256"] else None
         if path is not None and (sha256 == wanted[path]["sha256"] or (sha256 is None and state["reason"])):
             met.add(path)
-        elif state["state"] == "done" and not (row["name_state"] == "carved" and sha256 in hashes):
+        elif state["state"] == "done" and not (row["name_state"] == "carved" and sha256 in known):
             found.extra.append(f"{row['path'].decode('utf-8', 'replace')}: {sha256}")
     found.missing = sorted(set(wanted) - met)
     return found

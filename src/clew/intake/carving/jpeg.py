@@ -2,7 +2,7 @@
 
 The decode is what tells a picture from the head of one and the tail of another: both have valid markers, but the
 number of blocks that libjpeg counts fits only where every byte is in its place. Further images of a multi-picture file
-(CIPA DC-007) belong to it too, and the film of a motion photo.
+(CIPA DC-007) belong to it too, and so does what telephones append to their pictures.
 """
 
 import re
@@ -11,13 +11,12 @@ from dataclasses import dataclass, field
 
 import simplejpeg
 
-from clew.intake.carving import bmff
-from clew.intake.carving.scan import SECTOR
+from clew.intake.carving import trailers
 from clew.intake.carving.view import Broken, Verdict, View
 
 MOST_DECODED = 64 << 20  # bytes
 MOST_PIXELS = 200_000_000
-MOST_BETWEEN = 64  # bytes between a picture and the film that belongs to it: makers put a few words there
+MOST_COEFFICIENTS = 256 << 20  # bytes, which a picture of several scans needs all at once, two a sample
 MOST_SEGMENTS = 5_000
 MOST_ENTROPY = 256 << 20  # bytes of all scans together
 UNDECODED = "its markers are whole, but its picture data is of a kind or size that is not decoded here"
@@ -65,21 +64,7 @@ def check(view: View) -> Verdict | None:
             end = max(end, more.end)
         else:
             return Verdict(end, "jpg", "a further image of this multi-picture file is missing or broken")
-    return _with_film(view, end) or Verdict(end, "jpg", sure=end)
-
-
-def _with_film(view: View, end: int) -> Verdict | None:
-    """A telephone's motion photo: right behind the picture, at no sector of its own, begins a short film."""
-    head = view.read(end, MOST_BETWEEN)
-    begin = end + head.find(b"ftyp") - 4
-    if begin < end or (end % SECTOR == 0 and begin == end):
-        return None
-    film = bmff.check(View(view.source, view.within(begin, view.size), gap=view.gap))
-    if film is None:
-        return None
-    unread = tuple((begin + start, begin + stop) for start, stop in film.unread)
-    why = f"the film behind the picture: {film.why}" if film.why else ""
-    return Verdict(begin + film.length, "jpg", why, sure=begin + film.sure, unread=unread, holds=film.holds)
+    return trailers.with_trailers(view, end)
 
 
 def _image(view: View, start: int) -> _Image:
@@ -166,6 +151,7 @@ def _decoder(view: View, image: _Image) -> str:
     """What speaks against the data: what the decoder objects to, or that there is none for that kind of JPEG."""
     pixels = image.width * image.height
     known = image.frame in _DECODABLE and image.precision == 8 and image.components in {1, 3, 4}
+    known = known and (image.scans == 1 or 2 * pixels * image.components <= MOST_COEFFICIENTS)
     if not known or image.end > MOST_DECODED or not 0 < pixels <= MOST_PIXELS:
         return UNDECODED
     space = "CMYK" if image.components == 4 else "GRAY"
