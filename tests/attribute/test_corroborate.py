@@ -19,6 +19,7 @@ from corroborate_case import (
 )
 
 from clew.attribute import statements
+from clew.attribute.caveats import ARTEFACTS
 from clew.attribute.corroborate import corroborate
 from clew.attribute.run import attribute
 from clew.attribute.weigh import Match, Outcome, Says
@@ -77,6 +78,24 @@ def test_an_entry_added_after_the_last_sighting_contradicts(world):
     assert (lead.outcome, lead.matches) == (Outcome.CONTRADICTED, ())
     assert world.shown(lead.findings[0]) == {"infohash": b"20:" + V1, "added": b"i%de" % AFTER_S}
     assert "removed and added again" in lead.findings[0].why[1]
+
+
+def test_a_contradiction_stands_among_what_speaks_against_the_lead_as_long_as_it_holds(world):
+    def against() -> list[str]:
+        (row,) = world.case.read().execute("SELECT against FROM leads").fetchall()
+        return json.loads(row["against"])
+
+    world.lay("A", RESUME, fastresume(AFTER_S))
+    stated = world.belongs("A")
+    world.clock("A")
+    corroborate(world.case)
+    corroborate(world.case)
+    assert against().count(ARTEFACTS) == 1
+    attribute(world.case, registers=[], now_ns=TO)
+    assert against().count(ARTEFACTS) == 1
+    statements.withdraw(world.case, stated.id)
+    corroborate(world.case)
+    assert ARTEFACTS not in against()
 
 
 @pytest.mark.parametrize(

@@ -190,15 +190,27 @@ def torrent(number: int) -> dict:
     }
 
 
-def test_a_resume_dat_that_breaks_off_says_how_many_are_lost_and_where() -> None:
-    said = {".fileguard": "0" * 40, **{f"{n:03}.torrent": torrent(n) for n in range(50)}}
-    whole = made.bencode(said)
+FIFTY = {".fileguard": "0" * 40, **{f"{n:03}.torrent": torrent(n) for n in range(50)}}
+
+
+def test_a_torrent_that_breaks_costs_itself_alone_and_says_where() -> None:
+    whole = made.bencode(FIFTY)
     assert len(entries(rows(whole, "utorrent"))) == 50
     at = whole.index(b"020.torrent") + len(b"020.torrent")
     found = rows(whole[:at] + b"?" + whole[at + 1 :], "utorrent")
-    assert len(entries(found)) == 20
-    assert (one(found, "p2p.entries.declared")["integer"], one(found, "p2p.entries.read")["integer"]) == (50, 20)
-    assert "20 of 50 entries were read: from byte" in one(found, "p2p.entries")["detail"]
+    assert [each["added_s"] - 1_700_000_000 for each in entries(found)] == [n for n in range(50) if n != 20]
+    assert (one(found, "p2p.entries.declared")["integer"], one(found, "p2p.entries.read")["integer"]) == (50, 49)
+    assert "49 of 50 entries were read: from byte" in one(found, "p2p.entries")["detail"]
+    for entry in entries(found):
+        start, length = entry["at"]
+        assert lt.bdecode(whole[start : start + length])[b"info"].hex() == entry["infohash_v1"]
+
+
+def test_a_resume_dat_that_was_cut_says_how_many_are_lost() -> None:
+    whole = made.bencode(FIFTY)
+    found = rows(whole[: whole.index(b"048.torrent") + 30], "utorrent")
+    assert (len(entries(found)), one(found, "p2p.entries.read")["integer"]) == (48, 48)
+    assert "nothing was read" in one(found, "p2p.entries")["detail"]
 
 
 def test_a_torrent_of_many_files_is_listed_whole() -> None:

@@ -107,17 +107,35 @@ def test_a_count_that_does_not_fit_is_seen(declared: int) -> None:
         assert "are not explained" in one(found, "p2p.rest")["detail"]
     else:
         assert read["integer"] == 10
-        assert f"10 of {declared} entries were read: from byte {len(data):,}" in one(found, "p2p.entries")["detail"]
+        assert f"10 of {declared} entries were read: nothing is left at byte" in one(found, "p2p.entries")["detail"]
 
 
-def test_a_broken_record_costs_those_after_it_and_says_how_many() -> None:
-    records = [made.record(f"{n}.bin", 9) for n in range(10)]
-    broken = bytearray(records[4])
-    broken[26] = 0x7F  # the type of its first tag
-    found = rows(known_met([*records[:4], bytes(broken), *records[5:]]), "known_met")
-    assert len(entries(found)) == 4
-    assert "4 of 10 entries were read: from byte" in one(found, "p2p.entries")["detail"]
-    assert "unknown type 127" in one(found, "p2p.entries")["detail"]
+@pytest.mark.parametrize("broken", [{4}, {4, 5}, {1, 8}, {9}, set(range(3, 10))])
+def test_a_broken_record_costs_itself_alone(broken: set[int]) -> None:
+    records = [bytearray(made.record(f"{n}.bin", n + 1)) for n in range(10)]
+    for each in broken:
+        records[each][26] = 0x7F  # the type of its first tag
+    data = known_met([bytes(each) for each in records])
+    found = rows(data, "known_met")
+    assert [each["size"] for each in entries(found)] == [n + 1 for n in range(10) if n not in broken]
+    detail = one(found, "p2p.entries")["detail"]
+    assert f"{10 - len(broken)} of 10 entries were read: bytes" in detail
+    assert "unknown type 127" in detail
+
+
+def test_records_with_part_hashes_are_found_behind_a_break() -> None:
+    record = made.record("large.bin", 9_728_000 * 5)
+    large = record[:20] + struct.pack("<H", 5) + bytes(80) + record[22:]
+    found = rows(known_met([made.record("a", 1), made.record("b", 2)[:-3], large, made.record("c", 3)]), "known_met")
+    assert [each["name"] for each in entries(found)] == ["a", "large.bin", "c"]
+    assert one(found, "p2p.entries.read")["integer"] == 3
+
+
+def test_a_file_full_of_what_looks_like_records_ends() -> None:
+    data = struct.pack("<BI", 0x0E, 10**6) + made.record("a", 1) + b"\x02\x01\x00\x01" * 500_000
+    found = rows(data, "known_met")
+    assert one(found, "p2p.entries.read")["integer"] == 1
+    assert one(found, "p2p.entries") is not None
 
 
 @given(st.integers(26, 200))

@@ -8,6 +8,7 @@ LIMITS = "insufficient alone to identify a user; possession not tested"
 TORRENT_ONLY = (
     "E2, torrent only: pieces of the torrent were claimed, none of them known to lie wholly inside the watched file"
 )
+ARTEFACTS = "artefacts of exhibits that are stated to belong to it contradict it by both clocks; see: clew corroborate"
 BY_KIND = {
     NetworkKind.CGNAT: "shared address (carrier-grade NAT): up to thousands of customers at once; ask the provider "
     "with address, port and exact time",

@@ -15,10 +15,11 @@ from typing import Any
 
 from clew.attribute import artefacts, statements
 from clew.attribute.artefacts import Artefacts, Entry, Verified
+from clew.attribute.caveats import ARTEFACTS
 from clew.attribute.masked import Masked
 from clew.attribute.weigh import Beside, Judged, Match, Outcome, Says, Seen, shown, weigh
 from clew.core import clock, mandate, shards, watch
-from clew.core.case import Case
+from clew.core.case import Case, Transaction
 from clew.core.errors import Refused, Usage
 from clew.core.lease import lease
 from clew.model import Watch
@@ -334,5 +335,17 @@ def _keep(case: Case, made: Sequence[Corroborated], now_ns: int, basis: str, *, 
         if whole:
             tx.execute("DELETE FROM corroborations")
         tx.executemany("INSERT OR REPLACE INTO corroborations VALUES (?,?,?,?,?,?)", rows)
+        for each in made:
+            _speak_against(tx, each)
         about = {"outcomes": {each.lead: str(each.outcome) for each in made}}
         tx.record("leads.corroborated", subject=about, counts=dict(found), mandate=basis)
+
+
+def _speak_against(tx: Transaction, made: Corroborated) -> None:
+    """A contradiction stands among all else that speaks against the lead, and leaves with it; one that is gone does
+    not.
+    """
+    row = tx.execute("SELECT against FROM leads WHERE id=?", (made.lead,)).fetchone()
+    lines = [line for line in json.loads(row["against"]) if line != ARTEFACTS]
+    lines += [ARTEFACTS] if made.outcome is Outcome.CONTRADICTED else []
+    tx.execute("UPDATE leads SET against=? WHERE id=?", (json.dumps(lines), made.lead))

@@ -63,6 +63,7 @@ class _Context:
     now_ns: int
     forces: tuple[Force, ...]
     urgent: frozenset[str]
+    contradicted: frozenset[str]
 
 
 def attribute(
@@ -86,7 +87,9 @@ def attribute(
         merged = merge.merge(evidence.read(case), policy.merging, evidence.promiscuous(case))
         possible = links.possible_links(merged.drafts)
         urgent = _urgent(case)
-        context = _Context(case, merged, tuple(asked), policy, rule, now_ns, tuple(forces.all_of(case)), urgent)
+        context = _Context(
+            case, merged, tuple(asked), policy, rule, now_ns, tuple(forces.all_of(case)), urgent, _contradicted(case)
+        )
         made, outside = _leads(context, progress)
         # an open alarm must not be lost with a lead that this run no longer makes
         orphaned = len(urgent - {lead.id for lead in made} - {lead.draft.id for lead in made})
@@ -156,6 +159,7 @@ def _lead(context: _Context, draft: merge.Draft) -> _Lead:
     expires_ns = draft.to_ns + policy.keep_days * where.DAY_NS
     state = LeadState.ASSIGNED if force else LeadState.COORDINATOR
     unplaced = () if force or place.uncertain else ("no force of this case answers for this place",)
+    beside = (caveats.ARTEFACTS,) if lead_id in context.contradicted else ()
     return _Lead(
         id=lead_id,
         draft=draft,
@@ -165,7 +169,7 @@ def _lead(context: _Context, draft: merge.Draft) -> _Lead:
         score=round(sum(rule.points(features).values()), 2),
         torrent_only=torrent_only,
         caveats=caveats.caveats(draft, place, context.merged.addresses.get(draft.address), torrent_only),
-        against=caveats.against(draft, place, context.merged) + unplaced,
+        against=caveats.against(draft, place, context.merged) + unplaced + beside,
         expires_ns=expires_ns,
         state=LeadState.EXPIRED if expires_ns <= now_ns else state,
     )
@@ -175,6 +179,12 @@ def _urgent(case: Case) -> frozenset[str]:
     """Leads and Subjects with an open "child at risk now" alarm."""
     rows = case.read().execute("SELECT about FROM alarms WHERE about_kind IN ('lead', 'subject') AND closed_ns IS NULL")
     return frozenset(str(row["about"]) for row in rows)
+
+
+def _contradicted(case: Case) -> frozenset[str]:
+    """Leads that artefacts of seized exhibits contradicted when they were last set beside them."""
+    rows = case.read().execute("SELECT lead FROM corroborations WHERE outcome='contradicted'")
+    return frozenset(str(row["lead"]) for row in rows)
 
 
 def _rebuild(

@@ -9,6 +9,7 @@ from clew.model import Missing, Reason
 KEY = "clew.intake.artefacts._artefact"
 KEY_HEAD = f"{KEY}.head"
 HEAD = 64  # bytes
+MOST_TOLD = 5  # lost stretches
 
 
 def head(probe: Probe) -> bytes:
@@ -31,6 +32,12 @@ def whole(probe: Probe) -> bytes:
     if not isinstance(found, bytes):
         found = probe.cache[KEY] = bytes(probe.data)
     return found
+
+
+def told(lost: list[str], end: int) -> str:
+    """Stretches that were lost, in one text: the first of them, how many more, and where the reading ended."""
+    more = [f"and {len(lost) - MOST_TOLD} more such stretches"] if len(lost) > MOST_TOLD else []
+    return "; ".join([*lost[:MOST_TOLD], *more]) or f"nothing is left at byte {end:,}"
 
 
 def account(declared: int, read: int, lost: str = "") -> Iterator[tuple[str, Value]]:

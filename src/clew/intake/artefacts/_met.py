@@ -23,6 +23,8 @@ SHORT = range(0x11, 0x21)  # strings of 1 to 16 bytes
 NAME_ONLY = 0x80
 LEAST = 4 + HASH + 2 + 4  # bytes of a record
 MOST_TAGS = 100_000
+NAME_TAG = b"\x02\x01\x00\x01"  # a string whose name is one byte: that of a file
+MOST_TRIES, MOST_PARTS = 20_000, 64  # after a break; 64 parts are 600 MB
 # What a name of one byte stands for (aMule wiki, "FT_" and "tag names")
 NAME, SIZE, SIZE_HIGH, AICH, SHARED = 0x01, 0x02, 0x3A, 0x27, 0x34
 UPLOADED, UPLOADED_HIGH, REQUESTS, ACCEPTED = 0x50, 0x54, 0x51, 0x52
@@ -73,6 +75,33 @@ def record(data: bytes, at: int, *, enough: int = MOST_TAGS) -> Record:
         at = end
     found.place = slice(start, at)
     return found
+
+
+def after(data: bytes, at: int) -> int | None:
+    """Where the next whole record begins after a break: by the tag of its name, which clients write first.
+
+    None where there is none, or where too much looked like one.
+    """
+    place = at
+    for _ in range(MOST_TRIES):
+        place = data.find(NAME_TAG, place + 1)
+        if place < 0:
+            return None
+        for parts in range(MOST_PARTS):
+            counted = place - 6 - parts * HASH  # where the number of part hashes would stand
+            if counted < at + 4 + HASH:
+                break
+            if int.from_bytes(data[counted : counted + 2], "little") == parts and _holds(data, counted - 4 - HASH):
+                return counted - 4 - HASH
+    return None
+
+
+def _holds(data: bytes, at: int) -> bool:
+    """Whether a record with a name and a size begins there."""
+    try:
+        return {NAME, SIZE} <= record(data, at).tags.keys()
+    except Broken:
+        return False
 
 
 def entry(found: Record, kind: str, *, past: int = 0) -> Entry:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from clew.intake.api import Example, Extractor, Probe, Value
 from clew.intake.artefacts import _examples as made
 from clew.intake.artefacts import _met
-from clew.intake.artefacts._artefact import account, after, head, whole
+from clew.intake.artefacts._artefact import account, after, head, told, whole
 
 HEADERS = {0x0E: "known.met", 0x0F: "known.met (64 bit)"}
 EMPTY = "empty list of eMule or aMule: known.met or emfriends.met"  # the same five bytes
@@ -25,7 +25,7 @@ class KnownMet:
         return True
 
     def traits(self, probe: Probe) -> Iterator[tuple[str, Value]]:
-        """Every record until one is broken; how many are lost then."""
+        """Every record that is whole; how many are lost, and where."""
         first = head(probe)
         if len(first) < FIRST or first[0] not in HEADERS or not _plausible(first, probe.size):
             return
@@ -34,18 +34,20 @@ class KnownMet:
         if not _is_one(data, count):
             return
         yield "p2p.artefact", kind if count else EMPTY
-        at, read, lost = FIRST, 0, ""
-        while read < count and not lost:
+        at, read, lost = FIRST, 0, list[str]()
+        while read < count and at < len(data):
             try:
                 found = _met.record(data, at)
             except _met.Broken as broken:
-                lost = f"from byte {at:,} on nothing was read, since at byte {broken.at:,}: {broken}"
+                begins = _met.after(data, at)
+                to = len(data) if begins is None else begins
+                lost.append(f"bytes {at:,} to {to:,} were not read, since at byte {broken.at:,}: {broken}")
+                at = to
                 continue
             yield from _met.entry(found, kind).traits()
             at, read = found.place.stop, read + 1
-        yield from account(count, read, lost)
-        if not lost:
-            yield from after(at, probe.size)
+        yield from account(count, read, told(lost, at) if lost or read < count else "")
+        yield from after(at, probe.size)
 
     def examples(self) -> Iterator[Example]:
         """None, two, and two in the form for large files."""

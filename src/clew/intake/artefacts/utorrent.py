@@ -1,6 +1,8 @@
 """uTorrent's and BitTorrent's resume.dat: one dictionary a torrent, keyed by the path of its .torrent."""
 
+import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 from clew.core import bencode
@@ -16,6 +18,8 @@ KIND = "resume.dat"
 GUARD, NO_TORRENT = b".fileguard", {b".fileguard", b"rec"}
 HASH_OF_ONE = b"4:info20:"  # how the infohash of each torrent stands in the bytes: counted apart from the parser
 MARKS = {b"added_on", b"caption", b"path", b"completed_on", b"trackers"}
+KEY_ENDS, LENGTH, LONGEST_KEY = re.compile(rb"\.torrentd"), re.compile(rb"(?=([0-9]{1,4}):)[0-9]+:"), 1_100
+MOST_TRIES = 200_000  # keys behind a break
 TIMES = {"added_s": b"added_on", "completed_s": b"completed_on", "last_seen_s": b"last seen complete"}
 
 
@@ -45,10 +49,16 @@ class Utorrent:
                 continue
             read += 1
             yield from _entry(key, fields, place).traits()
-        yield from account(found.data.count(HASH_OF_ONE), read, found.lost())
+        lost = [found.lost()] if found.broken else []
+        for key, fields, place in _behind(found):
+            read += 1
+            lost = [f"{found.lost()}, but for torrents found by the names of their files"]
+            yield from _entry(key, fields, place).traits()
+        yield from account(found.data.count(HASH_OF_ONE), read, "".join(lost))
         if other:
             yield "p2p.rest", Missing(Reason.UNPARSABLE, f"{other} of its members are no torrents")
-        yield from after(found.end, probe.size)
+        if not found.broken:
+            yield from after(found.end, probe.size)
 
     def examples(self) -> Iterator[Example]:
         """Two torrents and the guard."""
@@ -79,6 +89,19 @@ def _torrent(scanned: Scan, place: slice) -> Found | None:
     except bencode.Malformed:
         return None
     return fields if b"info" in fields and MARKS & fields.keys() else None
+
+
+def _behind(scanned: Scan) -> Iterator[tuple[bytes, Found, slice]]:
+    """The torrents behind a break: each is told by its key, which ends in .torrent, and is whole itself."""
+    data, at = scanned.data, scanned.end
+    for found in islice(KEY_ENDS.finditer(data, at), MOST_TRIES) if scanned.broken else ():
+        start = found.end() - 1
+        before = data[max(at, start - LONGEST_KEY) : start]
+        begun = next((each for each in LENGTH.finditer(before) if int(each[1]) == len(before) - each.end()), None)
+        fields = _torrent(scanned, slice(start, start)) if begun and start >= at else None
+        if begun and fields:
+            at = max(place.stop for _, place in fields.values()) + 1
+            yield before[begun.end() :], fields, slice(start, at)
 
 
 def _entry(key: bytes, fields: Found, place: slice) -> Entry:
