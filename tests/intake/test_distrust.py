@@ -175,7 +175,7 @@ def test_partitions_beyond_the_image_are_parts_that_were_not_read(tmp_path):
 
     def ask(entry, _payload, _fds, _size):
         if entry.endswith(":size"):
-            return 4096
+            return {"size": 4096, "said": []}
         return table if entry.endswith(":table") else Missing(Reason.UNKNOWN, "none")
 
     disk = _disk.Disk([image], "clew.intake.containers.raw:open_raw")

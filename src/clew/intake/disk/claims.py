@@ -186,5 +186,5 @@ def _deleted(opened: FileSystem, found: list[tuple[int, int]], blocks: int, addr
     # a deleted FAT file's chain is gone: its run is a guess, and one that had to jump over other files is a poor one
     guessed = opened.family in {"FAT", "exFAT"} and len(found) > 1
     if isinstance(opened.taken, exfat.Books):
-        guessed = not opened.taken.one_run(address)
+        guessed = guessed or not opened.taken.one_run(address)
     return ContentState.OVERWRITTEN_POSSIBLE if lost or guessed else ContentState.COMPLETE
