@@ -17,6 +17,7 @@ from clew.intake.summary import Options
 
 pytestmark = pytest.mark.corpus
 
+FORK = hashlib.sha256(b"My resource fork\n").hexdigest()
 PASSWORDS = "02a2a6af2f1ecf4720d7d49d640f0d0a269a7ec733e41973bdd34f09dad0e252"  # passwords.txt of log2timeline
 
 
@@ -32,8 +33,11 @@ class Expected:
 
 
 def four(source: str, *said: str, **more: int) -> Expected:
-    """The files that most of log2timeline's images hold: a link, and three files."""
-    return Expected(source, **({"items": 4, "live": 4} | more), said=said, contents={b"passwords.txt": PASSWORDS})
+    """The files that most of log2timeline's images hold: a link, and three files; on a Mac's a resource fork too."""
+    contents = {b"passwords.txt": PASSWORDS}
+    if source == "dmg":
+        contents[b"a_directory/a_resourcefork:RSRC"] = FORK
+    return Expected(source, **({"items": 4, "live": 4} | more), said=said, contents=contents)
 
 
 IMAGES = {
