@@ -6,13 +6,13 @@ named in `bad`: a pointer to a place outside the file, a block that does not unp
 
 import errno
 import os
-from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from clew.core.absent import Absent
 from clew.intake.api import Range
+from clew.intake.containers._ranges import Ranges
 from clew.model import Missing, Reason
 
 SECTOR = 512
@@ -43,7 +43,12 @@ class Mapped:
     size: int
     locate: Locate
     said: list[Missing] = field(default_factory=list)
-    bad: list[Range] = field(default_factory=list)
+    lost: Ranges = field(default_factory=Ranges)
+
+    @property
+    def bad(self) -> list[Range]:
+        """What was given as zeros so far."""
+        return self.lost.list
 
     def read(self, offset: int, length: int) -> bytes:
         """Never raises: what cannot be read is named in `bad`."""
@@ -61,7 +66,7 @@ class Mapped:
         if piece.descriptor is not None:
             return self._stored(piece.descriptor, piece.at, piece.length, offset)
         if piece.lost:
-            self.bad = with_range(self.bad, offset, piece.length)
+            self.lost.add(offset, piece.length)
         return bytes(piece.length)
 
     def _stored(self, descriptor: int, at: int, length: int, offset: int) -> bytes:
@@ -75,7 +80,7 @@ class Mapped:
                 parts = range(0, length, SECTOR)
                 return b"".join(self._stored(descriptor, at + n, min(SECTOR, length - n), offset + n) for n in parts)
         if len(data) < length:
-            self.bad = with_range(self.bad, offset + len(data), length - len(data))
+            self.lost.add(offset + len(data), length - len(data))
         return data + bytes(length - len(data))
 
 
@@ -127,14 +132,3 @@ def damaged(why: str) -> Absent:
 def unsupported(why: str) -> Absent:
     """The container is of a kind that is not read."""
     return Absent(Missing(Reason.UNKNOWN, why))
-
-
-def with_range(bad: list[Range], start: int, length: int) -> list[Range]:
-    """The ranges with one more, in order; those that touch become one."""
-    end = start + length
-    first = bisect_left(bad, start, key=lambda each: each[0] + each[1])
-    last = first
-    while last < len(bad) and bad[last][0] <= end:
-        start, end = min(start, bad[last][0]), max(end, bad[last][0] + bad[last][1])
-        last += 1
-    return [*bad[:first], (start, end - start), *bad[last:]]

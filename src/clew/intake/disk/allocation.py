@@ -1,23 +1,30 @@
 """Which blocks of a file system belong to somebody now: whether a deleted file's clusters were given away.
 
-Read from NTFS's $Bitmap, the file allocation table, exFAT's bitmap (exfat.py), and ext's block bitmaps (Carrier,
-File System Forensic Analysis, 2005, chapters 9, 11, 14; for ext4 https://docs.kernel.org/filesystems/ext4/). Where
-clew cannot read it, nothing deleted is ever called complete.
+Read from NTFS's $Bitmap, the file allocation table, and ext's block bitmaps (Carrier, File System Forensic Analysis,
+2005, chapters 9, 11, 14; for ext4 https://docs.kernel.org/filesystems/ext4/), exFAT's allocation bitmap (Microsoft,
+exFAT file system specification, sections 3.1 and 7.1) and HFS+'s allocation file (Apple, Technical Note TN1150).
+Where clew cannot read it, nothing deleted is ever called complete, and no free space is carved.
 """
 
 import struct
 from array import array
-from collections.abc import Callable
-from functools import lru_cache
+from collections.abc import Callable, Iterator
+from functools import lru_cache, partial
 from typing import Protocol
 
+import numpy as np
 import pytsk3
-
-from clew.intake.disk import exfat
+from numpy.typing import NDArray
 
 WINDOW = 1 << 16
+STEP = 1 << 18  # blocks looked at together while free ones are listed
+MOST_CLUSTER = 1 << 25  # bytes, of exFAT
+MOST_CHAIN = 1 << 28  # bytes of exFAT's root directory (its own limit) or bitmap
+BITMAP = 0x81  # the type of exFAT's directory entry
 MANY = 64  # clusters from which a FAT is counted a window at a time
 Read = Callable[[int, int], bytes]
+Used = NDArray[np.bool_]
+_MIRRORED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
 class Taken(Protocol):
@@ -27,23 +34,27 @@ class Taken(Protocol):
         """How many of `blocks` blocks from `address` are allocated; what cannot be read counts as allocated."""
         ...
 
+    def used(self, address: int, blocks: int) -> Used:
+        """The same, block by block."""
+        ...
+
+    @property
+    def cluster(self) -> int:
+        """Blocks that are given out together."""
+        ...
+
+    def boundary(self, address: int) -> int:
+        """The first block of the cluster that this one lies in."""
+        ...
+
 
 def of(family: str, fs: pytsk3.FS_Info, image: pytsk3.Img_Info, offset: int) -> Taken | None:
     """The allocation of that file system, or None where clew cannot tell."""
-    read = _reader(image, offset)
+    opener = _OPENERS.get(family)
     try:
-        match family:
-            case "NTFS":
-                return _Ntfs(fs)
-            case "FAT":
-                return _Fat(read)
-            case "exFAT":
-                return exfat.Books(read)
-            case "ext":
-                return _Ext(read)
-    except (OSError, struct.error, ValueError, ZeroDivisionError):
+        return opener(fs, _reader(image, offset)) if opener is not None else None
+    except (OSError, struct.error, ValueError, ZeroDivisionError, IndexError):
         return None
-    return None
 
 
 def ones(window: Callable[[int], bytes], start: int, count: int) -> int:
@@ -59,6 +70,38 @@ def ones(window: Callable[[int], bytes], start: int, count: int) -> int:
         total += (value & ((1 << bits) - 1)).bit_count()
         start, count = start + bits, count - bits
     return total
+
+
+def bits(window: Callable[[int], bytes], start: int, count: int) -> Used:
+    """`count` bits from `start`, least significant first; bits that are not there are set."""
+    found = np.ones(count, np.bool_)
+    done = 0
+    while done < count:
+        number, low = divmod(start + done, WINDOW * 8)
+        data = window(number)
+        here = min(count - done, len(data) * 8 - low)
+        if here <= 0:
+            break
+        raw = np.frombuffer(data, np.uint8)[low // 8 : (low + here + 7) // 8]
+        found[done : done + here] = np.unpackbits(raw, bitorder="little")[low % 8 : low % 8 + here]
+        done += here
+    return found
+
+
+def free(taken: Taken, first: int, end: int) -> Iterator[tuple[int, int]]:
+    """The stretches of free blocks from `first` to `end` (exclusive), in order: (address, blocks)."""
+    start: int | None = None
+    for at in range(first, end, STEP):
+        used = taken.used(at, min(STEP, end - at))
+        for edge in [0, *(np.flatnonzero(used[1:] != used[:-1]) + 1).tolist()]:
+            place, busy = at + edge, bool(used[edge])
+            if busy and start is not None:
+                yield start, place - start
+                start = None
+            elif not busy and start is None:
+                start = place
+    if start is not None:
+        yield start, end - start
 
 
 def _reader(image: pytsk3.Img_Info, offset: int) -> Read:
@@ -78,9 +121,81 @@ class _Ntfs:
             return bytes(file.read_random(at, min(WINDOW, size - at))) if at < size else b""
 
         self._window = window
+        self.cluster = 1
 
     def count(self, address: int, blocks: int) -> int:
         return ones(self._window, address, blocks)
+
+    def used(self, address: int, blocks: int) -> Used:
+        return bits(self._window, address, blocks)
+
+    def boundary(self, address: int) -> int:
+        return address
+
+
+class _Hfs(_Ntfs):
+    """The allocation file is catalog node 6: one bit a block, the most significant first."""
+
+    def __init__(self, fs: pytsk3.FS_Info) -> None:
+        super().__init__(fs)
+        raw = self._window
+        self._window = lru_cache(maxsize=64)(lambda number: raw(number).translate(_MIRRORED))
+
+
+class _ExFat:
+    """The allocation bitmap is a file that the root directory names by an entry of type 0x81: one bit a cluster."""
+
+    def __init__(self, read: Read) -> None:
+        boot = read(0, 512)
+        self._fat, _, self._heap, self._clusters, root = struct.unpack_from("<IIIII", boot, 80)
+        self._sector, self.cluster = 1 << boot[108], 1 << min(boot[109], 16)
+        self._size = self._sector * self.cluster
+        if not 9 <= boot[108] <= 12 or self._size > MOST_CLUSTER:
+            raise ValueError("no exFAT that makes sense")
+        directory = b"".join(read(place, self._size) for place in self._chain(read, root))
+        entries = (directory[at : at + 32] for at in range(0, len(directory), 32))
+        entry = next((each for each in entries if each[0] == BITMAP), None)
+        if entry is None:
+            raise ValueError("no allocation bitmap")
+        first, length = struct.unpack_from("<IQ", entry, 20)
+        places = list(self._chain(read, first))
+        self._window = lru_cache(maxsize=64)(partial(_chained, read, places, self._size, length))
+
+    def _chain(self, read: Read, first: int) -> Iterator[int]:
+        """Where the clusters of a chain lie, in bytes from the volume's beginning."""
+        for _ in range(MOST_CHAIN // self._size):
+            if not 2 <= first < self._clusters + 2:
+                return
+            yield self._heap * self._sector + (first - 2) * self._size
+            first = struct.unpack("<I", read(self._fat * self._sector + 4 * first, 4))[0]
+
+    def count(self, address: int, blocks: int) -> int:
+        return int(self.used(address, blocks).sum())
+
+    def used(self, address: int, blocks: int) -> Used:
+        found: Used = np.ones(blocks, np.bool_)
+        first, end = max(address, self._heap), min(address + blocks, self._heap + self._clusters * self.cluster)
+        if first < end:
+            number, inside = divmod(first - self._heap, self.cluster)
+            last = (end - 1 - self._heap) // self.cluster
+            each = np.repeat(bits(self._window, number, last + 1 - number), self.cluster)
+            found[first - address : end - address] = each[inside : inside + end - first]
+        return found
+
+    def boundary(self, address: int) -> int:
+        inside: int = (max(address, self._heap) - self._heap) % self.cluster
+        return address - inside
+
+
+def _chained(read: Read, places: list[int], size: int, length: int, number: int) -> bytes:
+    """Window `number` of a file whose clusters of `size` bytes lie at `places`."""
+    parts, at, end = [], number * WINDOW, min((number + 1) * WINDOW, length, len(places) * size)
+    while at < end:
+        which, inside = divmod(at, size)
+        here = min(size - inside, end - at)
+        parts.append(read(places[which] + inside, here))
+        at += here
+    return b"".join(parts)
 
 
 class _Fat:
@@ -92,7 +207,7 @@ class _Fat:
         size = size or struct.unpack_from("<I", boot, 36)[0]
         sectors = small or struct.unpack_from("<I", boot, 32)[0]
         self._first = reserved + tables * size + -(-root * 32 // sector)
-        self._per_cluster = per_cluster
+        self._per_cluster = self.cluster = per_cluster
         self._clusters = (sectors - self._first) // per_cluster
         self._bits = 12 if self._clusters < 4085 else 16 if self._clusters < 65525 else 32
 
@@ -118,6 +233,37 @@ class _Fat:
                 taken += here
             address, blocks = address + here, blocks - here
         return taken
+
+    def used(self, address: int, blocks: int) -> Used:
+        found = np.ones(blocks, np.bool_)
+        first = max(address, self._first)
+        end = min(address + blocks, self._first + self._clusters * self._per_cluster)
+        if first < end:
+            cluster, inside = divmod(first - self._first, self._per_cluster)
+            last = (end - 1 - self._first) // self._per_cluster
+            entries = np.repeat(self._entries(cluster + 2, last + 1 - cluster) != 0, self._per_cluster)
+            found[first - address : end - address] = entries[inside : inside + end - first]
+        return found
+
+    def boundary(self, address: int) -> int:
+        inside: int = (max(address, self._first) - self._first) % self._per_cluster
+        return address - inside
+
+    def _entries(self, cluster: int, count: int) -> NDArray[np.uint32]:
+        """Entries of the table; what lies beyond it is not 0."""
+        if self._bits == 12:
+            return np.array([self._entry(each) for each in range(cluster, cluster + count)], np.uint32)
+        kind, width = ("<u2", 2) if self._bits == 16 else ("<u4", 4)
+        found, done = np.ones(count, np.uint32), 0
+        while done < count:
+            number, inside = divmod((cluster + done) * width, WINDOW)
+            data = self._window(number)[inside : inside + (count - done) * width]
+            entries = np.frombuffer(data, kind, len(data) // width)
+            if not len(entries):
+                break
+            found[done : done + len(entries)] = entries & (0xFFFF if width == 2 else 0x0FFFFFFF)
+            done += len(entries)
+        return found
 
     def _many(self, cluster: int, count: int) -> int:
         """Clusters in use among many, a window of the table at a time; FAT12 is small enough to go one by one."""
@@ -179,6 +325,7 @@ class _Ext:
             return read(block * self._block, self._block)
 
         self._bitmap = bitmap
+        self.cluster = 1
 
     def count(self, address: int, blocks: int) -> int:
         before = min(max(self._first - address, 0), blocks)  # the boot block, which no group describes
@@ -192,3 +339,25 @@ class _Ext:
             taken += ones(lambda number, data=data: data if number == 0 else b"", inside, here)  # type: ignore[misc]
             address, blocks = address + here, blocks - here
         return taken
+
+    def used(self, address: int, blocks: int) -> Used:
+        found, done = np.ones(blocks, np.bool_), min(max(self._first - address, 0), blocks)
+        while done < blocks and address + done < self._blocks:
+            group, inside = divmod(address + done - self._first, self._per_group)
+            here = min(blocks - done, self._per_group - inside, self._blocks - address - done)
+            data = self._bitmap(group)
+            found[done : done + here] = bits(lambda number, data=data: data if number == 0 else b"", inside, here)  # type: ignore[misc]
+            done += here
+        return found
+
+    def boundary(self, address: int) -> int:
+        return address
+
+
+_OPENERS: dict[str, Callable[[pytsk3.FS_Info, Read], Taken]] = {
+    "NTFS": lambda fs, _: _Ntfs(fs),
+    "FAT": lambda _, read: _Fat(read),
+    "exFAT": lambda _, read: _ExFat(read),
+    "ext": lambda _, read: _Ext(read),
+    "HFS+": lambda fs, _: _Hfs(fs),
+}
