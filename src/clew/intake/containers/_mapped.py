@@ -6,6 +6,8 @@ named in `bad`: a pointer to a place outside the file, a block that does not unp
 
 import errno
 import os
+import sys
+from array import array
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -113,6 +115,14 @@ def table(descriptor: int, at: int, length: int, what: str) -> bytes:
     if len(data) < length:
         raise damaged(f"{what} lies outside the file")
     return data
+
+
+def numbers(raw: bytes, kind: str, *, big: bool = False) -> "array[int]":
+    """A table of "I" (32 bits) or "Q" (64 bits), little-endian or big, held as compactly as it lies in the file."""
+    found = array(kind, raw)
+    if big != (sys.byteorder == "big"):
+        found.byteswap()
+    return found
 
 
 def unpack(stream: Any, packed: bytes, most: int) -> bytes | None:
