@@ -6,7 +6,6 @@ import shutil
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from itertools import pairwise
 from pathlib import Path
 
 import pymodi
@@ -19,7 +18,7 @@ from hypothesis import strategies as st
 from clew.core.absent import Absent
 from clew.core.errors import Usage
 from clew.intake.containers import _mapped, dmg, qcow, vhd, vhdx, vmdk
-from clew.intake.containers._mapped import Mapped, Piece, with_range
+from clew.intake.containers._mapped import Mapped, Piece
 from clew.intake.sources import vhd as vhd_source
 from clew.intake.sources import vmdk as vmdk_source
 from clew.intake.tools import choose
@@ -369,16 +368,6 @@ def test_a_read_error_costs_its_sector_alone(monkeypatch, made):
     start = 1_000_500 // 512 * 512
     assert image.bad == [(start, 512)]
     assert data == raw[:start] + bytes(512) + raw[start + 512 :]
-
-
-@given(st.lists(st.tuples(st.integers(0, 50), st.integers(1, 9)), max_size=20))
-def test_ranges_are_kept_in_order_and_apart(parts):
-    found: list[tuple[int, int]] = []
-    for start, length in parts:
-        found = with_range(found, start, length)
-    slow = {at for start, length in parts for at in range(start, start + length)}
-    assert {at for start, length in found for at in range(start, start + length)} == slow
-    assert all(a[0] + a[1] < b[0] for a, b in pairwise(found))
 
 
 def test_a_piece_that_is_lost_is_zeros_and_named():

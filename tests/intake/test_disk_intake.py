@@ -117,7 +117,7 @@ def test_other_raw_images_are_read_or_named(corpus, tmp_path):
     found, _ = take(tmp_path / "hfs", folder / "hfsplus.raw")
     assert found
     found, _ = take(tmp_path / "apfs", folder / "apfs.raw")
-    assert found
+    assert found[b"passwords.txt"]["sha256"]
 
 
 # ---- images made here

@@ -118,7 +118,9 @@ class Run:
         return run
 
     def _acquire(self, pool: Pool, session: Session) -> None:
-        """The digest of the whole image, once."""
+        """The digest of the whole image, once. An image that its container does not give has none, and its parts say
+        why.
+        """
         if session.acquisition is None or self.held.sha256 is not None:
             return
         job = session.acquisition
@@ -131,7 +133,7 @@ class Run:
                 )
             if "read" in outcome.reply.value:
                 self.bar.advance(bytes=int(outcome.reply.value["read"]))
-            else:
+            elif "unopened" not in outcome.reply.value:
                 custody.acquired(self.case, self.held.id, outcome.reply.value, self.mandate)
 
     def _end(self, run: str, session: Session) -> None:

@@ -6,13 +6,15 @@ named in `bad`: a pointer to a place outside the file, a block that does not unp
 
 import errno
 import os
-from bisect import bisect_left
+import sys
+from array import array
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from clew.core.absent import Absent
 from clew.intake.api import Range
+from clew.intake.containers._ranges import Ranges
 from clew.model import Missing, Reason
 
 SECTOR = 512
@@ -43,7 +45,12 @@ class Mapped:
     size: int
     locate: Locate
     said: list[Missing] = field(default_factory=list)
-    bad: list[Range] = field(default_factory=list)
+    lost: Ranges = field(default_factory=Ranges)
+
+    @property
+    def bad(self) -> list[Range]:
+        """What was given as zeros so far."""
+        return self.lost.list
 
     def read(self, offset: int, length: int) -> bytes:
         """Never raises: what cannot be read is named in `bad`."""
@@ -61,7 +68,7 @@ class Mapped:
         if piece.descriptor is not None:
             return self._stored(piece.descriptor, piece.at, piece.length, offset)
         if piece.lost:
-            self.bad = with_range(self.bad, offset, piece.length)
+            self.lost.add(offset, piece.length)
         return bytes(piece.length)
 
     def _stored(self, descriptor: int, at: int, length: int, offset: int) -> bytes:
@@ -75,7 +82,7 @@ class Mapped:
                 parts = range(0, length, SECTOR)
                 return b"".join(self._stored(descriptor, at + n, min(SECTOR, length - n), offset + n) for n in parts)
         if len(data) < length:
-            self.bad = with_range(self.bad, offset + len(data), length - len(data))
+            self.lost.add(offset + len(data), length - len(data))
         return data + bytes(length - len(data))
 
 
@@ -110,6 +117,14 @@ def table(descriptor: int, at: int, length: int, what: str) -> bytes:
     return data
 
 
+def numbers(raw: bytes, kind: str, *, big: bool = False) -> "array[int]":
+    """A table of "I" (32 bits) or "Q" (64 bits), little-endian or big, held as compactly as it lies in the file."""
+    found = array(kind, raw)
+    if big != (sys.byteorder == "big"):
+        found.byteswap()
+    return found
+
+
 def unpack(stream: Any, packed: bytes, most: int) -> bytes | None:
     """What a decompressor of zlib, bz2 or lzma makes of a whole stream of up to `most` bytes; None where it is longer,
     cut, or its checksum does not hold. Raises the decompressor's own errors.
@@ -127,14 +142,3 @@ def damaged(why: str) -> Absent:
 def unsupported(why: str) -> Absent:
     """The container is of a kind that is not read."""
     return Absent(Missing(Reason.UNKNOWN, why))
-
-
-def with_range(bad: list[Range], start: int, length: int) -> list[Range]:
-    """The ranges with one more, in order; those that touch become one."""
-    end = start + length
-    first = bisect_left(bad, start, key=lambda each: each[0] + each[1])
-    last = first
-    while last < len(bad) and bad[last][0] <= end:
-        start, end = min(start, bad[last][0]), max(end, bad[last][0] + bad[last][1])
-        last += 1
-    return [*bad[:first], (start, end - start), *bad[last:]]

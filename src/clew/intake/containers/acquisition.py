@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from clew.core import held
+from clew.core.absent import Absent
 from clew.core.channel import Reply
 from clew.intake.api import ByteSource
 from clew.intake.reading import find
@@ -14,8 +15,12 @@ TELL = 64 << 20  # bytes between two words about how far it is
 
 
 def acquire(payload: dict[str, Any], _descriptors: list[int]) -> Iterator[Reply]:
-    """Worker entry: the digests of the image behind "container"."""
-    return digest(find(payload["container"])(held.descriptors))
+    """Worker entry: the digests of the image behind "container"; {"unopened": why} where there is none to read."""
+    try:
+        source = find(payload["container"])(held.descriptors)
+    except Absent as absent:
+        return iter([Reply({"unopened": str(absent.missing)})])
+    return digest(source)
 
 
 def digest(source: ByteSource) -> Iterator[Reply]:

@@ -35,9 +35,9 @@ _ADC, _ZLIB, _BZIP2, _LZFSE, _LZMA = range(0x80000004, 0x80000009)
 _STREAMS: dict[int, Callable[[], Any]] = {
     _ZLIB: zlib.decompressobj, _BZIP2: bz2.BZ2Decompressor, _LZMA: lzma.LZMADecompressor,
 }  # fmt: skip
-_MOST_CHUNK = 64 << 20  # bytes that one chunk may unpack to
+_MOST_CHUNK = 16 << 20  # bytes that one chunk may unpack to
 _MOST_CHUNKS = 4 << 20
-_KEPT = 8  # unpacked chunks held
+_KEPT = 4  # unpacked chunks held
 _BROKEN = (OSError, EOFError, ValueError, IndexError, struct.error, zlib.error, lzma.LZMAError)
 
 

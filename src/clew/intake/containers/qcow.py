@@ -6,10 +6,11 @@ flipped bytes of an uncompressed cluster cannot be noticed here. Numbers are big
 
 import struct
 import zlib
+from array import array
 from functools import lru_cache
 
 from clew.core.absent import Absent
-from clew.intake.containers._mapped import Mapped, Piece, damaged, length_of, pread, table, unsupported
+from clew.intake.containers._mapped import Mapped, Piece, damaged, length_of, numbers, pread, table, unsupported
 from clew.model import Missing, Reason
 
 MAGIC = b"QFI\xfb"
@@ -72,7 +73,7 @@ class _Clusters:
 
     def __init__(self, file: int, bits: int, first: bytes) -> None:
         self._file, self._bits, self._size = file, bits, 1 << bits
-        self._first = struct.unpack(f">{len(first) // 8}Q", first)
+        self._first = numbers(first, "Q", big=True)
         self._end = length_of(file)
         self._second = lru_cache(maxsize=_KEPT)(self._read_second)
         self._unpacked = lru_cache(maxsize=_KEPT)(self._unpack)
@@ -105,14 +106,14 @@ class _Clusters:
         entries = self._second(at)
         return None if entries is None else entries[second]
 
-    def _read_second(self, at: int) -> tuple[int, ...] | None:
+    def _read_second(self, at: int) -> "array[int] | None":
         try:
             data = pread(self._file, self._size, at)
         except OSError:
             return None
         if len(data) < self._size or at % self._size:
             return None
-        return struct.unpack(f">{self._size // 8}Q", data)
+        return numbers(data, "Q", big=True)
 
     def _unpack(self, entry: int) -> bytes | None:
         """A packed cluster: a raw deflate stream that begins anywhere and is told in sectors of the file."""

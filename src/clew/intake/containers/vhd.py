@@ -8,7 +8,7 @@ import struct
 from functools import lru_cache
 from typing import NamedTuple
 
-from clew.intake.containers._mapped import SECTOR, Mapped, Piece, damaged, length_of, pread, table, unsupported
+from clew.intake.containers._mapped import SECTOR, Mapped, Piece, damaged, length_of, numbers, pread, table, unsupported
 from clew.model import Missing, Reason
 
 COOKIE = b"conectix"
@@ -131,7 +131,7 @@ class _Blocks:
         self._file, self._above, self._end = file, above, length_of(file)
         self._bitmap_bytes = -(-self._block // SECTOR // 8 // SECTOR) * SECTOR
         raw = table(file, header.table_at, header.entries * 4, "its table of blocks")
-        self._table = struct.unpack(f">{header.entries}I", raw)
+        self._table = numbers(raw, "I", big=True)
         self._bitmap = lru_cache(maxsize=_KEPT)(self._read_bitmap)
 
     def locate(self, offset: int, most: int) -> Piece:

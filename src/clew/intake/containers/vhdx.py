@@ -7,7 +7,7 @@ little-endian.
 import struct
 from uuid import UUID
 
-from clew.intake.containers._mapped import Mapped, Piece, damaged, length_of, table, unsupported
+from clew.intake.containers._mapped import Mapped, Piece, damaged, length_of, numbers, table, unsupported
 from clew.model import Missing, Reason
 
 MAGIC = b"vhdxfile"
@@ -99,7 +99,7 @@ class _Blocks:
         entries = blocks + max(blocks - 1, 0) // self._ratio
         if entries * 8 > region[1]:
             raise damaged("its table of blocks is too short for its size")
-        self._table = struct.unpack(f"<{entries}Q", table(file, region[0], entries * 8, "its table of blocks"))
+        self._table = numbers(table(file, region[0], entries * 8, "its table of blocks"), "Q")
 
     def locate(self, offset: int, most: int) -> Piece:
         """One block, or what is asked of it."""

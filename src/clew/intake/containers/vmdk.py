@@ -8,6 +8,7 @@ noticed here. Numbers are little-endian.
 import re
 import struct
 import zlib
+from array import array
 from bisect import bisect_right
 from functools import lru_cache
 from itertools import accumulate
@@ -20,6 +21,7 @@ from clew.intake.containers._mapped import (
     Piece,
     damaged,
     length_of,
+    numbers,
     pread,
     table,
     unpack,
@@ -33,7 +35,7 @@ _HEADER = struct.Struct("<4sIIQQQQIQQQB4sH")
 _REDUNDANT, _ZERO_ENTRIES, _PACKED = 2, 4, 1 << 16
 _AT_END = (1 << 64) - 1
 _KEPT = 64  # tables and unpacked grains held
-_MOST_GRAIN = 16 << 20  # bytes
+_MOST_GRAIN = 1 << 20  # bytes
 
 _EXTENT = re.compile(
     r"^(?:RW|RDONLY|NOACCESS)[ \t]+(?P<sectors>\d{1,18})[ \t]+(?P<kind>\w{1,20})"
@@ -213,8 +215,8 @@ class _Sparse:
             length += min(self._grain, most - length)
         return Piece(length, self._file, at + inside)
 
-    def _directory(self, at: int, count: int) -> tuple[int, ...]:
-        return struct.unpack(f"<{count}I", table(self._file, at * SECTOR, count * 4, "its grain directory"))
+    def _directory(self, at: int, count: int) -> "array[int]":
+        return numbers(table(self._file, at * SECTOR, count * 4, "its grain directory"), "I")
 
     def _entry(self, number: int) -> int | None:
         """The grain's place in sectors; 0 where it was never written, None where no table can be read that says it.
@@ -232,12 +234,12 @@ class _Sparse:
                 return found
         return found
 
-    def _read_table(self, at: int) -> tuple[int, ...] | None:
+    def _read_table(self, at: int) -> "array[int] | None":
         try:
             data = pread(self._file, self._entries * 4, at * SECTOR)
         except OSError:
             return None
-        return struct.unpack(f"<{self._entries}I", data) if len(data) == self._entries * 4 else None
+        return numbers(data, "I") if len(data) == self._entries * 4 else None
 
     def _unpack(self, number: int, entry: int) -> bytes | None:
         """A packed grain: its first sector on the disk, the bytes of its zlib stream, the stream."""

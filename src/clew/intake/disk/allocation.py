@@ -1,25 +1,27 @@
 """Which blocks of a file system belong to somebody now: whether a deleted file's clusters were given away.
 
-Read from NTFS's $Bitmap, the file allocation table, exFAT's bitmap (exfat.py), ext's block bitmaps (Carrier, File
-System Forensic Analysis, 2005, chapters 9, 11, 14; for ext4 https://docs.kernel.org/filesystems/ext4/) and HFS+'s
-allocation file (Apple, Technical Note TN1150). Where clew cannot read it, nothing deleted is ever called complete, and
-no free space is carved.
+Read from NTFS's $Bitmap, the file allocation table, and ext's block bitmaps (Carrier, File System Forensic Analysis,
+2005, chapters 9, 11, 14; for ext4 https://docs.kernel.org/filesystems/ext4/), exFAT's allocation bitmap (Microsoft,
+exFAT file system specification, sections 3.1 and 7.1) and HFS+'s allocation file (Apple, Technical Note TN1150).
+Where clew cannot read it, nothing deleted is ever called complete, and no free space is carved.
 """
 
 import struct
 from array import array
 from collections.abc import Callable, Iterator
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Protocol
 
 import numpy as np
 import pytsk3
 from numpy.typing import NDArray
 
-from clew.intake.disk import exfat
 from clew.intake.disk.bitmap import WINDOW, Used, bits, ones
 
 STEP = 1 << 18  # blocks looked at together while free ones are listed
+MOST_CLUSTER = 1 << 25  # bytes, of exFAT
+MOST_CHAIN = 1 << 28  # bytes of exFAT's root directory (its own limit) or bitmap
+BITMAP = 0x81  # the type of exFAT's directory entry
 MANY = 64  # clusters from which a FAT is counted a window at a time
 Read = Callable[[int, int], bytes]
 _MIRRORED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
@@ -107,6 +109,62 @@ class _Hfs(_Ntfs):
         super().__init__(fs)
         raw = self._window
         self._window = lru_cache(maxsize=64)(lambda number: raw(number).translate(_MIRRORED))
+
+
+class _ExFat:
+    """The allocation bitmap is a file that the root directory names by an entry of type 0x81: one bit a cluster."""
+
+    def __init__(self, read: Read) -> None:
+        boot = read(0, 512)
+        self._fat, _, self._heap, self._clusters, root = struct.unpack_from("<IIIII", boot, 80)
+        self._sector, self.cluster = 1 << boot[108], 1 << min(boot[109], 16)
+        self._size = self._sector * self.cluster
+        if not 9 <= boot[108] <= 12 or self._size > MOST_CLUSTER:
+            raise ValueError("no exFAT that makes sense")
+        directory = b"".join(read(place, self._size) for place in self._chain(read, root))
+        entries = (directory[at : at + 32] for at in range(0, len(directory), 32))
+        entry = next((each for each in entries if each[0] == BITMAP), None)
+        if entry is None:
+            raise ValueError("no allocation bitmap")
+        first, length = struct.unpack_from("<IQ", entry, 20)
+        places = list(self._chain(read, first))
+        self._window = lru_cache(maxsize=64)(partial(_chained, read, places, self._size, length))
+
+    def _chain(self, read: Read, first: int) -> Iterator[int]:
+        """Where the clusters of a chain lie, in bytes from the volume's beginning."""
+        for _ in range(MOST_CHAIN // self._size):
+            if not 2 <= first < self._clusters + 2:
+                return
+            yield self._heap * self._sector + (first - 2) * self._size
+            first = struct.unpack("<I", read(self._fat * self._sector + 4 * first, 4))[0]
+
+    def count(self, address: int, blocks: int) -> int:
+        return int(self.used(address, blocks).sum())
+
+    def used(self, address: int, blocks: int) -> Used:
+        found: Used = np.ones(blocks, np.bool_)
+        first, end = max(address, self._heap), min(address + blocks, self._heap + self._clusters * self.cluster)
+        if first < end:
+            number, inside = divmod(first - self._heap, self.cluster)
+            last = (end - 1 - self._heap) // self.cluster
+            each = np.repeat(bits(self._window, number, last + 1 - number), self.cluster)
+            found[first - address : end - address] = each[inside : inside + end - first]
+        return found
+
+    def boundary(self, address: int) -> int:
+        inside: int = (max(address, self._heap) - self._heap) % self.cluster
+        return address - inside
+
+
+def _chained(read: Read, places: list[int], size: int, length: int, number: int) -> bytes:
+    """Window `number` of a file whose clusters of `size` bytes lie at `places`."""
+    parts, at, end = [], number * WINDOW, min((number + 1) * WINDOW, length, len(places) * size)
+    while at < end:
+        which, inside = divmod(at, size)
+        here = min(size - inside, end - at)
+        parts.append(read(places[which] + inside, here))
+        at += here
+    return b"".join(parts)
 
 
 class _Fat:
@@ -268,7 +326,7 @@ class _Ext:
 _OPENERS: dict[str, Callable[[pytsk3.FS_Info, Read], Taken]] = {
     "NTFS": lambda fs, _: _Ntfs(fs),
     "FAT": lambda _, read: _Fat(read),
-    "exFAT": lambda _, read: exfat.Books(read),
+    "exFAT": lambda _, read: _ExFat(read),
     "ext": lambda _, read: _Ext(read),
     "HFS+": lambda fs, _: _Hfs(fs),
 }

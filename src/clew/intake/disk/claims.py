@@ -6,7 +6,6 @@ from typing import Any
 import pytsk3
 
 from clew.intake.api import Range
-from clew.intake.disk import exfat
 from clew.intake.disk.image import FileSystem
 from clew.intake.refs import quote
 from clew.model import ContentState, ItemState, Missing, NameState, Reason
@@ -185,6 +184,6 @@ def _deleted(opened: FileSystem, found: list[tuple[int, int]], blocks: int, addr
         return Missing(Reason.UNREADABLE, OVERWRITTEN)
     # a deleted FAT file's chain is gone: its run is a guess, and one that had to jump over other files is a poor one
     guessed = opened.family in {"FAT", "exFAT"} and len(found) > 1
-    if isinstance(opened.taken, exfat.Books):
-        guessed = not opened.taken.one_run(address)
+    if opened.entries is not None:
+        guessed = guessed or not opened.entries.one_run(address)
     return ContentState.OVERWRITTEN_POSSIBLE if lost or guessed else ContentState.COMPLETE

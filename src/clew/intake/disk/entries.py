@@ -6,7 +6,7 @@ from typing import Any
 import pytsk3
 
 from clew.core.channel import Reply
-from clew.intake.disk import claims, exfat, ntfs
+from clew.intake.disk import claims, ntfs
 from clew.intake.disk.image import FileSystem, file_system, reason
 from clew.intake.disk.stretch import At, Item, Tree, stretch
 from clew.intake.walk import Listing
@@ -90,8 +90,8 @@ class _Reader:
         if kind == _NAME_VIRTUAL_DIR:
             return True
         reserved = family == "HFS+" and int(name.meta_addr) < FIRST_CNID
-        if isinstance(self.opened.taken, exfat.Books):
-            reserved = self.opened.taken.own(int(name.meta_addr))
+        if self.opened.entries is not None:
+            reserved = self.opened.entries.own(int(name.meta_addr))
         if kind == _NAME_VIRTUAL or reserved or (family == "NTFS" and ntfs.is_own(int(name.meta_addr), self.address)):
             self.listing.notes[OWN_FILES] += 1
             return True

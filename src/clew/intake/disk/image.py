@@ -14,7 +14,7 @@ import pytsk3
 from clew.core import held
 from clew.core.absent import Absent
 from clew.intake.api import ByteSource, Range
-from clew.intake.disk import allocation, lvm
+from clew.intake.disk import allocation, exfat, lvm
 from clew.intake.reading import find
 from clew.intake.refs import volume
 from clew.model import Missing, Reason
@@ -67,6 +67,7 @@ class FileSystem:
     image: Image
     name: str  # how refs of it begin
     records: tuple[Any, int] | None = None  # of NTFS: the file $MFT, and the bytes of one record
+    entries: exfat.Entries | None = None
 
     def where(self, offset: int, length: int) -> list[Range]:
         """The ranges of the exhibit's image that hold bytes of the disk on which the file system lies."""
@@ -103,6 +104,8 @@ def file_system(payload: dict[str, Any]) -> FileSystem:
         raise Absent(Missing(Reason.UNPARSABLE, f"no file system could be opened: {reason(error)}")) from error
     family = next((name for name, types in FAMILIES.items() if int(fs.info.ftype) in map(int, types)), "other")
     opened = FileSystem(fs, family, offset, allocation.of(family, fs, source, offset), source, volume(payload))
+    if family == "exFAT":
+        opened.entries = exfat.Entries(source.source, offset)
     _opened[key] = opened
     if len(_opened) > MOST_OPEN:
         _opened.popitem(last=False)

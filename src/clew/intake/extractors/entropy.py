@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from clew.intake.api import Example, Extractor, Probe, Value
 from clew.intake.entropy import UNEXPLAINED, measure
+from clew.model import Missing, Reason
 
 LEAST_SIZE = 1 << 20  # bytes
 SECTOR = 512  # a container is a disk: whole sectors
@@ -32,6 +33,7 @@ class Entropy:
         elif source is not None:
             found = measure(source.read, 0, probe.size)
         else:
+            yield "entropy.bits", Missing(Reason.TOO_LARGE, "not held, and nothing to read it from")
             return
         yield "entropy.bits", round(found.bits, 4)
         if found.unexplained:

@@ -24,6 +24,7 @@ MOST = 500  # Items of one answer
 RANGE = 20_000  # file records of one sweep task
 SPARE_FILES = 512  # that the case and its workers need beside an image's
 CORNERED = 256  # directories listed in one go after which the search for a deadly one is over
+SPARSE = 100
 SWEPT = {"NTFS", "ext"}
 FREE = "carving of free space"
 ACQUIRE = "clew.intake.containers.acquisition:acquire"
@@ -47,10 +48,11 @@ PRELOAD: tuple[str, ...] = (
 
 class Disk:
     """One opened image in the files `paths`; `container` ("module:function") gives a worker the image's bytes, and
-    `acquire` is the entry that reads them all once.
+    `acquire` is the entry that reads them all once. `growth` is how many times larger than its files the image may be
+    and still be read in time: SPARSE where a container leaves out what was never written.
     """
 
-    def __init__(self, paths: Sequence[Path], container: str, acquire: str = ACQUIRE) -> None:
+    def __init__(self, paths: Sequence[Path], container: str, acquire: str = ACQUIRE, growth: int = 1) -> None:
         _room_for(len(paths))
         self.held = tuple(map(open_read_only, paths))
         self._container = container
@@ -58,7 +60,7 @@ class Disk:
         self._size: int | None = None
         self.detail: dict[str, Any] = {"opened": "read-only", "files": len(paths)}
         stored = sum(os.lseek(descriptor, 0, os.SEEK_END) for descriptor in self.held)
-        self.acquisition: Job | None = Job(acquire, self._payload(size=stored))
+        self.acquisition: Job | None = Job(acquire, self._payload(size=stored * growth))
 
     def parts(self, ask: Ask) -> Iterator[Part]:
         """Partitions and the gaps between them; the whole image where there is no partition table."""
@@ -102,9 +104,10 @@ class Disk:
     def _partition(self, detail: Layer, ask: Ask) -> Iterator[Part]:
         found = ask("clew.intake.disk.volumes:describe", self._payload(**detail), (), 0)
         name = volume(detail)
-        if isinstance(found, Missing):
-            yield Part(name, {"kind": "partition", **detail}, found)
-            if found.reason != Reason.ENCRYPTED:
+        if not isinstance(found, dict):
+            missing = found if isinstance(found, Missing) else _said.broken("a partition")
+            yield Part(name, {"kind": "partition", **detail}, missing)
+            if missing.reason != Reason.ENCRYPTED:
                 yield Part(f"{name}/carve", {"kind": "carving of a whole partition", **detail})
         elif "logical_volumes" in found and "lv" not in detail:
             yield from self._logical(detail, found, ask)

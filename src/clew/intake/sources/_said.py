@@ -70,7 +70,7 @@ def apfs_volumes(said: Any) -> list[tuple[str, bool, int | None]] | Missing:
 def remarks(said: Any) -> list[Missing]:
     """What is wrong with the partition table."""
     try:
-        return [Missing(Reason.UNPARSABLE, _text(each, 1000)) for each in said["said"][:MOST_SAID]]
+        return [Missing(Reason.UNPARSABLE, _text(each, 1000)) for each in said.get("said", [])[:MOST_SAID]]
     except WRONG:
         return [broken("the partition table")]
 

@@ -33,7 +33,7 @@ class Dmg:
 
     def open(self, path: Path) -> Session:
         """Opens the one file."""
-        return _disk.Disk([path], "clew.intake.containers.dmg:open_dmg")
+        return _disk.Disk([path], "clew.intake.containers.dmg:open_dmg", growth=_disk.SPARSE)
 
     def examples(self) -> Iterator[tuple[str, Mapping[bytes, bytes]]]:
         """A FAT12 volume."""

@@ -23,7 +23,7 @@ class Qcow:
 
     def open(self, path: Path) -> Session:
         """Opens the one file."""
-        return _disk.Disk([path], "clew.intake.containers.qcow:open_qcow")
+        return _disk.Disk([path], "clew.intake.containers.qcow:open_qcow", growth=_disk.SPARSE)
 
     def examples(self) -> Iterator[tuple[str, Mapping[bytes, bytes]]]:
         """A FAT12 volume."""

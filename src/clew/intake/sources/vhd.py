@@ -36,7 +36,7 @@ class Vhd:
 
     def open(self, path: Path) -> Session:
         """Opens it with its parents. Raises Usage where one of them is not beside it."""
-        return _disk.Disk(files(path), "clew.intake.containers.vhd:open_vhd")
+        return _disk.Disk(files(path), "clew.intake.containers.vhd:open_vhd", growth=_disk.SPARSE)
 
     def examples(self) -> Iterator[tuple[str, Mapping[bytes, bytes]]]:
         """A FAT12 volume."""

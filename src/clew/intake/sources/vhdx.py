@@ -23,7 +23,7 @@ class Vhdx:
 
     def open(self, path: Path) -> Session:
         """Opens the one file."""
-        return _disk.Disk([path], "clew.intake.containers.vhdx:open_vhdx")
+        return _disk.Disk([path], "clew.intake.containers.vhdx:open_vhdx", growth=_disk.SPARSE)
 
     def examples(self) -> Iterator[tuple[str, Mapping[bytes, bytes]]]:
         """A FAT12 volume."""

@@ -26,7 +26,7 @@ class Vmdk:
 
     def open(self, path: Path) -> Session:
         """Opens it with its extents. Raises Usage where one of them is not beside it."""
-        return _disk.Disk(files(path), "clew.intake.containers.vmdk:open_vmdk")
+        return _disk.Disk(files(path), "clew.intake.containers.vmdk:open_vmdk", growth=_disk.SPARSE)
 
     def examples(self) -> Iterator[tuple[str, Mapping[bytes, bytes]]]:
         """A FAT12 volume."""

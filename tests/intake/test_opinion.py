@@ -1,0 +1,136 @@
+"""The second parser's count: agreed, explained, or flagged; and what the account makes of it."""
+
+import json
+from pathlib import Path
+
+import pytest
+from cases import items, new_case
+
+from clew.core.case import Case
+from clew.intake import opinion
+from clew.intake.account import account
+from clew.intake.api import Note
+from clew.intake.run import intake
+from clew.intake.sources import _opinion
+from clew.intake.summary import Options
+from clew.model import Missing, Reason
+from container_files import tool
+
+OPTIONS = Options(extractors=())
+
+
+def volume(folder: Path, kind: str) -> Path:
+    """A volume of that kind with files in folders; some deleted, one of them a hard link."""
+    image, tree = folder / f"{kind}.img", folder / "tree"
+    (tree / "docs" / "deep").mkdir(parents=True)
+    for number in range(20):
+        path = tree / ("docs" if number % 2 else "docs/deep") / f"file {number} with a long name.txt"
+        path.write_text(f"content {number}")
+    (tree / "empty.txt").write_bytes(b"")
+    with image.open("wb") as out:
+        out.truncate(40 << 20 if kind == "FAT32" else 8 << 20)
+    if kind.startswith("FAT"):
+        tool("mkfs.fat", "-F", kind[3:], "-s", "8" if kind == "FAT12" else "1", "-n", "LABEL", image)
+        tool("mcopy", "-i", image, "-s", "-Q", *sorted(tree.iterdir()), "::/")
+        tool("mdel", "-i", image, "::/docs/file 1 with a long name.txt")
+    elif kind == "NTFS":
+        tool("mkntfs", "-q", "-F", "-Q", image)
+        for number in range(20):
+            tool(
+                "ntfscp",
+                "-q",
+                image,
+                tree / "empty.txt" if number == 3 else next(tree.rglob(f"file {number} *")),
+                f"n{number}",
+            )
+        tool("ntfscp", "-q", "-N", "stream", image, tree / "docs" / "file 1 with a long name.txt", "n1")
+    else:
+        tool("mke2fs", "-q", "-F", "-t", kind, "-d", tree, image)
+        tool("debugfs", "-w", "-R", 'ln "/docs/file 1 with a long name.txt" /docs/hard', image)
+        tool("debugfs", "-w", "-R", 'rm "/docs/file 3 with a long name.txt"', image)
+        tool("debugfs", "-w", "-R", "symlink /docs/soft /docs/hard", image)
+    return image
+
+
+def take(folder: Path, image: Path) -> tuple[Case, str]:
+    case = new_case(folder / "case")
+    summary = intake(case, path=image, label="D", workers=1, options=OPTIONS)
+    return case, summary.exhibit
+
+
+@pytest.mark.parametrize("kind", ["FAT12", "FAT16", "FAT32", "NTFS", "ext2", "ext4"])
+def test_the_two_agree_on_what_is_live(kind, tmp_path):
+    case, exhibit = take(tmp_path, volume(tmp_path, kind))
+    (found,) = account(case, exhibit).opinions
+    live = [item for item in items(case).values() if item["name_state"] == "live"]
+    assert found.theirs == found.ours == len(live) >= 20
+    assert not found.flagged
+    assert found.parser.startswith("libfs")
+    assert "they agree" in account(case, exhibit).words()
+
+
+def change(case: Case, exhibit: str, counts: dict[str, int]) -> None:
+    row = (
+        case.read()
+        .execute("SELECT * FROM exhibit_runs WHERE exhibit=? AND part LIKE '%/opinion'", (exhibit,))
+        .fetchone()
+    )
+    detail = json.loads(row["detail"]) | {"notes": counts}
+    with case.write("intake") as tx:
+        sql = "UPDATE exhibit_runs SET detail=? WHERE exhibit=? AND part=?"
+        tx.execute(sql, (json.dumps(detail), exhibit, row["part"]))
+        tx.record("test", subject={}, mandate="M-1")
+
+
+def test_a_difference_that_nothing_explains_is_flagged_and_the_account_is_not_complete(tmp_path):
+    case, exhibit = take(tmp_path, volume(tmp_path, "ext2"))
+    whole = account(case, exhibit)
+    ours = whole.opinions[0].ours
+    change(case, exhibit, {opinion.CONTENTS: ours + 1})
+    found = account(case, exhibit)
+    assert found.opinions[0].flagged
+    assert not found.complete
+    assert "UNEXPLAINED" in found.words()
+    change(case, exhibit, {opinion.CONTENTS: ours - 1, opinion.UNLISTED: 1})
+    assert not account(case, exhibit).opinions[0].flagged
+    change(case, exhibit, {f"{opinion.GAVE_UP}too long": 1})
+    found = account(case, exhibit)
+    assert found.opinions[0].theirs is None
+    assert "no second opinion (too long)" in found.words()
+
+
+@pytest.mark.parametrize(("theirs", "ours", "unlisted", "lost", "flagged"), [
+    (5, 5, 0, 0, False), (5, 4, 0, 0, True), (4, 5, 0, 0, True), (4, 5, 1, 0, False), (5, 4, 1, 0, True),
+    (5, 4, 0, 1, False), (4, 5, 0, 1, True),
+])  # fmt: skip
+def test_what_explains_a_difference(theirs, ours, unlisted, lost, flagged):
+    assert opinion._explained(theirs, ours, unlisted, lost)[1] is flagged
+
+
+def test_the_count_goes_on_from_its_cursor_and_distrusts_its_worker():
+    answers = [
+        {"contents": 3, "unreadable": 0, "pending": [7, 8]},
+        {"contents": 2, "unreadable": 1, "pending": []},
+    ]
+    asked = []
+
+    def ask(_entry, payload, _fds, _size):
+        asked.append(payload["pending"])
+        return answers[len(asked) - 1]
+
+    notes = list(_opinion.items({"offset": 0}, "", ask))
+    assert asked == [None, [7, 8]]
+    assert [note.counts[opinion.CONTENTS] for note in notes] == [3, 2]
+    asked.clear()
+    answers.pop(0)
+    list(_opinion.items({"offset": 0}, notes[0].cursor, ask))
+    assert asked == [[7, 8]]
+    for bad in ({"contents": -1, "unreadable": 0, "pending": []}, {"contents": "x"}, 5, None, [],
+                {"contents": 1, "unreadable": 0, "pending": ["x"]}, Missing(Reason.LIMIT_REACHED, "time")):  # fmt: skip
+        (note,) = _opinion.items({"offset": 0}, "", lambda *_, bad=bad: bad)
+        assert isinstance(note, Note)
+        assert next(iter(note.counts)).startswith(opinion.GAVE_UP)
+    endless = {"contents": 0, "unreadable": 0, "pending": [1]}
+    assert list(_opinion.items({"offset": 0}, "", lambda *_: endless))[-1].counts == {
+        f"{opinion.GAVE_UP}it takes too long": 1
+    }
