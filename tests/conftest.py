@@ -4,6 +4,10 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("clew", deadline=None)  # a test says what holds, never how long it takes
+settings.load_profile("clew")
 
 pytest_plugins = ["facts_case"]
 

@@ -181,7 +181,7 @@ def test_partitions_beyond_the_image_are_parts_that_were_not_read(tmp_path):
     disk = _disk.Disk([image], "clew.intake.containers.raw:open_raw")
     parts = {part.name: part.missing for part in disk.parts(ask)}
     disk.close()
-    assert set(parts) == {"table/0", "cut@1024", "fs@1024", "fs@1024/carve", "cut@8192"}
+    assert set(parts) == {"cut@1024", "fs@1024", "fs@1024/carve", "cut@8192"}
     assert "image is cut" in parts["cut@8192"].detail
 
 

@@ -3,7 +3,6 @@
 An opened file system is kept between tasks, since opening one costs more than most directories do.
 """
 
-import errno
 import os
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -43,13 +42,8 @@ class Image(pytsk3.Img_Info):  # type: ignore[misc]
         super().__init__(url="")
 
     def read(self, offset: int, length: int) -> bytes:
-        """Bytes of the image for The Sleuth Kit, which reads file records and directories with it: zeros for what
-        could not be read would be entries that are silently lost, so there it is an error.
-        """
-        data = self.source.read(offset, length)
-        if any(start < offset + length and offset < start + size for start, size in self.source.bad):
-            raise OSError(errno.EIO, f"a stretch of the image between {offset} and {offset + length} cannot be read")
-        return data
+        """Bytes of the image; what its container cannot read comes as zeros, and is named in `source.bad`."""
+        return self.source.read(offset, length)
 
     def get_size(self) -> int:
         """Bytes."""
