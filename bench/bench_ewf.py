@@ -2,9 +2,9 @@
 
 Both sides see the same file, turn by turn, and do the same: every chunk's checksum, and MD5 and SHA-1 over the media
 data, both of which the images store (`-d sha1`, for ewfverify too, which would else compute MD5 alone). The time is
-user plus system, the interpreter's start included; the best of the rounds counts (reading has one). What each side says is compared:
-another digest than the one that was acquired ends the run. The images are made here by ewfacquirestream: text, the
-bytes of JPEGs, noise and zeros in turn, at each of its levels of compression.
+user plus system, the interpreter's start included; the best of the rounds counts (reading has one round). What each
+side says is compared: another digest than the one that was acquired ends the run. The images are made here by
+ewfacquirestream: text, the bytes of JPEGs, noise and zeros in turn, at each of its levels of compression.
 """
 
 import argparse
