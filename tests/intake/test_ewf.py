@@ -33,6 +33,7 @@ from hypothesis import strategies as st
 
 from clew.core.absent import Absent
 from clew.intake.containers import _ewf_tables
+from clew.intake.containers.ewf_acquisition import chunks
 from clew.intake.sources import ewf as source
 from clew.model import Reason
 
@@ -83,6 +84,12 @@ def test_any_place_reads_as_pyewf_reads_it(split, draws):
         wanted = max(0, min(length, len(data) - offset))
         assert not wanted or oracle.read_buffer_at_offset(wanted, offset) == data[offset : offset + length]
     assert image.bad == []
+
+
+def test_the_sequential_read_can_begin_at_any_chunk(split):
+    data, paths = split
+    for first in (0, 1, 31, 32, 100, len(data) // 32768):
+        assert b"".join(chunks(opened(paths), first)) == data[first * 32768 :]
 
 
 @pytest.mark.timeout(30)

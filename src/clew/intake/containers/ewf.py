@@ -39,7 +39,9 @@ class Unpacker:
         `raw` may be longer than the chunk is.
         """
         if not compressed:
-            return self._stored(raw, size)
+            if adler32(raw[:size]) == int.from_bytes(raw[size : size + 4], "little") and len(raw) >= size + 4:
+                return raw[:size]
+            return None if size == self._chunk else self._whole(raw, size)
         if len(raw) > _SHORT or size < self._chunk:
             return self._inflated(raw, size)
         if raw != self._packed:
@@ -49,12 +51,10 @@ class Unpacker:
             self._packed, self._unpacked = bytes(raw), unpacked
         return self._unpacked
 
-    def _stored(self, raw: bytes | memoryview, size: int) -> bytes | memoryview | None:
-        for length in (size, self._chunk):
-            checksum = raw[length : length + 4]
-            if len(checksum) == 4 and adler32(raw[:length]) == int.from_bytes(checksum, "little"):
-                return raw[:size]
-        return None
+    def _whole(self, raw: bytes | memoryview, size: int) -> bytes | memoryview | None:
+        """Where the last chunk is stored as long as all others are."""
+        whole = self(raw, False, self._chunk)
+        return None if whole is None else whole[:size]
 
     def _inflated(self, raw: bytes | memoryview, size: int) -> bytes | None:
         inflater = decompressobj()

@@ -6,7 +6,6 @@ while it is in the processor's cache.
 
 import hashlib
 from collections.abc import Iterator
-from itertools import repeat
 from typing import Any
 
 from clew.core import held
@@ -36,7 +35,7 @@ def verify(image: Ewf, wanted: set[str]) -> Iterator[Reply]:
     hashes = {name: hashlib.new(name, usedforsecurity=False) for name in HASHES if name in wanted}
     updates = [each.update for each in hashes.values()]
     told = done = 0
-    for data in _chunks(image):
+    for data in chunks(image):
         for update in updates:
             update(data)
         done += len(data)
@@ -50,35 +49,37 @@ def verify(image: Ewf, wanted: set[str]) -> Iterator[Reply]:
     yield Reply({**digests, **end, "agree": agree, "facts": image.facts, "problems": image.problems})
 
 
-def _chunks(image: Ewf) -> Iterator[bytes | memoryview]:
-    """Each chunk in order, zeros for a bad one."""
+def chunks(image: Ewf, first: int = 0) -> Iterator[bytes | memoryview]:
+    """Each chunk from the one of that number on, in order; zeros for a bad one, which `image.bad` then names."""
     zeros = bytes(image.chunk)
     for stretch in image.tables.stretches():
-        numbers = range(stretch.first, stretch.first + stretch.chunks)
-        for number, data in zip(numbers, _stretch(image, stretch), strict=True):
-            if data is None:
-                image.spoilt(number)
-            yield zeros[: image.size_of(number)] if data is None else data
+        at = max(0, first - stretch.first)
+        if at < stretch.chunks:
+            yield from _stretch(image, stretch, at, zeros)
 
 
-def _stretch(image: Ewf, stretch: Stretch) -> Iterator[bytes | memoryview | None]:
-    """Each chunk of one table, None for a bad one."""
+def _stretch(image: Ewf, stretch: Stretch, at: int, zeros: bytes) -> Iterator[bytes | memoryview]:
+    """The chunks of one table from its chunk `at` on."""
     if stretch.table is None:
-        yield from repeat(None, stretch.chunks)
+        for number in range(stretch.first + at, stretch.first + stretch.chunks):
+            image.spoilt(number)
+            yield zeros[: image.size_of(number)]
         return
     segment, entries = image.segments[stretch.table.segment], image.tables.compared(stretch.table)
-    at = 0
     while at < stretch.chunks:
         run = _run(entries, at, stretch.chunks, image.longest)
         first, length = run[0][0], run[-1][1] - run[0][0]
         packed = memoryview(segment.read(first, length))
-        for start, stop, compressed in run:
+        for number, (start, stop, compressed) in enumerate(run, stretch.first + at):
             if len(packed) == length:
-                size = image.size_of(stretch.first + at)
-                yield image.unpack(packed[start - first : stop - first], compressed, size)
+                data = image.unpack(packed[start - first : stop - first], compressed, image.size_of(number))
             else:  # the medium under the segment fails somewhere in it: which chunk?
-                yield image.fetch(stretch, stretch.first + at)
-            at += 1
+                data = image.fetch(stretch, number)
+            if data is None:
+                image.spoilt(number)
+                data = zeros[: image.size_of(number)]
+            yield data
+        at += len(run)
 
 
 def _run(entries: Entries, at: int, count: int, longest: int) -> list[tuple[int, int, bool]]:
