@@ -4,6 +4,7 @@ import functools
 import io
 import random
 import zipfile
+import zlib
 
 import numpy as np
 import pytest
@@ -204,6 +205,44 @@ def test_three_fragments_of_a_png():
     one, two = len(data) // 3 // CLUSTER * CLUSTER, len(data) * 2 // 3 // CLUSTER * CLUSTER
     disk = data[:one] + noise(CLUSTER) + data[one:two] + bytes(2 * CLUSTER) + padded(data[two:])
     assert content(disk, carve(disk)[0]) == data
+
+
+def chunks(data: bytes, size: int) -> bytes:
+    """A PNG whose picture data lies in chunks of `size` bytes with their frames, so that chunks begin at clusters."""
+    at, stream, head = 8, b"", b""
+    while at < len(data):
+        length, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
+        stream += data[at + 8 : at + 8 + length] if kind == b"IDAT" else b""
+        head += data[at : at + 12 + length] if kind == b"IHDR" else b""
+        at += 12 + length
+    made_of = b"\x89PNG\r\n\x1a\n" + head
+    parts = [(b"tEXt", bytes(CLUSTER - len(made_of) - 12))]
+    parts += [(b"IDAT", stream[begin : begin + size - 12]) for begin in range(0, len(stream), size - 12)] + [
+        (b"IEND", b"")
+    ]
+    for kind, body in parts:
+        made_of += len(body).to_bytes(4, "big") + kind + body + zlib.crc32(kind + body).to_bytes(4, "big")
+    return made_of
+
+
+def test_chunks_of_another_picture_are_not_taken_for_the_missing_ones():
+    """Both break between two chunks: every checksum is right, and only the stream tells whose chunk it is."""
+    one, two = chunks(png(7), CLUSTER), chunks(png(8), CLUSTER)
+    assert carve(padded(one))[0].state == ContentState.COMPLETE
+    cut = 5 * CLUSTER
+    wrong = carve(padded(one[:cut] + two[cut:]))[0]
+    assert wrong.state == ContentState.PARTIAL
+    disk = one[:cut] + padded(two[cut:]) + padded(one[cut:])
+    right = carve(disk)[0]
+    assert content(disk, right) == one
+    assert right.state == ContentState.COMPLETE
+
+
+def test_members_of_another_archive_are_not_what_the_directory_tells():
+    data = bytearray(made("stored.zip"))
+    place = data.find(b"PK\x01\x02") + 16
+    data[place : place + 4] = b"\1\2\3\4"
+    assert carve(padded(bytes(data)))[0].state == ContentState.PARTIAL
 
 
 def test_two_fragments_of_a_jpeg_are_joined_but_only_a_person_may_call_it_whole():

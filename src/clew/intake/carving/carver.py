@@ -157,7 +157,7 @@ class Carver:
                 first = max(-(-run_start // SECTOR) * SECTOR, view.runs[0][0] + SECTOR)
                 for place, kind in _begin(self._source, first, -(-(run_start + run_length) // SECTOR) * SECTOR):
                     inside = View(self._source, [(place, max(run_start + run_length - place, BLOCK))])
-                    if kind not in holds and CHECKS[kind](inside) is not None:
+                    if kind not in holds and _is_file(kind, inside):
                         return at + place - run_start
                 at += run_length
         return None
@@ -172,6 +172,14 @@ class Carver:
                 return min(-(-(start + kept) // SECTOR) * SECTOR, length)
             end = start
         return end
+
+
+def _is_file(kind: str, view: View) -> bool:
+    """Whether there is a structure behind a beginning, whole or not."""
+    try:
+        return CHECKS[kind](view) is not None
+    except Exhausted:  # so many parts do not come about by chance
+        return True
 
 
 def _begin(source: ByteSource, at: int, end: int) -> Iterator[tuple[int, str]]:

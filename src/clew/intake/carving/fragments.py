@@ -19,6 +19,7 @@ MOST_SPAN = 1 << 20  # bytes of a chunk or member with a fault inside
 MOST_TRIES = 2_000
 MOST_DECODES = 24
 _BACK = 3  # clusters before the fault where a JPEG may have broken: the next file's bytes pass for its own for a while
+_BACK_CHUNKS = 16  # clusters before the fault of a PNG: the picture data of another may unpack for a while
 _CHUNKS = re.compile(rb"IDAT|IEND|tEXt|tIME|zTXt|iTXt|eXIf|fdAT|fcTL")
 _RECORDS = re.compile(rb"PK\x03\x04|PK\x01\x02")
 _NOT_ENTROPY = re.compile(rb"\xff[^\x00\xd0-\xd7\xff\xd9]", re.DOTALL)
@@ -31,11 +32,11 @@ def join(kind: str, check: Check, view: View, verdict: Verdict, step: int) -> tu
 
     A gap begins and ends at a multiple of `step` bytes from the candidate on.
     """
-    fixer = {"png": _png, "zip": _zip, "jpeg": _jpeg}.get(kind)
-    for _ in range(MOST_JOINS if fixer else 0):
-        if not verdict.why:
+    fixer = _FIXERS.get(kind)
+    for _ in range(MOST_JOINS):
+        if fixer is None or not verdict.why:
             break
-        for joined in fixer(view, verdict, step) if fixer else ():
+        for joined in fixer(view, verdict, step):
             better = check(joined)
             if better is not None and (not better.why or (better.proved and better.sure > verdict.sure)):
                 view, verdict = joined, better
@@ -58,12 +59,8 @@ def _breaks(start: int, end: int, step: int) -> range:
 def _png(view: View, verdict: Verdict, step: int) -> Iterator[View]:
     at = verdict.sure
     length = png.header(view, at)[0]
-    if length is None:  # broken between two chunks
-        if at % step == 0:
-            for shift in _shifts(view, _CHUNKS, at, 4, step):
-                length = png.header(view, at + shift)[0]
-                if length is not None and length <= MOST_SPAN and _crc(view, at + shift, length):
-                    yield _without(view, at, shift)
+    if length is None or verdict.broken == (at, at):
+        yield from _between_chunks(view, at, step)
         return
     end = at + 12 + length
     if length > MOST_SPAN:
@@ -79,6 +76,27 @@ def _png(view: View, verdict: Verdict, step: int) -> Iterator[View]:
                 return
             if len(tail) == 8 + length and zlib.crc32(tail[cut:-4], zlib.crc32(head[:cut])) == said:
                 yield _without(view, place, shift)
+
+
+def _between_chunks(view: View, at: int, step: int) -> Iterator[View]:
+    """Broken where one chunk ends and another begins, at `at` or some clusters before: every checksum may be right, so
+    that a join must make the picture whole.
+    """
+    tries = 0
+    for place in range(at // step * step, max(at - _BACK_CHUNKS * step, 0), -step):
+        if place != at and png.header(view, place)[0] is None:
+            continue
+        for shift in _shifts(view, _CHUNKS, place, 4, step):
+            length = png.header(view, place + shift)[0]
+            if length is None or length > MOST_SPAN or not _crc(view, place + shift, length):
+                continue
+            joined = _without(view, place, shift)
+            whole = png.check(joined)
+            tries += 1
+            if whole is not None and not whole.why:
+                yield joined
+            if tries > MOST_TRIES // 4:
+                return
 
 
 def _crc(view: View, at: int, length: int) -> bool:
@@ -125,3 +143,6 @@ def _jpeg(view: View, verdict: Verdict, step: int) -> Iterator[View]:
             if decodes > MOST_DECODES:
                 return
             yield _without(view, place, at - place)
+
+
+_FIXERS: dict[str, Callable[[View, Verdict, int], Iterator[View]]] = {"png": _png, "zip": _zip, "jpeg": _jpeg}

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from clew.intake.carving.view import Broken, Verdict, View
 
-MOST_ELEMENTS = 300_000
+MOST_ELEMENTS = 600_000
+MOST_STEPPED = 300_000  # after which clusters are stepped over by their length
 _EBML, _DOCTYPE, _SEGMENT, _CLUSTER = 0x1A45DFA3, 0x4282, 0x18538067, 0x1F43B675
 _TRACKS, _ATTACHMENTS, _VOID, _CRC = 0x1654AE6B, 0x1941A469, 0xEC, 0xBF
 _IN_SEGMENT = {
@@ -97,9 +98,11 @@ def _segment(view: View, walk: _Walk, end: int | None) -> None:
         stop = end if size is None else start + size
         if end is not None and stop is not None and stop > end:
             raise Broken("its elements break off")
-        if name == _CLUSTER:
+        if name == _CLUSTER and (size is None or walk.elements < MOST_STEPPED):
             _cluster(view, walk, start, stop)
         elif stop is not None:
+            if name == _CLUSTER:
+                walk.unread.append((start, min(stop, view.size)))
             if name == _TRACKS and b"MJPEG" in view.read(start, min(stop - start, 1 << 16)):
                 walk.holds = frozenset({"jpeg"})
             _step(view, walk, stop)

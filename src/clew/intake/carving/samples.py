@@ -16,7 +16,7 @@ from clew.intake.carving.view import View
 
 MOTION_JPEG = frozenset({b"jpeg", b"mjpa", b"mjpb", b"MJPG"})
 MOST_SAMPLES = 2_000_000
-MOST_CHECKED = 60_000  # samples whose NAL units are stepped through
+MOST_UNITS = 300_000  # NAL units of a track that are stepped through
 _NAL = {b"avc1": b"avcC", b"avc3": b"avcC", b"hvc1": b"hvcC", b"hev1": b"hvcC"}
 _INSIDE = {b"trak", b"mdia", b"minf", b"stbl"}
 
@@ -63,8 +63,12 @@ def tracks(index: bytes) -> list[Track]:
 
 def fault(view: View, found: list[Track], media: list[tuple[int, int]]) -> tuple[Fault | None, bool]:
     """(the first place where media data is not what the index says, whether samples themselves were looked at)."""
-    faults = [each for track in found if (each := _track(view, track, media)) is not None]
-    looked = any(track.nal and 0 < len(track.sizes) <= MOST_CHECKED for track in found)
+    faults: list[Fault] = []
+    looked = False
+    for track in found:
+        each, through = _track(view, track, media)
+        faults += [each] if each is not None else []
+        looked = looked or through
     return min(faults, default=None), looked
 
 
@@ -107,31 +111,36 @@ def _numbers(data: bytes, at: int, end: int, width: int, each: int = 1) -> NDArr
     return np.frombuffer(data, f">u{width}", count * each, at + 4).astype(np.int64)
 
 
-def _track(view: View, track: Track, media: list[tuple[int, int]]) -> Fault | None:
+def _track(view: View, track: Track, media: list[tuple[int, int]]) -> tuple[Fault | None, bool]:
+    """(its first fault, whether all of its samples were stepped through)."""
     places = track.places()
     if not len(places):
-        return None
+        return None, False
     ends = places + track.sizes
     inside = np.zeros(len(places), np.bool_)
     for start, stop in media:
         inside |= (places >= start) & (ends <= stop)
     if not inside.all():
         outside = int(np.flatnonzero(~inside)[0])
-        return max(0, int(places[outside])), "its index names data that is not there"
-    if track.nal:
-        some = zip(places[:MOST_CHECKED].tolist(), track.sizes[:MOST_CHECKED].tolist(), strict=True)
-        for place, size in some:
-            if not _units(view, place, size, track.nal):
-                return place, "a picture of the film does not hold together"
-    return None
+        return (max(0, int(places[outside])), "its index names data that is not there"), False
+    left = MOST_UNITS if track.nal else 0
+    for place, end in zip(places.tolist(), ends.tolist(), strict=True):
+        if left <= 0:
+            return None, False
+        count = _units(view, place, end, track.nal)
+        if not count:
+            return (place, "a picture of the film does not hold together"), False
+        left -= count
+    return None, True
 
 
-def _units(view: View, at: int, size: int, width: int) -> bool:
-    """Whether NAL units fill the sample exactly."""
-    end = at + size
+def _units(view: View, at: int, end: int, width: int) -> int:
+    """How many NAL units fill the sample exactly; 0 where they do not."""
+    count = 0
     while at + width < end:
         head = view.read(at, width + 1)
         if len(head) <= width or head[width] & 0x80:  # the forbidden bit of a NAL unit's header
-            return False
+            return 0
         at += width + int.from_bytes(head[:width], "big")
-    return at == end
+        count += 1
+    return max(count, 1) if at == end else 0

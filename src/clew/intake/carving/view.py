@@ -10,7 +10,7 @@ from clew.intake.api import ByteSource, Range
 
 BLOCK = 1 << 20  # bytes read from the image at a time
 KEPT = 24  # blocks kept: what was scanned is still there when its structure is checked
-MOST_READS = 400_000  # of one structure check
+MOST_READS = 2_000_000  # of one structure check: some seconds
 
 
 class Exhausted(Exception):

@@ -24,6 +24,7 @@ class _Walk:
     members: int = 0
     expanded: int = 0
     proved: bool = True
+    checksums: list[int] = field(default_factory=list)
     unread: list[tuple[int, int]] = field(default_factory=list)
     why: str = ""
     broken: tuple[int, int] | None = None
@@ -101,6 +102,7 @@ def _pass(view: View, walk: _Walk, member: _Member) -> bool:
         following, said = _described(view, end) if later else (end, member.crc)
         if unpacked and crc == said:
             walk.at = following
+            walk.checksums.append(crc)
             return True
         fault = end if later else member.start + member.packed
         walk.broken = (member.start, min(fault, view.size))
@@ -113,7 +115,8 @@ def _pass(view: View, walk: _Walk, member: _Member) -> bool:
         walk.at, walk.why = view.size, "cut off"
         return False
     walk.unread.append((member.start, stop))
-    walk.at = _described(view, stop)[0] if later else stop
+    walk.at, crc = _described(view, stop) if later else (stop, member.crc)
+    walk.checksums.append(crc)
     return True
 
 
@@ -169,8 +172,10 @@ def _search(view: View, at: int) -> int | None:
 def _directory(view: View, walk: _Walk) -> Verdict:
     """The central directory, entry by entry, and the records that end the file."""
     start, entries = walk.at, 0
+    checksums: list[int] = []
     while (head := view.read(walk.at, 46))[:4] == _CENTRAL and len(head) == 46 and entries <= MOST_MEMBERS:
-        name, extra, comment = struct.unpack_from("<HHH", head, 28)
+        crc, _, _, name, extra, comment = struct.unpack_from("<IIIHHH", head, 16)
+        checksums.append(crc)
         walk.at += 46 + name + extra + comment
         entries += 1
     size = walk.at - start
@@ -185,7 +190,7 @@ def _directory(view: View, walk: _Walk) -> Verdict:
         return _verdict(view, walk)
     said, said_size, said_start, comment = struct.unpack_from("<HIIH", end, 10)
     fits = said in {entries & 0xFFFF, 0xFFFF} and said_size in {size, 0xFFFFFFFF}
-    if not fits or entries != walk.members or said_start not in {start, 0xFFFFFFFF}:
+    if not fits or sorted(checksums) != sorted(walk.checksums) or said_start not in {start, 0xFFFFFFFF}:
         walk.why = "its central directory tells of other members"
         return _verdict(view, walk)
     walk.at += 22 + comment
