@@ -185,7 +185,7 @@ def torrent(number: int) -> dict:
     return {
         "added_on": 1_700_000_000 + number,
         "caption": f"c{number}",
-        "info": number.to_bytes(20, "big"),
+        "info": (number + 1).to_bytes(20, "big"),
         "path": "p",
     }
 
