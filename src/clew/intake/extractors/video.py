@@ -22,7 +22,6 @@ from clew.intake.extractors.pdq import waves
 from clew.model import Missing, Reason
 
 APART = 0.4  # seconds between two key frames that are hashed: some formats have nothing but key frames
-FAR_APART = 10.0  # the most that a stated duration, which may be a lie, spreads them
 FRAMES = 50_000
 PIXELS, PIXELS_PER_MB = 2_000_000_000, 10_000_000  # decoded: for any content, and for each million bytes of it
 SECONDS, SECONDS_PER_MB = 20.0, 0.1  # of CPU: less than what intake gives a worker for an item
@@ -76,11 +75,9 @@ def _keys(probe: Probe, container: InputContainer, streams: list[VideoStream]) -
     if not streams:
         return
     largest = max(1, *(stream.codec_context.width * stream.codec_context.height for stream in streams))
-    most = min(FRAMES, max(CELLS, int(PIXELS + PIXELS_PER_MB * probe.size / 1e6) // largest))
-    stated = (container.duration or 0) / SECOND
-    apart = min(max(APART, stated * len(streams) / most), FAR_APART)
+    most = min(FRAMES, int(PIXELS + PIXELS_PER_MB * probe.size / 1e6) // largest)
     limits = Limits(most, SECONDS + SECONDS_PER_MB * probe.size / 1e6)
-    walk = Walk(container, streams, limits, keys=True, apart=apart)
+    walk = Walk(container, streams, limits, keys=True, apart=APART, size=probe.size)
     shown: Shown = Evenly(2 * CELLS)
     yield from _hashes("video.pdq", walk, probe, shown)
     if not walk.given and not walk.stopped:  # no key frame is marked, or none could be decoded: the first that can
@@ -89,11 +86,12 @@ def _keys(probe: Probe, container: InputContainer, streams: list[VideoStream]) -
             yield from _hashes("video.pdq", anything, probe, shown)
     yield "video.keyframes", walk.found
     yield "video.keyframes.hashed", walk.given
-    yield "video.damaged", int(bool(walk.damage(stated)))
+    damage = walk.damage((container.duration or 0) / SECOND)
+    yield "video.damaged", int(any(missing.reason is Reason.UNPARSABLE for missing in damage))
     if walk.found > walk.given + walk.broken and not walk.stopped:
-        told = f"{walk.given:,} of {walk.found:,} key frames are hashed, those at least {apart:.1f} s apart"
+        told = f"{walk.given:,} of {walk.found:,} key frames are hashed: at least {APART} s apart, {most:,} in all"
         yield "video.pdq", Missing(Reason.LIMIT_REACHED, told)
-    yield from (("video.pdq", missing) for missing in walk.damage(stated))
+    yield from (("video.pdq", missing) for missing in damage)
     if shown.kept:
         yield "video.sheet", Blob(sheet(shown.kept))
 
@@ -105,7 +103,7 @@ def _dense(probe: Probe, container: InputContainer, streams: list[VideoStream]) 
     yield "video.dense.every", probe.every
     yield "video.dense.frames", walk.given
     damage = walk.damage((container.duration or 0) / SECOND)
-    yield "video.dense.damaged", int(bool(damage))
+    yield "video.dense.damaged", int(any(missing.reason is Reason.UNPARSABLE for missing in damage))
     yield from (("video.pdq.dense", missing) for missing in damage)
 
 
