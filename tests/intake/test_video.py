@@ -185,9 +185,17 @@ def test_every_layout_of_pixels_is_near_the_picture(form: str, size: tuple[int, 
 
 
 def test_a_video_without_marked_key_frames_shows_its_first_frame() -> None:
-    found = here(film(form="matroska", codec="wmv2", marked=False), "video/x-matroska")
+    found = here(film(form="asf", codec="wmv2", marked=False), "video/x-ms-asf")
     assert found["video.keyframes"] == [0]
     assert [nearest(frame.pdq)[1] for frame in frames(found)] == [0]
+    assert "the first frame" in why(found)[0].detail
+
+
+def test_frames_that_are_wrongly_marked_as_key_frames_are_not_hashed() -> None:
+    found = here(film(form="mov", codec="mpeg4", marked=False), "video/quicktime")  # without marks, all are key frames
+    assert found["video.keyframes"] == [40]
+    assert {nearest(frame.pdq) <= (NEAR, int(frame.seconds)) for frame in frames(found)} == {True}
+    assert [int(frame.seconds) for frame in frames(found)] == [0, 1, 2, 3]
 
 
 def test_a_stream_without_a_frame_is_no_error_and_no_silence() -> None:

@@ -81,7 +81,7 @@ class Walk:
 
     With `keys` only key frames are decoded, else every frame. Of one stream none is given that lies less than `apart`
     seconds after the last one; key frames are taken as evenly over the `size` bytes of the content as the limit of
-    frames asks, whatever duration is stated. Times count from the container's start; where it states none, from the
+    frames asks, whatever duration is stated. Times count from the stream's first frame; where none are stated, from the
     packets before and the stream's rate.
 
     Afterwards: `found` key frames, `given` frames, `broken` packets and frames that could not be decoded or that the
@@ -108,8 +108,7 @@ class Walk:
 
     def frames(self) -> Iterator[tuple[float, VideoFrame]]:
         """(seconds, frame) as they are decoded. Ends early at a limit, or where the container breaks."""
-        begins = (self.container.start_time or 0) / SECOND
-        self._clocks = {stream.index: _Clock.of(stream, begins) for stream in self.container.streams}
+        self._clocks = {stream.index: _Clock.of(stream) for stream in self.container.streams}
         ends = time.process_time() + self.limits.seconds
         try:
             for packet in self.container.demux():
@@ -159,7 +158,9 @@ class Walk:
         for frame in frames:
             seconds = self._clocks[stream.index].seconds(frame.pts, at)
             self._broken(frame.is_corrupt, seconds)
-            if self.keys or self._wanted(stream.index, seconds):
+            if self.keys and not frame.key_frame:  # marked as one, but made from others that were not decoded
+                self._last.pop(stream.index, None)
+            elif self.keys or self._wanted(stream.index, seconds):
                 self.given += 1
                 yield seconds, frame
 
@@ -223,9 +224,10 @@ class _Clock:
     frame: float
 
     @classmethod
-    def of(cls, stream: Stream, begins: float) -> "_Clock":
+    def of(cls, stream: Stream) -> "_Clock":
         rate = float(stream.average_rate or 0) if isinstance(stream, VideoStream) else 0.0
-        return cls(float(stream.time_base or 0), begins, 1 / rate if rate > 0 else 0.0)
+        unit = float(stream.time_base or 0)
+        return cls(unit, (stream.start_time or 0) * unit, 1 / rate if rate > 0 else 0.0)
 
     def seconds(self, stamp: int | None, otherwise: float) -> float:
         return otherwise if stamp is None else stamp * self.unit - self.begins

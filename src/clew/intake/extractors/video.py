@@ -80,7 +80,9 @@ def _keys(probe: Probe, container: InputContainer, streams: list[VideoStream]) -
     walk = Walk(container, streams, limits, keys=True, apart=APART, size=probe.size)
     shown: Shown = Evenly(2 * CELLS)
     yield from _hashes("video.pdq", walk, probe, shown)
-    if not walk.given and not walk.stopped:  # no key frame is marked, or none could be decoded: the first that can
+    if not walk.given and not walk.stopped:
+        told = "no key frame is marked, or none can be decoded: the first frame that can be is hashed alone"
+        yield "video.pdq", Missing(Reason.UNPARSABLE, told)
         with open_container(probe) as again:
             anything = Walk(again, pictures(again), Limits(1, limits.seconds), keys=False)
             yield from _hashes("video.pdq", anything, probe, shown)
