@@ -5,7 +5,7 @@ here from frames made by code; with `--corpus` also ThreatExchange's sample vide
 FFmpeg's headers) is called in the interpreter that `--vpdq` names, with one thread; where there is none, an equivalent
 loop stands in for it and the claim says so: PyAV decodes every frame, and `pdqhash` hashes one a second.
 
-The two do not answer the same question: see `docs/` on what key frames alone cannot say.
+The two do not answer the same question: that key frames match nothing never says that something is not there.
 """
 
 import argparse
