@@ -223,7 +223,7 @@ def test_absurd_dimensions_cost_the_frames_that_claim_them() -> None:
     found = here(bytes(data), "video/x-msvideo")
     assert not frames(found)
     assert found["video.damaged"] == [1]
-    assert "broken" in why(found)[0].detail
+    assert any("broken" in missing.detail for missing in why(found))
 
 
 def test_flipped_bytes_are_never_a_crash_and_mostly_damage() -> None:
