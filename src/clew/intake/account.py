@@ -54,12 +54,13 @@ class Account:
     @property
     def complete(self) -> bool:
         """Whether nothing at all stayed unread, and no second count contradicts: exit status 0 instead of 3."""
-        flagged = any(each.flagged for each in self.opinions)
-        return self.balanced and not (self.unreadable or self.parts_unreadable or self.parts_open or flagged)
+        unexplained = any(each.unexplained for each in self.opinions)
+        return self.balanced and not (self.unreadable or self.parts_unreadable or self.parts_open or unexplained)
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON."""
-        return {**asdict(self), "balanced": self.balanced, "complete": self.complete}
+        told = {"opinions": [each.as_dict() for each in self.opinions], "balanced": self.balanced}
+        return {**asdict(self), **told, "complete": self.complete}
 
     def words(self) -> str:
         """For a person."""
