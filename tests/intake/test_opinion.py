@@ -1,4 +1,4 @@
-"""The second parser's count: agreed, explained, or flagged; and what the account makes of it."""
+"""The second parser's count: agreed, explained, or unexplained; and what the account makes of it."""
 
 import json
 from pathlib import Path
@@ -64,9 +64,10 @@ def test_the_two_agree_on_what_is_live(kind, tmp_path):
     (found,) = account(case, exhibit).opinions
     live = [item for item in items(case).values() if item["name_state"] == "live"]
     assert found.theirs == found.ours == len(live) >= 20
-    assert not found.flagged
+    assert not found.unexplained
     assert found.parser.startswith("libfs")
     assert "they agree" in account(case, exhibit).words()
+    assert account(case, exhibit).as_dict()["opinions"][0]["words"] == found.words()
 
 
 def change(case: Case, exhibit: str, counts: dict[str, int]) -> None:
@@ -88,23 +89,23 @@ def test_a_difference_that_nothing_explains_is_flagged_and_the_account_is_not_co
     ours = whole.opinions[0].ours
     change(case, exhibit, {opinion.CONTENTS: ours + 1})
     found = account(case, exhibit)
-    assert found.opinions[0].flagged
+    assert found.opinions[0].unexplained
     assert not found.complete
     assert "UNEXPLAINED" in found.words()
     change(case, exhibit, {opinion.CONTENTS: ours - 1, opinion.UNLISTED: 1})
-    assert not account(case, exhibit).opinions[0].flagged
+    assert not account(case, exhibit).opinions[0].unexplained
     change(case, exhibit, {f"{opinion.GAVE_UP}too long": 1})
     found = account(case, exhibit)
     assert found.opinions[0].theirs is None
     assert "no second opinion (too long)" in found.words()
 
 
-@pytest.mark.parametrize(("theirs", "ours", "unlisted", "lost", "flagged"), [
+@pytest.mark.parametrize(("theirs", "ours", "unlisted", "lost", "unexplained"), [
     (5, 5, 0, 0, False), (5, 4, 0, 0, True), (4, 5, 0, 0, True), (4, 5, 1, 0, False), (5, 4, 1, 0, True),
     (5, 4, 0, 1, False), (4, 5, 0, 1, True),
 ])  # fmt: skip
-def test_what_explains_a_difference(theirs, ours, unlisted, lost, flagged):
-    assert opinion._explained(theirs, ours, unlisted, lost)[1] is flagged
+def test_what_explains_a_difference(theirs, ours, unlisted, lost, unexplained):
+    assert opinion._explained(theirs, ours, unlisted, lost)[1] is unexplained
 
 
 def test_the_count_goes_on_from_its_cursor_and_distrusts_its_worker():

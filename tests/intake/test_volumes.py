@@ -16,6 +16,8 @@ from lvm_volume import EXTENT, FIRST, physical
 from clew.core import shards
 from clew.core.absent import Absent
 from clew.intake.disk import gpt, lvm, signatures
+from clew.intake.disk.image import lost_in
+from clew.intake.disk.stretch import LOST
 from clew.intake.entropy import measure
 from clew.intake.refs import layer, parse, volume
 from clew.intake.run import intake
@@ -347,3 +349,36 @@ def test_a_ref_says_which_volume_it_means(place, record, kind, number):
 )
 def test_other_refs_are_none(ref):
     assert parse(ref) is None
+
+
+@given(st.lists(st.tuples(st.integers(0, 20), st.integers(1, 9)), max_size=6), st.integers(0, 99), st.integers(0, 50))
+def test_lost_bytes_of_a_read_are_those_of_the_slow_way(steps, offset, length):
+    bad, at = [], 0
+    for gap, size in steps:
+        at += gap + 1
+        bad.append((at, size))
+        at += size
+    slow = {place for start, size in bad for place in range(start, start + size)}
+    assert lost_in(bad, offset, length) == len(slow & set(range(offset, offset + length)))
+
+
+def test_what_is_lost_while_directories_are_listed_is_noted(tmp_path):
+    """The clusters of a directory lie outside the file: their entries are not seen, and the account says what was."""
+    volume, folder = tmp_path / "fat.img", tmp_path / "sub"
+    folder.mkdir()
+    (folder / "IN.TXT").write_text("in")
+    with volume.open("wb") as out:
+        out.truncate(4 << 20)
+    tool("mkfs.fat", "-s", "1", volume)
+    tool("mcopy", "-i", volume, "-s", folder, "::/")
+    packed = tmp_path / "disk.qcow2"
+    tool("qemu-img", "convert", "-f", "raw", "-O", "qcow2", "-o", "cluster_size=512", volume, packed)
+    raw, data = volume.read_bytes(), bytearray(packed.read_bytes())
+    number = raw.index(b"IN      TXT") // 512
+    (first,) = struct.unpack_from(">Q", data, 40)
+    (second,) = struct.unpack_from(">Q", data, first + 8 * (number // 64))
+    struct.pack_into(">Q", data, (second & (1 << 56) - 1) + 8 * (number % 64), 1 << 40 | 1 << 63)
+    packed.write_bytes(data)
+    found, summary = take(tmp_path, packed)
+    assert b"sub/IN.TXT" not in found
+    assert summary.account.notes[LOST] >= 512

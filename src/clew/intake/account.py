@@ -62,11 +62,12 @@ class Account:
     def complete(self) -> bool:
         """Whether nothing at all stayed unread, and no second count contradicts: exit status 0 instead of 3."""
         lost = self.unreadable or self.parts_unreadable or self.parts_open or self.image_unread
-        return self.balanced and not (lost or any(each.flagged for each in self.opinions))
+        return self.balanced and not (lost or any(each.unexplained for each in self.opinions))
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON."""
-        return {**asdict(self), "balanced": self.balanced, "complete": self.complete}
+        told = {"opinions": [each.as_dict() for each in self.opinions], "balanced": self.balanced}
+        return {**asdict(self), **told, "complete": self.complete}
 
     def words(self) -> str:
         """For a person."""

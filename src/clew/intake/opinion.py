@@ -1,7 +1,7 @@
 """What a second parser counted of each file system, beside what the case holds of it: agreed, explained or flagged."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from clew.core import shards
@@ -26,7 +26,7 @@ FROM (
 
 @dataclass(frozen=True, slots=True)
 class Opinion:
-    """One file system. `flagged` where the counts differ and nothing explains it."""
+    """One file system. `unexplained`: the counts differ and nothing here says why."""
 
     volume: str
     file_system: str
@@ -34,12 +34,16 @@ class Opinion:
     theirs: int | None
     ours: int
     said: str
-    flagged: bool = False
+    unexplained: bool = False
 
     def words(self) -> str:
         """For a person."""
         counted = "counted nothing" if self.theirs is None else f"counted {self.theirs:,}"
         return f"{self.file_system} {self.volume}: {self.parser} {counted}, clew listed {self.ours:,} live: {self.said}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """As JSON."""
+        return {**asdict(self), "words": self.words()}
 
 
 def opinions(case: Case, exhibit: str) -> list[Opinion]:
@@ -61,14 +65,14 @@ def _opinion(case: Case, exhibit: str, part: str, detail: dict[str, Any]) -> Opi
     if failed is not None or CONTENTS not in notes:
         return Opinion(*known, None, ours, f"no second opinion ({failed or 'nothing was counted'})")
     theirs = int(notes[CONTENTS])
-    said, flagged = _explained(theirs, ours, int(notes.get(UNLISTED, 0)), int(row["lost"]))
+    said, unexplained = _explained(theirs, ours, int(notes.get(UNLISTED, 0)), int(row["lost"]))
     if by_record:
         said += "; a file of several names counts once"
-    return Opinion(*known, theirs, ours, said, flagged)
+    return Opinion(*known, theirs, ours, said, unexplained)
 
 
 def _explained(theirs: int, ours: int, unlisted: int, lost: int) -> tuple[str, bool]:
-    """What is to be said of a difference, and whether it is to be flagged."""
+    """What is to be said of a difference, and whether it is to be unexplained."""
     if theirs == ours:
         return "they agree", False
     difference = f"a difference of {abs(theirs - ours):,}"

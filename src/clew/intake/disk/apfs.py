@@ -76,7 +76,7 @@ def walk(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
         record = at[-1][1] if at else ROOT
         return _name_only(opened, _path(at) + b"/", record, missing)
 
-    return stretch(Tree(id(opened), lambda at: _list(opened, at), _path, lost), payload)
+    return stretch(Tree(id(opened), opened.image, lambda at: _list(opened, at), _path, lost), payload)
 
 
 def stream(payload: dict[str, Any], _descriptors: list[int]) -> "Stream":
@@ -91,7 +91,7 @@ def open_volume(payload: dict[str, Any]) -> Volume:
     if key in _opened:
         _opened.move_to_end(key)
         return _opened[key]
-    behind = FileObject(source.source, payload["offset"])
+    behind = FileObject(source, payload["offset"])
     container = _container(behind)
     try:
         found = container.get_volume(payload["apfs"])

@@ -33,7 +33,8 @@ def walk(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
         return item | {"reason": str(missing.reason)}
 
     key = (id(opened), str(root))
-    return stretch(Tree(key, lambda at: _list(opened, root, at), lambda at: _path(root, at), lost), payload)
+    tree = Tree(key, opened.image, lambda at: _list(opened, root, at), lambda at: _path(root, at), lost)
+    return stretch(tree, payload)
 
 
 def _path(root: Any, at: At) -> bytes:

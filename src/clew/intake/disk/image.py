@@ -4,6 +4,7 @@ An opened file system is kept between tasks, since opening one costs more than m
 """
 
 import os
+from bisect import bisect_right
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any
@@ -38,16 +39,35 @@ class Image(pytsk3.Img_Info):  # type: ignore[misc]
     """pytsk3's way to hand it bytes: a subclass with `read` and `get_size`."""
 
     def __init__(self, source: ByteSource) -> None:
-        self.source = source
+        self.source, self._lost = source, 0
         super().__init__(url="")
 
     def read(self, offset: int, length: int) -> bytes:
         """Bytes of the image; what its container cannot read comes as zeros, and is named in `source.bad`."""
-        return self.source.read(offset, length)
+        data = self.source.read(offset, length)
+        self._lost += lost_in(self.source.bad, offset, len(data))
+        return data
+
+    def newly_lost(self) -> int:
+        """Bytes that were asked for and given as zeros, since it was asked last. The Sleuth Kit keeps what it read: who
+        looks at a place first may not be who needs it.
+        """
+        lost, self._lost = self._lost, 0
+        return lost
 
     def get_size(self) -> int:
         """Bytes."""
         return self.source.size
+
+    @property
+    def size(self) -> int:
+        """Bytes, as a ByteSource says them."""
+        return self.source.size
+
+    @property
+    def bad(self) -> list[Range]:
+        """What could not be read of it so far."""
+        return self.source.bad
 
 
 @dataclass(slots=True)
@@ -127,6 +147,17 @@ def _image(key: Key) -> Image:
     if len(_images) > MOST_IMAGES:
         _images.popitem(last=False)
     return _images[key]
+
+
+def lost_in(bad: list[Range], offset: int, length: int) -> int:
+    """How many of these bytes lie in `bad`, which is in order."""
+    lost, end = 0, offset + length
+    for at in range(max(bisect_right(bad, (offset, 1 << 63)) - 1, 0), len(bad)):
+        start, size = bad[at]
+        if start >= end:
+            break
+        lost += max(min(start + size, end) - max(start, offset), 0)
+    return lost
 
 
 def reason(error: OSError) -> str:

@@ -60,7 +60,7 @@ class Volume:
 
     @property
     def bad(self) -> list[Range]:
-        """In bytes of the volume."""
+        """In bytes of the volume, in order."""
         found = []
         for start, length in self._source.bad:
             begin = 0
@@ -70,7 +70,7 @@ class Volume:
                 if first < end:
                     found.append((begin + first - at, end - first))
                 begin += each.length
-        return found
+        return sorted(found)
 
     def read(self, offset: int, length: int) -> bytes:
         """Raises OSError where the image does."""

@@ -6,11 +6,13 @@ from time import monotonic
 from typing import Any
 
 from clew.core.channel import Reply
+from clew.intake.disk.image import Image
 from clew.intake.walk import PAST, Event, Key, Listing, cursor_text, parse_cursor, preorder
 from clew.model import Missing, Reason
 
 SECONDS = 2.0  # after which a stretch ends, whatever it has found
 MOST_LEVELS = 1000
+LOST = "bytes of the image that could not be read while its file systems were looked at; entries there are not seen"
 
 Item = dict[str, Any]
 At = tuple[Key, ...]
@@ -18,11 +20,12 @@ At = tuple[Key, ...]
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """A tree of directories. `key` tells it from every other; `listing` lists one directory; `path` says where it
-    lies; `lost` makes the Item that stands for one which cannot be listed.
+    """A tree of directories on the disk `image`. `key` tells it from every other; `listing` lists one directory;
+    `path` says where it lies; `lost` makes the Item that stands for one which cannot be listed.
     """
 
     key: Any
+    image: Image
     listing: Callable[[At], Listing[Item] | Missing]
     path: Callable[[At], bytes]
     lost: Callable[[At, Missing], Item]
@@ -68,6 +71,9 @@ def stretch(tree: Tree, payload: dict[str, Any]) -> Reply:
             answer["done"] = True
     except _NextError as stop:
         answer["next"] = {"cursor": cursor_text(stop.at, PAST), "path": tree.path(stop.at).hex()}
+    lost = tree.image.newly_lost() if cursor else 0
+    if lost:
+        items.append({"notes": {LOST: lost}, "cursor": cursor})
     return Reply(answer | {"cursor": cursor})
 
 
