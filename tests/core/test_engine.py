@@ -332,6 +332,7 @@ def test_questions_keep_their_descriptors_apart(pool, tmp_path):
                 asked.append(asking(pool, "content", {}, opened(f"q{n}")).blobs)
             yield Task(str(n), f"{HERE}:{'last_descriptor_read' if n == 50 else 'content'}", {}, opened(f"t{n}"))
 
+    assert asking(pool, "echo", {"n": 1}) == Reply(1)  # and so every worker is there
     before = descriptors()
     outcomes = {int(o.task.id): o.reply for o in pool.run(source())}
     assert asked == [(b"q%d" % n,) for n in range(120) if n % 7 == 3]

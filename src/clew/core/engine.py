@@ -176,7 +176,7 @@ class Pool:
     # ---- tasks
 
     def _feed(self, source: Iterator[Task | None]) -> _Fed:
-        """Deals tasks out while workers have room, the emptiest first. Drawing a task may take turns of its own (`ask`),
+        """Deals tasks out while workers have room, the emptiest first. Drawing one may take turns of its own (`ask`),
         in which workers die: what was meant for one of those is dealt again.
         """
         hands: dict[Worker, list[Task]] = {}
@@ -292,7 +292,7 @@ class Pool:
         return answers
 
     def _pause_since(self, began: float, turned: float) -> None:
-        """Takes the time since `began` off every item's, but for what was spent listening since it stood at `turned`."""
+        """Takes the time since `began` off every item's, but for what was spent in turns, `turned` before it."""
         seconds = monotonic() - began - (self._turned - turned)
         for worker in self._workers:
             worker.pause(seconds)
