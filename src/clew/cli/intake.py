@@ -56,7 +56,7 @@ def intake(
     from clew.intake.account import facts_digest
     from clew.intake.custody import Seizure
     from clew.intake.listing import BatchSize
-    from clew.intake.summary import Options
+    from clew.intake.options import Options
 
     opened = open_case(case)
     if digest:
