@@ -206,7 +206,7 @@ def test_sizes_that_no_column_can_sum_up(tmp_path):
             yield from (Found(f"file/{n}", b"%d" % n, huge, f"{n}", "test") for n in range(3))
 
     lister = Lister(case, "e", folder.PLUGIN, "M-1", BatchSize(), lambda *_: None)
-    lister.run(Claims(), None)  # type: ignore[arg-type]
+    list(lister.steps(Claims(), None))  # type: ignore[arg-type]
     with case.write("intake") as tx:
         tx.execute("UPDATE items SET state='done'")
     assert account(case, "e").done == 3

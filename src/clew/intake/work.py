@@ -52,6 +52,10 @@ class Batch:
     drawn: bool = False
 
 
+def _nobody_looks(_path: bytes, _seconds: float) -> None:
+    """Where no progress is shown."""
+
+
 @dataclass(slots=True)
 class Reader:
     """Reads batches of one Exhibit and commits each as soon as it is complete."""
@@ -62,7 +66,7 @@ class Reader:
     look: Look
     mandate: str
     told: Callable[[str, int, str], None]  # state, bytes and reason of one Item
-    in_hand: Callable[[bytes, float], None]  # path of the Item longest in hand, and for how many seconds
+    in_hand: Callable[[bytes, float], None] = _nobody_looks  # path of the Item longest in hand, and its seconds
     known_good: tuple[tuple[str, str], ...] = ()  # name and id of each of the workers' lists, in their order
     doubted: set[str] = field(default_factory=set)
     _hands: dict[str, Batch] = field(default_factory=dict)
