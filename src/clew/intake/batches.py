@@ -29,7 +29,7 @@ def due(case: Case, batch: str) -> Due:
     """A batch with its open Items; those that were tried before with other versions are open again."""
     return batch, [
         row
-        for row in _members(case, batch, {ItemState.OPEN, ItemState.DONE, ItemState.UNREADABLE})
+        for row in members(case, batch, {ItemState.OPEN, ItemState.DONE, ItemState.UNREADABLE})
         if row["state"] == ItemState.OPEN or row["attempts"]
     ]
 
@@ -38,9 +38,9 @@ def failed(case: Case, exhibit: str) -> Iterator[Due]:
     """What was tried and failed, as batches of their own: the receipt of the first attempt stays as it is."""
     sql = "SELECT DISTINCT batch FROM items WHERE exhibit=? AND state='unreadable' AND attempts>0 ORDER BY batch"
     for row in case.read().execute(sql, (exhibit,)).fetchall():
-        members = [each for each in _members(case, row["batch"], {ItemState.UNREADABLE}) if each["attempts"]]
-        lines = (f"{member['item']} {member['attempts']}" for member in members)
-        yield _named("retry", lines), members
+        found = [each for each in members(case, row["batch"], {ItemState.UNREADABLE}) if each["attempts"]]
+        lines = (f"{member['item']} {member['attempts']}" for member in found)
+        yield _named("retry", lines), found
 
 
 def stopped(case: Case, exhibit: str, look: Look) -> Iterator[Due]:
@@ -49,10 +49,10 @@ def stopped(case: Case, exhibit: str, look: Look) -> Iterator[Due]:
     for row in shards.query(case, _STOPPED, (exhibit,)).to_pylist():
         by_batch[row["batch"]].add(row["item"])
     for batch, items in sorted(by_batch.items()):
-        members = [each for each in _members(case, batch, {ItemState.DONE}) if each["item"] in items]
+        found = [each for each in members(case, batch, {ItemState.DONE}) if each["item"] in items]
         name = _named("known-good again", sorted(items))
         if not _done(case, name, look):
-            yield name, members
+            yield name, found
 
 
 def some_refs(case: Case, exhibit: str, most: int) -> list[str]:
@@ -60,15 +60,13 @@ def some_refs(case: Case, exhibit: str, most: int) -> list[str]:
     sql = "SELECT id FROM batches WHERE exhibit=? AND waits=0 ORDER BY made_ns, id LIMIT 1"
     row = case.read().execute(sql, (exhibit,)).fetchone()
     states = {ItemState.OPEN, ItemState.DONE}
-    return [] if row is None else [each["ref"] for each in _members(case, row["id"], states)][:most]
+    return [] if row is None else [each["ref"] for each in members(case, row["id"], states)][:most]
 
 
-def _members(case: Case, batch: str, states: set[ItemState]) -> list[dict[str, Any]]:
-    """Listing rows of a batch's Items that are in one of these states, with state and attempts."""
-    sql = "SELECT id, state, attempts FROM items WHERE batch=?"
-    known = {
-        row["id"]: {"state": row["state"], "attempts": row["attempts"]} for row in case.read().execute(sql, (batch,))
-    }
+def members(case: Case, batch: str, states: set[ItemState]) -> list[dict[str, Any]]:
+    """Listing rows of a batch's Items that are in one of these states, with what the account says of each."""
+    sql = "SELECT id, state, reason, detail, attempts FROM items WHERE batch=?"
+    known = {row["id"]: dict(row) for row in case.read().execute(sql, (batch,))}
     return [row | known[row["item"]] for row in listed(case, batch) if known[row["item"]]["state"] in states]
 
 

@@ -17,6 +17,7 @@ from clew.model import ContentState, ItemState, Missing, Reason
 MOST_DETAIL, MOST_TRAITS, MOST_STORED = 1_000, 210_000, 64 << 20
 READ = "clew.intake.reading:read"
 Due = tuple[str, list[dict[str, Any]]]  # a batch, and the listing rows of those of its Items that are to be read
+HASHED = "hashed, but then: "  # how the detail of an Item begins whose content is known all the same
 CHANGED = Missing(Reason.UNREADABLE, "its bytes are not those that were hashed before: the exhibit has changed")
 
 
@@ -214,6 +215,6 @@ class Reader:
 def _final(item: str, record: Record) -> tuple[str, str | None, str | None, str]:
     if record.missing is None:
         return str(ItemState.DONE), None, None, item
-    hashed = "hashed, but then: " if record.content is not None else ""
+    hashed = HASHED if record.content is not None else ""
     detail = hashed + record.missing.detail
     return str(ItemState.UNREADABLE), str(record.missing.reason), detail, item
