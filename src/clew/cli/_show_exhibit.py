@@ -33,9 +33,7 @@ def exhibit(case: Path, label: str, as_json: bool) -> None:
 
     opened = open_case(case)
     events = story(opened, _id(opened, label))
-    lines = [
-        _plain(f"{each.at}  {each.said} ({each.actor}, entry {each.seq})" if each.at else each.said) for each in events
-    ]
+    lines = [_plain(f"{each.at}  {each.said} ({each.actor}, entry {each.seq})") for each in events]
     told = [{"entry": each.seq, "at": each.at, "actor": each.actor, "said": each.said} for each in events]
     emit(as_json, {"label": label, "events": told}, "\n".join(lines))
 
@@ -45,7 +43,7 @@ def exhibit(case: Path, label: str, as_json: bool) -> None:
 @click.argument("label")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
 def unreadable(case: Path, label: str, as_json: bool) -> None:
-    """Name everything in the exhibit LABEL of CASE that could not be read: where, at which stage, why, how often tried."""
+    """Name what in the exhibit LABEL of CASE could not be read: at which stage, why, and how often it was tried."""
     from clew.intake.unreadable import unreadable as items
 
     opened = open_case(case)

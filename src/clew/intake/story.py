@@ -69,8 +69,8 @@ def story(case: Case, exhibit: str) -> list[Event]:
     if (summed := tally.told()) is not None:
         events.append(summed)
     if erased:
-        said = f"What {erased:,} more entries of intake were about has been erased: some may be about this exhibit."
-        events.append(Event(-1, "", "", said))
+        said = f"What {erased:,} more entries of intake were about was erased: some may be about this exhibit."
+        events.append(Event(entry["seq"], entry["at"], case.actor, said))
     return events
 
 
@@ -107,6 +107,11 @@ def _acquired(entry: dict[str, Any], about: dict[str, Any]) -> str:
     return said
 
 
+def _moved(_entry: dict[str, Any], about: dict[str, Any]) -> str:
+    known = "the size and both ends of its image" if isinstance(about["known by"], list) else about["known by"]
+    return f"It was found again at {about['to']}, known by {known}."
+
+
 def _started(entry: dict[str, Any], about: dict[str, Any]) -> str:
     layers = about["isolation"]
     weak = [name for name, layer in layers.items() if not layer["reached"]]
@@ -130,7 +135,7 @@ def _under(entry: dict[str, Any]) -> str:
 
 _OWN: dict[str, Callable[[dict[str, Any], dict[str, Any]], str]] = {
     "exhibit.entered": _entered,
-    "exhibit.moved": lambda _entry, about: f"It was found again at {about['to']}, known by its size and both ends.",
+    "exhibit.moved": _moved,
     "exhibit.acquired": _acquired,
     "intake.started": _started,
     "intake.ended": _ended,

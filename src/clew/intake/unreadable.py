@@ -1,4 +1,4 @@
-"""Every Item that could not be read, by name: where it lies, at which stage it failed, why, and how often it was tried."""
+"""Every Item that could not be read, by name: at which stage it failed, why, and how often it was tried."""
 
 from collections.abc import Iterator
 from typing import Any
