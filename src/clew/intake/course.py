@@ -18,7 +18,7 @@ from clew.intake.listing import Lister
 from clew.intake.work import Due, Reader
 
 LEAD = 8  # things listed for each Item that is handed out
-BURST = 500  # things listed at a time while there is nothing to hand out
+BURST = 500  # things listed at a time, at most, while there is nothing to hand out
 
 _DELETED = "SELECT item, ref FROM listings WHERE exhibit=? AND name_state <> 'live' AND content_state <> 'unreadable'"
 
@@ -31,14 +31,22 @@ class Listing:
     ready: deque[str]
     over: bool = False
 
-    def go_on(self, steps: int = LEAD) -> None:
-        """Lists so much further."""
-        for _ in range(0 if self.over else steps):
-            found = next(self.steps, None)
-            if found is None:
-                self.over = True
+    def go_on(self) -> None:
+        """Lists a little further, now that an Item was handed out."""
+        for _ in range(LEAD):
+            self._step()
+
+    def catch_up(self) -> None:
+        """Lists on until there is something to hand out, but not for long: workers must be heard too."""
+        for _ in range(BURST):
+            if self.ready or self.over:
                 return
-            self.ready.extend(found)
+            self._step()
+
+    def _step(self) -> None:
+        found = None if self.over else next(self.steps, None)
+        self.over = found is None
+        self.ready.extend(found or ())
 
 
 @dataclass(slots=True)
@@ -64,7 +72,7 @@ class Course:
             if listing.ready:
                 yield batches.due(self.case, listing.ready.popleft())
             else:
-                listing.go_on(BURST)
+                listing.catch_up()
                 yield None
         self.listed()
         waiting = batches.unread(self.case, self.exhibit, self.reader.look, waits=True)
