@@ -20,7 +20,7 @@ def pss() -> int:
 def _pss(pid: str) -> int:
     try:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text("ascii").splitlines()
-    except OSError:  # ended meanwhile, or does not let itself be looked at
+    except (FileNotFoundError, ProcessLookupError):  # ended meanwhile
         return 0
     return next((int(line.split()[1]) << 10 for line in lines if line.startswith("Pss:")), 0)
 

@@ -18,17 +18,15 @@ from clew.model import ContentState, NameState
 SECOND_OPINION = "second opinion"  # the kind of a part that another parser's count is compared in
 
 _CONTENTS = """
-SELECT media_type, content_state, count(DISTINCT item) AS items, count(DISTINCT sha256) AS contents,
-  sum(size)::DOUBLE AS bytes
-FROM contents WHERE exhibit=? GROUP BY ALL
+SELECT media_type, content_state, count(*) AS items FROM contents WHERE exhibit=? GROUP BY ALL
 """
 _NAMES = "SELECT name_state, found_by, count(*) AS items FROM listings WHERE exhibit=? GROUP BY ALL"
 _STOPPED = """
-WITH mine AS (SELECT DISTINCT sha256 FROM contents WHERE exhibit=?),
-  again AS (SELECT DISTINCT content FROM traits WHERE extractor <> 'known-good')
-SELECT t.text AS name, t.version AS id, count(DISTINCT t.content) AS contents
-FROM traits t JOIN mine ON mine.sha256 = t.content
-WHERE t.extractor = 'known-good' AND t.content NOT IN (SELECT content FROM again) GROUP BY ALL ORDER BY ALL
+WITH stopped AS (SELECT DISTINCT content, text, version FROM traits WHERE extractor = 'known-good'),
+  again AS (SELECT content FROM traits WHERE extractor <> 'known-good' AND content IN (SELECT content FROM stopped))
+SELECT text AS name, version AS id, count(*) AS contents FROM stopped
+WHERE content IN (SELECT sha256 FROM contents WHERE exhibit=?) AND content NOT IN (SELECT content FROM again)
+GROUP BY ALL ORDER BY ALL
 """
 _LIMITS = """
 SELECT t.extractor, t.missing, count(DISTINCT t.content) AS contents FROM traits t
