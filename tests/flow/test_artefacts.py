@@ -10,8 +10,8 @@ import pytest
 
 from clew.cli.main import main
 from clew.core import mandate, watch
+from clew.intake.options import Options
 from clew.intake.run import intake
-from clew.intake.summary import Options
 from clew.intake.tools import ARTEFACTS
 from facts_case import AUTHORITY, put
 

@@ -12,8 +12,8 @@ from carvable import film, picture, saved
 from cases import new_case
 
 from clew.core import shards
+from clew.intake.options import Options
 from clew.intake.run import intake
-from clew.intake.summary import Options
 
 Files = Mapping[str, bytes]
 PEERS = ("photorec", "foremost", "tsk_recover")

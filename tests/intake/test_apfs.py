@@ -11,9 +11,9 @@ from cases import items, new_case, sha256
 from clew.core import shards
 from clew.intake.containers.raw import Raw
 from clew.intake.disk import apfs_books
+from clew.intake.options import Options
 from clew.intake.run import intake
 from clew.intake.sources import _disk, _said
-from clew.intake.summary import Options
 from clew.model import Missing, Reason
 
 OPTIONS = Options(extractors=())

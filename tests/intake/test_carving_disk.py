@@ -16,9 +16,9 @@ from clew.intake.account import NOT_CARVED
 from clew.intake.api import Note, Part
 from clew.intake.carving.carver import Carver
 from clew.intake.disk import carve as worker
+from clew.intake.options import Options, Summary
 from clew.intake.run import intake
 from clew.intake.sources import _carving, _doubts, _said
-from clew.intake.summary import Options, Summary
 from clew.model import ContentState, ItemState, Missing, NameState, Reason
 from clew.range import filesystems
 

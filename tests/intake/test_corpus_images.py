@@ -12,8 +12,8 @@ from cases import new_case
 
 from clew.core import shards
 from clew.core.errors import ClewError
+from clew.intake.options import Options
 from clew.intake.run import intake
-from clew.intake.summary import Options
 
 pytestmark = pytest.mark.corpus
 

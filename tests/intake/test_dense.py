@@ -20,8 +20,8 @@ from clew.core.errors import Exit, Usage
 from clew.intake.api import Frame, Probe
 from clew.intake.dense import dense, named
 from clew.intake.extractors import video
+from clew.intake.options import Options
 from clew.intake.run import intake
-from clew.intake.summary import Options
 
 OPTIONS = Options(workers=1)
 

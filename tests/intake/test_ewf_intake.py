@@ -13,9 +13,9 @@ from ewf_cases import acquire, one_chunk_a_segment
 
 from clew.core.errors import Usage
 from clew.intake import said
+from clew.intake.options import Options
 from clew.intake.run import intake
 from clew.intake.sources import ewf as source
-from clew.intake.summary import Options
 
 
 def fat(folder: Path, files: dict[str, bytes]) -> bytes:

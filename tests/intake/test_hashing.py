@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from clew.intake import hashing, reading
 from clew.intake.hashing import Hashing
+from clew.intake.options import Options
 from clew.intake.run import intake
-from clew.intake.summary import Options
 
 
 class Counted:

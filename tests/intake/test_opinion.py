@@ -10,9 +10,9 @@ from clew.core.case import Case
 from clew.intake import opinion
 from clew.intake.account import account
 from clew.intake.api import Note
+from clew.intake.options import Options
 from clew.intake.run import intake
 from clew.intake.sources import _opinion
-from clew.intake.summary import Options
 from clew.model import Missing, Reason
 from container_files import tool
 

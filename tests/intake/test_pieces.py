@@ -21,9 +21,9 @@ from clew.core import shards
 from clew.core.case import Case
 from clew.intake import piecewise
 from clew.intake.artefacts import _examples as made
+from clew.intake.options import Options
 from clew.intake.pieces import Held, held_against
 from clew.intake.run import intake
-from clew.intake.summary import Options
 
 OPTIONS = Options(workers=1)
 PIECE = 1 << 14

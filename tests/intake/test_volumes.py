@@ -19,9 +19,9 @@ from clew.intake.disk import gpt, lvm, signatures
 from clew.intake.disk.image import lost_in
 from clew.intake.disk.stretch import LOST
 from clew.intake.entropy import measure
+from clew.intake.options import Options, Summary
 from clew.intake.refs import layer, parse, volume
 from clew.intake.run import intake
-from clew.intake.summary import Options, Summary
 from clew.model import Reason
 from container_files import tool
 

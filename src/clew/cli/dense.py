@@ -30,7 +30,7 @@ def dense(
 
     from clew.intake.dense import dense as look
     from clew.intake.dense import named
-    from clew.intake.summary import Options
+    from clew.intake.options import Options
 
     opened = open_case(case)
     wanted = list(dict.fromkeys(named(opened, name) for name in contents))

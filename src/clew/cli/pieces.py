@@ -21,8 +21,8 @@ def pieces(case: Path, workers: int, accept_weak_isolation: bool, as_json: bool)
     """
     import os
 
+    from clew.intake.options import Options
     from clew.intake.pieces import held_against
-    from clew.intake.summary import Options
 
     options = Options(workers=workers or os.cpu_count() or 1, accept_weak_isolation=accept_weak_isolation)
     done = held_against(open_case(case), options=options)

@@ -11,7 +11,7 @@ from clew.core.case import Case
 from clew.core.engine import Pool
 from clew.core.lease import lease
 from clew.intake.api import Session, Source
-from clew.intake.summary import Options
+from clew.intake.options import Options
 from clew.intake.tools import choose, open_pool, versions
 
 WHERE = """

@@ -12,8 +12,8 @@ from clew.core.case import Case
 from clew.core.engine import Limits
 from clew.core.errors import Usage
 from clew.intake.api import DENSE
+from clew.intake.options import Options
 from clew.intake.second import Again, Looked, look
-from clew.intake.summary import Options
 from clew.intake.tools import EXTRACTORS
 
 LIMITS = Limits(seconds=600.0, seconds_per_mb=5.0, memory=1536 << 20, output=64 << 20)

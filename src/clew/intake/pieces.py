@@ -24,9 +24,9 @@ from clew.core.case import Case
 from clew.core.engine import Outcome, Task
 from clew.intake.again import Reopened, places, reopened
 from clew.intake.api import Unavailable
+from clew.intake.options import Options
 from clew.intake.piece_check import CHECK
 from clew.intake.said import WRONG
-from clew.intake.summary import Options
 from clew.model import Missing, Reason
 
 MODE = "pieces"

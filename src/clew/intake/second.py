@@ -15,8 +15,8 @@ from clew.core.engine import Pool, Task
 from clew.intake import said
 from clew.intake.again import places, reopened
 from clew.intake.api import EXACT, Session, Unavailable
+from clew.intake.options import Options
 from clew.intake.reading import find
-from clew.intake.summary import Options
 from clew.intake.tools import EXTRACTORS
 from clew.intake.work import MOST_TRAITS, READ
 from clew.model import Missing, Reason

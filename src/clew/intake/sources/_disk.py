@@ -35,6 +35,7 @@ ORPHANAGE = {"FAT", "exFAT"}  # where The Sleuth Kit itself searches the whole v
 
 # What every worker of a disk needs, whatever the container.
 PRELOAD: tuple[str, ...] = (
+    "clew.core.resumable:library",
     "clew.intake.containers.acquisition",
     "clew.intake.disk.apfs",
     "clew.intake.disk.volumes",
