@@ -24,7 +24,7 @@ def isolation_words(layers: dict[str, Any]) -> str:
 
 
 def _image(acquisition: dict[str, Any]) -> list[str]:
-    """Which of the digests that the image itself stores are those of its bytes; those that are not, the account tells."""
+    """Which of the digests that the image itself stores are those of its bytes; the account tells which are not."""
     agree = sorted(name for name, same in acquisition.get("agree", {}).items() if same)
     return [f"the container's own {_and(agree)} agree with what was read"] if agree else []
 
