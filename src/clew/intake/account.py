@@ -145,7 +145,7 @@ def _part(found: Account, name: str, detail: dict[str, Any], bad: list[tuple[int
         missing = f"{detail['missing']}: {detail['missing_detail']}"
         stretches = found.not_covered if "carving" in detail["kind"] else found.parts_unreadable
         stretches.append({**place, "missing": missing})
-    elif "carving" in detail["kind"]:
+    elif done and "carving" in detail["kind"]:
         free = detail.get("free_bytes", detail["length"] if "file_system" not in detail else None)
         found.searched.append({**place, **({"bytes": free} if free is not None else {})})
     elif detail["kind"] == "file system":
