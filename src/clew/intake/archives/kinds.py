@@ -1,0 +1,73 @@
+"""Which media types are archives, and how each is opened."""
+
+from dataclasses import dataclass
+
+ZIP = "zip"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """How one kind of archive is read: `name` for a person, the libarchive formats that may apply, and its one filter.
+
+    A `single` stream holds one file, which may be a tar or cpio archive.
+    """
+
+    name: str
+    formats: tuple[str, ...]
+    filter: str = "none"
+
+    @property
+    def single(self) -> bool:
+        """Whether it is compression around one stream of bytes."""
+        return self.filter != "none"
+
+
+_PACKED = ("raw", "empty")
+
+_ZIP = Kind(ZIP, ("zip_streamable",))
+_KINDS: dict[str, Kind] = {
+    "application/zip": _ZIP,
+    "application/x-zip-compressed": _ZIP,
+    "application/java-archive": _ZIP,
+    "application/epub+zip": _ZIP,
+    "application/vnd.android.package-archive": _ZIP,
+    "application/vnd.comicbook+zip": _ZIP,
+    "application/x-xpinstall": _ZIP,
+    "application/x-7z-compressed": Kind("7z", ("7zip",)),
+    "application/x-rar": Kind("rar", ("rar", "rar5")),
+    "application/vnd.rar": Kind("rar", ("rar", "rar5")),
+    "application/x-tar": Kind("tar", ("tar",)),
+    "application/x-gtar": Kind("tar", ("tar",)),
+    "application/x-ustar": Kind("tar", ("tar",)),
+    "application/x-cpio": Kind("cpio", ("cpio",)),
+    "application/x-archive": Kind("ar", ("ar",)),
+    "application/vnd.debian.binary-package": Kind("ar", ("ar",)),
+    "application/vnd.ms-cab-compressed": Kind("cab", ("cab",)),
+    "application/x-lha": Kind("lha", ("lha",)),
+    "application/x-lzh-compressed": Kind("lha", ("lha",)),
+    "application/gzip": Kind("gzip", _PACKED, "gzip"),
+    "application/x-gzip": Kind("gzip", _PACKED, "gzip"),
+    "application/x-bzip2": Kind("bzip2", _PACKED, "bzip2"),
+    "application/x-xz": Kind("xz", _PACKED, "xz"),
+    "application/x-lzma": Kind("lzma", _PACKED, "lzma"),
+    "application/x-lzip": Kind("lzip", _PACKED, "lzip"),
+    "application/x-lz4": Kind("lz4", _PACKED, "lz4"),
+    "application/zstd": Kind("zstd", _PACKED, "zstd"),
+    "application/x-zstd": Kind("zstd", _PACKED, "zstd"),
+    "application/x-compress": Kind("compress", _PACKED, "compress"),
+    "application/zlib": Kind("zlib", _PACKED, "zlib"),
+}
+# Office documents hold pictures: zip archives whose media type says what their members make together.
+_ZIP_BEGINNINGS = (
+    "application/vnd.openxmlformats-officedocument.",
+    "application/vnd.oasis.opendocument.",
+    "application/vnd.sun.xml.",
+)
+
+
+def kind_of(media_type: str) -> Kind | None:
+    """How contents of that type are opened as archives; None where they are none."""
+    found = _KINDS.get(media_type)
+    if found is None and media_type.startswith(_ZIP_BEGINNINGS):
+        return _ZIP
+    return found
