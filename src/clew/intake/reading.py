@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from clew.core.absent import Absent
+from clew.core.absent import Absent, CutShort
 from clew.core.channel import Reply
 from clew.intake.api import Blob, ByteSource, Extractor, Frame, Probe, Value
 from clew.model import ContentState, Missing, Reason
@@ -56,22 +56,28 @@ def read(payload: dict[str, Any], descriptors: list[int]) -> Iterator[Reply]:
 
 
 def examine(source: ByteSource, payload: dict[str, Any]) -> Iterator[Reply]:
-    """Everything that intake asks of one content. Ends in Absent where part of it was given as zeros.
+    """Everything that intake asks of one content. Ends in Absent where part of it was given as zeros, or cut short.
 
     `payload`: "size" as listed, "state" the ContentState that the listing claims, "extractors" ("module:name" each),
     "mode", "hold" (optional) bytes to hold at most.
     """
     md5, sha1, sha256 = hashlib.md5(usedforsecurity=False), hashlib.sha1(usedforsecurity=False), hashlib.sha256()
     most, held, first, size = payload.get("hold", HOLD), bytearray(), b"", 0
-    while chunk := source.read(size, CHUNK):
-        for each in (md5, sha1, sha256):
-            each.update(chunk)
-        size += len(chunk)
-        first = first or chunk[:TYPED_BYTES]
-        if size <= most:
-            held += chunk
-        elif held:
-            held = bytearray()
+    cut: Missing | None = None
+    try:
+        while chunk := source.read(size, CHUNK):
+            for each in (md5, sha1, sha256):
+                each.update(chunk)
+            size += len(chunk)
+            first = first or chunk[:TYPED_BYTES]
+            if size <= most:
+                held += chunk
+            elif held:
+                held = bytearray()
+    except CutShort as short:
+        if not size:
+            raise
+        cut = short.missing
     yield Reply(
         {
             "content": {
@@ -79,7 +85,7 @@ def examine(source: ByteSource, payload: dict[str, Any]) -> Iterator[Reply]:
                 "sha1": sha1.hexdigest(),
                 "md5": md5.hexdigest(),
                 "size": size,
-                "state": str(ContentState.PARTIAL) if source.bad else _state(payload, size),
+                "state": str(ContentState.PARTIAL) if source.bad or cut else _state(payload, size),
             }
         }
     )
@@ -95,6 +101,8 @@ def examine(source: ByteSource, payload: dict[str, Any]) -> Iterator[Reply]:
         stretches = ", ".join(f"{length:,} at {offset:,}" for offset, length in source.bad[:MOST_BAD])
         said = f"bytes of the image that could not be read, for which zeros stand: {stretches}"
         raise Absent(Missing(Reason.UNREADABLE, said))
+    if cut is not None:
+        raise Absent(cut)
 
 
 def find(spec: str) -> Any:

@@ -5,7 +5,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from clew.core.progress import Progress
 from clew.intake import custody
 from clew.intake.account import account
 from clew.intake.api import FAST, Session, Source
+from clew.intake.expand import Archives
 from clew.intake.listing import Lister, listed
 from clew.intake.second import exact
 from clew.intake.summary import Options, Summary, isolation_words
@@ -88,26 +89,33 @@ class Run:
         specs = extractors() if self.options.extractors is None else self.options.extractors
         look = Look(specs, FAST, versions(self.source, specs), FAST)
         with ExitStack() as stack:
-            session = stack.enter_context(closing(self.source.open(path)))
+            session = self.source.open(path)
+            archives = stack.enter_context(closing(Archives(self.case, self.held.id, session, self.options.budgets)))
             pool = stack.enter_context(open_pool(self.source, session, specs, self.options))
             run = self._begin(pool, look)
             self.bar.isolation(isolation_words(pool.isolation))
             ask = asking(pool)
             self._acquire(pool, session)
             size = self.options.batch
-            Lister(self.case, self.held.id, self.source, self.mandate, size, self._listed).run(session, ask)
+            lister = Lister(self.case, self.held.id, self.source, self.mandate, size, self._listed)
+            lister.run(session, ask)
             self._totals()
-            doubted = session.doubts(self._deleted(), ask)
-            reader = Reader(self.case, self.held.id, session, look, self.mandate, self._read, doubted)
+            doubted = archives.doubts(self._deleted(), ask)
+            reader = Reader(self.case, self.held.id, archives, look, self.mandate, self._read, doubted)
             reader.run(pool, self._due(look))
             if self.options.retry:
                 reader.run(pool, self._failed())
+            while archives.pending():
+                lister.run(archives, ask)
+                self._totals()
+                reader.run(pool, self._due(look))
             self._end(run, session)
             return pool.isolation, session.detail, len(doubted)
 
     def _begin(self, pool: Pool, look: Look) -> str:
         run = new_id()
         config = {"workers": self.options.workers, "versions": look.versions, "retry": self.options.retry}
+        config["archives"] = asdict(self.options.budgets)
         with self.case.write("intake") as tx:
             layers, now = json.dumps(pool.isolation), clock.now().utc_ns
             values = (run, self.held.id, now, json.dumps(config), layers, self.mandate)

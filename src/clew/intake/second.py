@@ -14,6 +14,7 @@ from clew.core.engine import Pool, Task
 from clew.core.lease import lease
 from clew.intake import said
 from clew.intake.api import EXACT, Session, Unavailable
+from clew.intake.expand import Archives
 from clew.intake.reading import find
 from clew.intake.summary import Options
 from clew.intake.tools import EXTRACTORS, choose, open_pool, versions
@@ -68,7 +69,7 @@ def _exhibit(case: Case, exhibit: str, rows: list[dict[str, Any]], options: Opti
     source = choose(path)
     with ExitStack() as stack:
         stack.enter_context(lease(case, "intake", f"{held['label']}, second look"))
-        session = stack.enter_context(closing(source.open(path)))
+        session = stack.enter_context(closing(Archives(case, exhibit, source.open(path), options.budgets)))
         pool = stack.enter_context(open_pool(source, session, (EXTRACTOR,), options))
         for at in range(0, len(rows), MOST):
             traits = _read(pool, session, rows[at : at + MOST], looked)
@@ -91,7 +92,7 @@ def _read(
                 failed[row["sha256"]] = gone.missing
                 continue
             payload = {"size": row["size"], "state": row["content_state"], "extractors": [EXTRACTOR], "mode": EXACT}
-            yield Task(item, READ, {"opener": job.opener, **payload, **job.payload}, job.fds, row["size"])
+            yield Task(item, READ, {"opener": job.opener, **payload, **job.payload}, job.fds, job.passed + row["size"])
 
     for outcome in pool.run(tasks()):
         sha256, reply = wanted[outcome.task.id]["sha256"], outcome.reply

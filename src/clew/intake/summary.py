@@ -5,6 +5,7 @@ from typing import Any
 
 from clew.core.engine import Limits
 from clew.intake.account import Account
+from clew.intake.archives.budget import Budgets
 from clew.intake.custody import Seizure
 from clew.intake.listing import BatchSize
 
@@ -22,6 +23,7 @@ class Options:
     limits: Limits = LIMITS
     extractors: tuple[str, ...] | None = None
     seizure: Seizure = field(default_factory=Seizure)
+    budgets: Budgets = field(default_factory=Budgets)
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,7 +86,7 @@ class Reader:
                     continue
                 batch.left.add(item)
                 self._hands[item] = batch
-                yield Task(item, READ, self._payload(record.row, job), job.fds, record.row["size"])
+                yield Task(item, READ, self._payload(record.row, job), job.fds, job.passed + record.row["size"])
             batch.drawn = True
 
     def _payload(self, row: dict[str, Any], job: Job) -> dict[str, Any]:
@@ -122,7 +122,7 @@ class Reader:
             batch.left.discard(item)
             del self._hands[item]
             state = ItemState.UNREADABLE if record.missing else ItemState.DONE
-            self.told(str(state), outcome.task.bytes, str(record.missing.reason) if record.missing else "")
+            self.told(str(state), record.row["size"], str(record.missing.reason) if record.missing else "")
 
     def _store(self, data: bytes) -> bytes:
         return blobs.put(self.case.folder, data)

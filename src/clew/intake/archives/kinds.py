@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-ZIP = "zip"
+ZIP, SEVEN_ZIP = "zip", "7z"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ _KINDS: dict[str, Kind] = {
     "application/vnd.android.package-archive": _ZIP,
     "application/vnd.comicbook+zip": _ZIP,
     "application/x-xpinstall": _ZIP,
-    "application/x-7z-compressed": Kind("7z", ("7zip",)),
+    "application/x-7z-compressed": Kind(SEVEN_ZIP, ("7zip",)),
     "application/x-rar": Kind("rar", ("rar", "rar5")),
     "application/vnd.rar": Kind("rar", ("rar", "rar5")),
     "application/x-tar": Kind("tar", ("tar",)),

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from clew.core.absent import Absent
-from clew.intake.api import ByteSource
+from clew.intake.api import ByteSource, Range
 from clew.model import Missing, Reason
 
 CHUNK = 1 << 18
@@ -96,8 +96,10 @@ class Forward:
 
     def __init__(self, begin: Callable[[], Iterator[bytes]], size: int = ENDLESS) -> None:
         self.size = size
+        self.bad: list[Range] = []
         self._begin, self._stream = begin, begin()
         self._chunk, self._start, self._restarts = b"", 0, 0
+        self._failed: Absent | None = None
 
     @property
     def position(self) -> int:
@@ -110,7 +112,7 @@ class Forward:
             self._restarts += 1
             if self._restarts > MOST_RESTARTS:
                 raise Absent(Missing(Reason.LIMIT_REACHED, "compressed data that can only be read from its beginning"))
-            self._stream, self._chunk, self._start = self._begin(), b"", 0
+            self._stream, self._chunk, self._start, self._failed = self._begin(), b"", 0, None
         parts: list[bytes] = []
         while length > 0:
             at = offset - self._start
@@ -119,12 +121,22 @@ class Forward:
                 offset += len(parts[-1])
                 length -= len(parts[-1])
                 continue
-            following = next(self._stream, None)
+            following = self._next()
             if following is None:
+                if self._failed is not None and not parts:  # what came before it is handed out first
+                    raise self._failed
                 break
             self._start += len(self._chunk)
             self._chunk = following
         return b"".join(parts)
+
+    def _next(self) -> bytes | None:
+        if self._failed is None:
+            try:
+                return next(self._stream, None)
+            except Absent as absent:
+                self._failed = absent
+        return None
 
 
 class Slice:
@@ -132,6 +144,7 @@ class Slice:
 
     def __init__(self, source: ByteSource, start: int, size: int) -> None:
         self._source, self._start = source, start
+        self.bad: list[Range] = []
         self.size = max(0, min(size, source.size - start))
 
     def read(self, offset: int, length: int) -> bytes:

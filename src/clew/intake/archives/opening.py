@@ -5,23 +5,24 @@ through once and not once a member; an answer never depends on what was kept. Wh
 to each task's own descriptors anew, as those of the task before are closed.
 """
 
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from clew.core.absent import Absent
+from clew.core.absent import Absent, CutShort
 from clew.core.channel import Reply
-from clew.intake.api import ByteSource
+from clew.intake.api import ByteSource, Range
 from clew.intake.archives.compressed import Compressed
-from clew.intake.archives.kinds import ZIP, Kind, kind_of
+from clew.intake.archives.kinds import SEVEN_ZIP, ZIP, kind_of
 from clew.intake.archives.members import Archive, Forward, Header
 from clew.intake.archives.streamed import Streamed
 from clew.intake.archives.zipped import Zipped
+from clew.intake.reading import find
 from clew.model import Missing, Reason
 
 HOLD = 192 << 20  # bytes of one archive inside another that are held
 HOLD_ALL = 2 * HOLD  # of all that one chain holds
+MOST_SIZE = (1 << 63) - 1
 APART = "export it and take it in as an exhibit of its own"
 
 
@@ -36,6 +37,11 @@ class Bound:
         """Bytes."""
         return self.source.size
 
+    @property
+    def bad(self) -> list[Range]:
+        """As ByteSource."""
+        return self.source.bad
+
     def read(self, offset: int, length: int) -> bytes:
         """As ByteSource."""
         return self.source.read(offset, length)
@@ -46,6 +52,7 @@ class Held:
 
     def __init__(self, data: bytes | bytearray) -> None:
         self._data = memoryview(data)
+        self.bad: list[Range] = []
         self.size = len(data)
 
     def read(self, offset: int, length: int) -> bytes:
@@ -91,29 +98,40 @@ _chain: list[Link] = []
 _root: list[Bound] = []
 
 
-def open_archive(source: ByteSource, kind: Kind, stem: bytes, seekable: bool = True) -> Archive:
+def open_archive(source: ByteSource, media_type: str, stem: bytes) -> Archive:
     """The archive in these bytes. Raises Absent where it cannot be opened at all."""
+    kind, seekable = kind_of(media_type), not isinstance(source, Forward)
+    if kind is None:
+        raise Absent(Missing(Reason.NOT_APPLICABLE, "is no archive"))
     if kind.single:
         return Compressed(source, kind, stem)
+    if kind.name == SEVEN_ZIP and not seekable:
+        raise Absent(Missing(Reason.TOO_LARGE, f"a 7z archive of over {HOLD:,} bytes inside another: {APART}"))
     if kind.name != ZIP:
         return Streamed(source, kind, stem, seekable)
-    try:
-        if seekable:
+    why = Absent(
+        Missing(
+            Reason.TOO_LARGE,
+            f"a zip of over {HOLD:,} bytes inside another, whose directory at its end was not reached: {APART}",
+        )
+    )
+    if seekable:
+        try:
             return Zipped(source)
-        why = Absent(Missing(Reason.TOO_LARGE, f"its directory at its end could not be reached: {APART}"))
-    except Absent as absent:
-        why = absent
+        except Absent as absent:
+            why = absent
     return Undirected(Streamed(source, kind, stem, seekable), why)
 
 
-def chain(payload: dict[str, Any], outermost: Callable[[], ByteSource], depth: int) -> Archive:
+def chain(place: dict[str, Any], descriptors: list[int], depth: int) -> Archive:
     """The archive `depth` levels below the outermost one (0), opened as far as it was not open.
 
-    `payload`: "key" names the outermost archive, "kinds" the media type and "stems" (hexadecimal) the name of each
-    archive on the way, "members" the number of each in the one around it. Raises Absent where one cannot be opened.
+    `place`: "outer" is the payload of the outermost archive's own Job with its "opener", "key" its name; "kinds" the
+    media type and "stems" (hexadecimal) the name of each archive on the way, "members" the number of each in the one
+    around it. Raises Absent where one cannot be opened.
     """
-    source = outermost()
-    key: tuple[Any, ...] = (payload["key"], source.size)
+    source: ByteSource = find(place["outer"]["opener"])(place["outer"], descriptors)
+    key: tuple[Any, ...] = (place["key"], source.size)
     if _chain and _chain[0].key == key:
         _root[0].source = source
     else:
@@ -121,18 +139,12 @@ def chain(payload: dict[str, Any], outermost: Callable[[], ByteSource], depth: i
         _root[:] = [Bound(source)]
     for level in range(depth + 1):
         if level:
-            key = (*key, payload["members"][level - 1])
+            key = (*key, place["members"][level - 1])
         if len(_chain) > level and _chain[level].key == key:
             continue
         _cut(level)
-        inner, held = (_root[0], 0) if level == 0 else _inner(_chain[level - 1].archive, payload["members"][level - 1])
-        kind = kind_of(payload["kinds"][level])
-        if kind is None:
-            raise Absent(Missing(Reason.NOT_APPLICABLE, "is no archive"))
-        seekable = not isinstance(inner, Forward)
-        if kind.name == "7z" and not seekable:
-            raise Absent(Missing(Reason.TOO_LARGE, f"a 7z archive inside another, over {HOLD} bytes: {APART}"))
-        archive = open_archive(inner, kind, bytes.fromhex(payload["stems"][level]), seekable)
+        inner, held = (_root[0], 0) if level == 0 else _inner(_chain[level - 1].archive, place["members"][level - 1])
+        archive = open_archive(inner, place["kinds"][level], bytes.fromhex(place["stems"][level]))
         _chain.append(Link(key, archive, held))
     return _chain[depth].archive
 
@@ -144,7 +156,9 @@ def _cut(level: int) -> None:
 
 
 def _inner(archive: Archive, number: int) -> tuple[ByteSource, int]:
-    """The bytes of an archive that is a member of another: held where they are few enough, else as a stream."""
+    """The bytes of an archive that is a member of another: where they lie as they are, held where they are few enough,
+    else as a stream.
+    """
     place = archive.place(number)
     if place is not None:
         return place, 0
@@ -162,43 +176,89 @@ def _inner(archive: Archive, number: int) -> tuple[ByteSource, int]:
 
 
 def listing(payload: dict[str, Any], descriptors: list[int]) -> Reply:
-    """Worker entry: the members from number "first" on, at most "most" of them and as many as lie in "span" bytes.
+    """Worker entry: the members of "place" from number "first" on, at most "most" of them and as many as lie in "span"
+    bytes. A size that the archive does not state is measured, up to "room".
 
     The answer is {"members": [...], "done", "missing" (why nothing follows), "notes"}.
     """
     members: list[dict[str, Any]] = []
-    done, missing, notes = False, None, {}
+    missing, notes, passed = None, {}, 0
     try:
-        archive = chain(payload, lambda: outer(payload, descriptors), len(payload["members"]))
-        passed = 0
+        archive = chain(payload["place"], descriptors, len(payload["place"]["members"]))
         for header in archive.headers(payload["first"]):
-            members.append(_said(header))
-            passed += header.size or 0
+            size = _measured(archive, header.number, payload["room"]) if header.size is None else header.size
+            members.append(_said(header, min(size, MOST_SIZE)))
+            passed += size
             if len(members) >= payload["most"] or passed >= payload["span"]:
-                break
-        else:
-            done = True
+                return Reply({"members": members, "done": False, "missing": None, "notes": {}})
+        notes = archive.notes
     except Absent as absent:
-        done, missing = True, {"reason": str(absent.missing.reason), "detail": absent.missing.detail}
-    if done:
-        notes = _chain[-1].archive.notes if _chain else {}
-    return Reply({"members": members, "done": done, "missing": missing, "notes": notes})
+        missing = {"reason": str(absent.missing.reason), "detail": absent.missing.detail}
+    return Reply({"members": members, "done": True, "missing": missing, "notes": notes})
 
 
-def outer(payload: dict[str, Any], descriptors: list[int]) -> ByteSource:
-    """The outermost archive's bytes, by the opener of the Item that it is."""
-    module, _, function = payload["outer"]["opener"].partition(":")
-    source: ByteSource = getattr(sys.modules[module], function)(payload["outer"]["payload"], descriptors)
-    return source
+def member(payload: dict[str, Any], descriptors: list[int]) -> "Member":
+    """Opener: the content of the last of "members", of "overrun" bytes more than its "size" at most."""
+    place = payload["place"]
+    *around, number = place["members"]
+    archive = chain({**place, "members": around}, descriptors, len(around))
+    return Member(archive, number, payload["size"] + payload["overrun"])
 
 
-def _said(header: Header) -> dict[str, Any]:
+class Member:
+    """The content of one member: in order, then held or, where it lies in the archive as it is, at any place.
+
+    Where it is damaged it is cut short behind its last good byte.
+    """
+
+    def __init__(self, archive: Archive, number: int, most: int) -> None:
+        self.bad: list[Range] = []  # the archive's own are known to whoever lists its members
+        self._most = most
+        self._place = archive.place(number)
+        self._stream = Forward(lambda: archive.chunks(number))
+
+    @property
+    def size(self) -> int:
+        """Bytes, as far as they were gone through."""
+        return self._stream.position if self._place is None else self._place.size
+
+    def read(self, offset: int, length: int) -> bytes:
+        """As ByteSource."""
+        if self._place is not None and offset < self._stream.position - length:
+            return self._place.read(offset, length)
+        try:
+            if offset < self._most:
+                return self._stream.read(offset, min(length, self._most - offset))
+            if not self._stream.read(offset, 1):
+                return b""
+        except Absent as absent:
+            raise CutShort(absent.missing) from absent
+        except OSError as error:
+            raise CutShort(Missing(Reason.UNREADABLE, f"read error in the archive: {error.strerror}")) from error
+        why = f"it goes on behind {self._most:,} bytes, which is far more than its archive states"
+        raise CutShort(Missing(Reason.LIMIT_REACHED, why))
+
+
+def _measured(archive: Archive, number: int, room: int) -> int:
+    """How many bytes a member is that does not say so; counted no further than just behind `room`."""
+    size = 0
+    try:
+        for chunk in archive.chunks(number):
+            size += len(chunk)
+            if size > room:
+                break
+    except Absent:  # reading it will say why
+        return size
+    return size
+
+
+def _said(header: Header, size: int) -> dict[str, Any]:
     missing = header.missing
     return {
         "number": header.number,
         "path": header.path.hex(),
         "what": str(header.what),
-        "size": header.size,
+        "size": size,
         "reason": str(missing.reason) if missing else None,
         "detail": missing.detail if missing else None,
         "times": [header.modified_ns, header.accessed_ns, header.changed_ns, header.born_ns],
