@@ -13,7 +13,7 @@ from clew.core.case import Case
 from clew.intake.api import Ask, Found, Job, Note, Part, Seen, Session, Unavailable
 from clew.intake.archives import said
 from clew.intake.archives.budget import Budgets
-from clew.intake.archives.kinds import Kind, kind_of
+from clew.intake.archives.kinds import ZIP, Kind, kind_of
 from clew.intake.archives.members import Header, What
 from clew.intake.refs import MEMBER, chain_of, member_ref
 from clew.model import ContentState, ItemState, Missing, NameState, Reason
@@ -23,7 +23,7 @@ LISTING, OPENER = "clew.intake.archives.opening:listing", "clew.intake.archives.
 PART = "archive:"
 MOST = 500  # members of one answer
 SPAN = 4 << 30  # bytes of members gone past in one answer
-UNPACKED = 20  # what is behind a compressed byte, for the time that an archive may take
+UNPACKED = 10  # bytes that may lie behind a compressed one, for the time that it may take to go past them
 ENDED = "end"
 VERSION = "1"
 
@@ -59,6 +59,15 @@ class Known:
         if kind is None:
             raise ValueError(f"{self.media_type} is no archive")
         return kind
+
+    @property
+    def passed(self) -> int:
+        """Bytes that may have to be gone through to reach a member. A zip is entered at any place, but inside another
+        archive it is unpacked first.
+        """
+        if self.kind.name == ZIP:
+            return self.size if MEMBER in self.ref else 0
+        return self.size * UNPACKED
 
 
 @dataclass(slots=True)
@@ -123,7 +132,7 @@ class Archives:
             "stems": [stem(known).hex() for known in archives],
             "members": numbers,
         }
-        passed = sum(known.size * UNPACKED for known in archives)
+        passed = sum(known.passed for known in archives)
         return Job(opener, {"place": place, "overrun": self.budgets.overrun}, outermost.fds, passed)
 
     def spent(self, known: Known) -> Spent:
@@ -223,7 +232,7 @@ class Expansion:
         except Unavailable as gone:
             return gone.missing
         asked = {**job.payload, "first": first, "most": most, "span": SPAN, "room": max(0, room)}
-        answer = self.ask(LISTING, asked, job.fds, job.passed + 2 * SPAN)
+        answer = self.ask(LISTING, asked, job.fds, job.passed + self.known.size + 2 * SPAN)
         return answer if isinstance(answer, Missing) else said.stretch(answer, first, most)
 
     def _allowed(self) -> int:

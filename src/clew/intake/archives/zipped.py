@@ -66,6 +66,7 @@ class Zipped:
         self._source = source
         self._start, self._stop, self._shift, self._stated = _directory(source)
         self._places = array("Q", [self._start])  # where entry 0, 1, 2 ... begin, as far as they were met
+        self._spans = array("q")  # and for each its local header's place and its packed bytes
         if self._stop > self._start:
             self._entry(0)
 
@@ -108,12 +109,20 @@ class Zipped:
     def _entry(self, number: int) -> Entry | None:
         """Entry `number`, or None behind the last."""
         while len(self._places) <= number:
-            place = self._places[-1]
-            if place >= self._stop:
+            if self._at(len(self._places) - 1) is None:
                 return None
-            self._places.append(place + self._parse(place).length)
+        return self._at(number)
+
+    def _at(self, number: int) -> Entry | None:
+        """An entry whose place is known already; the place of the next one is learnt from it."""
         place = self._places[number]
-        return None if place >= self._stop else self._parse(place)
+        if place >= self._stop:
+            return None
+        entry = self._parse(place)
+        if number == len(self._places) - 1:
+            self._places.append(place + entry.length)
+            self._spans.extend((min(max(entry.local, 0), self._stop), min(entry.packed, self._stop)))
+        return entry
 
     def _parse(self, place: int) -> Entry:
         fields = _ENTRY_FORM.unpack(exactly(self._source, place, _ENTRY_FORM.size))
@@ -172,11 +181,7 @@ class Zipped:
 
     def _look_for_the_unnamed(self, count: int) -> None:
         """Notes local headers that no entry names, and entries that share bytes: both are ways to hide something."""
-        spans = array("q")
-        for number in range(count):
-            entry = self._entry(number)
-            if entry is not None:
-                spans.extend((min(max(entry.local, 0), self._stop), min(entry.packed, self._stop)))
+        spans = self._spans
         last, covered = -1, self._shift
         for number in sorted(range(count), key=lambda number: spans[2 * number]):
             local, packed = spans[2 * number], spans[2 * number + 1]
