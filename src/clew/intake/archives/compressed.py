@@ -12,22 +12,22 @@ from typing import Any
 
 from clew.core.absent import Absent
 from clew.intake.api import ByteSource
+from clew.intake.archives.gunzip import Gunzip, gzip_header
 from clew.intake.archives.inflating import unpacked
 from clew.intake.archives.kinds import Kind
-from clew.intake.archives.members import CHUNK, SECOND, Forward, Header, What, lost
+from clew.intake.archives.members import CHUNK, Forward, Header, What, lost
 from clew.intake.archives.streamed import Streamed
 
 _PIECE = 1 << 16  # compressed bytes given to a decompressor at a time
 _BEGINNINGS = {"gzip": b"\x1f\x8b", "bzip2": b"BZh", "xz": b"\xfd7zXZ\x00"}
 _LONGEST = 6  # bytes of a beginning
-_FNAME, _FEXTRA = 8, 4
 _TAR = Kind("tar", ("tar",))
 _CPIO = Kind("cpio", ("cpio",))
 _CPIO_MAGIC = (b"070701", b"070702", b"070707", b"\xc7\x71", b"\x71\xc7")
 _BLOCK = 512
 
 _NEW: dict[str, Callable[[], Any]] = {
-    "gzip": lambda: zlib.decompressobj(31),
+    "gzip": Gunzip,
     "zlib": zlib.decompressobj,
     "bzip2": bz2.BZ2Decompressor,
     "xz": lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ),
@@ -56,9 +56,7 @@ class Compressed:
             self.notes = inside.notes
             self._drain()
         elif first == 0:
-            name, modified = self._stem, None
-            if self._kind.filter == "gzip":
-                name, modified = _gzip_header(self._source, self._stem)
+            name, modified = self._stated()
             yield Header(
                 0, name, What.FILE, None, modified_ns=modified, times_source="gzip header, UTC" if modified else ""
             )
@@ -82,6 +80,14 @@ class Compressed:
         for each in (self._inside, self._raw):
             if each is not None:
                 each.close()
+
+    def _stated(self) -> tuple[bytes, int | None]:
+        """The name and time in a gzip header; otherwise the stem, and None."""
+        try:
+            stated = gzip_header(self._source.read(0, _PIECE)) if self._kind.filter == "gzip" else None
+        except zlib.error:  # reading it will say so
+            stated = None
+        return (stated.name or self._stem, stated.modified_ns) if stated else (self._stem, None)
 
     def _look(self) -> Streamed | None:
         """Whether a tar or cpio archive lies inside. What cannot be read shows when it is read."""
@@ -166,15 +172,3 @@ def _another(pieces: _Pieces, name: str) -> bool:
             raise lost(f"the {name} stream is whole, but something else follows it that was not read")
         rest = pieces()
     return False
-
-
-def _gzip_header(source: ByteSource, stem: bytes) -> tuple[bytes, int | None]:
-    """The name and time that a gzip header states (RFC 1952, 2.3); the stem and None where it states none."""
-    head = source.read(0, 1 << 12)
-    if len(head) < 10:
-        return stem, None
-    flags, seconds, at = head[3], int.from_bytes(head[4:8], "little"), 10
-    if flags & _FEXTRA:
-        at += 2 + int.from_bytes(head[at : at + 2], "little")
-    name = head[at : head.find(b"\0", at)] if flags & _FNAME and head.find(b"\0", at) > at else stem
-    return name, seconds * SECOND or None

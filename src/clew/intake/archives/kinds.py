@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-ZIP, SEVEN_ZIP = "zip", "7z"
+ZIP, SEVEN_ZIP, RAR = "zip", "7z", "rar"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +34,8 @@ _KINDS: dict[str, Kind] = {
     "application/vnd.comicbook+zip": _ZIP,
     "application/x-xpinstall": _ZIP,
     "application/x-7z-compressed": Kind(SEVEN_ZIP, ("7zip",)),
-    "application/x-rar": Kind("rar", ("rar", "rar5")),
-    "application/vnd.rar": Kind("rar", ("rar", "rar5")),
+    "application/x-rar": Kind(RAR, ("rar", "rar5")),
+    "application/vnd.rar": Kind(RAR, ("rar", "rar5")),
     "application/x-tar": Kind("tar", ("tar",)),
     "application/x-gtar": Kind("tar", ("tar",)),
     "application/x-ustar": Kind("tar", ("tar",)),

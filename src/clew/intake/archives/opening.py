@@ -13,8 +13,9 @@ from clew.core.absent import Absent, CutShort
 from clew.core.channel import Reply
 from clew.intake.api import ByteSource, Range
 from clew.intake.archives.compressed import Compressed
-from clew.intake.archives.kinds import SEVEN_ZIP, ZIP, kind_of
+from clew.intake.archives.kinds import RAR, SEVEN_ZIP, ZIP, kind_of
 from clew.intake.archives.members import Archive, Forward, Header
+from clew.intake.archives.rarred import Rarred
 from clew.intake.archives.streamed import Streamed
 from clew.intake.archives.zipped import Zipped
 from clew.intake.reading import find
@@ -107,6 +108,8 @@ def open_archive(source: ByteSource, media_type: str, stem: bytes) -> Archive:
         return Compressed(source, kind, stem)
     if kind.name == SEVEN_ZIP and not seekable:
         raise Absent(Missing(Reason.TOO_LARGE, f"a 7z archive of over {HOLD:,} bytes inside another: {APART}"))
+    if kind.name == RAR:
+        return Rarred(source, kind, stem, seekable)
     if kind.name != ZIP:
         return Streamed(source, kind, stem, seekable)
     why = Absent(

@@ -66,7 +66,7 @@ _TIMES = {
                 for what, kind in (("_is_set", _INT), ("", ctypes.c_int64), ("_nsec", ctypes.c_long)))
     for name in ("mtime", "atime", "ctime", "birthtime")
 }  # fmt: skip
-_RAW = 0x90000  # ARCHIVE_FORMAT_RAW
+_TAR, _RAW = 0x30000, 0x90000  # ARCHIVE_FORMAT_RAW
 _BASE = 0xFF0000  # ARCHIVE_FORMAT_BASE_MASK
 _TIMES_OF = {
     0x10000: "cpio header, UTC",
@@ -125,7 +125,7 @@ class Streamed:
         self._handle: int | None = None
         self._at = -1  # number of the member whose header was read last
         self._fresh = False  # whether that member's content was not begun yet
-        self._ended = self._empty = False
+        self._ended = self._empty = self._is_open = False
         self._wall: tuple[int, Absent] | None = None  # no member from this number on can be reached, and why
 
     def headers(self, first: int) -> Iterator[Header]:
@@ -155,7 +155,7 @@ class Streamed:
         while True:
             code = _data_block(self._handle, ctypes.byref(block), ctypes.byref(length), ctypes.byref(offset))
             if code == _EOF:
-                return
+                break
             if code < _OK:
                 raise self._failed("its content", code)
             if offset.value < at:
@@ -167,6 +167,12 @@ class Streamed:
             if length.value:
                 at += length.value
                 yield ctypes.string_at(block.value or 0, length.value)
+        stated = _size(self._entry) if _size_is_set(self._entry) else at
+        if at < stated and _format_code(self._handle) & _BASE != _TAR:
+            raise lost(f"its data are {at} bytes, where the archive states {stated}")
+        while at < stated:  # a sparse file of tar that ends in a hole
+            yield bytes(min(CHUNK, stated - at))
+            at += min(CHUNK, stated - at)
 
     def place(self, _number: int) -> ByteSource | None:
         """As Archive: libarchive does not say."""
@@ -181,7 +187,7 @@ class Streamed:
 
     def _begin(self) -> None:
         self.close()
-        self._at, self._fresh, self._ended, self._empty = -1, False, False, False
+        self._at, self._fresh, self._ended, self._empty, self._is_open = -1, False, False, False, False
         _feeds[self._key] = _Feed(self._source)
         self._handle = handle = _new()
         if not handle:
@@ -197,6 +203,7 @@ class Streamed:
             _set_seek(handle, _seek_callback)
         _set_data(handle, self._key)
         self._check(_open(handle))
+        self._is_open = True
 
     def _check(self, code: int) -> None:
         if code < _WARN:
@@ -233,9 +240,15 @@ class Streamed:
         if failure is not None:
             return Absent(Missing(Reason.UNREADABLE, f"read error in the archive: {failure.strerror}"))
         words = _why(self._handle) or b""
-        if any(word in words for word in _ENCRYPTED_WORDS) or (self._at <= 0 and _has_encrypted(self._handle) > 0):
+        if any(word in words for word in _ENCRYPTED_WORDS) or self._has_encrypted():
             return Absent(encrypted(what))
         return lost(f"{what} could not be read as {self._kind.name}: {words.decode('utf-8', 'replace') or 'no reason'}")
+
+    def _has_encrypted(self) -> bool:
+        """Whether libarchive met something encrypted before the first member; asked before it knows the format, it
+        ends in a segmentation fault.
+        """
+        return self._is_open and self._at <= 0 and _has_encrypted(self._handle) > 0
 
     def _header(self) -> Header:
         if self._empty:
