@@ -6,7 +6,7 @@ to each task's own descriptors anew, as those of the task before are closed.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from clew.core.absent import Absent, CutShort
@@ -70,7 +70,11 @@ class Undirected:
 
     def headers(self, first: int) -> Iterator[Header]:
         """Always ends in Absent: nothing says that all was met."""
-        yield from self._streamed.headers(first)
+        try:
+            yield from self._streamed.headers(first)
+        except Absent as absent:
+            both = f"{self._why.missing.detail}; {absent.missing.detail}"
+            raise Absent(replace(self._why.missing, detail=both)) from None
         raise self._why
 
     def chunks(self, number: int) -> Iterator[bytes]:
