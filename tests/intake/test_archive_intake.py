@@ -81,6 +81,7 @@ def test_broken_and_closed_archives_are_in_the_account(tmp_path):
     files = {
         "cut.tgz": whole[:20_000],
         "crc.zip": bytes(crc),
+        "cut.zip": zipped([("a", TEXT), ("b", TEXT)])[:-60],
         "closed.rar": rar5([(b"a", bytes(16))], closed=True),
         "hidden.rar": rar5([], hidden=True),
     }
@@ -88,6 +89,8 @@ def test_broken_and_closed_archives_are_in_the_account(tmp_path):
     found = take(case, tree(tmp_path / "x", files))
     assert found.balanced
     assert not found.complete
+    assert found.notes == {"zip archives read by their local headers, as their directory could not be read": 1}
+    assert not found.parts_open
     by_ref = rows(case)
     assert by_ref["file/cut.tgz!a#0"]["state"] == "done"
     assert by_ref["file/cut.tgz!b#1"]["state"] == "unreadable"
@@ -101,7 +104,9 @@ def test_broken_and_closed_archives_are_in_the_account(tmp_path):
     assert (good["state"], good["as_read"]) == ("done", "complete")
     assert by_ref["file/closed.rar!a#0"]["reason"] == "encrypted"
     assert by_ref["file/hidden.rar!#0"]["reason"] == "encrypted"
-    assert found.unreadable_by_reason == {"unparsable": 3, "encrypted": 2}
+    assert by_ref["file/cut.zip!b#1"]["state"] == "done"
+    assert "it has no directory" in by_ref["file/cut.zip!#2"]["detail"]
+    assert found.unreadable_by_reason == {"unparsable": 4, "encrypted": 2}
 
 
 def russian_doll() -> bytes:

@@ -193,36 +193,35 @@ class Expansion:
         first, self.members, self.bytes = place_of(cursor)
         if first is None:
             return
-        budgets, spent = self.archives.budgets, self.archives.spent(self.known)
-        depth, most = self.known.ref.count(MEMBER) + 1, MOST
-        if depth > budgets.depth:
-            why = f"it lies in {depth - 1} archives, one inside the other; {budgets.depth} are opened at most"
-            yield self._rest(first, Missing(Reason.LIMIT_REACHED, why))
-            return
-        while True:
-            room = budgets.members - spent.members
+        missing, notes = self._too_deep(), {}
+        most, done = MOST, False
+        while missing is None and not done:
+            room = self.archives.budgets.members - self.archives.spent(self.known).members
             if room <= 0:
-                why = f"{budgets.members:,} members of one archive and all archives in it are listed at most"
-                yield self._rest(first, Missing(Reason.LIMIT_REACHED, why))
-                return
+                why = f"{self.archives.budgets.members:,} members, with those of all archives in it, are listed at most"
+                missing = Missing(Reason.LIMIT_REACHED, why)
+                continue
             heard = self._hear(first, min(most, room))
-            if isinstance(heard, Missing):
-                if most > 1:  # which member ends its reader?
-                    most = max(1, most // 8)
-                    continue
-                yield self._rest(first, heard)
-                return
-            for header in heard.members:
-                yield self._found(header, header.size or 0)
-            most = min(MOST, 2 * most)
-            first += len(heard.members)
-            if heard.missing is not None:
-                yield self._rest(first, heard.missing)
-                return
-            if heard.done:
-                if heard.notes:
-                    yield Note(heard.notes, self._cursor(ENDED))
-                return
+            if isinstance(heard, said.Stretch):
+                for header in heard.members:
+                    yield self._found(header, header.size or 0)
+                first += len(heard.members)
+                most = min(MOST, 2 * most)
+                missing, notes, done = heard.missing, heard.notes, heard.done
+            elif most > 1:  # which member ends its reader?
+                most = max(1, most // 8)
+            else:
+                missing = heard
+        if missing is not None:
+            yield self._rest(first, missing)
+        yield Note(notes, self._cursor(ENDED))
+
+    def _too_deep(self) -> Missing | None:
+        around, most = self.known.ref.count(MEMBER), self.archives.budgets.depth
+        if around < most:
+            return None
+        why = f"it lies in {around} archives, one inside the other; {most} are opened at most"
+        return Missing(Reason.LIMIT_REACHED, why)
 
     def _hear(self, first: int, most: int) -> said.Stretch | Missing:
         room = self._allowed() - self.archives.spent(self.known).bytes
@@ -277,7 +276,7 @@ class Expansion:
             ref=member_ref(self.known.ref, b"", number),
             path=self.known.path + b"!/",
             size=0,
-            cursor=self._cursor(ENDED),
+            cursor=self._cursor(number),  # what ends the part comes behind it
             found_by=f"archive {VERSION}, {self.known.kind.name}",
             state=ItemState.UNREADABLE,
             missing=Missing(missing.reason, f"the rest of this archive, after {number:,} members: {missing.detail}"),

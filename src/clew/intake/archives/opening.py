@@ -189,7 +189,7 @@ def listing(payload: dict[str, Any], descriptors: list[int]) -> Reply:
     The answer is {"members": [...], "done", "missing" (why nothing follows), "notes"}.
     """
     members: list[dict[str, Any]] = []
-    missing, notes, passed = None, {}, 0
+    archive, missing, passed = None, None, 0
     try:
         archive = chain(payload["place"], descriptors, len(payload["place"]["members"]))
         for header in archive.headers(payload["first"]):
@@ -198,9 +198,9 @@ def listing(payload: dict[str, Any], descriptors: list[int]) -> Reply:
             passed += size
             if len(members) >= payload["most"] or passed >= payload["span"]:
                 return Reply({"members": members, "done": False, "missing": None, "notes": {}})
-        notes = archive.notes
     except Absent as absent:
         missing = {"reason": str(absent.missing.reason), "detail": absent.missing.detail}
+    notes = {} if archive is None else archive.notes
     return Reply({"members": members, "done": True, "missing": missing, "notes": notes})
 
 
