@@ -24,7 +24,12 @@ from clew.intake.account import account, facts_digest
 
 SOAK = bool(os.environ.get("CLEW_SOAK"))
 # Listing commits: 1 for the folder, then one or more an archive, in two rounds; receipts likewise.
-WHERE = [("intake.listing.before", 4), ("intake.listing.after", 7), ("intake.receipt.inside", 3), ("shards.write.synced", 12)]
+WHERE = [
+    ("intake.listing.before", 4),
+    ("intake.listing.after", 7),
+    ("intake.receipt.inside", 3),
+    ("shards.write.synced", 12),
+]
 if SOAK:
     names = ("intake.listing.before", "intake.listing.after", "intake.receipt.before", "intake.receipt.inside")
     WHERE = [(name, passage) for name in names for passage in range(1, 12)]

@@ -163,14 +163,14 @@ class Job:
     """How a worker reads one Item: opener "module:function", its payload, and descriptors the engine hands over.
 
     The opener is called in the worker as `opener(payload, fds)` and returns the Item's ByteSource, which
-    `clew.intake.reading` examines. The engine closes the parent's copies of `fds` once sent. `passed` are bytes that
-    may have to be gone through before the Item's first, for the time limit.
+    `clew.intake.reading` examines. The engine closes the parent's copies of `fds` once sent. `bytes` are those to be
+    worked through for it, where they are more than its size, for the time limit.
     """
 
     opener: str
     payload: dict[str, Any]
     fds: tuple[int, ...] = ()
-    passed: int = 0
+    bytes: int = 0
 
 
 class Ask(Protocol):

@@ -231,7 +231,7 @@ class Expansion:
         except Unavailable as gone:
             return gone.missing
         asked = {**job.payload, "first": first, "most": most, "span": SPAN, "room": max(0, room)}
-        answer = self.ask(LISTING, asked, job.fds, job.passed + self.known.size + 2 * SPAN)
+        answer = self.ask(LISTING, asked, job.fds, job.bytes + self.known.size + 2 * SPAN)
         return answer if isinstance(answer, Missing) else said.stretch(answer, first, most)
 
     def _allowed(self) -> int:

@@ -92,7 +92,9 @@ def _read(
                 failed[row["sha256"]] = gone.missing
                 continue
             payload = {"size": row["size"], "state": row["content_state"], "extractors": [EXTRACTOR], "mode": EXACT}
-            yield Task(item, READ, {"opener": job.opener, **payload, **job.payload}, job.fds, job.passed + row["size"])
+            yield Task(
+                item, READ, {"opener": job.opener, **payload, **job.payload}, job.fds, max(row["size"], job.bytes)
+            )
 
     for outcome in pool.run(tasks()):
         sha256, reply = wanted[outcome.task.id]["sha256"], outcome.reply

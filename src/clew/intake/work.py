@@ -86,7 +86,7 @@ class Reader:
                     continue
                 batch.left.add(item)
                 self._hands[item] = batch
-                yield Task(item, READ, self._payload(record.row, job), job.fds, job.passed + record.row["size"])
+                yield Task(item, READ, self._payload(record.row, job), job.fds, max(record.row["size"], job.bytes))
             batch.drawn = True
 
     def _payload(self, row: dict[str, Any], job: Job) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from clew.core.absent import Absent
 from clew.intake.api import ByteSource
 from clew.intake.archives.gunzip import Gunzip, gzip_header
 from clew.intake.archives.inflating import unpacked
-from clew.intake.archives.kinds import Kind
+from clew.intake.archives.kinds import BLOCK, Kind, is_tar
 from clew.intake.archives.members import CHUNK, Forward, Header, What, lost
 from clew.intake.archives.streamed import Streamed
 
@@ -24,7 +24,6 @@ _LONGEST = 6  # bytes of a beginning
 _TAR = Kind("tar", ("tar",))
 _CPIO = Kind("cpio", ("cpio",))
 _CPIO_MAGIC = (b"070701", b"070702", b"070707", b"\xc7\x71", b"\x71\xc7")
-_BLOCK = 512
 
 _NEW: dict[str, Callable[[], Any]] = {
     "gzip": Gunzip,
@@ -94,7 +93,7 @@ class Compressed:
         if not self._looked:
             self._looked = True
             try:
-                head = self._stream.read(0, _BLOCK)
+                head = self._stream.read(0, BLOCK)
             except Absent:
                 head = b""
             kind = _TAR if is_tar(head) else _CPIO if head.startswith(_CPIO_MAGIC) else None
@@ -116,17 +115,6 @@ class Compressed:
             self._raw.close()
         self._raw = Streamed(self._source, self._kind, self._stem)
         yield from self._raw.chunks(0)
-
-
-def is_tar(head: bytes) -> bool:
-    """Whether 512 bytes are a tar header: by its checksum (POSIX.1-2017, pax: ustar header block)."""
-    if len(head) < _BLOCK or not any(head):
-        return False
-    try:
-        stated = int(head[148:156].strip(b" \0") or b"x", 8)
-    except ValueError:
-        return False
-    return sum(head[:148]) + 8 * 0x20 + sum(head[156:]) == stated
 
 
 class _Pieces:

@@ -22,6 +22,7 @@ class Kind:
         return self.filter != "none"
 
 
+BLOCK = 512  # bytes of a tar header
 _PACKED = ("raw", "empty")
 
 _ZIP = Kind(ZIP, ("zip_streamable",))
@@ -71,3 +72,27 @@ def kind_of(media_type: str) -> Kind | None:
     if found is None and media_type.startswith(_ZIP_BEGINNINGS):
         return _ZIP
     return found
+
+
+# How an archive file begins; a tar has no magic in its oldest form, but a checksum.
+_MAGIC = (
+    b"PK\x03\x04", b"PK\x05\x06", b"7z\xbc\xaf\x27\x1c", b"Rar!\x1a\x07", b"\x1f\x8b\x08", b"BZh", b"\xfd7zXZ\x00",
+    b"\x28\xb5\x2f\xfd", b"\x04\x22\x4d\x18", b"LZIP", b"\x1f\x9d", b"070701", b"070702", b"070707", b"!<arch>\n",
+    b"MSCF\x00\x00\x00\x00",
+)  # fmt: skip
+
+
+def begins_archive(head: bytes) -> bool:
+    """Whether a file that begins with these 512 bytes is an archive, as far as they tell."""
+    return head.startswith(_MAGIC) or is_tar(head)
+
+
+def is_tar(head: bytes) -> bool:
+    """Whether 512 bytes are a tar header: by its checksum (POSIX.1-2017, pax: ustar header block)."""
+    if len(head) < BLOCK or not any(head):
+        return False
+    try:
+        stated = int(head[148:156].strip(b" \0") or b"x", 8)
+    except ValueError:
+        return False
+    return sum(head[:148]) + 8 * 0x20 + sum(head[156:]) == stated
