@@ -58,7 +58,7 @@ def _content(data: bytes) -> dict[str, object]:
 
 
 def test_a_worker_that_never_ends_costs_its_item_and_no_memory(tmp_path):
-    record = Record({"item": "i"}, content=_content(b"x"))
+    record = Record({"item": "i", "size": 1}, content=_content(b"x"))
     reader = _reader(tmp_path, {"i": record})
     answer = {"extractor": "x", "version": "1", "traits": [{"name": "n", "integer": 1}] * 2_000}
     task = Task("i", "m:e", {})

@@ -171,10 +171,11 @@ class Archives:
         roots = {PART + known.item: known.ref.partition(MEMBER)[0] for known in self._known.values()}
         found: dict[str, Spent] = {}
         for row in self._parts():
-            _, members, size = place_of(row["cursor"])
-            spent = found.setdefault(roots[row["part"]], Spent())
-            spent.members += members
-            spent.bytes += size
+            if row["part"] in roots:
+                _, members, size = place_of(row["cursor"])
+                spent = found.setdefault(roots[row["part"]], Spent())
+                spent.members += members
+                spent.bytes += size
         return found
 
 
