@@ -154,6 +154,17 @@ def test_a_flipped_bit_costs_its_own_member():
     assert "CRC-32" in reasons[0]
 
 
+@pytest.mark.parametrize("method", ["Copy", "LZMA2"])
+def test_a_flipped_bit_in_7z_is_seen_and_the_bytes_are_had(method, tmp_path):
+    packed = bytearray(by_tool(tmp_path, FILES[1:2], "7z", "a", "-bd", f"-m0={method}", "o.7z", out="o.7z"))
+    packed[1000] ^= 1
+    archive = opened(bytes(packed))
+    headers, _ = listed(archive)
+    got, why = content(archive, next(header.number for header in headers if header.what is What.FILE))
+    assert len(got) == 70_000
+    assert "CRC" in why.detail
+
+
 def test_a_flipped_bit_in_gzip_is_seen():
     """libarchive 3.6 does not look at the checksum of gzip."""
     packed = bytearray(gzip.compress(DATA[1], compresslevel=0))

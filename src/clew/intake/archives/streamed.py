@@ -153,10 +153,11 @@ class Streamed:
         """The blocks of the member in hand; what lies between them is a hole, which reads as zeros."""
         block, length, offset, at = _POINTER(), ctypes.c_size_t(), _LONG(), 0
         while True:
+            length.value = 0
             code = _data_block(self._handle, ctypes.byref(block), ctypes.byref(length), ctypes.byref(offset))
             if code == _EOF:
                 break
-            if code < _OK:
+            if code < _OK and not (code == _WARN and length.value):
                 raise self._failed("its content", code)
             if offset.value < at:
                 raise lost("its blocks overlap each other")
@@ -167,6 +168,8 @@ class Streamed:
             if length.value:
                 at += length.value
                 yield ctypes.string_at(block.value or 0, length.value)
+            if code == _WARN:  # a wrong checksum of 7z comes with the last block
+                raise self._failed("its content", code)
         stated = _size(self._entry) if _size_is_set(self._entry) else at
         if at < stated and _format_code(self._handle) & _BASE != _TAR:
             raise lost(f"its data are {at} bytes, where the archive states {stated}")
