@@ -1,5 +1,6 @@
 """Archives through a whole intake: members are Items with a parent, every budget and every break is in the account."""
 
+import json
 import os
 import shutil
 import struct
@@ -137,6 +138,8 @@ def test_every_budget_is_said_where_it_ends_something(tmp_path):
     assert by_ref[deepest]["reason"] == "limit reached"
     assert "archives" in by_ref[deepest]["detail"]
     assert found.unreadable_by_reason == {"limit reached": 3}
+    config = json.loads(case.read().execute("SELECT config FROM intake_runs").fetchone()["config"])
+    assert (config["archives"]["depth"], config["archives"]["members"]) == (3, 50)
 
 
 def test_a_member_that_goes_on_behind_its_size_is_cut(tmp_path):

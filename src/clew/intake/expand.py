@@ -1,11 +1,13 @@
-"""Expansion: every archive among the Items becomes a part of its Exhibit, and its members become Items of their own.
+"""Expansion: every archive among the Items is listed too, and its members become Items of their own.
 
 In rounds by depth: once all that was found is read and typed, the archives in it are listed, their members read, and
 so on, until no archive is left or a budget is reached. Which bytes are an archive is said by their media type alone.
 """
 
+import hashlib
+import json
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from clew.core import shards
@@ -20,17 +22,24 @@ from clew.model import ContentState, ItemState, Missing, NameState, Reason
 
 PRELOAD = ("clew.intake.archives.opening",)
 LISTING, OPENER = "clew.intake.archives.opening:listing", "clew.intake.archives.opening:member"
-PART = "archive:"
+PART = "archives:"
+TOGETHER = 500  # archives of one part: one with few members does not need commits of its own
 MOST = 500  # members of one answer
 SPAN = 4 << 30  # bytes of members gone past in one answer
 UNPACKED = 10  # bytes that may lie behind a compressed one, for the time that it may take to go past them
-ENDED = "end"
 VERSION = "1"
 
 _ARCHIVES = """
 SELECT l.item, l.ref, l.path, l.name_state, c.media_type, c.size, c.content_state
 FROM listings l JOIN contents c USING (item)
 WHERE l.exhibit=$exhibit AND c.media_type IN (SELECT unnest($types))
+"""
+# Members and bytes to be read by outermost archive; what stands for the rest of an archive has no path and no size.
+_SPENT = """
+SELECT split_part(ref, '!', 1) AS root, count(*) AS members,
+       sum(CASE WHEN content_state = 'unreadable' THEN 0 ELSE size END) AS bytes
+FROM listings WHERE exhibit=? AND contains(ref, '!') AND NOT regexp_matches(ref, '!#[0-9]+$')
+GROUP BY root
 """
 _WHY_NOT = {
     What.FOLDER: "a directory, which holds no content",
@@ -86,28 +95,36 @@ class Archives:
         self.detail, self.held, self.acquisition = session.detail, session.held, session.acquisition
         self._session = session
         self._known: dict[str, Known] = {}  # by ref
-        self._in_hand: dict[str, Known] = {}  # by part
+        self._in_hand: dict[str, list[Known]] = {}  # by part
         self._spent: dict[str, Spent] = {}  # by ref of the outermost archive
 
     def pending(self) -> list[Known]:
         """The archives that are to be expanded next: of those that are not yet, the ones at the least depth."""
         self._look()
-        done = {row["part"] for row in self._parts() if row["done_ns"] is not None}
-        waiting = [known for known in self._known.values() if PART + known.item not in done]
+        done = {item for row in self._parts() if row["done_ns"] is not None for item in _items(row)}
+        waiting = [known for known in self._known.values() if known.item not in done]
         depth = min((known.ref.count(MEMBER) for known in waiting), default=0)
         return sorted((known for known in waiting if known.ref.count(MEMBER) == depth), key=lambda known: known.ref)
 
     def parts(self, _ask: Ask) -> Iterator[Part]:
-        """One part an archive."""
-        self._in_hand = {PART + known.item: known for known in self.pending()}
+        """So many archives a part, in the order of their refs; a part that was begun before keeps its archives."""
+        waiting = [known.item for known in self.pending()]
+        by_item = {known.item: known for known in self._known.values()}
+        begun = {row["part"]: _items(row) for row in self._parts() if row["done_ns"] is None}
+        taken = {item for items in begun.values() for item in items}
+        fresh = [item for item in waiting if item not in taken]
+        groups = {PART + name_of(some): some for some in _batched(fresh)}
         self._spent = self._sum()
-        for name, known in self._in_hand.items():
-            detail = {"kind": "archive", "format": known.kind.name, "depth": known.ref.count(MEMBER) + 1}
-            yield Part(name, detail)
+        for name, items in {**begun, **groups}.items():
+            self._in_hand[name] = [by_item[item] for item in items]
+            yield Part(name, {"kind": "archives", "archives": items})
 
     def items(self, part: Part, cursor: str, _seen: Seen, ask: Ask) -> Iterator[Found | Note]:
-        """The members of one archive after `cursor`: where it ended, then how many and how many bytes were listed."""
-        return Expansion(self, self._in_hand[part.name], ask).events(cursor)
+        """The members of each archive of the part after `cursor`: which archive, and which member of it."""
+        at, first = (int(number) for number in cursor.split("/")) if cursor else (0, 0)
+        for place, known in enumerate(self._in_hand[part.name]):
+            if place >= at:
+                yield from Expansion(self, known, place, ask).events(first if place == at else 0)
 
     def job(self, ref: str) -> Job:
         """How to read any Item: a member by way of the archives around it."""
@@ -163,20 +180,13 @@ class Archives:
             self._known[row["ref"]] = Known(**{**row, **states})
 
     def _parts(self) -> list[sqlite3.Row]:
-        sql = "SELECT part, cursor, done_ns FROM exhibit_runs WHERE exhibit=? AND substr(part, 1, ?)=?"
+        sql = "SELECT part, detail, done_ns FROM exhibit_runs WHERE exhibit=? AND substr(part, 1, ?)=? ORDER BY part"
         return self.case.read().execute(sql, (self.exhibit, len(PART), PART)).fetchall()
 
     def _sum(self) -> dict[str, Spent]:
-        """What each outermost archive has cost so far, from the cursors of all parts that lie in it."""
-        roots = {PART + known.item: known.ref.partition(MEMBER)[0] for known in self._known.values()}
-        found: dict[str, Spent] = {}
-        for row in self._parts():
-            if row["part"] in roots:
-                _, members, size = place_of(row["cursor"])
-                spent = found.setdefault(roots[row["part"]], Spent())
-                spent.members += members
-                spent.bytes += size
-        return found
+        """What each outermost archive has cost so far."""
+        rows = shards.query(self.case, _SPENT, (self.exhibit,)).to_pylist()
+        return {row["root"]: Spent(row["members"], int(row["bytes"])) for row in rows}
 
 
 @dataclass(slots=True)
@@ -185,15 +195,11 @@ class Expansion:
 
     archives: Archives
     known: Known
+    place: int  # in its part
     ask: Ask
-    members: int = 0  # listed of it so far
-    bytes: int = 0  # of those, to be read
 
-    def events(self, cursor: str) -> Iterator[Found | Note]:
-        """Its members, then why there are no more, where that is not its end."""
-        first, self.members, self.bytes = place_of(cursor)
-        if first is None:
-            return
+    def events(self, first: int) -> Iterator[Found | Note]:
+        """Its members from number `first` on, then why there are no more, where that is not its end."""
         missing, notes = self._too_deep(), {}
         most, done = MOST, False
         while missing is None and not done:
@@ -215,7 +221,7 @@ class Expansion:
                 missing = heard
         if missing is not None:
             yield self._rest(first, missing)
-        yield Note(notes, self._cursor(ENDED))
+        yield Note(notes, f"{self.place + 1}/0")
 
     def _too_deep(self) -> Missing | None:
         around, most = self.known.ref.count(MEMBER), self.archives.budgets.depth
@@ -243,21 +249,22 @@ class Expansion:
         spent = self.archives.spent(self.known)
         state, missing = ItemState.OPEN, header.missing
         if header.what is not What.FILE:
+            size = 0
             state, missing = ItemState.SKIPPED, Missing(Reason.NOT_APPLICABLE, _WHY_NOT[header.what])
         elif missing is None and size > (left := max(0, self._allowed() - spent.bytes)):
             why = f"of {self._allowed():,} bytes that all in this archive may become, {left:,} are left: it is larger"
             missing = Missing(Reason.LIMIT_REACHED, why)
         if state is ItemState.OPEN and missing is not None:
             state = ItemState.UNREADABLE
-        to_read = size if state is ItemState.OPEN else 0
-        self.members, self.bytes = self.members + 1, self.bytes + to_read
-        spent.members, spent.bytes = spent.members + 1, spent.bytes + to_read
+        if header.path:  # `_SPENT` counts them in the same manner
+            spent.members += 1
+            spent.bytes += size if state is ItemState.OPEN else 0
         claimed = self.known.content_state if state is not ItemState.UNREADABLE else ContentState.UNREADABLE
         return Found(
             ref=member_ref(self.known.ref, header.path, header.number),
             path=self.known.path + b"!/" + header.path,
             size=size,
-            cursor=self._cursor(header.number + 1),
+            cursor=f"{self.place}/{header.number + 1}",
             found_by=f"archive {VERSION}, {self.known.kind.name}",
             state=state,
             missing=missing,
@@ -277,7 +284,7 @@ class Expansion:
             ref=member_ref(self.known.ref, b"", number),
             path=self.known.path + b"!/",
             size=0,
-            cursor=self._cursor(number),  # what ends the part comes behind it
+            cursor=f"{self.place}/{number}",  # the Note behind it goes on with the next archive
             found_by=f"archive {VERSION}, {self.known.kind.name}",
             state=ItemState.UNREADABLE,
             missing=Missing(missing.reason, f"the rest of this archive, after {number:,} members: {missing.detail}"),
@@ -286,16 +293,20 @@ class Expansion:
             parent=self.known.ref,
         )
 
-    def _cursor(self, place: int | str) -> str:
-        return f"{place}/{self.members}/{self.bytes}"
+
+def name_of(items: Sequence[str]) -> str:
+    """What a part is called after the archives in it."""
+    return hashlib.sha256("\n".join(items).encode()).hexdigest()[:32]
 
 
-def place_of(cursor: str) -> tuple[int | None, int, int]:
-    """The number of the member to go on with (None: it is all listed), and how many members and bytes were listed."""
-    if not cursor:
-        return 0, 0, 0
-    place, members, size = cursor.split("/")
-    return None if place == ENDED else int(place), int(members), int(size)
+def _batched(items: list[str]) -> Iterator[list[str]]:
+    for at in range(0, len(items), TOGETHER):
+        yield items[at : at + TOGETHER]
+
+
+def _items(row: sqlite3.Row) -> list[str]:
+    items: list[str] = json.loads(row["detail"])["archives"]
+    return items
 
 
 def stem(known: Known) -> bytes:

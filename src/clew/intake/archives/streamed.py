@@ -284,7 +284,7 @@ class Streamed:
 
 
 def _what(entry: Any) -> What:
-    kind = _filetype(entry) & stat.S_IFMT(0o177777)
+    kind = _filetype(entry)
     if _hardlink(entry) is not None:
         return What.HARD_LINK
     if kind in {_AE_IFREG, 0}:
