@@ -88,15 +88,23 @@ class Spent:
 
 
 class Archives:
-    """A Session around another: it lists what lies in that one's archives, and reads the members beside its Items."""
+    """A Session around another: its Items and what lies in their archives. It lists as that one does until
+    `next_round` is called; from then on it lists archives.
+    """
 
     def __init__(self, case: Case, exhibit: str, session: Session, budgets: Budgets) -> None:
         self.case, self.exhibit, self.budgets = case, exhibit, budgets
         self.detail, self.held, self.acquisition = session.detail, session.held, session.acquisition
         self._session = session
+        self._expanding = False
         self._known: dict[str, Known] = {}  # by ref
         self._in_hand: dict[str, list[Known]] = {}  # by part
         self._spent: dict[str, Spent] = {}  # by ref of the outermost archive
+
+    def next_round(self) -> bool:
+        """Whether there are archives to be expanded, which it lists now."""
+        self._expanding = True
+        return bool(self.pending())
 
     def pending(self) -> list[Known]:
         """The archives that are to be expanded next: of those that are not yet, the ones at the least depth."""
@@ -106,8 +114,12 @@ class Archives:
         depth = min((known.ref.count(MEMBER) for known in waiting), default=0)
         return sorted((known for known in waiting if known.ref.count(MEMBER) == depth), key=lambda known: known.ref)
 
-    def parts(self, _ask: Ask) -> Iterator[Part]:
-        """So many archives a part, in the order of their refs; a part that was begun before keeps its archives."""
+    def parts(self, ask: Ask) -> Iterator[Part]:
+        """The session's own, or so many archives a part."""
+        return self._groups() if self._expanding else self._session.parts(ask)
+
+    def _groups(self) -> Iterator[Part]:
+        """In the order of their refs; a part that was begun before keeps its archives."""
         waiting = [known.item for known in self.pending()]
         by_item = {known.item: known for known in self._known.values()}
         begun = {row["part"]: _items(row) for row in self._parts() if row["done_ns"] is None}
@@ -119,10 +131,16 @@ class Archives:
             self._in_hand[name] = [by_item[item] for item in items]
             yield Part(name, {"kind": "archives", "archives": items})
 
-    def items(self, part: Part, cursor: str, _seen: Seen, ask: Ask) -> Iterator[Found | Note]:
-        """The members of each archive of the part after `cursor`: which archive, and which member of it."""
+    def items(self, part: Part, cursor: str, seen: Seen, ask: Ask) -> Iterator[Found | Note]:
+        """As the session's own, or the members of each archive of the part."""
+        if part.name in self._in_hand:
+            return self._members(self._in_hand[part.name], cursor, ask)
+        return self._session.items(part, cursor, seen, ask)
+
+    def _members(self, archives: list[Known], cursor: str, ask: Ask) -> Iterator[Found | Note]:
+        """After `cursor`: which archive, and which member of it."""
         at, first = (int(number) for number in cursor.split("/")) if cursor else (0, 0)
-        for place, known in enumerate(self._in_hand[part.name]):
+        for place, known in enumerate(archives):
             if place >= at:
                 yield from Expansion(self, known, place, ask).events(first if place == at else 0)
 

@@ -89,8 +89,8 @@ class Run:
         specs = extractors() if self.options.extractors is None else self.options.extractors
         look = Look(specs, FAST, versions(self.source, specs), FAST)
         with ExitStack() as stack:
-            session = self.source.open(path)
-            archives = stack.enter_context(closing(Archives(self.case, self.held.id, session, self.options.budgets)))
+            opened = self.source.open(path)
+            session = stack.enter_context(closing(Archives(self.case, self.held.id, opened, self.options.budgets)))
             pool = stack.enter_context(open_pool(self.source, session, specs, self.options))
             run = self._begin(pool, look)
             self.bar.isolation(isolation_words(pool.isolation))
@@ -100,13 +100,13 @@ class Run:
             lister = Lister(self.case, self.held.id, self.source, self.mandate, size, self._listed)
             lister.run(session, ask)
             self._totals()
-            doubted = archives.doubts(self._deleted(), ask)
-            reader = Reader(self.case, self.held.id, archives, look, self.mandate, self._read, doubted)
+            doubted = session.doubts(self._deleted(), ask)
+            reader = Reader(self.case, self.held.id, session, look, self.mandate, self._read, doubted)
             reader.run(pool, self._due(look))
             if self.options.retry:
                 reader.run(pool, self._failed())
-            while archives.pending():
-                lister.run(archives, ask)
+            while session.next_round():
+                lister.run(session, ask)
                 self._totals()
                 reader.run(pool, self._due(look))
             self._end(run, session)
