@@ -9,12 +9,14 @@ ZIP, SEVEN_ZIP, RAR = "zip", "7z", "rar"
 class Kind:
     """How one kind of archive is read: `name` for a person, the libarchive formats that may apply, and its one filter.
 
-    A `single` stream holds one file, which may be a tar or cpio archive.
+    A `single` stream holds one file, which may be a tar or cpio archive. `solid`: members may be compressed together,
+    and to reach one, all before it are unpacked.
     """
 
     name: str
     formats: tuple[str, ...]
     filter: str = "none"
+    solid: bool = False
 
     @property
     def single(self) -> bool:
@@ -34,16 +36,16 @@ _KINDS: dict[str, Kind] = {
     "application/vnd.android.package-archive": _ZIP,
     "application/vnd.comicbook+zip": _ZIP,
     "application/x-xpinstall": _ZIP,
-    "application/x-7z-compressed": Kind(SEVEN_ZIP, ("7zip",)),
-    "application/x-rar": Kind(RAR, ("rar", "rar5")),
-    "application/vnd.rar": Kind(RAR, ("rar", "rar5")),
+    "application/x-7z-compressed": Kind(SEVEN_ZIP, ("7zip",), solid=True),
+    "application/x-rar": Kind(RAR, ("rar", "rar5"), solid=True),
+    "application/vnd.rar": Kind(RAR, ("rar", "rar5"), solid=True),
     "application/x-tar": Kind("tar", ("tar",)),
     "application/x-gtar": Kind("tar", ("tar",)),
     "application/x-ustar": Kind("tar", ("tar",)),
     "application/x-cpio": Kind("cpio", ("cpio",)),
     "application/x-archive": Kind("ar", ("ar",)),
     "application/vnd.debian.binary-package": Kind("ar", ("ar",)),
-    "application/vnd.ms-cab-compressed": Kind("cab", ("cab",)),
+    "application/vnd.ms-cab-compressed": Kind("cab", ("cab",), solid=True),
     "application/x-lha": Kind("lha", ("lha",)),
     "application/x-lzh-compressed": Kind("lha", ("lha",)),
     "application/gzip": Kind("gzip", _PACKED, "gzip"),

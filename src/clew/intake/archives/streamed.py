@@ -126,6 +126,7 @@ class Streamed:
         self._at = -1  # number of the member whose header was read last
         self._fresh = False  # whether that member's content was not begun yet
         self._ended = self._empty = self._is_open = False
+        self._skipped = False  # some member's content was not unpacked on the way here
         self._wall: tuple[int, Absent] | None = None  # no member from this number on can be reached, and why
 
     def headers(self, first: int) -> Iterator[Header]:
@@ -140,14 +141,29 @@ class Streamed:
         """The content of one member; members before it are passed over."""
         if self._wall is not None and number >= self._wall[0]:
             raise self._wall[1]
-        if self._handle is None or self._ended or self._at > number or (self._at == number and not self._fresh):
+        passed = self._at > number or (self._at == number and not self._fresh)
+        if self._handle is None or self._ended or passed or (self._kind.solid and self._skipped):
             self._begin()
         while self._at < number:
+            if self._kind.solid and self._fresh:
+                self._unpack()
             if not self._step():
                 raise lost(f"the archive ends before its member {number}")
         self._fresh = False
         if not self._empty:
             yield from self._blocks()
+
+    def _unpack(self) -> None:
+        """Goes past the member in hand by unpacking it: where libarchive 3.6 skips one in a 7z, it may not find the
+        next.
+        """
+        self._fresh = False
+        try:
+            for _ in self._blocks():
+                pass
+        except Absent:
+            if self._ended:
+                raise
 
     def _blocks(self) -> Iterator[bytes]:
         """The blocks of the member in hand; what lies between them is a hole, which reads as zeros."""
@@ -190,7 +206,8 @@ class Streamed:
 
     def _begin(self) -> None:
         self.close()
-        self._at, self._fresh, self._ended, self._empty, self._is_open = -1, False, False, False, False
+        self._at = -1
+        self._fresh = self._ended = self._empty = self._is_open = self._skipped = False
         _feeds[self._key] = _Feed(self._source)
         self._handle = handle = _new()
         if not handle:
@@ -226,7 +243,7 @@ class Streamed:
         if code < _WARN:
             self._at += 1
             raise self._failed("what follows" if self._at else "the archive", _FATAL)
-        self._at, self._fresh = self._at + 1, True
+        self._at, self._fresh, self._skipped = self._at + 1, True, self._skipped or self._fresh
         return True
 
     def _failed(self, what: str, code: int) -> Absent:
