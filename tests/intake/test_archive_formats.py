@@ -135,17 +135,17 @@ def test_encrypted_headers_of_7z_are_said(tmp_path):
 
 
 def test_a_member_is_reached_whether_those_before_it_were_read_or_not(tmp_path):
-    """libarchive 3.6 (and so bsdtar -xO) skips members of such a 7z and then does not find the next one."""
+    """libarchive 3.6 (and so bsdtar -xO) skips a member of whole 64 KiB in a 7z and then does not find the next one."""
     draw = random.Random(2)
-    files = [(f"{number:03}", draw.randbytes(60_000) + bytes(200_000)) for number in range(40)]
+    files = [(f"{number:03}", draw.randbytes(1 << 16) + bytes(1 << 16)) for number in range(8)]
     data = by_tool(tmp_path, files, "7z", "a", "-bd", "o.7z", out="o.7z")
     archive = opened(data)
-    for number in (7, 8, 3, 30, 39, 0):
+    for number in (3, 4, 1, 7, 0):
         assert content(archive, number) == (files[number][1], None)
     for header in archive.headers(0):
-        if header.number == 20:
+        if header.number == 5:
             break
-    assert content(archive, 20) == (files[20][1], None)
+    assert content(archive, 5) == (files[5][1], None)
 
 
 @pytest.mark.parametrize("make", [lambda: tarred(FILES), lambda: tarred(FILES, "w:gz"), lambda: zipped(FILES)])

@@ -154,8 +154,8 @@ class Streamed:
             yield from self._blocks()
 
     def _unpack(self) -> None:
-        """Goes past the member in hand by unpacking it: where libarchive 3.6 skips one in a 7z, it may not find the
-        next.
+        """Goes past the member in hand by unpacking it: where libarchive 3.6 skips one of whole 64 KiB in a 7z, it does
+        not find the next.
         """
         self._fresh = False
         try:
