@@ -11,6 +11,10 @@ class Absent(Exception):
         self.missing = missing
 
 
+class CutShort(Absent):
+    """What was read before it was raised stands; nothing comes after that, for the reason given."""
+
+
 def absent(reason: Reason, detail: str) -> Absent:
     """A Missing ready to be raised, for a given reason."""
     return Absent(Missing(reason, detail))

@@ -11,6 +11,7 @@ from clew.core.case import Case
 from clew.core.engine import Pool
 from clew.core.lease import lease
 from clew.intake.api import Session, Source
+from clew.intake.expand import Archives
 from clew.intake.options import Options
 from clew.intake.tools import choose, open_pool, versions
 
@@ -44,7 +45,7 @@ def reopened(case: Case, exhibit: str, specs: tuple[str, ...], options: Options,
     source: Source = choose(path)
     with ExitStack() as stack:
         stack.enter_context(lease(case, "intake", f"{held['label']}, {why}"))
-        session = stack.enter_context(closing(source.open(path)))
+        session = stack.enter_context(closing(Archives(case, exhibit, source.open(path), options.budgets)))
         pool = stack.enter_context(open_pool(source, session, specs, options))
         yield Reopened(session, pool, basis.id, versions(source, specs))
 

@@ -2,7 +2,9 @@
 
 import hashlib
 
+from clew.core.absent import CutShort
 from clew.intake.api import ByteSource, Range
+from clew.model import Missing
 
 CHUNK = 1 << 20
 GAP = 8 << 20  # bytes that a reader may leave out on its way forward: they are read for the hashes then and there
@@ -12,13 +14,15 @@ class Hashing:
     """A ByteSource over another one: each byte that is read for the first time in order is hashed on its way.
 
     Whoever reads forward has everything hashed when done. What is read out of order, such as an index at the end, is
-    given and not counted; `finish` reads what is left. `done` is how many bytes are hashed.
+    given and not counted; `finish` reads what is left. `done` is how many bytes are hashed. Where the source breaks off
+    after some bytes, they are all there is, and `cut` says why.
     """
 
     def __init__(self, source: ByteSource) -> None:
         self._source = source
         self._hashes = (hashlib.sha256(), hashlib.sha1(usedforsecurity=False), hashlib.md5(usedforsecurity=False))
         self.done = 0
+        self.cut: Missing | None = None
 
     @property
     def size(self) -> int:
@@ -34,14 +38,14 @@ class Hashing:
         """Raises what the source raises."""
         if self.done < offset <= self.done + GAP:
             self._up_to(offset)
-        data = self._source.read(offset, length)
+        data = self._given(offset, length)
         if offset <= self.done < offset + len(data):
             self._hash(data[self.done - offset :] if offset < self.done else data)
         return data
 
     def finish(self) -> None:
         """Hashes what nobody has read yet."""
-        while chunk := self._source.read(self.done, CHUNK):
+        while chunk := self._given(self.done, CHUNK):
             self._hash(chunk)
 
     def digests(self) -> dict[str, str]:
@@ -49,8 +53,17 @@ class Hashing:
         return {each.name: each.hexdigest() for each in self._hashes}
 
     def _up_to(self, offset: int) -> None:
-        while self.done < offset and (chunk := self._source.read(self.done, min(CHUNK, offset - self.done))):
+        while self.done < offset and (chunk := self._given(self.done, min(CHUNK, offset - self.done))):
             self._hash(chunk)
+
+    def _given(self, offset: int, length: int) -> bytes:
+        try:
+            return self._source.read(offset, length)
+        except CutShort as short:
+            if not self.done:
+                raise
+            self.cut = short.missing
+            return b""
 
     def _hash(self, data: bytes) -> None:
         for each in self._hashes:

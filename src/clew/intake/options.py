@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from clew.core.engine import Limits
+from clew.intake.archives.budget import Budgets
 from clew.intake.custody import Seizure
 from clew.intake.listing import BatchSize
 
@@ -24,3 +25,4 @@ class Options:
     limits: Limits = LIMITS
     extractors: tuple[str, ...] | None = None
     seizure: Seizure = field(default_factory=Seizure)
+    budgets: Budgets = field(default_factory=Budgets)

@@ -58,7 +58,7 @@ def read(payload: dict[str, Any], descriptors: list[int]) -> Iterator[Reply]:
 
 
 def examine(source: ByteSource, payload: dict[str, Any]) -> Iterator[Reply]:
-    """Everything that intake asks of one content. Ends in Absent where part of it was given as zeros.
+    """Everything that intake asks of one content. Ends in Absent where part of it was given as zeros, or cut short.
 
     `payload`: "size" as listed, "state" the ContentState that the listing claims, "extractors" ("module:name" each),
     "mode", "every" (optional, see `Probe`), "hold" (optional) bytes to hold at most, and "known_good" (optional), name
@@ -90,6 +90,8 @@ def examine(source: ByteSource, payload: dict[str, Any]) -> Iterator[Reply]:
         stretches = ", ".join(f"{length:,} at {offset:,}" for offset, length in source.bad[:MOST_BAD])
         said = f"bytes of the image that could not be read, for which zeros stand: {stretches}"
         raise Absent(Missing(Reason.UNREADABLE, said))
+    if read.cut is not None:
+        raise Absent(read.cut)
 
 
 def _held(read: Hashing, most: int) -> memoryview | None:
@@ -107,7 +109,7 @@ def _held(read: Hashing, most: int) -> memoryview | None:
 def _content(read: Hashing, payload: dict[str, Any]) -> Reply:
     """The hashes, once all is read."""
     read.finish()
-    state = str(ContentState.PARTIAL) if read.bad else _state(payload, read.done)
+    state = str(ContentState.PARTIAL) if read.bad or read.cut else _state(payload, read.done)
     return Reply({"content": {**read.digests(), "size": read.done, "state": state}})
 
 

@@ -11,7 +11,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-_PLAIN = frozenset(range(0x21, 0x7F)) - frozenset(b"%")
+MEMBER = "!"  # stands before each member's path in the ref of what lies in an archive, and nowhere else in a ref
+_PLAIN = frozenset(range(0x21, 0x7F)) - frozenset(b"%!")
 _NUMBER = "[0-9]{1,19}"
 VOLUME = f"(?:lv@{_NUMBER}\\.[0-9]{{1,4}}/)?(?:fs@{_NUMBER}|apfs@{_NUMBER}\\.[0-9]{{1,3}})"
 _STREAM = re.compile(
@@ -23,7 +24,7 @@ _CARVED = re.compile(rf"(?:lv@({_NUMBER})\.([0-9]{{1,4}})/)?carved@({_NUMBER}-{_
 
 
 def quote(raw: bytes) -> str:
-    """Raw bytes as printable ASCII: anything else, blanks and "%" become %XX."""
+    """Raw bytes as printable ASCII: anything else, blanks, "%" and "!" become %XX."""
     return "".join(chr(byte) if byte in _PLAIN else f"%{byte:02X}" for byte in raw)
 
 
@@ -87,3 +88,19 @@ def parse(ref: str) -> dict[str, Any] | None:
     if kind is not None:
         found |= {"type": int(kind), "id": int(identifier)}
     return found
+
+
+def member_ref(archive: str, path: bytes, number: int) -> str:
+    """The ref of a member: its archive's, its path, and its number there, as names may occur twice."""
+    return f"{archive}{MEMBER}{quote(path)}#{number}"
+
+
+def chain_of(ref: str) -> tuple[list[str], list[int]]:
+    """The refs of the archives that an Item lies in, outermost first, and each one's number of what is next on the
+    way; nothing for what lies in none.
+    """
+    first, *steps = ref.split(MEMBER)
+    around = [first]
+    for step in steps:
+        around.append(f"{around[-1]}{MEMBER}{step}")
+    return around[:-1], [int(step.rpartition("#")[2]) for step in steps]

@@ -5,7 +5,7 @@ where a killed run left it.
 import json
 import os
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from clew.intake.account import account
 from clew.intake.acquire import acquire
 from clew.intake.api import FAST, Job, Session, Source
 from clew.intake.course import Course
+from clew.intake.expand import Archives
 from clew.intake.listing import Lister
 from clew.intake.options import Options
 from clew.intake.report import Report, report
@@ -84,7 +85,8 @@ class Run:
         look = Look(specs, FAST, versions(self.source, specs), FAST)
         lists = tuple(each.descriptor for each in self.stopping)
         with ExitStack() as stack:
-            session = stack.enter_context(closing(self.source.open(path)))
+            opened = self.source.open(path)
+            session = stack.enter_context(closing(Archives(self.case, self.held.id, opened, self.options.budgets)))
             self.held = custody.recognise(self.case, self.held, path, session, self.mandate)
             pool = stack.enter_context(open_pool(self.source, session, specs, self.options, lists))
             run = self._begin(pool, look)
@@ -101,24 +103,29 @@ class Run:
             session.check()
             raise
 
-    def _read(self, pool: Pool, session: Session, look: Look) -> None:
+    def _read(self, pool: Pool, session: Archives, look: Look) -> None:
+        """What the Source shows, then round by round what lies in the archives among it."""
         case, exhibit, told = self.case, self.held.id, Telling(self.bar)
         told.begin(case, exhibit)
         lister = Lister(case, exhibit, self.source, self.mandate, self.options.batch, told.listed)
         known = tuple((each.name, each.id) for each in self.stopping)
         reader = Reader(case, exhibit, session, look, self.mandate, told.read, told.in_hand, known)
-        Course(case, exhibit, lister, reader, told.all_listed).run(pool, session, asking(pool))
+        course, ask = Course(case, exhibit, lister, reader, told.all_listed), asking(pool)
+        course.run(pool, session, ask)
         if self.options.retry:
             reader.run(pool, batches.failed(case, exhibit))
         if self.options.again_known_good:
             reader.known_good = ()
             reader.run(pool, batches.stopped(case, exhibit, look))
+        while session.next_round():
+            course.run(pool, session, ask)
 
     def _begin(self, pool: Pool, look: Look) -> str:
         run = new_id()
         config: dict[str, Any] = {"workers": self.options.workers, "versions": look.versions}
         config |= {"retry": self.options.retry, "again_known_good": self.options.again_known_good}
         config["known_good"] = [{"name": each.name, "id": each.id} for each in self.stopping]
+        config["archives"] = asdict(self.options.budgets)
         with self.case.write("intake") as tx:
             layers, now = json.dumps(pool.isolation), clock.now().utc_ns
             values = (run, self.held.id, now, json.dumps(config), layers, self.mandate)

@@ -130,7 +130,7 @@ def _tasks(
             continue
         payload = {"size": row["size"], "state": row["content_state"], "extractors": [again.extractor]}
         payload |= {"mode": again.mode, "opener": job.opener, **again.asked, **job.payload}
-        yield Task(item, READ, payload, job.fds, row["size"])
+        yield Task(item, READ, payload, job.fds, max(row["size"], job.bytes))
 
 
 def _commit(

@@ -6,6 +6,7 @@ from typing import Any
 from clew.core import plugins
 from clew.core.engine import Policy, Pool, Task
 from clew.core.errors import Usage
+from clew.intake import expand
 from clew.intake.api import Ask, Session, Source
 from clew.intake.options import Options
 from clew.intake.reading import find
@@ -39,7 +40,7 @@ def open_pool(
     of sorted hashes that stop the reading of a content.
     """
     modules = tuple(spec.partition(":")[0] for spec in specs)
-    preload = ("clew.intake.reading:preload", *source.preload, *modules)
+    preload = ("clew.intake.reading:preload", *expand.PRELOAD, *source.preload, *modules)
     policy = Policy(accept_weak=options.accept_weak_isolation)
     return Pool(options.workers, preload, options.limits, policy, session.held, lists)
 

@@ -1,0 +1,152 @@
+"""What an archive is made of, whoever reads it: members in stream order, and how each of them may be lost."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from clew.core.absent import Absent
+from clew.intake.api import ByteSource, Range
+from clew.model import Missing, Reason
+
+CHUNK = 1 << 18
+ENDLESS = 1 << 62  # the size of a stream that does not state one
+MOST_RESTARTS = 16
+EXPORT = "export it and open it with its password, then take in what comes out as an exhibit of its own"
+SECOND = 1_000_000_000
+
+
+class What(StrEnum):
+    """What a member is. Only a FILE has content of its own."""
+
+    FILE = "file"
+    FOLDER = "folder"
+    SYMBOLIC_LINK = "symbolic link"
+    HARD_LINK = "hard link"
+    DEVICE = "device"
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What an archive states of one member, before its bytes are read.
+
+    `number` counts members in stream order, from 0. `size` is in bytes, None where the archive does not state it;
+    `passed` is about how many bytes must be gone through before its content begins. Times are nanoseconds since 1970;
+    `times_source` says where they stand and what their zone is.
+    """
+
+    number: int
+    path: bytes
+    what: What
+    size: int | None
+    passed: int = 0
+    missing: Missing | None = None
+    modified_ns: int | None = None
+    accessed_ns: int | None = None
+    changed_ns: int | None = None
+    born_ns: int | None = None
+    times_source: str = ""
+
+
+class Archive(Protocol):
+    """One opened archive. Nothing in it touches a file system."""
+
+    notes: dict[str, int]
+
+    def headers(self, first: int) -> Iterator[Header]:
+        """Members from number `first` on. Raises Absent where the archive breaks off, after what could be listed."""
+        ...
+
+    def chunks(self, number: int) -> Iterator[bytes]:
+        """The content of one member. Raises Absent where it cannot be had, or where it was not what was stated."""
+        ...
+
+    def place(self, number: int) -> ByteSource | None:
+        """The content of one member, at any place, where it lies in the archive as it is; not checked."""
+        ...
+
+    def close(self) -> None:
+        """Lets what it holds go."""
+        ...
+
+
+def encrypted(what: str) -> Missing:
+    """Something is closed by a password."""
+    return Missing(Reason.ENCRYPTED, f"{what} is encrypted: {EXPORT}")
+
+
+def lost(detail: str) -> Absent:
+    """Bytes of the archive make no sense at this place."""
+    return Absent(Missing(Reason.UNPARSABLE, detail))
+
+
+def exactly(source: ByteSource, offset: int, length: int) -> bytes:
+    """`length` bytes from `offset`. Raises Absent where the source ends before."""
+    data = source.read(offset, length)
+    while len(data) < length:
+        more = source.read(offset + len(data), length - len(data))
+        if not more:
+            raise Absent(Missing(Reason.UNREADABLE, f"the archive ends at byte {offset + len(data)}: it is cut"))
+        data += more
+    return data
+
+
+class Forward:
+    """A ByteSource over a stream that can only be begun anew: cheap forward, and so often backward but no more."""
+
+    def __init__(self, begin: Callable[[], Iterator[bytes]], size: int = ENDLESS) -> None:
+        self.size = size
+        self.bad: list[Range] = []
+        self._begin, self._stream = begin, begin()
+        self._chunk, self._start, self._restarts = b"", 0, 0
+        self._failed: Absent | None = None
+
+    @property
+    def position(self) -> int:
+        """Behind the last byte that was got so far."""
+        return self._start + len(self._chunk)
+
+    def read(self, offset: int, length: int) -> bytes:
+        """As ByteSource. Raises Absent where the stream does, and where it was begun anew too often."""
+        if offset < self._start:
+            self._restarts += 1
+            if self._restarts > MOST_RESTARTS:
+                raise Absent(Missing(Reason.LIMIT_REACHED, "compressed data that can only be read from its beginning"))
+            self._stream, self._chunk, self._start, self._failed = self._begin(), b"", 0, None
+        parts: list[bytes] = []
+        while length > 0:
+            at = offset - self._start
+            if at < len(self._chunk):
+                parts.append(self._chunk[at : at + length])
+                offset += len(parts[-1])
+                length -= len(parts[-1])
+                continue
+            following = self._next()
+            if following is None:
+                if self._failed is not None and not parts:  # what came before it is handed out first
+                    raise self._failed
+                break
+            self._start += len(self._chunk)
+            self._chunk = following
+        return b"".join(parts)
+
+    def _next(self) -> bytes | None:
+        if self._failed is None:
+            try:
+                return next(self._stream, None)
+            except Absent as absent:
+                self._failed = absent
+        return None
+
+
+class Slice:
+    """A stretch of another ByteSource."""
+
+    def __init__(self, source: ByteSource, start: int, size: int) -> None:
+        self._source, self._start = source, start
+        self.bad: list[Range] = []
+        self.size = max(0, min(size, source.size - start))
+
+    def read(self, offset: int, length: int) -> bytes:
+        """As ByteSource."""
+        return self._source.read(self._start + offset, max(0, min(length, self.size - offset)))

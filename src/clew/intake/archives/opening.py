@@ -1,0 +1,273 @@
+"""What a worker does with archives: opens the chain of them that an Item lies in, lists one, or reads a member.
+
+A worker keeps the chain that it opened last. Members are asked for in stream order, so that a solid archive is gone
+through once and not once a member; an answer never depends on what was kept. What a kept archive reads from is bound
+to each task's own descriptors anew, as those of the task before are closed.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from clew.core.absent import Absent, CutShort
+from clew.core.channel import Reply
+from clew.intake.api import ByteSource, Range
+from clew.intake.archives.compressed import Compressed
+from clew.intake.archives.kinds import RAR, SEVEN_ZIP, ZIP, kind_of
+from clew.intake.archives.members import Archive, Forward, Header
+from clew.intake.archives.rarred import Rarred
+from clew.intake.archives.streamed import Streamed
+from clew.intake.archives.zipped import Zipped
+from clew.intake.reading import find
+from clew.model import Missing, Reason
+
+HOLD = 192 << 20  # bytes of one archive inside another that are held
+HOLD_ALL = 2 * HOLD  # of all that one chain holds
+MOST_SIZE = (1 << 63) - 1
+APART = "export it and take it in as an exhibit of its own"
+
+
+class Bound:
+    """The bytes of the outermost archive, by whatever reads them for the task in hand."""
+
+    def __init__(self, source: ByteSource) -> None:
+        self.source = source
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return self.source.size
+
+    @property
+    def bad(self) -> list[Range]:
+        """As ByteSource."""
+        return self.source.bad
+
+    def read(self, offset: int, length: int) -> bytes:
+        """As ByteSource."""
+        return self.source.read(offset, length)
+
+
+class Held:
+    """Bytes in memory."""
+
+    def __init__(self, data: bytes | bytearray) -> None:
+        self._data = memoryview(data)
+        self.bad: list[Range] = []
+        self.size = len(data)
+
+    def read(self, offset: int, length: int) -> bytes:
+        """As ByteSource."""
+        return bytes(self._data[offset : offset + length])
+
+
+class Undirected:
+    """A zip without a readable directory, by its local headers: what these do not show is lost, and that is said."""
+
+    def __init__(self, streamed: Streamed, why: Absent) -> None:
+        self._streamed, self._why = streamed, why
+        self.notes = {"zip archives read by their local headers, as their directory could not be read": 1}
+
+    def headers(self, first: int) -> Iterator[Header]:
+        """Always ends in Absent: nothing says that all was met."""
+        try:
+            yield from self._streamed.headers(first)
+        except Absent as absent:
+            both = f"{self._why.missing.detail}; {absent.missing.detail}"
+            raise Absent(replace(self._why.missing, detail=both)) from None
+        raise self._why
+
+    def chunks(self, number: int) -> Iterator[bytes]:
+        """As Archive."""
+        return self._streamed.chunks(number)
+
+    def place(self, _number: int) -> ByteSource | None:
+        """As Archive."""
+        return None
+
+    def close(self) -> None:
+        """As Archive."""
+        self._streamed.close()
+
+
+@dataclass(slots=True)
+class Link:
+    """One opened archive of a chain. `key` is where it lies: the outermost Item, then member numbers."""
+
+    key: tuple[Any, ...]
+    archive: Archive
+    held: int = 0
+
+
+_chain: list[Link] = []
+_root: list[Bound] = []
+
+
+def open_archive(source: ByteSource, media_type: str, stem: bytes) -> Archive:
+    """The archive in these bytes. Raises Absent where it cannot be opened at all."""
+    kind, seekable = kind_of(media_type), not isinstance(source, Forward)
+    if kind is None:
+        raise Absent(Missing(Reason.NOT_APPLICABLE, "is no archive"))
+    if kind.single:
+        return Compressed(source, kind, stem)
+    if kind.name == SEVEN_ZIP and not seekable:
+        raise Absent(Missing(Reason.TOO_LARGE, f"a 7z archive of over {HOLD:,} bytes inside another: {APART}"))
+    if kind.name == RAR:
+        return Rarred(source, kind, stem, seekable)
+    if kind.name != ZIP:
+        return Streamed(source, kind, stem, seekable)
+    why = Absent(
+        Missing(
+            Reason.TOO_LARGE,
+            f"a zip of over {HOLD:,} bytes inside another, whose directory at its end was not reached: {APART}",
+        )
+    )
+    if seekable:
+        try:
+            return Zipped(source)
+        except Absent as absent:
+            why = absent
+    return Undirected(Streamed(source, kind, stem, seekable), why)
+
+
+def chain(place: dict[str, Any], descriptors: list[int], depth: int) -> Archive:
+    """The archive `depth` levels below the outermost one (0), opened as far as it was not open.
+
+    `place`: "outer" is the payload of the outermost archive's own Job with its "opener", "key" its name; "kinds" the
+    media type and "stems" (hexadecimal) the name of each archive on the way, "members" the number of each in the one
+    around it. Raises Absent where one cannot be opened.
+    """
+    source: ByteSource = find(place["outer"]["opener"])(place["outer"], descriptors)
+    key: tuple[Any, ...] = (place["key"], source.size)
+    if _chain and _chain[0].key == key:
+        _root[0].source = source
+    else:
+        _cut(0)
+        _root[:] = [Bound(source)]
+    for level in range(depth + 1):
+        if level:
+            key = (*key, place["members"][level - 1])
+        if len(_chain) > level and _chain[level].key == key:
+            continue
+        _cut(level)
+        inner, held = (_root[0], 0) if level == 0 else _inner(_chain[level - 1].archive, place["members"][level - 1])
+        archive = open_archive(inner, place["kinds"][level], bytes.fromhex(place["stems"][level]))
+        _chain.append(Link(key, archive, held))
+    return _chain[depth].archive
+
+
+def _cut(level: int) -> None:
+    """Lets the archives from `level` on go, the innermost first."""
+    while len(_chain) > level:
+        _chain.pop().archive.close()
+
+
+def _inner(archive: Archive, number: int) -> tuple[ByteSource, int]:
+    """The bytes of an archive that is a member of another: where they lie as they are, held where they are few enough,
+    else as a stream.
+    """
+    place = archive.place(number)
+    if place is not None:
+        return place, 0
+    room = min(HOLD, HOLD_ALL - sum(link.held for link in _chain))
+    held = bytearray()
+    try:
+        for chunk in archive.chunks(number):
+            held += chunk
+            if len(held) > room:
+                return Forward(lambda: archive.chunks(number)), 0
+    except Absent:
+        if not held:
+            raise
+    return Held(held), len(held)
+
+
+def listing(payload: dict[str, Any], descriptors: list[int]) -> Reply:
+    """Worker entry: the members of "place" from number "first" on, at most "most" of them and as many as lie in "span"
+    bytes. A size that the archive does not state is measured, up to "room".
+
+    The answer is {"members": [...], "done", "missing" (why nothing follows), "notes"}.
+    """
+    members: list[dict[str, Any]] = []
+    archive, missing, passed = None, None, 0
+    try:
+        archive = chain(payload["place"], descriptors, len(payload["place"]["members"]))
+        for header in archive.headers(payload["first"]):
+            size = _measured(archive, header.number, payload["room"]) if header.size is None else header.size
+            members.append(_said(header, min(size, MOST_SIZE)))
+            passed += size
+            if len(members) >= payload["most"] or passed >= payload["span"]:
+                return Reply({"members": members, "done": False, "missing": None, "notes": {}})
+    except Absent as absent:
+        missing = {"reason": str(absent.missing.reason), "detail": absent.missing.detail}
+    notes = {} if archive is None else archive.notes
+    return Reply({"members": members, "done": True, "missing": missing, "notes": notes})
+
+
+def member(payload: dict[str, Any], descriptors: list[int]) -> "Member":
+    """Opener: the content of the last of "members", of "overrun" bytes more than its "size" at most."""
+    place = payload["place"]
+    *around, number = place["members"]
+    archive = chain({**place, "members": around}, descriptors, len(around))
+    return Member(archive, number, payload["size"] + payload["overrun"])
+
+
+class Member:
+    """The content of one member: in order, then held or, where it lies in the archive as it is, at any place.
+
+    Where it is damaged it is cut short behind its last good byte.
+    """
+
+    def __init__(self, archive: Archive, number: int, most: int) -> None:
+        self.bad: list[Range] = []  # the archive's own are known to whoever lists its members
+        self._most = most
+        self._place = archive.place(number)
+        self._stream = Forward(lambda: archive.chunks(number))
+
+    @property
+    def size(self) -> int:
+        """Bytes, as far as they were gone through."""
+        return self._stream.position if self._place is None else self._place.size
+
+    def read(self, offset: int, length: int) -> bytes:
+        """As ByteSource."""
+        if self._place is not None and offset < self._stream.position - length:
+            return self._place.read(offset, length)
+        try:
+            if offset < self._most:
+                return self._stream.read(offset, min(length, self._most - offset))
+            if not self._stream.read(offset, 1):
+                return b""
+        except Absent as absent:
+            raise CutShort(absent.missing) from absent
+        except OSError as error:
+            raise CutShort(Missing(Reason.UNREADABLE, f"read error in the archive: {error.strerror}")) from error
+        why = f"it goes on behind {self._most:,} bytes, which is far more than its archive states"
+        raise CutShort(Missing(Reason.LIMIT_REACHED, why))
+
+
+def _measured(archive: Archive, number: int, room: int) -> int:
+    """How many bytes a member is that does not say so; counted no further than just behind `room`."""
+    size = 0
+    try:
+        for chunk in archive.chunks(number):
+            size += len(chunk)
+            if size > room:
+                break
+    except Absent:  # reading it will say why
+        return size
+    return size
+
+
+def _said(header: Header, size: int) -> dict[str, Any]:
+    missing = header.missing
+    return {
+        "number": header.number,
+        "path": header.path.hex(),
+        "what": str(header.what),
+        "size": size,
+        "reason": str(missing.reason) if missing else None,
+        "detail": missing.detail if missing else None,
+        "times": [header.modified_ns, header.accessed_ns, header.changed_ns, header.born_ns],
+        "times_source": header.times_source,
+    }

@@ -1,0 +1,294 @@
+"""Zip archives by their own directory (APPNOTE.TXT 6.3.10), read with the standard library's decompressors.
+
+libarchive keeps one entry only where two name the same local header, and no name that is wrong UTF-8: entries would be
+lost in silence. Here every entry of the directory is a member, with its raw name, and is reached at once, without
+going through those before it. A zip without a readable directory is left to libarchive (see `opening`).
+"""
+
+import bz2
+import lzma
+import stat
+import struct
+import zlib
+from array import array
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from clew.core.absent import Absent
+from clew.intake.api import ByteSource
+from clew.intake.archives import zipstamps
+from clew.intake.archives.inflating import unpacked
+from clew.intake.archives.members import Header, Slice, What, encrypted, exactly, lost
+from clew.model import Missing, Reason
+
+_END, _END64, _LOCATOR = b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07"
+_ENTRY, _LOCAL = b"PK\x01\x02", b"PK\x03\x04"
+_ENTRY_FORM = struct.Struct("<4s6H3I5H2I")
+_LOCAL_FORM = struct.Struct("<4s5H3I2H")
+_END_BYTES, _LOCATOR_BYTES, _MOST_COMMENT = 22, 20, 65_535
+_U16, _U32 = 0xFFFF, 0xFFFFFFFF
+_UNIX = 3
+_ZIP64 = 0x0001
+_STORED, _DEFLATED, _BZIP2, _LZMA, _XZ, _AES_METHOD = 0, 8, 12, 14, 95, 99
+_METHODS = {1: "shrink", 6: "implode", 9: "deflate64", 93: "zstd", 96: "jpeg", 97: "wavpack", 98: "ppmd"}
+_PIECE = 1 << 16
+_GAP = 1 << 20  # bytes between two entries that are looked through
+_UNPACK = "unpack it with another tool and take in what comes out as an exhibit of its own"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry of the directory."""
+
+    path: bytes
+    flags: int
+    method: int
+    crc: int
+    packed: int
+    size: int
+    local: int  # where its local header lies in the source
+    unix_mode: int
+    stamps: zipstamps.Stamps
+    length: int  # of the entry itself, in bytes
+
+    @property
+    def closed(self) -> bool:
+        """Whether it wants a password: bit 0 (4.4.4), or the AES method (APPNOTE.TXT appendix E)."""
+        return bool(self.flags & 1) or self.method == _AES_METHOD
+
+
+class Zipped:
+    """One zip archive. Raises Absent where it has no directory that can be read."""
+
+    def __init__(self, source: ByteSource) -> None:
+        self.notes: dict[str, int] = {}
+        self._source = source
+        self._start, self._stop, self._shift, self._stated = _directory(source)
+        self._places = array("Q", [self._start])  # where entry 0, 1, 2 ... begin, as far as they were met
+        self._spans = array("q")  # and for each its local header's place and its packed bytes
+        if self._stop > self._start:
+            self._entry(0)
+
+    def headers(self, first: int) -> Iterator[Header]:
+        """Entries from `first` on. Raises Absent where the directory breaks off or states another number of them."""
+        number = first
+        while (entry := self._entry(number)) is not None:
+            yield _header(number, entry)
+            number += 1
+        if number & _U16 != self._stated & _U16:
+            raise lost(f"its directory holds {number} entries and states {self._stated}")
+        self._look_for_the_unnamed(number)
+
+    def chunks(self, number: int) -> Iterator[bytes]:
+        """The content of one entry, checked against its stated size and CRC-32."""
+        entry = self._entry(number)
+        if entry is None:
+            raise lost(f"its directory has no entry {number}")
+        if entry.closed:
+            raise Absent(encrypted("this member"))
+        crc, size = 0, 0
+        for chunk in self._unpacked(entry):
+            crc, size = zlib.crc32(chunk, crc), size + len(chunk)
+            yield chunk
+        if size != entry.size:
+            raise lost(f"its data are {size} bytes, where the archive states {entry.size}")
+        if crc != entry.crc:
+            raise lost(f"its CRC-32 is {crc:08x}, where the archive states {entry.crc:08x}")
+
+    def place(self, number: int) -> ByteSource | None:
+        """Where a stored entry lies."""
+        entry = self._entry(number)
+        if entry is None or entry.method != _STORED or entry.closed:
+            return None
+        return Slice(self._source, self._content(entry), entry.packed)
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def _entry(self, number: int) -> Entry | None:
+        """Entry `number`, or None behind the last."""
+        while len(self._places) <= number:
+            if self._at(len(self._places) - 1) is None:
+                return None
+        return self._at(number)
+
+    def _at(self, number: int) -> Entry | None:
+        """An entry whose place is known already; the place of the next one is learnt from it."""
+        place = self._places[number]
+        if place >= self._stop:
+            return None
+        entry = self._parse(place)
+        if number == len(self._places) - 1:
+            self._places.append(place + entry.length)
+            self._spans.extend((min(max(entry.local, 0), self._stop), min(entry.packed, self._stop)))
+        return entry
+
+    def _parse(self, place: int) -> Entry:
+        fields = _ENTRY_FORM.unpack(exactly(self._source, place, _ENTRY_FORM.size))
+        magic, made, _, flags, method, time, date, crc, packed, size, name, extra, comment, _, _, mode, local = fields
+        if magic != _ENTRY:
+            raise lost(f"its directory makes no sense at byte {place}")
+        rest = exactly(self._source, place + _ENTRY_FORM.size, name + extra)
+        extras = zipstamps.extras(rest[name:])
+        wide = extras.get(_ZIP64, b"")
+        size, packed, local = _widened((size, packed, local), wide)
+        return Entry(
+            path=rest[:name],
+            flags=flags,
+            method=method,
+            crc=crc,
+            packed=packed,
+            size=size,
+            local=local + self._shift,
+            unix_mode=mode >> 16 if made >> 8 == _UNIX else 0,
+            stamps=zipstamps.stamps(date, time, extras),
+            length=_ENTRY_FORM.size + name + extra + comment,
+        )
+
+    def _unpacked(self, entry: Entry) -> Iterator[bytes]:
+        start = self._content(entry)
+        if entry.method == _STORED:
+            yield from self._packed(start, entry.packed)
+            return
+        if entry.method == _LZMA:
+            head = exactly(self._source, start, 9)
+            engine: Any = _lzma(head)
+            start, packed = start + 9, entry.packed - 9
+        elif entry.method in _ENGINES:
+            engine, packed = _ENGINES[entry.method](), entry.packed
+        else:
+            name = _METHODS.get(entry.method, f"method {entry.method}")
+            why = f"compressed by {name}, which this version does not read: {_UNPACK}"
+            raise Absent(Missing(Reason.UNPARSABLE, why))
+        pieces = self._packed(start, packed)
+        yield from unpacked(engine, lambda: next(pieces, b""))
+
+    def _content(self, entry: Entry) -> int:
+        """Where its compressed bytes begin: behind its local header, whose lengths may be others than the entry's."""
+        if entry.local < 0:
+            raise lost("its directory says that it lies before the archive")
+        local = _LOCAL_FORM.unpack(exactly(self._source, entry.local, _LOCAL_FORM.size))
+        if local[0] != _LOCAL:
+            raise lost(f"there is no local header at byte {entry.local}, where its directory says so")
+        return entry.local + _LOCAL_FORM.size + int(local[9]) + int(local[10])
+
+    def _packed(self, start: int, length: int) -> Iterator[bytes]:
+        while length > 0:
+            piece = exactly(self._source, start, min(length, _PIECE))
+            start, length = start + len(piece), length - len(piece)
+            yield piece
+
+    def _look_for_the_unnamed(self, count: int) -> None:
+        """Notes local headers that no entry names, and entries that share bytes: both are ways to hide something."""
+        spans = self._spans
+        last, covered = -1, self._shift
+        for number in sorted(range(count), key=lambda number: spans[2 * number]):
+            local, packed = spans[2 * number], spans[2 * number + 1]
+            if local < covered:
+                self._note("zip entries that share bytes with another entry")
+            elif local >= covered + _LOCAL_FORM.size:
+                self._gap(last, local)
+            if local + _LOCAL_FORM.size + packed > covered:
+                last, covered = number, local + _LOCAL_FORM.size + packed
+        self._gap(last, self._start)
+
+    def _gap(self, last: int, stop: int) -> None:
+        """Looks between the end of entry `last` (-1: where the archive begins) and `stop`."""
+        entry = self._entry(last) if last >= 0 else None
+        try:
+            start = self._shift if entry is None else self._content(entry) + entry.packed
+        except Absent:  # reading that entry says what is wrong with it
+            return
+        if 0 <= start < stop and _LOCAL in self._source.read(start, min(_GAP, stop - start)):
+            self._note("stretches of a zip with local headers that its directory does not name")
+
+    def _note(self, what: str) -> None:
+        self.notes[what] = self.notes.get(what, 0) + 1
+
+
+def _lzma(head: bytes) -> Any:
+    """The decompressor that the properties before LZMA data ask for (APPNOTE.TXT 5.8.8)."""
+    length, properties, dictionary = struct.unpack_from("<HBI", head, 2)
+    if length != 5 or properties >= 225:
+        raise lost("its LZMA properties make no sense")
+    rest, lc = divmod(properties, 9)
+    pb, lp = divmod(rest, 5)
+    chain = [{"id": lzma.FILTER_LZMA1, "lc": lc, "lp": lp, "pb": pb, "dict_size": max(dictionary, 4096)}]
+    try:
+        return lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=chain)
+    except (lzma.LZMAError, ValueError) as error:
+        raise lost(f"its LZMA properties make no sense: {error}") from error
+
+
+_ENGINES: dict[int, Callable[[], Any]] = {
+    _DEFLATED: lambda: zlib.decompressobj(-15),
+    _BZIP2: bz2.BZ2Decompressor,
+    _XZ: lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ),
+}
+
+
+def _header(number: int, entry: Entry) -> Header:
+    kind = stat.S_IFMT(entry.unix_mode)
+    what = What.FOLDER if entry.path.endswith(b"/") else What.SYMBOLIC_LINK if kind == stat.S_IFLNK else What.FILE
+    times = entry.stamps
+    return Header(
+        number,
+        entry.path,
+        what,
+        entry.size,
+        entry.packed,
+        encrypted("this member") if entry.closed and what is What.FILE else None,
+        times.modified_ns,
+        times.accessed_ns,
+        None,
+        times.born_ns,
+        times.source,
+    )
+
+
+def _widened(narrow: tuple[int, int, int], wide: bytes) -> list[int]:
+    """Size, packed size and place, each from the Zip64 field where it says 0xFFFFFFFF (4.5.3)."""
+    values, at = [], 0
+    for value in narrow:
+        if value == _U32 and at + 8 <= len(wide):
+            value = int.from_bytes(wide[at : at + 8], "little")  # noqa: PLW2901
+            at += 8
+        values.append(value)
+    return values
+
+
+def _directory(source: ByteSource) -> tuple[int, int, int, int]:
+    """Where the directory begins and ends, by how much places in it are to be moved (bytes before the archive), and how
+    many entries it states (4.3.14 to 4.3.16). Raises Absent where there is none.
+    """
+    tail_at = max(0, source.size - _END_BYTES - _MOST_COMMENT)
+    tail = source.read(tail_at, source.size - tail_at)
+    found = tail.rfind(_END, 0, max(0, len(tail) - _END_BYTES + len(_END)))
+    if found < 0:
+        raise lost("it has no directory")
+    at = tail_at + found
+    disk, _, _, count, length, offset = struct.unpack_from("<4H2I", tail, found + 4)
+    stop = at
+    locator = source.read(at - _LOCATOR_BYTES, _LOCATOR_BYTES) if at >= _LOCATOR_BYTES else b""
+    if locator.startswith(_LOCATOR) and _U32 in {length, offset} | ({_U32} if count == _U16 else set()):
+        stop, count, length, offset = _directory64(source, at, locator)
+    elif disk not in {0, _U16}:
+        raise Absent(Missing(Reason.UNREADABLE, f"it is the last of {disk + 1} volumes: join them first, {_UNPACK}"))
+    start = stop - length
+    if start < 0 or (count and exactly(source, start, 4) != _ENTRY):
+        raise lost("its directory is not where it says")
+    return start, stop, start - offset, count
+
+
+def _directory64(source: ByteSource, at: int, locator: bytes) -> tuple[int, int, int, int]:
+    """The same from the Zip64 end record: it ends before its locator."""
+    place = int.from_bytes(locator[8:16], "little")
+    record = source.read(place, 56) if place < at else b""
+    if not record.startswith(_END64):  # bytes before the archive have moved it: it lies right before its locator
+        place = at - _LOCATOR_BYTES - 56
+        record = source.read(place, 56) if place >= 0 else b""
+    if not record.startswith(_END64) or len(record) < 56:
+        raise lost("its Zip64 end record is not where it says")
+    _, count, length, offset = struct.unpack_from("<4Q", record, 24)
+    return place, count, length, offset

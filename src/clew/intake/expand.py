@@ -1,0 +1,340 @@
+"""Expansion: every archive among the Items is listed too, and its members become Items of their own.
+
+In rounds by depth: once all that was found is read and typed, the archives in it are listed, their members read, and
+so on, until no archive is left or a budget is reached. Which bytes are an archive is said by their media type alone.
+"""
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from clew.core import shards
+from clew.core.case import Case
+from clew.intake.api import Ask, Found, Job, Note, Part, Seen, Session, Unavailable
+from clew.intake.archives import said
+from clew.intake.archives.budget import Budgets
+from clew.intake.archives.kinds import ZIP, Kind, kind_of
+from clew.intake.archives.members import Header, What
+from clew.intake.refs import MEMBER, chain_of, member_ref
+from clew.model import ContentState, ItemState, Missing, NameState, Reason
+
+PRELOAD = ("clew.intake.archives.opening",)
+LISTING, OPENER = "clew.intake.archives.opening:listing", "clew.intake.archives.opening:member"
+PART = "archives:"
+TOGETHER = 500  # archives of one part: one with few members does not need commits of its own
+MOST = 500  # members of one answer
+SPAN = 4 << 30  # bytes of members gone past in one answer
+UNPACKED = 10  # bytes that may lie behind a compressed one, for the time that it may take to go past them
+VERSION = "1"
+
+_ARCHIVES = """
+SELECT l.item, l.ref, l.path, l.name_state, c.media_type, c.size, c.content_state
+FROM listings l JOIN contents c USING (item)
+WHERE l.exhibit=$exhibit AND c.media_type IN (SELECT unnest($types))
+"""
+# Members and bytes to be read by outermost archive; what stands for the rest of an archive has no path and no size.
+_SPENT = """
+SELECT split_part(ref, '!', 1) AS root, count(*) AS members,
+       sum(CASE WHEN content_state = 'unreadable' THEN 0 ELSE size END) AS bytes
+FROM listings WHERE exhibit=? AND contains(ref, '!') AND NOT regexp_matches(ref, '!#[0-9]+$')
+GROUP BY root
+"""
+_WHY_NOT = {
+    What.FOLDER: "a directory, which holds no content",
+    What.SYMBOLIC_LINK: "a symbolic link, which is not followed",
+    What.HARD_LINK: "a link to another member, whose content is that member's",
+    What.DEVICE: "a device, pipe or socket, which holds no content",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """An Item that is an archive."""
+
+    item: str
+    ref: str
+    path: bytes
+    name_state: NameState
+    content_state: ContentState
+    media_type: str
+    size: int
+
+    @property
+    def kind(self) -> Kind:
+        """How it is opened."""
+        kind = kind_of(self.media_type)
+        if kind is None:
+            raise ValueError(f"{self.media_type} is no archive")
+        return kind
+
+    @property
+    def passed(self) -> int:
+        """Bytes that may have to be gone through to reach a member. A zip is entered at any place, but inside another
+        archive it is unpacked first.
+        """
+        if self.kind.name == ZIP:
+            return self.size if MEMBER in self.ref else 0
+        return self.size * UNPACKED
+
+
+@dataclass(slots=True)
+class Spent:
+    """What was expanded so far of one outermost archive."""
+
+    members: int = 0
+    bytes: int = 0
+
+
+class Archives:
+    """A Session around another: its Items and what lies in their archives. It lists as that one does until
+    `next_round` is called; from then on it lists archives.
+    """
+
+    def __init__(self, case: Case, exhibit: str, session: Session, budgets: Budgets) -> None:
+        self.case, self.exhibit, self.budgets = case, exhibit, budgets
+        self.detail, self.held, self.acquisition = session.detail, session.held, session.acquisition
+        self._session = session
+        self._expanding = False
+        self._known: dict[str, Known] = {}  # by ref
+        self._in_hand: dict[str, list[Known]] = {}  # by part
+        self._spent: dict[str, Spent] = {}  # by ref of the outermost archive
+
+    def next_round(self) -> bool:
+        """Whether there are archives to be expanded, which it lists now."""
+        self._expanding = True
+        return bool(self.pending())
+
+    def pending(self) -> list[Known]:
+        """The archives that are to be expanded next: of those that are not yet, the ones at the least depth."""
+        self._look()
+        done = {item for row in self._parts() if row["done_ns"] is not None for item in _items(row)}
+        waiting = [known for known in self._known.values() if known.item not in done]
+        depth = min((known.ref.count(MEMBER) for known in waiting), default=0)
+        return sorted((known for known in waiting if known.ref.count(MEMBER) == depth), key=lambda known: known.ref)
+
+    def parts(self, ask: Ask) -> Iterator[Part]:
+        """The session's own, or so many archives a part."""
+        return self._groups() if self._expanding else self._session.parts(ask)
+
+    def _groups(self) -> Iterator[Part]:
+        """In the order of their refs; a part that was begun before keeps its archives."""
+        waiting = [known.item for known in self.pending()]
+        by_item = {known.item: known for known in self._known.values()}
+        begun = {row["part"]: _items(row) for row in self._parts() if row["done_ns"] is None}
+        taken = {item for items in begun.values() for item in items}
+        fresh = [item for item in waiting if item not in taken]
+        groups = {PART + name_of(some): some for some in _batched(fresh)}
+        self._spent = self._sum()
+        for name, items in {**begun, **groups}.items():
+            self._in_hand[name] = [by_item[item] for item in items]
+            yield Part(name, {"kind": "archives", "archives": items})
+
+    def items(self, part: Part, cursor: str, seen: Seen, ask: Ask) -> Iterator[Found | Note]:
+        """As the session's own, or the members of each archive of the part."""
+        if part.name in self._in_hand:
+            return self._members(self._in_hand[part.name], cursor, ask)
+        return self._session.items(part, cursor, seen, ask)
+
+    def _members(self, archives: list[Known], cursor: str, ask: Ask) -> Iterator[Found | Note]:
+        """After `cursor`: which archive, and which member of it."""
+        at, first = (int(number) for number in cursor.split("/")) if cursor else (0, 0)
+        for place, known in enumerate(archives):
+            if place >= at:
+                yield from Expansion(self, known, place, ask).events(first if place == at else 0)
+
+    def job(self, ref: str) -> Job:
+        """How to read any Item: a member by way of the archives around it."""
+        around, numbers = chain_of(ref)
+        if not around:
+            return self._session.job(ref)
+        return self.way(around, numbers, OPENER)
+
+    def way(self, around: list[str], numbers: list[int], opener: str) -> Job:
+        """The job of something inside these archives. Raises Unavailable where the outermost cannot be opened."""
+        if any(ref not in self._known for ref in around):
+            self._look()
+        try:
+            archives = [self._known[ref] for ref in around]
+        except KeyError:
+            raise Unavailable(Missing(Reason.UNREADABLE, "the archive around it is not known any more")) from None
+        outermost = self._session.job(around[0])
+        place = {
+            "outer": {"opener": outermost.opener, **outermost.payload},
+            "key": around[0],
+            "kinds": [known.media_type for known in archives],
+            "stems": [stem(known).hex() for known in archives],
+            "members": numbers,
+        }
+        passed = sum(known.passed for known in archives)
+        return Job(opener, {"place": place, "overrun": self.budgets.overrun}, outermost.fds, passed)
+
+    def spent(self, known: Known) -> Spent:
+        """Of the outermost archive around that one, or of itself."""
+        return self._spent.setdefault(known.ref.partition(MEMBER)[0], Spent())
+
+    def outermost(self, known: Known) -> Known:
+        """The archive that lies in no other."""
+        return self._known[known.ref.partition(MEMBER)[0]]
+
+    def doubts(self, refs: Mapping[str, str], ask: Ask) -> set[str]:
+        """Of the session's own Items alone: a member has no blocks of its own."""
+        return self._session.doubts({item: ref for item, ref in refs.items() if MEMBER not in ref}, ask)
+
+    def check(self) -> None:
+        """As the session does."""
+        self._session.check()
+
+    def close(self) -> None:
+        """Closes the session."""
+        self._session.close()
+
+    def _look(self) -> None:
+        """Reads from the case which Items are archives."""
+        types = shards.query(self.case, "SELECT DISTINCT media_type FROM contents WHERE exhibit=?", (self.exhibit,))
+        wanted = [name for name in types.column(0).to_pylist() if name is not None and kind_of(name) is not None]
+        if not wanted:
+            return
+        rows = shards.query(self.case, _ARCHIVES, {"exhibit": self.exhibit, "types": wanted})
+        for row in rows.to_pylist():
+            states = {"name_state": NameState(row["name_state"]), "content_state": ContentState(row["content_state"])}
+            self._known[row["ref"]] = Known(**{**row, **states})
+
+    def _parts(self) -> list[sqlite3.Row]:
+        sql = "SELECT part, detail, done_ns FROM exhibit_runs WHERE exhibit=? AND substr(part, 1, ?)=? ORDER BY part"
+        return self.case.read().execute(sql, (self.exhibit, len(PART), PART)).fetchall()
+
+    def _sum(self) -> dict[str, Spent]:
+        """What each outermost archive has cost so far."""
+        rows = shards.query(self.case, _SPENT, (self.exhibit,)).to_pylist()
+        return {row["root"]: Spent(row["members"], int(row["bytes"])) for row in rows}
+
+
+@dataclass(slots=True)
+class Expansion:
+    """One archive being listed."""
+
+    archives: Archives
+    known: Known
+    place: int  # in its part
+    ask: Ask
+
+    def events(self, first: int) -> Iterator[Found | Note]:
+        """Its members from number `first` on, then why there are no more, where that is not its end."""
+        missing, notes = self._too_deep(), {}
+        most, done = MOST, False
+        while missing is None and not done:
+            room = self.archives.budgets.members - self.archives.spent(self.known).members
+            if room <= 0:
+                why = f"{self.archives.budgets.members:,} members, with those of all archives in it, are listed at most"
+                missing = Missing(Reason.LIMIT_REACHED, why)
+                continue
+            heard = self._hear(first, min(most, room))
+            if isinstance(heard, said.Stretch):
+                for header in heard.members:
+                    yield self._found(header, header.size or 0)
+                first += len(heard.members)
+                most = min(MOST, 2 * most)
+                missing, notes, done = heard.missing, heard.notes, heard.done
+            elif most > 1:  # which member ends its reader?
+                most = max(1, most // 8)
+            else:
+                missing = heard
+        if missing is not None:
+            yield self._rest(first, missing)
+        yield Note(notes, f"{self.place + 1}/0")
+
+    def _too_deep(self) -> Missing | None:
+        around, most = self.known.ref.count(MEMBER), self.archives.budgets.depth
+        if around < most:
+            return None
+        why = f"it lies in {around} archives, one inside the other; {most} are opened at most"
+        return Missing(Reason.LIMIT_REACHED, why)
+
+    def _hear(self, first: int, most: int) -> said.Stretch | Missing:
+        room = self._allowed() - self.archives.spent(self.known).bytes
+        around, numbers = chain_of(self.known.ref)
+        try:
+            job = self.archives.way([*around, self.known.ref], numbers, LISTING)
+        except Unavailable as gone:
+            return gone.missing
+        asked = {**job.payload, "first": first, "most": most, "span": SPAN, "room": max(0, room)}
+        answer = self.ask(LISTING, asked, job.fds, job.bytes + self.known.size + 2 * SPAN)
+        return answer if isinstance(answer, Missing) else said.stretch(answer, first, most)
+
+    def _allowed(self) -> int:
+        return self.archives.budgets.bytes(self.archives.outermost(self.known).size)
+
+    def _found(self, header: Header, size: int) -> Found:
+        """A member as an Item. One that is larger than what is left of the budget is named and not read."""
+        spent = self.archives.spent(self.known)
+        state, missing = ItemState.OPEN, header.missing
+        if header.what is not What.FILE:
+            size = 0
+            state, missing = ItemState.SKIPPED, Missing(Reason.NOT_APPLICABLE, _WHY_NOT[header.what])
+        elif missing is None and size > (left := max(0, self._allowed() - spent.bytes)):
+            why = f"of {self._allowed():,} bytes that all in this archive may become, {left:,} are left: it is larger"
+            missing = Missing(Reason.LIMIT_REACHED, why)
+        if state is ItemState.OPEN and missing is not None:
+            state = ItemState.UNREADABLE
+        if header.path:  # `_SPENT` counts them in the same manner
+            spent.members += 1
+            spent.bytes += size if state is ItemState.OPEN else 0
+        claimed = self.known.content_state if state is not ItemState.UNREADABLE else ContentState.UNREADABLE
+        return Found(
+            ref=member_ref(self.known.ref, header.path, header.number),
+            path=self.known.path + b"!/" + header.path,
+            size=size,
+            cursor=f"{self.place}/{header.number + 1}",
+            found_by=f"archive {VERSION}, {self.known.kind.name}",
+            state=state,
+            missing=missing,
+            name_state=self.known.name_state,
+            content_state=claimed,
+            parent=self.known.ref,
+            modified_ns=header.modified_ns,
+            accessed_ns=header.accessed_ns,
+            changed_ns=header.changed_ns,
+            born_ns=header.born_ns,
+            times_source=header.times_source,
+        )
+
+    def _rest(self, number: int, missing: Missing) -> Found:
+        """What is left of an archive that could not be listed to its end, as one Item."""
+        return Found(
+            ref=member_ref(self.known.ref, b"", number),
+            path=self.known.path + b"!/",
+            size=0,
+            cursor=f"{self.place}/{number}",  # the Note behind it goes on with the next archive
+            found_by=f"archive {VERSION}, {self.known.kind.name}",
+            state=ItemState.UNREADABLE,
+            missing=Missing(missing.reason, f"the rest of this archive, after {number:,} members: {missing.detail}"),
+            name_state=self.known.name_state,
+            content_state=ContentState.UNREADABLE,
+            parent=self.known.ref,
+        )
+
+
+def name_of(items: Sequence[str]) -> str:
+    """What a part is called after the archives in it."""
+    return hashlib.sha256("\n".join(items).encode()).hexdigest()[:32]
+
+
+def _batched(items: list[str]) -> Iterator[list[str]]:
+    for at in range(0, len(items), TOGETHER):
+        yield items[at : at + TOGETHER]
+
+
+def _items(row: sqlite3.Row) -> list[str]:
+    items: list[str] = json.loads(row["detail"])["archives"]
+    return items
+
+
+def stem(known: Known) -> bytes:
+    """What a compressed stream is called where it does not say so itself: as its file, without the last suffix."""
+    name = known.path.rpartition(b"/")[2]
+    before, dot, suffix = name.rpartition(b".")
+    if not (before and dot):
+        return name
+    return before + b".tar" if suffix.lower() in {b"tgz", b"tbz2", b"txz"} else before

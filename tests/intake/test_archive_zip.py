@@ -1,0 +1,199 @@
+"""Zip archives that lie: about sizes, places, counts, names and what they hold. Nothing is lost without a word."""
+
+import struct
+import zipfile
+
+import pytest
+from archive_world import TEXT, Bytes, content, everything, listed, opened, zipped
+
+from clew.core.absent import Absent, CutShort
+from clew.intake.archives.budget import Budgets
+from clew.intake.archives.members import MOST_RESTARTS, Forward, lost
+from clew.intake.archives.opening import Member, open_archive
+from clew.model import Reason
+
+ENTRY, LOCAL, END = b"PK\x01\x02", b"PK\x03\x04", b"PK\x05\x06"
+MANY = 100_000
+
+
+def directory(data: bytes) -> tuple[int, list[bytes], bytes]:
+    """Where the directory begins, its entries, and the end record."""
+    end = data.rfind(END)
+    count, _, start = struct.unpack_from("<H2I", data, end + 10)
+    entries, at = [], start
+    for _ in range(count):
+        name, extra, comment = struct.unpack_from("<3H", data, at + 28)
+        entries.append(data[at : at + 46 + name + extra + comment])
+        at += len(entries[-1])
+    return start, entries, data[end:]
+
+
+def with_directory(data: bytes, entries: list[bytes], stated: int | None = None) -> bytes:
+    """The same files under another directory."""
+    start, _, end = directory(data)
+    count = len(entries) if stated is None else stated
+    size = sum(map(len, entries))
+    record = end[:8] + struct.pack("<2H2I", count & 0xFFFF, count & 0xFFFF, size, start) + end[20:]
+    return data[:start] + b"".join(entries) + record
+
+
+def test_entries_that_name_the_same_bytes_are_all_members():
+    """libarchive keeps one of them."""
+    data = zipped([("a", TEXT), ("b", b"b")])
+    entries = directory(data)[1]
+    archive = opened(with_directory(data, [*entries, entries[0], entries[0]]))
+    headers, end = listed(archive)
+    assert end is None
+    assert [header.path for header in headers] == [b"a", b"b", b"a", b"a"]
+    assert all(content(archive, number) == (TEXT, None) for number in (0, 2, 3))
+    assert archive.notes == {"zip entries that share bytes with another entry": 2}
+
+
+def test_an_entry_that_the_directory_leaves_out_is_noted():
+    data = zipped([("a", TEXT), ("hidden", TEXT), ("c", TEXT)])
+    entries = directory(data)[1]
+    archive = opened(with_directory(data, [entries[0], entries[2]]))
+    assert [header.path for header in listed(archive)[0]] == [b"a", b"c"]
+    assert archive.notes == {"stretches of a zip with local headers that its directory does not name": 1}
+    for left in ([entries[0], entries[1]], [entries[1], entries[2]]):
+        archive = opened(with_directory(data, left))
+        assert listed(archive)[1] is None
+        assert len(archive.notes) == 1
+    archive = opened(data)
+    listed(archive)
+    assert archive.notes == {}
+
+
+@pytest.mark.parametrize("stated", [1, 3, 70_000])
+def test_a_wrong_count_is_said(stated):
+    data = zipped([("a", TEXT), ("b", TEXT)])
+    headers, end = listed(opened(with_directory(data, directory(data)[1], stated)))
+    assert [header.path for header in headers] == [b"a", b"b"]
+    assert end.reason is Reason.UNPARSABLE
+
+
+@pytest.mark.parametrize("size", [0, 5, 1 << 31])
+def test_a_size_that_lies_is_said_and_the_bytes_are_had(size):
+    data = bytearray(zipped([("a", TEXT), ("b", TEXT)]))
+    at = data.find(ENTRY)
+    data[at + 24 : at + 28] = struct.pack("<I", size)
+    archive = opened(bytes(data))
+    got, why = content(archive, 0)
+    assert got == TEXT
+    assert "where the archive states" in why.detail
+    assert content(archive, 1) == (TEXT, None)
+
+
+def test_a_wrong_crc_is_said_and_the_bytes_are_had():
+    data = bytearray(zipped([("a", TEXT)]))
+    data[data.find(ENTRY) + 16] ^= 1
+    (found,), (reason,) = everything(bytes(data))
+    assert found == (b"a", TEXT)
+    assert "CRC-32" in reason
+
+
+def test_a_local_header_that_is_not_there_costs_its_member():
+    data = zipped([("a", TEXT), ("b", TEXT)])
+    first, second = directory(data)[1]
+    for place in (3, 1 << 30, 0xFFFFFFFE):
+        moved = first[:42] + struct.pack("<I", place)[:4] + first[46:]
+        found, reasons = everything(with_directory(data, [moved, second]))
+        assert found == [(b"a", b""), (b"b", TEXT)]
+        assert len(reasons) == 1
+
+
+def test_a_zip_behind_other_bytes_and_a_zip64_are_read():
+    data = zipped([("a", TEXT)])
+    assert everything(b"MZ a program that unpacks itself" * 50 + data, "application/zip") == ([(b"a", TEXT)], [])
+    start, entries, _ = directory(data)
+    size = len(entries[0])
+    end64 = b"PK\x06\x06" + struct.pack("<Q2H2I4Q", 44, 45, 45, 0, 0, 1, 1, size, start)
+    locator = b"PK\x06\x07" + struct.pack("<IQI", 0, start + size, 1)
+    end = END + struct.pack("<4H2IH", 0, 0, 0xFFFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0)
+    wide = data[: start + size] + end64 + locator + end
+    assert everything(wide) == ([(b"a", TEXT)], [])
+    assert everything(b"MZ" * 100 + wide, "application/zip") == ([(b"a", TEXT)], [])
+
+
+def test_without_a_directory_its_local_headers_are_read():
+    data = zipped([("a", TEXT), ("b", TEXT * 2)])
+    archive = opened(data[: data.find(ENTRY)], "application/zip")
+    headers, end = listed(archive)
+    assert [(header.path, content(archive, header.number)[0]) for header in headers] == [(b"a", TEXT), (b"b", TEXT * 2)]
+    assert "no directory" in end.detail
+    assert "by their local headers" in next(iter(archive.notes))
+
+
+def test_a_method_that_cannot_be_read_is_named():
+    data = bytearray(zipped([("a", TEXT)]))
+    data[data.find(ENTRY) + 10] = 9
+    (found,), (reason,) = everything(bytes(data))
+    assert found == (b"a", b"")
+    assert "deflate64" in reason
+
+
+def test_a_hundred_thousand_members_are_gone_through_once():
+    """In answers of 500, as a worker lists them: the directory is not read again for each."""
+    local = LOCAL + struct.pack("<5H3I2H", 20, 0, 0, 0, 0x21, 0, 0, 0, 1, 0) + b"x"
+    entry = ENTRY + struct.pack("<6H3I5H2I", 20, 20, 0, 0, 0, 0x21, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0) + b"x"
+    size = MANY * len(entry)
+    end = END + struct.pack("<4H2IH", 0, 0, MANY & 0xFFFF, MANY & 0xFFFF, size, len(local), 0)
+    source = Bytes(local + entry * MANY + end)
+    archive = open_archive(source, "application/zip", b"")
+    count = 0
+    while count < MANY:
+        for header in archive.headers(count):
+            count = header.number + 1
+            if count % 500 == 0:
+                break
+    assert count == MANY
+    assert source.read_bytes < 2 * source.size
+
+
+def test_stored_content_is_reached_at_any_place_and_checked_in_order():
+    data = bytearray(zipped([("a", bytes(range(256)) * 9000)], zipfile.ZIP_STORED))
+    archive = opened(bytes(data))
+    member = Member(archive, 0, 1 << 40)
+    assert member.size == 256 * 9000
+    assert len(member.read(0, 1 << 22)) == member.size
+    assert member.read(2_000_000, 3) == bytes([128, 129, 130])
+    data[5000] ^= 1
+    member = Member(opened(bytes(data)), 0, 1 << 40)
+    at = 0
+    while at < member.size:
+        at += len(member.read(at, 1 << 20))
+    with pytest.raises(CutShort, match="CRC-32"):
+        member.read(at, 1 << 20)
+
+
+def test_more_than_was_stated_is_cut_short():
+    member = Member(opened(zipped([("a", bytes(3 << 20))])), 0, 1 << 20)
+    assert len(member.read(0, 4 << 20)) == 1 << 20
+    with pytest.raises(CutShort, match="limit reached"):
+        member.read(1 << 20, 1)
+
+
+def test_a_stream_that_goes_forward_hands_out_what_came_before_it_broke():
+    def broken():
+        yield b"abc"
+        yield b"def"
+        raise lost("here")
+
+    stream = Forward(broken)
+    assert stream.read(1, 100) == b"bcdef"
+    with pytest.raises(Absent):
+        stream.read(6, 1)
+    assert stream.read(0, 4) == b"abcd"
+    for _ in range(MOST_RESTARTS - 1):
+        assert stream.read(5, 1) == b"f"
+        assert stream.read(0, 1) == b"a"
+    stream.read(5, 1)
+    with pytest.raises(Absent, match="limit reached"):
+        stream.read(0, 1)
+
+
+def test_budgets_let_large_archives_through_and_bombs_not():
+    budgets = Budgets()
+    assert budgets.bytes(10 << 10) == 1 << 30  # a bomb of kilobytes
+    assert budgets.bytes(10 << 20) == 10_000 << 20
+    assert budgets.bytes(4 << 40) == 80 << 40  # a tar of 4 TiB is expanded whole
