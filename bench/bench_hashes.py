@@ -21,6 +21,7 @@ from pathlib import Path
 
 from _claims import Claim, run
 from clew.intake import reading
+from clew.intake.sources.folder import file
 
 MIB, KIB = 1 << 20, 1 << 10
 
@@ -76,8 +77,8 @@ def ours(files: list[Path]) -> set[tuple[str, ...]]:
     for path in files:
         descriptor = os.open(path, os.O_RDONLY)
         try:
-            payload = {"size": path.stat().st_size, "state": "complete", "extractors": [], "mode": "fast"}
-            first = next(reading.examine(reading.from_descriptor(descriptor), payload))
+            payload = {"size": os.fstat(descriptor).st_size, "state": "complete", "extractors": [], "mode": "fast"}
+            first = next(reading.examine(file({}, [descriptor]), payload))
         finally:
             os.close(descriptor)
         content = first.value["content"]

@@ -33,6 +33,7 @@ from bench_pdq import photograph
 from clew.intake import reading
 from clew.intake.api import EXACT, FAST, Probe
 from clew.intake.extractors import _metadata, _picture, exif, pdq, thumbnail
+from clew.intake.sources.folder import file
 
 EXTRACTORS = [f"clew.intake.extractors.{name}:PLUGIN" for name in ("dimensions", "exif", "pdq", "thumbnail")]
 SCALE = 8
@@ -97,7 +98,7 @@ def item(path: Path, mode: str) -> None:
     try:
         size = os.fstat(descriptor).st_size
         payload = {"size": size, "state": "complete", "extractors": EXTRACTORS, "mode": mode}
-        for _ in reading.examine(reading.from_descriptor(descriptor), payload):
+        for _ in reading.examine(file({}, [descriptor]), payload):
             pass
     finally:
         os.close(descriptor)

@@ -61,32 +61,14 @@ def examine(source: ByteSource, payload: dict[str, Any]) -> Iterator[Reply]:
     `payload`: "size" as listed, "state" the ContentState that the listing claims, "extractors" ("module:name" each),
     "mode", "hold" (optional) bytes to hold at most.
     """
-    md5, sha1, sha256 = hashlib.md5(usedforsecurity=False), hashlib.sha1(usedforsecurity=False), hashlib.sha256()
-    most, held, first, size = payload.get("hold", HOLD), bytearray(), b"", 0
-    while chunk := source.read(size, CHUNK):
-        for each in (md5, sha1, sha256):
-            each.update(chunk)
-        size += len(chunk)
-        first = first or chunk[:TYPED_BYTES]
-        if size <= most:
-            held += chunk
-        elif held:
-            held = bytearray()
-    yield Reply(
-        {
-            "content": {
-                "sha256": sha256.hexdigest(),
-                "sha1": sha1.hexdigest(),
-                "md5": md5.hexdigest(),
-                "size": size,
-                "state": str(ContentState.PARTIAL) if source.bad else _state(payload, size),
-            }
-        }
-    )
-    media_type = typer().from_buffer(first)
+    most = payload.get("hold", HOLD)
+    data, content = _hashed(source, payload["size"], most)
+    size = content["size"]
+    content["state"] = str(ContentState.PARTIAL) if source.bad else _state(payload, size)
+    yield Reply({"content": content})
+    media_type = typer().from_buffer(bytes(data[:TYPED_BYTES]))
     yield Reply({"type": media_type})
-    data = memoryview(held).toreadonly() if size <= most else None
-    probe = Probe(data, size, media_type, payload["mode"], source)
+    probe = Probe(data if len(data) == size <= most else None, size, media_type, payload["mode"], source)
     for spec in payload["extractors"]:
         extractor = find(spec)
         if extractor.wants(media_type):
@@ -95,6 +77,29 @@ def examine(source: ByteSource, payload: dict[str, Any]) -> Iterator[Reply]:
         stretches = ", ".join(f"{length:,} at {offset:,}" for offset, length in source.bad[:MOST_BAD])
         said = f"bytes of the image that could not be read, for which zeros stand: {stretches}"
         raise Absent(Missing(Reason.UNREADABLE, said))
+
+
+def _hashed(source: ByteSource, listed: int, most: int) -> tuple[memoryview, dict[str, Any]]:
+    """The content, or of one larger than `most` its first bytes; with its hashes and its size.
+
+    What is to be held is read in one go, so that nothing is copied once more.
+    """
+    hashes = {"md5": hashlib.md5(usedforsecurity=False), "sha1": hashlib.sha1(usedforsecurity=False),
+              "sha256": hashlib.sha256()}  # fmt: skip
+    held: list[bytes] = []
+    size, step = 0, listed if 0 < listed <= most else CHUNK
+    while chunk := source.read(size, step):
+        view = memoryview(chunk)
+        for at in range(0, len(chunk), CHUNK):  # all three while it is in the processor's cache
+            for each in hashes.values():
+                each.update(view[at : at + CHUNK])
+        size, step = size + len(chunk), CHUNK
+        if size <= most and listed <= most:
+            held.append(chunk)
+        else:
+            held = [(held or [chunk])[0][:CHUNK]]
+    data = held[0] if len(held) == 1 else b"".join(held)
+    return memoryview(data), {**{name: each.hexdigest() for name, each in hashes.items()}, "size": size}
 
 
 def find(spec: str) -> Any:
