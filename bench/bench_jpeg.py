@@ -30,7 +30,7 @@ from PIL import Image
 
 from _claims import Claim, run
 from bench_pdq import photograph
-from clew.intake import reading
+from clew.intake import mediatype, reading
 from clew.intake.api import EXACT, FAST, Probe
 from clew.intake.extractors import _metadata, _picture, exif, pdq, thumbnail
 from clew.intake.sources.folder import file
@@ -138,7 +138,7 @@ def steps(path: Path) -> dict[str, Step]:
         "md5": lambda: hashlib.md5(data).digest(),
         "sha1": lambda: hashlib.sha1(data).digest(),
         "sha256": lambda: hashlib.sha256(data).digest(),
-        "type": lambda: reading.typer().from_buffer(data[: reading.TYPED_BYTES]),
+        "type": lambda: mediatype.of(data[: mediatype.TYPED_BYTES]),
         "decode": decode,
         "exif": described,
         "pdq": hashed,

@@ -5,24 +5,21 @@ Answers come as a stream, so that what is known survives what comes next: first 
 hashes along.
 """
 
-import ctypes
 import hashlib
 import importlib
 import math
 import sys
 from collections.abc import Iterator
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 from clew.core.absent import Absent
 from clew.core.channel import Reply
+from clew.intake import mediatype
 from clew.intake.api import Blob, ByteSource, Extractor, Frame, Probe, Value
 from clew.model import ContentState, Missing, Reason
 
 CHUNK = 1 << 20
 HOLD = 192 << 20  # contents above this are hashed as a stream and shown to no Extractor
-TYPED_BYTES = 1 << 20  # what libmagic is shown
 MOST_TEXT = 4096  # characters of a text trait, bytes of a data trait
 FRAME_HASH = 32  # bytes of a PDQ
 MOST_TRAITS = 200_000  # of one Extractor on one content
@@ -33,21 +30,9 @@ MOST_BAD = 8  # stretches that are named
 
 def preload() -> None:
     """Before the sandbox closes: the media type database and the codecs that Python would import on first use."""
-    typer().from_buffer(b"\x00")
+    mediatype.of(b"\x00")
     "\x00".encode("utf-16-le").decode("utf-16-le")
     "a".encode("ascii").decode("latin-1")
-
-
-@cache
-def typer() -> Any:
-    """The libmagic with the database that pylibmagic brings, so that the same bytes have the same type everywhere."""
-    import pylibmagic
-
-    bundled = Path(pylibmagic.__file__).parent
-    ctypes.CDLL(str(bundled / "libmagic.so.1"))  # before `magic` looks for another version on the system
-    import magic
-
-    return magic.Magic(mime=True, magic_file=str(bundled / "magic.mgc"))
 
 
 def read(payload: dict[str, Any], descriptors: list[int]) -> Iterator[Reply]:
@@ -61,14 +46,32 @@ def examine(source: ByteSource, payload: dict[str, Any]) -> Iterator[Reply]:
     `payload`: "size" as listed, "state" the ContentState that the listing claims, "extractors" ("module:name" each),
     "mode", "hold" (optional) bytes to hold at most.
     """
-    most = payload.get("hold", HOLD)
-    data, content = _hashed(source, payload["size"], most)
-    size = content["size"]
-    content["state"] = str(ContentState.PARTIAL) if source.bad else _state(payload, size)
-    yield Reply({"content": content})
-    media_type = typer().from_buffer(bytes(data[:TYPED_BYTES]))
+    md5, sha1, sha256 = hashlib.md5(usedforsecurity=False), hashlib.sha1(usedforsecurity=False), hashlib.sha256()
+    most, held, first, size = payload.get("hold", HOLD), bytearray(), b"", 0
+    while chunk := source.read(size, CHUNK):
+        for each in (md5, sha1, sha256):
+            each.update(chunk)
+        size += len(chunk)
+        first = first or chunk[: mediatype.TYPED_BYTES]
+        if size <= most:
+            held += chunk
+        elif held:
+            held = bytearray()
+    yield Reply(
+        {
+            "content": {
+                "sha256": sha256.hexdigest(),
+                "sha1": sha1.hexdigest(),
+                "md5": md5.hexdigest(),
+                "size": size,
+                "state": str(ContentState.PARTIAL) if source.bad else _state(payload, size),
+            }
+        }
+    )
+    media_type = mediatype.of(first)
     yield Reply({"type": media_type})
-    probe = Probe(data if len(data) == size <= most else None, size, media_type, payload["mode"], source)
+    data = memoryview(held).toreadonly() if size <= most else None
+    probe = Probe(data, size, media_type, payload["mode"], source)
     for spec in payload["extractors"]:
         extractor = find(spec)
         if extractor.wants(media_type):
@@ -77,29 +80,6 @@ def examine(source: ByteSource, payload: dict[str, Any]) -> Iterator[Reply]:
         stretches = ", ".join(f"{length:,} at {offset:,}" for offset, length in source.bad[:MOST_BAD])
         said = f"bytes of the image that could not be read, for which zeros stand: {stretches}"
         raise Absent(Missing(Reason.UNREADABLE, said))
-
-
-def _hashed(source: ByteSource, listed: int, most: int) -> tuple[memoryview, dict[str, Any]]:
-    """The content, or of one larger than `most` its first bytes; with its hashes and its size.
-
-    What is to be held is read in one go, so that nothing is copied once more.
-    """
-    hashes = {"md5": hashlib.md5(usedforsecurity=False), "sha1": hashlib.sha1(usedforsecurity=False),
-              "sha256": hashlib.sha256()}  # fmt: skip
-    held: list[bytes] = []
-    size, step = 0, listed if 0 < listed <= most else CHUNK
-    while chunk := source.read(size, step):
-        view = memoryview(chunk)
-        for at in range(0, len(chunk), CHUNK):  # all three while it is in the processor's cache
-            for each in hashes.values():
-                each.update(view[at : at + CHUNK])
-        size, step = size + len(chunk), CHUNK
-        if size <= most and listed <= most:
-            held.append(chunk)
-        else:
-            held = [(held or [chunk])[0][:CHUNK]]
-    data = held[0] if len(held) == 1 else b"".join(held)
-    return memoryview(data), {**{name: each.hexdigest() for name, each in hashes.items()}, "size": size}
 
 
 def find(spec: str) -> Any:

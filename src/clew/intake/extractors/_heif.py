@@ -16,6 +16,9 @@ from clew.intake.extractors import _bmff
 from clew.model import Reason
 
 MOST_TILES = 1_024
+AV1 = b"av01"
+KINDS = (b"hvc1", b"grid", AV1)
+POINT = 16 | 1 << 18  # SWS_POINT, SWS_ACCURATE_RND: colours as libheif makes them, to the last bit or two
 LIMITED, FULL = 1, 2  # AVCOL_RANGE_MPEG, AVCOL_RANGE_JPEG
 BT709, BT601 = 1, 5  # SWS_CS_ITU709, SWS_CS_ITU601
 _MATRICES = {1: BT709, 5: BT601, 6: BT601}  # ITU-T H.273, table 4
@@ -23,27 +26,30 @@ Pixels = npt.NDArray[np.uint8]
 
 
 class Heic:
-    """The structure of a HEIC file, nothing decoded. Raises Absent where it has no picture that clew can decode.
+    """The structure of a HEIC file, nothing decoded. Raises Absent where it has no picture that libavcodec can decode.
 
-    `width` and `height` are of the primary item before it is turned or cropped.
+    `kind` is the primary item's type, `width` and `height` its size before it is turned or cropped. An AV1 picture is
+    for another decoder.
     """
 
     def __init__(self, data: memoryview) -> None:
         try:
             self._items = _bmff.Items(data)
         except ValueError as error:
-            raise absent(Reason.UNPARSABLE, f"no picture in this HEIF file: {error}") from error
-        self._item = self._items.by_id.get(self._items.primary)
-        size = self._property(self._item, b"ispe") if self._item else None
-        if self._item is None or self._item.kind not in (b"hvc1", b"grid") or size is None or len(size) < 12:
-            kind = self._item.kind.decode("latin-1") if self._item else "none"
-            raise absent(Reason.UNPARSABLE, f"a HEIF picture of a kind that clew does not decode: {kind!r}")
+            raise absent(Reason.UNPARSABLE, f"no still picture in this HEIF file: {error}") from error
+        primary = self._items.by_id.get(self._items.primary)
+        if primary is None:
+            raise absent(Reason.UNPARSABLE, "no primary picture in this HEIF file")
+        self._item = primary
+        size = self._property(self._item, b"ispe")
+        self.kind = self._item.kind
+        if self.kind not in KINDS or size is None or len(size) < 12:
+            raise absent(Reason.UNPARSABLE, f"a HEIF picture of a kind that clew does not decode: {self.kind!r}")
         self.width, self.height = struct.unpack_from(">II", size, 4)
         self.damaged = False
 
     def pixels(self, grey: bool) -> Pixels:
         """Luma (height, width), or RGB, turned, mirrored and cropped as the file says. Raises Absent."""
-        assert self._item is not None
         made = self._grid(grey) if self._item.kind == b"grid" else self._tile(self._items.primary, grey)
         made = made[: self.height, : self.width]
         for box in self._item.properties:
@@ -54,7 +60,6 @@ class Heic:
         return next((box.body for box in item.properties if box.kind == kind), None)
 
     def _grid(self, grey: bool) -> Pixels:
-        assert self._item is not None
         layout = self._items.content(self._items.primary)
         if len(layout) < 8:
             raise absent(Reason.UNPARSABLE, "the grid of this HEIF file breaks off")
@@ -87,7 +92,7 @@ class Heic:
             frame = _decoded(bytes(configuration), self._items.content(number))
         except (av.FFmpegError, ValueError) as error:
             raise absent(Reason.UNPARSABLE, f"the picture cannot be decoded: {error}"[:200]) from error
-        colours = self._property(item, b"colr") or self._property(self._item or item, b"colr")
+        colours = self._property(item, b"colr") or self._property(self._item, b"colr")
         return _converted(frame, grey, colours)
 
 
@@ -109,7 +114,8 @@ def _converted(frame: Any, grey: bool, colours: memoryview | None) -> Pixels:
     full, matrix = frame.color_range == FULL, BT601
     if colours is not None and bytes(colours[:4]) == b"nclx" and len(colours) >= 11:
         matrix, full = _MATRICES.get(int.from_bytes(colours[8:10]), BT601), bool(colours[10] & 0x80)
-    ranges = {"src_color_range": FULL if full else LIMITED, "dst_color_range": FULL, "threads": 1}
+    ranges: dict[str, Any] = {"src_color_range": FULL if full else LIMITED, "dst_color_range": FULL}
+    ranges |= {"interpolation": POINT, "threads": 1}  # a locked worker starts none
     if grey:
         return np.asarray(frame.reformat(format="gray", **ranges).to_ndarray())
     return np.asarray(

@@ -21,7 +21,7 @@ from clew.core import pdq
 from clew.core.absent import Absent
 from clew.intake.api import FAST, Probe
 from clew.intake.extractors import _metadata, _raw
-from clew.intake.extractors._heif import Heic
+from clew.intake.extractors._heif import AV1, Heic
 from clew.model import Missing, Reason
 
 # Imported so that nothing has to be loaded once the worker is locked
@@ -99,8 +99,8 @@ def _decode(probe: Probe) -> Picture:
     data = probe.data
     if data is None:
         raise Absent(Missing(Reason.TOO_LARGE, f"a picture file of {probe.size:,} bytes is not held in memory"))
-    if probe.media_type in HEIF:
-        return _heic(data, probe.mode)
+    if probe.media_type in HEIF and (picture := _heic(data, probe.mode)):
+        return picture
     source = FILE
     if probe.media_type != JPEG:
         inside = _raw.preview(data)
@@ -113,9 +113,13 @@ def _decode(probe: Probe) -> Picture:
     return replace(picture, orientation=_metadata.read(probe).orientation, source=source)
 
 
-def _heic(data: memoryview, mode: str) -> Picture:
-    """Turned as the file says: in HEIF that is part of decoding, and its EXIF orientation does not count."""
+def _heic(data: memoryview, mode: str) -> Picture | None:
+    """Turned as the file says: in HEIF that is part of decoding, and its EXIF orientation does not count. None where
+    the picture is AV1, which Pillow decodes.
+    """
     heic = Heic(data)
+    if heic.kind == AV1:
+        return None
     _check(heic.width, heic.height)
     pixels = heic.pixels(grey=mode == FAST)
     return Picture(pixels, heic.damaged, pixels.shape[1], pixels.shape[0])

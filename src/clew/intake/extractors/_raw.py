@@ -12,7 +12,7 @@ from clew.intake.extractors import _bmff, _metadata
 from clew.intake.extractors._tiff import Directory, Tiff
 from clew.model import Missing, Reason
 
-COMPRESSION, PHOTOMETRIC, STRIPS, STRIP_SIZES = 0x0103, 0x0106, 0x0111, 0x0117
+SUBFILE, COMPRESSION, PHOTOMETRIC, STRIPS, STRIP_SIZES = 0x00FE, 0x0103, 0x0106, 0x0111, 0x0117
 SUB_DIRECTORIES, JPEG_AT, JPEG_SIZE, PANASONIC_JPEG, DNG_VERSION = 0x014A, 0x0201, 0x0202, 0x002E, 0xC612
 CFA, LINEAR_RAW = 32803, 34892  # photometric interpretations of a sensor's values
 NIKON, SONY, PENTAX = 34713, 32767, 65535  # compressions of raw values

@@ -15,7 +15,13 @@ from clew.intake.extractors._metadata import Place
 from clew.model import Missing, Reason
 
 # Exif 2.32, 4.6.4 (TIFF) and 4.6.5 (Exif)
-FIRST = {"camera.make": 0x010F, "camera.model": 0x0110, "software": 0x0131, "artist": 0x013B, "time.modified": 0x0132}
+FIRST = {
+    "camera.make": 0x010F,
+    "camera.model": 0x0110,
+    "camera.software": 0x0131,
+    "artist": 0x013B,
+    "time.modified": 0x0132,
+}
 INSIDE = {
     "camera.serial": 0xA431,
     "camera.owner": 0xA430,
@@ -35,7 +41,7 @@ ALTITUDE_BELOW, ALTITUDE, GPS_TIME, GPS_DATE = 5, 6, 7, 29
 
 class Exif:
     """Traits camera.make, .model, .owner, .serial, .serial.internal, .shutter_count; lens.make, .model, .serial;
-    software; artist; time.original, .digitized, .modified, .offset as written; image.unique_id; gps.latitude,
+    camera.software; artist; time.original, .digitized, .modified, .offset as written; image.unique_id; gps.latitude,
     .longitude in degrees, .altitude in metres, .time in UTC.
 
     "makernote" is Missing(unknown) where there is a maker note that this reader does not know.
