@@ -14,6 +14,7 @@ from clew.model import ContentState, ItemState, Missing, NameState
 
 FAST = "fast"
 EXACT = "exact"
+DENSE = "dense"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +63,8 @@ class Probe:
 
     `data` is the whole content, or None where it was only streamed because it is too large to hold; `source` reads it
     again at any place, whether held or not; `size` is in bytes; `media_type` is libmagic's; `mode` is FAST (intake's
-    default) or EXACT (second look). `cache` lives as long as the Probe: Extractors share one decode through it, under
-    keys that begin with the module's name.
+    default), EXACT (second look) or DENSE (all frames of a video, or one in `every` seconds). `cache` lives as long as
+    the Probe: Extractors share one decode through it, under keys that begin with the module's name.
     """
 
     data: memoryview | None
@@ -71,6 +72,7 @@ class Probe:
     media_type: str
     mode: str = FAST
     source: ByteSource | None = None
+    every: float = 0.0
     cache: dict[str, Any] = field(default_factory=dict)
 
 

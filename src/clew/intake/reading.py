@@ -1,11 +1,10 @@
 """What a worker does with one Item: reads its bytes once, hashes, types and probes them.
 
-Answers come as a stream, so that what is known survives what comes next: first {"content": ...} with the hashes, then
-{"type": ...}, then {"traits": ...} from each Extractor. A decoder that kills the worker therefore cannot take the
-hashes along.
+Answers come as a stream, so that what is known survives what comes next: {"content": ...} with the hashes,
+{"type": ...}, {"traits": ...} from each Extractor. A decoder that kills the worker cannot take the hashes along: they
+come first, or, where the content is too large to be held, are asked for again (`examine`).
 """
 
-import hashlib
 import importlib
 import math
 import sys
@@ -16,10 +15,10 @@ from clew.core.absent import Absent
 from clew.core.channel import Reply
 from clew.intake import mediatype
 from clew.intake.api import Blob, ByteSource, Extractor, Frame, Probe, Value
+from clew.intake.hashing import CHUNK, Hashing
 from clew.model import ContentState, Missing, Reason
 
-CHUNK = 1 << 20
-HOLD = 192 << 20  # contents above this are hashed as a stream and shown to no Extractor
+HOLD = 192 << 20  # larger contents are not kept in memory: Extractors read them through `Probe.source`
 MOST_TEXT = 4096  # characters of a text trait, bytes of a data trait
 FRAME_HASH = 32  # bytes of a PDQ
 MOST_TRAITS = 200_000  # of one Extractor on one content
@@ -44,42 +43,54 @@ def examine(source: ByteSource, payload: dict[str, Any]) -> Iterator[Reply]:
     """Everything that intake asks of one content. Ends in Absent where part of it was given as zeros.
 
     `payload`: "size" as listed, "state" the ContentState that the listing claims, "extractors" ("module:name" each),
-    "mode", "hold" (optional) bytes to hold at most.
+    "mode", "every" (optional, see `Probe`), "hold" (optional) bytes to hold at most.
+
+    What is held is hashed before anything looks at it. What is too large for that is hashed while its Extractors read
+    it, so that it is read once, and its hashes come last; should one of them kill the worker, the supervisor asks for
+    the hashes alone.
     """
-    md5, sha1, sha256 = hashlib.md5(usedforsecurity=False), hashlib.sha1(usedforsecurity=False), hashlib.sha256()
-    most, held, first, size = payload.get("hold", HOLD), bytearray(), b"", 0
-    while chunk := source.read(size, CHUNK):
-        for each in (md5, sha1, sha256):
-            each.update(chunk)
-        size += len(chunk)
-        first = first or chunk[: mediatype.TYPED_BYTES]
-        if size <= most:
-            held += chunk
-        elif held:
-            held = bytearray()
-    yield Reply(
-        {
-            "content": {
-                "sha256": sha256.hexdigest(),
-                "sha1": sha1.hexdigest(),
-                "md5": md5.hexdigest(),
-                "size": size,
-                "state": str(ContentState.PARTIAL) if source.bad else _state(payload, size),
-            }
-        }
-    )
+    read = Hashing(source)
+    data = _held(read, payload.get("hold", HOLD))
+    if data is not None:
+        yield _content(read, payload)
+    first = read.read(0, mediatype.TYPED_BYTES) if data is None else bytes(data[: mediatype.TYPED_BYTES])
     media_type = mediatype.of(first)
+    wanting = [each for each in map(find, payload["extractors"]) if each.wants(media_type)]
+    if data is None and not wanting:
+        yield _content(read, payload)
     yield Reply({"type": media_type})
-    data = memoryview(held).toreadonly() if size <= most else None
-    probe = Probe(data, size, media_type, payload["mode"], source)
-    for spec in payload["extractors"]:
-        extractor = find(spec)
-        if extractor.wants(media_type):
-            yield from _traits(extractor, probe)
+    size = read.size if data is None else len(data)
+    probe = Probe(data, size, media_type, payload["mode"], read, payload.get("every", 0.0))
+    for extractor in wanting:
+        yield from _traits(extractor, probe)
+    if data is None and wanting:
+        yield _content(read, payload)
     if source.bad:
         stretches = ", ".join(f"{length:,} at {offset:,}" for offset, length in source.bad[:MOST_BAD])
         said = f"bytes of the image that could not be read, for which zeros stand: {stretches}"
         raise Absent(Missing(Reason.UNREADABLE, said))
+
+
+def _held(read: Hashing, most: int) -> memoryview | None:
+    """All bytes, or None where they are more than `most`, whatever the source says of its size.
+
+    Read in one go: piece by piece they would be copied once more, which costs a quarter of the three hashes.
+    """
+    if read.size > most:
+        return None
+    pieces: list[bytes] = []
+    while piece := read.read(read.done, max(read.size - read.done, CHUNK)):
+        if read.done > most:
+            return None
+        pieces.append(piece)
+    return memoryview(pieces[0] if len(pieces) == 1 else b"".join(pieces))
+
+
+def _content(read: Hashing, payload: dict[str, Any]) -> Reply:
+    """The hashes, once all is read."""
+    read.finish()
+    state = str(ContentState.PARTIAL) if read.bad else _state(payload, read.done)
+    return Reply({"content": {**read.digests(), "size": read.done, "state": state}})
 
 
 def find(spec: str) -> Any:

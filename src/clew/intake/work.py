@@ -39,6 +39,7 @@ class Record:
     missing: Missing | None = None
     traits: list[dict[str, Any]] = field(default_factory=list)
     stored: int = 0  # bytes of blobs and texts
+    alone: bool = False  # its hashes were asked for again, without an Extractor
 
 
 @dataclass(slots=True)
@@ -67,9 +68,12 @@ class Reader:
     def run(self, pool: Pool, batches: Iterable[tuple[str, list[dict[str, Any]]]]) -> None:
         """Reads (batch id, listing rows of its open Items) one after the other."""
         waiting: list[Batch] = []
-        for outcome in pool.run(self._tasks(batches, waiting)):
-            batch = self._hands[outcome.task.id]
-            self._take(batch, outcome)
+        self._hear(pool.run(self._tasks(batches, waiting)), waiting)
+        self._hear(pool.run(self._unhashed(waiting)), waiting)
+
+    def _hear(self, outcomes: Iterable[Outcome], waiting: list[Batch]) -> None:
+        for outcome in outcomes:
+            self._take(self._hands[outcome.task.id], outcome)
             self._settle(waiting)
         self._settle(waiting)
 
@@ -86,14 +90,30 @@ class Reader:
                     continue
                 batch.left.add(item)
                 self._hands[item] = batch
-                yield Task(item, READ, self._payload(record.row, job), job.fds, record.row["size"])
+                payload = self._payload(record.row, job, self.look.extractors)
+                yield Task(item, READ, payload, job.fds, record.row["size"])
             batch.drawn = True
 
-    def _payload(self, row: dict[str, Any], job: Job) -> dict[str, Any]:
+    def _unhashed(self, waiting: list[Batch]) -> Iterator[Task]:
+        """Items whose worker died over them before it had their hashes: once more, with no Extractor. What was said of
+        them before is dropped: nobody hashed the bytes that it was said of.
+        """
+        for batch in list(waiting):
+            for item in sorted(batch.left):
+                record = batch.records[item]
+                record.alone, record.traits = True, []
+                try:
+                    job = self.session.job(record.row["ref"])
+                except Unavailable:  # why its worker died is told, and stays
+                    self._done(batch, item, 0)
+                    continue
+                yield Task(item, READ, self._payload(record.row, job, ()), job.fds, record.row["size"])
+
+    def _payload(self, row: dict[str, Any], job: Job, extractors: tuple[str, ...]) -> dict[str, Any]:
         state = row["content_state"]
         if row["item"] in self.doubted and state == ContentState.COMPLETE:
             state = str(ContentState.OVERWRITTEN_POSSIBLE)
-        wanted = {"size": row["size"], "state": state, "extractors": self.look.extractors, "mode": self.look.mode}
+        wanted = {"size": row["size"], "state": state, "extractors": extractors, "mode": self.look.mode}
         return {"opener": job.opener, **wanted, **job.payload}
 
     def _take(self, batch: Batch, outcome: Outcome) -> None:
@@ -103,7 +123,7 @@ class Reader:
         record.stored += 0 if isinstance(reply, Missing) else sum(map(len, reply.blobs))
         try:
             if isinstance(reply, Missing):
-                record.missing = Missing(reply.reason, reply.detail[:MOST_DETAIL])
+                record.missing = record.missing or Missing(reply.reason, reply.detail[:MOST_DETAIL])
             elif len(record.traits) > MOST_TRAITS or record.stored > MOST_STORED:
                 record.missing = Missing(Reason.LIMIT_REACHED, "the worker's answers had no end")
             elif "content" in reply.value:
@@ -119,10 +139,15 @@ class Reader:
         if outcome.last:
             if record.content is None and record.missing is None:
                 record.missing = Missing(Reason.UNREADABLE, "the worker ended without a content")
-            batch.left.discard(item)
-            del self._hands[item]
-            state = ItemState.UNREADABLE if record.missing else ItemState.DONE
-            self.told(str(state), outcome.task.bytes, str(record.missing.reason) if record.missing else "")
+            if record.content is not None or record.media_type is None or record.alone:
+                self._done(batch, item, outcome.task.bytes)
+
+    def _done(self, batch: Batch, item: str, size: int) -> None:
+        missing = batch.records[item].missing
+        batch.left.discard(item)
+        del self._hands[item]
+        state = ItemState.UNREADABLE if missing else ItemState.DONE
+        self.told(str(state), size, str(missing.reason) if missing else "")
 
     def _store(self, data: bytes) -> bytes:
         return blobs.put(self.case.folder, data)

@@ -1,0 +1,60 @@
+"""The three hashes of a Content, taken while somebody else reads it, so that large contents are read once."""
+
+import hashlib
+
+from clew.intake.api import ByteSource, Range
+
+CHUNK = 1 << 20
+GAP = 8 << 20  # bytes that a reader may leave out on its way forward: they are read for the hashes then and there
+
+
+class Hashing:
+    """A ByteSource over another one: each byte that is read for the first time in order is hashed on its way.
+
+    Whoever reads forward has everything hashed when done. What is read out of order, such as an index at the end, is
+    given and not counted; `finish` reads what is left. `done` is how many bytes are hashed.
+    """
+
+    def __init__(self, source: ByteSource) -> None:
+        self._source = source
+        self._hashes = (hashlib.sha256(), hashlib.sha1(usedforsecurity=False), hashlib.md5(usedforsecurity=False))
+        self.done = 0
+
+    @property
+    def size(self) -> int:
+        """As the source says, bytes."""
+        return self._source.size
+
+    @property
+    def bad(self) -> list[Range]:
+        """As the source says."""
+        return self._source.bad
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Raises what the source raises."""
+        if self.done < offset <= self.done + GAP:
+            self._up_to(offset)
+        data = self._source.read(offset, length)
+        if offset <= self.done < offset + len(data):
+            self._hash(data[self.done - offset :] if offset < self.done else data)
+        return data
+
+    def finish(self) -> None:
+        """Hashes what nobody has read yet."""
+        while chunk := self._source.read(self.done, CHUNK):
+            self._hash(chunk)
+
+    def digests(self) -> dict[str, str]:
+        """Of the bytes that are hashed, in hexadecimal."""
+        return {each.name: each.hexdigest() for each in self._hashes}
+
+    def _up_to(self, offset: int) -> None:
+        while self.done < offset and (chunk := self._source.read(self.done, min(CHUNK, offset - self.done))):
+            self._hash(chunk)
+
+    def _hash(self, data: bytes) -> None:
+        view = memoryview(data)
+        for at in range(0, len(data), CHUNK):  # all three while it is in the processor's cache
+            for each in self._hashes:
+                each.update(view[at : at + CHUNK])
+        self.done += len(data)
