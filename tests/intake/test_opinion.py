@@ -4,13 +4,14 @@ import io
 import os
 
 import pytest
-from cases import new_case, sha256
+from cases import new_case, sha256, traits
 from PIL import Image
 
 from clew.core.engine import Limits, Policy, Pool, Reply, Task
-from clew.intake import mediatype, opinion
+from clew.intake import mediatype, typing_pass
 from clew.intake.extractors.pdq import waves
 from clew.intake.run import intake
+from clew.intake.summary import Options
 
 PRELOAD = ("clew.intake.reading:preload", "clew.intake.sources.folder", "clew.intake.opinion:preload")
 
@@ -76,6 +77,10 @@ def test_it_is_asked_of_what_is_unknown_or_contradicted_and_of_nothing_else(tmp_
         (root / name).write_bytes(data)
     case = new_case(tmp_path / "case")
     intake(case, path=root, label="E-1", workers=1)
-    found, larger = opinion.wanted(case)
+    found, larger = typing_pass.wanted(case)
     assert set(found) == {sha256(data) for data in asked.values()}
     assert larger == 0
+    done = typing_pass.second_types(case, Options(workers=1))
+    assert (done.looked.done, done.looked.failed) == (len(asked), {})
+    assert traits(case, sha256(asked["zeroed"]))["type.second", "fast"]["text"] == "image/jpeg"
+    assert typing_pass.wanted(case) == ([], 0)

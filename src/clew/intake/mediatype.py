@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 TYPED_BYTES = 1 << 20  # what is looked at
+SECOND = "type.second"  # the trait of another opinion
 UNKNOWN = "application/octet-stream"
 # Offset, bytes, type: ISO BMFF of brand "crx " (https://exiftool.org/TagNames/Canon.html#CR3), and Panasonic's TIFF
 SIGNATURES = ((4, b"ftypcrx ", "image/x-canon-cr3"), (0, b"IIU\x00", "image/x-panasonic-rw2"))

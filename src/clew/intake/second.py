@@ -6,7 +6,7 @@
 import hashlib
 import os
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,12 +32,21 @@ ORDER BY c.sha256, c.content_state <> 'complete', l.name_state <> 'live', l.item
 """
 
 
+def _no_blob(_data: bytes) -> bytes:
+    raise ValueError("a second look hands back no blobs")
+
+
+def _traits_alone(value: dict[str, Any], _blobs: tuple[bytes, ...]) -> list[dict[str, Any]]:
+    return said.traits(value, (), _no_blob)
+
+
 @dataclass(frozen=True, slots=True)
 class Again:
     """One kind of second look: what one Extractor is asked in which mode.
 
     `trait` is what a content gets as Missing where it failed; `had` selects the contents that need no such look (SQL);
-    `asked` is what the worker is told beside the mode; `most` are the contents of one receipt.
+    `asked` is what the worker is told beside the mode; `most` are the contents of one receipt; `preload` is what its
+    workers import or call beside the Extractor's module. `hear` makes Trait rows of an answer and its blobs.
     """
 
     mode: str
@@ -46,6 +55,8 @@ class Again:
     had: str
     most: int
     asked: Mapping[str, Any] = field(default_factory=dict)
+    preload: tuple[str, ...] = ()
+    hear: Callable[[dict[str, Any], tuple[bytes, ...]], list[dict[str, Any]]] = field(default=_traits_alone)
 
     @property
     def config(self) -> str:
@@ -105,7 +116,7 @@ def _exhibit(
     with ExitStack() as stack:
         stack.enter_context(lease(case, "intake", f"{held['label']}, second look"))
         session = stack.enter_context(closing(source.open(path)))
-        pool = stack.enter_context(open_pool(source, session, specs, options))
+        pool = stack.enter_context(open_pool(source, session, specs, options, again.preload))
         for at in range(0, len(rows), again.most):
             traits = _read(pool, session, rows[at : at + again.most], again, looked)
             _commit(case, versions(source, specs), basis.id, exhibit, again, traits)
@@ -128,7 +139,7 @@ def _read(
                 if said.content(reply.value["content"])["sha256"] == sha256:
                     same.add(sha256)
             elif "traits" in reply.value and len(traits[sha256]) <= MOST_TRAITS:
-                traits[sha256] += said.traits(reply.value, (), _no_blob)
+                traits[sha256] += again.hear(reply.value, reply.blobs)
         except said.WRONG as error:
             failed[sha256] = Missing(Reason.UNPARSABLE, f"the worker's answer made no sense: {type(error).__name__}")
             same.discard(sha256)
@@ -176,7 +187,3 @@ def _commit(
         shards.commit(tx, stage="intake", batch=batch, versions=made_with, config=again.config, pending=pending)
         about = {"exhibit": exhibit, "batch": batch, "contents": [sha256.hex() for sha256 in traits]}
         tx.record("contents.looked at again", subject=about, counts={"contents": len(traits)}, mandate=basis)
-
-
-def _no_blob(_data: bytes) -> bytes:
-    raise ValueError("a second look hands back no blobs")

@@ -31,10 +31,12 @@ def extractors() -> tuple[str, ...]:
     return tuple(found)
 
 
-def open_pool(source: Source, session: Session, specs: tuple[str, ...], options: Options) -> Pool:
-    """The workers of one run, with all that they need imported before they lock themselves up."""
+def open_pool(
+    source: Source, session: Session, specs: tuple[str, ...], options: Options, also: tuple[str, ...] = ()
+) -> Pool:
+    """The workers of one run, with all that they need imported, or called (`also`), before they lock themselves up."""
     modules = tuple(spec.partition(":")[0] for spec in specs)
-    preload = ("clew.intake.reading:preload", *source.preload, *modules)
+    preload = ("clew.intake.reading:preload", *source.preload, *modules, *also)
     policy = Policy(accept_weak=options.accept_weak_isolation)
     return Pool(options.workers, preload, options.limits, policy, session.held)
 
