@@ -6,6 +6,7 @@ import subprocess
 from contextlib import suppress
 from pathlib import Path
 
+import pillow_heif
 import pytest
 import tiffs
 from hypothesis import given
@@ -19,7 +20,7 @@ from clew.intake.extractors._tiff import Tiff
 from clew.model import Missing, Reason
 
 CARD = Image.new("RGB", (64, 48), (90, 120, 60))
-KINDS = {"jpg": "JPEG", "png": "PNG", "webp": "WEBP", "tif": "TIFF", "avif": "AVIF"}
+KINDS = {"jpg": "JPEG", "png": "PNG", "webp": "WEBP", "tif": "TIFF", "avif": "AVIF", "heic": "HEIF"}
 # exiftool's tag, what it writes there, our trait
 WRITTEN = {
     "IFD0:Make": ("Lumen", "camera.make"),
@@ -60,7 +61,10 @@ def exiftool(path: Path, *options: str) -> str:
 @pytest.fixture(scope="module", params=KINDS)
 def tagged(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> bytes:
     path = tmp_path_factory.mktemp("exif") / f"card.{request.param}"
-    CARD.save(path, KINDS[request.param])
+    if request.param == "heic":
+        pillow_heif.from_pillow(CARD).save(path)
+    else:
+        CARD.save(path, KINDS[request.param])
     options = [f"-{tag}={value}" for tag, (value, _) in (WRITTEN | PACKET).items()]
     place = ["-GPSLatitude=48.1234567", "-GPSLatitudeRef=S", "-GPSLongitude=11.5", "-GPSLongitudeRef=E"]
     place += ["-GPSAltitude=31.5", "-GPSAltitudeRef=1", "-GPSDateStamp=2026:01:31", "-GPSTimeStamp=10:00:01"]

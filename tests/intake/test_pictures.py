@@ -143,3 +143,20 @@ def test_both_modes_hold_their_rule_on_threatexchanges_pictures() -> None:
             judged += 1
             assert pdq.distance(ours(data, f"image/{kind}", FAST)[0], expected) <= 10, path.name
     assert judged >= 30
+
+
+@pytest.mark.corpus
+def test_what_fast_mode_scales_while_decoding_keeps_pdqs_rule() -> None:
+    """Photographs of the corpus as large as a telephone makes them, with grain, at both ends of 1/2."""
+    rng = np.random.default_rng(3)
+    photographs = [path for path in corpus() if path.suffix == ".jpg" and path.parent.name in ("exif-rotn", "dih")]
+    assert len(photographs) >= 4
+    for path, short in zip(photographs[:6], (2048, 2999) * 3, strict=False):
+        image = Image.open(path).convert("RGB")
+        scale = short / min(image.size)
+        large = np.asarray(image.resize((round(image.width * scale), round(image.height * scale))), np.int16)
+        grain = rng.normal(0, 4, (*large.shape[:2], 1)).astype(np.int16)
+        data = encoded(Image.fromarray((large + grain).clip(0, 255).astype(np.uint8)), "JPEG", quality=90)
+        (exact, quality), (fast, _) = (ours(data, "image/jpeg", mode) for mode in (EXACT, FAST))
+        if quality >= 80:
+            assert pdq.distance(exact, fast) <= 10, path.name

@@ -18,7 +18,8 @@ ORIENTATION, EXIF_IFD, GPS_IFD, MAKER_NOTE, XMP = 0x0112, 0x8769, 0x8825, 0x927C
 CANON_BOX = bytes.fromhex("85c0b687820f11e08111f4ce462b6a48")  # in a CR3's moov
 RAF = b"FUJIFILMCCD-RAW "
 RAF_JPEG = 84  # where a RAF's header says where its JPEG lies: offset and length, big-endian
-MOST_SEGMENTS = 4_096
+SCAN, END = 0xDA, 0xD9  # markers
+MOST_SEGMENTS = 65_536
 MOST_XMP = 4 << 20
 _EXIF_MARK, _XMP_MARK = b"Exif\x00", b"http://ns.adobe.com/xap/1.0/\x00"
 _PNG, _PNG_XMP = b"\x89PNG\r\n\x1a\n", b"XML:com.adobe.xmp\x00\x00\x00\x00\x00"  # not compressed, no language
@@ -91,7 +92,7 @@ def find(data: memoryview) -> Metadata:
 
 
 def segments(data: memoryview) -> Iterator[tuple[int, memoryview]]:
-    """Marker and content of a JPEG's segments up to its first scan."""
+    """Marker and content of a JPEG's segments up to its first scan, whose header is the last of them."""
     at = 2
     for _ in range(MOST_SEGMENTS):
         while at + 1 < len(data) and data[at] == 0xFF and data[at + 1] == 0xFF:
@@ -99,17 +100,18 @@ def segments(data: memoryview) -> Iterator[tuple[int, memoryview]]:
         if at + 4 > len(data) or data[at] != 0xFF:
             return
         marker = data[at + 1]
-        if marker in (0xDA, 0xD9):
-            return
         if 0xD0 <= marker <= 0xD7 or marker == 0x01:
             at += 2
             continue
         size = data[at + 2] << 8 | data[at + 3]
         yield marker, data[at + 4 : at + 2 + size]
+        if marker in (SCAN, END):
+            return
         at += 2 + max(size, 2)
 
 
 def _jpeg(data: memoryview, found: Metadata) -> None:
+    marker = 0
     for marker, body in segments(data):
         if marker != 0xE1:
             continue
@@ -117,27 +119,32 @@ def _jpeg(data: memoryview, found: Metadata) -> None:
             _exif(body[6:], found)
         elif body[: len(_XMP_MARK)] == _XMP_MARK:
             _packet(body[len(_XMP_MARK) :], found)
+    if marker != SCAN:
+        found.broken.append("the file breaks off before its first scan")
 
 
 def _png(data: memoryview, found: Metadata) -> None:
     at = 8
     for _ in range(MOST_SEGMENTS):
         if at + 12 > len(data):
-            return
+            break
         size, kind = struct.unpack_from(">I4s", data, at)
         body = data[at + 8 : at + 8 + size]
+        if kind == b"IEND":
+            return
         if kind == b"eXIf" and found.first is None:
             _exif(body, found)
         elif kind == b"iTXt" and body[: len(_PNG_XMP)] == _PNG_XMP:
             _packet(body[len(_PNG_XMP) :], found)
         at += 12 + size
+    found.broken.append("the file breaks off, or is of more chunks than are looked at: what comes behind is not known")
 
 
 def _webp(data: memoryview, found: Metadata) -> None:
     at = 12
     for _ in range(MOST_SEGMENTS):
         if at + 8 > len(data):
-            return
+            break
         kind, size = struct.unpack_from("<4sI", data, at)
         body = data[at + 8 : at + 8 + size]
         if kind == b"EXIF" and found.first is None:
@@ -145,6 +152,10 @@ def _webp(data: memoryview, found: Metadata) -> None:
         elif kind == b"XMP ":
             _packet(body, found)
         at += 8 + size + size % 2
+    if at > len(data) + 1 or at + 8 <= len(data):
+        found.broken.append(
+            "the file breaks off, or is of more chunks than are looked at: what comes behind is not known"
+        )
 
 
 def _boxes(data: memoryview, found: Metadata) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from PIL import Image
 
-from clew.core.absent import absent
+from clew.core.absent import Absent, absent
 from clew.intake.api import Example, Extractor, Probe, Value
 from clew.intake.extractors import _bmff, _picture, _raw
 from clew.intake.extractors._tiff import Tiff
@@ -68,11 +68,19 @@ def counted(data: memoryview) -> int:
     if head[4:8] == b"ftyp" and head[8:12] != b"crx ":
         return _sequence(data)
     if head[:4] in (b"II*\x00", b"MM\x00*"):
-        tiff = Tiff(data)
-        pages = list(tiff.chain(tiff.first))
-        reduced = sum(1 for page in pages if (tiff.number(page.entries.get(_raw.SUBFILE)) or 0) & 1)
-        return len(pages) - reduced
+        return _pages(data)
     return 0
+
+
+def _pages(data: memoryview) -> int:
+    """The directories of a TIFF that are no smaller versions of another; the parts of a camera raw are no pages."""
+    try:
+        if _raw.preview(data) is not None:
+            return 0
+    except Absent:
+        return 0
+    tiff = Tiff(data)
+    return sum(1 for page in tiff.chain(tiff.first) if not (tiff.number(page.entries.get(_raw.SUBFILE)) or 0) & 1)
 
 
 def _gif(data: memoryview) -> int:
