@@ -13,6 +13,7 @@ from clew.intake.tools import ARTEFACTS, EXTRACTORS
 
 FOUND: dict[str, Extractor] = plugins.load_all(EXTRACTORS) | plugins.load_all(ARTEFACTS)
 EXAMPLES = [(name, example) for name, plugin in FOUND.items() for example in plugin.examples()]
+FIRST = {name: next(iter(plugin.examples())) for name, plugin in FOUND.items()}
 NAMES = [f"{name}-{example.name}" for name, example in EXAMPLES]
 
 
@@ -63,10 +64,9 @@ def test_cut_and_flipped_examples_cost_no_more_than_themselves(name: str, exampl
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(junk=st.binary(max_size=400))
 def test_junk_is_a_missing(name: str, junk: bytes) -> None:
-    for example in FOUND[name].examples():
-        run(FOUND[name], junk, example.media_type)
-        run(FOUND[name], example.data[:24] + junk, example.media_type)
-        break
+    example = FIRST[name]
+    run(FOUND[name], junk, example.media_type)
+    run(FOUND[name], example.data[:24] + junk, example.media_type)
 
 
 @pytest.mark.parametrize("name", FOUND)

@@ -13,13 +13,23 @@ from clew.core import pdq
 from clew.core.absent import Absent
 from clew.intake import reading
 from clew.intake.api import EXACT, FAST, Blob, Probe
-from clew.intake.extractors import _picture, dimensions, thumbnail
+from clew.intake.extractors import _metadata, _picture, dimensions, thumbnail
 from clew.intake.extractors import pdq as extractor
 from clew.intake.extractors.pdq import waves
 from clew.model import Reason
 
 SIZES = [(512, 512), (513, 40), (40, 513), (640, 480), (1600, 1004), (511, 300), (128, 128), (33, 65), (4032, 3024)]
 MODES = ["RGB", "RGBA", "L", "LA", "P", "1", "CMYK", "I;16"]
+# Exif 2.32, Orientation: what a camera would have done to an upright picture
+LIES = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_90,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_270,
+}
 CARRIER = {"CMYK": "JPEG"}  # every other mode goes into PNG
 
 
@@ -83,11 +93,10 @@ def test_the_order_of_bits_is_threatexchanges() -> None:
 def test_the_hash_is_of_unrotated_pixels_and_the_thumbnail_stands_upright(orientation: int) -> None:
     upright = waves(640, 320)
     exif = Image.Exif()
-    exif[thumbnail.ORIENTATION] = orientation
+    exif[_metadata.ORIENTATION] = orientation
     turned = Image.fromarray(upright)
-    if orientation in thumbnail.TURNS:
-        inverse = {6: Image.Transpose.ROTATE_90, 8: Image.Transpose.ROTATE_270}
-        turned = turned.transpose(inverse.get(orientation, thumbnail.TURNS[orientation]))
+    if orientation in LIES:
+        turned = turned.transpose(LIES[orientation])
     data = encoded(turned, "PNG", exif=exif)
     assert ours(data, "image/png", EXACT) == oracle(turned)
     blob = dict(thumbnail.PLUGIN.traits(Probe(memoryview(data), len(data), "image/png")))["thumbnail"]
@@ -134,3 +143,20 @@ def test_both_modes_hold_their_rule_on_threatexchanges_pictures() -> None:
             judged += 1
             assert pdq.distance(ours(data, f"image/{kind}", FAST)[0], expected) <= 10, path.name
     assert judged >= 30
+
+
+@pytest.mark.corpus
+def test_what_fast_mode_scales_while_decoding_keeps_pdqs_rule() -> None:
+    """Photographs of the corpus as large as a telephone makes them, with grain, at both ends of 1/2."""
+    rng = np.random.default_rng(3)
+    photographs = [path for path in corpus() if path.suffix == ".jpg" and path.parent.name in ("exif-rotn", "dih")]
+    assert len(photographs) >= 4
+    for path, short in zip(photographs[:6], (2048, 2999) * 3, strict=False):
+        image = Image.open(path).convert("RGB")
+        scale = short / min(image.size)
+        large = np.asarray(image.resize((round(image.width * scale), round(image.height * scale))), np.int16)
+        grain = rng.normal(0, 4, (*large.shape[:2], 1)).astype(np.int16)
+        data = encoded(Image.fromarray((large + grain).clip(0, 255).astype(np.uint8)), "JPEG", quality=90)
+        (exact, quality), (fast, _) = (ours(data, "image/jpeg", mode) for mode in (EXACT, FAST))
+        if quality >= 80:
+            assert pdq.distance(exact, fast) <= 10, path.name

@@ -34,8 +34,11 @@ class Reopened:
 
 
 @contextmanager
-def reopened(case: Case, exhibit: str, specs: tuple[str, ...], options: Options, why: str) -> Iterator[Reopened]:
-    """Opens an Exhibit for a look called `why`, with workers that know `specs` ("module:name" each).
+def reopened(
+    case: Case, exhibit: str, specs: tuple[str, ...], options: Options, why: str, also: tuple[str, ...] = ()
+) -> Iterator[Reopened]:
+    """Opens an Exhibit for a look called `why`, with workers that know `specs` ("module:name" each) and have called
+    `also`.
 
     Raises Refused without a Mandate that covers it, Held while another such look at it goes on.
     """
@@ -46,7 +49,7 @@ def reopened(case: Case, exhibit: str, specs: tuple[str, ...], options: Options,
     with ExitStack() as stack:
         stack.enter_context(lease(case, "intake", f"{held['label']}, {why}"))
         session = stack.enter_context(closing(Archives(case, exhibit, source.open(path), options.budgets)))
-        pool = stack.enter_context(open_pool(source, session, specs, options))
+        pool = stack.enter_context(open_pool(source, session, specs, options, also=also))
         yield Reopened(session, pool, basis.id, versions(source, specs))
 
 

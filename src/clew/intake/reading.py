@@ -5,25 +5,22 @@ Answers come as a stream, so that what is known survives what comes next: {"cont
 come first, or, where the content is too large to be held, are asked for again (`examine`).
 """
 
-import ctypes
 import importlib
 import math
 import sys
 from collections.abc import Iterator
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 from clew.core import held as born_with
 from clew.core import sorted_keys
 from clew.core.absent import Absent
 from clew.core.channel import Reply
+from clew.intake import mediatype
 from clew.intake.api import Blob, ByteSource, Extractor, Frame, Probe, Value
 from clew.intake.hashing import CHUNK, Hashing
 from clew.model import ContentState, Missing, Reason
 
 HOLD = 192 << 20  # larger contents are not kept in memory: Extractors read them through `Probe.source`
-TYPED_BYTES = 1 << 20  # what libmagic is shown
 KNOWN_GOOD = "known-good"  # the name of the trait, and of who says it
 MOST_TEXT = 4096  # characters of a text trait, bytes of a data trait
 FRAME_HASH = 32  # bytes of a PDQ
@@ -35,21 +32,9 @@ MOST_BAD = 8  # stretches that are named
 
 def preload() -> None:
     """Before the sandbox closes: the media type database and the codecs that Python would import on first use."""
-    typer().from_buffer(b"\x00")
+    mediatype.of(b"\x00")
     "\x00".encode("utf-16-le").decode("utf-16-le")
     "a".encode("ascii").decode("latin-1")
-
-
-@cache
-def typer() -> Any:
-    """The libmagic with the database that pylibmagic brings, so that the same bytes have the same type everywhere."""
-    import pylibmagic
-
-    bundled = Path(pylibmagic.__file__).parent
-    ctypes.CDLL(str(bundled / "libmagic.so.1"))  # before `magic` looks for another version on the system
-    import magic
-
-    return magic.Magic(mime=True, magic_file=str(bundled / "magic.mgc"))
 
 
 def read(payload: dict[str, Any], descriptors: list[int]) -> Iterator[Reply]:
@@ -70,12 +55,15 @@ def examine(source: ByteSource, payload: dict[str, Any]) -> Iterator[Reply]:
     """
     read = Hashing(source)
     data = _held(read, payload.get("hold", HOLD))
-    first = read.read(0, TYPED_BYTES) if data is None else bytes(data[:TYPED_BYTES])
-    media_type = typer().from_buffer(first)
+    if data is not None:
+        yield _content(read, payload)  # before anything looks at the bytes
+    first = read.read(0, mediatype.TYPED_BYTES) if data is None else bytes(data[: mediatype.TYPED_BYTES])
+    media_type = mediatype.of(first)
     wanting = [each for each in map(find, payload["extractors"]) if each.wants(media_type)]
     known: list[Reply] = []
-    if data is not None or not wanting:
+    if data is None and not wanting:
         yield _content(read, payload)
+    if data is not None or not wanting:
         known = list(_known_good(read, payload))
     yield Reply({"type": media_type})
     yield from known
@@ -95,15 +83,18 @@ def examine(source: ByteSource, payload: dict[str, Any]) -> Iterator[Reply]:
 
 
 def _held(read: Hashing, most: int) -> memoryview | None:
-    """All bytes, or None where they are more than `most`, whatever the source says of its size."""
-    held = bytearray()
+    """All bytes, or None where they are more than `most`, whatever the source says of its size.
+
+    Read in one go: piece by piece they would be copied once more, which costs a quarter of the three hashes.
+    """
     if read.size > most:
         return None
-    while chunk := read.read(read.done, CHUNK):
+    pieces: list[bytes] = []
+    while piece := read.read(read.done, max(read.size - read.done, CHUNK)):
         if read.done > most:
             return None
-        held += chunk
-    return memoryview(held).toreadonly()
+        pieces.append(piece)
+    return memoryview(pieces[0] if len(pieces) == 1 else b"".join(pieces))
 
 
 def _content(read: Hashing, payload: dict[str, Any]) -> Reply:

@@ -5,7 +5,7 @@
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,12 +22,21 @@ from clew.intake.work import MOST_TRAITS, READ
 from clew.model import Missing, Reason
 
 
+def _no_blob(_data: bytes) -> bytes:
+    raise ValueError("a second look hands back no blobs")
+
+
+def _traits_alone(value: dict[str, Any], _blobs: tuple[bytes, ...]) -> list[dict[str, Any]]:
+    return said.traits(value, (), _no_blob)
+
+
 @dataclass(frozen=True, slots=True)
 class Again:
     """One kind of second look: what one Extractor is asked in which mode.
 
     `trait` is what a content gets as Missing where it failed; `had` selects the contents that need no such look (SQL);
-    `asked` is what the worker is told beside the mode; `most` are the contents of one receipt.
+    `asked` is what the worker is told beside the mode; `most` are the contents of one receipt; `preload` is what its
+    workers import or call beside the Extractor's module. `hear` makes Trait rows of an answer and its blobs.
     """
 
     mode: str
@@ -36,6 +45,8 @@ class Again:
     had: str
     most: int
     asked: Mapping[str, Any] = field(default_factory=dict)
+    preload: tuple[str, ...] = ()
+    hear: Callable[[dict[str, Any], tuple[bytes, ...]], list[dict[str, Any]]] = field(default=_traits_alone)
 
     @property
     def config(self) -> str:
@@ -76,7 +87,7 @@ def look(case: Case, contents: list[bytes], again: Again, options: Options) -> L
     looked = Looked(asked=len(contents))
     have = {row["content"] for row in shards.query(case, again.had).to_pylist()}
     for exhibit, rows in places(case, [each for each in contents if each not in have]).items():
-        with reopened(case, exhibit, (again.extractor,), options, "second look") as opened:
+        with reopened(case, exhibit, (again.extractor,), options, "second look", again.preload) as opened:
             for at in range(0, len(rows), again.most):
                 traits = _read(opened.pool, opened.session, rows[at : at + again.most], again, looked)
                 _commit(case, opened.made_with, opened.basis, exhibit, again, traits)
@@ -100,7 +111,7 @@ def _read(
                 if said.content(reply.value["content"])["sha256"] == sha256:
                     same.add(sha256)
             elif "traits" in reply.value and len(traits[sha256]) <= MOST_TRAITS:
-                traits[sha256] += said.traits(reply.value, (), _no_blob)
+                traits[sha256] += again.hear(reply.value, reply.blobs)
         except said.WRONG as error:
             failed[sha256] = Missing(Reason.UNPARSABLE, f"the worker's answer made no sense: {type(error).__name__}")
             same.discard(sha256)
@@ -148,7 +159,3 @@ def _commit(
         shards.commit(tx, stage="intake", batch=batch, versions=made_with, config=again.config, pending=pending)
         about = {"exhibit": exhibit, "batch": batch, "contents": [sha256.hex() for sha256 in traits]}
         tx.record("contents.looked at again", subject=about, counts={"contents": len(traits)}, mandate=basis)
-
-
-def _no_blob(_data: bytes) -> bytes:
-    raise ValueError("a second look hands back no blobs")

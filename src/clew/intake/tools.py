@@ -34,13 +34,18 @@ def extractors() -> tuple[str, ...]:
 
 
 def open_pool(
-    source: Source, session: Session, specs: tuple[str, ...], options: Options, lists: tuple[int, ...] = ()
+    source: Source,
+    session: Session,
+    specs: tuple[str, ...],
+    options: Options,
+    lists: tuple[int, ...] = (),
+    also: tuple[str, ...] = (),
 ) -> Pool:
-    """The workers of one run, with all that they need imported before they lock themselves up. `lists` are descriptors
-    of sorted hashes that stop the reading of a content.
+    """The workers of one run, with all that they need imported, or called (`also`), before they lock themselves up.
+    `lists` are descriptors of sorted hashes that stop the reading of a content.
     """
     modules = tuple(spec.partition(":")[0] for spec in specs)
-    preload = ("clew.intake.reading:preload", *expand.PRELOAD, *source.preload, *modules)
+    preload = ("clew.intake.reading:preload", *expand.PRELOAD, *source.preload, *modules, *also)
     policy = Policy(accept_weak=options.accept_weak_isolation)
     return Pool(options.workers, preload, options.limits, policy, session.held, lists)
 

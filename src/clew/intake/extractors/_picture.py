@@ -1,13 +1,15 @@
 """One decode of a picture, shared by the extractors that need its pixels.
 
-JPEG by libjpeg-turbo (simplejpeg): RGB in exact mode, bit for bit what Pillow gives; in fast mode the luma alone.
-Everything else by Pillow, its formats restricted to those that are named here. The size that the header claims is
-checked before anything is decoded.
+JPEG by libjpeg-turbo (simplejpeg): RGB in exact mode, bit for bit what Pillow gives; in fast mode the luma alone, and
+of large pictures at 1/2, 1/4 or 1/8 of their size, so long as the shorter side keeps 1024 pixels: the inverse
+transform of every pixel that PDQ's 512 x 512 step would drop costs a third of a full decode.
+HEIC by libavcodec (`_heif`), a camera raw by the JPEG it carries of itself (`_raw`), everything else by Pillow, its
+formats restricted to those that are named here. The size that the header claims is checked before anything is decoded.
 """
 
 import io
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -18,16 +20,22 @@ from PIL import UnidentifiedImageError as NoPicture
 from clew.core import pdq
 from clew.core.absent import Absent
 from clew.intake.api import FAST, Probe
+from clew.intake.extractors import _metadata, _raw
+from clew.intake.extractors._heif import AV1, Heic
 from clew.model import Missing, Reason
 
 # Imported so that nothing has to be loaded once the worker is locked
 PLUGINS = (IcoImagePlugin, AvifImagePlugin, MpoImagePlugin, TiffImagePlugin, WebPImagePlugin)
 FORMATS = ("PNG", "GIF", "WEBP", "TIFF", "BMP", "AVIF", "JPEG", "PPM", "ICO")
-JPEG = "image/jpeg"
+JPEG, AVIF = "image/jpeg", "image/avif"
+HEIF = ("image/heic", "image/heif", "image/heic-sequence", "image/heif-sequence")
+FILE, PREVIEW = "file", "preview"  # what the pixels are of
+SHORT_SIDE = 1024  # what fast mode leaves of the shorter side at least
 MOST_PIXELS = 200_000_000
 MOST_SPARE = 160 << 20  # bytes of pixels that are kept for the next picture
 NOBODY = 2  # references: the name of the spare memory, and the question
 KEY = "clew.intake.extractors._picture"
+SAMPLED = f"{KEY}.sampled"
 
 Image.preinit()
 AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # a locked worker cannot start threads, and the decoder would fail
@@ -38,13 +46,17 @@ Image.MAX_IMAGE_PIXELS = None  # Pillow would only warn; `_check` refuses, with 
 class Picture:
     """Decoded pixels: (height, width) luma or (height, width, 3) RGB of 8 bits, unrotated, as the file has them.
 
-    `damaged` says that the file was cut or broken, and part of the pixels is made up by the decoder.
+    `width` and `height` are the file's; fast mode may have decoded fewer pixels. `damaged` says that the file was cut
+    or broken, and part of the pixels is made up by the decoder. `orientation`, 1 to 8 as in EXIF, is how it lies;
+    `source` is FILE, or PREVIEW where the pixels are of the picture that a camera raw carries of itself.
     """
 
     pixels: npt.NDArray[np.uint8]
     damaged: bool
     width: int
     height: int
+    orientation: int = 1
+    source: str = FILE
 
 
 def wants(media_type: str) -> bool:
@@ -67,6 +79,14 @@ def decode(probe: Probe) -> Picture:
     return picture
 
 
+def sampled(probe: Probe) -> npt.NDArray[np.uint8]:
+    """PDQ's 512 x 512 step of the picture, which the thumbnail is made of too: large pictures are walked over once."""
+    found: npt.NDArray[np.uint8] | None = probe.cache.get(SAMPLED)
+    if found is None:
+        found = probe.cache[SAMPLED] = pdq.sample(decode(probe).pixels)
+    return found
+
+
 def open_header(data: memoryview, media_type: str) -> Image.Image:
     """Pillow's view of the header, no pixel decoded. Raises Absent where Pillow has no decoder or finds none."""
     try:
@@ -76,10 +96,33 @@ def open_header(data: memoryview, media_type: str) -> Image.Image:
 
 
 def _decode(probe: Probe) -> Picture:
-    if probe.data is None:
+    data = probe.data
+    if data is None:
         raise Absent(Missing(Reason.TOO_LARGE, f"a picture file of {probe.size:,} bytes is not held in memory"))
-    picture = _jpeg(probe.data, probe.mode) if probe.media_type == JPEG else None
-    return picture or _other(probe.data, probe.media_type)
+    if probe.media_type in HEIF and (picture := _heic(data, probe.mode)):
+        return picture
+    source = FILE
+    if probe.media_type != JPEG:
+        inside = _raw.preview(data)
+        if inside is not None:
+            data, source = inside, PREVIEW
+    jpeg = source == PREVIEW or probe.media_type == JPEG
+    picture = (_jpeg(data, probe.mode) if jpeg else None) or _other(data, probe.media_type)
+    if probe.media_type == AVIF:
+        return picture
+    return replace(picture, orientation=_metadata.read(probe).orientation, source=source)
+
+
+def _heic(data: memoryview, mode: str) -> Picture | None:
+    """Turned as the file says: in HEIF that is part of decoding, and its EXIF orientation does not count. None where
+    the picture is AV1, which Pillow decodes.
+    """
+    heic = Heic(data)
+    if heic.kind == AV1:
+        return None
+    _check(heic.width, heic.height)
+    pixels = heic.pixels(grey=mode == FAST)
+    return Picture(pixels, heic.damaged, pixels.shape[1], pixels.shape[0])
 
 
 def _jpeg(data: memoryview, mode: str) -> Picture | None:
@@ -91,15 +134,22 @@ def _jpeg(data: memoryview, mode: str) -> Picture | None:
     if space not in ("YCbCr", "RGB", "Gray", "GRAY"):
         return None
     _check(width, height)
-    wanted = "GRAY" if mode == FAST and max(width, height) > pdq.SIDE else "RGB"  # small ones cost nothing
-    room = _room(height * width * len(wanted.replace("GRAY", "Y")))
+    grey = mode == FAST and max(width, height) > pdq.SIDE  # small ones cost nothing
+    wanted, factor = ("GRAY", _factor(width, height)) if grey else ("RGB", 1)
+    high, wide = -(-height // factor), -(-width // factor)
+    room = _room(high * wide * (1 if grey else 3))
     for strict in (True, False):  # what only the second gives is damaged
         try:
-            pixels = simplejpeg.decode_jpeg(data, wanted, strict=strict, buffer=room)
+            pixels = simplejpeg.decode_jpeg(data, wanted, False, False, high, wide, 1, room, strict)
         except ValueError:
             continue
-        return Picture(pixels[..., 0] if wanted == "GRAY" else pixels, not strict, width, height)
+        return Picture(pixels[..., 0] if grey else pixels, not strict, width, height)
     return None
+
+
+def _factor(width: int, height: int) -> int:
+    """By how much fast mode divides both sides. Only halvings: the decoder's other scales cost more than none."""
+    return max(factor for factor in (1, 2, 4, 8) if factor == 1 or min(width, height) >= SHORT_SIDE * factor)
 
 
 _spare = np.empty(0, np.uint8)
@@ -118,19 +168,24 @@ def _room(size: int) -> npt.NDArray[np.uint8]:
 def _other(data: memoryview, media_type: str) -> Picture:
     image = open_header(data, media_type)
     _check(image.width, image.height)
+    damaged = False
     try:
-        return Picture(np.asarray(image.convert("RGB")), False, image.width, image.height)
+        pixels = np.asarray(image.convert("RGB"))
     except (OSError, SyntaxError, ValueError, EOFError):
-        pass  # cut or broken: once more, with what there is
-    image = open_header(data, media_type)
+        image, damaged = open_header(data, media_type), True  # cut or broken: once more, with what there is
+        pixels = _truncated(image)
+    orientation = int(image.getexif().get(_metadata.ORIENTATION, 1)) if media_type == AVIF else 1  # from `irot`, `imir`
+    return Picture(pixels, damaged, image.width, image.height, orientation)
+
+
+def _truncated(image: Image.Image) -> npt.NDArray[np.uint8]:
     try:
         ImageFile.LOAD_TRUNCATED_IMAGES = True
-        pixels = np.asarray(image.convert("RGB"))
+        return np.asarray(image.convert("RGB"))
     except (OSError, SyntaxError, ValueError, EOFError) as error:
         raise Absent(Missing(Reason.UNPARSABLE, f"the picture breaks off: {error}"[:200])) from error
     finally:
         ImageFile.LOAD_TRUNCATED_IMAGES = False
-    return Picture(pixels, True, image.width, image.height)
 
 
 def _check(width: int, height: int) -> None:

@@ -9,10 +9,11 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from clew.intake.extractors.thumbnail import ENOUGH, LONG_SIDE, QUALITY
+from clew.intake.extractors.thumbnail import LONG_SIDE, QUALITY
 
 CELLS = 16
 COLUMNS = 4
+ENOUGH = 4 * LONG_SIDE  # pixels are thinned to about this many before they are averaged
 
 T = TypeVar("T")
 

@@ -10,21 +10,26 @@ from clew.intake.extractors import _picture
 
 
 class Dimensions:
-    """Traits "image.width", "image.height" in pixels, unrotated; "image.damaged" 1 where the decoder made up pixels."""
+    """Traits "image.width", "image.height" in pixels, unrotated; "image.damaged" 1 where the decoder made up pixels.
+
+    Of a camera raw they are those of the preview that was hashed; "image.source" is then "preview".
+    """
 
     name = "dimensions"
-    version = "1"
+    version = "2"
 
     def wants(self, media_type: str) -> bool:
         """Pictures."""
         return _picture.wants(media_type)
 
     def traits(self, probe: Probe) -> Iterator[tuple[str, Value]]:
-        """All three, from the one decode."""
+        """All of them, from the one decode."""
         picture = _picture.decode(probe)
         yield "image.width", picture.width
         yield "image.height", picture.height
         yield "image.damaged", int(picture.damaged)
+        if picture.source != _picture.FILE:
+            yield "image.source", picture.source
 
     def examples(self) -> Iterator[Example]:
         """A grey card, whole, and cut in the middle."""

@@ -1,26 +1,54 @@
-"""Camera, time and place as the file's EXIF states them (Exif 2.32). They can be edited: statements, not proof."""
+"""Camera, time and place as the file's EXIF states them (Exif 2.32), and its maker note where that is plain.
+
+They can be edited: statements, not proof.
+"""
 
 import io
+import math
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from PIL import Image
 
 from clew.intake.api import Example, Extractor, Probe, Value
-from clew.intake.extractors import _picture
+from clew.intake.extractors import _makernote, _metadata, _picture
+from clew.intake.extractors._metadata import Place
 from clew.model import Missing, Reason
 
-EXIF_IFD, GPS_IFD = 0x8769, 0x8825
-FIRST = {"camera.make": 0x010F, "camera.model": 0x0110}  # Exif 2.32, 4.6.4 tables 4 and 7
-INSIDE = {"camera.serial": 0xA431, "time.original": 0x9003, "time.offset": 0x9011}
+# Exif 2.32, 4.6.4 (TIFF) and 4.6.5 (Exif)
+FIRST = {
+    "camera.make": 0x010F,
+    "camera.model": 0x0110,
+    "camera.software": 0x0131,
+    "artist": 0x013B,
+    "time.modified": 0x0132,
+}
+INSIDE = {
+    "camera.serial": 0xA431,
+    "camera.owner": 0xA430,
+    "lens.make": 0xA433,
+    "lens.model": 0xA434,
+    "lens.serial": 0xA435,
+    "time.original": 0x9003,
+    "time.digitized": 0x9004,
+    "time.offset": 0x9011,
+    "image.unique_id": 0xA420,
+}
+# Of DNG 1.6, for bodies without the above
+DNG_SERIAL = 0xC62F
 PLACE = {"gps.latitude": (1, 2, "S", 90.0), "gps.longitude": (3, 4, "W", 180.0)}  # reference, value, negative, most
+ALTITUDE_BELOW, ALTITUDE, GPS_TIME, GPS_DATE = 5, 6, 7, 29
 
 
 class Exif:
-    """Traits camera.make, .model, .serial; time.original, .offset as written; gps.latitude, .longitude in degrees."""
+    """Traits camera.make, .model, .owner, .serial, .serial.internal, .shutter_count; lens.make, .model, .serial;
+    camera.software; artist; time.original, .digitized, .modified, .offset as written; image.unique_id; gps.latitude,
+    .longitude in degrees, .altitude in metres, .time in UTC.
+
+    "makernote" is Missing(unknown) where there is a maker note that this reader does not know.
+    """
 
     name = "exif"
-    version = "1"
+    version = "2"
 
     def wants(self, media_type: str) -> bool:
         """Pictures."""
@@ -31,47 +59,93 @@ class Exif:
         if probe.data is None:
             yield self.name, Missing(Reason.TOO_LARGE, "not held in memory")
             return
-        exif = _picture.open_header(probe.data, probe.media_type).getexif()
-        yield from _texts(exif, FIRST)
-        yield from _texts(exif.get_ifd(EXIF_IFD), INSIDE)
-        place = exif.get_ifd(GPS_IFD)
-        for name, (reference, value, negative, most) in PLACE.items():
-            if value in place:
-                yield name, _degrees(place[value], place.get(reference), negative, most)
+        found = _metadata.read(probe)
+        said: set[str] = set()
+        for name, value in self._all(found):
+            if name not in said:
+                said.add(name)
+                yield name, value
+        if found.broken:
+            yield self.name, Missing(Reason.UNPARSABLE, "; ".join(found.broken)[:400])
 
     def examples(self) -> Iterator[Example]:
         """A grey card with a made-up camera's statements."""
         exif = Image.Exif()
         exif[FIRST["camera.make"]], exif[FIRST["camera.model"]] = "Lumen", "L-1"
-        inside = exif.get_ifd(EXIF_IFD)
+        inside = exif.get_ifd(_metadata.EXIF_IFD)
         inside[INSIDE["camera.serial"]], inside[INSIDE["time.original"]] = "0042", "2026:01:31 12:00:00"
-        exif.get_ifd(GPS_IFD).update({1: "S", 2: (12.0, 30.0, 0.0), 3: "E", 4: (7.0, 0.0, 36.0)})
-        out = io.BytesIO()
-        Image.new("L", (64, 64), 128).save(out, "JPEG", exif=exif)
+        exif.get_ifd(_metadata.GPS_IFD).update({1: "S", 2: (12.0, 30.0, 0.0), 3: "E", 4: (7.0, 0.0, 36.0)})
         said: dict[str, Value | None] = {"camera.make": "Lumen", "camera.model": "L-1", "camera.serial": "0042"}
         said |= {"time.original": "2026:01:31 12:00:00", "gps.latitude": -12.5, "gps.longitude": 7.01}
-        yield Example("card.jpg", out.getvalue(), "image/jpeg", said)
+        for kind, media_type in (("JPEG", "image/jpeg"), ("PNG", "image/png"), ("WEBP", "image/webp")):
+            out = io.BytesIO()
+            Image.new("L", (64, 64), 128).save(out, kind, exif=exif)
+            yield Example(f"card.{kind.lower()}", out.getvalue(), media_type, said)
+
+    def _all(self, found: _metadata.Metadata) -> Iterator[tuple[str, Value]]:
+        yield from _texts(found.first, FIRST)
+        yield from _texts(found.inside, INSIDE)
+        yield from _texts(found.first, {"camera.serial": DNG_SERIAL})
+        yield from _place(found.gps)
+        if found.note is None:
+            return
+        try:
+            make = found.first.tiff.text(found.first.directory.entries.get(FIRST["camera.make"])) if found.first else ""
+            noted = _makernote.traits(*found.note, make)
+            if noted is None:
+                yield "makernote", Missing(Reason.UNKNOWN, f"a maker note that clew does not read ({make})"[:200])
+            else:
+                yield from noted
+        except ValueError as error:
+            yield "makernote", Missing(Reason.UNPARSABLE, str(error))
 
 
-def _texts(block: Mapping[int, Any], wanted: Mapping[str, int]) -> Iterator[tuple[str, Value]]:
+def _texts(place: Place | None, wanted: Mapping[str, int]) -> Iterator[tuple[str, Value]]:
+    if place is None:
+        return
     for name, tag in wanted.items():
-        value = block.get(tag)
-        text = value.decode("latin-1") if isinstance(value, bytes) else str(value) if value is not None else ""
-        text = text.strip("\x00 ")
+        entry = place.directory.entries.get(tag)
+        if entry is None:
+            continue
+        try:
+            text = place.tiff.text(entry)
+        except ValueError as error:
+            yield name, Missing(Reason.UNPARSABLE, str(error))
+            continue
         if text:
             yield name, text
 
 
-def _degrees(value: Any, reference: Any, negative: str, most: float) -> float | Missing:
-    """Degrees, minutes and seconds as one signed number."""
+def _place(place: Place | None) -> Iterator[tuple[str, Value]]:
+    if place is None:
+        return
+    tiff, entries = place.tiff, place.directory.entries
+    for name, (reference, value, negative, most) in PLACE.items():
+        if value in entries:
+            try:
+                yield name, _degrees(tiff.numbers(entries[value]), tiff.text(entries.get(reference)), negative, most)
+            except ValueError as error:
+                yield name, Missing(Reason.UNPARSABLE, str(error))
     try:
-        degrees, minutes, seconds = (float(part) for part in value)
-    except (TypeError, ValueError, ZeroDivisionError):
+        height = tiff.numbers(entries.get(ALTITUDE))
+        if len(height) == 1 and math.isfinite(height[0]):
+            yield "gps.altitude", -height[0] if tiff.number(entries.get(ALTITUDE_BELOW)) == 1 else height[0]
+        clock, date = tiff.numbers(entries.get(GPS_TIME)), tiff.text(entries.get(GPS_DATE))
+        if len(clock) == 3 and date and all(map(math.isfinite, clock)):
+            yield "gps.time", "{} {:02.0f}:{:02.0f}:{:02.0f}".format(date, *clock)
+    except ValueError as error:
+        yield "gps", Missing(Reason.UNPARSABLE, str(error))
+
+
+def _degrees(value: tuple[float, ...], reference: str, negative: str, most: float) -> float | Missing:
+    """Degrees, minutes and seconds as one signed number."""
+    if len(value) != 3:
         return Missing(Reason.UNPARSABLE, "not degrees, minutes and seconds")
+    degrees, minutes, seconds = value
     total = degrees + minutes / 60 + seconds / 3600
     if not 0 <= total <= most:
         return Missing(Reason.UNPARSABLE, f"{total} is no place on earth")
-    return round(-total if str(reference).upper().startswith(negative) else total, 7)
+    return round(-total if reference.upper().startswith(negative) else total, 7)
 
 
 PLUGIN: Extractor = Exif()

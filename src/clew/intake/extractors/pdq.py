@@ -22,7 +22,7 @@ class Pdq:
     """Traits "pdq" (32 bytes) and "pdq.quality" (0 to 100; below 50 PDQ's authors advise against comparing)."""
 
     name = "pdq"
-    version = "1"
+    version = "2"
 
     def wants(self, media_type: str) -> bool:
         """Pictures."""
@@ -30,7 +30,7 @@ class Pdq:
 
     def traits(self, probe: Probe) -> Iterator[tuple[str, Value]]:
         """Both, from one decode."""
-        pixels = _picture.decode(probe).pixels
+        pixels = _picture.sampled(probe)
         value, quality = pdq.hash_grey(pixels) if pixels.ndim == 2 else pdq.hash_rgb(pixels)
         yield "pdq", value
         yield "pdq.quality", quality

@@ -1,0 +1,76 @@
+"""The second opinion on types, of all Contents whose type libmagic does not know or a name contradicts.
+
+Run after the reading, again and again as the case grows: who has an opinion is left.
+"""
+
+from dataclasses import dataclass
+
+from clew.core import shards
+from clew.core.case import Case
+from clew.intake.api import FAST
+from clew.intake.mediatype import SECOND, UNKNOWN
+from clew.intake.options import Options
+from clew.intake.second import Again, Looked, look
+
+LEAST, MOST = 16, 16 << 20  # bytes: fewer say nothing; more are not read a second time for this
+UNSURE = [UNKNOWN, "application/x-matlab-data"]  # the other is what it says of a JPEG whose first 16 bytes are zeros
+# What a name promises, by the beginning of the type that would keep it
+PROMISES = {
+    "image/": ("jpg", "jpeg", "png", "gif", "webp", "heic", "heif", "avif", "tif", "tiff", "bmp", "dng", "cr2", "nef"),
+    "video/": ("mp4", "mov", "m4v", "avi", "mkv", "webm", "3gp", "mpg", "mpeg", "wmv", "flv", "ts", "mts"),
+    "audio/": ("mp3", "m4a", "wav", "ogg", "flac", "aac", "opus"),
+    "application/": ("zip", "rar", "7z", "gz", "pdf", "docx", "xlsx", "pptx", "exe", "dll", "sqlite", "db"),
+    "text/": ("txt", "htm", "html", "csv", "log", "md"),
+}
+_SQL = """
+WITH promised AS (
+  SELECT c.sha256, c.media_type, max(c.size) AS size,
+    max(p.kind IS NOT NULL AND NOT starts_with(coalesce(c.media_type, ''), p.kind)) AS contradicted
+  FROM contents c JOIN listings l USING (item)
+    LEFT JOIN (SELECT unnest($kinds) AS kind, unnest($extensions) AS extension) p
+    ON p.extension = lower(regexp_extract(CAST(l.path AS VARCHAR), '[.]([A-Za-z0-9]{1,5})$', 1))
+  GROUP BY ALL
+)
+SELECT sha256, size FROM promised
+WHERE size >= $least AND (contradicted OR media_type IS NULL OR media_type IN (SELECT unnest($unsure)))
+  AND sha256 NOT IN (SELECT content FROM traits WHERE name = $trait)
+ORDER BY sha256
+"""
+
+
+def wanted(case: Case) -> tuple[list[bytes], int]:
+    """The Contents (SHA-256) that a second opinion is still to be had of; and how many would be, but are larger than
+    MOST. What is smaller than LEAST is in neither.
+    """
+    pairs = [(kind, extension) for kind, extensions in PROMISES.items() for extension in extensions]
+    asked = {
+        "kinds": [kind for kind, _ in pairs], "extensions": [extension for _, extension in pairs],
+        "least": LEAST, "unsure": UNSURE, "trait": SECOND,
+    }  # fmt: skip
+    rows = shards.query(case, _SQL, asked).to_pylist()
+    found = list(dict.fromkeys(row["sha256"] for row in rows if row["size"] <= MOST))
+    return found, len({row["sha256"] for row in rows if row["size"] > MOST})
+
+
+AGAIN = Again(
+    mode=FAST,
+    extractor="clew.intake.second_type:PLUGIN",
+    trait=SECOND,
+    had="SELECT content FROM traits WHERE name='type.second'",
+    most=2_000,
+    preload=("clew.intake.second_type:preload",),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Opinions:
+    """What the pass did; `larger` contents were left, since they are larger than MOST."""
+
+    looked: Looked
+    larger: int
+
+
+def second_types(case: Case, options: Options) -> Opinions:
+    """Gives every Content that needs it a "type.second". Raises what `second.look` raises."""
+    found, larger = wanted(case)
+    return Opinions(look(case, found, AGAIN, options), larger)

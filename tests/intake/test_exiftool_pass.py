@@ -1,0 +1,65 @@
+"""The pass that asks exiftool: only about maker notes that our reader does not know; its absence is said."""
+
+from pathlib import Path
+
+import pytest
+import tiffs
+from cases import new_case, sha256, traits
+from PIL import Image
+from tiffs import ASCII, LONG, UNDEFINED, Block, Ifd
+
+from clew.core import external
+from clew.core.case import Case
+from clew.intake import exiftool
+from clew.intake.options import Options
+from clew.intake.run import intake
+
+OPTIONS = Options(workers=1)
+
+
+def olympus() -> bytes:
+    """An old Olympus note: a heading of eight bytes, a directory, and a serial number that fits into its field."""
+    note = Block("<", header=False)
+    note.out += b"OLYMP\x00\x01\x00"
+    note.add(Ifd({0x0404: (ASCII, "E42")}))
+    block = Ifd(
+        {0x010F: (ASCII, "OLYMPUS OPTICAL CO.,LTD"), 0x8769: (LONG, Ifd({0x927C: (UNDEFINED, bytes(note.out))}))}
+    )
+    return tiffs.jpeg(Image.new("L", (64, 48), 90), tiffs.tiff(block))
+
+
+@pytest.fixture
+def taken(tmp_path: Path) -> Case:
+    root = tmp_path / "evidence"
+    root.mkdir()
+    (root / "noted.jpg").write_bytes(olympus())
+    (root / "plain.jpg").write_bytes(tiffs.jpeg(Image.new("L", (64, 48), 20)))
+    case = new_case(tmp_path / "case")
+    intake(case, path=root, label="P", workers=1)
+    return case
+
+
+def test_it_is_asked_about_unknown_maker_notes_alone(taken: Case) -> None:
+    noted = sha256(olympus())
+    assert exiftool.wanted(taken) == [noted]
+    told = exiftool.ask(taken, OPTIONS)
+    assert (told.looked.done, told.looked.failed, told.difference) == (1, {}, "")
+    found = traits(taken, noted)["exiftool.SerialNumber", "fast"]
+    assert found["text"] == "E42"
+    assert "exiftool 1" in found["version"]
+    assert all(layer["reached"] for layer in told.isolation.values())
+    assert exiftool.wanted(taken) == []
+
+
+def test_where_it_is_not_installed_the_difference_is_said(taken: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(external, "installed", lambda _name: None)
+    told = exiftool.ask(taken, OPTIONS)
+    assert told.looked.asked == 0
+    assert "1 pictures have a maker note" in told.difference
+
+
+def test_a_broken_answer_is_a_missing(taken: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(external, "run", lambda *_all, **_options: external.Ran(b"no JSON", 1))
+    told = exiftool.ask(taken, OPTIONS)
+    assert told.looked.done == 1
+    assert traits(taken, sha256(olympus()))["exiftool", "fast"]["missing"] == "unparsable"
