@@ -24,6 +24,9 @@ TAGS = ("SerialNumber", "InternalSerialNumber", "CameraSerialNumber", "BodySeria
         "ShutterCount", "ShutterCount2", "ShutterCount3", "ImageCount", "ImageNumber", "FileNumber", "OwnerName",
         "ImageUniqueID", "ContentIdentifier", "MakerNoteVersion")  # fmt: skip
 MOST_TEXT = 4096
+DIFFERENCE = (
+    "pictures have a maker note that clew does not read itself; serial numbers and shutter counts in them are not known"
+)
 _SQL = """
 SELECT DISTINCT content FROM traits WHERE name = 'makernote' AND missing IS NOT NULL
   AND content NOT IN (SELECT content FROM traits WHERE extractor = 'exiftool') ORDER BY content
@@ -32,10 +35,9 @@ SELECT DISTINCT content FROM traits WHERE name = 'makernote' AND missing IS NOT 
 
 @dataclass(slots=True)
 class Told:
-    """What the pass did. `difference` says what is not known for want of exiftool, "" where it was there."""
+    """What the pass did, and how the program was locked up."""
 
     looked: Looked = field(default_factory=Looked)
-    difference: str = ""
     isolation: dict[str, Any] = field(default_factory=dict)
 
 
@@ -44,15 +46,18 @@ def wanted(case: Case) -> list[bytes]:
     return [row["content"] for row in shards.query(case, _SQL).to_pylist()]
 
 
+def not_asked(case: Case) -> list[str]:
+    """In words, what is not known since exiftool was not asked."""
+    contents = wanted(case)
+    why = "exiftool was not asked" if external.installed(PROGRAM) else "exiftool is not installed"
+    return [f"{why}: {len(contents):,} {DIFFERENCE}"] if contents else []
+
+
 def ask(case: Case, options: Options) -> Told:
     """Asks exiftool about each of them. Raises what `second.look` raises."""
     contents, told = wanted(case), Told()
     program = external.installed(PROGRAM)
     if program is None:
-        told.difference = (
-            f"exiftool is not installed: {len(contents):,} pictures have a maker note that clew does not read itself; "
-            "serial numbers and shutter counts in them are not known"
-        )
         return told
     made = external.run([program, "-ver"], b"", runnable=[INTERPRETER], accept_weak=options.accept_weak_isolation)
     version = made.output.decode("ascii", "replace").strip()[:20] if isinstance(made, external.Ran) else "unknown"

@@ -10,6 +10,7 @@ from typing import Any
 
 from clew.core import shards
 from clew.core.case import Case
+from clew.intake import exiftool, typing_pass
 from clew.intake.account import Account, account
 from clew.intake.families import family
 from clew.intake.report_words import words
@@ -51,6 +52,7 @@ class Report:
     found_by: dict[str, int] = field(default_factory=dict)
     known_good: list[dict[str, Any]] = field(default_factory=list)
     extractors_missing: list[dict[str, Any]] = field(default_factory=list)
+    not_asked: list[str] = field(default_factory=list)
     runs: list[dict[str, Any]] = field(default_factory=list)
     isolation: dict[str, Any] = field(default_factory=dict)
     effects: dict[str, Any] = field(default_factory=dict)
@@ -84,6 +86,7 @@ def report(case: Case, exhibit: str) -> Report:
             found.found_by[each["found_by"]] = found.found_by.get(each["found_by"], 0) + each["items"]
     found.known_good = shards.query(case, _STOPPED, (exhibit,)).to_pylist()
     found.extractors_missing = shards.query(case, _LIMITS, (exhibit,)).to_pylist()
+    found.not_asked = [*typing_pass.not_asked(case), *exiftool.not_asked(case)]
     _runs(case, found)
     return found
 

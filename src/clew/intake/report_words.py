@@ -10,7 +10,7 @@ def words(report: dict[str, Any], account: Account) -> str:
     """All of it, a line each; what is wrong comes first."""
     title = f"{report['label']}: {report['kind']}" + (f", SHA-256 {report['sha256']}" if report["sha256"] else "")
     lines = [title, *_image(report["acquisition"]), account.words(), *_types(report), *_states(report)]
-    lines += [*_stopped(report["known_good"]), *_silent(report)]
+    lines += [*_stopped(report["known_good"]), *_silent(report), *report["not_asked"]]
     lines += [*_tools(report["runs"]), f"isolation: {isolation_words(report['isolation'])}", *_effects(report["runs"])]
     lines.append("what is not listed here was not looked for; that is no statement that nothing else was there")
     return "\n".join(lines)

@@ -17,7 +17,7 @@ from clew.core.errors import ClewError, Usage
 from clew.core.known_good import KnownGood, known_good
 from clew.core.lease import lease
 from clew.core.progress import Progress
-from clew.intake import batches, custody
+from clew.intake import batches, custody, exiftool
 from clew.intake.account import account
 from clew.intake.acquire import acquire
 from clew.intake.api import FAST, Job, Session, Source
@@ -30,6 +30,7 @@ from clew.intake.report_words import isolation_words
 from clew.intake.second import exact
 from clew.intake.telling import Telling
 from clew.intake.tools import asking, choose, extractors, open_pool, versions
+from clew.intake.typing_pass import second_types
 from clew.intake.work import Look, Reader
 
 __all__ = ["exact", "intake"]
@@ -63,6 +64,10 @@ def intake(
         held = custody.enter(case, label, path, source, chosen.seizure, basis.id, moved=chosen.moved)
         stopping = stack.enter_context(known_good(case))
         Run(case, held, source, chosen, basis.id, bar, stopping).go(path)
+        if chosen.extractors is None:
+            bar.in_hand("second opinions on types and maker notes")
+            second_types(case, chosen)
+            exiftool.ask(case, chosen)
         compact(case, basis.id)
     return report(case, held.id)
 

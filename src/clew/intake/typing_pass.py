@@ -52,6 +52,15 @@ def wanted(case: Case) -> tuple[list[bytes], int]:
     return found, len({row["sha256"] for row in rows if row["size"] > MOST})
 
 
+def not_asked(case: Case) -> list[str]:
+    """In words, which Contents stay without the second opinion that they need."""
+    found, larger = wanted(case)
+    said = [f"{len(found):,} contents of unknown or contradicted type have no second opinion yet"] if found else []
+    if larger:
+        said.append(f"{larger:,} contents of unknown or contradicted type are too large for a second opinion")
+    return said
+
+
 AGAIN = Again(
     mode=FAST,
     extractor="clew.intake.second_type:PLUGIN",
