@@ -19,10 +19,11 @@ from corroborate_case import (
 )
 
 from clew.attribute import statements
+from clew.attribute.artefacts import Entry, Facts, Place
 from clew.attribute.caveats import ARTEFACTS
 from clew.attribute.corroborate import corroborate
 from clew.attribute.run import attribute
-from clew.attribute.weigh import Match, Outcome, Says
+from clew.attribute.weigh import Beside, Match, Outcome, Says, Seen, weigh
 from clew.core.errors import Refused, Usage
 from clew.intake.artefacts import _examples as made
 from clew.range.torrents import bencode
@@ -116,13 +117,13 @@ def test_a_contradiction_stands_among_what_speaks_against_the_lead_as_long_as_it
         (-3600, 10, 5, -3_616, Says.SUPPORTS),
     ],
 )
-def test_both_clocks_and_their_errors_are_weighed(make, off_s, error_s, observer_s, added_after_s, says):
-    world = make(clock_error_ns=observer_s * SECOND)
-    world.lay("A", b"x", fastresume(TO // SECOND + added_after_s))
-    world.belongs("A")
-    world.clock("A", off_s * SECOND, error_s * SECOND)
-    (finding,) = world.lead().findings
-    assert finding.says is says, finding.why
+def test_both_clocks_and_their_errors_are_weighed(off_s, error_s, observer_s, added_after_s, says):
+    seen = Seen("w-17", ADDRESS, PORT, FROM, TO, observer_s * SECOND)
+    facts = Facts("fastresume", "", (0, 9), {}, (V1,), TO // SECOND + added_after_s, None, None, "")
+    clock = statements.Clock(off_s * SECOND, error_s * SECOND, "")
+    entry, place = Entry(b"", facts, None, False, []), Place("A", b"x", True, True, None)
+    judged = weigh(seen, entry, place, Beside("A", True, None, clock))
+    assert judged.says is says, judged.why
 
 
 def test_the_observers_offset_is_part_of_its_error(make):
@@ -285,18 +286,22 @@ def test_what_was_not_read_is_said(world):
     assert any("was not read whole: p2p.entries: 1 of 1 entries" in line for line in lead.covered)
 
 
-@pytest.mark.parametrize(
-    "text",
-    ["[", "[]", "{}", '{"network":"bittorrent"}', '{"network":"bittorrent","kind":"x","at":5}', "[" * 4000,
-     '{"network":"bittorrent","kind":"x","at":[0,1],"infohash_v1":"zz"}',
-     '{"network":"bittorrent","kind":"x","at":[0,1],"infohash_v1":"' + V1.hex() + '","added_s":1e400}'],
+SENSELESS = (
+    "[", "[]", "{}", '{"network":"bittorrent"}', '{"network":"bittorrent","kind":"x","at":5}', "[" * 4000,
+    '{"network":"bittorrent","kind":"x","at":[0,1],"infohash_v1":"zz"}',
+    '{"network":"bittorrent","kind":"x","at":[0,1],"infohash_v1":"' + V1.hex() + '","added_s":1e400}',
 )  # fmt: skip
-def test_traits_of_no_sense_end_nothing(world, text):
+
+
+def test_traits_of_no_sense_end_nothing_and_are_counted(world):
     content = world.lay("A", b"x", b"anything")
-    world.say(content, [{"name": "p2p.entry", "text": text + ' "network":"bittorrent"'}])
-    world.say(content, [{"name": n, "text": text} for n in ("p2p.entry", "p2p.entry.endpoints", "pieces.verified")])
+    names = ("p2p.entry", "p2p.entry.endpoints", "pieces.verified")
+    world.say(content, [{"name": name, "text": text} for name in names for text in SENSELESS])
+    world.say(content, [{"name": "p2p.entry", "text": text + ' "network":"bittorrent"'} for text in SENSELESS])
     world.belongs("A")
-    assert world.lead().outcome is Outcome.SILENT
+    report = corroborate(world.case)
+    assert report.leads[0].outcome is Outcome.SILENT
+    assert any("do not say what they must" in line for line in report.covered)
 
 
 def test_no_infohash_is_shown(world):

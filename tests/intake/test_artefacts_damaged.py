@@ -32,7 +32,7 @@ def assert_it_adds_up(data: bytes, name: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "data"), WHOLE, ids=[f"{n}-{len(d)}" for n, d in WHOLE])
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 255)), max_size=6),
     st.integers(0, 10**6),
@@ -75,7 +75,7 @@ def dressed(name: str, fields: dict) -> bytes:
 
 @pytest.mark.parametrize("name", KEYS)
 def test_fields_of_any_kind_in_the_right_place(name) -> None:
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=80, deadline=None)
     @given(st.dictionaries(st.sampled_from(KEYS[name]), VALUES, max_size=6))
     def run(fields: dict) -> None:
         assert_it_adds_up(dressed(name, fields), name)

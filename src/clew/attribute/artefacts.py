@@ -202,7 +202,8 @@ def _texts(
 
 def _places(case: Case, contents: Iterable[bytes]) -> dict[bytes, list[Place]]:
     found: dict[bytes, list[Place]] = defaultdict(list)
-    for row in shards.query(case, PLACES, {"contents": list(contents)}).to_pylist():
+    wanted = list(contents)
+    for row in shards.query(case, PLACES, {"contents": wanted}).to_pylist() if wanted else ():
         live, whole = row["name_state"] == NameState.LIVE, row["content_state"] == ContentState.COMPLETE
         place = Place(row["exhibit"], row["path"], live, whole, row["modified_ns"])
         found[row["sha256"]].append(place)
@@ -215,7 +216,7 @@ def _endpoints(case: Case, found: Artefacts) -> None:
     for each in found.entries:
         by_place[each.content, each.facts.at[0]].append(each)
     contents = {"contents": list({each.content for each in found.entries})}
-    for content, trait in _texts(case, found, LISTS, contents):
+    for content, trait in _texts(case, found, LISTS, contents) if found.entries else ():
         try:
             endpoints = [(str(a), int(p), int(at), int(length)) for a, p, at, length in trait["endpoints"]]
             entries = by_place[content, trait["at"][0]]
