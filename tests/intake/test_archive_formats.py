@@ -163,6 +163,15 @@ def test_a_truncated_archive_gives_what_comes_before_the_break(make):
     assert reasons
 
 
+@pytest.mark.parametrize("mode", ["w", "w:gz"])
+def test_a_tar_cut_between_two_members_is_seen(mode):
+    whole = tarred([("a", TEXT), ("b", TEXT)])
+    cut = whole[: whole.find(b"b\0\0\0")]
+    headers, end = listed(opened(cut if mode == "w" else gzip.compress(cut)))
+    assert [header.path for header in headers] == [b"a"]
+    assert "without the mark of its end" in end.detail
+
+
 def test_a_flipped_bit_costs_its_own_member():
     whole = bytearray(zipped([("a", TEXT), ("b", DATA[1]), ("c", TEXT)]))
     whole[whole.find(DATA[1][1000:1040])] ^= 4  # noise is stored by deflate as it is

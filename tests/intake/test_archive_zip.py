@@ -64,6 +64,15 @@ def test_an_entry_that_the_directory_leaves_out_is_noted():
     assert archive.notes == {}
 
 
+def test_a_directory_that_says_nothing_hides_nothing():
+    data = zipped([("a", TEXT), ("b", TEXT)])
+    for offset in (0, data.find(ENTRY)):
+        empty = data[: data.find(ENTRY)] + END + struct.pack("<4H2IH", 0, 0, 0, 0, 0, offset, 0)
+        archive = opened(empty, "application/zip")
+        assert listed(archive) == ([], None)
+        assert archive.notes == {"stretches of a zip with local headers that its directory does not name": 1}
+
+
 @pytest.mark.parametrize("stated", [1, 3, 70_000])
 def test_a_wrong_count_is_said(stated):
     data = zipped([("a", TEXT), ("b", TEXT)])
