@@ -163,8 +163,8 @@ class Job:
     """How a worker reads one Item: opener "module:function", its payload, and descriptors the engine hands over.
 
     The opener is called in the worker as `opener(payload, fds)` and returns the Item's ByteSource, which
-    `clew.intake.reading` examines. The engine closes the parent's copies of `fds` once sent. `bytes` are those to be
-    worked through for it, where they are more than its size, for the time limit.
+    `clew.intake.reading` examines. The engine closes the parent's copies of `fds` once sent. `bytes` is what has to be
+    gone through, where that is more than the Item's size: the time limit is made of it.
     """
 
     opener: str

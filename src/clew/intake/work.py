@@ -86,7 +86,8 @@ class Reader:
                     continue
                 batch.left.add(item)
                 self._hands[item] = batch
-                yield Task(item, READ, self._payload(record.row, job), job.fds, max(record.row["size"], job.bytes))
+                size = max(record.row["size"], job.bytes)
+                yield Task(item, READ, self._payload(record.row, job), job.fds, size)
             batch.drawn = True
 
     def _payload(self, row: dict[str, Any], job: Job) -> dict[str, Any]:

@@ -194,7 +194,9 @@ class Zipped:
         self._gap(last, self._start)
 
     def _gap(self, last: int, stop: int) -> None:
-        """Looks between the end of entry `last` and `stop`. -1: from the archive's first byte, without entries the file's."""
+        """Looks between the end of entry `last` and `stop`; with -1 from the first byte of the archive, or of the file
+        where it has no entries.
+        """
         entry = self._entry(last) if last >= 0 else None
         try:
             start = (self._shift if self._spans else 0) if entry is None else self._content(entry) + entry.packed
