@@ -44,6 +44,7 @@ class Compressed:
         self._stream = Forward(self._inflated)
         self._inside: Streamed | None = None
         self._looked = False
+        self._nothing = False  # not one byte could be unpacked
 
     def headers(self, first: int) -> Iterator[Header]:
         """The members of the tar or cpio archive inside, or the one stream itself."""
@@ -54,6 +55,8 @@ class Compressed:
                 first = header.number + 1
             self.notes = inside.notes
             self._drain()
+        elif self._nothing and self._kind.weak:
+            self.notes = {"contents that begin like a compressed stream, and are none": 1}
         elif first == 0:
             name, modified = self._stated()
             yield Header(
@@ -95,7 +98,7 @@ class Compressed:
             try:
                 head = self._stream.read(0, BLOCK)
             except Absent:
-                head = b""
+                head, self._nothing = b"", True
             kind = _TAR if is_tar(head) else _CPIO if head.startswith(_CPIO_MAGIC) else None
             self._inside = None if kind is None else Streamed(self._stream, kind, self._stem, seekable=False)
         return self._inside

@@ -23,7 +23,13 @@ class Kind:
         """Whether it is compression around one stream of bytes."""
         return self.filter != "none"
 
+    @property
+    def weak(self) -> bool:
+        """Whether its magic is so short that one in some thousands of other contents begins with it."""
+        return self.filter in _WEAK
 
+
+_WEAK = {"zlib", "compress", "lzma"}
 BLOCK = 512  # bytes of a tar header
 _PACKED = ("raw", "empty")
 

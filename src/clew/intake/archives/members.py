@@ -11,7 +11,6 @@ from clew.model import Missing, Reason
 
 CHUNK = 1 << 18
 ENDLESS = 1 << 62  # the size of a stream that does not state one
-MOST_RESTARTS = 16
 EXPORT = "export it and open it with its password, then take in what comes out as an exhibit of its own"
 SECOND = 1_000_000_000
 
@@ -92,10 +91,13 @@ def exactly(source: ByteSource, offset: int, length: int) -> bytes:
 
 
 class Forward:
-    """A ByteSource over a stream that can only be begun anew: cheap forward, and so often backward but no more."""
+    """A ByteSource over a stream that can only be begun anew, which costs all that was gone through: `restarts` times
+    at most, where that is not None.
+    """
 
-    def __init__(self, begin: Callable[[], Iterator[bytes]], size: int = ENDLESS) -> None:
-        self.size = size
+    def __init__(self, begin: Callable[[], Iterator[bytes]], restarts: int | None = None) -> None:
+        self.size = ENDLESS
+        self._allowed = restarts
         self.bad: list[Range] = []
         self._begin, self._stream = begin, begin()
         self._chunk, self._start, self._restarts = b"", 0, 0
@@ -110,7 +112,7 @@ class Forward:
         """As ByteSource. Raises Absent where the stream does, and where it was begun anew too often."""
         if offset < self._start:
             self._restarts += 1
-            if self._restarts > MOST_RESTARTS:
+            if self._allowed is not None and self._restarts > self._allowed:
                 raise Absent(Missing(Reason.LIMIT_REACHED, "compressed data that can only be read from its beginning"))
             self._stream, self._chunk, self._start, self._failed = self._begin(), b"", 0, None
         parts: list[bytes] = []

@@ -23,6 +23,7 @@ from clew.model import Missing, Reason
 
 HOLD = 192 << 20  # bytes of one archive inside another that are held
 HOLD_ALL = 2 * HOLD  # of all that one chain holds
+MOST_RESTARTS = 16  # of one member, for an Extractor that goes back and forth in it
 MOST_SIZE = (1 << 63) - 1
 APART = "export it and take it in as an exhibit of its own"
 
@@ -222,7 +223,7 @@ class Member:
         self.bad: list[Range] = []  # the archive's own are known to whoever lists its members
         self._most = most
         self._place = archive.place(number)
-        self._stream = Forward(lambda: archive.chunks(number))
+        self._stream = Forward(lambda: archive.chunks(number), MOST_RESTARTS)
 
     @property
     def size(self) -> int:

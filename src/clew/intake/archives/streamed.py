@@ -15,7 +15,7 @@ from libarchive import ffi
 
 from clew.core.absent import Absent
 from clew.intake.api import ByteSource
-from clew.intake.archives.kinds import Kind
+from clew.intake.archives.kinds import BLOCK, Kind
 from clew.intake.archives.members import CHUNK, SECOND, Header, What, encrypted, lost
 from clew.model import Missing, Reason
 
@@ -88,16 +88,19 @@ class _Feed:
         self.source = source
         self.at = 0
         self.held = ctypes.c_char_p(b"")
-        self.failure: Absent | OSError | None = None
+        self.last = b""  # bytes that were handed out
+        self.over = False  # there were no more
+        self.failure: Absent | OSError | MemoryError | None = None
 
     def read(self, target: Any) -> int:
         """Points `target` at the next bytes; they stay until the next call."""
         try:
             data = self.source.read(self.at, CHUNK)
-        except (Absent, OSError) as error:
+        except (Absent, OSError, MemoryError) as error:
             self.failure = error
             return _FATAL
         self.at += len(data)
+        self.last, self.over = data[-BLOCK:] or self.last, not data
         self.held = ctypes.c_char_p(data)
         target[0] = ctypes.cast(self.held, _POINTER).value
         return len(data)
@@ -239,6 +242,9 @@ class Streamed:
             if self._at < 0 and self._kind.single:  # compression around nothing holds one empty file
                 self._at, self._fresh, self._empty = 0, True, True
                 return True
+            feed = _feeds[self._key]
+            if _format_code(self._handle) & _BASE == _TAR and feed.over and any(feed.last):
+                raise lost("a tar that ends without the mark of its end: it may be cut")
             return False
         if code < _WARN:
             self._at += 1
@@ -257,6 +263,8 @@ class Streamed:
         failure = _feeds[self._key].failure
         if isinstance(failure, Absent):
             return failure
+        if isinstance(failure, MemoryError):
+            return Absent(Missing(Reason.LIMIT_REACHED, "memory"))
         if failure is not None:
             return Absent(Missing(Reason.UNREADABLE, f"read error in the archive: {failure.strerror}"))
         words = _why(self._handle) or b""

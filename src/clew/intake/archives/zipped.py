@@ -194,10 +194,12 @@ class Zipped:
         self._gap(last, self._start)
 
     def _gap(self, last: int, stop: int) -> None:
-        """Looks between the end of entry `last` (-1: where the archive begins) and `stop`."""
+        """Looks between the end of entry `last` and `stop`; with -1 from the first byte of the archive, or of the file
+        where it has no entries.
+        """
         entry = self._entry(last) if last >= 0 else None
         try:
-            start = self._shift if entry is None else self._content(entry) + entry.packed
+            start = (self._shift if self._spans else 0) if entry is None else self._content(entry) + entry.packed
         except Absent:  # reading that entry says what is wrong with it
             return
         if 0 <= start < stop and _LOCAL in self._source.read(start, min(_GAP, stop - start)):
