@@ -21,10 +21,10 @@ from clew.core.errors import Exit
 def dense(
     case: Path, contents: tuple[str, ...], every: float, workers: int, accept_weak_isolation: bool, as_json: bool
 ) -> int:
-    """Read videos of CASE again and hash the picture of each frame. CONTENT is the beginning of a SHA-256, or a path
-    as listed.
+    """Read videos of CASE again and hash the picture of each frame.
 
-    Exit status 3: something could not be read. What is hashed already is left.
+    CONTENT is a path as it is listed, or 6 or more digits of a content's SHA-256. What is hashed already is left. Exit
+    status 3: something could not be read; it is named.
     """
     import os
 

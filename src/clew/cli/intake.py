@@ -55,7 +55,7 @@ def intake(
     digest: bool,
     as_json: bool,
 ) -> int:
-    """Take a folder or a disk image PATH into CASE: every file, with its hashes or the reason why not.
+    """Take a folder, a disk image or an archive at PATH into CASE: every file, with its hashes or the reason why not.
 
     It may be stopped at any time and run again: what was acknowledged is kept. Exit status 3: all of it was gone
     through, but something could not be read, or the image is not what its container says.

@@ -13,7 +13,8 @@ import click
 from clew import __version__
 from clew.core.errors import ClewError, Exit
 
-ORDER = ("demo", "init", "key", "mandate", "watch", "force", "hashset", "observe", "attribute", "intake", "match")
+ORDER = ("demo", "init", "key", "mandate", "watch", "force", "hashset", "observe", "attribute", "leads", "intake",
+         "pieces", "match", "dense", "identify", "review", "statement", "corroborate", "share", "receive")  # fmt: skip
 
 
 def verbs() -> list[str]:
