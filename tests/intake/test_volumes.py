@@ -19,14 +19,15 @@ from clew.intake.disk import gpt, lvm, signatures
 from clew.intake.disk.image import lost_in
 from clew.intake.disk.stretch import LOST
 from clew.intake.entropy import measure
-from clew.intake.options import Options, Summary
+from clew.intake.options import Options
 from clew.intake.refs import layer, parse, volume
+from clew.intake.report import Report
 from clew.intake.run import intake
 from clew.model import Reason
 from container_files import tool
 
 
-def take(folder: Path, image: Path) -> tuple[dict[bytes, dict], Summary]:
+def take(folder: Path, image: Path) -> tuple[dict[bytes, dict], Report]:
     case = new_case(folder / "case")
     summary = intake(case, path=image, label="D", workers=1, options=Options(extractors=()))
     return items(case), summary
