@@ -10,7 +10,7 @@ from typing import Any
 
 from clew.core import shards
 from clew.core.case import Case
-from clew.intake.opinion import KIND, Opinion, opinions
+from clew.intake.recount import KIND, Recount, recounts
 from clew.model import ItemState
 
 _LISTED = """
@@ -44,7 +44,7 @@ class Account:
     parts_unreadable: list[dict[str, Any]] = field(default_factory=list)
     not_covered: list[dict[str, Any]] = field(default_factory=list)
     notes: dict[str, int] = field(default_factory=dict)
-    opinions: list[Opinion] = field(default_factory=list)
+    recounts: list[Recount] = field(default_factory=list)
 
     @property
     def balanced(self) -> bool:
@@ -54,12 +54,12 @@ class Account:
     @property
     def complete(self) -> bool:
         """Whether nothing at all stayed unread, and no second count contradicts: exit status 0 instead of 3."""
-        unexplained = any(each.unexplained for each in self.opinions)
+        unexplained = any(each.unexplained for each in self.recounts)
         return self.balanced and not (self.unreadable or self.parts_unreadable or self.parts_open or unexplained)
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON."""
-        told = {"opinions": [each.as_dict() for each in self.opinions], "balanced": self.balanced}
+        told = {"recounts": [each.as_dict() for each in self.recounts], "balanced": self.balanced}
         return {**asdict(self), **told, "complete": self.complete}
 
     def words(self) -> str:
@@ -73,7 +73,7 @@ class Account:
         lines += [f"could not be read: {_place(part)}: {part['missing']}" for part in self.parts_unreadable]
         lines += [f"not covered: {_place(part)}: {part['missing']}" for part in self.not_covered]
         lines += [f"noted: {count:,} {what}" for what, count in sorted(self.notes.items())]
-        lines += [f"second count: {each.words()}" for each in self.opinions]
+        lines += [f"second count: {each.words()}" for each in self.recounts]
         lines += [f"still being listed: {part}" for part in self.parts_open]
         return "\n".join(lines)
 
@@ -99,7 +99,7 @@ def account(case: Case, exhibit: str) -> Account:
     found.unreadable_by_reason, found.skipped_by_reason = dict(unreadable), dict(skipped)
     for row in case.read().execute("SELECT * FROM exhibit_runs WHERE exhibit=? ORDER BY part", (exhibit,)):
         _part(found, row["part"], json.loads(row["detail"]), done=row["done_ns"] is not None)
-    found.opinions = opinions(case, exhibit)
+    found.recounts = recounts(case, exhibit)
     return found
 
 
