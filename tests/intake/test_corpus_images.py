@@ -105,7 +105,7 @@ def test_it_opens_as_the_corpus_says(name, corpus, tmp_path):
         assert said in words
     for path, sha256 in expected.contents.items():
         assert [item["sha256"].hex() for item in found if item["path"] == path] == [sha256]
-    assert all(opinion.theirs == opinion.ours for opinion in summary.account.opinions), words
+    assert all(each.theirs == each.ours for each in summary.account.recounts), words
     assert summary.account.balanced
     if expected.source == "rawdisk" and not name.endswith(".000"):
         assert summary.sha256 == hashlib.sha256(image.read_bytes()).hexdigest()
