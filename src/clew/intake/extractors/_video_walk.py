@@ -47,12 +47,16 @@ OPTIONS = {
     "threads": "1",
     "ignore_editlist": "1",  # MP4 and QuickTime: what was cut away in display only is in the file all the same
 }
+# Formats whose header states what FFmpeg would else decode frames for, only to throw them away
+STATING = ("video/mp4", "video/quicktime", "video/x-m4v", "video/3gpp", "video/3gpp2", "video/x-matroska", "video/webm")
+HEADER_ALONE = {"skip_frame": "all"}
 
 
 def open_container(probe: Probe) -> InputContainer:
     """The container, its header read. Raises Absent where FFmpeg finds none that may be recognised."""
+    options = OPTIONS | (HEADER_ALONE if probe.media_type in STATING else {})
     try:
-        return av.open(reader(probe), "r", options=OPTIONS, metadata_errors="replace", buffer_size=BUFFER)
+        return av.open(reader(probe), "r", options=options, metadata_errors="replace", buffer_size=BUFFER)
     except (av.FFmpegError, ValueError) as error:
         detail = f"no container that clew can open in this {probe.media_type}: {_say(error)}"
         raise Absent(Missing(Reason.UNPARSABLE, detail)) from error
