@@ -15,7 +15,7 @@ from PIL import Image
 from clew.core import pdq
 from clew.core.absent import Absent
 from clew.core.engine import Limits, Policy, Pool, Reply, Task
-from clew.intake import reading
+from clew.intake import mediatype, reading
 from clew.intake.api import EXACT, Blob, Frame, Probe
 from clew.intake.extractors import _video_walk, video
 from clew.intake.extractors._video_frames import picture_hash, pixels
@@ -85,7 +85,7 @@ def film(**options: Any) -> bytes:
 @pytest.mark.parametrize("kind", films.KINDS)
 def test_key_frames_have_the_hashes_of_their_pictures_in_a_locked_worker(pool, tmp_path, kind):
     data, size = films.film(kind, tmp_path), films.SIZES.get(kind, (films.WIDTH, films.HEIGHT))
-    assert reading.typer().from_buffer(data[: reading.TYPED_BYTES]) == films.KINDS[kind][4]
+    assert mediatype.of(data[: mediatype.TYPED_BYTES]) == films.KINDS[kind][4]
     rows = locked(pool, tmp_path / "film.bin")
     said = {row["name"]: row for row in rows if "missing" not in row}
     hashed = [row for row in rows if "frame" in row]
@@ -303,7 +303,7 @@ def test_what_is_too_large_to_hold_is_read_once(tmp_path: Path, form: str, conta
     assert sum("frame" in trait for reply in found for trait in reply.get("traits", ())) == 40
     assert source.size > 17_000_000
     again = int(source.times.astype(int).sum()) - source.size
-    assert again < 4 * _video_walk.BUFFER + reading.TYPED_BYTES, "its type, the index, and what FFmpeg tries first"
+    assert again < 4 * _video_walk.BUFFER + mediatype.TYPED_BYTES, "its type, the index, and what FFmpeg tries first"
     assert source.times.min() == 1
 
 
