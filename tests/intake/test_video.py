@@ -303,7 +303,7 @@ def test_what_is_too_large_to_hold_is_read_once(tmp_path: Path, form: str, conta
     assert sum("frame" in trait for reply in found for trait in reply.get("traits", ())) == 40
     assert source.size > 17_000_000
     again = int(source.times.astype(int).sum()) - source.size
-    assert again < 4 * _video_walk.BUFFER + reading.TYPED_BYTES, "its type, the index, and what FFmpeg tries first"
+    assert again < 4 * _video_walk.BUFFER + mediatype.TYPED_BYTES, "its type, the index, and what FFmpeg tries first"
     assert source.times.min() == 1
 
 
