@@ -281,3 +281,84 @@ def test_workers_die_with_their_supervisor(tmp_path):
             assert select.select([worker], [], [], 20)[0] == [worker]
         finally:
             os.close(worker)
+
+
+def asking(pool, entry, payload, fds=()):
+    return pool.ask(Task("asked", f"{HERE}:{entry}", payload, fds))
+
+
+def test_a_question_outside_of_a_run_is_answered(pool):
+    assert asking(pool, "echo", {"n": 7}) == Reply(7)
+    assert asking(pool, "stream", {"parts": 3}) == Reply(2, (b"2",))
+    assert asking(pool, "stream", {"parts": 0}) == Reply(None)
+    assert isinstance(asking(pool, "poison", {"kind": "segfault"}), Missing)
+    with pytest.raises(ValueError, match="preloaded"):
+        pool.ask(Task("0", "os:getcwd", {}))
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_questions_while_a_run_draws_its_tasks(workers):
+    """Every kind of death on both sides: nothing is lost, nothing doubled, every question has its own answer."""
+    poison = {30: "segfault", 111: "exit", 112: "kill", 250: "loop"}
+    deadly = {2: "exit", 5: "segfault", 6: "kill", 9: "exception"}
+    asked = {}
+
+    def source(pool):
+        for n in range(400):
+            if n % 20 == 10:
+                at = n // 20
+                asked[at] = asking(pool, "poison", {"n": at, "kind": deadly.get(at)})
+            yield Task(str(n), f"{HERE}:poison", {"n": n, "kind": poison.get(n)})
+
+    with Pool(workers, (HERE,), LIMITS, Policy()) as fresh:
+        outcomes = list(fresh.run(source(fresh)))
+    assert Counter(o.task.id for o in outcomes) == Counter(str(n) for n in range(400))
+    assert {int(o.task.id) for o in outcomes if isinstance(o.reply, Missing)} == set(poison)
+    assert all(o.reply == Reply(int(o.task.id)) for o in outcomes if isinstance(o.reply, Reply))
+    assert {at for at, reply in asked.items() if isinstance(reply, Missing)} == set(deadly)
+    assert all(reply == Reply(at) for at, reply in asked.items() if at not in deadly)
+
+
+def test_questions_keep_their_descriptors_apart(pool, tmp_path):
+    def opened(text):
+        (tmp_path / text).write_bytes(text.encode())
+        return (os.open(tmp_path / text, os.O_RDONLY),)
+
+    asked = []
+
+    def source():
+        for n in range(120):
+            if n % 7 == 3:
+                asked.append(asking(pool, "content", {}, opened(f"q{n}")).blobs)
+            yield Task(str(n), f"{HERE}:{'last_descriptor_read' if n == 50 else 'content'}", {}, opened(f"t{n}"))
+
+    assert asking(pool, "echo", {"n": 1}) == Reply(1)  # and so every worker is there
+    before = descriptors()
+    outcomes = {int(o.task.id): o.reply for o in pool.run(source())}
+    assert asked == [(b"q%d" % n,) for n in range(120) if n % 7 == 3]
+    assert {n for n, reply in outcomes.items() if reply != Reply(None, (b"t%d" % n,))} == {50}
+    assert descriptors() == before
+
+
+def test_a_source_may_have_nothing_just_now(pool):
+    def source():
+        for n in range(300):
+            if n % 3:
+                yield None
+            else:
+                yield Task(str(n), f"{HERE}:echo", {"n": n})
+
+    assert sorted(o.reply.value for o in pool.run(source())) == list(range(0, 300, 3))
+
+
+def test_time_spent_on_questions_is_not_the_items():
+    """One worker is asked slow things while another item waits behind: its own limit is not touched by that."""
+    with Pool(1, (HERE,), Limits(0.3, 0, 256 << 20, 1 << 20), Policy()) as quick:
+
+        def source():
+            for n in range(6):
+                yield Task(str(n), f"{HERE}:echo", {"n": n})
+                for at in range(4):
+                    assert asking(quick, "slow", {"n": at}) == Reply(at)
+
+        assert [o.reply for o in quick.run(source())] == [Reply(n) for n in range(6)]

@@ -82,7 +82,14 @@ class Answer:
 class Worker:
     """A worker process and the tasks it holds, oldest first. Everything it says is checked."""
 
-    def __init__(self, preload: Sequence[str], limits: Limits, policy: Policy, held: Sequence[int] = ()) -> None:
+    def __init__(
+        self,
+        preload: Sequence[str],
+        limits: Limits,
+        policy: Policy,
+        held: Sequence[int] = (),
+        lists: Sequence[int] = (),
+    ) -> None:
         self.unanswered: deque[Task] = deque()
         self.ready = False
         self.over = False
@@ -99,7 +106,7 @@ class Worker:
         self._outbox: deque[tuple[memoryview, list[int]]] = deque()
         self.connection, theirs = channel.pair()
         with theirs:
-            self._process = _spawn(theirs.fileno(), held)
+            self._process = _spawn(theirs.fileno(), [*held, *lists])
         setup = {
             "preload": list(preload),
             "path": [str(Path(path).absolute()) for path in sys.path],
@@ -108,6 +115,7 @@ class Worker:
             "output": limits.output,
             "supervisor": os.getpid(),
             "held": list(held),
+            "lists": list(lists),
         }
         self._post([setup], [])
 
@@ -119,6 +127,11 @@ class Worker:
         if not self.ready or self.over or self.retiring:
             return 0
         return max(1, min(_MOST_AHEAD, int(_SECONDS_AHEAD / self._item_seconds))) - len(self.unanswered)
+
+    @property
+    def idle(self) -> bool:
+        """Whether it would begin at once with what it is given."""
+        return self.ready and not (self.over or self.retiring or self.unanswered)
 
     @property
     def retiring(self) -> bool:
@@ -251,7 +264,7 @@ class Worker:
 
     def pause(self, seconds: float) -> None:
         """Time in which nobody listened: it does not count."""
-        self._since += seconds
+        self._since = min(self._since + seconds, monotonic())
 
     def too_slow(self) -> None:
         """Ends it because the item in hand took too long."""

@@ -63,8 +63,8 @@ def _set_up(connection: socket, setup: dict[str, Any]) -> int:
         connection.sendall(channel.encode([0, "failed", f"{name}: {_say(error)}"]))
         raise SystemExit(1) from error
     policy = Policy(**{**setup["policy"], "layers": tuple(setup["policy"]["layers"])})
-    held.descriptors[:] = setup["held"]
-    layers = lock_down(policy, setup["memory"], setup["supervisor"], len(held.descriptors))
+    held.descriptors[:], held.lists[:] = setup["held"], setup["lists"]
+    layers = lock_down(policy, setup["memory"], setup["supervisor"], len(held.descriptors) + len(held.lists))
     report = {name: {"reached": layer.reached, "detail": layer.detail} for name, layer in layers.items()}
     connection.sendall(channel.encode([0, "ready", report]))
     return int(setup["output"])
