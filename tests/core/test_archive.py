@@ -21,7 +21,7 @@ for batch in range(400):
     pending = shards.write(case, "traits", [{"content": b"%d" % batch, "name": "pdq", "data": b"x"}])
     with case.write("intake") as tx:
         shards.commit(tx, stage="intake", batch=str(batch), versions="1", config="", pending=[pending])
-        tx.execute("INSERT INTO batches VALUES (?, 'e', 1, 1, 1)", (str(batch),))
+        tx.execute("INSERT INTO batches VALUES (?, 'e', 1, 1, 1, 0)", (str(batch),))
     print(batch, flush=True)
 """
 

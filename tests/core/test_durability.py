@@ -82,7 +82,7 @@ def test_a_killed_holder_whose_parent_has_not_looked_yet_holds_no_lease(case: Ca
 def test_processes_that_open_an_old_case_at_once_upgrade_it_once(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     versions = [
         *db.migrations(),
-        (len(db.migrations()) + 1, "CREATE TABLE later (id INTEGER); INSERT INTO later VALUES (1);"),
+        (db.migrations()[-1][0] + 1, "CREATE TABLE later (id INTEGER); INSERT INTO later VALUES (1);"),
     ]
     monkeypatch.setattr(db, "migrations", lambda: versions)
     case.close()

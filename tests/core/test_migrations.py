@@ -11,7 +11,7 @@ from clew.core.case import Case
 from clew.core.errors import ClewError
 
 FIXTURE = Path(__file__).parent / "fixtures" / "case-v1.sql"
-NEXT = len(db.migrations()) + 1
+NEXT = db.migrations()[-1][0] + 1
 SECOND = (NEXT, "CREATE TABLE later (id INTEGER PRIMARY KEY); INSERT INTO later SELECT seq FROM ledger;")
 
 

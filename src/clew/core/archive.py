@@ -10,17 +10,26 @@ import shutil
 from contextlib import closing
 from pathlib import Path
 
-from clew.core import db
+from clew.core import compact, db
 from clew.core.case import Case
 from clew.core.errors import Usage
 from clew.core.files import sync_folder
+from clew.core.lease import lease
 from clew.core.verify import Report, verify_case
 
 
 def archive(case: Case, target: Path) -> Report:
-    """Copies `case` to the new folder `target`, and verifies the copy. Raises Usage where target is there already."""
+    """Copies `case` to the new folder `target`, and verifies the copy; no shards are merged meanwhile.
+
+    Raises Usage where target is there already, Held while another process archives or compacts.
+    """
     if target.exists():
         raise Usage(f"{target} is there already", "name a new folder for the archive")
+    with lease(case, *compact.LEASE):
+        return _archive(case, target)
+
+
+def _archive(case: Case, target: Path) -> Report:
     with case.write("core") as tx:
         tx.record("case.archived", subject={"target": str(target)})
     partial = target.with_name(f".partial-{target.name}")
@@ -32,7 +41,7 @@ def archive(case: Case, target: Path) -> Report:
     with closing(db.connect(partial / "case.db")) as conn:
         conn.execute("DELETE FROM leases")
         conn.execute("PRAGMA journal_mode=WAL")
-        shards = [row["path"] for row in conn.execute("SELECT path FROM shards")]
+        shards = [row["path"] for row in conn.execute("SELECT path FROM shards WHERE merged_into IS NULL")]
     for path in shards:
         (partial / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(case.folder / path, partial / path)

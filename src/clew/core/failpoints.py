@@ -8,6 +8,9 @@ import signal
 from itertools import count
 
 NAMES: tuple[str, ...] = (
+    "acquisition.state.before",
+    "acquisition.state.after",
+    "acquisition.end.before",
     "intake.listing.before",
     "intake.listing.after",
     "intake.result.before",
@@ -20,6 +23,11 @@ NAMES: tuple[str, ...] = (
     "intake.receipt.before",
     "intake.receipt.inside",
     "intake.receipt.after",
+    "compact.before",
+    "compact.written",
+    "compact.inside",
+    "compact.after",
+    "compact.removed",
     "observe.intent.before",
     "observe.intent.after",
     "observe.receipt.before",

@@ -6,9 +6,9 @@ A file without a receipt is garbage that no reader sees. Readers take the list f
 
 import hashlib
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import duckdb
 import pyarrow as pa
@@ -20,6 +20,8 @@ from clew.core.errors import Damaged
 from clew.core.files import write_durably
 
 COMPRESSION = "zstd"
+
+T = TypeVar("T")
 
 
 def _schema(required: dict[str, pa.DataType], optional: dict[str, pa.DataType]) -> pa.Schema:
@@ -110,13 +112,41 @@ def done(case: Case, *, stage: str, batch: str, versions: str, config: str) -> b
     return case.read().execute(sql, (stage, batch, versions, config)).fetchone() is not None
 
 
+def rows_of(case: Case, kind: str, *, stage: str, batch: str, config: str) -> list[dict[str, Any]]:
+    """The rows of one batch, of a kind that has a column `batch`, read from no other shard than the one they lie in."""
+    sql = """SELECT coalesce(m.path, s.path) AS path FROM receipts r JOIN shards s ON s.receipt = r.id
+             LEFT JOIN shards m ON m.id = s.merged_into
+             WHERE r.stage=? AND r.batch=? AND r.config=? AND s.kind=?"""
+
+    def read() -> list[dict[str, Any]]:
+        paths = [row["path"] for row in case.read().execute(sql, (stage, batch, config, kind))]
+        wanted = [("batch", "=", batch)]
+        return [row for path in paths for row in pq.read_table(case.folder / path, filters=wanted).to_pylist()]
+
+    return _again(read, FileNotFoundError)
+
+
 def query(case: Case, sql: str, parameters: Sequence[Any] | dict[str, Any] = ()) -> pa.Table:
     """Runs SQL over one view per kind of shard, exactly the receipted files of this moment.
 
     Raises Damaged where a receipted shard is gone or cut.
     """
-    files: dict[str, list[str]] = {kind: [] for kind in SCHEMAS}
-    for row in case.read().execute("SELECT kind, path, bytes FROM shards ORDER BY id"):
+    return _again(lambda: _query(case, sql, parameters), (Damaged, duckdb.IOException))
+
+
+def _again(read: Callable[[], T], gone: type[Exception] | tuple[type[Exception], ...]) -> T:
+    """Reads once more where a file went away meanwhile: its rows were merged into another one."""
+    try:
+        return read()
+    except gone:
+        return read()
+
+
+def _query(case: Case, sql: str, parameters: Sequence[Any] | dict[str, Any]) -> pa.Table:
+    files: dict[str, list[str]] = {kind: [] for kind in SCHEMAS if kind in sql.lower()}
+    for row in case.read().execute("SELECT kind, path, bytes FROM shards WHERE merged_into IS NULL ORDER BY id"):
+        if row["kind"] not in files:
+            continue
         path = case.folder / row["path"]
         if not path.is_file() or path.stat().st_size != row["bytes"]:
             raise Damaged(

@@ -186,12 +186,25 @@ def _settings(case: Case) -> None:
 
 
 def _shards(case: Case) -> int:
-    rows = case.read().execute("SELECT path, bytes, sha256 FROM shards ORDER BY id").fetchall()
+    _merged(case)
+    sql = "SELECT path, bytes, sha256 FROM shards WHERE merged_into IS NULL ORDER BY id"
+    rows = case.read().execute(sql).fetchall()
     for row in rows:
         path = case.folder / row["path"]
         if not path.is_file() or path.stat().st_size != row["bytes"] or sha256_of(path) != row["sha256"]:
             raise Damaged(f"the shard {row['path']} is gone, cut or altered", RESTORE)
     return len(rows)
+
+
+def _merged(case: Case) -> None:
+    """Every shard that holds others' rows holds as many as they did, counted where they were first written."""
+    sql = """SELECT m.path FROM shards s LEFT JOIN shards m ON m.id = s.merged_into AND m.kind = s.kind
+             WHERE s.merged_into IS NOT NULL AND s.id NOT IN (SELECT id FROM shards s2 WHERE s2.receipt IN
+               (SELECT id FROM receipts WHERE versions = 'compacted'))
+             GROUP BY s.merged_into HAVING m.path IS NULL OR m.merged_into IS NOT NULL OR sum(s.rows) <> m.rows"""
+    row = case.read().execute(sql).fetchone()
+    if row is not None:
+        raise Damaged(f"the shard {row['path']} does not hold the rows of those that were merged into it", RESTORE)
 
 
 def _blobs(folder: Path) -> int:
