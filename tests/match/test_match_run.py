@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from clew.core import sorted_keys
 from clew.core.errors import Damaged, Refused, Usage
-from clew.match import exact, hashsets
+from clew.match import hashsets
 from clew.match.api import HitState
 from clew.match.run import add_hashset, confirm, dropped_of, entry_of, match
 from clew.model import HashSetKind
@@ -238,6 +239,6 @@ def test_lookup_finds_every_equal_pair_and_no_other(keys, queries, strange):
     asked = [ordered[q] for q in queries if q < len(ordered)] + strange
     as_array = np.frombuffer(b"".join(asked), np.uint8).reshape(-1, 16)
     held = np.frombuffer(b"".join(ordered), "S16") if ordered else np.zeros(0, "S16")
-    found = exact.lookup(held, as_array)
+    found = sorted_keys.lookup(held, as_array)
     pairs = sorted(zip(found.query.tolist(), found.at.tolist(), strict=True))
     assert pairs == [(q, k) for q, wanted in enumerate(asked) for k, key in enumerate(ordered) if key == wanted]

@@ -28,6 +28,7 @@ import numpy.typing as npt
 from clew.core import hamming, ledger
 from clew.core.errors import Damaged, Usage
 from clew.core.files import sha256_of, sync_folder
+from clew.core.sorted_keys import set_id
 from clew.match.api import ALGORITHMS, EXACT, Dropped, Entry, Source
 from clew.model import Category, HashSetKind
 
@@ -99,7 +100,7 @@ def compile_set(entries: Iterable[Entry | Dropped], source: Source, source_sha25
         }
         text = ledger.canonical(about)
         (building / "set.json").write_text(text, "utf-8")
-        folder = hashsets / _id(text.encode())
+        folder = hashsets / set_id(text.encode())
         _settle(building, folder)
     finally:
         shutil.rmtree(building, ignore_errors=True)
@@ -115,7 +116,7 @@ def load(folder: Path, *, check: bool = False) -> Compiled:
         text = (folder / "set.json").read_bytes()
     except OSError as error:
         raise Damaged(f"{folder} holds no compiled hash set", "add it again: clew hashset add") from error
-    if _id(text) != folder.name:
+    if set_id(text) != folder.name:
         raise Damaged(f"{folder / 'set.json'} was changed after it was compiled", "add the hash set again")
     about = json.loads(text)
     for name, sha256 in sorted(about["files"].items()) if check else ():
@@ -243,10 +244,6 @@ def _mapped(path: Path, dtype: str) -> Array:
         return np.memmap(path, dtype, "r")
     except (OSError, ValueError) as error:
         raise Damaged(f"{path} cannot be read: {error}", "add the hash set again") from error
-
-
-def _id(text: bytes) -> str:
-    return hashlib.sha256(text).hexdigest()[:32]
 
 
 def _told(dropped: Counter[str]) -> str:

@@ -15,11 +15,11 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from clew.core import clock, columns, mandate, pictures, plugins, shards
+from clew.core import clock, columns, mandate, pictures, plugins, shards, sorted_keys
 from clew.core.case import Case, Transaction
 from clew.core.errors import Damaged, Usage
 from clew.core.lease import lease
-from clew.match import exact, hashsets, near
+from clew.match import hashsets, near
 from clew.match.api import ALGORITHMS, EXACT, HitState, Reader, Source, Summary
 from clew.match.hashsets import Compiled
 from clew.model import Category, HashSet, HashSetKind
@@ -169,7 +169,7 @@ def _hits(each: Compiled, contents: Mapping[str, Array], seen: pictures.Pictures
     """All hits with one set, the strongest algorithm for each pair of Content and entry."""
     agreeing: dict[tuple[bytes, int], set[str]] = {}
     for algorithm in EXACT:
-        found = exact.lookup(each.keys[algorithm], contents[algorithm])
+        found = sorted_keys.lookup(each.keys[algorithm], contents[algorithm])
         rows = np.asarray(each.rows[algorithm][found.at], np.int64)
         for query, row in zip(found.query.tolist(), rows.tolist(), strict=True):
             agreeing.setdefault((contents["sha256"][query].tobytes(), row), set()).add(algorithm)
