@@ -79,3 +79,50 @@ def test_a_clock_that_nothing_keeps_in_time_is_a_missing(
 
 def test_this_machines_clock_can_be_asked() -> None:
     assert isinstance(clock.quality(), Quality | Missing)
+
+
+class Clock:
+    """A clock that tests wind."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 1000.0
+        monkeypatch.setattr("clew.core.progress.time.monotonic", lambda: self.now)
+
+
+def test_totals_that_still_grow_make_no_estimate(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock_ = Clock(monkeypatch)
+    progress, _ = shown(terminal=False, quiet=True)
+    progress.begin(items=2, bytes=1000, counting=True)
+    progress.found(items=8, bytes=9000)
+    clock_.now += 10
+    progress.advance(items=1, bytes=1000)
+    assert "1 of 10 " in progress.line()
+    assert "still enumerating" in progress.line()
+    assert "left" not in progress.line()
+    progress.counted()
+    assert "still enumerating" not in progress.line()
+    assert "about 1 min 30 s left" in progress.line()
+
+
+def test_the_last_minute_makes_the_estimate(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fast at first, slow of late: what is left takes as long as the last minute says."""
+    clock_ = Clock(monkeypatch)
+    progress, _ = shown(terminal=False, quiet=True)
+    progress.begin(items=1000, bytes=1_000_000)
+    for _ in range(100):
+        clock_.now += 1
+        progress.advance(items=5, bytes=5_000)
+    for _ in range(100):
+        clock_.now += 1
+        progress.advance(items=1, bytes=1_000)
+    assert "3/s" in progress.line()
+    assert "last minute 1/s, 1000 B/s" in progress.line()
+    assert "about 6 min 40 s left" in progress.line()
+
+
+def test_for_how_long_the_oldest_item_has_been_in_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock_ = Clock(monkeypatch)
+    progress, _ = shown(terminal=False, quiet=True)
+    progress.in_hand("a.mkv", 3.0)
+    clock_.now += 9
+    assert progress.line().endswith("a.mkv (12 s)")
