@@ -13,8 +13,8 @@ from clew.core.engine import Policy, Pool
 from clew.core.errors import ClewError
 from clew.core.keys import public_hex
 from clew.intake.api import Found, Source
+from clew.intake.options import LIMITS, Options
 from clew.intake.run import intake
-from clew.intake.summary import LIMITS, Options
 from clew.intake.tools import SOURCES, asking
 
 NAMES = plugins.names(SOURCES)

@@ -12,10 +12,11 @@ from cases import items, new_case, sha256
 
 from clew.core import held
 from clew.intake.disk import entries
+from clew.intake.options import Options
 from clew.intake.reading import find
+from clew.intake.report import Report
 from clew.intake.run import intake
 from clew.intake.sources.rawdisk import PLUGIN
-from clew.intake.summary import Options, Summary
 from clew.model import ContentState, Missing, Reason
 
 OPTIONS = Options(extractors=())
@@ -32,7 +33,7 @@ def tool(*words: object) -> None:
     subprocess.run([program, *map(str, words[1:])], check=True, capture_output=True, env=environment)
 
 
-def take(folder: Path, image: Path) -> tuple[dict[bytes, dict], Summary]:
+def take(folder: Path, image: Path) -> tuple[dict[bytes, dict], Report]:
     case = new_case(folder / "case")
     summary = intake(case, path=image, label="D", workers=1, options=OPTIONS)
     return items(case), summary

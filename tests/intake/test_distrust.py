@@ -14,10 +14,11 @@ from clew.intake.account import account
 from clew.intake.api import FAST, Found, Part
 from clew.intake.disk import volumes
 from clew.intake.listing import BatchSize, Lister
+from clew.intake.options import Options
 from clew.intake.reading import read
 from clew.intake.run import exact, intake
 from clew.intake.sources import _disk, _said, folder
-from clew.intake.summary import Options
+from clew.intake.telling import Telling
 from clew.intake.walk import Listing, preorder
 from clew.intake.work import CHANGED, MOST_TRAITS, Batch, Look, Reader, Record
 from clew.model import Missing, Reason
@@ -58,7 +59,7 @@ def _content(data: bytes) -> dict[str, object]:
 
 
 def test_a_worker_that_never_ends_costs_its_item_and_no_memory(tmp_path):
-    record = Record({"item": "i"}, content=_content(b"x"))
+    record = Record({"item": "i", "size": 1}, content=_content(b"x"))
     reader = _reader(tmp_path, {"i": record})
     answer = {"extractor": "x", "version": "1", "traits": [{"name": "n", "integer": 1}] * 2_000}
     task = Task("i", "m:e", {})
@@ -98,13 +99,11 @@ def test_a_file_written_to_while_it_is_read_gets_no_hash(tmp_path):
 
 
 def test_a_file_that_shrank_since_it_was_listed_is_partial(tmp_path, monkeypatch):
-    from clew.intake import run
 
     root = tmp_path / "evidence"
     root.mkdir()
     (root / "f").write_bytes(b"0123456789")
-    original = run.Run._totals
-    monkeypatch.setattr(run.Run, "_totals", lambda self: ((root / "f").write_bytes(b"01"), original(self))[1])
+    monkeypatch.setattr(Telling, "listed", lambda _self, _items, _size: (root / "f").write_bytes(b"01"))
     case = new_case(tmp_path / "case")
     intake(case, path=root, label="F", workers=1, options=PLAIN)
     assert items(case)[b"f"]["as_read"] == "partial"
@@ -207,7 +206,7 @@ def test_sizes_that_no_column_can_sum_up(tmp_path):
             yield from (Found(f"file/{n}", b"%d" % n, huge, f"{n}", "test") for n in range(3))
 
     lister = Lister(case, "e", folder.PLUGIN, "M-1", BatchSize(), lambda *_: None)
-    lister.run(Claims(), None)  # type: ignore[arg-type]
+    list(lister.steps(Claims(), None))  # type: ignore[arg-type]
     with case.write("intake") as tx:
         tx.execute("UPDATE items SET state='done'")
     assert account(case, "e").done == 3

@@ -13,8 +13,9 @@ from clew.core.errors import Held, Refused, Usage
 from clew.core.lease import lease
 from clew.intake.account import account, facts_digest
 from clew.intake.listing import BatchSize
+from clew.intake.options import Options
 from clew.intake.run import intake
-from clew.intake.summary import Options
+from clew.intake.telling import Telling
 
 FILES = {
     b"a.txt": b"plain text\n",
@@ -110,17 +111,12 @@ def test_evidence_is_left_as_it_was(case: Case, evidence: Path):
 
 
 def test_a_file_that_vanishes_between_listing_and_reading_costs_itself(case: Case, evidence: Path, monkeypatch):
-    from clew.intake import run
-
-    original = run.Run._totals
-
-    def vanish(self: run.Run) -> None:
+    def vanish(_self: Telling, _items: int, _size: int) -> None:
         (evidence / "a.txt").unlink()
         (evidence / "same-1").unlink()
         (evidence / "same-1").symlink_to("/etc/hostname")
-        original(self)
 
-    monkeypatch.setattr(run.Run, "_totals", vanish)
+    monkeypatch.setattr(Telling, "listed", vanish)
     summary = intake(case, path=evidence, label="F", workers=1, options=Options(extractors=()))
     found = items(case)
     assert {name for name, item in found.items() if item["state"] == "unreadable"} == {b"a.txt", b"same-1"}
@@ -129,20 +125,13 @@ def test_a_file_that_vanishes_between_listing_and_reading_costs_itself(case: Cas
     assert not summary.account.complete
 
 
-def test_retry_reads_what_failed_and_only_that(case: Case, evidence: Path):
+def test_retry_reads_what_failed_and_only_that(case: Case, evidence: Path, monkeypatch):
     gone = evidence / "a.txt"
     kept = gone.read_bytes()
 
-    def forget(_items: int, _size: int) -> None:
-        gone.unlink(missing_ok=True)
-
-    from clew.intake import run
-
-    original, run.Run._listed = run.Run._listed, lambda self, items, size: forget(items, size)
-    try:
+    with monkeypatch.context() as patched:
+        patched.setattr(Telling, "listed", lambda _self, _items, _size: gone.unlink())
         intake(case, path=evidence, label="F", workers=1, options=Options(extractors=()))
-    finally:
-        run.Run._listed = original
     assert items(case)[b"a.txt"]["attempts"] == 1
     gone.write_bytes(kept)
     intake(case, path=evidence, label="F", workers=1, options=Options(extractors=()))

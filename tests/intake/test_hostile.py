@@ -14,10 +14,11 @@ from cases import items, new_case, sha256, traits
 from clew.cli.main import main
 from clew.core.case import Case
 from clew.core.engine import Limits
-from clew.intake import run, summary, tools
+from clew.intake import options, run, tools
 from clew.intake.account import account
+from clew.intake.options import Options
+from clew.intake.report import Report
 from clew.intake.run import intake
-from clew.intake.summary import Options
 
 POLITE = {
     "fail.bin": "unparsable",
@@ -30,7 +31,7 @@ KILLED = {"crash.bin": "SIGSEGV", "leave.bin": "", "hang.bin": "time"}
 
 
 @pytest.fixture(scope="module")
-def taken(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Case, summary.Summary, Path]]:
+def taken(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Case, Report, Path]]:
     folder = tmp_path_factory.mktemp("hostile")
     root = folder / "evidence"
     hostile.write(root)
@@ -111,14 +112,14 @@ def test_the_command_ends_with_status_3(tmp_path, monkeypatch, capsys):
     (root / "good.txt").write_text("good\n")
     case = new_case(tmp_path / "case")
     monkeypatch.setattr(run, "extractors", lambda: ("nasty_extractor:PLUGIN",))
-    monkeypatch.setattr(summary, "Options", functools.partial(Options, limits=replace(LIMITS, seconds=1.0)))
+    monkeypatch.setattr(options, "Options", functools.partial(Options, limits=replace(LIMITS, seconds=1.0)))
     words = ["intake", str(case.folder), str(root), "--label", "H", "--workers", "1"]
     with pytest.raises(SystemExit) as ended:
         main([*words, "--json"])
     assert ended.value.code == 3
     said = json.loads(capsys.readouterr().out)
     assert (said["discovered"], said["done"], said["unreadable"], said["balanced"]) == (2, 1, 1, True)
-    monkeypatch.setattr(summary, "Options", functools.partial(Options, limits=replace(LIMITS, seconds=60.0)))
+    monkeypatch.setattr(options, "Options", functools.partial(Options, limits=replace(LIMITS, seconds=60.0)))
     with pytest.raises(SystemExit) as ended:
         main([*words, "--retry"])
     assert ended.value.code == 0

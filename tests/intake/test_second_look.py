@@ -7,8 +7,8 @@ import pytest
 from cases import new_case, sha256, traits
 
 from clew.core.case import Case
+from clew.intake.options import Options
 from clew.intake.run import exact, intake
-from clew.intake.summary import Options
 
 OPTIONS = Options(workers=1)
 

@@ -15,6 +15,8 @@ from clew.core.errors import Exit, Usage
     "      --seized-where Graz --seized-at 2026-03-01T09:30:00Z\n"
     "  clew intake cases/icarus /evidence/disk.img --label AT-17-B\n"
     "  clew intake cases/icarus /evidence/disk.img --label AT-17-B --retry\n"
+    "  clew intake cases/icarus /other/disk.img --label AT-17-B --moved\n"
+    "  clew intake cases/icarus --label AT-17-B --report\n"
     "  clew intake cases/icarus --digest",
 )
 @case_argument
@@ -25,9 +27,14 @@ from clew.core.errors import Exit, Usage
 @click.option("--seized-at", help="When, as 2026-03-01T09:30:00Z.")
 @click.option("--workers", type=click.IntRange(0, 256), default=0, help="Parsers side by side; 0: one a processor.")
 @click.option("--retry", is_flag=True, help="Afterwards try what was tried and failed once more, and only that.")
+@click.option("--moved", is_flag=True, help="The exhibit lies at another PATH than before; it must be the same one.")
+@click.option("--again-known-good", is_flag=True, help="Afterwards look at what known-good hash sets stopped, too.")
 @click.option("--accept-weak-isolation", is_flag=True, help="Go on where this system cannot lock parsers up fully.")
 @click.option("--batch-items", type=click.IntRange(1), default=2_000, show_default=True, help="Items of one receipt.")
 @click.option("--batch-mib", type=click.IntRange(1), default=256, show_default=True, help="MiB of one receipt.")
+@click.option(
+    "--report", is_flag=True, help="Only print the end report of the exhibit with that --label, as it stands."
+)
 @click.option("--digest", is_flag=True, help="Only print one SHA-256 over all facts of the case.")
 @json_option
 def intake(
@@ -39,43 +46,55 @@ def intake(
     seized_at: str | None,
     workers: int,
     retry: bool,
+    moved: bool,
+    again_known_good: bool,
     accept_weak_isolation: bool,
     batch_items: int,
     batch_mib: int,
+    report: bool,
     digest: bool,
     as_json: bool,
 ) -> int:
-    """Take a folder or a raw disk image PATH into CASE: every file, with its hashes or the reason why not.
+    """Take a folder or a disk image PATH into CASE: every file, with its hashes or the reason why not.
 
     It may be stopped at any time and run again: what was acknowledged is kept. Exit status 3: all of it was gone
-    through, but something could not be read.
+    through, but something could not be read, or the image is not what its container says.
     """
     from clew.core.mandate import parse_time
     from clew.core.progress import Progress
     from clew.intake import run
     from clew.intake.account import facts_digest
-    from clew.intake.custody import Seizure
+    from clew.intake.custody import Seizure, find
     from clew.intake.listing import BatchSize
-    from clew.intake.summary import Options
+    from clew.intake.options import Options
+    from clew.intake.report import report as report_of
 
     opened = open_case(case)
     if digest:
         facts = facts_digest(opened)
         emit(as_json, {"facts_sha256": facts}, facts)
         return Exit.DONE
-    if path is None or not label:
+    if report:
+        held = find(opened, label or "")
+        if held is None:
+            raise Usage(f"no exhibit of this case has the label {label!r}", "see: clew show exhibits CASE")
+        ended = report_of(opened, held.id)
+    elif path is None or not label:
         raise Usage("give the PATH to take in and its --label", "see: clew intake --help")
-    options = Options(
-        workers=workers,
-        retry=retry,
-        accept_weak_isolation=accept_weak_isolation,
-        batch=BatchSize(batch_items, batch_mib << 20),
-        seizure=Seizure(seized_by, seized_where, parse_time(seized_at) if seized_at else None),
-    )
-    bar = Progress(f"intake of {label}", quiet=as_json)
-    summary = run.intake(opened, path=path, label=label, progress=bar, options=options)
-    emit(as_json, summary.as_dict(), summary.words())
-    return Exit.DONE if summary.account.complete else Exit.INCOMPLETE
+    else:
+        options = Options(
+            workers=workers,
+            retry=retry,
+            again_known_good=again_known_good,
+            moved=moved,
+            accept_weak_isolation=accept_weak_isolation,
+            batch=BatchSize(batch_items, batch_mib << 20),
+            seizure=Seizure(seized_by, seized_where, parse_time(seized_at) if seized_at else None),
+        )
+        bar = Progress(f"intake of {label}", quiet=as_json)
+        ended = run.intake(opened, path=path, label=label, progress=bar, options=options)
+    emit(as_json, ended.as_dict(), ended.words())
+    return Exit.DONE if ended.complete else Exit.INCOMPLETE
 
 
 COMMAND = intake

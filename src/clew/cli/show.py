@@ -1,4 +1,4 @@
-"""`clew show`: one recorded fact, for a person."""
+"""`clew show`: what is recorded of one thing, for a person."""
 
 from pathlib import Path
 from typing import Any
@@ -6,14 +6,23 @@ from typing import Any
 import click
 
 from clew.cli._common import case_argument, emit, json_option, open_case
+from clew.cli._show_exhibit import exhibit, exhibits, unreadable
 from clew.core.errors import Usage
 
 HIDDEN = ("transcript", "infohash_sent", "infohash_echoed", "missing_detail")
 
 
-@click.group("show", epilog="\b\nExample:\n  clew show sighting cases/icarus 5f0c…")
+@click.group(
+    "show",
+    epilog="\b\nExamples:\n  clew show sighting cases/icarus 5f0c…\n  clew show exhibit cases/icarus AT-17-A\n"
+    "  clew show unreadable cases/icarus AT-17-A",
+)
 def show() -> None:
-    """Show one recorded fact with its proof."""
+    """Show what is recorded of one thing, with its proof."""
+
+
+for each in (exhibits, exhibit, unreadable):
+    show.add_command(each)
 
 
 @show.command("sighting", epilog="\b\nExample:\n  clew show sighting cases/icarus 5f0c…")

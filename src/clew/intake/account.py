@@ -5,20 +5,23 @@ covered.
 import hashlib
 import json
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from clew.core import shards
 from clew.core.case import Case
+from clew.core.errors import Damaged
 from clew.model import ItemState
 
 _LISTED = """
 SELECT item, exhibit, ref, hex(path) AS path, size, name_state, content_state, found_by, modified_ns, born_ns
-FROM listings
+FROM listings ORDER BY item
 """
 _CONTENTS = """
-SELECT DISTINCT item, hex(sha256) AS sha256, hex(sha1) AS sha1, hex(md5) AS md5, size, media_type, content_state
-FROM contents
+SELECT DISTINCT c.item, l.exhibit, l.ref, hex(c.sha256) AS sha256, hex(c.sha1) AS sha1, hex(c.md5) AS md5, c.size,
+  c.media_type, c.content_state
+FROM contents c JOIN listings l ON l.item = c.item
 """
 _TRAITS = """
 SELECT DISTINCT hex(content) AS content, name, text, number, integer, hex(data) AS data, missing, detail, extractor,
@@ -123,28 +126,40 @@ def _place(part: dict[str, Any]) -> str:
 def facts_digest(case: Case) -> str:
     """One SHA-256 over the final facts, the same for every way that led to them: no ids, times, batches or attempts.
 
-    Over the sorted lines of: every Item (by its Exhibit's label and ref) with its claims, state and reason; its
-    Content; every Trait; every blob. Two runs over the same bytes agree, however often either was killed in between.
+    Over the sorted SHA-256 of the lines of: every Item (by its Exhibit's label and ref) with its claims, state and
+    reason; its Content; every Trait; every blob. Two runs over the same bytes agree, however often either was killed in
+    between. Holds 32 bytes a line.
     """
+    lines = sorted(hashlib.sha256(line.encode()).digest() for line in _lines(case))
+    return hashlib.sha256(b"".join(lines)).hexdigest()
+
+
+def _lines(case: Case) -> Iterator[str]:
     labels = {row["id"]: row["label"] for row in case.read().execute("SELECT id, label FROM exhibits")}
-    states = {
-        row["id"]: (row["state"], row["reason"], row["detail"]) for row in case.read().execute("SELECT * FROM items")
-    }
-    refs: dict[str, tuple[str, str]] = {}
-    lines: list[str] = []
-    for row in shards.query(case, _LISTED).to_pylist():
+    states = case.read().execute("SELECT id, state, reason, detail FROM items ORDER BY id")
+    for row in _rows(case, _LISTED):
         item, label = row.pop("item"), labels[row.pop("exhibit")]
-        refs[item] = (label, row["ref"])
-        lines.append(_line("item", label, row, states.pop(item)))
-    lines += [_line("item without a listing", state) for state in states.values()]
-    for row in shards.query(case, _CONTENTS).to_pylist():
-        lines.append(_line("content", refs[row.pop("item")], row))
-    lines += [_line("trait", row) for row in shards.query(case, _TRAITS).to_pylist()]
-    lines += [_line("blob", path.parent.name + path.name) for path in (case.folder / "blobs").glob("??/" + "?" * 62)]
-    digest = hashlib.sha256()
-    for line in sorted(lines):
-        digest.update(line.encode() + b"\n")
-    return digest.hexdigest()
+        for state in states:
+            if state["id"] == item:
+                yield _line("item", label, row, tuple(state)[1:])
+                break
+            yield _line("item without a listing", tuple(state)[1:])
+        else:
+            raise Damaged(f"the item {item} is listed, but has no state", "restore the case from its archive")
+    for state in states:
+        yield _line("item without a listing", tuple(state)[1:])
+    for row in _rows(case, _CONTENTS):
+        del row["item"]
+        yield _line("content", labels[row.pop("exhibit")], row.pop("ref"), row)
+    for row in _rows(case, _TRAITS):
+        yield _line("trait", row)
+    for path in (case.folder / "blobs").glob("??/" + "?" * 62):
+        yield _line("blob", path.parent.name + path.name)
+
+
+def _rows(case: Case, sql: str) -> Iterator[dict[str, Any]]:
+    for chunk in shards.query(case, sql).to_batches(max_chunksize=10_000):
+        yield from chunk.to_pylist()
 
 
 def _line(*parts: Any) -> str:

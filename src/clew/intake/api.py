@@ -163,12 +163,14 @@ class Job:
     """How a worker reads one Item: opener "module:function", its payload, and descriptors the engine hands over.
 
     The opener is called in the worker as `opener(payload, fds)` and returns the Item's ByteSource, which
-    `clew.intake.reading` examines. The engine closes the parent's copies of `fds` once sent.
+    `clew.intake.reading` examines. The engine closes the parent's copies of `fds` once sent. `bytes` is what has to be
+    gone through, where that is more than the Item's size: the time limit is made of it.
     """
 
     opener: str
     payload: dict[str, Any]
     fds: tuple[int, ...] = ()
+    bytes: int = 0
 
 
 class Ask(Protocol):

@@ -1,14 +1,21 @@
-"""The Exhibit's own row: who seized it where and when, where it lies, and what its bytes hash to."""
+"""The Exhibit's own row: who seized it where and when, where it lies, what its bytes hash to, and whether it is still
+the same.
+"""
 
 import json
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from clew.core import clock
 from clew.core.case import Case, new_id
-from clew.core.errors import Damaged, Usage
-from clew.intake.api import Source
+from clew.core.errors import Refused, Usage
+from clew.intake import identity
+from clew.intake.api import Session, Source, Unavailable
+from clew.intake.batches import some_refs
+
+SAMPLE = 100  # files of a folder that must be found again where it was moved
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,25 +29,35 @@ class Seizure:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """An Exhibit of the case."""
+    """An Exhibit of the case. `location` is the recorded one, `identity` what its image is known by (None: not recorded
+    yet), `acquisition` what is known of reading it whole.
+    """
 
     id: str
     label: str
     kind: str
+    location: str
     sha256: bytes | None
+    identity: list[dict[str, Any]] | None
+    acquisition: dict[str, Any]
 
 
-def enter(case: Case, label: str, path: Path, source: Source, seizure: Seizure, mandate: str) -> Held:
-    """The Exhibit under that label, entered now if it is new. Raises Usage where the label stands for another place."""
-    row = case.read().execute("SELECT * FROM exhibits WHERE label=?", (label,)).fetchone()
+def enter(
+    case: Case, label: str, path: Path, source: Source, seizure: Seizure, mandate: str, *, moved: bool = False
+) -> Held:
+    """The Exhibit under that label, entered now if it is new. Raises Usage where the label stands for another place and
+    nobody said that it was `moved`.
+    """
+    held = find(case, label)
     location = str(path.resolve())
-    if row is not None:
-        if (row["location"], row["kind"]) != (location, source.name):
+    if held is not None:
+        if held.kind != source.name or (held.location != location and not moved):
             raise Usage(
-                f"the label {label!r} stands for the {row['kind']} {row['location']}",
-                "choose another --label, or give the path that the label stands for",
+                f"the label {label!r} stands for the {held.kind} {held.location}",
+                "choose another --label, or give the path that the label stands for; "
+                "where that exhibit lies elsewhere now, add --moved",
             )
-        return Held(row["id"], label, row["kind"], row["sha256"])
+        return held
     exhibit = new_id()
     with case.write("intake") as tx:
         values = (exhibit, label, source.name, location, seizure.by, seizure.where, seizure.at_ns, None, None, mandate)
@@ -50,18 +67,52 @@ def enter(case: Case, label: str, path: Path, source: Source, seizure: Seizure, 
         about = {"exhibit": exhibit, "label": label, "kind": source.name, "location": location}
         who = {"seized_by": seizure.by, "seized_where": seizure.where, "seized_at_ns": seizure.at_ns}
         tx.record("exhibit.entered", subject={**about, **who}, mandate=mandate)
-    return Held(exhibit, label, source.name, None)
+    return Held(exhibit, label, source.name, location, None, None, {})
 
 
-def acquired(case: Case, exhibit: str, said: dict[str, Any], mandate: str) -> None:
-    """Records the digests of the whole image, as a worker computed them in one sequential read. Raises Damaged."""
-    try:
-        size, digests = int(said["size"]), {name: bytes.fromhex(said[name]) for name in ("md5", "sha1", "sha256")}
-        learnt = {"bad": [[int(offset), int(length)] for offset, length in said["bad"]]}
-    except (KeyError, TypeError, ValueError) as error:
-        raise Damaged("the worker's answer about the image's digest made no sense", "run it again") from error
+def find(case: Case, label: str) -> Held | None:
+    """The Exhibit under that label."""
+    row = case.read().execute("SELECT * FROM exhibits WHERE label=?", (label,)).fetchone()
+    if row is None:
+        return None
+    known = json.loads(row["identity"]) if row["identity"] else None
+    return Held(row["id"], label, row["kind"], row["location"], row["sha256"], known, json.loads(row["acquisition"]))
+
+
+def recognise(case: Case, held: Held, path: Path, session: Session, mandate: str) -> Held:
+    """Holds what was opened against what was recorded, and records where it lies now. Raises Refused where it is
+    another one.
+    """
+    location = str(path.resolve())
+    moved = location != held.location
+    found = identity.of(session.held)
+    said = identity.differences(held.identity, found, moved=moved) if held.identity is not None else []
+    if moved and not session.held:
+        said += _not_there(case, held, session)
+    if said:
+        raise Refused(
+            f"{path} is not the exhibit that was taken in as {held.label!r}: {'; '.join(said[:5])}",
+            "find out who wrote to it; where it is a copy of the same bytes, put it elsewhere and add --moved; "
+            "where it is another exhibit, choose another --label",
+        )
+    if not moved and held.identity is not None:
+        return held
     with case.write("intake") as tx:
-        values = (digests["sha256"], digests["sha1"], digests["md5"], size, json.dumps(learnt), exhibit)
-        tx.execute("UPDATE exhibits SET sha256=?, sha1=?, md5=?, size=?, acquisition=? WHERE id=?", values)
-        about = {"exhibit": exhibit, **{name: value.hex() for name, value in digests.items()}, "size": size}
-        tx.record("exhibit.acquired", subject=about, counts={"bytes": size}, mandate=mandate)
+        values = (location, json.dumps(found), held.id)
+        tx.execute("UPDATE exhibits SET location=?, identity=? WHERE id=?", values)
+        if moved:
+            about = {"exhibit": held.id, "from": held.location, "to": location, "known by": found or "its files"}
+            tx.record("exhibit.moved", subject=about, mandate=mandate)
+    return replace(held, location=location, identity=found)
+
+
+def _not_there(case: Case, held: Held, session: Session) -> list[str]:
+    """Which of the first files of a folder are not to be found in it."""
+    said = []
+    for ref in some_refs(case, held.id, SAMPLE):
+        try:
+            for descriptor in session.job(ref).fds:
+                os.close(descriptor)
+        except Unavailable as gone:
+            said.append(f"{ref}: {gone.missing}")
+    return said

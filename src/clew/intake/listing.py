@@ -1,5 +1,8 @@
 """Enumeration: what a Source finds becomes batches with fixed members, each committed together with the cursor behind
 it.
+
+What is live and what is not go into batches apart: whether the bytes of a deleted Item are its own can be said only
+once everything is listed.
 """
 
 import hashlib
@@ -10,13 +13,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-import pyarrow.parquet as pq
-
 from clew.core import clock, shards
-from clew.core.case import Case
+from clew.core.case import Case, Transaction
 from clew.core.failpoints import failpoint
 from clew.intake.api import Ask, Found, Note, Part, Session, Source
 from clew.intake.refs import item_id
+from clew.model import ItemState, NameState
 
 CONFIG = "listing"
 MOST_NOTES = 5_000
@@ -55,6 +57,16 @@ class Draft:
 
 
 @dataclass(frozen=True, slots=True)
+class Made:
+    """One batch about to be committed."""
+
+    id: str
+    waits: bool
+    members: dict[str, Found]
+    pending: shards.Pending
+
+
+@dataclass(frozen=True, slots=True)
 class Lister:
     """Enumerates one Exhibit into its case."""
 
@@ -63,21 +75,23 @@ class Lister:
     source: Source
     mandate: str
     size: BatchSize
-    told: Callable[[int, int], None]  # items and bytes found by one commit
+    told: Callable[[int, int], None]  # items to be read and their bytes, found by one commit
 
-    def run(self, session: Session, ask: Ask) -> None:
-        """Every part that is not done yet, each from its cursor."""
+    def steps(self, session: Session, ask: Ask) -> Iterator[tuple[str, ...]]:
+        """Every part that is not done yet, each from its cursor: one step a thing found. A step names the batches that
+        it made and that can be read at once.
+        """
         for part in session.parts(ask):
             row = self._row(part)
             if row is not None and row["done_ns"] is not None:
                 continue
             if part.missing is not None:
                 missing = {"missing": str(part.missing.reason), "missing_detail": part.missing.detail}
-                self._commit(part, Draft(), "", {**part.detail, **missing}, done=True)
+                yield self._commit(part, Draft(), "", {**part.detail, **missing}, done=True)
                 continue
-            self._part(session, part, row, ask)
+            yield from self._part(session, part, row, ask)
 
-    def _part(self, session: Session, part: Part, row: sqlite3.Row | None, ask: Ask) -> None:
+    def _part(self, session: Session, part: Part, row: sqlite3.Row | None, ask: Ask) -> Iterator[tuple[str, ...]]:
         cursor = row["cursor"] if row is not None else ""
         detail = json.loads(row["detail"]) if row is not None else dict(part.detail)
         draft = Draft()
@@ -85,9 +99,11 @@ class Lister:
             draft.take(event)
             cursor = event.cursor
             if draft.full(self.size):
-                self._commit(part, draft, cursor, detail, done=False)
+                yield self._commit(part, draft, cursor, detail, done=False)
                 draft = Draft()
-        self._commit(part, draft, cursor, detail, done=True)
+            else:
+                yield ()
+        yield self._commit(part, draft, cursor, detail, done=True)
 
     def _row(self, part: Part) -> sqlite3.Row | None:
         sql = "SELECT * FROM exhibit_runs WHERE exhibit=? AND part=?"
@@ -99,33 +115,48 @@ class Lister:
         for chunk in shards.query(self.case, sql, (self.exhibit, prefix)).to_batches():
             yield from chunk.column(0).to_pylist()
 
-    def _commit(self, part: Part, draft: Draft, cursor: str, detail: dict[str, Any], *, done: bool) -> None:
-        """The listing shard, the batch, its items and the cursor: all of it or nothing."""
+    def _commit(self, part: Part, draft: Draft, cursor: str, detail: dict[str, Any], *, done: bool) -> tuple[str, ...]:
+        """The listing shards, the batches, their items and the cursor: all of it or nothing."""
         failpoint("intake.listing.before")
         members = self._members(draft)
-        batch = hashlib.sha256("\n".join([self.exhibit, part.name, *members]).encode()).hexdigest()[:32]
-        rows = [self._listing(item, found, batch) for item, found in members.items()]
-        pending = [shards.write(self.case, "listings", rows)] if rows else []
+        made = [self._made(part, members, waits=waits) for waits in (False, True)]
         for what, count in draft.notes.items():
             notes = detail.setdefault("notes", {})
             notes[what] = notes.get(what, 0) + count
-        now = clock.now().utc_ns
         with self.case.write("intake") as tx:
-            if rows:
-                versions = f"{self.source.name} {self.source.version}"
-                shards.commit(tx, stage="intake", batch=batch, versions=versions, config=CONFIG, pending=pending)
-                size = min(draft.bytes, MOST_BYTES)
-                tx.execute("INSERT INTO batches VALUES (?,?,?,?,?)", (batch, self.exhibit, len(rows), size, now))
-                sql = "INSERT INTO items (id, exhibit, batch, state, reason, detail, size) VALUES (?,?,?,?,?,?,?)"
-                tx.executemany(sql, [_item(item, self.exhibit, batch, found) for item, found in members.items()])
+            for batch in filter(None, made):
+                self._enter(tx, part, batch)
+            now = clock.now().utc_ns
             values = (self.exhibit, part.name, cursor, now if done else None, json.dumps(detail, sort_keys=True))
             tx.execute("INSERT OR REPLACE INTO exhibit_runs VALUES (?,?,?,?,?)", values)
-            states = Counter(f"{found.state}" for found in members.values())
-            about = {"exhibit": self.exhibit, "part": part.name, "batch": batch if rows else None}
-            action = "batch.listed" if rows else "part.listed"
-            tx.record(action, subject=about, counts={"items": len(rows), **states}, mandate=self.mandate)
+            if not members:
+                about = {"exhibit": self.exhibit, "part": part.name}
+                tx.record("part.listed", subject=about, mandate=self.mandate)
         failpoint("intake.listing.after")
-        self.told(len(rows), draft.bytes)
+        sizes = [found.size for found in members.values() if found.state is ItemState.OPEN]
+        self.told(len(sizes), sum(sizes))
+        return tuple(batch.id for batch in made if batch is not None and not batch.waits)
+
+    def _made(self, part: Part, members: dict[str, Found], *, waits: bool) -> Made | None:
+        """The batch of what can be read at once, or of what waits; None where there is none."""
+        mine = {item: found for item, found in members.items() if (found.name_state is not NameState.LIVE) is waits}
+        if not mine:
+            return None
+        batch = hashlib.sha256("\n".join([self.exhibit, part.name, *mine]).encode()).hexdigest()[:32]
+        rows = [self._listing(item, found, batch) for item, found in mine.items()]
+        return Made(batch, waits, mine, shards.write(self.case, "listings", rows))
+
+    def _enter(self, tx: Transaction, part: Part, batch: Made) -> None:
+        versions = f"{self.source.name} {self.source.version}"
+        shards.commit(tx, stage="intake", batch=batch.id, versions=versions, config=CONFIG, pending=[batch.pending])
+        size = min(sum(found.size for found in batch.members.values()), MOST_BYTES)
+        values = (batch.id, self.exhibit, len(batch.members), size, clock.now().utc_ns, batch.waits)
+        tx.execute("INSERT INTO batches (id, exhibit, members, bytes, made_ns, waits) VALUES (?,?,?,?,?,?)", values)
+        sql = "INSERT INTO items (id, exhibit, batch, state, reason, detail, size) VALUES (?,?,?,?,?,?,?)"
+        tx.executemany(sql, [_item(item, self.exhibit, batch.id, found) for item, found in batch.members.items()])
+        states = Counter(f"{found.state}" for found in batch.members.values())
+        about = {"exhibit": self.exhibit, "part": part.name, "batch": batch.id}
+        tx.record("batch.listed", subject=about, counts={"items": len(batch.members), **states}, mandate=self.mandate)
 
     def _members(self, draft: Draft) -> dict[str, Found]:
         """By id, without what this or an earlier batch holds already."""
@@ -157,12 +188,7 @@ class Lister:
 
 def listed(case: Case, batch: str) -> list[dict[str, Any]]:
     """The listing rows of one batch, read from its own shard alone."""
-    sql = """SELECT s.path FROM shards s JOIN receipts r ON s.receipt = r.id
-             WHERE r.stage='intake' AND r.batch=? AND r.config=? AND s.kind='listings'"""
-    rows: list[dict[str, Any]] = []
-    for shard in case.read().execute(sql, (batch, CONFIG)):
-        rows += pq.read_table(case.folder / shard["path"]).to_pylist()
-    return rows
+    return shards.rows_of(case, "listings", stage="intake", batch=batch, config=CONFIG)
 
 
 def _item(item: str, exhibit: str, batch: str, found: Found) -> tuple[Any, ...]:

@@ -10,11 +10,13 @@ import hashlib
 import importlib
 import math
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from clew.core import held as born_with
+from clew.core import sorted_keys
 from clew.core.absent import Absent
 from clew.core.channel import Reply
 from clew.intake.api import Blob, ByteSource, Extractor, Frame, Probe, Value
@@ -23,6 +25,7 @@ from clew.model import ContentState, Missing, Reason
 CHUNK = 1 << 20
 HOLD = 192 << 20  # contents above this are hashed as a stream and shown to no Extractor
 TYPED_BYTES = 1 << 20  # what libmagic is shown
+KNOWN_GOOD = "known-good"  # the name of the trait, and of who says it
 MOST_TEXT = 4096  # characters of a text trait, bytes of a data trait
 FRAME_HASH = 32  # bytes of a PDQ
 MOST_TRAITS = 200_000  # of one Extractor on one content
@@ -59,7 +62,8 @@ def examine(source: ByteSource, payload: dict[str, Any]) -> Iterator[Reply]:
     """Everything that intake asks of one content. Ends in Absent where part of it was given as zeros.
 
     `payload`: "size" as listed, "state" the ContentState that the listing claims, "extractors" ("module:name" each),
-    "mode", "hold" (optional) bytes to hold at most.
+    "mode"; optional "hold", bytes to hold at most, and "known_good", name and id of each of the worker's known-good
+    lists, in their order.
     """
     md5, sha1, sha256 = hashlib.md5(usedforsecurity=False), hashlib.sha1(usedforsecurity=False), hashlib.sha256()
     most, held, first, size = payload.get("hold", HOLD), bytearray(), b"", 0
@@ -85,9 +89,11 @@ def examine(source: ByteSource, payload: dict[str, Any]) -> Iterator[Reply]:
     )
     media_type = typer().from_buffer(first)
     yield Reply({"type": media_type})
+    known = list(_known_good(sha256.digest(), payload.get("known_good", ())))
+    yield from known
     data = memoryview(held).toreadonly() if size <= most else None
     probe = Probe(data, size, media_type, payload["mode"], source)
-    for spec in payload["extractors"]:
+    for spec in () if known else payload["extractors"]:
         extractor = find(spec)
         if extractor.wants(media_type):
             yield from _traits(extractor, probe)
@@ -95,6 +101,17 @@ def examine(source: ByteSource, payload: dict[str, Any]) -> Iterator[Reply]:
         stretches = ", ".join(f"{length:,} at {offset:,}" for offset, length in source.bad[:MOST_BAD])
         said = f"bytes of the image that could not be read, for which zeros stand: {stretches}"
         raise Absent(Missing(Reason.UNREADABLE, said))
+
+
+def _known_good(sha256: bytes, lists: Sequence[Sequence[str]]) -> Iterator[Reply]:
+    """The trait that says which known-good sets hold this content: no Extractor need look at it. None where one of the
+    worker's further lists, which are those of alert sets, holds it too.
+    """
+    if not lists or any(sorted_keys.holds(alert, sha256) for alert in born_with.lists[len(lists) :]):
+        return
+    for descriptor, (name, identity) in zip(born_with.lists, lists, strict=False):
+        if sorted_keys.holds(descriptor, sha256):
+            yield Reply({"extractor": KNOWN_GOOD, "version": identity, "traits": [{"name": KNOWN_GOOD, "text": name}]})
 
 
 def find(spec: str) -> Any:

@@ -14,8 +14,8 @@ from clew.core.engine import Pool, Task
 from clew.core.lease import lease
 from clew.intake import said
 from clew.intake.api import EXACT, Session, Unavailable
+from clew.intake.options import Options
 from clew.intake.reading import find
-from clew.intake.summary import Options
 from clew.intake.tools import EXTRACTORS, choose, open_pool, versions
 from clew.intake.work import READ
 from clew.model import Missing, Reason

@@ -7,8 +7,8 @@ from clew.core import plugins
 from clew.core.engine import Policy, Pool, Task
 from clew.core.errors import Usage
 from clew.intake.api import Ask, Session, Source
+from clew.intake.options import Options
 from clew.intake.reading import find
-from clew.intake.summary import Options
 from clew.model import Missing
 
 SOURCES, EXTRACTORS = "clew.intake.sources", "clew.intake.extractors"
@@ -31,12 +31,16 @@ def extractors() -> tuple[str, ...]:
     return tuple(found)
 
 
-def open_pool(source: Source, session: Session, specs: tuple[str, ...], options: Options) -> Pool:
-    """The workers of one run, with all that they need imported before they lock themselves up."""
+def open_pool(
+    source: Source, session: Session, specs: tuple[str, ...], options: Options, lists: tuple[int, ...] = ()
+) -> Pool:
+    """The workers of one run, with all that they need imported before they lock themselves up. `lists` are descriptors
+    of sorted hashes that stop the reading of a content.
+    """
     modules = tuple(spec.partition(":")[0] for spec in specs)
     preload = ("clew.intake.reading:preload", *source.preload, *modules)
     policy = Policy(accept_weak=options.accept_weak_isolation)
-    return Pool(options.workers, preload, options.limits, policy, session.held)
+    return Pool(options.workers, preload, options.limits, policy, session.held, lists)
 
 
 def versions(source: Source, specs: tuple[str, ...]) -> str:
@@ -48,9 +52,7 @@ def asking(pool: Pool) -> Ask:
     """Runs one entry in the pool and waits for its value."""
 
     def ask(entry: str, payload: dict[str, Any], fds: tuple[int, ...], size: int) -> Any | Missing:
-        answer: Any | Missing = None
-        for outcome in pool.run([Task(entry, entry, payload, fds, size)]):
-            answer = outcome.reply if isinstance(outcome.reply, Missing) else outcome.reply.value
-        return answer
+        reply = pool.ask(Task(entry, entry, payload, fds, size))
+        return reply if isinstance(reply, Missing) else reply.value
 
     return ask

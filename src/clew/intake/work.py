@@ -16,6 +16,8 @@ from clew.model import ContentState, ItemState, Missing, Reason
 # What one Item may put into the case, whatever its worker says.
 MOST_DETAIL, MOST_TRAITS, MOST_STORED = 1_000, 210_000, 64 << 20
 READ = "clew.intake.reading:read"
+Due = tuple[str, list[dict[str, Any]]]  # a batch, and the listing rows of those of its Items that are to be read
+HASHED = "hashed, but then: "  # how the detail of an Item begins whose content is known all the same
 CHANGED = Missing(Reason.UNREADABLE, "its bytes are not those that were hashed before: the exhibit has changed")
 
 
@@ -51,6 +53,10 @@ class Batch:
     drawn: bool = False
 
 
+def _nobody_looks(_path: bytes, _seconds: float) -> None:
+    """Where no progress is shown."""
+
+
 @dataclass(slots=True)
 class Reader:
     """Reads batches of one Exhibit and commits each as soon as it is complete."""
@@ -61,20 +67,36 @@ class Reader:
     look: Look
     mandate: str
     told: Callable[[str, int, str], None]  # state, bytes and reason of one Item
+    in_hand: Callable[[bytes, float], None] = _nobody_looks  # path of the Item longest in hand, and its seconds
+    known_good: tuple[tuple[str, str], ...] = ()  # name and id of each of the workers' lists, in their order
     doubted: set[str] = field(default_factory=set)
     _hands: dict[str, Batch] = field(default_factory=dict)
 
-    def run(self, pool: Pool, batches: Iterable[tuple[str, list[dict[str, Any]]]]) -> None:
-        """Reads (batch id, listing rows of its open Items) one after the other."""
+    def run(self, pool: Pool, batches: Iterable[Due | None], meanwhile: Callable[[], None] = lambda: None) -> None:
+        """Reads batches one after the other; None says that there is none just now. `meanwhile` is called after each
+        Item that was handed out: the time to look for more of them.
+        """
         waiting: list[Batch] = []
-        for outcome in pool.run(self._tasks(batches, waiting)):
+        for outcome in pool.run(self._tasks(batches, waiting, meanwhile)):
             batch = self._hands[outcome.task.id]
             self._take(batch, outcome)
             self._settle(waiting)
+            self._tell_oldest(pool)
         self._settle(waiting)
 
-    def _tasks(self, batches: Iterable[tuple[str, list[dict[str, Any]]]], waiting: list[Batch]) -> Iterator[Task]:
-        for name, rows in batches:
+    def _tell_oldest(self, pool: Pool) -> None:
+        item, seconds = pool.oldest or ("", 0.0)
+        batch = self._hands.get(item)
+        self.in_hand(batch.records[item].row["path"] if batch else b"", seconds)
+
+    def _tasks(
+        self, batches: Iterable[Due | None], waiting: list[Batch], meanwhile: Callable[[], None]
+    ) -> Iterator[Task | None]:
+        for due in batches:
+            if due is None:
+                yield None
+                continue
+            name, rows = due
             batch = Batch(name, {row["item"]: Record(row) for row in rows})
             waiting.append(batch)
             for item, record in batch.records.items():
@@ -86,7 +108,9 @@ class Reader:
                     continue
                 batch.left.add(item)
                 self._hands[item] = batch
-                yield Task(item, READ, self._payload(record.row, job), job.fds, record.row["size"])
+                size = max(record.row["size"], job.bytes)
+                yield Task(item, READ, self._payload(record.row, job), job.fds, size)
+                meanwhile()
             batch.drawn = True
 
     def _payload(self, row: dict[str, Any], job: Job) -> dict[str, Any]:
@@ -94,7 +118,7 @@ class Reader:
         if row["item"] in self.doubted and state == ContentState.COMPLETE:
             state = str(ContentState.OVERWRITTEN_POSSIBLE)
         wanted = {"size": row["size"], "state": state, "extractors": self.look.extractors, "mode": self.look.mode}
-        return {"opener": job.opener, **wanted, **job.payload}
+        return {"opener": job.opener, "known_good": self.known_good, **wanted, **job.payload}
 
     def _take(self, batch: Batch, outcome: Outcome) -> None:
         failpoint("intake.result.before")
@@ -122,7 +146,7 @@ class Reader:
             batch.left.discard(item)
             del self._hands[item]
             state = ItemState.UNREADABLE if record.missing else ItemState.DONE
-            self.told(str(state), outcome.task.bytes, str(record.missing.reason) if record.missing else "")
+            self.told(str(state), record.row["size"], str(record.missing.reason) if record.missing else "")
 
     def _store(self, data: bytes) -> bytes:
         return blobs.put(self.case.folder, data)
@@ -191,6 +215,6 @@ class Reader:
 def _final(item: str, record: Record) -> tuple[str, str | None, str | None, str]:
     if record.missing is None:
         return str(ItemState.DONE), None, None, item
-    hashed = "hashed, but then: " if record.content is not None else ""
+    hashed = HASHED if record.content is not None else ""
     detail = hashed + record.missing.detail
     return str(ItemState.UNREADABLE), str(record.missing.reason), detail, item

@@ -1,34 +1,63 @@
-"""The one sequential read of a whole image: its digests, for custody."""
+"""The one sequential read of a whole image: its digests, for custody. It can be stopped and gone on with.
 
-import hashlib
+The answers of such a read, whatever the container: {"read": bytes since the last one} on the way; {"state": ...} now
+and then, which comes back as payload "resume" when the read goes on; at the end {"md5", "sha1", "sha256", "size",
+"bad"}, and where the container has them "stored" (digests that it brings itself, by name, hexadecimal), "facts",
+"problems" (texts) and "acquisition_errors" (ranges that its maker could not read).
+"""
+
 from collections.abc import Iterator
 from typing import Any
 
 from clew.core import held
 from clew.core.channel import Reply
-from clew.intake.api import ByteSource
+from clew.core.resumable import Digests, library
+from clew.intake.api import ByteSource, Range
 from clew.intake.reading import find
 
 CHUNK = 4 << 20
 TELL = 64 << 20  # bytes between two words about how far it is
+SAVE = 1 << 30  # bytes between two states that are saved
+STINT = 1 << 40  # bytes that one worker reads at most: its CPU time is limited
+_ZEROS = bytes(CHUNK)
 
 
 def acquire(payload: dict[str, Any], _descriptors: list[int]) -> Iterator[Reply]:
-    """Worker entry: the digests of the image behind "container"."""
-    return digest(find(payload["container"])(held.descriptors))
+    """Worker entry: the digests of the image behind "container". All optional: "resume", the state to go on from;
+    "save", the bytes between two states; "stint", the bytes after which a state is the last answer.
+    """
+    return digest(find(payload["container"])(held.descriptors), payload)
 
 
-def digest(source: ByteSource) -> Iterator[Reply]:
-    """Answers {"read": bytes since the last one} on the way, and at the end the digests and the size."""
-    hashes = {"md5": hashlib.md5(usedforsecurity=False), "sha1": hashlib.sha1(usedforsecurity=False)}
-    hashes["sha256"] = hashlib.sha256()
-    offset = told = 0
-    while chunk := source.read(offset, CHUNK):
-        for each in hashes.values():
-            each.update(chunk)
+def digest(source: ByteSource, payload: dict[str, Any]) -> Iterator[Reply]:
+    """All the answers of a whole read of `source`, or of one stint of it. Without libcrypto it begins at byte 0, and
+    does all of it in one go.
+    """
+    resume = payload.get("resume") if library() else None
+    save, stint = payload.get("save", SAVE), payload.get("stint", STINT) if library() else 1 << 63
+    hashes = Digests(resume["hashes"] if resume else None)
+    bad: list[Range] = [(at, length) for at, length in resume["bad"]] if resume else []
+    offset = told = saved = began = resume["offset"] if resume else 0
+    while chunk := _next(source, offset):
+        hashes.update(chunk)
         offset += len(chunk)
-        if offset - told >= TELL:
+        if offset - told >= min(TELL, save):
             yield Reply({"read": offset - told})
             told = offset
-    digests: dict[str, Any] = {name: each.hexdigest() for name, each in hashes.items()}
-    yield Reply({**digests, "size": offset, "bad": source.bad})
+        if offset - saved >= save and (state := hashes.state()):
+            yield Reply({"state": {"offset": offset, "hashes": state, "bad": _joined(bad, source.bad)}})
+            saved = offset
+            if offset - began >= stint:
+                return
+    yield Reply({**hashes.hexdigests(), "size": offset, "bad": _joined(bad, source.bad)})
+
+
+def _next(source: ByteSource, offset: int) -> bytes:
+    """The next chunk; where the image's file has a hole there, without reading it."""
+    hole = getattr(source, "hole", None)
+    zeros = hole(offset) if hole is not None else 0
+    return _ZEROS[:zeros] if zeros else source.read(offset, CHUNK)
+
+
+def _joined(before: list[Range], now: list[Range]) -> list[Range]:
+    return sorted({*before, *now})

@@ -1,5 +1,6 @@
 """A raw image (dd): its bytes as they are, in one file or in segments that follow each other."""
 
+import errno
 import os
 from bisect import bisect_right
 from itertools import accumulate
@@ -27,6 +28,17 @@ class Raw:
         if len(data) == length or not data:
             return data
         return data + self.read(offset + len(data), length - len(data))
+
+    def hole(self, offset: int) -> int:
+        """How many bytes from `offset` on are zeros that the file does not hold (lseek(2), SEEK_DATA); 0 for none."""
+        number = bisect_right(self._starts, offset) - 1
+        start = offset - self._starts[number]
+        try:
+            return os.lseek(self._descriptors[number], start, os.SEEK_DATA) - start
+        except OSError as error:
+            if error.errno != errno.ENXIO:  # the file system, or a device, does not tell
+                return 0
+            return max(0, os.fstat(self._descriptors[number]).st_size - start)
 
 
 def open_raw(descriptors: list[int]) -> Raw:

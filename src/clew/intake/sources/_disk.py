@@ -25,6 +25,7 @@ ORPHANAGE = {"FAT", "exFAT"}  # where The Sleuth Kit itself searches the whole v
 
 # What every worker of a disk needs, whatever the container.
 PRELOAD: tuple[str, ...] = (
+    "clew.core.resumable:library",
     "clew.intake.containers.acquisition",
     "clew.intake.disk.volumes",
     "clew.intake.disk.entries",

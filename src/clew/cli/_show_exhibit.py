@@ -1,0 +1,72 @@
+"""`clew show exhibits`, `exhibit` and `unreadable`: the seized things of a case, and what became of each."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from clew.cli._common import case_argument, emit, json_option, open_case
+from clew.core.case import Case
+from clew.core.errors import Usage
+
+
+@click.command("exhibits", epilog="\b\nExample:\n  clew show exhibits cases/icarus")
+@case_argument
+@json_option
+def exhibits(case: Path, as_json: bool) -> None:
+    """List the exhibits of CASE."""
+    sql = "SELECT label, kind, location, lower(hex(sha256)) AS sha256, size FROM exhibits ORDER BY added_ns, label"
+    found = [dict(row) for row in open_case(case).read().execute(sql)]
+    lines = [_plain(f"{each['label']}  {each['kind']}  {each['location']}") for each in found]
+    emit(as_json, {"exhibits": found}, "\n".join(lines) or "no exhibits; take one in with: clew intake")
+
+
+@click.command("exhibit", epilog="\b\nExample:\n  clew show exhibit cases/icarus AT-17-A")
+@case_argument
+@click.argument("label")
+@json_option
+def exhibit(case: Path, label: str, as_json: bool) -> None:
+    """Tell the custody of the exhibit LABEL of CASE as a story: what happened to it, in order, from the ledger."""
+    from clew.intake.story import story
+
+    opened = open_case(case)
+    events = story(opened, _id(opened, label))
+    lines = [_plain(f"{each.at}  {each.said} ({each.actor}, entry {each.seq})") for each in events]
+    told = [{"entry": each.seq, "at": each.at, "actor": each.actor, "said": each.said} for each in events]
+    emit(as_json, {"label": label, "events": told}, "\n".join(lines))
+
+
+@click.command("unreadable", epilog="\b\nExample:\n  clew show unreadable cases/icarus AT-17-A --json")
+@case_argument
+@click.argument("label")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
+def unreadable(case: Path, label: str, as_json: bool) -> None:
+    """Name what in the exhibit LABEL of CASE could not be read: at which stage, why, and how often it was tried."""
+    from clew.intake.unreadable import unreadable as items
+
+    opened = open_case(case)
+    for line in _lines(items(opened, _id(opened, label)), as_json):
+        click.echo(line)
+
+
+def _lines(items: Iterator[dict[str, Any]], as_json: bool) -> Iterator[str]:
+    for item in items:
+        if as_json:
+            yield json.dumps(item, sort_keys=True)
+        else:
+            why = f"{item['reason']}: {item['detail']}" if item["detail"] else item["reason"]
+            yield _plain(f"{item['path']}  {item['stage']}, tried {item['attempts']} times: {why}")
+
+
+def _id(case: Case, label: str) -> str:
+    row = case.read().execute("SELECT id FROM exhibits WHERE label=?", (label,)).fetchone()
+    if row is None:
+        raise Usage(f"no exhibit of this case has the label {label!r}", "see: clew show exhibits CASE")
+    return str(row["id"])
+
+
+def _plain(text: str) -> str:
+    """Names of evidence are hostile: no terminal gets their controls."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)

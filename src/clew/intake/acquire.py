@@ -1,0 +1,117 @@
+"""The one sequential read of a whole image, for its digests: in stints, each from where the last one ended."""
+
+import json
+from typing import Any
+
+from clew.core import ledger
+from clew.core.case import Case
+from clew.core.engine import Pool, Task
+from clew.core.errors import ClewError, Damaged
+from clew.core.failpoints import failpoint
+from clew.core.progress import Progress
+from clew.intake.api import Job
+from clew.intake.custody import Held
+from clew.model import Missing
+
+RESUME = "resume"  # where in exhibits.acquisition the state lies while the read goes on
+DIGESTS = {"md5": 16, "sha1": 20, "sha256": 32}  # bytes
+MOST_STATE = 64 << 10  # characters of JSON
+MOST_SAID = 1 << 20
+WRONG = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
+
+
+def acquire(case: Case, held: Held, job: Job, pool: Pool, bar: Progress, mandate: str) -> None:
+    """Reads the image behind `job` to its end and records its digests; goes on where a stopped run was.
+
+    Raises ClewError where it cannot be read whole.
+    """
+    state = held.acquisition.get(RESUME)
+    bar.begin(bytes=job.payload["size"])
+    bar.in_hand("reading the image once for its digests")
+    if state is not None:
+        bar.advance(bytes=state["offset"])
+    while True:
+        end, after = _stint(case, held, job, pool, bar, state)
+        if isinstance(end, dict):
+            _acquired(case, held.id, end, mandate)
+            return
+        if after == state:
+            raise ClewError(
+                f"the image cannot be read whole: {end or 'its reader ended without a digest'}",
+                "copy the medium with a tool that records bad sectors, and take in the copy",
+            )
+        state = after
+
+
+def _stint(
+    case: Case, held: Held, job: Job, pool: Pool, bar: Progress, state: dict[str, Any] | None
+) -> tuple[dict[str, Any] | Missing | None, dict[str, Any] | None]:
+    """What the read ended with, if it did, and the last state. Raises Damaged for an answer that makes no sense."""
+    payload = {**job.payload, RESUME: state} if state is not None else job.payload
+    end: dict[str, Any] | Missing | None = None
+    for outcome in pool.run([Task(held.id, job.opener, payload, job.fds, payload["size"])]):
+        match outcome.reply:
+            case Missing() as missing:
+                end = missing
+            case reply if not isinstance(reply.value, dict):
+                end = None
+            case reply if "read" in reply.value:
+                bar.advance(bytes=_number(reply.value["read"]))
+            case reply if "state" in reply.value:
+                state = _save(case, held, reply.value["state"])
+            case reply:
+                end = reply.value
+    return end, state
+
+
+def _save(case: Case, held: Held, state: Any) -> dict[str, Any]:
+    """Keeps how far the read is, so that a run that is killed goes on there."""
+    text = json.dumps({RESUME: state})
+    if not isinstance(state, dict) or len(text) > MOST_STATE:
+        raise Damaged("the worker's state of the image's digest made no sense", "run it again")
+    _number(state.get("offset"))
+    failpoint("acquisition.state.before")
+    with case.write("intake") as tx:
+        tx.execute("UPDATE exhibits SET acquisition=? WHERE id=?", (text, held.id))
+    failpoint("acquisition.state.after")
+    return state
+
+
+def _acquired(case: Case, exhibit: str, said: dict[str, Any], mandate: str) -> None:
+    """Records the digests of the whole image, and what its container says of itself. Raises Damaged."""
+    try:
+        size, digests = _number(said["size"]), {name: _digest(name, said[name]) for name in DIGESTS}
+        learnt: dict[str, Any] = {"bad": [[_number(offset), _number(length)] for offset, length in said["bad"]]}
+        learnt["stored"] = {name: _digest(name, value).hex() for name, value in said.get("stored", {}).items()}
+        learnt["differ"] = sorted(name for name, value in learnt["stored"].items() if value != digests[name].hex())
+        learnt["facts"] = dict(said.get("facts", {}))
+        learnt["problems"] = [str(each) for each in said.get("problems", [])]
+        learnt["acquisition_errors"] = [
+            [_number(at), _number(length)] for at, length in said.get("acquisition_errors", [])
+        ]
+        text = ledger.canonical(learnt)
+    except WRONG as error:
+        raise Damaged("the worker's answer about the image's digest made no sense", "run it again") from error
+    if len(text) > MOST_SAID:
+        raise Damaged("the worker's answer about the image's digest had no end", "run it again")
+    failpoint("acquisition.end.before")
+    with case.write("intake") as tx:
+        values = (digests["sha256"], digests["sha1"], digests["md5"], size, text, exhibit)
+        tx.execute("UPDATE exhibits SET sha256=?, sha1=?, md5=?, size=?, acquisition=? WHERE id=?", values)
+        about = {"exhibit": exhibit, **{name: value.hex() for name, value in digests.items()}, "size": size}
+        told = {"stored": learnt["stored"], "bad": learnt["bad"][:100]}
+        counts = {"bytes": size, "bad": len(learnt["bad"]), "stored digests that differ": len(learnt["differ"])}
+        tx.record("exhibit.acquired", subject=about | told, counts=counts, mandate=mandate)
+
+
+def _digest(name: str, value: Any) -> bytes:
+    raw = bytes.fromhex(value)
+    if len(raw) != DIGESTS[name]:
+        raise ValueError(f"no {name}")
+    return raw
+
+
+def _number(value: Any) -> int:
+    if type(value) is not int or not 0 <= value < 1 << 63:
+        raise Damaged("the worker's answer about the image's digest made no sense", "run it again")
+    return value

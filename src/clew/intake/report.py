@@ -1,0 +1,125 @@
+"""The end report of an Exhibit: what became of everything in it, what was not covered, and with what it was done.
+
+All of it is asked of the case, never of the run that just ended: whoever asks later gets the same.
+"""
+
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from clew.core import shards
+from clew.core.case import Case
+from clew.intake.account import Account, account
+from clew.intake.families import family
+from clew.intake.report_words import words
+from clew.model import ContentState, NameState
+
+SECOND_OPINION = "second opinion"  # the kind of a part that another parser's count is compared in
+
+_CONTENTS = """
+SELECT media_type, content_state, count(*) AS items FROM contents WHERE exhibit=? GROUP BY ALL
+"""
+_NAMES = "SELECT name_state, found_by, count(*) AS items FROM listings WHERE exhibit=? GROUP BY ALL"
+_STOPPED = """
+WITH stopped AS (SELECT DISTINCT content, text, version FROM traits WHERE extractor = 'known-good'),
+  again AS (SELECT content FROM traits WHERE extractor <> 'known-good' AND content IN (SELECT content FROM stopped))
+SELECT text AS name, version AS id, count(*) AS contents FROM stopped
+WHERE content IN (SELECT sha256 FROM contents WHERE exhibit=?) AND content NOT IN (SELECT content FROM again)
+GROUP BY ALL ORDER BY ALL
+"""
+_LIMITS = """
+SELECT t.extractor, t.missing, count(DISTINCT t.content) AS contents FROM traits t
+WHERE t.missing IS NOT NULL AND t.content IN (SELECT sha256 FROM contents WHERE exhibit=?) GROUP BY ALL ORDER BY ALL
+"""
+
+
+@dataclass(slots=True)
+class Report:
+    """What is known of one Exhibit at the end of a run. `isolation` and `effects` are those of the newest run, `runs`
+    tells all of them.
+    """
+
+    exhibit: str
+    label: str
+    kind: str
+    sha256: str | None
+    acquisition: dict[str, Any]
+    account: Account
+    families: dict[str, int] = field(default_factory=dict)
+    partial: int = 0
+    doubted: int = 0
+    names: dict[str, int] = field(default_factory=dict)
+    found_by: dict[str, int] = field(default_factory=dict)
+    second_opinions: list[dict[str, Any]] = field(default_factory=list)
+    known_good: list[dict[str, Any]] = field(default_factory=list)
+    extractors_missing: list[dict[str, Any]] = field(default_factory=list)
+    runs: list[dict[str, Any]] = field(default_factory=list)
+    isolation: dict[str, Any] = field(default_factory=dict)
+    effects: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def sound(self) -> bool:
+        """Whether the image's bytes are those that its container vouches for, as far as it does."""
+        return not (self.acquisition.get("differ") or self.acquisition.get("bad"))
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing at all stayed unread: exit status 0 instead of 3."""
+        return self.sound and self.account.complete and not any(map(differs, self.second_opinions))
+
+    def as_dict(self) -> dict[str, Any]:
+        """As JSON."""
+        own = {name: getattr(self, name) for name in self.__slots__ if name != "account"}
+        return {**self.account.as_dict(), **own, "sound": self.sound, "complete": self.complete}
+
+    def words(self) -> str:
+        """For a person."""
+        return words(self.as_dict(), self.account)
+
+
+def report(case: Case, exhibit: str) -> Report:
+    """The report of one Exhibit, by id."""
+    row = case.read().execute("SELECT * FROM exhibits WHERE id=?", (exhibit,)).fetchone()
+    sha256 = row["sha256"].hex() if row["sha256"] else None
+    acquisition = json.loads(row["acquisition"])
+    acquisition.pop("resume", None)
+    found = Report(exhibit, row["label"], row["kind"], sha256, acquisition, account(case, exhibit))
+    _contents(case, found)
+    for each in shards.query(case, _NAMES, (exhibit,)).to_pylist():
+        found.names[each["name_state"]] = found.names.get(each["name_state"], 0) + each["items"]
+        if each["name_state"] != NameState.LIVE:
+            found.found_by[each["found_by"]] = found.found_by.get(each["found_by"], 0) + each["items"]
+    found.known_good = shards.query(case, _STOPPED, (exhibit,)).to_pylist()
+    found.extractors_missing = shards.query(case, _LIMITS, (exhibit,)).to_pylist()
+    for (detail,) in case.read().execute("SELECT detail FROM exhibit_runs WHERE exhibit=? ORDER BY part", (exhibit,)):
+        if (said := json.loads(detail)).get("kind") == SECOND_OPINION:
+            found.second_opinions.append(said)
+    _runs(case, found)
+    return found
+
+
+def differs(opinion: dict[str, Any]) -> bool:
+    """Whether a second parser saw something else that nobody has an explanation for."""
+    return bool(opinion.get("unexplained"))
+
+
+def _contents(case: Case, found: Report) -> None:
+    families: Counter[str] = Counter()
+    for row in shards.query(case, _CONTENTS, (found.exhibit,)).to_pylist():
+        families[family(row["media_type"])] += row["items"]
+        found.partial += row["items"] if row["content_state"] == ContentState.PARTIAL else 0
+        found.doubted += row["items"] if row["content_state"] == ContentState.OVERWRITTEN_POSSIBLE else 0
+    found.families = dict(families)
+
+
+def _runs(case: Case, found: Report) -> None:
+    sql = "SELECT * FROM intake_runs WHERE exhibit=? ORDER BY started_ns"
+    for row in case.read().execute(sql, (found.exhibit,)):
+        effects, config = json.loads(row["effects"]), json.loads(row["config"])
+        isolation = json.loads(row["isolation"])
+        seconds = (row["ended_ns"] - row["started_ns"]) / 1e9 if row["ended_ns"] else None
+        weak = sorted(name for name, layer in isolation.items() if not layer["reached"])
+        run = {"run": row["id"], "started_ns": row["started_ns"], "seconds": seconds, "effects": effects, "weak": weak}
+        found.runs.append({**run, "versions": config.get("versions", ""), "known_good": config.get("known_good", [])})
+        found.isolation, found.effects = isolation, effects

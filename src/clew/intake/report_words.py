@@ -1,0 +1,119 @@
+"""The end report in words: the plain sentences of `clew intake`."""
+
+from typing import Any
+
+from clew.intake.account import Account
+from clew.intake.families import NOT_READ, ORDER
+
+MOST_NAMED = 10  # of what is named one by one; the rest is counted, and stands in --json
+
+
+def words(report: dict[str, Any], account: Account) -> str:
+    """All of it, a line each; what is wrong comes first."""
+    title = f"{report['label']}: {report['kind']}" + (f", SHA-256 {report['sha256']}" if report["sha256"] else "")
+    lines = [title, *_image(report["acquisition"]), account.words(), *_types(report), *_states(report)]
+    lines += [*_opinions(report["second_opinions"]), *_stopped(report["known_good"]), *_silent(report)]
+    lines += [*_tools(report["runs"]), f"isolation: {isolation_words(report['isolation'])}", *_effects(report["runs"])]
+    lines.append("what is not listed here was not looked for; that is no statement that nothing else was there")
+    return "\n".join(lines)
+
+
+def isolation_words(layers: dict[str, Any]) -> str:
+    """Which layers of the sandbox were reached, and which not."""
+    reached = [name for name, layer in layers.items() if layer["reached"]]
+    lost = [f"{name} NOT reached ({layer['detail']})" for name, layer in layers.items() if not layer["reached"]]
+    return ", ".join([*reached, *lost])
+
+
+def _image(acquisition: dict[str, Any]) -> list[str]:
+    """What was learnt when the image was read whole."""
+    lines = []
+    stored, differ = acquisition.get("stored", {}), acquisition.get("differ", [])
+    if differ:
+        lines.append(f"WARNING: the image is NOT what its container says: the stored {_and(differ)} differ")
+    agree = sorted(set(stored) - set(differ))
+    if agree:
+        lines.append(f"the container's own {_and(agree)} agree with what was read")
+    for name, what in (
+        ("bad", "WARNING: {} of the image could not be read, for which zeros stand: {}"),
+        ("acquisition_errors", "whoever made the image noted {} that the medium did not give: {}"),
+    ):
+        if ranges := acquisition.get(name, []):
+            named = ", ".join(f"{length:,} bytes at {offset:,}" for offset, length in ranges[:MOST_NAMED])
+            lines.append(what.format(_count(len(ranges), "stretch"), named + _more(len(ranges))))
+    return lines + [f"the container: {problem}" for problem in acquisition.get("problems", [])[:MOST_NAMED]]
+
+
+def _types(report: dict[str, Any]) -> list[str]:
+    families = report["families"]
+    counts = [f"{name} {families[name]:,}" for name in ORDER if families.get(name)]
+    lines = [f"by type, of what was hashed: {', '.join(counts)}"] if counts else []
+    if any(families.get(name) for name in NOT_READ):
+        lines.append("documents and chats are counted and typed, not read")
+    return lines
+
+
+def _states(report: dict[str, Any]) -> list[str]:
+    names = {name: count for name, count in report["names"].items() if name != "live"}
+    lines = []
+    if names:
+        lines.append("beside live ones: " + ", ".join(f"{count:,} {name}" for name, count in sorted(names.items())))
+    lines += [f"  {count:,} by {tool}" for tool, count in sorted(report["found_by"].items())]
+    if report["partial"]:
+        lines.append(f"{report['partial']:,} contents are partial: some of their bytes are not there")
+    if report["doubted"]:
+        lines.append(f"{report['doubted']:,} deleted items may hold bytes of another: overwritten possible")
+    return lines
+
+
+def _opinions(opinions: list[dict[str, Any]]) -> list[str]:
+    return [f"second opinion: {each.get('words', 'no words were left')}" for each in opinions]
+
+
+def _stopped(sets: list[dict[str, Any]]) -> list[str]:
+    return [
+        f"known-good: {each['contents']:,} contents were not looked at further, being in {each['name']!r} by SHA-256; "
+        "they can be, with --again-known-good"
+        for each in sets
+    ]
+
+
+def _silent(report: dict[str, Any]) -> list[str]:
+    """What extractors could not say; stopped by a budget among it."""
+    return [
+        f"{each['extractor']} has nothing to say of {_count(each['contents'], 'content')}: {each['missing']}"
+        for each in report["extractors_missing"]
+    ]
+
+
+def _tools(runs: list[dict[str, Any]]) -> list[str]:
+    used = dict.fromkeys(run["versions"] for run in runs)
+    stopped = sum(run["seconds"] is None for run in runs)
+    seconds = sum(run["seconds"] or 0 for run in runs)
+    line = f"{_count(len(runs), 'run')}, {seconds:,.0f} seconds" + (f", {stopped} of them stopped" if stopped else "")
+    return [line, *(f"read with {versions}" for versions in used)]
+
+
+def _effects(runs: list[dict[str, Any]]) -> list[str]:
+    """What was done to the evidence: access times that could not be left alone."""
+    touched = sum(run["effects"].get("access_times_touched", 0) for run in runs)
+    lines = [f"{touched:,} openings could not ask the system to leave access times alone"] if touched else []
+    live = any("access_times_touched" in run["effects"] for run in runs)
+    stopped = sum(run["seconds"] is None for run in runs)
+    if live and stopped:
+        lines.append(f"of {_count(stopped, 'stopped run')} it is not known how many access times it touched")
+    weak = sorted({layer for run in runs for layer in run["weak"]})
+    return lines + ([f"in one run at least, isolation was weak: without {_and(weak)}"] if weak else [])
+
+
+def _count(number: int, what: str) -> str:
+    many = what + ("es" if what.endswith("ch") else "s")
+    return f"{number:,} {what if number == 1 else many}"
+
+
+def _more(number: int) -> str:
+    return f" and {number - MOST_NAMED:,} more" if number > MOST_NAMED else ""
+
+
+def _and(names: list[str]) -> str:
+    return " and ".join(names)
