@@ -3,21 +3,18 @@
 import json
 from typing import Any
 
-from clew.core import ledger
 from clew.core.case import Case
 from clew.core.engine import Pool, Task
 from clew.core.errors import ClewError, Damaged
 from clew.core.failpoints import failpoint
 from clew.core.progress import Progress
+from clew.intake import said
 from clew.intake.api import Job
 from clew.intake.custody import Held
 from clew.model import Missing
 
 RESUME = "resume"  # where in exhibits.acquisition the state lies while the read goes on
-DIGESTS = {"md5": 16, "sha1": 20, "sha256": 32}  # bytes
 MOST_STATE = 64 << 10  # characters of JSON
-MOST_SAID = 1 << 20
-WRONG = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
 
 
 def acquire(case: Case, held: Held, job: Job, pool: Pool, bar: Progress, mandate: str) -> None:
@@ -33,7 +30,8 @@ def acquire(case: Case, held: Held, job: Job, pool: Pool, bar: Progress, mandate
     while True:
         end, after = _stint(case, held, job, pool, bar, state)
         if isinstance(end, dict):
-            _acquired(case, held.id, end, mandate)
+            if "unopened" not in end:  # its container gives no image; the parts of the Exhibit say why
+                _acquired(case, held.id, end, mandate)
             return
         if after == state:
             raise ClewError(
@@ -77,38 +75,20 @@ def _save(case: Case, held: Held, state: Any) -> dict[str, Any]:
     return state
 
 
-def _acquired(case: Case, exhibit: str, said: dict[str, Any], mandate: str) -> None:
+def _acquired(case: Case, exhibit: str, answer: dict[str, Any], mandate: str) -> None:
     """Records the digests of the whole image, and what its container says of itself. Raises Damaged."""
     try:
-        size, digests = _number(said["size"]), {name: _digest(name, said[name]) for name in DIGESTS}
-        learnt: dict[str, Any] = {"bad": [[_number(offset), _number(length)] for offset, length in said["bad"]]}
-        learnt["stored"] = {name: _digest(name, value).hex() for name, value in said.get("stored", {}).items()}
-        learnt["differ"] = sorted(name for name, value in learnt["stored"].items() if value != digests[name].hex())
-        learnt["facts"] = dict(said.get("facts", {}))
-        learnt["problems"] = [str(each) for each in said.get("problems", [])]
-        learnt["acquisition_errors"] = [
-            [_number(at), _number(length)] for at, length in said.get("acquisition_errors", [])
-        ]
-        text = ledger.canonical(learnt)
-    except WRONG as error:
+        digests, size, learnt = said.acquisition(answer)
+    except said.WRONG as error:
         raise Damaged("the worker's answer about the image's digest made no sense", "run it again") from error
-    if len(text) > MOST_SAID:
-        raise Damaged("the worker's answer about the image's digest had no end", "run it again")
     failpoint("acquisition.end.before")
     with case.write("intake") as tx:
-        values = (digests["sha256"], digests["sha1"], digests["md5"], size, text, exhibit)
+        values = (digests["sha256"], digests["sha1"], digests["md5"], size, json.dumps(learnt), exhibit)
         tx.execute("UPDATE exhibits SET sha256=?, sha1=?, md5=?, size=?, acquisition=? WHERE id=?", values)
-        about = {"exhibit": exhibit, **{name: value.hex() for name, value in digests.items()}, "size": size}
-        told = {"stored": learnt["stored"], "bad": learnt["bad"][:100]}
-        counts = {"bytes": size, "bad": len(learnt["bad"]), "stored digests that differ": len(learnt["differ"])}
-        tx.record("exhibit.acquired", subject=about | told, counts=counts, mandate=mandate)
-
-
-def _digest(name: str, value: Any) -> bytes:
-    raw = bytes.fromhex(value)
-    if len(raw) != DIGESTS[name]:
-        raise ValueError(f"no {name}")
-    return raw
+        about = {"exhibit": exhibit, **{name: value.hex() for name, value in digests.items()}, "size": size, **learnt}
+        counts = {"bytes": size, "bad": sum(length for _, length in learnt["bad"])}
+        counts |= {"stored digests": len(learnt["agree"]), "that agree": sum(learnt["agree"].values())}
+        tx.record("exhibit.acquired", subject=about, counts=counts, mandate=mandate)
 
 
 def _number(value: Any) -> int:

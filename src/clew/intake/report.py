@@ -61,7 +61,7 @@ class Report:
     @property
     def sound(self) -> bool:
         """Whether the image's bytes are those that its container vouches for, as far as it does."""
-        return not (self.acquisition.get("differ") or self.acquisition.get("bad"))
+        return all(self.acquisition.get("agree", {}).values()) and not self.acquisition.get("bad")
 
     @property
     def complete(self) -> bool:

@@ -28,10 +28,10 @@ def isolation_words(layers: dict[str, Any]) -> str:
 def _image(acquisition: dict[str, Any]) -> list[str]:
     """What was learnt when the image was read whole."""
     lines = []
-    stored, differ = acquisition.get("stored", {}), acquisition.get("differ", [])
+    stored = acquisition.get("agree", {})
+    agree, differ = ([name for name in sorted(stored) if stored[name] is kind] for kind in (True, False))
     if differ:
         lines.append(f"WARNING: the image is NOT what its container says: the stored {_and(differ)} differ")
-    agree = sorted(set(stored) - set(differ))
     if agree:
         lines.append(f"the container's own {_and(agree)} agree with what was read")
     for name, what in (

@@ -10,7 +10,10 @@ from clew.model import ContentState, Missing, Reason
 
 MOST_TEXT = 8192
 MOST_TRAITS = 2_000
+MOST_RANGES = 10_000
+MOST_FACTS = 200
 WRONG = (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError)
+_DIGESTS = {"md5": 16, "sha1": 20, "sha256": 32}
 _EMPTY = {"text": None, "number": None, "integer": None, "data": None, "missing": None, "detail": None}
 
 
@@ -23,6 +26,24 @@ def content(value: dict[str, Any]) -> dict[str, Any]:
         "size": _integer(value["size"]),
         "content_state": str(ContentState(value["state"])),
     }
+
+
+def acquisition(value: dict[str, Any]) -> tuple[dict[str, bytes], int, dict[str, Any]]:
+    """Of a whole image: its digests, its size, and what else its one read taught (JSON). Raises one of WRONG.
+
+    Whether the digests that the image itself stores agree is not believed but compared.
+    """
+    digests = {name: _hash(value[name], length) for name, length in _DIGESTS.items()}
+    stored = {name: _hash(text, _DIGESTS[name]) for name, text in value.get("stored", {}).items()}
+    learnt = {
+        "bad": _ranges(value["bad"]),
+        "acquisition_errors": _ranges(value.get("acquisition_errors", [])),
+        "stored": {name: digest.hex() for name, digest in stored.items()},
+        "agree": {name: digest == digests[name] for name, digest in stored.items()},
+        "facts": {_text(name, 100): _fact(fact) for name, fact in list(value.get("facts", {}).items())[:MOST_FACTS]},
+        "problems": [_text(problem, MOST_TEXT) for problem in value.get("problems", [])[:MOST_FACTS]],
+    }
+    return digests, _integer(value["size"]), learnt
 
 
 def media_type(value: Any) -> str:
@@ -68,6 +89,18 @@ def _hash(value: Any, length: int) -> bytes:
     if len(raw) != length:
         raise ValueError("a hash of the wrong length")
     return raw
+
+
+def _ranges(value: Any) -> list[tuple[int, int]]:
+    if len(value) > MOST_RANGES:
+        raise ValueError("too many ranges")
+    return [(_integer(offset), _integer(length)) for offset, length in value]
+
+
+def _fact(value: Any) -> str | int | list[str]:
+    if isinstance(value, list):
+        return [_text(each, MOST_TEXT) for each in value[:MOST_FACTS]]
+    return _text(value, MOST_TEXT) if isinstance(value, str) else _integer(value)
 
 
 def _integer(value: Any, *, negative: bool = False) -> int:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from clew.core import held
+from clew.core.absent import Absent
 from clew.core.channel import Reply
 from clew.core.resumable import Digests, library
 from clew.intake.api import ByteSource, Range
@@ -25,8 +26,14 @@ _ZEROS = bytes(CHUNK)
 def acquire(payload: dict[str, Any], _descriptors: list[int]) -> Iterator[Reply]:
     """Worker entry: the digests of the image behind "container". All optional: "resume", the state to go on from;
     "save", the bytes between two states; "stint", the bytes after which a state is the last answer.
+
+    Answers {"unopened": why} alone where the container gives no image.
     """
-    return digest(find(payload["container"])(held.descriptors), payload)
+    try:
+        source = find(payload["container"])(held.descriptors)
+    except Absent as absent:
+        return iter([Reply({"unopened": str(absent.missing)})])
+    return digest(source, payload)
 
 
 def digest(source: ByteSource, payload: dict[str, Any]) -> Iterator[Reply]:
