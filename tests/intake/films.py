@@ -3,6 +3,7 @@
 import io
 from functools import lru_cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import av
@@ -52,12 +53,20 @@ def picture(number: int, size: tuple[int, int] = (WIDTH, HEIGHT)) -> np.ndarray:
     return (127 + 80 * total).clip(0, 255).astype(np.uint8)
 
 
-def film(kind: str, folder: Path, **options: Any) -> bytes:
-    """The four pictures as that kind of video. Some muxers must open what they wrote again, so it goes to a file."""
+def film(kind: str, folder: Path) -> bytes:
+    """The four pictures as that kind of video, left in `folder` as film.bin."""
+    (folder / "film.bin").write_bytes(_film(kind))
+    return _film(kind)
+
+
+@lru_cache
+def _film(kind: str) -> bytes:
+    """Through a file: some muxers open once more what they wrote."""
     form, codec, pixels, container, _ = KINDS[kind]
-    path = folder / "film.bin"
-    make(path, form, codec, pixels, container, RATES.get(kind, RATE), SIZES.get(kind, (WIDTH, HEIGHT)), **options)
-    return path.read_bytes()
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "film.bin"
+        make(path, form, codec, pixels, container, RATES.get(kind, RATE), SIZES.get(kind, (WIDTH, HEIGHT)))
+        return path.read_bytes()
 
 
 def make(

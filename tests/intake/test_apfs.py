@@ -43,7 +43,7 @@ def test_contents_attributes_and_runs_in_a_partition(image, tmp_path):
     assert sha256(disk[at : at + row["size"]]) == found[b"passwords.txt"]["sha256"]
     assert row["modified_ns"] == 1642144781213333494
     assert summary.account.complete
-    assert [opinion.said.partition(";")[0] for opinion in summary.account.opinions] == ["they agree"]
+    assert [each.said.partition(";")[0] for each in summary.account.recounts] == ["they agree"]
 
 
 @pytest.mark.corpus

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from clew.intake.carving import carver
+from clew.intake.carving import carver, matroska, riff, samples
 from clew.intake.carving.carver import CHECKS, CROSSED, STOPPED, UNSEEN, Carved, Carver
 from clew.intake.carving.scan import SECTOR, candidates
 from clew.intake.carving.view import Exhausted, Kept, View
@@ -342,6 +342,16 @@ def test_a_structure_of_too_many_parts_is_a_note(monkeypatch):
     work = Carver(Bytes(padded(made("a.avi"))), iter([(0, len(padded(made("a.avi"))))]), CLUSTER)
     assert [step.found for step in work.steps() if step.found] == []
     assert work.notes[STOPPED] == 1
+
+
+def test_a_film_of_more_parts_than_are_stepped_through_is_still_found_whole(monkeypatch):
+    monkeypatch.setattr(matroska, "MOST_STEPPED", 9)
+    monkeypatch.setattr(samples, "MOST_UNITS", 5)
+    monkeypatch.setattr(riff, "MOST_CHUNKS", 9)
+    for name in ("a.mkv", "index-last.mp4", "a.avi"):
+        found = carve(padded(made(name)) + noise(CLUSTER))
+        assert found[0].size == len(made(name))
+        assert found[0].state == ContentState.OVERWRITTEN_POSSIBLE
 
 
 def test_a_view_reads_over_the_edges_of_its_runs():

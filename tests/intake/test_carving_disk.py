@@ -16,7 +16,8 @@ from clew.intake.account import NOT_CARVED
 from clew.intake.api import Note, Part
 from clew.intake.carving.carver import Carver
 from clew.intake.disk import carve as worker
-from clew.intake.options import Options, Summary
+from clew.intake.options import Options
+from clew.intake.report import Report
 from clew.intake.run import intake
 from clew.intake.sources import _carving, _doubts, _said
 from clew.model import ContentState, ItemState, Missing, NameState, Reason
@@ -26,7 +27,7 @@ OPTIONS = Options(extractors=())
 PLACE = (4096, 1 << 20)
 
 
-def take(folder: Path, image: Path) -> tuple[dict[bytes, dict], Summary]:
+def take(folder: Path, image: Path) -> tuple[dict[bytes, dict], Report]:
     case = new_case(folder / "case")
     summary = intake(case, path=image, label="D", workers=1, options=OPTIONS)
     return items(case), summary

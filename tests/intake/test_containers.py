@@ -350,6 +350,16 @@ def test_one_part_of_a_split_disk_says_that_it_may_be_one(made):
         assert "one part of several" in image.said[0].detail
 
 
+def test_a_raw_disk_that_ends_in_an_old_footer_is_a_raw_disk(made, tmp_path):
+    _, paths = made
+    footer = paths["vhd fixed"].read_bytes()[-512:]
+    path = tmp_path / "disk.raw"
+    path.write_bytes(bytes(1 << 20) + footer)
+    assert choose(path).name == "rawdisk"
+    path.write_bytes(bytes(1 << 20) + b"koly" + bytes(508))
+    assert choose(path).name == "rawdisk"
+
+
 # ---- read errors, and the ranges that are lost
 
 

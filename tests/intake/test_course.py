@@ -12,16 +12,16 @@ from cases import items, new_case
 
 from clew.core.case import Case
 from clew.core.engine import Pool
-from clew.intake import course
+from clew.intake import batches, course
 from clew.intake.account import facts_digest
-from clew.intake.api import Found, Job, Part
+from clew.intake.api import Found, Job, Part, Unavailable
 from clew.intake.listing import BatchSize, Lister
 from clew.intake.options import LIMITS, Options
 from clew.intake.run import intake
 from clew.intake.sources import folder
 from clew.intake.tools import asking, open_pool
 from clew.intake.work import Look, Reader
-from clew.model import NameState
+from clew.model import Missing, NameState, Reason
 from clew.range.disk import SMALL, make_disk
 
 PLAIN = Options(workers=1, extractors=(), batch=BatchSize(items=5), limits=LIMITS)
@@ -93,6 +93,29 @@ def test_reading_begins_while_the_listing_goes_on(tmp_path: Path, seized: Seized
     assert {name for name, item in found.items() if item["as_read"] == "overwritten possible"} == {b"f0", b"f7"}
 
 
+def test_a_retry_knows_what_is_in_doubt(tmp_path: Path, seized: Seized) -> None:
+    """A deleted file that shares its bytes fails at first; the run that retries it lists nothing and must ask anew."""
+    case = new_case(tmp_path / "case")
+    (seized.root / "f7").rename(tmp_path / "kept")
+    original = seized.job
+    seized.job = lambda ref: original(ref) if ref != "file/f7" else _gone()  # type: ignore[method-assign]
+    take(case, seized)
+    assert items(case)[b"f7"]["state"] == "unreadable"
+    (tmp_path / "kept").rename(seized.root / "f7")
+    seized.job = original  # type: ignore[method-assign]
+    lister = Lister(case, "e", folder.PLUGIN, "M-1", BatchSize(items=5), lambda *_: None)
+    reader = Reader(case, "e", seized, LOOK, "M-1", lambda *_: None)  # type: ignore[arg-type]
+    with open_pool(folder.PLUGIN, seized, (), PLAIN) as pool:  # type: ignore[arg-type]
+        again = course.Course(case, "e", lister, reader, lambda: None)
+        again.again(pool, seized, asking(pool), batches.failed(case, "e"))  # type: ignore[arg-type]
+    found = items(case)[b"f7"]
+    assert (found["state"], found["as_read"]) == ("done", "overwritten possible")
+
+
+def _gone() -> Job:
+    raise Unavailable(Missing(Reason.UNREADABLE, "gone"))
+
+
 def test_a_second_course_reads_nothing(tmp_path: Path, seized: Seized) -> None:
     case = new_case(tmp_path / "case")
     take(case, seized)
@@ -143,7 +166,7 @@ def test_memory_of_ten_thousand_files_is_that_of_a_thousand(tmp_path: Path) -> N
         for n in range(count):
             at = root / str(n // 500)
             at.mkdir(parents=True, exist_ok=True)
-            (at / f"{n}.txt").write_bytes(draw.randbytes(40))
+            (at / f"{n}.gz").write_bytes(b"\x1f\x8b\x08\x00" + draw.randbytes(40))  # a type that libmagic knows at once
         case = new_case(tmp_path / f"case-{count}")
         case.close()
         command = [sys.executable, "-m", "memory_of", str(case.folder), str(root)]

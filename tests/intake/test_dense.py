@@ -83,7 +83,7 @@ def test_what_has_no_frames_and_what_is_gone_say_so(taken):
     assert said(case, clip)["video.pdq.dense"][0]["missing"] == "unreadable"
 
 
-def test_a_content_is_named_by_its_path_or_the_beginning_of_its_hash(taken):
+def test_the_verb_takes_a_path_or_the_beginning_of_a_hash_and_says_what_it_did(taken, monkeypatch):
     case, root = taken
     clip = sha256((root / "DCIM/clip.mp4").read_bytes())
     for name in ("DCIM/clip.mp4", clip.hex(), clip.hex()[:6].upper()):
@@ -91,16 +91,11 @@ def test_a_content_is_named_by_its_path_or_the_beginning_of_its_hash(taken):
     for name in (clip.hex()[:5], "DCIM", "", "%", clip.hex()[:-1] + "g"):
         with pytest.raises(Usage):
             named(case, name)
-
-
-def test_the_verb_looks_and_says_what_it_did(taken, monkeypatch):
-    case, root = taken
     monkeypatch.setenv("CLEW_ACTOR", "wren")
     folder = str(case.folder)
     result = CliRunner().invoke(cli, ["dense", folder, "DCIM/clip.mp4", "DCIM/other.avi", "--every", "1", "--json"])
     assert result.exception is None or result.exit_code == Exit.DONE, result.output
     assert json.loads(result.output) == {"asked": 2, "done": 2, "had": 0, "failed": {}}
-    clip = sha256((root / "DCIM/clip.mp4").read_bytes())
     assert len(said(case, clip)["video.pdq.dense"]) == films.SCENES
     result = CliRunner().invoke(cli, ["dense", folder, "text.txt"], standalone_mode=False)
     assert result.return_value == Exit.INCOMPLETE
@@ -151,8 +146,8 @@ def test_key_frames_of_what_was_encoded_anew_are_found(name: str) -> None:
 @pytest.mark.corpus
 def test_a_clip_that_holds_none_of_the_key_frames_is_found_by_the_frames_between_them() -> None:
     data = corpus("pattern-sd-with-small-logo-bar").read_bytes()
-    query = frames_of(again(data, "libx264", 360, {"preset": "ultrafast"}, skip=1.03), "dense")
-    assert matched(query, frames_of(data, "dense")) >= 0.8 * len(query)
+    query = frames_of(again(data, "libx264", 360, {"preset": "ultrafast"}, skip=1.03), "fast")
+    assert matched(query, frames_of(data, "dense")) == len(query) >= 1
 
 
 @pytest.mark.corpus

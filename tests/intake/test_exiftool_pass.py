@@ -13,6 +13,7 @@ from clew.core.case import Case
 from clew.intake import exiftool
 from clew.intake.options import Options
 from clew.intake.run import intake
+from clew.intake.tools import extractors
 
 OPTIONS = Options(workers=1)
 
@@ -35,7 +36,7 @@ def taken(tmp_path: Path) -> Case:
     (root / "noted.jpg").write_bytes(olympus())
     (root / "plain.jpg").write_bytes(tiffs.jpeg(Image.new("L", (64, 48), 20)))
     case = new_case(tmp_path / "case")
-    intake(case, path=root, label="P", workers=1)
+    intake(case, path=root, label="P", options=Options(workers=1, extractors=extractors()))
     return case
 
 

@@ -68,6 +68,16 @@ def test_no_other_kind_stops_anything(case: Case, evidence: Path, tmp_path: Path
     assert "thumbnail" in names(case, evidence / "0.png")
 
 
+def test_what_an_alert_set_holds_too_is_never_stopped(case: Case, evidence: Path, tmp_path: Path) -> None:
+    both, one = (sha256((evidence / f"{n}.png").read_bytes()).hex() for n in (0, 1))
+    add(case, tmp_path, "nsrl", [both, one])
+    add(case, tmp_path, "alert", [both], HashSetKind.ALERT)
+    intake(case, path=evidence, label="F", workers=1)
+    assert "known-good" not in names(case, evidence / "0.png")
+    assert "thumbnail" in names(case, evidence / "0.png")
+    assert names(case, evidence / "1.png") == {"known-good"}
+
+
 @pytest.mark.parametrize("algorithm", ["md5", "sha1"])
 def test_no_weaker_hash_stops_anything(case: Case, evidence: Path, tmp_path: Path, algorithm: str) -> None:
     import hashlib
@@ -109,13 +119,13 @@ def test_it_holds_for_a_disk_whose_own_files_are_held_too(case: Case, tmp_path: 
     (tmp_path / "disk").mkdir()
     image = make_disk(3, tmp_path / "disk", SMALL).image
     plain = new_case(tmp_path / "plain", **SCOPE)
-    intake(plain, path=image, label="D", workers=1)
+    intake(plain, path=image, label="D", options=Options(workers=1, extractors=()))
     from clew.core import shards
 
     sql = "SELECT sha256, size FROM contents WHERE media_type='image/jpeg' ORDER BY sha256"
     pictures = [row["sha256"] for row in shards.query(plain, sql).to_pylist()]
     add(case, tmp_path, "nsrl", [pictures[0].hex()])
-    intake(case, path=image, label="D", workers=1)
+    intake(case, path=image, label="D", options=Options(workers=1, extractors=()))
     exhibit = case.read().execute("SELECT id, sha256 FROM exhibits").fetchone()
     assert report(case, exhibit["id"]).known_good[0]["contents"] == 1
     assert bytes(exhibit["sha256"]) == sha256(image.read_bytes()), "a list of hashes is no part of the image"

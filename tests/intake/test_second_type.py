@@ -12,6 +12,7 @@ from clew.intake import mediatype, typing_pass
 from clew.intake.extractors.pdq import waves
 from clew.intake.options import Options
 from clew.intake.run import intake
+from clew.intake.tools import extractors
 
 PRELOAD = ("clew.intake.reading:preload", "clew.intake.sources.folder", "clew.intake.second_type:preload")
 
@@ -76,7 +77,7 @@ def test_it_is_asked_of_what_is_unknown_or_contradicted_and_of_nothing_else(tmp_
     for name, data in asked.items():
         (root / name).write_bytes(data)
     case = new_case(tmp_path / "case")
-    intake(case, path=root, label="E-1", workers=1)
+    intake(case, path=root, label="E-1", options=Options(workers=1, extractors=extractors()))
     found, larger = typing_pass.wanted(case)
     assert set(found) == {sha256(data) for data in asked.values()}
     assert larger == 0

@@ -19,14 +19,15 @@ from clew.intake.disk import gpt, lvm, signatures
 from clew.intake.disk.image import lost_in
 from clew.intake.disk.stretch import LOST
 from clew.intake.entropy import measure
-from clew.intake.options import Options, Summary
+from clew.intake.options import Options
 from clew.intake.refs import layer, parse, volume
+from clew.intake.report import Report
 from clew.intake.run import intake
 from clew.model import Reason
 from container_files import tool
 
 
-def take(folder: Path, image: Path) -> tuple[dict[bytes, dict], Summary]:
+def take(folder: Path, image: Path) -> tuple[dict[bytes, dict], Report]:
     case = new_case(folder / "case")
     summary = intake(case, path=image, label="D", workers=1, options=Options(extractors=()))
     return items(case), summary
@@ -137,7 +138,7 @@ def test_a_logical_volume_in_two_stretches_is_read_and_the_rest_is_said(tmp_path
     assert "thin is laid out as thin-pool" in said
     assert "belong to no logical volume" in summary.words()
     assert not summary.account.complete
-    assert summary.account.opinions[0].said == "they agree"
+    assert summary.account.recounts[0].said == "they agree"
 
 
 def test_runs_of_a_file_in_a_logical_volume_are_places_of_the_image(tmp_path):
@@ -216,7 +217,7 @@ def test_exfat_live_and_deleted_with_what_may_be_claimed(tmp_path):
     for file, name in zip(files[:3], ("live", "chain", "gone"), strict=True):
         assert found[file.name.encode()]["sha256"] == sha256(data[name])
     assert found[b"lost.bin"]["state"] == "unreadable"
-    assert summary.account.opinions[0].said == "they agree"
+    assert summary.account.recounts[0].said == "they agree"
 
 
 @settings(max_examples=4, deadline=None)

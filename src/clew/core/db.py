@@ -137,6 +137,8 @@ def _sound(path: Path) -> sqlite3.Connection:
         if error.sqlite_errorcode != sqlite3.SQLITE_NOTADB:
             raise
         raise Damaged(f"{path} is no database", "restore the case from its archive") from error
+    except UnicodeDecodeError as error:  # what SQLite says of a damaged schema quotes it
+        raise Damaged(f"the schema of {path} is damaged", "restore the case from its archive") from error
 
 
 def _forward(conn: sqlite3.Connection, path: Path) -> None:

@@ -1,6 +1,7 @@
-"""Known-good HashSets, as far as intake needs them: the sorted SHA-256 keys of each, checked and open.
+"""Which HashSets stop the reading of a content, as far as intake needs them: sorted SHA-256 keys, checked and open.
 
-Only SHA-256 stops the reading of a content: MD5 and SHA-1 can be forged, so by those it is matched and listed alone.
+Known-good sets alone stop it, and by SHA-256 alone: MD5 and SHA-1 can be forged, so by those it is matched and listed
+only. What an alert set holds as well is never stopped, whatever else is said of it.
 """
 
 import json
@@ -20,41 +21,54 @@ KEYS = "sha256.keys"
 
 
 @dataclass(frozen=True, slots=True)
-class KnownGood:
-    """One known-good set. `descriptor` is its sorted SHA-256 keys, read-only."""
+class Keys:
+    """One set. `descriptor` is its sorted SHA-256 keys, read-only."""
 
     id: str
     name: str
     descriptor: int
 
 
+@dataclass(frozen=True, slots=True)
+class Stopping:
+    """The known-good sets, and the alert sets that overrule them."""
+
+    known_good: list[Keys]
+    alert: list[Keys]
+
+    @property
+    def descriptors(self) -> tuple[int, ...]:
+        """Those of the known-good sets first: the order in which a worker holds them (`held.lists`)."""
+        return tuple(each.descriptor for each in [*self.known_good, *self.alert])
+
+
 @contextmanager
-def known_good(case: Case) -> Iterator[list[KnownGood]]:
-    """The known-good sets of the case that hold any SHA-256, open for the length of the block.
+def stopping(case: Case) -> Iterator[Stopping]:
+    """The sets of the case that hold any SHA-256, open for the length of the block.
 
-    Raises Damaged where one is not as it was compiled, or not of that kind.
+    Raises Damaged where one is not as it was compiled, or of another kind than its row says.
     """
-    sql = "SELECT id, name, folder FROM hashsets WHERE kind=? ORDER BY id"
     with ExitStack() as stack:
-        found = []
-        for row in case.read().execute(sql, (HashSetKind.KNOWN_GOOD,)).fetchall():
-            path = case.folder / row["folder"] / KEYS
-            if _checked(path, row["id"]).stat().st_size:
-                descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-                stack.callback(os.close, descriptor)
-                found.append(KnownGood(row["id"], row["name"], descriptor))
-        yield found
+        yield Stopping(*(_opened(case, kind, stack) for kind in (HashSetKind.KNOWN_GOOD, HashSetKind.ALERT)))
 
 
-def _checked(keys: Path, identity: str) -> Path:
+def _opened(case: Case, kind: HashSetKind, stack: ExitStack) -> list[Keys]:
+    found = []
+    rows = case.read().execute("SELECT id, name, folder FROM hashsets WHERE kind=? ORDER BY id", (kind,)).fetchall()
+    for row in rows:
+        path = case.folder / row["folder"] / KEYS
+        if _checked(path, row["id"], kind).stat().st_size:
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            stack.callback(os.close, descriptor)
+            found.append(Keys(row["id"], row["name"], descriptor))
+    return found
+
+
+def _checked(keys: Path, identity: str, kind: HashSetKind) -> Path:
     try:
         text = (keys.parent / "set.json").read_bytes()
         about = json.loads(text)
-        sound = (
-            set_id(text) == identity
-            and about["kind"] == HashSetKind.KNOWN_GOOD
-            and about["files"][KEYS] == sha256_of(keys).hex()
-        )
+        sound = set_id(text) == identity and about["kind"] == kind and about["files"][KEYS] == sha256_of(keys).hex()
     except (OSError, ValueError, KeyError) as error:
         raise Damaged(f"{keys.parent} holds no compiled hash set: {error}", "add it again: clew hashset add") from error
     if not sound:

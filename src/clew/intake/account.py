@@ -12,7 +12,7 @@ from typing import Any
 from clew.core import shards
 from clew.core.case import Case
 from clew.core.errors import Damaged
-from clew.intake.opinion import KIND, Opinion, opinions
+from clew.intake.recount import KIND, Recount, recounts
 from clew.model import ItemState, Reason
 
 _LISTED = """
@@ -51,7 +51,7 @@ class Account:
     not_covered: list[dict[str, Any]] = field(default_factory=list)
     notes: dict[str, int] = field(default_factory=dict)
     searched: list[dict[str, Any]] = field(default_factory=list)
-    opinions: list[Opinion] = field(default_factory=list)
+    recounts: list[Recount] = field(default_factory=list)
     image_unread: list[str] = field(default_factory=list)
     image_problems: list[str] = field(default_factory=list)
 
@@ -64,11 +64,11 @@ class Account:
     def complete(self) -> bool:
         """Whether nothing at all stayed unread, and no second count contradicts: exit status 0 instead of 3."""
         lost = self.unreadable or self.parts_unreadable or self.parts_open or self.image_unread
-        return self.balanced and not (lost or any(each.unexplained for each in self.opinions))
+        return self.balanced and not (lost or any(each.unexplained for each in self.recounts))
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON."""
-        told = {"opinions": [each.as_dict() for each in self.opinions], "balanced": self.balanced}
+        told = {"recounts": [each.as_dict() for each in self.recounts], "balanced": self.balanced}
         return {**asdict(self), **told, "complete": self.complete}
 
     def words(self) -> str:
@@ -85,7 +85,7 @@ class Account:
         lines += [f"{part['kind']}: {_place(part)}{_bytes(part)}" for part in self.searched]
         lines += [f"not covered: {NOT_CARVED}"] if self.searched else []
         lines += [f"noted: {count:,} {what}" for what, count in sorted(self.notes.items())]
-        lines += [f"second count: {each.words()}" for each in self.opinions]
+        lines += [f"second count: {each.words()}" for each in self.recounts]
         lines += [f"still being listed: {part}" for part in self.parts_open]
         return "\n".join(lines)
 
@@ -114,7 +114,7 @@ def account(case: Case, exhibit: str) -> Account:
     found.image_unread, found.image_problems = list(_unread(learnt)), learnt.get("problems", [])
     for row in case.read().execute("SELECT * FROM exhibit_runs WHERE exhibit=? ORDER BY part", (exhibit,)):
         _part(found, row["part"], json.loads(row["detail"]), learnt.get("bad", []), done=row["done_ns"] is not None)
-    found.opinions = opinions(case, exhibit)
+    found.recounts = recounts(case, exhibit)
     return found
 
 

@@ -3,7 +3,6 @@
 import json
 from typing import Any
 
-from clew.core import ledger
 from clew.core.case import Case
 from clew.core.engine import Pool, Task
 from clew.core.errors import ClewError, Damaged
@@ -16,7 +15,6 @@ from clew.model import Missing
 
 RESUME = "resume"  # where in exhibits.acquisition the state lies while the read goes on
 MOST_STATE = 64 << 10  # characters of JSON
-MOST_SAID = 1 << 20
 
 
 def acquire(case: Case, held: Held, job: Job, pool: Pool, bar: Progress, mandate: str) -> None:
@@ -31,10 +29,9 @@ def acquire(case: Case, held: Held, job: Job, pool: Pool, bar: Progress, mandate
         bar.advance(bytes=state["offset"])
     while True:
         end, after = _stint(case, held, job, pool, bar, state)
-        if isinstance(end, dict) and "unopened" in end:
-            return  # it has no digest; what is listed of it says why
         if isinstance(end, dict):
-            _acquired(case, held.id, end, mandate)
+            if "unopened" not in end:  # its container gives no image; the parts of the Exhibit say why
+                _acquired(case, held.id, end, mandate)
             return
         if after == state:
             raise ClewError(
@@ -82,20 +79,16 @@ def _acquired(case: Case, exhibit: str, answer: dict[str, Any], mandate: str) ->
     """Records the digests of the whole image, and what its container says of itself. Raises Damaged."""
     try:
         digests, size, learnt = said.acquisition(answer)
-        text = ledger.canonical(learnt)
     except said.WRONG as error:
         raise Damaged("the worker's answer about the image's digest made no sense", "run it again") from error
-    if len(text) > MOST_SAID:
-        raise Damaged("the worker's answer about the image's digest had no end", "run it again")
     failpoint("acquisition.end.before")
     with case.write("intake") as tx:
-        values = (digests["sha256"], digests["sha1"], digests["md5"], size, text, exhibit)
+        values = (digests["sha256"], digests["sha1"], digests["md5"], size, json.dumps(learnt), exhibit)
         tx.execute("UPDATE exhibits SET sha256=?, sha1=?, md5=?, size=?, acquisition=? WHERE id=?", values)
-        about = {"exhibit": exhibit, **{name: value.hex() for name, value in digests.items()}, "size": size}
-        told = {"stored": learnt["stored"], "bad": learnt["bad"][:100]}
+        about = {"exhibit": exhibit, **{name: value.hex() for name, value in digests.items()}, "size": size, **learnt}
         counts = {"bytes": size, "bad": sum(length for _, length in learnt["bad"])}
         counts |= {"stored digests": len(learnt["agree"]), "that agree": sum(learnt["agree"].values())}
-        tx.record("exhibit.acquired", subject=about | told, counts=counts, mandate=mandate)
+        tx.record("exhibit.acquired", subject=about, counts=counts, mandate=mandate)
 
 
 def _number(value: Any) -> int:

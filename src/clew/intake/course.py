@@ -7,7 +7,7 @@ everything is listed.
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from clew.core import shards
 from clew.core.case import Case
@@ -58,7 +58,6 @@ class Course:
     lister: Lister
     reader: Reader
     listed: Callable[[], None]
-    doubted: set[str] = field(default_factory=set)
 
     def run(self, pool: Pool, session: Session, ask: Ask) -> None:
         """Lists what is not listed yet, and reads every batch without a receipt. Raises as `Pool.run` does."""
@@ -66,6 +65,12 @@ class Course:
         listing = Listing(self.lister.steps(session, ask), deque(unread))
         self.reader.session = session
         self.reader.run(pool, self._due(session, ask, listing), listing.go_on)
+
+    def again(self, pool: Pool, session: Session, ask: Ask, due: Iterator[Due]) -> None:
+        """Reads what was read before, or could not be, once more. Raises as `Pool.run` does."""
+        self._doubt(session, ask)
+        self.reader.session = session
+        self.reader.run(pool, due)
 
     def _due(self, session: Session, ask: Ask, listing: Listing) -> Iterator[Due | None]:
         while listing.ready or not listing.over:
@@ -77,10 +82,13 @@ class Course:
         self.listed()
         waiting = batches.unread(self.case, self.exhibit, self.reader.look, waits=True)
         if waiting:
-            self.doubted |= session.doubts(self._deleted(), ask)
-            self.reader.doubted = self.doubted
+            self._doubt(session, ask)
         for name in waiting:
             yield batches.due(self.case, name)
+
+    def _doubt(self, session: Session, ask: Ask) -> None:
+        """Tells the reader which deleted Items share their bytes with another, now that all are listed."""
+        self.reader.doubted = session.doubts(self._deleted(), ask)
 
     def _deleted(self) -> dict[str, str]:
         found: dict[str, str] = {}

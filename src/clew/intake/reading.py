@@ -47,7 +47,7 @@ def examine(source: ByteSource, payload: dict[str, Any]) -> Iterator[Reply]:
 
     `payload`: "size" as listed, "state" the ContentState that the listing claims, "extractors" ("module:name" each),
     "mode", "every" (optional, see `Probe`), "hold" (optional) bytes to hold at most, and "known_good" (optional), name
-    and id of each list that the worker holds.
+    and id of each of the worker's known-good lists, in their order.
 
     What is held is hashed before anything looks at it. What is too large for that is hashed while its Extractors read
     it, so that it is read once, and its hashes come last; should one of them kill the worker, the supervisor asks for
@@ -105,9 +105,13 @@ def _content(read: Hashing, payload: dict[str, Any]) -> Reply:
 
 
 def _known_good(read: Hashing, payload: dict[str, Any]) -> Iterator[Reply]:
-    """The trait that says which known-good sets hold this content: no Extractor need look at it."""
+    """The trait that says which known-good sets hold this content: no Extractor need look at it. None where one of the
+    worker's further lists, which are those of alert sets, holds it too.
+    """
     lists, sha256 = payload.get("known_good", ()), bytes.fromhex(read.digests()["sha256"])
-    for descriptor, (name, identity) in zip(born_with.lists if lists else (), lists, strict=True):
+    if not lists or any(sorted_keys.holds(alert, sha256) for alert in born_with.lists[len(lists) :]):
+        return
+    for descriptor, (name, identity) in zip(born_with.lists, lists, strict=False):
         if sorted_keys.holds(descriptor, sha256):
             yield Reply({"extractor": KNOWN_GOOD, "version": identity, "traits": [{"name": KNOWN_GOOD, "text": name}]})
 

@@ -14,7 +14,7 @@ from clew.core.case import Case, new_id
 from clew.core.compact import compact
 from clew.core.engine import Pool
 from clew.core.errors import ClewError, Usage
-from clew.core.known_good import KnownGood, known_good
+from clew.core.known_good import Stopping, stopping
 from clew.core.lease import lease
 from clew.core.progress import Progress
 from clew.intake import batches, custody, exiftool
@@ -62,8 +62,8 @@ def intake(
         bar = stack.enter_context(progress or Progress(f"intake of {label}", quiet=True))
         source = choose(path)
         held = custody.enter(case, label, path, source, chosen.seizure, basis.id, moved=chosen.moved)
-        stopping = stack.enter_context(known_good(case))
-        Run(case, held, source, chosen, basis.id, bar, stopping).go(path)
+        lists = stack.enter_context(stopping(case))
+        Run(case, held, source, chosen, basis.id, bar, lists).go(path)
         if chosen.extractors is None:
             bar.in_hand("second opinions on types and maker notes")
             second_types(case, chosen)
@@ -74,7 +74,7 @@ def intake(
 
 @dataclass(slots=True)
 class Run:
-    """One run over one Exhibit. What `stopping` sets hold is not looked at beyond its hashes and type."""
+    """One run over one Exhibit. What known-good `lists` hold is not looked at beyond its hashes and type."""
 
     case: Case
     held: custody.Held
@@ -82,18 +82,17 @@ class Run:
     options: Options
     mandate: str
     bar: Progress
-    stopping: list[KnownGood]
+    lists: Stopping
 
     def go(self, path: Path) -> None:
         """Acquires, lists and reads; retries and looks again where asked."""
         specs = extractors() if self.options.extractors is None else self.options.extractors
         look = Look(specs, FAST, versions(self.source, specs), FAST)
-        lists = tuple(each.descriptor for each in self.stopping)
         with ExitStack() as stack:
             opened = self.source.open(path)
             session = stack.enter_context(closing(Archives(self.case, self.held.id, opened, self.options.budgets)))
             self.held = custody.recognise(self.case, self.held, path, session, self.mandate)
-            pool = stack.enter_context(open_pool(self.source, session, specs, self.options, lists))
+            pool = stack.enter_context(open_pool(self.source, session, specs, self.options, self.lists.descriptors))
             run = self._begin(pool, look)
             self.bar.isolation(isolation_words(pool.isolation))
             if session.acquisition is not None and self.held.sha256 is None:
@@ -113,23 +112,25 @@ class Run:
         case, exhibit, told = self.case, self.held.id, Telling(self.bar)
         told.begin(case, exhibit)
         lister = Lister(case, exhibit, self.source, self.mandate, self.options.batch, told.listed)
-        known = tuple((each.name, each.id) for each in self.stopping)
+        known = tuple((each.name, each.id) for each in self.lists.known_good)
         reader = Reader(case, exhibit, session, look, self.mandate, told.read, told.in_hand, known)
         course, ask = Course(case, exhibit, lister, reader, told.all_listed), asking(pool)
         course.run(pool, session, ask)
         if self.options.retry:
-            reader.run(pool, batches.failed(case, exhibit))
+            course.again(pool, session, ask, batches.failed(case, exhibit))
         if self.options.again_known_good:
             reader.known_good = ()
-            reader.run(pool, batches.stopped(case, exhibit, look))
+            course.again(pool, session, ask, batches.stopped(case, exhibit, look))
         while session.next_round():
+            for _ in lister.steps(session, ask):
+                pass  # a round is listed to its end first: a solid archive would be unpacked anew for each way back
             course.run(pool, session, ask)
 
     def _begin(self, pool: Pool, look: Look) -> str:
         run = new_id()
         config: dict[str, Any] = {"workers": self.options.workers, "versions": look.versions}
         config |= {"retry": self.options.retry, "again_known_good": self.options.again_known_good}
-        config["known_good"] = [{"name": each.name, "id": each.id} for each in self.stopping]
+        config["known_good"] = [{"name": each.name, "id": each.id} for each in self.lists.known_good]
         config["archives"] = asdict(self.options.budgets)
         with self.case.write("intake") as tx:
             layers, now = json.dumps(pool.isolation), clock.now().utc_ns

@@ -97,13 +97,13 @@ def _acquired(entry: dict[str, Any], about: dict[str, Any]) -> str:
         f"{name} {about[key]}" for name, key in (("SHA-256", "sha256"), ("SHA-1", "sha1"), ("MD5", "md5"))
     )
     said = f"Its image was read whole, {about['size']:,} bytes: {digests}."
-    differ = [name for name, value in about.get("stored", {}).items() if value != about[name]]
+    differ = [name for name, agrees in about.get("agree", {}).items() if not agrees]
     if differ:
         said += f" It is NOT what its container says: the stored {' and '.join(differ)} differ."
     elif about.get("stored"):
         said += f" The container's own {' and '.join(about['stored'])} agree."
     if bad := entry["counts"].get("bad", 0):
-        said += f" {bad:,} stretches could not be read."
+        said += f" {bad:,} bytes could not be read."
     return said
 
 

@@ -25,7 +25,7 @@ from clew.intake.containers.fileobject import FileObject
 from clew.intake.containers.raw import Raw
 from clew.model import Missing, Reason
 
-TRAILER, ENCRYPTED = b"koly", b"encrcdsa"
+TRAILER, ENCRYPTED = b"koly\0\0\0\4\0\0\2\0", b"encrcdsa"  # the trailer: version 4, of 512 bytes
 _TRAILER = struct.Struct(">4sIIIQQQQQII16s")
 _XML_AT, _SECTORS_AT = 216, 492
 _CHUNK = struct.Struct(">IIQQQQ")
@@ -60,7 +60,7 @@ def open_dmg(descriptors: list[int]) -> Mapped:
     end = length_of(file)
     raw = table(file, max(end - SECTOR, 0), SECTOR, "its trailer")
     fields = _TRAILER.unpack_from(raw)
-    if fields[0] != TRAILER:
+    if not raw.startswith(TRAILER):
         raise damaged("its trailer is not at the end: the file may be cut")
     if fields[10] > 1:
         raise unsupported(f"part {fields[9]} of {fields[10]} of an Apple disk image, which is not read in parts")

@@ -10,7 +10,7 @@ import pytsk3
 from clew.core.absent import Absent, absent
 from clew.core.channel import Reply
 from clew.intake.containers._mapped import Mapped
-from clew.intake.disk import apfs, gpt, lvm, opinion, signatures
+from clew.intake.disk import apfs, gpt, lvm, recount, signatures
 from clew.intake.disk.image import FileSystem, Image, file_system, image
 from clew.intake.entropy import UNEXPLAINED
 from clew.model import Missing, Reason
@@ -114,8 +114,8 @@ def describe(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
     beside = signatures.beside(opened.family, head)
     if beside:
         found["beside"] = beside
-    if opened.family in opinion.READERS:
-        found["second"] = opinion.READERS[opened.family]
+    if opened.family in recount.READERS:
+        found["second"] = recount.READERS[opened.family]
     return Reply(found)
 
 

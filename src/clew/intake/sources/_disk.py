@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from clew.core.errors import Usage
-from clew.intake import opinion, plugged
+from clew.intake import plugged, recount
 from clew.intake.api import Ask, Found, Job, Note, Part, Seen, Unavailable
 from clew.intake.refs import layer as layer_of
 from clew.intake.refs import parse, parse_carved, place_of, quote, volume
-from clew.intake.sources import _carving, _doubts, _opinion, _said
+from clew.intake.sources import _carving, _doubts, _recount, _said
 from clew.model import ContentState, ItemState, Missing, NameState, Reason
 
 MOST = 500  # Items of one answer
@@ -43,7 +43,7 @@ PRELOAD: tuple[str, ...] = (
     "clew.intake.disk.sweep",
     "clew.intake.disk.content",
     "clew.intake.disk.carve",
-    "clew.intake.disk.opinion",
+    "clew.intake.disk.recount",
 )
 
 
@@ -138,9 +138,9 @@ class Disk:
         """One stretch of the walk or sweep after the other; what kills a worker is cornered and named."""
         if part.name.endswith("/carve"):
             return _carving.items(part, cursor, self._payload(**layer_of(part.detail)), ask)
-        if part.name.endswith("/opinion"):
+        if part.name.endswith("/recount"):
             where = {key: part.detail[key] for key in ("file_system", "length")} | place_of(part.detail)
-            return _opinion.items(self._payload(**where), cursor, ask)
+            return _recount.items(self._payload(**where), cursor, ask)
         if part.name.endswith("/sweep"):
             return self._sweep(part.detail, cursor, seen, ask)
         root = None
@@ -279,7 +279,7 @@ def _second(name: str, known: dict[str, Any]) -> Iterator[Part]:
     """The count of another parser, where there is one."""
     if known.get("second"):
         place = {key: known[key] for key in ("file_system", "offset", "length", "table", "second")} | layer_of(known)
-        yield Part(f"{name}/opinion", {"kind": opinion.KIND, "parser": place.pop("second"), **place})
+        yield Part(f"{name}/recount", {"kind": recount.KIND, "parser": place.pop("second"), **place})
 
 
 def _apfs(detail: Layer, found: Any) -> Iterator[Part]:

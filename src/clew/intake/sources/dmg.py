@@ -27,7 +27,7 @@ class Dmg:
         descriptor = _disk.open_read_only(path)
         try:
             at = max(os.lseek(descriptor, 0, os.SEEK_END) - 512, 0)
-            return os.pread(descriptor, 4, at) == dmg.TRAILER
+            return os.pread(descriptor, len(dmg.TRAILER), at) == dmg.TRAILER
         finally:
             os.close(descriptor)
 

@@ -23,14 +23,19 @@ class Vhd:
     preload: tuple[str, ...] = ("clew.intake.containers.vhd", *_disk.PRELOAD)
 
     def wants(self, path: Path) -> bool:
-        """By its footer, or the copy of it at the beginning of all but fixed ones."""
+        """By the copy of the footer that all but fixed ones begin with; a fixed one by a footer that gives the file's
+        own size, since the last sector of any disk may hold an old footer.
+        """
         if not path.is_file():
             return False
         descriptor = _disk.open_read_only(path)
         try:
+            if os.pread(descriptor, 8, 0) == vhd.COOKIE:
+                return True
             end = os.lseek(descriptor, 0, os.SEEK_END)
-            places = (0, max(end - 512, 0), max(end - 511, 0))
-            return any(os.pread(descriptor, 8, at) == vhd.COOKIE for at in places)
+            places = (at for at in (end - 512, end - 511) if at >= 0)
+            said = [(at, os.pread(descriptor, 56, at)) for at in places]
+            return any(foot[:8] == vhd.COOKIE and int.from_bytes(foot[48:56], "big") == at for at, foot in said)
         finally:
             os.close(descriptor)
 

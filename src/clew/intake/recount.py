@@ -25,7 +25,7 @@ FROM (
 
 
 @dataclass(frozen=True, slots=True)
-class Opinion:
+class Recount:
     """One file system. `unexplained`: the counts differ and nothing here says why."""
 
     volume: str
@@ -46,15 +46,15 @@ class Opinion:
         return {**asdict(self), "words": self.words()}
 
 
-def opinions(case: Case, exhibit: str) -> list[Opinion]:
+def recounts(case: Case, exhibit: str) -> list[Recount]:
     """Of every file system of an Exhibit whose second count has ended."""
     sql = "SELECT * FROM exhibit_runs WHERE exhibit=? AND done_ns IS NOT NULL ORDER BY part"
     rows = [(row["part"], json.loads(row["detail"])) for row in case.read().execute(sql, (exhibit,))]
-    return [_opinion(case, exhibit, part, detail) for part, detail in rows if detail.get("kind") == KIND]
+    return [_recounted(case, exhibit, part, detail) for part, detail in rows if detail.get("kind") == KIND]
 
 
-def _opinion(case: Case, exhibit: str, part: str, detail: dict[str, Any]) -> Opinion:
-    volume = part.removesuffix("opinion")
+def _recounted(case: Case, exhibit: str, part: str, detail: dict[str, Any]) -> Recount:
+    volume = part.removesuffix("recount")
     values = {"exhibit": exhibit, "volume": volume, "after": len(volume) + 1}
     (row,) = shards.query(case, _OURS, values).to_pylist() or [{"names": 0, "records": 0, "lost": 0}]
     by_record = detail["file_system"] == "APFS"
@@ -63,12 +63,12 @@ def _opinion(case: Case, exhibit: str, part: str, detail: dict[str, Any]) -> Opi
     failed = next((each.removeprefix(GAVE_UP) for each in notes if each.startswith(GAVE_UP)), None)
     known = (volume.rstrip("/"), detail["file_system"], detail["parser"])
     if failed is not None or CONTENTS not in notes:
-        return Opinion(*known, None, ours, f"no second opinion ({failed or 'nothing was counted'})")
+        return Recount(*known, None, ours, f"no second opinion ({failed or 'nothing was counted'})")
     theirs = int(notes[CONTENTS])
     said, unexplained = _explained(theirs, ours, int(notes.get(UNLISTED, 0)), int(row["lost"]))
     if by_record:
         said += "; a file of several names counts once"
-    return Opinion(*known, theirs, ours, said, unexplained)
+    return Recount(*known, theirs, ours, said, unexplained)
 
 
 def _explained(theirs: int, ours: int, unlisted: int, lost: int) -> tuple[str, bool]:

@@ -5,10 +5,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from clew.intake.api import Ask, Note
-from clew.intake.opinion import CONTENTS, GAVE_UP, UNLISTED
+from clew.intake.recount import CONTENTS, GAVE_UP, UNLISTED
 from clew.model import Missing
 
-ENTRY = "clew.intake.disk.opinion:count"
+ENTRY = "clew.intake.disk.recount:count"
 MOST_STRETCHES = 720  # of five seconds each: a file system that takes longer goes without
 MOST_PENDING = 20_000
 

@@ -7,12 +7,12 @@ import pytest
 from cases import items, new_case
 
 from clew.core.case import Case
-from clew.intake import opinion
+from clew.intake import recount
 from clew.intake.account import account
 from clew.intake.api import Note
 from clew.intake.options import Options
 from clew.intake.run import intake
-from clew.intake.sources import _opinion
+from clew.intake.sources import _recount
 from clew.model import Missing, Reason
 from container_files import tool
 
@@ -61,19 +61,19 @@ def take(folder: Path, image: Path) -> tuple[Case, str]:
 @pytest.mark.parametrize("kind", ["FAT12", "FAT16", "FAT32", "NTFS", "ext2", "ext4"])
 def test_the_two_agree_on_what_is_live(kind, tmp_path):
     case, exhibit = take(tmp_path, volume(tmp_path, kind))
-    (found,) = account(case, exhibit).opinions
+    (found,) = account(case, exhibit).recounts
     live = [item for item in items(case).values() if item["name_state"] == "live"]
     assert found.theirs == found.ours == len(live) >= 20
     assert not found.unexplained
     assert found.parser.startswith("libfs")
     assert "they agree" in account(case, exhibit).words()
-    assert account(case, exhibit).as_dict()["opinions"][0]["words"] == found.words()
+    assert account(case, exhibit).as_dict()["recounts"][0]["words"] == found.words()
 
 
 def change(case: Case, exhibit: str, counts: dict[str, int]) -> None:
     row = (
         case.read()
-        .execute("SELECT * FROM exhibit_runs WHERE exhibit=? AND part LIKE '%/opinion'", (exhibit,))
+        .execute("SELECT * FROM exhibit_runs WHERE exhibit=? AND part LIKE '%/recount'", (exhibit,))
         .fetchone()
     )
     detail = json.loads(row["detail"]) | {"notes": counts}
@@ -86,17 +86,17 @@ def change(case: Case, exhibit: str, counts: dict[str, int]) -> None:
 def test_a_difference_that_nothing_explains_is_flagged_and_the_account_is_not_complete(tmp_path):
     case, exhibit = take(tmp_path, volume(tmp_path, "ext2"))
     whole = account(case, exhibit)
-    ours = whole.opinions[0].ours
-    change(case, exhibit, {opinion.CONTENTS: ours + 1})
+    ours = whole.recounts[0].ours
+    change(case, exhibit, {recount.CONTENTS: ours + 1})
     found = account(case, exhibit)
-    assert found.opinions[0].unexplained
+    assert found.recounts[0].unexplained
     assert not found.complete
     assert "UNEXPLAINED" in found.words()
-    change(case, exhibit, {opinion.CONTENTS: ours - 1, opinion.UNLISTED: 1})
-    assert not account(case, exhibit).opinions[0].unexplained
-    change(case, exhibit, {f"{opinion.GAVE_UP}too long": 1})
+    change(case, exhibit, {recount.CONTENTS: ours - 1, recount.UNLISTED: 1})
+    assert not account(case, exhibit).recounts[0].unexplained
+    change(case, exhibit, {f"{recount.GAVE_UP}too long": 1})
     found = account(case, exhibit)
-    assert found.opinions[0].theirs is None
+    assert found.recounts[0].theirs is None
     assert "no second opinion (too long)" in found.words()
 
 
@@ -105,7 +105,7 @@ def test_a_difference_that_nothing_explains_is_flagged_and_the_account_is_not_co
     (5, 4, 0, 1, False), (4, 5, 0, 1, True),
 ])  # fmt: skip
 def test_what_explains_a_difference(theirs, ours, unlisted, lost, unexplained):
-    assert opinion._explained(theirs, ours, unlisted, lost)[1] is unexplained
+    assert recount._explained(theirs, ours, unlisted, lost)[1] is unexplained
 
 
 def test_the_count_goes_on_from_its_cursor_and_distrusts_its_worker():
@@ -119,19 +119,19 @@ def test_the_count_goes_on_from_its_cursor_and_distrusts_its_worker():
         asked.append(payload["pending"])
         return answers[len(asked) - 1]
 
-    notes = list(_opinion.items({"offset": 0}, "", ask))
+    notes = list(_recount.items({"offset": 0}, "", ask))
     assert asked == [None, [7, 8]]
-    assert [note.counts[opinion.CONTENTS] for note in notes] == [3, 2]
+    assert [note.counts[recount.CONTENTS] for note in notes] == [3, 2]
     asked.clear()
     answers.pop(0)
-    list(_opinion.items({"offset": 0}, notes[0].cursor, ask))
+    list(_recount.items({"offset": 0}, notes[0].cursor, ask))
     assert asked == [[7, 8]]
     for bad in ({"contents": -1, "unreadable": 0, "pending": []}, {"contents": "x"}, 5, None, [],
                 {"contents": 1, "unreadable": 0, "pending": ["x"]}, Missing(Reason.LIMIT_REACHED, "time")):  # fmt: skip
-        (note,) = _opinion.items({"offset": 0}, "", lambda *_, bad=bad: bad)
+        (note,) = _recount.items({"offset": 0}, "", lambda *_, bad=bad: bad)
         assert isinstance(note, Note)
-        assert next(iter(note.counts)).startswith(opinion.GAVE_UP)
+        assert next(iter(note.counts)).startswith(recount.GAVE_UP)
     endless = {"contents": 0, "unreadable": 0, "pending": [1]}
-    assert list(_opinion.items({"offset": 0}, "", lambda *_: endless))[-1].counts == {
-        f"{opinion.GAVE_UP}it takes too long": 1
+    assert list(_recount.items({"offset": 0}, "", lambda *_: endless))[-1].counts == {
+        f"{recount.GAVE_UP}it takes too long": 1
     }
