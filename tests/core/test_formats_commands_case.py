@@ -13,6 +13,7 @@ from case_for_tests import MANDATE
 from clew.core import blobs, checkpoint, keys, mandate, shards, watch
 from clew.core.archive import archive
 from clew.core.case import Case
+from clew.core.compact import compact
 from clew.model import Watch
 
 DOCS = Path(__file__).parents[2] / "docs" / "formats.md"
@@ -62,6 +63,17 @@ def test_a_good_archive_passes(archived: Path) -> None:
 def test_without_a_checkpoint_from_outside_and_without_openings_it_passes_too(archived: Path) -> None:
     (archived / "outside.note").unlink()
     alter(archived, "DELETE FROM ledger_openings")
+    done = run(archived)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_case_whose_shards_were_merged_passes(archived: Path) -> None:
+    """Their rows stay in the table, their files are gone."""
+    with closing(Case.open(archived / "case", actor="wren")) as case:
+        pending = shards.write(case, "traits", [{"content": b"y", "name": "pdq", "data": b"2"}])
+        with case.write("intake") as tx:
+            shards.commit(tx, stage="intake", batch="c", versions="1", config="c", pending=[pending])
+        assert compact(case, enough=2).before == 2
     done = run(archived)
     assert done.returncode == 0, done.stdout + done.stderr
 
