@@ -13,7 +13,7 @@ from clew.core.absent import Absent
 from clew.intake.api import Range
 from clew.intake.archives.members import Archive, Header
 from clew.intake.archives.opening import open_archive
-from clew.intake.reading import typer
+from clew.intake.mediatype import typer
 from clew.model import Missing
 
 TEXT = b"a benign text, made by code\n" * 40

@@ -66,7 +66,8 @@ _TIMES = {
                 for what, kind in (("_is_set", _INT), ("", ctypes.c_int64), ("_nsec", ctypes.c_long)))
     for name in ("mtime", "atime", "ctime", "birthtime")
 }  # fmt: skip
-_TAR, _RAW = 0x30000, 0x90000  # ARCHIVE_FORMAT_RAW
+_CPIO, _TAR, _RAW = 0x10000, 0x30000, 0x90000  # ARCHIVE_FORMAT_RAW
+_LAST_OF_CPIO = b"TRAILER!!!"  # the name of its last entry, which libarchive leaves unread
 _BASE = 0xFF0000  # ARCHIVE_FORMAT_BASE_MASK
 _TIMES_OF = {
     0x10000: "cpio header, UTC",
@@ -88,7 +89,7 @@ class _Feed:
         self.source = source
         self.at = 0
         self.held = ctypes.c_char_p(b"")
-        self.last = b""  # bytes that were handed out
+        self.data = self.last = b""  # bytes that were handed out, and the end of the last that there were
         self.over = False  # there were no more
         self.failure: Absent | OSError | MemoryError | None = None
 
@@ -100,7 +101,7 @@ class _Feed:
             self.failure = error
             return _FATAL
         self.at += len(data)
-        self.last, self.over = data[-BLOCK:] or self.last, not data
+        self.data, self.last, self.over = data, data[-BLOCK:] or self.last, not data
         self.held = ctypes.c_char_p(data)
         target[0] = ctypes.cast(self.held, _POINTER).value
         return len(data)
@@ -242,15 +243,31 @@ class Streamed:
             if self._at < 0 and self._kind.single:  # compression around nothing holds one empty file
                 self._at, self._fresh, self._empty = 0, True, True
                 return True
-            feed = _feeds[self._key]
-            if _format_code(self._handle) & _BASE == _TAR and feed.over and any(feed.last):
-                raise lost("a tar that ends without the mark of its end: it may be cut")
+            self._look_behind(_feeds[self._key], _format_code(self._handle) & _BASE)
             return False
         if code < _WARN:
             self._at += 1
             raise self._failed("what follows" if self._at else "the archive", _FATAL)
         self._at, self._fresh, self._skipped = self._at + 1, True, self._skipped or self._fresh
         return True
+
+    def _look_behind(self, feed: _Feed, code: int) -> None:
+        """A tar or cpio archive has a mark of its end, and what lies behind it is not looked at by libarchive: raises
+        Absent where that is more than zeros, such as another archive, and where a tar has no such mark.
+        """
+        if code not in {_CPIO, _TAR}:
+            return
+        if code == _TAR and feed.over and any(feed.last):
+            raise lost("a tar that ends without the mark of its end: it may be cut")
+        read = max(0, _filter_bytes(self._handle, 0) - (feed.at - len(feed.data)))
+        rest = feed.data[read:].removeprefix(_LAST_OF_CPIO if code == _CPIO else b"")
+        while not rest.strip(b"\0"):
+            if feed.over:
+                return
+            if feed.read([None]) == _FATAL:
+                raise self._reason("what follows its end")
+            rest = feed.data
+        raise lost("bytes follow the mark of its end that were not read: another archive may lie there")
 
     def _failed(self, what: str, code: int) -> Absent:
         """Why libarchive, or the source behind it, gave up; after a fatal error nothing behind that member is tried."""
