@@ -30,7 +30,7 @@ OURS = """
 import os, sys
 from clew.intake.containers.ewf import open_ewf
 from clew.intake.containers.ewf_acquisition import verify
-*_, last = verify(open_ewf([os.open(sys.argv[1], os.O_RDONLY)]), set(sys.argv[2].split(",")))
+*_, last = verify(open_ewf([os.open(sys.argv[1], os.O_RDONLY)]), set(sys.argv[2].split(",")), {})
 assert all(last.value["agree"].values()) and not last.value["bad"] and not last.value["problems"], last.value
 print(last.value["md5"])
 """

@@ -16,8 +16,9 @@ from string import ascii_uppercase
 
 from hypothesis import HealthCheck, settings
 
+from clew.core.resumable import NAMES
 from clew.intake.containers.ewf import Ewf, open_ewf
-from clew.intake.containers.ewf_acquisition import HASHES, verify
+from clew.intake.containers.ewf_acquisition import verify
 
 SECTOR = 512
 MAGIC = b"EVF\x09\x0d\x0a\xff\x00"
@@ -161,10 +162,10 @@ def whole(image: Ewf) -> bytes:
 
 
 def verified(image: Ewf) -> dict:
-    """The last word of the verification, with all hashes."""
-    *progress, last = (reply.value for reply in verify(image, set(HASHES)))
+    """The last word of the verification, with all hashes, and which of the stored ones agree."""
+    *progress, last = (reply.value for reply in verify(image, NAMES, {}))
     assert all(set(each) == {"read"} for each in progress)
-    return last
+    return last | {"agree": {name: last[name] == value for name, value in last["stored"].items()}}
 
 
 def wrong(data: bytes, truth: bytes, bad: list[tuple[int, int]]) -> list[int]:

@@ -172,6 +172,29 @@ def test_a_tar_cut_between_two_members_is_seen(mode):
     assert "without the mark of its end" in end.detail
 
 
+@pytest.mark.parametrize("packed", [bytes, gzip.compress])
+@pytest.mark.parametrize("between", [b"", bytes(1 << 19)])
+def test_an_archive_behind_the_end_of_a_tar_is_not_lost_in_silence(packed, between):
+    headers, end = listed(opened(packed(tarred([("a", TEXT)]) + between + tarred([("hidden", TEXT)]))))
+    assert [header.path for header in headers] == [b"a"]
+    assert "follow the mark of its end" in end.detail
+    assert listed(opened(packed(tarred([("a", TEXT)]) + bytes(1 << 19))))[1] is None
+
+
+def test_an_archive_behind_the_end_of_a_cpio_is_not_lost_in_silence():
+    def entry(name: bytes, data: bytes) -> bytes:
+        fields = (1, 0o100644, 0, 0, 1, 0, len(data), 0, 0, 0, 0, len(name) + 1, 0)
+        head = b"070701" + b"".join(b"%08x" % field for field in fields) + name + b"\0"
+        return head + bytes(-len(head) % 4) + data + bytes(-len(data) % 4)
+
+    whole = entry(b"a", TEXT) + entry(b"TRAILER!!!", b"")
+    headers, end = listed(opened(whole + bytes(1 << 19), "application/x-cpio"))
+    assert ([header.path for header in headers], end) == ([b"a"], None)
+    headers, end = listed(opened(whole + whole, "application/x-cpio"))
+    assert [header.path for header in headers] == [b"a"]
+    assert "follow the mark of its end" in end.detail
+
+
 def test_a_flipped_bit_costs_its_own_member():
     whole = bytearray(zipped([("a", TEXT), ("b", DATA[1]), ("c", TEXT)]))
     whole[whole.find(DATA[1][1000:1040])] ^= 4  # noise is stored by deflate as it is

@@ -142,6 +142,28 @@ def test_every_budget_is_said_where_it_ends_something(tmp_path):
     assert (config["archives"]["depth"], config["archives"]["members"]) == (3, 50)
 
 
+def test_members_without_a_name_count_like_others(tmp_path):
+    files = {"many.tar": tarred([("", b"x" * 600)] * 60), "large.tar": tarred([("", bytes(8 << 20))] * 3)}
+    case = new_case(tmp_path / "case")
+    take(case, tree(tmp_path / "x", files), members=50, least=10 << 20, ratio=0, large_ratio=0)
+    by_ref = rows(case)
+    assert sum(ref.startswith("file/many.tar!") for ref in by_ref) == 51
+    assert by_ref["file/many.tar!#50"]["reason"] == "limit reached"
+    assert [by_ref[f"file/large.tar!#{number}"]["state"] for number in range(3)] == ["done", "unreadable", "unreadable"]
+
+
+def test_a_damaged_header_of_a_tar_is_in_the_account(tmp_path):
+    data = bytearray(tarred([("a", TEXT), ("b", TEXT), ("c", TEXT)]))
+    data[data.find(b"b\0\0\0") + 150] ^= 1  # its checksum
+    case = new_case(tmp_path / "case")
+    found = take(case, tree(tmp_path / "x", {"a.tar": bytes(data)}))
+    assert not found.complete
+    by_ref = rows(case)
+    assert by_ref["file/a.tar!c#2"]["sha256"] == sha256(TEXT)
+    assert "members may be lost" in by_ref["file/a.tar!#1"]["detail"]
+    assert len(by_ref) == 4
+
+
 def test_a_member_that_goes_on_behind_its_size_is_cut(tmp_path):
     data = bytearray(zipped([("a", bytes(4 << 20))]))
     at = data.find(b"PK\x01\x02")

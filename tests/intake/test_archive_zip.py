@@ -64,6 +64,21 @@ def test_an_entry_that_the_directory_leaves_out_is_noted():
     assert archive.notes == {}
 
 
+@pytest.mark.parametrize(
+    ("data", "note"),
+    [
+        (zipped([("hidden", TEXT)]) + zipped([("shown", TEXT)]), "local headers that its directory does not name"),
+        (zipped([("shown", TEXT)]) + b"something else", "bytes behind their end"),
+    ],
+)
+def test_what_lies_before_and_behind_a_zip_is_noted(data, note):
+    archive = opened(data, "application/zip")
+    headers, end = listed(archive)
+    assert ([header.path for header in headers], end) == ([b"shown"], None)
+    (said,) = archive.notes
+    assert note in said
+
+
 def test_a_directory_that_says_nothing_hides_nothing():
     data = zipped([("a", TEXT), ("b", TEXT)])
     for offset in (0, data.find(ENTRY)):

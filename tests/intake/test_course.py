@@ -38,6 +38,9 @@ class Seized:
         for n in range(count):
             (root / f"f{n}").write_bytes(b"%d" % n)
 
+    def check(self):
+        """It is never unplugged."""
+
     def parts(self, _ask):
         yield Part("p", {"kind": "folder"})
 

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from cases import items, new_case, sha256, traits
@@ -11,7 +12,7 @@ from clew.core.channel import Reply
 from clew.core.engine import Outcome, Task
 from clew.intake import said
 from clew.intake.account import account
-from clew.intake.api import FAST, Found, Part
+from clew.intake.api import FAST, Found, Job, Part
 from clew.intake.disk import volumes
 from clew.intake.listing import BatchSize, Lister
 from clew.intake.options import Options
@@ -20,7 +21,7 @@ from clew.intake.run import exact, intake
 from clew.intake.sources import _disk, _said, folder
 from clew.intake.telling import Telling
 from clew.intake.walk import Listing, preorder
-from clew.intake.work import CHANGED, MOST_TRAITS, Batch, Look, Reader, Record
+from clew.intake.work import CHANGED, MOST_STORED, MOST_TRAITS, Batch, Look, Reader, Record
 from clew.model import Missing, Reason
 
 PLAIN = Options(workers=1, extractors=())
@@ -71,13 +72,30 @@ def test_a_worker_that_never_ends_costs_its_item_and_no_memory(tmp_path):
     assert len(record.missing.detail) <= 1_000
 
 
+def test_answers_without_end_do_not_cost_the_hashes(tmp_path):
+    """Of what is too large to be held the hashes come last; they are asked for again, and heard."""
+    row = {"item": "i", "ref": "r", "size": 1, "content_state": "complete"}
+    record = Record(row, media_type="x/y", stored=MOST_STORED + 1)
+    reader = _reader(tmp_path, {"i": record})
+    reader.session = SimpleNamespace(job=lambda _: Job("m:f", {}))  # type: ignore[assignment]
+    task = Task("i", "m:f", {})
+    content = {"content": {"sha256": "00" * 32, "sha1": "00" * 20, "md5": "00" * 16, "size": 1, "state": "complete"}}
+    reader._take(reader._hands["i"], Outcome(task, Reply(content), True, 0.0))
+    assert record.content is None
+    (again,) = reader._unhashed([reader._hands["i"]])
+    assert again.payload["extractors"] == ()
+    reader._take(reader._hands["i"], Outcome(again, Reply(content), True, 0.0))
+    assert record.content is not None
+    assert record.missing.detail == "the worker's answers had no end"
+
+
 def test_of_two_equal_contents_the_whole_traits_are_kept(tmp_path):
     """The first copy's decoder was stopped half way, the second one's was not."""
     part, rest = ({"name": name, "integer": 1} for name in ("early", "late"))
     half = Record({"item": "a"}, _content(b"x"), None, Missing(Reason.LIMIT_REACHED, "time"), [part])
     whole = Record({"item": "b"}, _content(b"x"), None, None, [part, rest])
     reader = _reader(tmp_path, {})
-    names = {row["name"] for row in reader._traits({"a": half, "b": whole})}
+    names = {row["name"] for row in reader._traits({"a": half, "b": whole}, set())}
     assert names == {"early", "late"}
 
 

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 from cases import items, new_case, sha256
-from ewf_cases import acquire, one_chunk_a_segment
+from ewf_cases import acquire, mixture, one_chunk_a_segment
 
+from clew.core import held
 from clew.core.errors import Usage
 from clew.intake import said
+from clew.intake.containers import ewf_acquisition
 from clew.intake.options import Options
 from clew.intake.run import intake
 from clew.intake.sources import ewf as source
@@ -118,3 +120,19 @@ def test_an_encrypted_image_is_refused_before_anything_is_read(tmp_path):
     path.write_bytes(b"ADCRYPT\x00" + bytes(600))
     with pytest.raises(Usage, match="AD encryption"):
         source.PLUGIN.wants(path)
+
+
+def test_a_stopped_read_of_the_image_goes_on_where_it_was(tmp_path, monkeypatch):
+    """The state that one stint ends with is where the next begins; the digests are those of one read."""
+    paths = acquire(tmp_path, mixture(3 << 20, 5), c="fast", b=64)
+    descriptors = [os.open(path, os.O_RDONLY) for path in paths]
+    monkeypatch.setattr(held, "descriptors", descriptors)
+    whole = [reply.value for reply in ewf_acquisition.acquire({}, [])][-1]
+    assert whole["md5"] == whole["stored"]["md5"]
+    payload, stints = {"save": 1 << 19, "stint": 1 << 19}, 0
+    while "md5" not in (last := [reply.value for reply in ewf_acquisition.acquire(payload, [])][-1]):
+        payload["resume"], stints = json.loads(json.dumps(last["state"])), stints + 1
+    assert stints >= 5
+    assert last == whole
+    for descriptor in descriptors:
+        os.close(descriptor)

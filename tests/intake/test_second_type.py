@@ -85,3 +85,21 @@ def test_it_is_asked_of_what_is_unknown_or_contradicted_and_of_nothing_else(tmp_
     assert (done.looked.done, done.looked.failed) == (len(asked), {})
     assert traits(case, sha256(asked["zeroed"]))["type.second", "fast"]["text"] == "image/jpeg"
     assert typing_pass.wanted(case) == ([], 0)
+
+
+def test_the_pass_of_one_exhibit_needs_no_other_one(tmp_path, monkeypatch):
+    """The first run was killed before its second opinions, and its medium is not plugged in when the second one ends."""
+    case = new_case(tmp_path / "case")
+    for label in ("first", "second"):
+        (tmp_path / label).mkdir()
+        (tmp_path / label / "unknown").write_bytes(label.encode() + b"\x00\xff\x81" * 99)
+    with monkeypatch.context() as killed:
+        killed.setattr("clew.intake.run.second_types", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            intake(case, path=tmp_path / "first", label="E-1", workers=1)
+    (tmp_path / "first").rename(tmp_path / "unplugged")
+    intake(case, path=tmp_path / "second", label="E-2", workers=1)
+    assert typing_pass.wanted(case) == ([sha256(b"first" + b"\x00\xff\x81" * 99)], 0)
+    (tmp_path / "unplugged").rename(tmp_path / "first")
+    intake(case, path=tmp_path / "first", label="E-1", workers=1)
+    assert typing_pass.wanted(case) == ([], 0)

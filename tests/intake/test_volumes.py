@@ -107,7 +107,7 @@ def test_an_apple_partition_map(tmp_path):
     image.write_bytes(data)
     found, summary = take(tmp_path, image)
     assert {path: item["sha256"] for path, item in found.items()} == {b"MAC.TXT": sha256(b"MAC.TXT")}
-    assert any(part.get("table", "").startswith("Apple") for part in summary.account.not_covered)
+    assert any(part.get("table", "").startswith("Apple") for part in summary.account.searched)
 
 
 # ---- logical volumes

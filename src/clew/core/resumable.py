@@ -8,6 +8,7 @@ there), whose bytes are the state. Where they cannot be loaded, hashlib does the
 
 import ctypes
 import hashlib
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Protocol
@@ -27,6 +28,7 @@ class _Kind:
 
 
 KINDS = (_Kind("md5", "MD5", 92, 16, 88), _Kind("sha1", "SHA1", 96, 20, 92), _Kind("sha256", "SHA256", 112, 32, 104))
+NAMES = tuple(kind.name for kind in KINDS)
 
 
 @cache
@@ -53,7 +55,7 @@ def library() -> ctypes.CDLL | None:
 
 
 class _Hash(Protocol):
-    def update(self, data: bytes | memoryview, /) -> None: ...
+    def update(self, data: bytes, /) -> None: ...
     def hexdigest(self) -> str: ...
 
 
@@ -70,9 +72,8 @@ class _Low:
         else:
             self._context.raw = _sound(kind, state)
 
-    def update(self, data: bytes | memoryview, /) -> None:
-        whole = data if isinstance(data, bytes) else data.tobytes()
-        self._update(self._context, whole, len(whole))
+    def update(self, data: bytes, /) -> None:
+        self._update(self._context, data, len(data))
 
     def state(self) -> bytes:
         return self._context.raw
@@ -85,20 +86,24 @@ class _Low:
 
 
 class Digests:
-    """The three hashes of one stream. `state` is what an earlier one gave; raises Damaged where it is none."""
+    """The three hashes of one stream, or those of `names`. `state` is what an earlier one gave; raises Damaged where it
+    is none.
+    """
 
-    def __init__(self, state: dict[str, str] | None = None) -> None:
+    def __init__(self, state: dict[str, str] | None = None, names: Collection[str] = NAMES) -> None:
+        kinds = [kind for kind in KINDS if kind.name in names]
         lib = library()
         self._low: dict[str, _Low] = {}
         if lib is not None:
-            self._low = {kind.name: _Low(kind, lib, _bytes(state, kind) if state else None) for kind in KINDS}
+            self._low = {kind.name: _Low(kind, lib, _bytes(state, kind) if state else None) for kind in kinds}
         elif state is not None:
             raise Damaged("the state of a hash was saved, but this system has no libcrypto to go on with it")
-        plain = {kind.name: hashlib.new(kind.name, usedforsecurity=False) for kind in KINDS}
+        plain = {kind.name: hashlib.new(kind.name, usedforsecurity=False) for kind in kinds}
         self._all: dict[str, _Hash] = {**(self._low or plain)}
 
     def update(self, data: bytes | memoryview) -> None:
         """Takes the next bytes."""
+        data = data if isinstance(data, bytes) else data.tobytes()
         for each in self._all.values():
             each.update(data)
 

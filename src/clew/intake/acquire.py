@@ -47,7 +47,7 @@ def _stint(
     """What the read ended with, if it did, and the last state. Raises Damaged for an answer that makes no sense."""
     payload = {**job.payload, RESUME: state} if state is not None else job.payload
     end: dict[str, Any] | Missing | None = None
-    for outcome in pool.run([Task(held.id, job.opener, payload, job.fds, payload["size"])]):
+    for outcome in pool.run([Task(held.id, job.opener, payload, job.fds, max(payload["size"], job.bytes))]):
         match outcome.reply:
             case Missing() as missing:
                 end = missing

@@ -53,8 +53,8 @@ def not_asked(case: Case) -> list[str]:
     return [f"{why}: {len(contents):,} {DIFFERENCE}"] if contents else []
 
 
-def ask(case: Case, options: Options) -> Told:
-    """Asks exiftool about each of them. Raises what `second.look` raises."""
+def ask(case: Case, options: Options, exhibit: str | None = None) -> Told:
+    """Asks exiftool about each of them, or each of that `exhibit`. Raises what `second.look` raises."""
     contents, told = wanted(case), Told()
     program = external.installed(PROGRAM)
     if program is None:
@@ -69,7 +69,7 @@ def ask(case: Case, options: Options) -> Told:
         most=200,
         hear=partial(_rows, program, version, options.accept_weak_isolation, told),
     )
-    told.looked = look(case, contents, again, options)
+    told.looked = look(case, contents, again, options, exhibit)
     return told
 
 

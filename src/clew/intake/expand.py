@@ -34,11 +34,11 @@ SELECT l.item, l.ref, l.path, l.name_state, c.media_type, c.size, c.content_stat
 FROM listings l JOIN contents c USING (item)
 WHERE l.exhibit=$exhibit AND c.media_type IN (SELECT unnest($types))
 """
-# Members and bytes to be read by outermost archive; what stands for the rest of an archive has no path and no size.
+# Members and bytes to be read by outermost archive; what stands for the rest of an archive counts as one.
 _SPENT = """
 SELECT split_part(ref, '!', 1) AS root, count(*) AS members,
        sum(CASE WHEN content_state = 'unreadable' THEN 0 ELSE size END) AS bytes
-FROM listings WHERE exhibit=? AND contains(ref, '!') AND NOT regexp_matches(ref, '!#[0-9]+$')
+FROM listings WHERE exhibit=? AND contains(ref, '!')
 GROUP BY root
 """
 _WHY_NOT = {
@@ -278,9 +278,8 @@ class Expansion:
             missing = Missing(Reason.LIMIT_REACHED, why)
         if state is ItemState.OPEN and missing is not None:
             state = ItemState.UNREADABLE
-        if header.path:  # `_SPENT` counts them in the same manner
-            spent.members += 1
-            spent.bytes += size if state is ItemState.OPEN else 0
+        spent.members += 1  # `_SPENT` counts them in the same manner
+        spent.bytes += size if state is ItemState.OPEN else 0
         claimed = self.known.content_state if state is not ItemState.UNREADABLE else ContentState.UNREADABLE
         return Found(
             ref=member_ref(self.known.ref, header.path, header.number),
@@ -302,6 +301,7 @@ class Expansion:
 
     def _rest(self, number: int, missing: Missing) -> Found:
         """What is left of an archive that could not be listed to its end, as one Item."""
+        self.archives.spent(self.known).members += 1
         return Found(
             ref=member_ref(self.known.ref, b"", number),
             path=self.known.path + b"!/",

@@ -66,8 +66,8 @@ def intake(
         Run(case, held, source, chosen, basis.id, bar, lists).go(path)
         if chosen.extractors is None:
             bar.in_hand("second opinions on types and maker notes")
-            second_types(case, chosen)
-            exiftool.ask(case, chosen)
+            second_types(case, chosen, held.id)  # other exhibits need not be at hand now
+            exiftool.ask(case, chosen, held.id)
         compact(case, basis.id)
     return report(case, held.id)
 

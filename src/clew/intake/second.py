@@ -79,18 +79,19 @@ def exact(case: Case, contents: list[bytes], *, options: Options | None = None) 
     return look(case, contents, EXACTLY, options or Options(workers=os.cpu_count() or 1))
 
 
-def look(case: Case, contents: list[bytes], again: Again, options: Options) -> Looked:
-    """Reads these Contents (SHA-256 each) again and adds what is asked for. Those that have it are left.
+def look(case: Case, contents: list[bytes], again: Again, options: Options, exhibit: str | None = None) -> Looked:
+    """Reads these Contents (SHA-256 each) again and adds what is asked for. Those that have it are left, and where one
+    `exhibit` (id) is given, those that it does not hold: no other one is opened then.
 
     Raises Refused without a Mandate that covers their Exhibits, Held while another second look goes on.
     """
     looked = Looked(asked=len(contents))
     have = {row["content"] for row in shards.query(case, again.had).to_pylist()}
-    for exhibit, rows in places(case, [each for each in contents if each not in have]).items():
-        with reopened(case, exhibit, (again.extractor,), options, "second look", again.preload) as opened:
+    for place, rows in places(case, [each for each in contents if each not in have], exhibit).items():
+        with reopened(case, place, (again.extractor,), options, "second look", again.preload) as opened:
             for at in range(0, len(rows), again.most):
                 traits = _read(opened.pool, opened.session, rows[at : at + again.most], again, looked)
-                _commit(case, opened.made_with, opened.basis, exhibit, again, traits)
+                _commit(case, opened.made_with, opened.basis, place, again, traits)
     return looked
 
 

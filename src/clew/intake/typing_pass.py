@@ -79,7 +79,9 @@ class Opinions:
     larger: int
 
 
-def second_types(case: Case, options: Options) -> Opinions:
-    """Gives every Content that needs it a "type.second". Raises what `second.look` raises."""
+def second_types(case: Case, options: Options, exhibit: str | None = None) -> Opinions:
+    """Gives every Content that needs it, or every one of that `exhibit`, a "type.second". Raises what `second.look`
+    raises.
+    """
     found, larger = wanted(case)
-    return Opinions(look(case, found, AGAIN, options), larger)
+    return Opinions(look(case, found, AGAIN, options, exhibit), larger)

@@ -15,6 +15,8 @@ from clew.model import ContentState, ItemState, Missing, Reason
 
 # What one Item may put into the case, whatever its worker says.
 MOST_DETAIL, MOST_TRAITS, MOST_STORED = 1_000, 210_000, 64 << 20
+# About how many bytes of Traits a batch holds before they are written; what one takes beside its text.
+MOST_HELD, TRAIT = 64 << 20, 1_000
 READ = "clew.intake.reading:read"
 Due = tuple[str, list[dict[str, Any]]]  # a batch, and the listing rows of those of its Items that are to be read
 HASHED = "hashed, but then: "  # how the detail of an Item begins whose content is known all the same
@@ -46,12 +48,17 @@ class Record:
 
 @dataclass(slots=True)
 class Batch:
-    """One batch in hand. `left` are the Items that are still to be answered."""
+    """One batch in hand. `left` are the Items that are still to be answered; `held` is what the others' Traits take in
+    memory, `pending` where such Traits lie already, and `whole` the Contents whose Traits are all there.
+    """
 
     id: str
     records: dict[str, Record] = field(default_factory=dict)
     left: set[str] = field(default_factory=set)
     drawn: bool = False
+    held: int = 0
+    pending: list[shards.Pending] = field(default_factory=list)
+    whole: set[bytes] = field(default_factory=set)
 
 
 def _nobody_looks(_path: bytes, _seconds: float) -> None:
@@ -124,7 +131,7 @@ class Reader:
         for batch in list(waiting):
             for item in sorted(batch.left):
                 record = batch.records[item]
-                record.alone, record.traits = True, []
+                record.alone, record.traits, record.stored = True, [], 0
                 try:
                     job = self.session.job(record.row["ref"])
                 except Unavailable:  # why its worker died is told, and stays
@@ -172,6 +179,19 @@ class Reader:
         del self._hands[item]
         state = ItemState.UNREADABLE if record.missing else ItemState.DONE
         self.told(str(state), record.row["size"], str(record.missing.reason) if record.missing else "")
+        batch.held += record.stored + TRAIT * len(record.traits)
+        if batch.held > MOST_HELD:
+            self._put_down(batch)
+
+    def _put_down(self, batch: Batch) -> None:
+        """Writes the Traits of the Items that are answered, so that they are not all held until the last one is."""
+        over = {item: record for item, record in batch.records.items() if record.traits and item not in batch.left}
+        self._known(over)
+        if rows := self._traits(over, batch.whole):
+            batch.pending.append(shards.write(self.case, "traits", rows))
+        for record in over.values():
+            record.traits = []
+        batch.held = 0
 
     def _store(self, data: bytes) -> bytes:
         return blobs.put(self.case.folder, data)
@@ -188,7 +208,8 @@ class Reader:
             self.session.check()
         known = self._known(records)
         pending = [shards.write(self.case, "contents", rows) for rows in (self._contents(records, known),) if rows]
-        pending += [shards.write(self.case, "traits", rows) for rows in (self._traits(records),) if rows]
+        pending += [shards.write(self.case, "traits", rows) for rows in (self._traits(records, batch.whole),) if rows]
+        pending += batch.pending
         states = [_final(item, record) for item, record in records.items()]
         look = self.look
         with self.case.write("intake") as tx:
@@ -227,14 +248,14 @@ class Reader:
                 record.content, record.traits, record.missing = None, [], CHANGED
         return set(first)
 
-    def _traits(self, records: Mapping[str, Record]) -> list[dict[str, Any]]:
-        """Each Content's once, however many Items of this batch hold it."""
+    def _traits(self, records: Mapping[str, Record], whole: set[bytes]) -> list[dict[str, Any]]:
+        """Each Content's once, however many Items of this batch hold it, and not those of `whole`, which grows."""
         rows: list[dict[str, Any]] = []
-        had: set[bytes] = set()
-        for record in sorted(records.values(), key=lambda each: each.missing is not None):  # whole ones first
-            if record.content is None or (record.content["sha256"] in had and record.missing is None):
+        for record in records.values():
+            if record.content is None or (record.content["sha256"] in whole and record.missing is None):
                 continue
-            had.add(record.content["sha256"])
+            if record.missing is None:
+                whole.add(record.content["sha256"])
             rows += [{"content": record.content["sha256"], "mode": self.look.mode, **trait} for trait in record.traits]
         return rows
 

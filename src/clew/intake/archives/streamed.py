@@ -25,7 +25,8 @@ _FILTERS = {"gzip": 1, "bzip2": 2, "lzma": 5, "xz": 6, "lzip": 9, "lz4": 13, "zs
 _AE_IFDIR, _AE_IFLNK, _AE_IFREG = stat.S_IFDIR, stat.S_IFLNK, stat.S_IFREG
 _ENCRYPTED_WORDS = (b"ncrypt", b"Crypto codec", b"assphrase", b"assword")
 _SEEK_SET, _SEEK_CUR = 0, 1
-_EOF, _OK, _WARN, _FATAL = 1, 0, -20, -30  # return codes (archive.h)
+_EOF, _OK, _RETRY, _WARN, _FATAL = 1, 0, -10, -20, -30  # return codes (archive.h)
+_MOST_RETRIES = 1 << 24  # blocks of a tar that are no headers: 8 GiB
 
 _POINTER, _INT, _LONG = ctypes.c_void_p, ctypes.c_int, ctypes.c_longlong
 
@@ -66,8 +67,10 @@ _TIMES = {
                 for what, kind in (("_is_set", _INT), ("", ctypes.c_int64), ("_nsec", ctypes.c_long)))
     for name in ("mtime", "atime", "ctime", "birthtime")
 }  # fmt: skip
-_TAR, _RAW = 0x30000, 0x90000  # ARCHIVE_FORMAT_RAW
+_CPIO, _TAR, _RAW = 0x10000, 0x30000, 0x90000  # ARCHIVE_FORMAT_RAW
+_LAST_OF_CPIO = b"TRAILER!!!"  # the name of its last entry, which libarchive leaves unread
 _BASE = 0xFF0000  # ARCHIVE_FORMAT_BASE_MASK
+_BROKEN = Missing(Reason.UNPARSABLE, "a stretch that holds no header that could be read: members may be lost there")
 _TIMES_OF = {
     0x10000: "cpio header, UTC",
     0x30000: "tar header, UTC",
@@ -88,7 +91,7 @@ class _Feed:
         self.source = source
         self.at = 0
         self.held = ctypes.c_char_p(b"")
-        self.last = b""  # bytes that were handed out
+        self.data = self.last = b""  # bytes that were handed out, and the end of the last that there were
         self.over = False  # there were no more
         self.failure: Absent | OSError | MemoryError | None = None
 
@@ -100,7 +103,7 @@ class _Feed:
             self.failure = error
             return _FATAL
         self.at += len(data)
-        self.last, self.over = data[-BLOCK:] or self.last, not data
+        self.data, self.last, self.over = data, data[-BLOCK:] or self.last, not data
         self.held = ctypes.c_char_p(data)
         target[0] = ctypes.cast(self.held, _POINTER).value
         return len(data)
@@ -130,6 +133,8 @@ class Streamed:
         self._fresh = False  # whether that member's content was not begun yet
         self._ended = self._empty = self._is_open = False
         self._skipped = False  # some member's content was not unpacked on the way here
+        self._broken = False  # the member in hand stands for a place where no header could be read
+        self._ahead: int | None = None  # what libarchive said of the header behind that place
         self._wall: tuple[int, Absent] | None = None  # no member from this number on can be reached, and why
 
     def headers(self, first: int) -> Iterator[Header]:
@@ -153,6 +158,8 @@ class Streamed:
             if not self._step():
                 raise lost(f"the archive ends before its member {number}")
         self._fresh = False
+        if self._broken:
+            raise Absent(_BROKEN)
         if not self._empty:
             yield from self._blocks()
 
@@ -210,7 +217,8 @@ class Streamed:
     def _begin(self) -> None:
         self.close()
         self._at = -1
-        self._fresh = self._ended = self._empty = self._is_open = self._skipped = False
+        self._fresh = self._ended = self._empty = self._is_open = self._skipped = self._broken = False
+        self._ahead = None
         _feeds[self._key] = _Feed(self._source)
         self._handle = handle = _new()
         if not handle:
@@ -236,21 +244,50 @@ class Streamed:
         """To the next header. False at the end."""
         if self._ended:
             return False
-        code = _next(self._handle, ctypes.byref(self._entry))
+        code = self._next_header()
         if code == _EOF:
             self._ended = True
             if self._at < 0 and self._kind.single:  # compression around nothing holds one empty file
                 self._at, self._fresh, self._empty = 0, True, True
                 return True
-            feed = _feeds[self._key]
-            if _format_code(self._handle) & _BASE == _TAR and feed.over and any(feed.last):
-                raise lost("a tar that ends without the mark of its end: it may be cut")
+            self._look_behind(_feeds[self._key], _format_code(self._handle) & _BASE)
             return False
         if code < _WARN:
             self._at += 1
             raise self._failed("what follows" if self._at else "the archive", _FATAL)
         self._at, self._fresh, self._skipped = self._at + 1, True, self._skipped or self._fresh
         return True
+
+    def _next_header(self) -> int:
+        """As libarchive's; all that it cannot read as headers in a row is one member, `_broken`."""
+        if self._broken and self._ahead is not None:
+            code, self._broken, self._ahead = self._ahead, False, None
+            return code
+        code = int(_next(self._handle, ctypes.byref(self._entry)))
+        self._broken = code == _RETRY
+        for _ in range(_MOST_RETRIES if self._broken else 0):
+            self._ahead = int(_next(self._handle, ctypes.byref(self._entry)))
+            if self._ahead != _RETRY:
+                return _OK
+        return _FATAL if self._broken else code
+
+    def _look_behind(self, feed: _Feed, code: int) -> None:
+        """A tar or cpio archive has a mark of its end, and what lies behind it is not looked at by libarchive: raises
+        Absent where that is more than zeros, such as another archive, and where a tar has no such mark.
+        """
+        if code not in {_CPIO, _TAR}:
+            return
+        if code == _TAR and feed.over and any(feed.last):
+            raise lost("a tar that ends without the mark of its end: it may be cut")
+        read = max(0, _filter_bytes(self._handle, 0) - (feed.at - len(feed.data)))
+        rest = feed.data[read:].removeprefix(_LAST_OF_CPIO if code == _CPIO else b"")
+        while not rest.strip(b"\0"):
+            if feed.over:
+                return
+            if feed.read([None]) == _FATAL:
+                raise self._reason("what follows its end")
+            rest = feed.data
+        raise lost("bytes follow the mark of its end that were not read: another archive may lie there")
 
     def _failed(self, what: str, code: int) -> Absent:
         """Why libarchive, or the source behind it, gave up; after a fatal error nothing behind that member is tried."""
@@ -279,6 +316,8 @@ class Streamed:
         return self._is_open and self._at <= 0 and _has_encrypted(self._handle) > 0
 
     def _header(self) -> Header:
+        if self._broken:
+            return Header(self._at, b"", What.FILE, 0, missing=_BROKEN)
         if self._empty:
             return Header(self._at, self._stem, What.FILE, 0)
         entry, code = self._entry, _format_code(self._handle) & _BASE

@@ -182,7 +182,7 @@ class Zipped:
     def _look_for_the_unnamed(self, count: int) -> None:
         """Notes local headers that no entry names, and entries that share bytes: both are ways to hide something."""
         spans = self._spans
-        last, covered = -1, self._shift
+        last, covered = -1, 0
         for number in sorted(range(count), key=lambda number: spans[2 * number]):
             local, packed = spans[2 * number], spans[2 * number + 1]
             if local < covered:
@@ -192,6 +192,8 @@ class Zipped:
             if local + _LOCAL_FORM.size + packed > covered:
                 last, covered = number, local + _LOCAL_FORM.size + packed
         self._gap(last, self._start)
+        if self._source.size > (end := _end(self._source)) and self._source.read(end, _GAP).strip(b"\0"):
+            self._note("zip archives with bytes behind their end")
 
     def _gap(self, last: int, stop: int) -> None:
         """Looks between the end of entry `last` and `stop`; with -1 from the first byte of the archive, or of the file
@@ -199,7 +201,7 @@ class Zipped:
         """
         entry = self._entry(last) if last >= 0 else None
         try:
-            start = (self._shift if self._spans else 0) if entry is None else self._content(entry) + entry.packed
+            start = 0 if entry is None else self._content(entry) + entry.packed
         except Absent:  # reading that entry says what is wrong with it
             return
         if 0 <= start < stop and _LOCAL in self._source.read(start, min(_GAP, stop - start)):
@@ -264,9 +266,7 @@ def _directory(source: ByteSource) -> tuple[int, int, int, int]:
     """Where the directory begins and ends, by how much places in it are to be moved (bytes before the archive), and how
     many entries it states (4.3.14 to 4.3.16). Raises Absent where there is none.
     """
-    tail_at = max(0, source.size - _END_BYTES - _MOST_COMMENT)
-    tail = source.read(tail_at, source.size - tail_at)
-    found = tail.rfind(_END, 0, max(0, len(tail) - _END_BYTES + len(_END)))
+    tail_at, tail, found = _tail(source)
     if found < 0:
         raise lost("it has no directory")
     at = tail_at + found
@@ -281,6 +281,19 @@ def _directory(source: ByteSource) -> tuple[int, int, int, int]:
     if start < 0 or (count and exactly(source, start, 4) != _ENTRY):
         raise lost("its directory is not where it says")
     return start, stop, start - offset, count
+
+
+def _end(source: ByteSource) -> int:
+    """Where a zip ends, with its comment (4.3.16)."""
+    tail_at, tail, found = _tail(source)
+    return tail_at + found + _END_BYTES + int.from_bytes(tail[found + 20 : found + 22], "little")
+
+
+def _tail(source: ByteSource) -> tuple[int, bytes, int]:
+    """The last bytes, in which the end record lies: where they begin, they, and where it lies in them, or -1."""
+    tail_at = max(0, source.size - _END_BYTES - _MOST_COMMENT)
+    tail = source.read(tail_at, source.size - tail_at)
+    return tail_at, tail, tail.rfind(_END, 0, max(0, len(tail) - _END_BYTES + len(_END)))
 
 
 def _directory64(source: ByteSource, at: int, locator: bytes) -> tuple[int, int, int, int]:

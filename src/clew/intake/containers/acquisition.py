@@ -6,13 +6,13 @@ and then, which comes back as payload "resume" when the read goes on; at the end
 "problems" (texts) and "acquisition_errors" (ranges that its maker could not read).
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 from clew.core import held
 from clew.core.absent import Absent
 from clew.core.channel import Reply
-from clew.core.resumable import Digests, library
+from clew.core.resumable import NAMES, Digests, library
 from clew.intake.api import ByteSource, Range
 from clew.intake.reading import find
 
@@ -35,16 +35,21 @@ def acquire(payload: dict[str, Any], _descriptors: list[int]) -> Iterator[Reply]
     return digest(source, payload)
 
 
-def digest(source: ByteSource, payload: dict[str, Any]) -> Iterator[Reply]:
-    """All the answers of a whole read of `source`, or of one stint of it. Without libcrypto it begins at byte 0, and
-    does all of it in one go.
+def digest(
+    source: ByteSource,
+    payload: dict[str, Any],
+    chunks: Callable[[int], Iterator[bytes | memoryview]] | None = None,
+    names: Collection[str] = NAMES,
+) -> Iterator[Reply]:
+    """All the answers of a whole read of `source`, or of one stint of it. `chunks` gives its bytes from an offset on,
+    where the container has a faster way than `read`. Without libcrypto it begins at byte 0, and does all in one go.
     """
     resume = payload.get("resume") if library() else None
     save, stint = payload.get("save", SAVE), payload.get("stint", STINT) if library() else 1 << 63
-    hashes = Digests(resume["hashes"] if resume else None)
+    hashes = Digests(resume["hashes"] if resume else None, names)
     bad: list[Range] = [(at, length) for at, length in resume["bad"]] if resume else []
     offset = told = saved = began = resume["offset"] if resume else 0
-    while chunk := _next(source, offset):
+    for chunk in chunks(offset) if chunks is not None else _chunks(source, offset):
         hashes.update(chunk)
         offset += len(chunk)
         if offset - told >= min(TELL, save):
@@ -56,6 +61,12 @@ def digest(source: ByteSource, payload: dict[str, Any]) -> Iterator[Reply]:
             if offset - began >= stint:
                 return
     yield Reply({**hashes.hexdigests(), "size": offset, "bad": _joined(bad, source.bad)})
+
+
+def _chunks(source: ByteSource, offset: int) -> Iterator[bytes]:
+    while chunk := _next(source, offset):
+        yield chunk
+        offset += len(chunk)
 
 
 def _next(source: ByteSource, offset: int) -> bytes:

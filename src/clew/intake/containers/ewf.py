@@ -82,11 +82,14 @@ class Ewf:
         self.unpack = Unpacker(self.chunk)
         self.longest = self.chunk + self.chunk // 64 + 64  # bytes a chunk may have in the file
         self._bad = Ranges()
+        for offset, length in self.acquisition_errors:  # zeros with a right checksum: what the medium did not give
+            self._bad.add(offset, length)
         self._held: OrderedDict[int, bytes | memoryview] = OrderedDict()
 
     @property
     def bad(self) -> list[tuple[int, int]]:
-        """Byte ranges that `read` gave as zeros so far: no table tells of them, or their checksum fails. Merged.
+        """Byte ranges that `read` gave as zeros so far: no table tells of them, or their checksum fails; and those that
+        the medium did not give when it was acquired. Merged.
 
         A range that is there already does not come again: compare it with what was read, not with its length before.
         """

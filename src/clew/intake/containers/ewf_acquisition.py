@@ -4,49 +4,40 @@ The fast way through an image: runs of neighbouring chunks are read at once and 
 while it is in the processor's cache.
 """
 
-import hashlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from clew.core import held
+from clew.core.absent import Absent
 from clew.core.channel import Reply
+from clew.core.resumable import NAMES
 from clew.intake.containers._ewf_tables import Entries, Stretch
+from clew.intake.containers.acquisition import digest
 from clew.intake.containers.ewf import Ewf, open_ewf
 
 RUN = 1 << 18  # bytes of a segment that are read at once
-TELL = 64 << 20  # bytes between two words about how far it is
-HASHES = ("md5", "sha1", "sha256")
 
 
 def acquire(payload: dict[str, Any], _descriptors: list[int]) -> Iterator[Reply]:
-    """Worker entry, on the descriptors that are held. `payload`: "hashes" (optional), those of md5, sha1 and sha256
-    that are wanted; a stored one is always checked.
+    """Worker entry, on the descriptors that are held; the answers are those of `acquisition.acquire`."""
+    try:
+        image = open_ewf(held.descriptors)
+    except Absent as absent:
+        return iter([Reply({"unopened": str(absent.missing)})])
+    return verify(image, NAMES, payload)
+
+
+def verify(image: Ewf, names: Collection[str], payload: dict[str, Any]) -> Iterator[Reply]:
+    """The answers of `acquisition.digest`; the last one also says "stored" digests, "acquisition_errors" ([byte offset,
+    bytes] each), "facts", and "problems" in words. `names` are the hashes that are wanted.
     """
-    image = open_ewf(held.descriptors)
-    return verify(image, {*payload.get("hashes", HASHES), *image.stored})
-
-
-def verify(image: Ewf, wanted: set[str]) -> Iterator[Reply]:
-    """Answers {"read": bytes since the last one} on the way, and at the end what the image is and is worth.
-
-    The end: each digest in hexadecimal, over zeros where a chunk is bad; "size"; "bad" and "acquisition_errors" as
-    [byte offset, bytes]; "stored" digests and whether they "agree"; "facts"; "problems" in words.
-    """
-    hashes = {name: hashlib.new(name, usedforsecurity=False) for name in HASHES if name in wanted}
-    updates = [each.update for each in hashes.values()]
-    told = done = 0
-    for data in chunks(image):
-        for update in updates:
-            update(data)
-        done += len(data)
-        if done - told >= TELL:
-            yield Reply({"read": done - told})
-            told = done
-    digests = {name: each.hexdigest() for name, each in hashes.items()}
-    stored = {name: value.hex() for name, value in image.stored.items()}
-    agree = {name: digests[name] == value for name, value in stored.items() if name in digests}
-    end = {"size": image.size, "bad": image.bad, "acquisition_errors": image.acquisition_errors, "stored": stored}
-    yield Reply({**digests, **end, "agree": agree, "facts": image.facts, "problems": image.problems})
+    for reply in digest(image, payload, lambda offset: chunks(image, offset // image.chunk), names):
+        if "size" in reply.value:
+            stored = {name: value.hex() for name, value in image.stored.items()}
+            more = {"stored": stored, "acquisition_errors": image.acquisition_errors, "facts": image.facts}
+            yield Reply({**reply.value, **more, "problems": image.problems})
+        else:
+            yield reply
 
 
 def chunks(image: Ewf, first: int = 0) -> Iterator[bytes | memoryview]:

@@ -61,7 +61,7 @@ class Disk:
         self._size: int | None = None
         self.detail: dict[str, Any] = {"opened": "read-only", "files": len(paths)}
         stored = sum(os.lseek(descriptor, 0, os.SEEK_END) for descriptor in self.held)
-        self.acquisition: Job | None = Job(acquire, self._payload(size=stored * growth))
+        self.acquisition: Job | None = Job(acquire, self._payload(size=stored), bytes=stored * growth)
 
     def parts(self, ask: Ask) -> Iterator[Part]:
         """Partitions and the gaps between them; the whole image where there is no partition table."""

@@ -39,7 +39,7 @@ class EwfDisk:
 
     def open(self, path: Path) -> Session:
         """Opens the image with all its segments; which of them are missing is said by their reader."""
-        return _disk.Disk(segments(path), CONTAINER, ACQUIRE)
+        return _disk.Disk(segments(path), CONTAINER, ACQUIRE, growth=_disk.SPARSE)
 
     def examples(self) -> Iterator[tuple[str, Mapping[bytes, bytes]]]:
         """A FAT12 volume in an E01."""
