@@ -81,7 +81,9 @@ def examine(source: ByteSource, payload: dict[str, Any]) -> Iterator[Reply]:
     if read.cut is not None:
         raise Absent(read.cut)
     if read.done < payload["size"] and payload.get("state") != ContentState.PARTIAL:
-        raise Absent(Missing(Reason.UNREADABLE, f"only {read.done:,} of the {payload['size']:,} bytes listed are there"))
+        raise Absent(
+            Missing(Reason.UNREADABLE, f"only {read.done:,} of the {payload['size']:,} bytes listed are there")
+        )
 
 
 def _held(read: Hashing, most: int) -> memoryview | None:
