@@ -14,7 +14,7 @@ from clew.core import held
 from clew.intake.disk.allocation import Taken, free
 from clew.intake.disk.bitmap import WINDOW, bits, ones
 from clew.intake.disk.image import file_system
-from clew.intake.sources._disk import _bitmap
+from clew.intake.sources._disk import Disk, _file_system, _named
 from clew.intake.sources._doubts import overlapping
 
 RAW = "clew.intake.containers.raw:open_raw"
@@ -65,11 +65,36 @@ def test_overlaps_are_those_of_the_slow_way(parts):
     assert overlapping(spans) == slow
 
 
-@given(st.sets(st.integers(0, 999)))
-def test_the_bitmap_holds_exactly_the_named_records(records):
-    refs = [f"fs@0/{record}/128-2/x" for record in records] + ["fs@0/5000/1-0/beyond", "fs@0/7/name/only"]
-    bits = _bitmap(iter(refs), 1000)
-    assert {n for n in range(1000) if bits[n // 8] >> (n % 8) & 1} == records
+@given(st.sets(st.integers(0, 100_000)), st.integers(0, 12_000), st.integers(0, 70_000))
+def test_the_named_records_are_held_and_no_others(records, first, count):
+    refs = [f"fs@0/{record}/128-2/x" for record in records] + ["fs@0/7777777777777777/1-0/far", "fs@0/7/name/only"]
+    named, first = _named(iter(refs)), 8 * first
+    bits = named.bits(first, first + count)
+    assert {first + n for n in range(count) if bits[n // 8] >> (n % 8) & 1} == {
+        record for record in records if first <= record < first + count
+    }
+    assert len(bits) == (first + count) // 8 - first // 8 + 1
+    named.forget(7777777777777777)
+    assert not any(named.bits(7777777777777776, 7777777777777800))
+
+
+def test_a_file_system_that_claims_more_records_than_it_has_room_for_ends(tmp_path):
+    image = tmp_path / "x"
+    image.write_bytes(b"x")
+    asked = []
+
+    def ask(_entry, payload, _fds, _size):
+        asked.append(payload)
+        return {"items": [], "next": payload["end"]}
+
+    known = {"offset": 0, "length": 1 << 20, "file_system": "NTFS", "first_inode": 0, "last_inode": 1 << 62}
+    known |= {"block_bytes": 4096, "free_known": 0}
+    parts = {part.name: part for part in _file_system("fs@0", {"kind": "file system", **known})}
+    assert "no room" in parts["fs@0/records"].missing.detail
+    disk = Disk([image], RAW)
+    assert list(disk.items(parts["fs@0/sweep"], "", lambda _: iter(()), ask)) == []
+    assert asked[-1]["end"] == (1 << 20) // 128
+    disk.close()
 
 
 @pytest.mark.parametrize(("bits", "size"), [(12, "1M"), (16, "16M"), (32, "40M")])

@@ -1,6 +1,7 @@
 """The end report and the story of an Exhibit say what is in the case, and nothing twice."""
 
 import json
+import zipfile
 
 import pytest
 from cases import new_case
@@ -9,6 +10,9 @@ from PIL import Image
 
 from clew.cli.main import cli
 from clew.core.case import Case
+from clew.intake.account import Account
+from clew.intake.custody import find
+from clew.intake.expand import Archives
 from clew.intake.families import ORDER, family
 from clew.intake.options import Options
 from clew.intake.report import report
@@ -141,3 +145,31 @@ def test_what_was_erased_from_the_ledger_is_counted_in_the_story(taken: tuple[Ca
 def test_families(media_type: str | None, expected: str) -> None:
     assert family(media_type) == expected
     assert expected in ORDER
+
+
+def test_a_run_that_was_killed_before_archives_were_listed_is_not_complete(tmp_path, monkeypatch):
+    root = tmp_path / "x"
+    root.mkdir()
+    with zipfile.ZipFile(root / "a.zip", "w") as archive:
+        archive.writestr("member", "text")
+    case = new_case(tmp_path / "case")
+    with monkeypatch.context() as killed:
+        killed.setattr(Archives, "next_round", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            intake(case, path=root, label="F", options=Options(workers=1, extractors=()))
+    held = find(case, "F")
+    half = report(case, held.id)
+    assert half.account.balanced
+    assert (half.complete, half.as_dict()["complete"]) == (False, False)
+    assert "NOT AT ITS END" in half.words()
+    assert intake(case, path=root, label="F", options=Options(workers=1, extractors=())).complete
+    whole = report(case, held.id)
+    assert whole.complete
+    assert "NOT AT ITS END" not in whole.words()
+
+
+def test_what_a_disk_calls_its_partitions_forges_no_line():
+    part = {"kind": "partition", "table": "GPT: \x1b[2J\ndiscovered 9 = done 9", "offset": 0, "length": 1}
+    words = Account(not_covered=[{**part, "missing": "unknown: \x1b[31m"}]).words()
+    assert "\x1b" not in words
+    assert len(words.splitlines()) == 2

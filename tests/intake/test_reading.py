@@ -42,16 +42,20 @@ def told(chunks: list[bytes], **payload: object) -> list[dict]:
 @given(st.lists(st.binary(min_size=1, max_size=50), max_size=6))
 def test_the_three_hashes_are_of_all_chunks_in_order(chunks):
     whole = b"".join(chunks)
-    content = told(chunks)[0]["content"]
+    content = told(chunks, size=len(whole))[0]["content"]
     for name in ("sha256", "sha1", "md5"):
         assert content[name] == hashlib.new(name, whole).hexdigest()
     assert content["size"] == len(whole)
 
 
 def test_what_is_shorter_than_listed_is_partial_and_no_weaker_claim_is_raised():
-    assert told([b"abc"])[0]["content"]["state"] == ContentState.PARTIAL
     assert told([b"abcdef"])[0]["content"]["state"] == ContentState.COMPLETE
-    assert told([b"abc"], state="overwritten possible")[0]["content"]["state"] == ContentState.OVERWRITTEN_POSSIBLE
+    assert told([b"abc"], state="partial")[0]["content"]["state"] == ContentState.PARTIAL
+    for claimed, state in (("complete", "partial"), ("overwritten possible", "overwritten possible")):
+        replies = examine(Chunks(b"abc"), {**PAYLOAD, "state": claimed})
+        assert next(replies).value["content"]["state"] == state
+        with pytest.raises(Absent, match="only 3 of the 6 bytes"):
+            list(replies)
 
 
 def test_too_large_to_hold_is_not_held_and_hashed_all_the_same(monkeypatch):

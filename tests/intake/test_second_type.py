@@ -88,7 +88,7 @@ def test_it_is_asked_of_what_is_unknown_or_contradicted_and_of_nothing_else(tmp_
 
 
 def test_the_pass_of_one_exhibit_needs_no_other_one(tmp_path, monkeypatch):
-    """The first run was killed before its second opinions, and its medium is not plugged in when the second one ends."""
+    """The first run was killed before its second opinions; its medium is not there when the second one ends."""
     case = new_case(tmp_path / "case")
     for label in ("first", "second"):
         (tmp_path / label).mkdir()

@@ -12,6 +12,7 @@ import click
 
 from clew import __version__
 from clew.core.errors import ClewError, Exit
+from clew.core.printable import printable
 
 ORDER = ("demo", "init", "key", "mandate", "watch", "force", "hashset", "observe", "attribute", "leads", "intake",
          "pieces", "match", "dense", "identify", "review", "statement", "corroborate", "share", "receive")  # fmt: skip
@@ -72,11 +73,6 @@ def main(argv: list[str] | None = None) -> Any:
 
 
 def _complain(message: str, hint: str) -> None:
-    click.echo(f"clew: error: {_printable(message)}", err=True)
+    click.echo(f"clew: error: {printable(message)}", err=True)
     if hint:
-        click.echo(f"clew: hint: {_printable(hint)}", err=True)
-
-
-def _printable(text: str) -> str:
-    """Names from evidence and peers may stand in a message: none of their control codes reaches a terminal."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+        click.echo(f"clew: hint: {printable(hint)}", err=True)

@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from clew.core.printable import printable
+
 PLAIN_EVERY_S = 10.0
 LIVE_PER_S = 4
 WINDOW_S = 60.0  # of the rate that is told beside the overall one, and that the time left is made of
@@ -92,7 +94,7 @@ class Progress:
         """What is being worked on, the oldest first, and for how long already. Names of evidence are hostile: no
         terminal gets their controls.
         """
-        self._hand = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+        self._hand = printable(text)
         self._hand_since = time.monotonic() - seconds
 
     def isolation(self, text: str) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from clew.core import shards
 from clew.core.case import Case
 from clew.core.errors import Damaged
+from clew.core.printable import printable
 from clew.intake.recount import KIND, Recount, recounts
 from clew.model import ItemState, Reason
 
@@ -87,7 +88,7 @@ class Account:
         lines += [f"noted: {count:,} {what}" for what, count in sorted(self.notes.items())]
         lines += [f"second count: {each.words()}" for each in self.recounts]
         lines += [f"still being listed: {part}" for part in self.parts_open]
-        return "\n".join(lines)
+        return "\n".join(map(printable, lines))
 
 
 def account(case: Case, exhibit: str) -> Account:

@@ -43,7 +43,7 @@ def read(payload: dict[str, Any], descriptors: list[int]) -> Iterator[Reply]:
 
 
 def examine(source: ByteSource, payload: dict[str, Any]) -> Iterator[Reply]:
-    """Everything that intake asks of one content. Ends in Absent where part of it was given as zeros, or cut short.
+    """Everything that intake asks of one content. Ends in Absent where part of it was given as zeros, or was not there.
 
     `payload`: "size" as listed, "state" the ContentState that the listing claims, "extractors" ("module:name" each),
     "mode", "every" (optional, see `Probe`), "hold" (optional) bytes to hold at most, and "known_good" (optional), name
@@ -80,6 +80,10 @@ def examine(source: ByteSource, payload: dict[str, Any]) -> Iterator[Reply]:
         raise Absent(Missing(Reason.UNREADABLE, said))
     if read.cut is not None:
         raise Absent(read.cut)
+    if read.done < payload["size"] and payload.get("state") != ContentState.PARTIAL:
+        raise Absent(
+            Missing(Reason.UNREADABLE, f"only {read.done:,} of the {payload['size']:,} bytes listed are there")
+        )
 
 
 def _held(read: Hashing, most: int) -> memoryview | None:

@@ -59,13 +59,13 @@ class Report:
 
     @property
     def complete(self) -> bool:
-        """Whether nothing at all stayed unread: exit status 0 instead of 3."""
-        return self.account.complete
+        """Whether the last run came to its end and nothing at all stayed unread: exit status 0 instead of 3."""
+        return self.account.complete and bool(self.runs) and self.runs[-1]["seconds"] is not None
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON."""
         own = {name: getattr(self, name) for name in self.__slots__ if name != "account"}
-        return {**self.account.as_dict(), **own}
+        return {**self.account.as_dict(), **own, "complete": self.complete}
 
     def words(self) -> str:
         """For a person."""

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from clew.core.printable import printable
 from clew.intake.account import Account
 from clew.intake.families import NOT_READ, ORDER
 
@@ -9,11 +10,13 @@ from clew.intake.families import NOT_READ, ORDER
 def words(report: dict[str, Any], account: Account) -> str:
     """All of it, a line each; what is wrong comes first."""
     title = f"{report['label']}: {report['kind']}" + (f", SHA-256 {report['sha256']}" if report["sha256"] else "")
-    lines = [title, *_image(report["acquisition"]), account.words(), *_types(report), *_states(report)]
+    first = [*_stopped_short(report["runs"]), *_image(report["acquisition"])]
+    lines = [*_types(report), *_states(report)]
     lines += [*_stopped(report["known_good"]), *_silent(report), *report["not_asked"]]
     lines += [*_tools(report["runs"]), f"isolation: {isolation_words(report['isolation'])}", *_effects(report["runs"])]
     lines.append("what is not listed here was not looked for; that is no statement that nothing else was there")
-    return "\n".join(lines)
+    told = [*map(printable, [title, *first]), account.words(), *map(printable, lines)]
+    return "\n".join(told)
 
 
 def isolation_words(layers: dict[str, Any]) -> str:
@@ -21,6 +24,15 @@ def isolation_words(layers: dict[str, Any]) -> str:
     reached = [name for name, layer in layers.items() if layer["reached"]]
     lost = [f"{name} NOT reached ({layer['detail']})" for name, layer in layers.items() if not layer["reached"]]
     return ", ".join([*reached, *lost])
+
+
+def _stopped_short(runs: list[dict[str, Any]]) -> list[str]:
+    """Whether the numbers are those of an end."""
+    if runs and runs[-1]["seconds"] is not None:
+        return []
+    return [
+        "NOT AT ITS END: the last run was stopped, or goes on; what it has not listed yet is in none of these numbers"
+    ]
 
 
 def _image(acquisition: dict[str, Any]) -> list[str]:

@@ -18,6 +18,7 @@ from clew.intake.api import Ask, Found, Job, Note, Part, Seen, Unavailable
 from clew.intake.refs import layer as layer_of
 from clew.intake.refs import parse, parse_carved, place_of, quote, volume
 from clew.intake.sources import _carving, _doubts, _recount, _said
+from clew.intake.sources._records import Records
 from clew.model import ContentState, ItemState, Missing, NameState, Reason
 
 MOST = 500  # Items of one answer
@@ -31,6 +32,7 @@ ACQUIRE = "clew.intake.containers.acquisition:acquire"
 UNLOCK_APFS = "with the passphrase or recovery key: on a Mac, or by `fsapfsmount`; take in the opened volume"
 UNEXPLAINED = "high entropy, unexplained: a hidden or encrypted volume may lie there (VeraCrypt has no signature)"
 Layer = dict[str, Any]  # what tells a stretch of a logical volume from one of the image: see `refs.volume`
+LEAST_RECORD = 128  # bytes of a file record, at least: an inode of ext; one of NTFS has 1024
 ORPHANAGE = {"FAT", "exFAT"}  # where The Sleuth Kit itself searches the whole volume for lost directory entries
 
 # What every worker of a disk needs, whatever the container.
@@ -175,15 +177,16 @@ class Disk:
 
     def _sweep(self, detail: Mapping[str, Any], cursor: str, seen: Seen, ask: Ask) -> Iterator[Found | Note]:
         where, name = place_of(detail), volume(detail)
-        end = detail["last_inode"]  # the last address is The Sleuth Kit's own orphan directory
+        # The last address is The Sleuth Kit's own orphan directory.
+        end = min(detail["last_inode"], detail["length"] // LEAST_RECORD)
         first, sub = (int(part) for part in cursor.split(".")) if cursor else (detail["first_inode"], -1)
-        named = _bitmap(seen(f"{name}/"), end)
+        named = _named(seen(f"{name}/"))
         if sub >= 0:  # the sweep itself listed part of this record; its other streams are still to come
-            named[first // 8] &= ~(1 << (first % 8))
+            named.forget(first)
         length = RANGE
         while first < end:
             base, stop = first // 8 * 8, min(first + length, end)
-            bits = b64encode(bytes(named[base // 8 : stop // 8 + 1])).decode()
+            bits = b64encode(named.bits(base, stop)).decode()
             task = {"first": first, "sub": sub, "end": stop, "seen": bits, "seen_from": base, "most": MOST}
             answer = ask("clew.intake.disk.sweep:sweep", self._payload(**where, **task), (), 0)
             heard = answer if isinstance(answer, Missing) else _said.swept(answer, first)
@@ -264,6 +267,9 @@ def _file_system(name: str, known: dict[str, Any]) -> Iterator[Part]:
     yield Part(f"{name}/walk", known)
     if known["file_system"] in SWEPT:
         yield Part(f"{name}/sweep", known | {"kind": "sweep over file records"})
+        if known["last_inode"] > known["length"] // LEAST_RECORD:
+            why = f"it claims {known['last_inode']:,} file records, for which there is no room in it"
+            yield Part(f"{name}/records", known | {"kind": "sweep over file records"}, Missing(Reason.UNPARSABLE, why))
     elif known["file_system"] in ORPHANAGE:
         yield Part(f"{name}/orphans", known | {"kind": "search for lost directory entries"})
     missing = None
@@ -320,11 +326,11 @@ def _lost(volume_name: str, path: bytes, missing: Missing, cursor: str, record: 
     )
 
 
-def _bitmap(refs: Iterator[str], end: int) -> bytearray:
-    """One bit a file record: listed under some name already."""
-    named = bytearray(end // 8 + 2)
+def _named(refs: Iterator[str]) -> Records:
+    """The file records that are listed under some name already."""
+    named = Records()
     for ref in refs:
         place = parse(ref)
-        if place is not None and "id" in place and place["record"] < end:
-            named[place["record"] // 8] |= 1 << (place["record"] % 8)
+        if place is not None and "id" in place:
+            named.add(place["record"])
     return named
