@@ -51,8 +51,8 @@ bench-pdq: $(VENV)/.dev  ## the picture hash alone
 kill: $(VENV)/.dev  ## kill -9 of intake at every failpoint and 20 random moments, of observe too; then resume
 	@$(BIN)/python -m pytest -v tests/flow/test_intake_kill.py tests/observe/test_crash.py
 
-soak: $(VENV)/.dev  ## longer fault tests
-	@CLEW_SOAK=1 $(BIN)/python -m pytest tests/flow
+soak: $(VENV)/.dev  ## 200 kills, 150 power losses, 40 tries a fault, a million files in one folder
+	@CLEW_SOAK=1 $(BIN)/python -m pytest --timeout=7200 tests/flow/test_intake_kill.py tests/flow/test_archive_kill.py tests/faults
 
 clean:  ## remove what `make` made
 	rm -rf $(VENV) demo demos build .mypy_cache .ruff_cache .import_linter_cache

@@ -46,7 +46,7 @@ FLOW: tuple[Stage, ...] = (
     ),
     Stage(
         "intake",
-        "reads an Exhibit once, and accounts for every Item in it",
+        "reads an Exhibit, and accounts for every Item in it",
         ("Exhibit",),
         ("Item", "Content", "Trait"),
         ("exhibits", "exhibit_runs", "intake_runs", "batches", "items"),

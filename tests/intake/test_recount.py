@@ -97,7 +97,7 @@ def test_a_difference_that_nothing_explains_is_flagged_and_the_account_is_not_co
     change(case, exhibit, {f"{recount.GAVE_UP}too long": 1})
     found = account(case, exhibit)
     assert found.recounts[0].theirs is None
-    assert "no second opinion (too long)" in found.words()
+    assert "no second count (too long)" in found.words()
 
 
 @pytest.mark.parametrize(("theirs", "ours", "unlisted", "lost", "unexplained"), [

@@ -1,1 +1,1 @@
-"""Exhibit -> Item, Content, Trait: reads a seized thing once, and accounts for every Item in it."""
+"""Exhibit -> Item, Content, Trait: reads a seized thing, and accounts for every Item in it."""

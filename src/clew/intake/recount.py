@@ -7,7 +7,7 @@ from typing import Any
 from clew.core import shards
 from clew.core.case import Case
 
-KIND = "second opinion"
+KIND = "second count"
 CONTENTS, UNLISTED, GAVE_UP = "contents", "directories that it could not list", "gave up: "
 
 _OURS = """
@@ -63,7 +63,7 @@ def _recounted(case: Case, exhibit: str, part: str, detail: dict[str, Any]) -> R
     failed = next((each.removeprefix(GAVE_UP) for each in notes if each.startswith(GAVE_UP)), None)
     known = (volume.rstrip("/"), detail["file_system"], detail["parser"])
     if failed is not None or CONTENTS not in notes:
-        return Recount(*known, None, ours, f"no second opinion ({failed or 'nothing was counted'})")
+        return Recount(*known, None, ours, f"no second count ({failed or 'nothing was counted'})")
     theirs = int(notes[CONTENTS])
     said, unexplained = _explained(theirs, ours, int(notes.get(UNLISTED, 0)), int(row["lost"]))
     if by_record:

@@ -1,4 +1,4 @@
-"""A second opinion: how many contents the live entries of a file system have, by libyal's readers, which share no code
+"""A second count: how many contents the live entries of a file system have, by libyal's readers, which share no code
 with The Sleuth Kit. Of APFS, which libfsapfs itself lists, the volume's own books are asked.
 
 Counted is what the walk lists: every name that is no directory, and beside it named streams (NTFS), resource forks and

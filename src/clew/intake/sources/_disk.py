@@ -296,6 +296,10 @@ def _apfs(detail: Layer, found: Any) -> Iterator[Part]:
         return
     if not volumes:
         yield Part(volume(detail), {"kind": "partition", **detail}, Missing(Reason.UNKNOWN, "APFS without any volume"))
+    missing = Missing(
+        Reason.UNKNOWN, "clew does not read which blocks of an APFS container are free: nothing was carved"
+    )
+    yield Part(f"{volume(detail)}/carve", {"kind": FREE, "file_system": "APFS", **detail}, missing)
     for number, (label, locked, snapshots) in enumerate(volumes):
         place = {"file_system": "APFS", **detail, "apfs": number, "volume": label, "second": "the volume's superblock"}
         name = volume(place)

@@ -1,4 +1,4 @@
-"""The second opinion on a file system as a part of its own: a count that goes on from its cursor."""
+"""The second count of a file system as a part of its own: a count that goes on from its cursor."""
 
 import json
 from collections.abc import Iterator, Mapping
