@@ -70,7 +70,7 @@ def hold(processes: Traces, exhibit: Path) -> None:
     """Every opening of the exhibit is read-only, and no call that changes anything is about it."""
     opened = wrote = 0
     for call in (call for calls in processes for call in calls):
-        paths = [traced.text(word) for word in call.arguments if "\\x" in word and call.name not in {"write", "writev"}]
+        paths = [traced.text(word) for word in call.arguments if "\\x" in word and not word.endswith("...")]
         paths += [call.path(0)] if call.name in {"write", "writev", "pwrite64"} and "<" in call.arguments[0] else []
         ours = [path for path in paths if path == str(exhibit) or path.startswith(f"{exhibit}/")]
         if call.name.startswith("open") and call.result >= 0 and ours:

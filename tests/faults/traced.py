@@ -33,6 +33,7 @@ class Call:
 
 
 def unhex(word: str) -> bytes:
+    """Raises ValueError for a string that strace cut short."""
     return bytes.fromhex(word.strip('"').replace("\\x", ""))
 
 

@@ -19,6 +19,7 @@ from clew.core.case import Case
 from clew.core.errors import ClewError, Damaged
 from clew.core.progress import Progress
 from clew.intake import acquire, custody
+from clew.intake.account import account
 from clew.intake.api import Job
 from clew.intake.containers import acquisition
 from clew.intake.containers.raw import open_raw
@@ -151,6 +152,18 @@ def test_a_reader_that_dies_is_gone_on_with_as_long_as_it_gets_further(tmp_path:
         acquired(tmp_path / "2", [{"state": state}, dead], [dead])
     with pytest.raises(ClewError, match="ended without a digest"):
         acquired(tmp_path / "3", [None])
+
+
+def test_an_image_without_a_digest_is_not_complete_and_goes_on_from_where_it_was(tmp_path: Path) -> None:
+    state = {"offset": 1, "hashes": {}, "bad": []}
+    case, _ = acquired(tmp_path, [{"state": state}], [{"unopened": "limit reached: memory"}])
+    found = account(case, "e")
+    assert not found.complete
+    assert "has no digest: limit reached: memory" in found.words()
+    held, pool = custody.find(case, "D"), Said([END])
+    acquire.acquire(case, held, Job("x:y", {"size": 5}), pool, Progress("x", quiet=True), "M-1")  # type: ignore[arg-type]
+    assert pool.payloads[0]["resume"] == state
+    assert account(case, "e").complete
 
 
 @pytest.mark.parametrize(

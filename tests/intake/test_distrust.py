@@ -14,7 +14,7 @@ from clew.intake import said
 from clew.intake.account import account
 from clew.intake.api import FAST, Found, Job, Part
 from clew.intake.disk import volumes
-from clew.intake.listing import BatchSize, Lister
+from clew.intake.listing import BatchSize, Draft, Lister
 from clew.intake.options import Options
 from clew.intake.reading import read
 from clew.intake.run import exact, intake
@@ -87,6 +87,15 @@ def test_answers_without_end_do_not_cost_the_hashes(tmp_path):
     reader._take(reader._hands["i"], Outcome(again, Reply(content), True, 0.0))
     assert record.content is not None
     assert record.missing.detail == "the worker's answers had no end"
+
+
+def test_long_names_close_a_batch():
+    draft = Draft()
+    for number in range(100):
+        draft.take(Found(f"file/{number}", b"x" * 200_000, 0, "", "folder"))
+        if draft.full(BatchSize()):
+            break
+    assert 80 < len(draft.found) < 90
 
 
 def test_of_two_equal_contents_the_whole_traits_are_kept(tmp_path):
@@ -170,7 +179,7 @@ def test_a_sweep_resumed_inside_a_record_lists_its_other_streams(monkeypatch):
         return {"items": [], "next": payload["end"]}
 
     disk = _disk.Disk([Path("/dev/null")], "clew.intake.containers.raw:open_raw")
-    detail = {"offset": 0, "first_inode": 0, "last_inode": 100, "length": 0}
+    detail = {"offset": 0, "first_inode": 0, "last_inode": 100, "length": 1 << 20}
     part = Part("fs@0/sweep", detail)
     seen = lambda _prefix: iter(["fs@0/40/128-1/a", "fs@0/41/128-1/b"])  # noqa: E731
     list(disk.items(part, "40.0", seen, ask))
@@ -180,6 +189,13 @@ def test_a_sweep_resumed_inside_a_record_lists_its_other_streams(monkeypatch):
     bits, base = b64decode(asked[0]["seen"]), asked[0]["seen_from"]
     assert [bits[(n - base) // 8] >> ((n - base) % 8) & 1 for n in (40, 41)] == [0, 1]
     assert (asked[0]["first"], asked[0]["sub"]) == (40, 0)
+
+
+def test_an_image_of_no_bytes_is_not_complete(tmp_path):
+    (tmp_path / "empty.img").write_bytes(b"")
+    found = intake(new_case(tmp_path / "case"), path=tmp_path / "empty.img", label="D", options=PLAIN)
+    assert not found.complete
+    assert "it has no bytes" in found.words()
 
 
 def test_partitions_beyond_the_image_are_parts_that_were_not_read(tmp_path):

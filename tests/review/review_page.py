@@ -107,7 +107,8 @@ def fill(known: Known, series: int = 6, members: int = 5) -> Known:
     with case.write("intake") as tx:
         shards.commit(tx, stage="intake", batch="b", versions="1", config="", pending=pending)
         exhibit = ("e" * 32, "Exhibit 1", "folder", "x", "unit", "here", None, None, None, "M-1", 0)
-        tx.execute("INSERT INTO exhibits VALUES (?,?,?,?,?,?,?,?,?,?,?,NULL,NULL,'{}')", exhibit)
+        columns = "id, label, kind, location, seized_by, seized_where, seized_ns, sha256, size, mandate, added_ns"
+        tx.execute(f"INSERT INTO exhibits ({columns}) VALUES (?,?,?,?,?,?,?,?,?,?,?)", exhibit)
         states = ["done"] * len(contents) + ["unreadable"] * 3 + ["skipped"] * 2
         rows = [(f"{n:032x}", "e" * 32, "b", state, None, None, 1, 1) for n, state in enumerate(states)]
         tx.executemany("INSERT INTO items VALUES (?,?,?,?,?,?,?,?)", rows)

@@ -31,6 +31,8 @@ _REAP_SECONDS = 2.0
 _ENVIRONMENT = {
     "PATH": "/usr/bin:/bin",
     "LANG": "C.UTF-8",
+    "HOME": "/dev/null",  # a library that would keep something there (onnxruntime does) cannot
+    "XDG_CACHE_HOME": "/dev/null",
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "PYTHONPATH": str(Path(channel.__file__).parents[2]),  # the very code that runs here, however it was installed

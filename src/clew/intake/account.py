@@ -121,6 +121,8 @@ def account(case: Case, exhibit: str) -> Account:
 
 def _unread(learnt: dict[str, Any]) -> Iterator[str]:
     """What its one sequential read found missing or wrong in the bytes of an image."""
+    if why := learnt.get("unopened"):
+        yield f"it could not be read whole, and has no digest: {why}"
     if bad := learnt.get("bad"):
         size = sum(length for _, length in bad)
         yield f"{size:,} bytes could not be read, in {len(bad):,} stretches, the first at byte {bad[0][0]:,}"

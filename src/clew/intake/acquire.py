@@ -15,6 +15,7 @@ from clew.model import Missing
 
 RESUME = "resume"  # where in exhibits.acquisition the state lies while the read goes on
 MOST_STATE = 64 << 10  # characters of JSON
+MOST_WHY = 1000
 
 
 def acquire(case: Case, held: Held, job: Job, pool: Pool, bar: Progress, mandate: str) -> None:
@@ -29,9 +30,12 @@ def acquire(case: Case, held: Held, job: Job, pool: Pool, bar: Progress, mandate
         bar.advance(bytes=state["offset"])
     while True:
         end, after = _stint(case, held, job, pool, bar, state)
+        if isinstance(end, dict) and "unopened" in end:
+            known = {RESUME: after} if after is not None else {}
+            _unopened(case, held, known | {"unopened": str(end["unopened"])[:MOST_WHY]})
+            return
         if isinstance(end, dict):
-            if "unopened" not in end:  # its container gives no image; the parts of the Exhibit say why
-                _acquired(case, held.id, end, mandate)
+            _acquired(case, held.id, end, mandate)
             return
         if after == state:
             raise ClewError(
@@ -39,6 +43,12 @@ def acquire(case: Case, held: Held, job: Job, pool: Pool, bar: Progress, mandate
                 "copy the medium with a tool that records bad sectors, and take in the copy",
             )
         state = after
+
+
+def _unopened(case: Case, held: Held, known: dict[str, Any]) -> None:
+    """It has no digest, and the account says so, whatever can be listed of it."""
+    with case.write("intake") as tx:
+        tx.execute("UPDATE exhibits SET acquisition=? WHERE id=?", (json.dumps(known), held.id))
 
 
 def _stint(

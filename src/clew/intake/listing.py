@@ -22,6 +22,7 @@ from clew.model import ItemState, NameState
 
 CONFIG = "listing"
 MOST_NOTES = 5_000
+MOST_NAMED = 16 << 20  # bytes of the paths and refs of one batch: a name may have 256 KiB, of an archive in an archive
 MOST_BYTES = (1 << 63) - 1  # of a column; a hostile disk may claim more in sum
 
 
@@ -41,6 +42,7 @@ class Draft:
     notes: Counter[str] = field(default_factory=Counter)
     bytes: int = 0
     events: int = 0
+    named: int = 0
 
     def take(self, event: Found | Note) -> None:
         """Adds one event."""
@@ -50,10 +52,12 @@ class Draft:
         else:
             self.found.append(event)
             self.bytes += event.size
+            self.named += len(event.path) + len(event.ref)
 
     def full(self, size: BatchSize) -> bool:
         """Whether it is time to commit."""
-        return len(self.found) >= size.items or self.bytes >= size.bytes or self.events >= MOST_NOTES + size.items
+        most = len(self.found) >= size.items or self.bytes >= size.bytes or self.named >= MOST_NAMED
+        return most or self.events >= MOST_NOTES + size.items
 
 
 @dataclass(frozen=True, slots=True)

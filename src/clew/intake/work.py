@@ -20,6 +20,11 @@ MOST_HELD, TRAIT = 64 << 20, 1_000
 READ = "clew.intake.reading:read"
 Due = tuple[str, list[dict[str, Any]]]  # a batch, and the listing rows of those of its Items that are to be read
 HASHED = "hashed, but then: "  # how the detail of an Item begins whose content is known all the same
+MORE = Missing(
+    Reason.UNREADABLE,
+    "it could be hashed in part only before, and other bytes of it can be read now; those are not in the case: "
+    "take the exhibit in once more, under another label",
+)
 CHANGED = Missing(Reason.UNREADABLE, "its bytes are not those that were hashed before: the exhibit has changed")
 
 
@@ -238,14 +243,13 @@ class Reader:
         tried = [item for item, record in records.items() if record.row.get("attempts")]
         if not tried:
             return set()
-        found = shards.query(
-            self.case, "SELECT item, sha256 FROM contents WHERE item IN (SELECT unnest($items))", {"items": tried}
-        )
-        first = {row["item"]: row["sha256"] for row in found.to_pylist()}
-        for item, sha256 in first.items():
+        sql = "SELECT item, sha256, content_state FROM contents WHERE item IN (SELECT unnest($items))"
+        first = {row["item"]: row for row in shards.query(self.case, sql, {"items": tried}).to_pylist()}
+        for item, row in first.items():
             record = records[item]
-            if record.content is not None and record.content["sha256"] != sha256:
-                record.content, record.traits, record.missing = None, [], CHANGED
+            if record.content is not None and record.content["sha256"] != row["sha256"]:
+                why = MORE if row["content_state"] == ContentState.PARTIAL else CHANGED
+                record.content, record.traits, record.missing = None, [], why
         return set(first)
 
     def _traits(self, records: Mapping[str, Record], whole: set[bytes]) -> list[dict[str, Any]]:

@@ -72,6 +72,8 @@ class Disk:
             yield Part("image", {"kind": "image"}, said)
             return
         size, remarks = said
+        if not size:
+            yield Part("image", {"kind": "image"}, Missing(Reason.UNREADABLE, "it has no bytes"))
         for number, missing in enumerate(remarks):
             yield Part(f"container/{number}", {"kind": "container"}, missing)
         yield from self._stretches({}, size, "no partition table", ask)
