@@ -20,6 +20,7 @@ CHANGES = {
 }  # fmt: skip
 READS = {"read", "pread64", "readv", "preadv", "preadv2"}
 GLANCES = 1 << 18
+MORE = 0.6
 SLACK = 1.15  # metadata that is looked at more than once: directories, file records, bitmaps
 
 
@@ -110,10 +111,12 @@ def test_the_workers_change_nothing_at_all(of_image, image):
     assert sum(call.result for call in supervisor if call.name in READS and _of(call, image)) <= GLANCES
 
 
-def test_an_image_is_read_at_most_twice(of_image, image):
-    """Once for its digest, once for what is in it; metadata alone is looked at more often."""
+def test_an_image_is_read_twice_and_little_more(of_image, image):
+    """Once for its digest, once for what is in it and for what is free; more often: metadata, the free space of FAT
+    (The Sleuth Kit's own search for lost directories), contents of unknown type (docs/decisions/0018).
+    """
     calls = (call for calls in of_image for call in calls if call.name in READS and call.result > 0)
-    assert sum(call.result for call in calls if _of(call, image)) <= 2 * SLACK * image.stat().st_size
+    assert sum(call.result for call in calls if _of(call, image)) <= (2 + MORE) * SLACK * image.stat().st_size
 
 
 def _of(call: traced.Call, image: Path) -> bool:

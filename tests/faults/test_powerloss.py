@@ -4,6 +4,8 @@ run comes to the facts of an undisturbed one.
 
 import random
 import shutil
+import sqlite3
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -77,4 +79,5 @@ def test_without_syncing_this_test_would_see_the_loss(recorded, tmp_path):
         if call.name not in {"fsync", "fdatasync"}:
             disk.play(call)
     disk.crash(tmp_path / "case", random.Random(1), 1.0)
-    assert receipts(tmp_path / "case") < marks(log)
+    with suppress(sqlite3.DatabaseError):  # perhaps not even a database is left
+        assert receipts(tmp_path / "case") < marks(log)

@@ -342,3 +342,22 @@ def test_a_directory_that_kills_its_reader_is_cornered_and_named(card, monkeypat
     assert set(found) == {b"dir%d/f.txt" % number for number in (0, 1, 2, 4, 5, 6, 7, 8)} | {b"dir3"}
     assert found[b"dir3"].missing == Missing(Reason.UNPARSABLE, "its reader failed: the worker died")
     assert asked < 16
+
+
+def test_directories_linked_twice_on_every_level_are_listed_once(tmp_path):
+    """Forty levels of two names each would be 2 to the 40 paths."""
+    image, path, script = tmp_path / "loop.img", "/", []
+    with image.open("wb") as out:
+        out.truncate(4 << 20)
+    tool("mke2fs", "-q", "-F", "-t", "ext4", image)
+    (tmp_path / "f").write_bytes(b"at the bottom")
+    for _ in range(40):
+        script += [f"mkdir {path}a", f"ln {path}a {path}b"]
+        path += "a/"
+    script += [f"write {tmp_path / 'f'} {path}f", "ln / /a/a/root", "ln /a /a/a/a/up"]
+    (tmp_path / "script").write_text("\n".join(script) + "\n")
+    tool("debugfs", "-w", "-f", tmp_path / "script", image)
+    found, summary = take(tmp_path, image)
+    assert [name for name in found if name.endswith(b"/f")] == [b"a/" * 40 + b"f"]
+    assert len(found) < 100
+    assert summary.account.notes[entries.LINKED_TWICE] >= 40

@@ -124,8 +124,8 @@ class Lister:
     ) -> tuple[str, ...]:
         """The listing shards, the batches, their items and the cursor: all of it or nothing."""
         failpoint("intake.listing.before")
-        if part.missing or any(found.state is ItemState.UNREADABLE for found in draft.found):
-            session.check()
+        if done or any(found.state is ItemState.UNREADABLE for found in draft.found):
+            session.check()  # what is not there any more must not be taken for all there was
         members = self._members(draft)
         made = [self._made(part, members, waits=waits) for waits in (False, True)]
         for what, count in draft.notes.items():

@@ -1,6 +1,6 @@
 """The directories of a file system, live and deleted, in preorder: one task lists a stretch and returns its cursor."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytsk3
@@ -15,6 +15,7 @@ from clew.model import Missing, NameState, Reason
 FIRST_CNID = 16  # of HFS+: those before it are the file system's own (Apple, Technical Note TN1150)
 OWN_FILES = "files of the file system itself ($MFT and the like), left out"
 LABELS = "volume labels, left out"
+LINKED_TWICE = "further names of directories that are listed at their own place"
 STALE = "deleted names of directories whose record was given away, not entered"
 
 _UNALLOCATED = int(pytsk3.TSK_FS_NAME_FLAG_UNALLOC)
@@ -48,7 +49,9 @@ def _list(opened: FileSystem, root: Any, at: At) -> Listing[Item] | Missing:
         directory = opened.fs.open_dir(inode=address)
     except OSError as error:
         return Missing(Reason.UNREADABLE, f"the directory could not be listed: {reason(error)}")
-    reader = _Reader(opened, Listing(), address, _path(root, at), {key[1] for key in at} | {opened.root, address})
+    above = {key[1] for key in at} | {opened.root, address}
+    parent = None if at and at[-1][2] else at[-2][1] if len(at) > 1 else opened.root
+    reader = _Reader(opened, Listing(), address, _path(root, at), above, parent)
     reader.read(directory)
     return reader.listing
 
@@ -62,14 +65,19 @@ class _Reader:
     address: int
     path: bytes
     above: set[int]
+    parent: int | None  # the record of the directory in which it was found; None for a deleted one: it may have moved
+    entered: set[int] = field(default_factory=set)
 
     def read(self, directory: Any) -> None:
         """Live entries first: an equal deleted one is an old copy of an entry that lives on."""
+        own_parent = self.parent
         live: set[tuple[bytes, int]] = set()
         deleted: list[tuple[int, Any]] = []
         try:
             for number, file in enumerate(directory):
                 name = file.info.name
+                if name.name == b".." and self.opened.family == "ext":
+                    own_parent = int(name.meta_addr)
                 if name.name in {b".", b".."} or self.own(file):
                     continue
                 if int(name.flags) & _UNALLOCATED:
@@ -84,6 +92,9 @@ class _Reader:
         for number, file in deleted:
             if (bytes(file.info.name.name), int(file.info.name.meta_addr)) not in live:
                 self.deleted(file, number)
+        if self.parent is not None and own_parent != self.parent and self.listing.folders:
+            self.listing.notes[LINKED_TWICE] += len(self.listing.folders)
+            self.listing.folders.clear()
 
     def own(self, file: Any) -> bool:
         """Entries that are no files of the user: The Sleuth Kit's virtual ones, NTFS's $-files, FAT's label."""
@@ -105,11 +116,24 @@ class _Reader:
         """A live one. A directory has content of its own only as an NTFS stream."""
         name, address = bytes(file.info.name.name), int(file.info.name.meta_addr)
         if _is_directory(file) and address not in self.above:
-            self.listing.folders.append((name, address, 0))
+            self.folder(file, name, address)
         if file.info.meta is None:
             self.name_only(file, number, NameState.LIVE, "its file record could not be read")
         elif not _is_directory(file) or self.opened.family == "NTFS":
             self.add(file, number, NameState.LIVE)
+
+    def folder(self, file: Any, name: bytes, address: int) -> None:
+        """A live sub-directory, once, and on NTFS only where its own record names this directory: directories that are
+        linked twice on each level would else be listed without end. What is not entered is found by the sweep.
+        """
+        elsewhere = address in self.entered
+        if self.opened.family == "NTFS" and file.info.meta is not None:
+            elsewhere |= all(parent != self.address for parent, _, _ in ntfs.names(file))
+        if elsewhere:
+            self.listing.notes[LINKED_TWICE] += 1
+        else:
+            self.entered.add(address)
+            self.listing.folders.append((name, address, 0))
 
     def deleted(self, file: Any, number: int) -> None:
         """A deleted one, whose record may be its own still, gone, or another file's."""
