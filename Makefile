@@ -48,7 +48,7 @@ bench: $(VENV)/.dev  ## every claim, side by side with its peer
 bench-pdq: $(VENV)/.dev  ## the picture hash alone
 	@$(BIN)/python bench/bench_pdq.py
 
-kill: $(VENV)/.dev  ## kill -9 of intake at every failpoint and 20 random moments, of observe too; then resume
+kill: $(VENV)/.dev  ## kill -9 of intake at every failpoint and at random moments, of observe too; then resume
 	@$(BIN)/python -m pytest -v tests/flow/test_intake_kill.py tests/observe/test_crash.py
 
 soak: $(VENV)/.dev  ## 200 kills, 150 power losses, 40 tries a fault, a million files in one folder

@@ -83,7 +83,7 @@ def test_1000_grades_beside_the_real_stages(case: Case, tmp_path: Path) -> None:
     for number in range(FILES):
         folder = root / f"d{number % 50}"
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"f{number}").write_bytes(number.to_bytes(4, "big") * 64)
+        (folder / f"f{number}").write_bytes(b"%PDF-1.4\n" + number.to_bytes(4, "big") * 64)  # of a type known at once
     contents = [os.urandom(32) for _ in range(GRADES)]
     infohash = bytes.fromhex(watch_body()["infohash_v1"])
     category = schemes.load("training").category("1")
