@@ -30,8 +30,11 @@ demos: $(VENV)/.run  ## ten operations with fresh seeds, one line of figures eac
 	  $(BIN)/clew demo --out demos/$$n --json 2>demos/$$n.log | tr -d '\n' | tr -s ' ' || exit 1; echo; \
 	done
 
+ALONE := tests/flow tests/observe tests/range  # they watch the clock, or use both processors themselves
+
 test: $(VENV)/.dev check  ## everything, the review page in headless Chromium included
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ALONE:%=--ignore=%)
+	@$(BIN)/python -m pytest $(ALONE)
 
 check: $(VENV)/.dev  ## ruff, mypy strict, import-linter, generated parts of the README up to date
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

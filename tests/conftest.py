@@ -28,9 +28,23 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=left)
         items[:] = [item for item in items if item not in left]
         config.stash[DESELECTED] = len(left)
+        if hasattr(config, "workeroutput"):  # one of several processes (pytest-xdist): each of them deselects the same
+            config.workeroutput["deselected"] = len(left)
 
 
 DESELECTED = pytest.StashKey[int]()
+
+
+class OfWorkers:
+    """What the processes of pytest-xdist say at their end."""
+
+    def pytest_testnodedown(self, node) -> None:
+        node.config.stash[DESELECTED] = getattr(node, "workeroutput", {}).get("deselected", 0)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.pluginmanager.hasplugin("dsession"):
+        config.pluginmanager.register(OfWorkers())
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
