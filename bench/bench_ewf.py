@@ -31,8 +31,10 @@ import os, sys
 from clew.intake.containers.ewf import open_ewf
 from clew.intake.containers.ewf_acquisition import verify
 *_, last = verify(open_ewf([os.open(sys.argv[1], os.O_RDONLY)]), set(sys.argv[2].split(",")), {})
-assert all(last.value["agree"].values()) and not last.value["bad"] and not last.value["problems"], last.value
-print(last.value["md5"])
+said = last.value
+assert said["stored"] and all(said[name] == value for name, value in said["stored"].items()), said
+assert not said["bad"] and not said["problems"], said
+print(said["md5"])
 """
 READ = """
 import os, sys
