@@ -13,12 +13,10 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from PIL import Image
 
-from clew.core import failpoints, mandate
+from clew.core import failpoints
 from clew.core.case import Case
-from clew.core.keys import public_hex
 from clew.core.verify import verify_case
 from clew.intake.account import account, facts_digest
 from clew.range.disk import SMALL, make_disk
@@ -46,22 +44,6 @@ def evidence(tmp_path_factory: pytest.TempPathFactory) -> Path:
     cut.write_bytes(cut.read_bytes()[:300])
     (root / "link").symlink_to("/etc/hostname")
     return root
-
-
-@pytest.fixture(scope="module")
-def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A case with a Mandate, to be copied."""
-    folder = tmp_path_factory.mktemp("cases") / "empty"
-    key = Ed25519PrivateKey.generate()
-    case = Case.create(folder, operation="Test", force="AT", authority=public_hex(key), actor="wren")
-    body = {
-        **{name: [] for name in ("networks", "addresses", "countries", "trackers", "permits")},
-        "id": "M-1", "operation": "Test", "authority": "court", "purposes": ["intake"], "exhibits": ["*"],
-        "not_before": "2020-01-01T00:00:00Z", "not_after": "2060-01-01T00:00:00Z",
-    }  # fmt: skip
-    mandate.add(case, mandate.sign_document("mandate", body, key))
-    case.close()
-    return folder
 
 
 @pytest.fixture(scope="module")

@@ -60,7 +60,6 @@ class Disk:
         self.held = tuple(map(open_read_only, paths))
         self._container = container
         self._paths = tuple(paths)
-        self._size: int | None = None
         self.detail: dict[str, Any] = {"opened": "read-only", "files": len(paths)}
         stored = sum(os.lseek(descriptor, 0, os.SEEK_END) for descriptor in self.held)
         self.acquisition: Job | None = Job(acquire, self._payload(size=stored), bytes=stored * growth)
