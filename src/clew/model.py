@@ -210,9 +210,14 @@ class Sighting:
     vantage: str
 
 
+def carrier(transport: str) -> str:
+    """What carries a Sighting's transport, and what an internet provider can look up: "tcp" of "mse-rc4/tcp"."""
+    return transport.rpartition("/")[2]
+
+
 @dataclass(frozen=True, slots=True)
 class EndpointInterval:
-    """An address, port and transport from one time to another: the atoms that a Subject is made of."""
+    """An address, port and carrier from one time to another: the atoms that a Subject is made of."""
 
     address: str
     port: int

@@ -8,19 +8,34 @@ from hypothesis import strategies as st
 
 from clew.core import plugins
 from clew.core.errors import Usage
-from clew.observe.api import SECOND, Ask, Contact, Conversation, Example, Limits, Listing, Network, Send, Sighted
+from clew.observe.api import (
+    ENTROPY_BYTES,
+    SECOND,
+    Ask,
+    Contact,
+    Conversation,
+    Example,
+    Limits,
+    Listing,
+    Network,
+    Send,
+    Sighted,
+)
 from clew.observe.transcript import decode
 
 PACKAGE = "clew.observe.networks"
 NETWORKS = plugins.load_all(PACKAGE)
 EXAMPLES = [pytest.param(n, e, id=f"{name}: {e.name}") for name, n in NETWORKS.items() for e in n.examples]
 LIMITS = Limits()
+ENTROPY = bytes(range(ENTROPY_BYTES))
 MOST_HELD = 256 * 1024
 
 
 def begin(network: Network, example: Example) -> Conversation:
     about = example.about
-    return network.ask(about, LIMITS) if isinstance(about, Ask) else network.contact(about, LIMITS)
+    if isinstance(about, Ask):
+        return network.ask(about, LIMITS, ENTROPY)
+    return network.contact(about, LIMITS, example.transport, ENTROPY)
 
 
 def play(network: Network, example: Example, step: int | None) -> tuple[bytes, Sighted]:

@@ -96,7 +96,7 @@ def test_words_of_strangers_hold_no_infohash() -> None:
 
 def test_long_names_of_keys_and_long_replies_are_not_kept() -> None:
     infohash, block = b"i" * 20, b"CANARY-BYTES" * 50
-    talk = BITTORRENT.contact(Target("W-1", infohash, (infohash,), b"p" * 20), Limits())
+    talk = BITTORRENT.contact(Target("W-1", infohash, (infohash,), b"p" * 20), Limits(), "tcp", bytes(32))
     talk.opened(0)
     body = b"\x14\x00d%d:%si1e1:v4:Testee"[:-1] % (len(block), block)
     hello = PROTOCOL + bytes((0, 0, 0, 0, 0, 0x10, 0, 0)) + infohash + b"-TE1234-abcdefghijkl"
@@ -105,7 +105,9 @@ def test_long_names_of_keys_and_long_replies_are_not_kept() -> None:
     assert b"CANARY" not in end.transcript
     assert end.finding.client == "Test"
     ask = BITTORRENT.ask(
-        Ask(BITTORRENT.tracker("http://127.1.0.1:1/a"), "W-1", infohash, "stopped", b"p" * 20, 9, 1), Limits()
+        Ask(BITTORRENT.tracker("http://127.1.0.1:1/a"), "W-1", infohash, "stopped", b"p" * 20, 9, 1),
+        Limits(),
+        bytes(32),
     )
     ask.opened(0)
     long = block * 2

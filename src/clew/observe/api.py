@@ -4,6 +4,11 @@ A plug-in makes Conversations. Bytes and ticks go in; only `Send` and `Sighted` 
 set: the frozen types that the plug-in names in `sendable`, and `observe.wire` sends no other. `Sighted` ends a
 Conversation, and comes exactly once. Times in here are monotonic nanoseconds; whoever opens the connection knows the
 date.
+
+A transport that wraps another (MSE around a stream, uTP around either) is a Conversation around a Conversation: it
+hands bytes inwards, wraps what the inner one sends, and passes its `Sighted` on. What is kept of the bytes goes onto
+one Tape, as it was on the wire. Nothing in here draws a random number: a conversation is given its `entropy`, which
+stands on the Tape, so that the same bytes and the same entropy give the same conversation again.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,6 +18,7 @@ from typing import Protocol
 from clew.model import Claim, Missing
 
 SECOND = 1_000_000_000
+ENTROPY_BYTES = 32
 
 
 class Sendable(Protocol):
@@ -24,6 +30,28 @@ class Sendable(Protocol):
 
     def encode(self) -> bytes:
         """The bytes that leave."""
+
+
+class Tape(Protocol):
+    """What is kept of one connection: bytes of the stream as they were on the wire, in order, with their times."""
+
+    def sent(self, data: bytes, at_ns: int) -> None:
+        """Bytes of the stream that we sent."""
+
+    def received(self, data: bytes, at_ns: int) -> None:
+        """Bytes of the stream that came in and were read."""
+
+    def left_out(self, label: str, length: int, at_ns: int, *, sent: bool = False) -> None:
+        """Bytes of the stream of which only the number and this label are kept."""
+
+    def header(self, data: bytes, at_ns: int, *, sent: bool = False) -> None:
+        """Bytes around the stream: the header of a datagram."""
+
+    def secret(self, name: str, data: bytes, at_ns: int) -> None:
+        """What nobody saw and replay needs: `entropy`."""
+
+    def encode(self) -> bytes:
+        """The transcript (`observe.transcript`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,16 +81,21 @@ class Target:
     pieces: int | None = None
     inner: range = range(0)
     control: bool = False
+    gossip: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Tracker:
-    """Where a list of endpoints is asked for. `host` as written in `url`; only http is spoken."""
+    """Where a list of endpoints is asked for. `host` as written in `url`; `transport` is tcp (http) or udp.
+
+    A node of the DHT is one too, with a `url` of dht://HOST:PORT.
+    """
 
     url: str
     host: str
     port: int
     path: str
+    transport: str = "tcp"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +114,11 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """What an endpoint said in one conversation. `claim` is nothing more than what it said of itself, once."""
+    """What an endpoint said in one conversation. `claim` is nothing more than what it said of itself, once.
+
+    `transport` is the one that was negotiated, where that is known only afterwards ("mse-rc4/tcp" of "mse/tcp").
+    `gossip` is whom it told us of by PEX (BEP 11), where it was asked to.
+    """
 
     answered: bool = False
     claim: Claim = Claim.NOTHING_SAID
@@ -94,11 +131,13 @@ class Contact:
     inner_claimed: int | None = None
     pieces_total: int | None = None
     missing: Missing | None = None
+    transport: str = ""
+    gossip: "Listing | None" = None
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """One endpoint of a tracker's reply, and from where to where it stands there."""
+    """One endpoint of a list, and from where to where it stands there."""
 
     address: str
     port: int
@@ -108,9 +147,10 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """A tracker's reply. `swarm` is how many endpoints it says there are; intervals are seconds.
+    """A list of endpoints: a tracker's reply, a DHT node's, or a peer's gossip. Intervals are seconds.
 
-    `proof` makes the transcript that is kept for one endpoint listed: the reply with all other endpoints left out.
+    `swarm` is how many endpoints a tracker says there are, `nodes` are DHT nodes nearer to the infohash (of both
+    address families), as (address, port, node id). `proof` makes the transcript that is kept for one endpoint listed: the reply with all other endpoints left out.
     """
 
     listed: tuple[Listed, ...] = ()
@@ -118,6 +158,7 @@ class Listing:
     interval: int | None = None
     min_interval: int | None = None
     swarm: int | None = None
+    nodes: tuple[tuple[str, int, bytes], ...] = ()
     missing: Missing | None = None
     proof: Callable[[Listed], bytes] = field(default=lambda _: b"", compare=False)
 
@@ -176,6 +217,7 @@ class Example:
     about: Target | Ask
     script: tuple[tuple[str, bytes], ...]
     expect: Mapping[str, object]
+    transport: str = "tcp"
 
 
 class Network(Protocol):
@@ -190,8 +232,8 @@ class Network(Protocol):
         """Changes whenever the same bytes may give another finding."""
 
     @property
-    def transport(self) -> str:
-        """How it connects, as Sightings name it."""
+    def transports(self) -> tuple[str, ...]:
+        """How it can connect to an endpoint, as Sightings name it, the most discreet first."""
 
     @property
     def sendable(self) -> tuple[type[Sendable], ...]:
@@ -204,11 +246,11 @@ class Network(Protocol):
     def tracker(self, url: str) -> Tracker:
         """A tracker by its address. Raises Usage where it is none that this plug-in can ask."""
 
-    def contact(self, target: Target, limits: Limits) -> Conversation:
-        """A conversation with one endpoint; ends in `Sighted` with a Contact."""
+    def contact(self, target: Target, limits: Limits, transport: str, entropy: bytes) -> Conversation:
+        """A conversation with one endpoint over one of `transports`; ends in `Sighted` with a Contact."""
 
-    def ask(self, ask: Ask, limits: Limits) -> Conversation:
-        """A conversation with a tracker; ends in `Sighted` with a Listing."""
+    def ask(self, ask: Ask, limits: Limits, entropy: bytes) -> Conversation:
+        """A conversation with a tracker or DHT node; ends in `Sighted` with a Listing."""
 
     def describe(self, transcript: bytes, secrets: Mapping[bytes, str]) -> list[str]:
         """A stored transcript line by line for a person; bytes that are keys of `secrets` appear as their label."""

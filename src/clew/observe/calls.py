@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from clew.core.case import new_id
 from clew.model import Watch
 from clew.observe.announces import Round, infohashes
-from clew.observe.api import Ask, Limits, Network, Target
+from clew.observe.api import ENTROPY_BYTES, Ask, Limits, Network, Target
 from clew.observe.endpoints import Endpoint
 from clew.observe.policy import Wish
 from clew.observe.wire import Call
@@ -60,14 +60,27 @@ class Caller:
             sent = next((h for h, twin in hashes if twin == bool(endpoint.twin)), hashes[0][0])
             accepted = tuple(h for h, _ in hashes)
             target = Target(known.label, sent, accepted, peer_id, known.pieces, known.inner_pieces())
-        call = Call(new_id(), wish, self._plugin.contact(target, self._limits))
+        call = Call(new_id(), wish, self._plugin.contact(target, self._limits, wish.transport, _entropy()))
         return call, Errand(endpoint, None, target.infohash, peer_id)
 
     def _announce(
         self, one: Round, event: str, then: Call | None = None, *, goodbye: bool = False
     ) -> tuple[Call, Errand]:
-        wish = Wish("announce", one.watch.id, one.address, one.tracker.port, one.tracker.url, event, goodbye)
+        wish = Wish(
+            "announce",
+            one.watch.id,
+            one.address,
+            one.tracker.port,
+            one.tracker.url,
+            event,
+            goodbye,
+            one.tracker.transport,
+        )
         left = one.watch.file_length or UNKNOWN_LEFT
         ask = Ask(one.tracker, one.watch.label, one.infohash, event, self._tracker_peer_id, ANNOUNCED_PORT, left)
-        call = Call(new_id(), wish, self._plugin.ask(ask, self._limits), then)
+        call = Call(new_id(), wish, self._plugin.ask(ask, self._limits, _entropy()), then)
         return call, Errand(None, one, one.infohash, self._tracker_peer_id)
+
+
+def _entropy() -> bytes:
+    return os.urandom(ENTROPY_BYTES)

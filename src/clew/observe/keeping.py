@@ -49,7 +49,7 @@ class Keeper:
             kind = f"{wish.kind} {wish.event}".strip()
             counts[kind] = counts.get(kind, 0) + 1
             place = (wish.watch, wish.address, wish.port)
-            rows.append((call.id, self._run.id, endpoint, *place, kind, self._run.transport, at_ns, INTENT, None))
+            rows.append((call.id, self._run.id, endpoint, *place, kind, wish.transport, at_ns, INTENT, None))
         with self._case.write("observe") as tx:
             tx.executemany("INSERT INTO dials VALUES (?,?,?,?,?,?,?,?,?,?,?)", rows)
             tx.record("contacts.intended", subject={"run": self._run.id}, counts=counts, mandate=mandate)

@@ -93,7 +93,8 @@ class Policy:
 class Wish:
     """A connection that somebody would like to open. `source` is the tracker that listed it, or the tracker itself.
 
-    A `goodbye` takes back a `started`: neither quiet hours nor the rate may hold it up.
+    A `goodbye` takes back a `started`: neither quiet hours nor the rate may hold it up. `transport` is the one that is
+    tried, as Sightings name it.
     """
 
     kind: str
@@ -103,6 +104,7 @@ class Wish:
     source: str
     event: str = ""
     goodbye: bool = False
+    transport: str = "tcp"
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +129,7 @@ class Governor:
         self._open: set[tuple[str, int]] = set()
         self._next_ns = 0
         self._covered: OrderedDict[tuple[str | None, str, str], tuple[int, Mandate | Missing]] = OrderedDict()
-        self._last: OrderedDict[tuple[str, str, int, str], int] = OrderedDict()
+        self._last: OrderedDict[tuple[str, str, int, str, str], int] = OrderedDict()
 
     def cover(self, wish: Wish, at: Instant) -> Mandate | Missing:
         """The Mandate that covers this connection, or why there may be none. Looked up again every 30 seconds."""
@@ -145,7 +147,8 @@ class Governor:
         covered = self.cover(wish, at)
         if isinstance(covered, Missing):
             return covered
-        place, visit = (wish.address, wish.port), (wish.watch, wish.address, wish.port, wish.kind)
+        place = (wish.address, wish.port)
+        visit = (wish.watch, *place, wish.kind, wish.transport)
         if self.policy.quiet(at.utc_ns) and not wish.goodbye:
             return Wait(at.mono_ns + 60 * SECOND)
         if place in self._open or len(self._open) >= self.policy.concurrent:

@@ -17,7 +17,6 @@ class Run:
     tool: str
     config: str
     vantage: str
-    transport: str
     clock_offset_ns: int | None
     clock_error_ns: int | None
 
@@ -51,7 +50,7 @@ def sighting(
         "source": wish.source,
         "address": wish.address,
         "port": wish.port,
-        "transport": run.transport,
+        "transport": found.transport or wish.transport,
         "local_address": answer.local[0],
         "local_port": answer.local[1],
         "started_ns": answer.started.utc_ns,

@@ -226,7 +226,7 @@ class Observer:
 
 def _run(case: Case, plugin: Network, policy: Policy) -> Run:
     config = hashlib.sha256(policy.text().encode()).hexdigest()
-    return Run(new_id(), tool(plugin.name, plugin.version), config, case.settings.vantage, plugin.transport, None, None)
+    return Run(new_id(), tool(plugin.name, plugin.version), config, case.settings.vantage, None, None)
 
 
 def _is_address(host: str) -> bool:

@@ -1,13 +1,17 @@
 r"""Transcripts: what went over one connection, segment by segment, as it is kept in a Sighting.
 
-Format, version 1 (all that a reader without clew needs):
+Format, version 2 (all that a reader without clew needs):
 
-    header    3 bytes b"CT\x01", then the monotonic time of the first segment, 8 bytes, big-endian nanoseconds
+    header    3 bytes b"CT\x02", then the monotonic time of the first segment, 8 bytes, big-endian nanoseconds
     segment   1 byte kind, varint nanoseconds since the header's time, varint length, then
               kind 0 (sent) and 1 (received): `length` bytes
               kind 2 (sent, left out) and 3 (received, left out): `length` bytes are NOT stored; instead
               1 byte n and n bytes of UTF-8 saying what was left out
+              kind 4 (sent, header) and 5 (received, header): `length` bytes around the stream, as a datagram's header
+              kind 6 (secret): `length` bytes that nobody saw and that replay needs, after 1 byte n and n bytes of
+              UTF-8 that name them
 
+Version 1 has kinds 0 to 3 alone. Kinds 0 to 3 in order are the stream as it was on the wire: with MSE, ciphertext.
 A varint is LEB128: seven bits a byte, lowest first, the top bit set on all but the last. What clew refuses to read
 (payloads of pieces, metadata, unknown messages) is a segment of kind 3, so no byte of it can be stored. Received bytes
 carry the time at which the message they belong to was complete; the transfer coding of an HTTP reply is already taken
@@ -19,7 +23,7 @@ from enum import IntEnum
 
 from clew.core.errors import Damaged
 
-MAGIC = b"CT\x01"
+MAGIC, MAGIC_1 = b"CT\x02", b"CT\x01"
 HEADER_BYTES = len(MAGIC) + 8
 LABEL_BYTES = 255
 
@@ -31,11 +35,17 @@ class Kind(IntEnum):
     RECEIVED = 1
     SENT_LEFT_OUT = 2
     RECEIVED_LEFT_OUT = 3
+    SENT_HEADER = 4
+    RECEIVED_HEADER = 5
+    SECRET = 6
+
+
+STORED = (Kind.SENT, Kind.RECEIVED, Kind.SENT_HEADER, Kind.RECEIVED_HEADER)
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """One segment: `data` is empty and `label` says what it was where the bytes were left out."""
+    """One segment: `data` is empty and `label` says what it was where the bytes were left out, or names a secret."""
 
     kind: Kind
     at_ns: int
@@ -63,6 +73,15 @@ class Transcript:
         kind = Kind.SENT_LEFT_OUT if sent else Kind.RECEIVED_LEFT_OUT
         self._segments.append((kind, at_ns, bytearray(), length, label))
 
+    def header(self, data: bytes, at_ns: int, *, sent: bool = False) -> None:
+        """The header of a datagram; each is a segment of its own."""
+        kind = Kind.SENT_HEADER if sent else Kind.RECEIVED_HEADER
+        self._segments.append((kind, at_ns, bytearray(data), 0, ""))
+
+    def secret(self, name: str, data: bytes, at_ns: int) -> None:
+        """What nobody saw and replay needs."""
+        self._segments.append((Kind.SECRET, at_ns, bytearray(data), 0, name))
+
     def copy(self) -> "Transcript":
         """A second one that begins with the same segments."""
         twin = Transcript()
@@ -78,11 +97,11 @@ class Transcript:
         for kind, at_ns, data, length, label in self._segments:
             out.append(kind)
             out += _varint(max(0, at_ns - start))
-            if kind in (Kind.SENT, Kind.RECEIVED):
+            if kind in STORED:
                 out += _varint(len(data)) + data
             else:
                 text = label.encode()[:LABEL_BYTES]
-                out += _varint(length) + bytes([len(text)]) + text
+                out += _varint(length or len(data)) + bytes([len(text)]) + text + data
         return bytes(out)
 
     def _add(self, kind: Kind, data: bytes, at_ns: int) -> None:
@@ -98,8 +117,8 @@ def decode(stored: bytes) -> list[Segment]:
     """The segments of a stored transcript. Raises Damaged where the bytes are not one."""
     if not stored:
         return []
-    if stored[: len(MAGIC)] != MAGIC or len(stored) < HEADER_BYTES:
-        raise Damaged("this is not a clew transcript, version 1", "look at the sighting's other fields")
+    if stored[: len(MAGIC)] not in (MAGIC, MAGIC_1) or len(stored) < HEADER_BYTES:
+        raise Damaged("this is not a clew transcript of version 1 or 2", "look at the sighting's other fields")
     start, at, found = int.from_bytes(stored[len(MAGIC) : HEADER_BYTES], "big"), HEADER_BYTES, []
     try:
         while at < len(stored):
@@ -114,14 +133,19 @@ def _segment(stored: bytes, at: int, start: int) -> tuple[Segment, int]:
     kind = Kind(stored[at])
     after, at = _read_varint(stored, at + 1)
     length, at = _read_varint(stored, at)
-    if kind in (Kind.SENT, Kind.RECEIVED):
+    if kind in STORED:
         if at + length > len(stored):
             raise ValueError("cut short")
         return Segment(kind, start + after, length, stored[at : at + length]), at + length
     end = at + 1 + stored[at]
     if end > len(stored):
         raise ValueError("cut short")
-    return Segment(kind, start + after, length, label=stored[at + 1 : end].decode()), end
+    label, data = stored[at + 1 : end].decode(), b""
+    if kind is Kind.SECRET:
+        data, end = stored[end : end + length], end + length
+        if end > len(stored):
+            raise ValueError("cut short")
+    return Segment(kind, start + after, length, data, label), end
 
 
 def _varint(value: int) -> bytes:

@@ -40,6 +40,24 @@ class Saying(StrEnum):
     SPARE_BITS = "a bitfield with spare bits set"
 
 
+class Carrier(StrEnum):
+    """A way to connect. Plain is BEP 3's handshake in clear; MSE is message stream encryption around it."""
+
+    TCP = "tcp"
+    MSE_TCP = "mse/tcp"
+    UTP = "utp"
+    MSE_UTP = "mse/utp"
+
+
+class Source(StrEnum):
+    """Where an endpoint is listed."""
+
+    HTTP = "http tracker"
+    UDP = "udp tracker"
+    DHT = "dht"
+    PEX = "pex"
+
+
 class Support(StrEnum):
     """The highest tier that a peer's bytes support, in the words of DESIGN section 1."""
 
@@ -99,6 +117,8 @@ class Party:
     holdings: tuple[Holding, ...]
     stays: tuple[Stay, ...]
     listed: bool = True
+    accepts: frozenset[Carrier] = frozenset({Carrier.TCP})
+    listed_by: frozenset[Source] = frozenset({Source.HTTP})
     shared: bool = False
     disputed: bool = False
 

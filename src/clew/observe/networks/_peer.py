@@ -10,11 +10,10 @@ from collections.abc import Callable
 
 from clew.core import bencode
 from clew.model import Claim, Missing, Reason
-from clew.observe.api import Contact, Event, Limits, Send, Sendable, Sighted, Target
+from clew.observe.api import Contact, Event, Limits, Send, Sendable, Sighted, Tape, Target
 from clew.observe.networks import _messages as m
 from clew.observe.networks._claims import Pieces
 from clew.observe.networks._words import plain
-from clew.observe.transcript import Transcript
 
 MAX_CLIENT = 64
 # Keys of the extension handshake that are kept in a transcript; the value of any other is left out.
@@ -34,10 +33,10 @@ class Over(Exception):
 class PeerConversation:
     """The state machine of one contact. `_need` bytes complete the unit that `_take` handles."""
 
-    def __init__(self, target: Target, limits: Limits) -> None:
-        self._target, self._limits = target, limits
+    def __init__(self, target: Target, limits: Limits, tape: Tape) -> None:
+        self._target, self._limits, self._tape = target, limits, tape
         self._pieces = Pieces(target.pieces, target.inner)
-        self._transcript, self._traffic = Transcript(), Counter[str]()
+        self._traffic = Counter[str]()
         self._held = bytearray()
         self._need: int = len(m.PROTOCOL)
         self._take: Callable[[bytes], None] = self._protocol
@@ -159,8 +158,8 @@ class PeerConversation:
         kind, size = data[0], self._size
         self._kind = kind
         self._count()
-        self._judge(kind, size)
         self._note(m.message_name(kind), (size + 1).to_bytes(4, "big") + data)
+        self._judge(kind, size)
         if size:
             self._next(size, self._body)
         else:
@@ -181,7 +180,7 @@ class PeerConversation:
         elif size > most:
             wrong = Missing(Reason.TOO_LARGE, f"{name} longer than {most} bytes")
         if wrong:
-            self._leave_out(name, size + 5)
+            self._leave_out(name, size)
             raise Over(wrong)
 
     def _body(self, data: bytes) -> None:
@@ -256,16 +255,16 @@ class PeerConversation:
 
     def _send(self, message: Sendable) -> None:
         data = message.encode()
-        self._transcript.sent(data, self._now)
+        self._tape.sent(data, self._now)
         self._traffic[f"sent {message.name}"] += len(data)
         self._out.append(Send(message))
 
     def _note(self, name: str, data: bytes) -> None:
-        self._transcript.received(data, self._now)
+        self._tape.received(data, self._now)
         self._traffic[f"received {name}"] += len(data)
 
     def _leave_out(self, name: str, length: int) -> None:
-        self._transcript.left_out(name, length, self._now)
+        self._tape.left_out(name, length, self._now)
         self._traffic[f"announced and refused {name}"] += length
 
     def _finish(self, missing: Missing | None) -> None:
@@ -273,7 +272,7 @@ class PeerConversation:
             self._leave_out("unfinished message", len(self._held))
             self._held.clear()
         self._over = True
-        self._out.append(Sighted(self._contact(missing), self._transcript.encode(), dict(self._traffic)))
+        self._out.append(Sighted(self._contact(missing), self._tape.encode(), dict(self._traffic)))
 
     def _contact(self, missing: Missing | None) -> Contact:
         answered = self._peer_id is not None

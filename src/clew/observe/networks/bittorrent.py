@@ -12,6 +12,7 @@ from clew.observe.networks import _describe, _tracker
 from clew.observe.networks._messages import PROTOCOL, Announce, ExtensionHandshake, Handshake
 from clew.observe.networks._peer import PeerConversation
 from clew.observe.networks._tracker import TrackerConversation
+from clew.observe.transcript import Transcript
 
 _INFOHASH, _TWIN, _OURS, _THEIRS = b"\x11" * 20, b"\x22" * 20, b"-CW0100-exampleOURS0", b"-TR3000-exampleTHEM0"
 _TARGET = Target("W-1", _INFOHASH, (_INFOHASH, _TWIN), _OURS, pieces=12, inner=range(2, 9))
@@ -85,7 +86,7 @@ class BitTorrent:
 
     name = "bittorrent"
     version = "1"
-    transport = "tcp"
+    transports = ("tcp",)
     sendable: tuple[type[Sendable], ...] = (Handshake, ExtensionHandshake, Announce)
     examples = _EXAMPLES
 
@@ -93,11 +94,11 @@ class BitTorrent:
         """A tracker by its address. Raises Usage for anything but plain http."""
         return _tracker.tracker(url)
 
-    def contact(self, target: Target, limits: Limits) -> Conversation:
+    def contact(self, target: Target, limits: Limits, transport: str, entropy: bytes) -> Conversation:  # noqa: ARG002
         """One contact with a peer."""
-        return PeerConversation(target, limits)
+        return PeerConversation(target, limits, Transcript())
 
-    def ask(self, ask: Ask, limits: Limits) -> Conversation:
+    def ask(self, ask: Ask, limits: Limits, entropy: bytes) -> Conversation:  # noqa: ARG002
         """One announce."""
         return TrackerConversation(ask, limits)
 
