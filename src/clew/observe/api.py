@@ -150,7 +150,8 @@ class Listing:
     """A list of endpoints: a tracker's reply, a DHT node's, or a peer's gossip. Intervals are seconds.
 
     `swarm` is how many endpoints a tracker says there are, `nodes` are DHT nodes nearer to the infohash (of both
-    address families), as (address, port, node id). `proof` makes the transcript that is kept for one endpoint listed: the reply with all other endpoints left out.
+    address families), as (address, port, node id). `proof` makes the transcript that is kept for one endpoint listed:
+    the list with all other endpoints left out.
     """
 
     listed: tuple[Listed, ...] = ()
