@@ -7,13 +7,14 @@ from hypothesis import strategies as st
 from clew.core.errors import Damaged
 from clew.model import Claim, Missing, Reason, Tier
 from clew.observe.api import Ask, Contact, Limits, Sighted, Target
-from clew.observe.endpoints import Endpoint, weigh
+from clew.observe.endpoints import Endpoint
 from clew.observe.networks._claims import Pieces
 from clew.observe.networks._http import Reply, Unusable
 from clew.observe.networks._messages import PROTOCOL, Announce, ExtensionHandshake, Handshake, quote
 from clew.observe.networks._peer import client_of
 from clew.observe.networks._words import plain
 from clew.observe.networks.bittorrent import PLUGIN as BITTORRENT
+from clew.observe.tiers import weigh
 from clew.observe.transcript import Kind, Transcript, decode
 
 
@@ -66,16 +67,16 @@ WATCHED, TORRENT, NONE = Claim.WATCHED_FILE, Claim.TORRENT_ONLY, Claim.NONE
 )
 def test_a_claim_becomes_e2_by_repetition_alone(visits: list[tuple[int, Claim]], tiers: list[str]) -> None:
     one = endpoint()
-    found = [weigh(one, said(claim), f"s{n}", at, 300) for n, (at, claim) in enumerate(visits)]
+    found = [weigh(one, said(claim), f"s{n}", at, 300, "tcp") for n, (at, claim) in enumerate(visits)]
     assert [tier.value for tier, _ in found] == tiers
     assert all((repeats is not None) == (tier is Tier.CLAIMS) for tier, repeats in found)
 
 
 def test_another_client_is_no_repetition() -> None:
     one = endpoint()
-    assert weigh(one, said(WATCHED, "A"), "s0", 0, 300) == (Tier.ANSWERED, None)
-    assert weigh(one, said(WATCHED, "B"), "s1", 300, 300) == (Tier.ANSWERED, None)
-    assert weigh(one, said(WATCHED, "B"), "s2", 600, 300) == (Tier.CLAIMS, "s1")
+    assert weigh(one, said(WATCHED, "A"), "s0", 0, 300, "tcp") == (Tier.ANSWERED, None)
+    assert weigh(one, said(WATCHED, "B"), "s1", 300, 300, "tcp") == (Tier.ANSWERED, None)
+    assert weigh(one, said(WATCHED, "B"), "s2", 600, 300, "tcp") == (Tier.CLAIMS, "s1")
 
 
 def test_a_peer_id_of_another_style_is_another_client() -> None:
@@ -83,8 +84,8 @@ def test_a_peer_id_of_another_style_is_another_client() -> None:
     first, second = (
         Contact(True, WATCHED, peer_id=each) for each in (b"M4-20-8-aaaaaaaaaaaa", b"-qB4520-aaaaaaaaaaaa")
     )
-    assert weigh(one, first, "s0", 0, 300) == (Tier.ANSWERED, None)
-    assert weigh(one, second, "s1", 300, 300) == (Tier.ANSWERED, None)
+    assert weigh(one, first, "s0", 0, 300, "tcp") == (Tier.ANSWERED, None)
+    assert weigh(one, second, "s1", 300, 300, "tcp") == (Tier.ANSWERED, None)
 
 
 def test_words_of_strangers_hold_no_infohash() -> None:
@@ -120,7 +121,7 @@ def test_long_names_of_keys_and_long_replies_are_not_kept() -> None:
 
 def test_who_did_not_answer_is_only_listed() -> None:
     silent = Contact(missing=Missing(Reason.LIMIT_REACHED, ""))
-    assert weigh(endpoint(), silent, "s", 0, 300) == (Tier.LISTED, None)
+    assert weigh(endpoint(), silent, "s", 0, 300, "tcp") == (Tier.LISTED, None)
 
 
 SEGMENTS = st.lists(

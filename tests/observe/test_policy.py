@@ -87,7 +87,28 @@ def test_beyond_loopback_the_mandate_has_to_name_the_tracker(make_case: Callable
 def test_beyond_loopback_with_a_named_tracker(make_case: Callable[..., Case]) -> None:
     case = make_case(addresses=["192.0.2.0/24"], trackers=[TRACKER])
     governor = Governor(case, Policy(allow=("192.0.2.0/24",)), "bittorrent")
+    veiled = replace(wish("192.0.2.1"), transport="mse/tcp")
+    assert governor.decide(veiled, at(0)) == Go("0" * 32)
+
+
+@pytest.mark.parametrize("transport", ["tcp", "utp"])
+def test_beyond_loopback_plaintext_needs_its_permit(make_case: Callable[..., Case], transport: str) -> None:
+    policy, clear = Policy(allow=("192.0.2.0/24",)), replace(wish("192.0.2.1"), transport=transport)
+    case = make_case(addresses=["192.0.2.0/24"], trackers=[TRACKER])
+    verdict = Governor(case, policy, "bittorrent").decide(clear, at(0))
+    assert isinstance(verdict, Missing)
+    assert "plaintext" in verdict.detail
+    control = replace(clear, kind="control")  # its random infohash shows no interest
+    assert isinstance(Governor(case, policy, "bittorrent").decide(control, at(0)), Go)
+
+
+@pytest.mark.parametrize("permit", ["plaintext", "plaintext_first"])
+def test_beyond_loopback_plaintext_with_its_permit(make_case: Callable[..., Case], permit: str) -> None:
+    case = make_case(addresses=["192.0.2.0/24"], trackers=[TRACKER], permits=[permit])
+    governor = Governor(case, Policy(allow=("192.0.2.0/24",)), "bittorrent")
     assert governor.decide(wish("192.0.2.1"), at(0)) == Go("0" * 32)
+    assert governor.permits(permit, at(0).utc_ns)
+    assert not governor.permits("dht", at(0).utc_ns)
 
 
 def test_started_needs_the_permit(make_case: Callable[..., Case]) -> None:

@@ -19,7 +19,7 @@ from clew.core.ledger import canonical
 from clew.model import Mandate
 
 PURPOSES = ("observe", "attribute", "intake", "match", "identify", "review", "share")
-PERMITS = ("started_announce", "dht", "plaintext_first")
+PERMITS = ("started_announce", "plaintext", "plaintext_first", "dht", "pex")
 LISTS = ("purposes", "networks", "addresses", "countries", "trackers", "exhibits", "permits")
 ASK = "ask the authority for a Mandate that covers it, then: clew mandate add CASE FILE"
 

@@ -5,10 +5,13 @@ from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 from typing import Any
 
+from clew.core import clock
 from clew.core.case import Case
 from clew.model import Missing, Tier
+from clew.observe import gaps
 from clew.observe.api import SECOND
-from clew.observe.endpoints import PROMISCUOUS, Endpoint
+from clew.observe.book import PROMISCUOUS
+from clew.observe.endpoints import Endpoint
 
 NOT_COVERED = (
     "encrypted-only peers (MSE), uTP, UDP trackers, DHT and PEX are not asked; who cannot be reached from outside is "
@@ -87,6 +90,7 @@ def coverage(case: Case, endpoints: list[Endpoint]) -> dict[str, Any]:
         "share": round(len(reached) / len(listed), 4) if listed else None,
         "not_answered": dict(Counter(why.values())),
         "downtime_seconds": downtime_ns(case) / SECOND,
+        "gaps": [{"from": clock.iso(a), "to": clock.iso(b), "why": why} for a, b, why in gaps.of_case(case)],
         "not_covered": NOT_COVERED,
     }
 

@@ -7,7 +7,9 @@ from clew.core import shards
 from clew.core.case import Case, Transaction, new_id
 from clew.core.failpoints import failpoint
 from clew.model import SightingKind, Tier
-from clew.observe.endpoints import INSERT, Book, row
+from clew.observe.book import Book
+from clew.observe.endpoints import INSERT, row
+from clew.observe.gaps import Gaps
 from clew.observe.retention import BRIEF
 from clew.observe.rows import Run
 from clew.observe.steady import Steady
@@ -21,8 +23,8 @@ LASTING = frozenset((SightingKind.CONTROL.value, SightingKind.OURSELVES.value))
 class Keeper:
     """The one writer of the observer's tables while a run goes on."""
 
-    def __init__(self, case: Case, run: Run, book: Book) -> None:
-        self._case, self._run, self._book = case, run, book
+    def __init__(self, case: Case, run: Run, book: Book, gaps: Gaps) -> None:
+        self._case, self._run, self._book, self._gaps = case, run, book, gaps
         self._rows: list[dict[str, Any]] = []
         self._ended: list[tuple[str, str | None, str]] = []
 
@@ -57,8 +59,8 @@ class Keeper:
 
     def flush(self, mandate: str) -> None:
         """Commits what was taken: shards, receipts, endpoints, dials and the ledger's entry in one transaction."""
-        changed = self._book.changed()
-        if not self._rows and not self._ended and not changed:
+        changed, gaps = self._book.changed(), self._gaps.take()
+        if not self._rows and not self._ended and not changed and not gaps:
             return
         brief = [r for r in self._rows if r["tier"] == Tier.LISTED.value and r["kind"] not in LASTING]
         lasting = [r for r in self._rows if r["tier"] != Tier.LISTED.value or r["kind"] in LASTING]
@@ -75,6 +77,9 @@ class Keeper:
                 )
             tx.executemany(INSERT, [row(each) for each in changed])
             tx.executemany("UPDATE dials SET state=?, detail=? WHERE id=?", self._ended)
+            tx.executemany(
+                "INSERT OR IGNORE INTO observe_gaps VALUES (?,?,?,?)", [(self._run.id, *gap) for gap in gaps]
+            )
             tx.record("sightings.kept", subject={"run": self._run.id}, counts=self._counts(), mandate=mandate)
             failpoint("observe.receipt.inside")
         failpoint("observe.receipt.after")

@@ -18,12 +18,13 @@ from clew.core.clock import Instant
 from clew.core.errors import Refused
 from clew.model import Mandate, Missing, Reason
 from clew.observe.api import SECOND, Limits
+from clew.observe.transports import PLAIN
 
 LOOPBACK = ipaddress.IPv4Network("127.0.0.0/8")
 LEAST_REVISIT = 300.0
 LEAST_ANSWER = 6.0
 PURPOSE = "observe"
-PERMIT_STARTED = "started_announce"
+PERMIT_STARTED, PERMIT_PLAIN, PERMIT_PLAIN_FIRST = "started_announce", "plaintext", "plaintext_first"
 BURST_NS = SECOND // 20
 COVER_NS = 30 * SECOND
 MAX_REMEMBERED = 200_000
@@ -32,6 +33,8 @@ MAX_REMEMBERED = 200_000
 @dataclass(frozen=True, slots=True)
 class Policy:
     """The observer's conduct. Seconds, unless named otherwise; quiet hours are UTC, [from, to).
+
+    `transports` are tried in this order; none named means all that the network's plug-in has, in its own order.
 
     Raises Refused for what is never allowed: beyond 127.0.0.0/8, revisits under 5 minutes, less than 6 s for an answer
     (slow clients answer late and would be miscounted), and asking a tracker more than once a round.
@@ -50,6 +53,7 @@ class Policy:
     quiet_rounds: int = 2
     quiet_hours: tuple[int, int] | None = None
     bind: str = "127.9.0.1"
+    transports: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.per_second <= 0 or self.concurrent < 1 or self.revisit <= 0 or self.answer <= 0:
@@ -133,7 +137,7 @@ class Governor:
 
     def cover(self, wish: Wish, at: Instant) -> Mandate | Missing:
         """The Mandate that covers this connection, or why there may be none. Looked up again every 30 seconds."""
-        key = (wish.address, wish.source, wish.event)
+        key = (wish.address, wish.source, wish.event or (wish.kind if wish.transport in PLAIN else ""))
         found = self._covered.get(key)
         if found is None or at.mono_ns > found[0] or not _valid(found[1], at.utc_ns):
             found = (at.mono_ns + COVER_NS, self._cover(wish, at))
@@ -165,6 +169,13 @@ class Governor:
                 self._last.popitem(last=False)
         return Go(covered.id)
 
+    def permits(self, permit: str, at_ns: int) -> bool:
+        """Whether a Mandate to observe gives this permit now."""
+        return any(
+            (permit in each.permits or "*" in each.permits) and PURPOSE in each.purposes and _valid(each, at_ns)
+            for each in mandate.all_of(self._case)
+        )
+
     def busy(self, address: str, port: int) -> bool:
         """Whether a connection to this address and port is open."""
         return (address, port) in self._open
@@ -182,8 +193,16 @@ class Governor:
                 found = self._require(wish, at, wish.address)  # a tracker that is not named needs its address in scope
         except Refused as error:
             return Missing(Reason.REFUSED, error.message)
-        if not inside_loopback(wish.address) and wish.source not in found.trackers:
+        if inside_loopback(wish.address):
+            return found
+        if wish.source not in found.trackers:
             return Missing(Reason.REFUSED, "beyond 127.0.0.0/8 the Mandate has to name the tracker")
+        if (
+            wish.kind == "contact"
+            and wish.transport in PLAIN
+            and not {PERMIT_PLAIN, PERMIT_PLAIN_FIRST, "*"} & {*found.permits}
+        ):
+            return Missing(Reason.REFUSED, "beyond 127.0.0.0/8 plaintext needs the Mandate's permit")
         return found
 
     def _require(self, wish: Wish, at: Instant, address: str | None) -> Mandate:

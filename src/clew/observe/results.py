@@ -9,14 +9,17 @@ from clew.observe import keeping
 from clew.observe.account import Account
 from clew.observe.announces import Announces, Round
 from clew.observe.api import SECOND, Contact, Listing
+from clew.observe.book import CLEAN, PROMISCUOUS, Book
 from clew.observe.calls import ANNOUNCED_PORT, Errand
-from clew.observe.endpoints import CLEAN, PROMISCUOUS, Book, Endpoint
+from clew.observe.endpoints import Endpoint
+from clew.observe.gaps import NO_NETWORK, Gaps
 from clew.observe.keeping import Keeper
 from clew.observe.rows import Run, sighting
 from clew.observe.steady import Steady
 from clew.observe.wire import STOPPED, Answer
 
 CLOCK_SECONDS = 60
+NO_NETWORK_PAUSE_NS = 5 * SECOND
 
 
 class Results:
@@ -31,8 +34,9 @@ class Results:
         account: Account,
         revisit_seconds: float,
         time: Steady,
+        gaps: Gaps,
     ) -> None:
-        self._time = time
+        self._time, self._gaps = time, gaps
         self._run, self._book, self._keeper = run, book, keeper
         self._announces, self._account = announces, account
         self._interval_ns = int(revisit_seconds * SECOND)
@@ -43,6 +47,8 @@ class Results:
     def take(self, answer: Answer, errand: Errand) -> None:
         """Takes what became of one call."""
         self._look_at_clock(answer)
+        if answer.mandate:
+            self._gaps.call(answer.started, answer.ended, answer.missing)
         if answer.sighted is not None:
             self._account.traffic.update(answer.sighted.traffic)
         if errand.goodbye_to:
@@ -70,16 +76,26 @@ class Results:
         if _cut_off(contact):
             self._book.put_back(endpoint)
             return _unmade(answer), contact.missing
+        if contact.missing == NO_NETWORK:
+            self._book.refused(endpoint, contact.missing, self._time.at(answer.ended) + NO_NETWORK_PAUSE_NS)
+            return keeping.INTERRUPTED, contact.missing
         if not answer.mandate:
             self._book.refused(endpoint, contact.missing, self._time.at(answer.started) + self._interval_ns)
             return keeping.NOT_MADE, contact.missing
         self._account.contacts += 1
         name, tier, repeats = new_id(), Tier.LISTED, None
         if answer.sighted is None:
-            self._book.failed(endpoint, answer.missing, self._time.at(answer.started))
+            self._book.failed(
+                endpoint, answer.missing, self._time.at(answer.started), answer.call.wish.transport, reached=False
+            )
         else:
             tier, repeats = self._book.contacted(
-                endpoint, contact, name, self._time.at(answer.started), self._interval_ns
+                endpoint,
+                contact,
+                name,
+                self._time.at(answer.started),
+                self._interval_ns,
+                answer.call.wish.transport,
             )
         self._keeper.keep(
             sighting(

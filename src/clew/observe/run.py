@@ -17,14 +17,24 @@ from clew.core.case import Case, new_id
 from clew.core.errors import Refused, Usage
 from clew.core.lease import lease
 from clew.model import Missing
-from clew.observe import keeping, retention
+from clew.observe import keeping, retention, transports
 from clew.observe.account import Account, Summary, by_place, coverage
 from clew.observe.announces import Announces
 from clew.observe.api import SECOND, Network, Tracker
+from clew.observe.book import Book
 from clew.observe.calls import Caller, Errand
-from clew.observe.endpoints import COLUMNS, Book
+from clew.observe.endpoints import COLUMNS
+from clew.observe.gaps import Gaps
 from clew.observe.keeping import Keeper
-from clew.observe.policy import PURPOSE, Governor, Policy, Wish, inside_loopback
+from clew.observe.policy import (
+    PERMIT_PLAIN,
+    PERMIT_PLAIN_FIRST,
+    PURPOSE,
+    Governor,
+    Policy,
+    Wish,
+    inside_loopback,
+)
 from clew.observe.results import Results
 from clew.observe.rows import Run, tool
 from clew.observe.steady import steady
@@ -83,14 +93,22 @@ class Observer:
             case, self._run, policy.text(), self._start.utc_ns, self._mandate, self._steady, steady_ns + wait_ns
         )
         known = case.read().execute(f"SELECT {','.join(COLUMNS)} FROM endpoints")  # noqa: S608 - our own names
-        self._book = Book(known, policy, steady_ns)
-        self._keeper = Keeper(case, self._run, self._book)
+        self._book = Book(known, policy, steady_ns, self._offers())
+        self._gaps = Gaps()
+        self._keeper = Keeper(case, self._run, self._book, self._gaps)
         self._account = Account()
         self._caller = Caller(plugin, policy.limits(), watches, case.settings.id)
         may = {t.url: self._may_start(t, address) for t, address in places.items()}
         self._announces = Announces(places, list(watches.values()), policy, may, self._start.mono_ns)
         self._results = Results(
-            self._run, self._book, self._keeper, self._announces, self._account, policy.revisit, self._steady
+            self._run,
+            self._book,
+            self._keeper,
+            self._announces,
+            self._account,
+            policy.revisit,
+            self._steady,
+            self._gaps,
         )
         self._errands: dict[str, Errand] = {}
         self._flushed_ns = self._shown_ns = self._dispatched_ns = 0
@@ -107,6 +125,7 @@ class Observer:
                 stopped = self._over(seconds, stop)
             wire.stop()
             self._take(wire, 0)
+        self._gaps.over(clock.now())
         self._keeper.flush(self._mandate)
         summary = self._summary(stopped)
         keeping.end(self._case, self._run, clock.now().utc_ns, summary.as_dict(), self._mandate)
@@ -126,6 +145,26 @@ class Observer:
         if not found:
             raise Usage("no tracker is named", "give one with --tracker, or have the Mandate name them")
         return found
+
+    def _offers(self) -> Callable[[str], tuple[str, ...]]:
+        """By address, the transports to try: those of the plug-in that the policy and the Mandates leave.
+
+        Raises Usage for one that the plug-in has not.
+        """
+        wanted = self._policy.transports or self._plugin.transports
+        unknown = set(wanted) - set(self._plugin.transports)
+        if unknown:
+            raise Usage(
+                f"{self._plugin.name} has no transport {', '.join(sorted(unknown))}",
+                f"there are: {', '.join(self._plugin.transports)}",
+            )
+        at_ns = self._start.utc_ns
+        permitted = transports.permitted(
+            wanted,
+            plain=self._governor.permits(PERMIT_PLAIN, at_ns),
+            plain_first=self._governor.permits(PERMIT_PLAIN_FIRST, at_ns),
+        )
+        return lambda address: wanted if inside_loopback(address) else permitted
 
     def _resolve(self, place: Tracker, named: set[str]) -> str:
         """The address of a tracker known by name. Asking for it is a contact too: a Mandate has to name it."""
@@ -149,7 +188,14 @@ class Observer:
         made = [pair for one in self._announces.due(now.mono_ns) for pair in self._caller.question(one)]
         room = min(MOST_IN_FLIGHT, 3 * self._policy.concurrent) - len(self._errands)
         for endpoint, kind in self._book.due(self._steady.at(now), max(0, room)):
-            wish = Wish(kind, endpoint.watch, endpoint.address, endpoint.port, endpoint.source)
+            wish = Wish(
+                kind,
+                endpoint.watch,
+                endpoint.address,
+                endpoint.port,
+                endpoint.source,
+                transport=self._book.transport(endpoint, kind),
+            )
             covered = self._governor.cover(wish, now)
             if isinstance(covered, Missing):
                 self._book.never(endpoint, covered)

@@ -6,6 +6,7 @@ Never listens. Sends nothing but messages of the plug-in's closed set.
 
 import asyncio
 import contextlib
+import errno
 import queue
 import socket
 import threading
@@ -19,12 +20,14 @@ from clew.core.clock import Instant
 from clew.core.errors import ClewError
 from clew.model import Missing, Reason
 from clew.observe.api import SECOND, Conversation, Event, Send, Sendable, Sighted
+from clew.observe.gaps import NO_NETWORK
 from clew.observe.policy import Go, Governor, Wait, Wish, inside_loopback
 
 IP_BIND_ADDRESS_NO_PORT = 24  # ip(7): no port is chosen before connect, else binding scans all ports in TIME_WAIT
 RECEIVE_BUFFER = 32 * 1024  # what a peer can push at us unasked before we look at it
 GOODBYE_SECONDS = 0.4
 STOPPED = Missing(Reason.INTERRUPTED, "the run was stopped")
+GONE = (errno.ENETDOWN, errno.ENETUNREACH, errno.EADDRNOTAVAIL)  # connect(2), bind(2): it is us who have no network
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,8 +187,9 @@ class Wire:
 
     async def _connect(self, call: Call, mandate: str, at: Instant) -> None:
         wish, missing = call.wish, None
-        sock = _socket(wish.address, self._governor.policy.bind)
+        sock = None
         try:
+            sock = _socket(wish.address, self._governor.policy.bind)
             async with asyncio.timeout(self._governor.policy.answer):
                 await self._loop.sock_connect(sock, (wish.address, wish.port))
             line = _Line(self, call, mandate, clock.now(), sock.getsockname()[:2], self._sendable)
@@ -197,12 +201,15 @@ class Wire:
             missing = Missing(Reason.UNREADABLE, "connection refused")
         except OSError as error:
             missing = Missing(Reason.UNREADABLE, f"no connection: {error.strerror or type(error).__name__}")
+            if error.errno in GONE and ":" not in wish.address:  # a machine may have IPv4 alone for good
+                missing = NO_NETWORK
         except asyncio.CancelledError:
             missing = STOPPED
         finally:
             self._tasks.pop(call.id, None)
         if missing is not None:
-            sock.close()
+            if sock is not None:
+                sock.close()
             self._lines.pop(call.id, None)
             self.over(Answer(call, None, missing, at, clock.now(), mandate=mandate))
 

@@ -1,0 +1,243 @@
+"""The queue: who was listed for which Watch, what they have claimed so far, and when to call again.
+
+The book is kept in memory and in the table `endpoints`; the run that holds the lease is its only writer.
+"""
+
+import heapq
+import itertools
+import sqlite3
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Iterator
+
+from clew.model import Missing, Tier, carrier
+from clew.observe import transports
+from clew.observe.api import SECOND, Contact
+from clew.observe.endpoints import COLUMNS, Endpoint
+from clew.observe.policy import Policy
+from clew.observe.tiers import weigh
+
+CLEAN, PROMISCUOUS = "clean", "promiscuous"
+CONTROL_ATTEMPTS = 3
+MOST_DOUBLINGS = 6
+UNTIL_CONTROL_NS = SECOND // 4
+
+
+class Book:
+    """Every endpoint of the case, by place and by when it is due."""
+
+    def __init__(
+        self, rows: Iterable[sqlite3.Row], policy: Policy, now_ns: int, offered: Callable[[str], tuple[str, ...]]
+    ) -> None:
+        self._policy, self._offered = policy, offered
+        self._by_key: dict[tuple[str, str, int], Endpoint] = {}
+        self._at: dict[tuple[str, int], list[Endpoint]] = defaultdict(list)
+        self._heap: list[tuple[int, int, Endpoint]] = []
+        self._number = itertools.count()
+        self._controls: deque[Endpoint] = deque()
+        self._control_tries: dict[tuple[str, int], int] = defaultdict(int)
+        self._probing: set[tuple[str, int]] = set()
+        self._busy: set[int] = set()
+        self._changed: dict[int, Endpoint] = {}
+        self._fresh: list[Endpoint] = []
+        self._last_id = 0
+        for each in rows:
+            self._add(Endpoint(**{name: each[name] for name in COLUMNS}))
+        for endpoint in self:
+            if endpoint.next_ns is None and endpoint.control != PROMISCUOUS:
+                endpoint.next_ns, endpoint.failures = now_ns, 0  # a new run tries everybody once more
+            endpoint.tried = ""
+            self._plan(endpoint)
+
+    def __iter__(self) -> Iterator[Endpoint]:
+        return iter(self._by_key.values())
+
+    def __len__(self) -> int:
+        return len(self._by_key)
+
+    def listed(
+        self, watch: str, address: str, port: int, *, source: str, twin: bool, at_ns: int, due_ns: int
+    ) -> tuple[Endpoint, bool]:
+        """Notes a listing; says whether this endpoint is new. A new one is not due before `save` was told."""
+        found = self._by_key.get((watch, address, port))
+        if found is not None:
+            found.last_listed_ns = at_ns
+            self._changed[found.id] = found
+            self._back(found, due_ns)
+            return found, False
+        self._last_id += 1
+        found = Endpoint(self._last_id, watch, address, port, at_ns, at_ns, source, int(twin), next_ns=due_ns)
+        beside = self._at.get(found.place)
+        found.control = beside[0].control if beside else None
+        self._add(found)
+        self._changed[found.id] = found
+        self._fresh.append(found)
+        return found, True
+
+    def never(self, endpoint: Endpoint, why: Missing) -> None:
+        """This endpoint may not be called."""
+        endpoint.next_ns, endpoint.last_failure = None, str(why)
+        self._busy.discard(endpoint.id)
+        self._probing.discard(endpoint.place)
+        self._changed[endpoint.id] = endpoint
+
+    def due(self, at_ns: int, room: int) -> list[tuple[Endpoint, str]]:
+        """At most `room` calls that are due now, as (endpoint, "contact" | "control"), control probes first.
+
+        They are busy until their result is told. A visit waits while its control probe is out, so that no second visit
+        goes to whom the probe shows to be promiscuous.
+        """
+        found: list[tuple[Endpoint, str]] = []
+        while self._heap and len(found) + len(self._controls) < room and self._heap[0][0] <= at_ns:
+            when, _, endpoint = heapq.heappop(self._heap)
+            if endpoint.next_ns != when or endpoint.id in self._busy:
+                continue
+            if self._wants_control(endpoint):
+                self._probe(endpoint)
+                endpoint.next_ns = at_ns + UNTIL_CONTROL_NS
+                self._plan(endpoint)
+            else:
+                self._busy.add(endpoint.id)
+                found.append((endpoint, "contact"))
+        while self._controls and len(found) < room:
+            found.append((self._controls.popleft(), "control"))
+        return found
+
+    def transport(self, endpoint: Endpoint, kind: str) -> str:
+        """Over what this endpoint is called next."""
+        offered = self._offered(endpoint.address)
+        if not offered:
+            return transports.PLAIN[0]  # which nothing permits here, as the Governor then says
+        if kind == "control":
+            return transports.probe(offered, endpoint.transport)
+        return transports.following(offered, endpoint.transport, endpoint.tried) or offered[0]
+
+    def contacted(
+        self, endpoint: Endpoint, contact: Contact, sighting: str, at_ns: int, interval_ns: int, transport: str
+    ) -> tuple[Tier, str | None]:
+        """Takes the result of a contact that came about over `transport`; returns its tier and what it repeats."""
+        endpoint.contacts += 1
+        tier, repeats = weigh(endpoint, contact, sighting, at_ns, interval_ns, carrier(transport))
+        if not contact.answered:
+            self.failed(
+                endpoint, contact.missing, at_ns, transport, reached=True, another=contact.infohash_echoed is None
+            )
+            return tier, repeats
+        endpoint.failures, endpoint.last_failure = 0, None
+        endpoint.transport, endpoint.tried = contact.transport or transport, ""
+        endpoint.tier = max(endpoint.tier, tier.value)
+        endpoint.next_ns = at_ns + interval_ns
+        if self._wants_control(endpoint):
+            self._probe(endpoint)
+        self._done(endpoint)
+        return tier, repeats
+
+    def failed(
+        self,
+        endpoint: Endpoint,
+        why: Missing | None,
+        at_ns: int,
+        transport: str = "tcp",
+        *,
+        reached: bool = False,
+        another: bool = True,
+    ) -> None:
+        """Takes a contact that failed over `transport`: at once again over another, where one may be.
+
+        Then later again, each time later, and no more after the policy's attempts. Who answered before is first tried
+        again over what worked, and over the others only after a visit that failed.
+        """
+        offered = self._offered(endpoint.address)
+        endpoint.tried = transports.failed(offered, endpoint.tried, transport, reached=reached)
+        another = another and (endpoint.transport is None or endpoint.failures > 0)
+        if another and transports.following(offered, endpoint.transport, endpoint.tried):
+            endpoint.last_failure, endpoint.next_ns = str(why) if why else None, at_ns
+            self._done(endpoint)
+            return
+        endpoint.tried = ""
+        endpoint.failures += 1
+        endpoint.last_failure = str(why) if why else None
+        pause = int(self._policy.revisit * SECOND) << min(endpoint.failures - 1, MOST_DOUBLINGS)
+        given_up = endpoint.failures >= self._policy.attempts and not endpoint.claims
+        endpoint.next_ns = (
+            None if given_up else at_ns + (int(self._policy.revisit * SECOND) if endpoint.claims else pause)
+        )
+        self._done(endpoint)
+
+    def refused(self, endpoint: Endpoint, why: Missing | None, again_ns: int) -> None:
+        """This call may not be made now, and says nothing about the endpoint."""
+        endpoint.last_failure, endpoint.next_ns = str(why), again_ns
+        self._done(endpoint)
+
+    def put_back(self, endpoint: Endpoint) -> None:
+        """This call was never made; it is due as before."""
+        self._done(endpoint)
+
+    def controlled(self, endpoint: Endpoint, verdict: str | Missing) -> None:
+        """Takes the result of a control probe, for every Watch at that address and port."""
+        self._probing.discard(endpoint.place)
+        for each in self._at[endpoint.place]:
+            each.control = str(verdict)
+            self._changed[each.id] = each
+            if verdict == PROMISCUOUS:
+                each.next_ns = None
+
+    def promiscuous(self, endpoint: Endpoint) -> bool:
+        """Whether the control probe was echoed there."""
+        return endpoint.control == PROMISCUOUS
+
+    @property
+    def fresh(self) -> bool:
+        """Whether somebody waits for being written before the first call."""
+        return bool(self._fresh)
+
+    def changed(self) -> list[Endpoint]:
+        """What has to be written; then call `saved`."""
+        return list(self._changed.values())
+
+    def saved(self, written: Iterable[Endpoint]) -> None:
+        """These are in the case; new ones among them may be called from now on."""
+        for endpoint in written:
+            self._changed.pop(endpoint.id, None)
+        for endpoint in self._fresh:
+            self._plan(endpoint)
+        self._fresh.clear()
+
+    def settled(self) -> bool:
+        """Whether nobody is left whose next visit could still change what is known."""
+        return not self._busy and not self._probing and not self._fresh and all(self._settled(e) for e in self)
+
+    def _settled(self, endpoint: Endpoint) -> bool:
+        if endpoint.next_ns is None or endpoint.contacts >= self._policy.visits:
+            return True
+        return endpoint.tier == Tier.CLAIMS.value and not self._wants_control(endpoint)
+
+    def _wants_control(self, endpoint: Endpoint) -> bool:
+        if endpoint.tier == Tier.LISTED.value or endpoint.control in (CLEAN, PROMISCUOUS):
+            return False
+        return endpoint.place in self._probing or self._control_tries[endpoint.place] < CONTROL_ATTEMPTS
+
+    def _probe(self, endpoint: Endpoint) -> None:
+        if endpoint.place not in self._probing:
+            self._probing.add(endpoint.place)
+            self._control_tries[endpoint.place] += 1
+            self._controls.append(endpoint)
+
+    def _back(self, endpoint: Endpoint, due_ns: int) -> None:
+        """Who was given up and is listed again, is called again; each time only after the longest pause."""
+        if endpoint.next_ns is None and endpoint.control != PROMISCUOUS and endpoint.id not in self._busy:
+            endpoint.next_ns = due_ns + (int(self._policy.revisit * SECOND) << MOST_DOUBLINGS)
+            self._plan(endpoint)
+
+    def _add(self, endpoint: Endpoint) -> None:
+        self._by_key[endpoint.watch, endpoint.address, endpoint.port] = endpoint
+        self._at[endpoint.place].append(endpoint)
+        self._last_id = max(self._last_id, endpoint.id)
+
+    def _plan(self, endpoint: Endpoint) -> None:
+        if endpoint.next_ns is not None:
+            heapq.heappush(self._heap, (endpoint.next_ns, next(self._number), endpoint))
+
+    def _done(self, endpoint: Endpoint) -> None:
+        self._busy.discard(endpoint.id)
+        self._changed[endpoint.id] = endpoint
+        self._plan(endpoint)

@@ -1,0 +1,60 @@
+"""When a run was under way and saw nothing, or its clock jumped: kept by name, for the coverage statement.
+
+A machine without its network fails every call. That says nothing of those who were called, so they are put back and
+the time is kept as a gap; it ends with the first call that gets through.
+"""
+
+from dataclasses import dataclass, field
+
+from clew.core.case import Case
+from clew.core.clock import Instant
+from clew.model import Missing, Reason
+from clew.observe.api import SECOND
+
+NO_NETWORK = Missing(Reason.INTERRUPTED, "this machine had no network")
+STEP_NS = SECOND  # what UTC may drift against the monotonic clock between two calls before it is called a step
+
+
+@dataclass(slots=True)
+class Gaps:
+    """The gaps of one run; `take` hands on those that are not in the case yet, as (from, to, why)."""
+
+    _since: Instant | None = None
+    _last: Instant | None = None
+    _found: list[tuple[int, int, str]] = field(default_factory=list)
+
+    def call(self, began: Instant, ended: Instant, missing: Missing | None) -> None:
+        """Looks at one call that is over: both of its moments, and what was missing."""
+        self._step(began)
+        if missing == NO_NETWORK:
+            self._since = self._since or began
+        elif self._since is not None:
+            # Measured by the monotonic clock, so that a clock set meanwhile cannot hide or stretch it.
+            length = max(0, ended.mono_ns - self._since.mono_ns)
+            self._found.append((self._since.utc_ns, self._since.utc_ns + length, NO_NETWORK.detail))
+            self._since = None
+
+    def over(self, at: Instant) -> None:
+        """The run ends: so does a gap that is open."""
+        if self._since is not None:
+            self.call(at, at, None)
+
+    def take(self) -> list[tuple[int, int, str]]:
+        """What was found since the last time."""
+        found, self._found = self._found, []
+        return found
+
+    def _step(self, at: Instant) -> None:
+        last, self._last = self._last, at
+        if last is None:
+            return
+        step = (at.utc_ns - last.utc_ns) - (at.mono_ns - last.mono_ns)
+        if abs(step) > STEP_NS:
+            why = f"the clock was set {abs(step) / SECOND:.3f} s {'forward' if step > 0 else 'back'}"
+            self._found.append((last.utc_ns, at.utc_ns, why))
+
+
+def of_case(case: Case) -> list[tuple[int, int, str]]:
+    """Every gap of every run, in order of their numbers in the case."""
+    rows = case.read().execute("SELECT from_ns, to_ns, why FROM observe_gaps ORDER BY from_ns, to_ns, why")
+    return [(row["from_ns"], row["to_ns"], row["why"]) for row in rows]

@@ -1,0 +1,42 @@
+"""How a claim becomes a tier (DESIGN section 1): decided here and nowhere else, also when a sighting is replayed."""
+
+from clew.model import Claim, Tier
+from clew.observe.api import Contact
+from clew.observe.endpoints import Endpoint
+
+LEVELS = {Claim.TORRENT_ONLY: 1, Claim.WATCHED_FILE: 2}
+
+
+def weigh(
+    endpoint: Endpoint, contact: Contact, sighting: str, at_ns: int, interval_ns: int, carried_by: str
+) -> tuple[Tier, str | None]:
+    """The tier of one contact, and the claim that it repeats; notes a first claim in `endpoint`.
+
+    A claim counts as repeated only if the earlier one lies at least the interval back, came over the same carrier
+    (behind one address TCP and UDP may be different machines) and from the same client as far as both told, and
+    claimed at least as much. Any other claim is a first claim again.
+    """
+    if not contact.answered:
+        return Tier.LISTED, None
+    level = LEVELS.get(contact.claim, 0)
+    if not level:
+        return Tier.ANSWERED, None
+    endpoint.claims += 1
+    known = LEVELS[Claim(endpoint.first_level)] if endpoint.first_level else 0
+    client = _client(contact)
+    other = endpoint.first_client is not None and client is not None and client != endpoint.first_client
+    other = other or endpoint.first_carrier not in (None, carried_by)
+    if other or level > known or endpoint.first_claim_ns is None or at_ns < endpoint.first_claim_ns:
+        endpoint.first_claim, endpoint.first_claim_ns = sighting, at_ns
+        endpoint.first_level, endpoint.first_client = contact.claim.value, client
+        endpoint.first_carrier = carried_by
+        return Tier.ANSWERED, None
+    if at_ns - endpoint.first_claim_ns < interval_ns:
+        return Tier.ANSWERED, None
+    return Tier.CLAIMS, endpoint.first_claim
+
+
+def _client(contact: Contact) -> str | None:
+    """What stays with a client over its connections: its name, and the prefix of its peer id (BEP 20, any style)."""
+    prefix = contact.peer_id[:8].hex() if contact.peer_id else ""
+    return f"{prefix} {contact.client or ''}".strip() or None

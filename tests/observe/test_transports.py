@@ -1,0 +1,143 @@
+"""Which transport is tried next: discreet first, what worked before all, none of a carrier that reached nobody."""
+
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clew.core.clock import Instant
+from clew.model import Missing, Reason, Tier, carrier
+from clew.observe import transports
+from clew.observe.api import SECOND, Contact
+from clew.observe.book import Book
+from clew.observe.endpoints import Endpoint
+from clew.observe.gaps import NO_NETWORK, Gaps
+from clew.observe.policy import Policy
+
+ALL = ("mse/tcp", "tcp", "mse/utp", "utp")
+CLOSED = Missing(Reason.UNREADABLE, "closed")
+
+
+def book() -> tuple[Book, Endpoint]:
+    made = Book([], Policy(revisit=100, attempts=2), 0, lambda _: ALL)
+    found, new = made.listed("w", "127.10.0.1", 6881, source="t", twin=False, at_ns=0, due_ns=0)
+    assert new
+    made.saved([found])
+    return made, found
+
+
+def visit(made: Book, endpoint: Endpoint, at_ns: int, answers: tuple[str, ...], *, reached: bool = True) -> list[str]:
+    """One visit: what was dialled until something answered or the book let it be."""
+    dialled: list[str] = []
+    while made.due(at_ns, 10):
+        over = made.transport(endpoint, "contact")
+        dialled.append(over)
+        if over in answers:
+            made.contacted(endpoint, Contact(answered=True), "s", at_ns, 100 * SECOND, over)
+            break
+        if reached:
+            made.contacted(endpoint, Contact(missing=CLOSED), "s", at_ns, 100 * SECOND, over)
+        else:
+            made.failed(endpoint, CLOSED, at_ns, over, reached=False)
+    return dialled
+
+
+def test_each_transport_in_turn_and_then_what_worked() -> None:
+    made, endpoint = book()
+    assert visit(made, endpoint, 0, ("utp",)) == list(ALL)
+    assert (endpoint.transport, endpoint.failures, endpoint.tried) == ("utp", 0, "")
+    endpoint.control = "clean"
+    assert visit(made, endpoint, 101 * SECOND, ("utp",)) == ["utp"]
+
+
+def test_nobody_there_is_asked_once_a_carrier() -> None:
+    made, endpoint = book()
+    assert visit(made, endpoint, 0, (), reached=False) == ["mse/tcp", "mse/utp"]
+    assert endpoint.failures == 1
+    assert visit(made, endpoint, 101 * SECOND, (), reached=False) == ["mse/tcp", "mse/utp"]
+    assert endpoint.next_ns is None
+
+
+def test_who_answered_is_tried_over_the_others_only_after_a_visit_that_failed() -> None:
+    made, endpoint = book()
+    visit(made, endpoint, 0, ("tcp",))
+    endpoint.control, endpoint.claims = "clean", 1
+    assert visit(made, endpoint, 101 * SECOND, ()) == ["tcp"]
+    assert visit(made, endpoint, 300 * SECOND, ("mse/utp",)) == ["tcp", "mse/tcp", "mse/utp"]
+
+
+def test_who_was_given_up_and_is_listed_again_is_called_again_much_later() -> None:
+    made, endpoint = book()
+    visit(made, endpoint, 0, (), reached=False)
+    visit(made, endpoint, 101 * SECOND, (), reached=False)
+    made.listed("w", "127.10.0.1", 6881, source="t", twin=False, at_ns=1, due_ns=200 * SECOND)
+    assert not made.due(200 * SECOND + 100 * SECOND, 10)
+    assert made.due(200 * SECOND + (100 << 6) * SECOND, 10) == [(endpoint, "contact")]
+
+
+def test_a_control_probe_goes_in_clear_over_the_carrier_that_worked() -> None:
+    assert transports.probe(ALL, "mse-rc4/utp") == "utp"
+    assert transports.probe(("mse/tcp",), "mse-plain/tcp") == "mse/tcp"
+
+
+@pytest.mark.parametrize(
+    ("plain", "first", "expected"),
+    [
+        (False, False, ("mse/tcp", "mse/utp")),
+        (True, False, ("mse/tcp", "mse/utp", "tcp", "utp")),
+        (False, True, ("tcp", "utp", "mse/tcp", "mse/utp")),
+    ],
+)
+def test_in_clear_only_with_a_permit_beyond_loopback(plain: bool, first: bool, expected: tuple[str, ...]) -> None:
+    assert transports.permitted(ALL, plain=plain, plain_first=first) == expected
+
+
+@given(st.lists(st.tuples(st.sampled_from(ALL), st.booleans()), max_size=8), st.sampled_from([None, *ALL]))
+def test_a_visit_ends_and_tries_nothing_twice(failures: list[tuple[str, bool]], worked: str | None) -> None:
+    tried, dialled = "", []
+    for _, reached in [*failures, *[("", True)] * 4]:
+        over = transports.following(ALL, worked, tried)
+        if over is None:
+            break
+        dialled.append(over)
+        tried = transports.failed(ALL, tried, over, reached=reached)
+    assert transports.following(ALL, worked, tried) is None
+    assert len(dialled) == len(set(dialled))
+    assert {carrier(each) for each in dialled} == {"tcp", "utp"}
+
+
+@dataclass
+class At:
+    utc: int = 0
+    mono: int = 0
+
+    def __call__(self, seconds: float, step: float = 0) -> Instant:
+        self.mono += int(seconds * SECOND)
+        self.utc += int((seconds + step) * SECOND)
+        return Instant(self.utc, self.mono)
+
+
+def test_a_network_that_was_gone_is_a_gap_and_a_clock_that_jumped_another() -> None:
+    gaps, at = Gaps(), At()
+    gaps.call(at(1), at(1), None)
+    begin = at(1)
+    gaps.call(begin, at(1), NO_NETWORK)
+    gaps.call(at(10), at(1), NO_NETWORK)
+    gaps.call(at(1), at(1), None)
+    assert gaps.take() == [(begin.utc_ns, begin.utc_ns + 14 * SECOND, NO_NETWORK.detail)]
+    gaps.call(at(1, step=3600), at(1), None)
+    ((start, stop, why),) = gaps.take()
+    assert (why, stop - start) == ("the clock was set 3600.000 s forward", 3602 * SECOND)
+    gaps.call(at(1), at(1), NO_NETWORK)
+    gaps.over(at(5))
+    assert len(gaps.take()) == 1
+    assert gaps.take() == []
+
+
+def test_an_endpoint_is_promiscuous_whatever_it_was_reached_over() -> None:
+    made, endpoint = book()
+    visit(made, endpoint, 0, ("mse/utp",))
+    made.controlled(endpoint, "promiscuous")
+    assert made.promiscuous(endpoint)
+    assert endpoint.tier == Tier.LISTED.value or endpoint.next_ns is None
