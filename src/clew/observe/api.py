@@ -8,7 +8,7 @@ date.
 A transport that wraps another (MSE around a stream, uTP around either) is a Conversation around a Conversation: it
 hands bytes inwards, wraps what the inner one sends, and passes its `Sighted` on. What is kept of the bytes goes onto
 one Tape, as it was on the wire. Nothing in here draws a random number: a conversation is given its `entropy`, which
-stands on the Tape, so that the same bytes and the same entropy give the same conversation again.
+stands in the transcript, so that the same bytes and the same entropy give the same conversation again.
 """
 
 from collections.abc import Callable, Mapping
@@ -47,8 +47,8 @@ class Tape(Protocol):
     def header(self, data: bytes, at_ns: int, *, sent: bool = False) -> None:
         """Bytes around the stream: the header of a datagram."""
 
-    def secret(self, name: str, data: bytes, at_ns: int) -> None:
-        """What nobody saw and replay needs: `entropy`."""
+    def end(self, how: str, at_ns: int) -> None:
+        """How the conversation ended: `time`, `closed` by the other side, or `stopped` by us; replay needs it."""
 
     def encode(self) -> bytes:
         """The transcript (`observe.transcript`)."""

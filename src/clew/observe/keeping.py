@@ -27,6 +27,7 @@ class Keeper:
         self._case, self._run, self._book, self._gaps = case, run, book, gaps
         self._rows: list[dict[str, Any]] = []
         self._ended: list[tuple[str, str | None, str]] = []
+        self._sequence = 0
 
     @property
     def waiting(self) -> int:
@@ -34,8 +35,9 @@ class Keeper:
         return len(self._rows) + len(self._ended)
 
     def keep(self, sighting: dict[str, Any]) -> None:
-        """Takes a sighting for the next flush."""
-        self._rows.append(sighting)
+        """Takes a sighting for the next flush, and gives it its number in this run."""
+        self._sequence += 1
+        self._rows.append({**sighting, "sequence": self._sequence})
 
     def ended(self, dial: str, state: str, detail: str | None) -> None:
         """Takes what became of a dial for the next flush."""

@@ -76,5 +76,6 @@ def sighting(
         "config": run.config,
         "mandate": answer.mandate,
         "vantage": run.vantage,
+        "run": run.id,
     }
     return row | other

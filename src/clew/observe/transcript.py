@@ -8,8 +8,9 @@ Format, version 2 (all that a reader without clew needs):
               kind 2 (sent, left out) and 3 (received, left out): `length` bytes are NOT stored; instead
               1 byte n and n bytes of UTF-8 saying what was left out
               kind 4 (sent, header) and 5 (received, header): `length` bytes around the stream, as a datagram's header
-              kind 6 (secret): `length` bytes that nobody saw and that replay needs, after 1 byte n and n bytes of
-              UTF-8 that name them
+              kind 6 (entropy): `length` bytes that nobody saw, of which all that we drew at random was made
+              kind 7 (end): length 0, then 1 byte n and n bytes of UTF-8: the conversation ended by time, closed by the
+              other side, or stopped by us; where it ended on what was said, this segment is not there
 
 Version 1 has kinds 0 to 3 alone. Kinds 0 to 3 in order are the stream as it was on the wire: with MSE, ciphertext.
 A varint is LEB128: seven bits a byte, lowest first, the top bit set on all but the last. What clew refuses to read
@@ -26,6 +27,7 @@ from clew.core.errors import Damaged
 MAGIC, MAGIC_1 = b"CT\x02", b"CT\x01"
 HEADER_BYTES = len(MAGIC) + 8
 LABEL_BYTES = 255
+TIME, CLOSED, STOPPED = "time", "closed", "stopped"  # how a conversation ended, where what was said did not end it
 
 
 class Kind(IntEnum):
@@ -37,15 +39,16 @@ class Kind(IntEnum):
     RECEIVED_LEFT_OUT = 3
     SENT_HEADER = 4
     RECEIVED_HEADER = 5
-    SECRET = 6
+    ENTROPY = 6
+    END = 7
 
 
-STORED = (Kind.SENT, Kind.RECEIVED, Kind.SENT_HEADER, Kind.RECEIVED_HEADER)
+STORED = (Kind.SENT, Kind.RECEIVED, Kind.SENT_HEADER, Kind.RECEIVED_HEADER, Kind.ENTROPY)
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """One segment: `data` is empty and `label` says what it was where the bytes were left out, or names a secret."""
+    """One segment: `data` is empty and `label` says what it was where the bytes were left out, or how all ended."""
 
     kind: Kind
     at_ns: int
@@ -57,7 +60,8 @@ class Segment:
 class Transcript:
     """Collects the segments of one connection. Neighbours of one kind and time become one segment."""
 
-    def __init__(self) -> None:
+    def __init__(self, entropy: bytes = b"") -> None:
+        self._entropy = entropy
         self._segments: list[tuple[Kind, int, bytearray, int, str]] = []
 
     def sent(self, data: bytes, at_ns: int) -> None:
@@ -78,13 +82,13 @@ class Transcript:
         kind = Kind.SENT_HEADER if sent else Kind.RECEIVED_HEADER
         self._segments.append((kind, at_ns, bytearray(data), 0, ""))
 
-    def secret(self, name: str, data: bytes, at_ns: int) -> None:
-        """What nobody saw and replay needs."""
-        self._segments.append((Kind.SECRET, at_ns, bytearray(data), 0, name))
+    def end(self, how: str, at_ns: int) -> None:
+        """How the conversation ended, where what was said did not end it."""
+        self._segments.append((Kind.END, at_ns, bytearray(), 0, how))
 
     def copy(self) -> "Transcript":
         """A second one that begins with the same segments."""
-        twin = Transcript()
+        twin = Transcript(self._entropy)
         twin._segments = [(k, t, bytearray(d), n, s) for k, t, d, n, s in self._segments]
         return twin
 
@@ -94,6 +98,8 @@ class Transcript:
             return b""
         start = self._segments[0][1]
         out = bytearray(MAGIC + start.to_bytes(8, "big"))
+        if self._entropy:
+            out += bytes([Kind.ENTROPY, 0]) + _varint(len(self._entropy)) + self._entropy
         for kind, at_ns, data, length, label in self._segments:
             out.append(kind)
             out += _varint(max(0, at_ns - start))
@@ -101,7 +107,7 @@ class Transcript:
                 out += _varint(len(data)) + data
             else:
                 text = label.encode()[:LABEL_BYTES]
-                out += _varint(length or len(data)) + bytes([len(text)]) + text + data
+                out += _varint(length) + bytes([len(text)]) + text
         return bytes(out)
 
     def _add(self, kind: Kind, data: bytes, at_ns: int) -> None:
@@ -140,12 +146,7 @@ def _segment(stored: bytes, at: int, start: int) -> tuple[Segment, int]:
     end = at + 1 + stored[at]
     if end > len(stored):
         raise ValueError("cut short")
-    label, data = stored[at + 1 : end].decode(), b""
-    if kind is Kind.SECRET:
-        data, end = stored[end : end + length], end + length
-        if end > len(stored):
-            raise ValueError("cut short")
-    return Segment(kind, start + after, length, data, label), end
+    return Segment(kind, start + after, length, label=stored[at + 1 : end].decode()), end
 
 
 def _varint(value: int) -> bytes:

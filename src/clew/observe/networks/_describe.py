@@ -4,18 +4,22 @@ from collections.abc import Iterator, Mapping
 
 from clew.core import bencode
 from clew.observe.networks import _messages as m
-from clew.observe.transcript import Kind, Segment, decode
+from clew.observe.transcript import CLOSED, STOPPED, TIME, Kind, Segment, decode
 
+ENDS = {TIME: "time was up", CLOSED: "the other side closed", STOPPED: "the run was stopped"}
 ARROWS = {Kind.SENT: ">>", Kind.SENT_LEFT_OUT: ">>", Kind.RECEIVED: "<<", Kind.RECEIVED_LEFT_OUT: "<<"}
 MAX_SHOWN = 160
 
 
 def describe(transcript: bytes, secrets: Mapping[bytes, str]) -> list[str]:
     """One line a message: seconds since the first, direction, meaning. Keys of `secrets` appear as their labels."""
-    segments = decode(transcript)
+    segments = [each for each in decode(transcript) if each.kind is not Kind.ENTROPY]
     start = segments[0].at_ns if segments else 0
     lines: list[str] = []
     for group in _joined(segments):
+        if group[0].kind is Kind.END:
+            lines.append(f"{(group[0].at_ns - start) / 1e9:9.3f} s -- {ENDS.get(group[0].label, group[0].label)}")
+            continue
         arrow = ARROWS[group[0].kind]
         stamp = f"{(group[0].at_ns - start) / 1e9:9.3f} s {arrow} "
         if group[0].label:

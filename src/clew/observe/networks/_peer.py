@@ -14,6 +14,7 @@ from clew.observe.api import Contact, Event, Limits, Send, Sendable, Sighted, Ta
 from clew.observe.networks import _messages as m
 from clew.observe.networks._claims import Pieces
 from clew.observe.networks._words import plain
+from clew.observe.transcript import CLOSED, STOPPED, TIME
 
 MAX_CLIENT = 64
 # Keys of the extension handshake that are kept in a transcript; the value of any other is left out.
@@ -74,16 +75,15 @@ class PeerConversation:
         if self._over:
             return []
         self._now, at = now_ns, 0
-        self._received += len(data)
         try:
             while at < len(data):
-                wanted = self._need - len(self._held)
-                self._held += data[at : at + wanted]
-                at += wanted
+                part = data[at : at + self._need - len(self._held)]
+                self._held += part
+                at, self._received = at + len(part), self._received + len(part)
                 if len(self._held) == self._need:
                     self._unit()
-            if self._received > self._limits.received:
-                raise Over(Missing(Reason.LIMIT_REACHED, "more bytes than one contact may send"))
+                if self._received > self._limits.received:
+                    raise Over(Missing(Reason.LIMIT_REACHED, "more bytes than one contact may send"))
         except Over as over:
             self._finish(over.missing)
         return self._flush()
@@ -96,7 +96,7 @@ class PeerConversation:
         slow = Missing(
             Reason.LIMIT_REACHED, "no answer in time" if self._echoed is None else "more time than one contact has"
         )
-        self._finish(None if self._peer_id is not None and now_ns < self._end_ns else slow)
+        self._finish(None if self._peer_id is not None and now_ns < self._end_ns else slow, TIME)
         return self._flush()
 
     def closed(self, now_ns: int, why: Missing | None = None) -> list[Event]:
@@ -105,7 +105,7 @@ class PeerConversation:
             return []
         self._now = now_ns
         unanswered = Missing(Reason.UNREADABLE, "the peer closed before it answered")
-        self._finish(why or (unanswered if self._peer_id is None else None))
+        self._finish(why or (unanswered if self._peer_id is None else None), STOPPED if why else CLOSED)
         return self._flush()
 
     # units ----------------------------------------------------------------------------------------------------------
@@ -214,7 +214,7 @@ class PeerConversation:
             raise Over(Missing(Reason.UNPARSABLE, f"extension handshake: {error}")) from None
         self._keep_known(data, found)
         self._extended = True
-        client, port = found.get(b"v", (None,))[0], found.get(b"p", (None,))[0]
+        client, port = _kept(found, b"v"), _kept(found, b"p")
         if isinstance(client, bytes):
             self._client = plain(client, MAX_CLIENT) or None
         if isinstance(port, int) and 0 < port < 65536:
@@ -267,10 +267,12 @@ class PeerConversation:
         self._tape.left_out(name, length, self._now)
         self._traffic[f"announced and refused {name}"] += length
 
-    def _finish(self, missing: Missing | None) -> None:
+    def _finish(self, missing: Missing | None, how: str = "") -> None:
         if self._held:
             self._leave_out("unfinished message", len(self._held))
             self._held.clear()
+        if how:
+            self._tape.end(how, self._now)
         self._over = True
         self._out.append(Sighted(self._contact(missing), self._tape.encode(), dict(self._traffic)))
 
@@ -293,6 +295,12 @@ class PeerConversation:
     def _flush(self) -> list[Event]:
         out, self._out = self._out, []
         return out
+
+
+def _kept(found: dict[bytes, tuple[object, slice]], key: bytes) -> object:
+    """The value, if it is one that the transcript keeps: nothing is concluded from bytes that are not kept."""
+    value, place = found.get(key, (None, slice(0, 0)))
+    return value if place.stop - place.start <= MAX_KEPT_VALUE else None
 
 
 def client_of(peer_id: bytes | None) -> str | None:

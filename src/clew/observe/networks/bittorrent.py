@@ -96,7 +96,7 @@ class BitTorrent:
 
     def contact(self, target: Target, limits: Limits, transport: str, entropy: bytes) -> Conversation:  # noqa: ARG002
         """One contact with a peer."""
-        return PeerConversation(target, limits, Transcript())
+        return PeerConversation(target, limits, Transcript(entropy))
 
     def ask(self, ask: Ask, limits: Limits, entropy: bytes) -> Conversation:  # noqa: ARG002
         """One announce."""
