@@ -250,6 +250,9 @@ class Network(Protocol):
     def contact(self, target: Target, limits: Limits, transport: str, entropy: bytes) -> Conversation:
         """A conversation with one endpoint over one of `transports`; ends in `Sighted` with a Contact."""
 
+    def over_stream(self, target: Target, limits: Limits, transport: str, entropy: bytes) -> Conversation:
+        """The same conversation over the bytes that the transport carried in order: what a transcript holds."""
+
     def ask(self, ask: Ask, limits: Limits, entropy: bytes) -> Conversation:
         """A conversation with a tracker or DHT node; ends in `Sighted` with a Listing."""
 

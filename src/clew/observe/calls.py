@@ -50,18 +50,13 @@ class Caller:
 
     def visit(self, endpoint: Endpoint, wish: Wish) -> tuple[Call, Errand]:
         """A contact with an endpoint, or a control probe of it, as the wish's kind says."""
-        peer_id = PEER_ID_PREFIX + os.urandom(PEER_ID_BYTES - len(PEER_ID_PREFIX))
-        known = self._watches[endpoint.watch]
-        if wish.kind == "control":
-            random = os.urandom(20)
-            target = Target(known.label, random, (random,), peer_id, control=True)
-        else:
-            hashes = infohashes(known)
-            sent = next((h for h, twin in hashes if twin == bool(endpoint.twin)), hashes[0][0])
-            accepted = tuple(h for h, _ in hashes)
-            target = Target(known.label, sent, accepted, peer_id, known.pieces, known.inner_pieces())
-        call = Call(new_id(), wish, self._plugin.contact(target, self._limits, wish.transport, _entropy()))
-        return call, Errand(endpoint, None, target.infohash, peer_id)
+        entropy, known = _entropy(), self._watches[endpoint.watch]
+        hashes = infohashes(known)
+        sent = next((h for h, twin in hashes if twin == bool(endpoint.twin)), hashes[0][0])
+        random = os.urandom(20) if wish.kind == "control" else None
+        target = target_of(known, sent, peer_id_of(entropy), random)
+        call = Call(new_id(), wish, self._plugin.contact(target, self._limits, wish.transport, entropy))
+        return call, Errand(endpoint, None, target.infohash, target.peer_id)
 
     def _announce(
         self, one: Round, event: str, then: Call | None = None, *, goodbye: bool = False
@@ -80,6 +75,20 @@ class Caller:
         ask = Ask(one.tracker, one.watch.label, one.infohash, event, self._tracker_peer_id, ANNOUNCED_PORT, left)
         call = Call(new_id(), wish, self._plugin.ask(ask, self._limits, _entropy()), then)
         return call, Errand(None, one, one.infohash, self._tracker_peer_id)
+
+
+def target_of(known: Watch, sent: bytes, peer_id: bytes, random: bytes | None) -> Target:
+    """What a contact asks: for a Watch by one of its infohashes, or, as a control probe, for a `random` one."""
+    if random is not None:
+        return Target(known.label, random, (random,), peer_id, control=True)
+    accepted = tuple(infohash for infohash, _ in infohashes(known))
+    return Target(known.label, sent, accepted, peer_id, known.pieces, known.inner_pieces())
+
+
+def peer_id_of(entropy: bytes) -> bytes:
+    """Our peer id in one contact: the prefix that all may know us by, and what only this contact has."""
+    own = hashlib.sha256(b"clew peer id" + entropy).digest()
+    return PEER_ID_PREFIX + own[: PEER_ID_BYTES - len(PEER_ID_PREFIX)]
 
 
 def _entropy() -> bytes:

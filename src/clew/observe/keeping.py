@@ -112,8 +112,8 @@ def begin(case: Case, run: Run, policy: str, at_ns: int, mandate: str, time: Ste
         )
         _close_killed(tx)
         tx.execute(
-            "INSERT INTO observe_runs (id, started_ns, config, vantage, mandate, boot, steady_ns) "
-            "VALUES (?,?,?,?,?,?,?)",
+            "INSERT INTO observe_runs (id, started_ns, config, vantage, mandate, boot, steady_ns, number) "
+            "VALUES (?,?,?,?,?,?,?,(SELECT 1 + COALESCE(MAX(number), 0) FROM observe_runs))",
             (run.id, at_ns, policy, run.vantage, mandate, time.boot, time.base_ns),
         )
         subject = {"run": run.id, "policy": policy, "vantage": run.vantage}

@@ -226,10 +226,12 @@ class PeerConversation:
         for key, (_, place) in found.items():
             start, stop = place.start + 1, place.stop + 1
             if key not in KEPT_KEYS or stop - start > MAX_KEPT_VALUE:
+                what = "a value in an extension handshake"
                 if len(key) > MAX_KEPT_KEY:
+                    what = "a key and its value in an extension handshake"
                     start -= len(b"%d:" % len(key)) + len(key)
                 self._note("extension handshake", data[at:start])
-                self._leave_out("part of an extension handshake", stop - start)
+                self._leave_out(what, stop - start)
                 at = stop
         self._note("extension handshake", data[at:])
 

@@ -98,6 +98,10 @@ class BitTorrent:
         """One contact with a peer."""
         return PeerConversation(target, limits, Transcript(entropy))
 
+    def over_stream(self, target: Target, limits: Limits, transport: str, entropy: bytes) -> Conversation:
+        """One contact, as a transcript holds it."""
+        return self.contact(target, limits, transport, entropy)
+
     def ask(self, ask: Ask, limits: Limits, entropy: bytes) -> Conversation:  # noqa: ARG002
         """One announce."""
         return TrackerConversation(ask, limits)

@@ -1,0 +1,216 @@
+"""Derives every Sighting again from its transcript, its run's policy and its Watch, without clock, network or chance.
+
+What must come out is what was kept: the same finding, the same bytes sent, the same tier and the same mark of
+promiscuity. It shows that what is claimed follows from the bytes; that the bytes were received at all is shown by an
+independent capture (`observe.captures`).
+"""
+
+import hashlib
+import ipaddress
+import json
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from clew.core import plugins, shards, watch
+from clew.core.case import Case
+from clew.model import Claim, SightingKind, Tier, Watch, carrier
+from clew.observe import transports
+from clew.observe.api import SECOND, Contact, Conversation, Limits, Network, Send, Sighted
+from clew.observe.calls import peer_id_of, target_of
+from clew.observe.endpoints import Endpoint
+from clew.observe.policy import Policy
+from clew.observe.run import NETWORKS
+from clew.observe.tiers import weigh
+from clew.observe.transcript import CLOSED, TIME, Kind, Segment, decode
+from clew.observe.wire import STOPPED
+
+COMPARED = (
+    "claim", "infohash_echoed", "peer_id", "reserved", "client", "listen_port", "pieces_claimed", "inner_claimed",
+    "pieces_total",
+)  # fmt: skip
+MOST_SHOWN = 20
+
+
+@dataclass(slots=True)
+class Replay:
+    """What came out: how many Sightings by kind, how many cannot be derived and why, and those that differ."""
+
+    same: Counter[str] = field(default_factory=Counter)
+    not_derived: Counter[str] = field(default_factory=Counter)
+    differing: list[str] = field(default_factory=list)
+    digest: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """As JSON."""
+        return {
+            "same": dict(sorted(self.same.items())),
+            "not_derived": dict(sorted(self.not_derived.items())),
+            "differing": len(self.differing),
+            "first_differing": self.differing[:MOST_SHOWN],
+            "digest": self.digest,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """What a run's record in the case says."""
+
+    number: int
+    limits: Limits
+    interval_ns: int
+    base_ns: int
+
+
+def replay(case: Case) -> Replay:
+    """Derives every Sighting of the case again, in the order in which they were taken."""
+    runs = {row["id"]: _run(row) for row in case.read().execute("SELECT * FROM observe_runs")}
+    watches = {each.id: each for each in watch.all_of(case)}
+    rows = shards.query(case, "SELECT * FROM sightings").to_pylist()
+    ordered = sorted(rows, key=lambda row: (runs[row["run"]].number if row["run"] else 0, row["sequence"] or 0))
+    found, hashed, state = Replay(), hashlib.sha256(), _State(runs, watches)
+    for row in ordered:
+        said = state.derive(row, found)
+        if said is not None:
+            hashed.update(json.dumps(said, sort_keys=True).encode())
+    found.digest = hashed.hexdigest()
+    return found
+
+
+@dataclass(slots=True)
+class _State:
+    """What the book knew when a Sighting was taken."""
+
+    runs: dict[str, _Run]
+    watches: dict[str, Watch]
+    endpoints: dict[tuple[str, str, int], Endpoint] = field(default_factory=dict)
+    promiscuous: set[tuple[str, int]] = field(default_factory=set)
+    unknown: set[tuple[str, str, int]] = field(default_factory=set)
+    networks: dict[str, Network] = field(default_factory=dict)
+
+    def derive(self, row: dict[str, Any], found: Replay) -> list[Any] | None:
+        """Derives one Sighting and compares; returns what came out, or None where it cannot be derived."""
+        kind, place = row["kind"], (row["watch"], row["address"], row["port"])
+        why = self._underivable(row)
+        if why:
+            found.not_derived[why] += 1
+            self.unknown.add(place)
+            return None
+        if kind == SightingKind.LISTED.value:
+            wrong = [] if _stands_in(row) else ["the address does not stand in the list"]
+            said: list[Any] = [row["id"], row["address"], row["port"]]
+        else:
+            contact, wrong = self._contact(row)
+            said = self._weighed(row, contact, wrong)
+        if wrong:
+            found.differing.append(f"{row['id']}: {', '.join(wrong)}")
+        else:
+            found.same[f"{kind} {row['tier']}"] += 1
+        return [*said, *wrong]
+
+    def _underivable(self, row: dict[str, Any]) -> str:
+        if row["run"] is None:
+            return "kept by an earlier version, without what a replay needs"
+        if row["kind"] not in (SightingKind.LISTED, SightingKind.CONTACT, SightingKind.CONTROL):
+            return f"{row['kind']}: nobody's words"
+        claimed = row["tier"] != Tier.LISTED.value or row["claim"] != Claim.NOTHING_SAID.value
+        if not row["transcript"] and row["missing"] is not None and not claimed:
+            return "no connection: there are no bytes, and nothing is claimed"
+        return ""
+
+    def _contact(self, row: dict[str, Any]) -> tuple[Contact, list[str]]:
+        """Plays the transcript; returns what the peer said by it, and how that differs from what was kept."""
+        segments = decode(row["transcript"])
+        entropy = next((s.data for s in segments if s.kind is Kind.ENTROPY), b"")
+        name = row["tool"].split(" ")[2]
+        network = self.networks.setdefault(name, plugins.load(NETWORKS, name))
+        control = row["kind"] == SightingKind.CONTROL.value
+        random = row["infohash_sent"] if control else None
+        target = target_of(self.watches[row["watch"]], row["infohash_sent"], peer_id_of(entropy), random)
+        limits = self.runs[row["run"]].limits
+        talk = network.over_stream(target, limits, transports.dialled(row["transport"]), entropy)
+        sent, contact = play(talk, segments)
+        kept = b"".join(s.data for s in segments if s.kind is Kind.SENT)
+        wrong = [] if sent == kept else ["other bytes are sent"]
+        if contact is None:
+            return Contact(), [*wrong, "it does not end"]
+        said = {name: getattr(contact, name) for name in COMPARED} | {"claim": contact.claim.value}
+        wrong += [name for name in COMPARED if said[name] != row[name]]
+        if not control:
+            missing = contact.missing
+            told = (missing.reason.value, missing.detail) if missing else (None, None)
+            wrong += ["missing"] if told != (row["missing"], row["missing_detail"]) else []
+        return contact, wrong
+
+    def _weighed(self, row: dict[str, Any], contact: Contact, wrong: list[str]) -> list[Any]:
+        """The tier and the mark of promiscuity, as they follow from this and all before."""
+        key, place = (row["watch"], row["address"], row["port"]), (row["address"], row["port"])
+        if row["kind"] == SightingKind.CONTROL.value:
+            if contact.infohash_echoed is not None:
+                self.promiscuous.add(place)
+            tier, repeats = Tier.LISTED, None
+        else:
+            run = self.runs[row["run"]]
+            endpoint = self.endpoints.setdefault(key, Endpoint(0, *key, 0, 0, ""))
+            at_ns = row["monotonic_ns"] + run.base_ns
+            tier, repeats = weigh(endpoint, contact, row["id"], at_ns, run.interval_ns, carrier(row["transport"]))
+        if key not in self.unknown:
+            wrong += ["tier"] if tier.value != row["tier"] else []
+            wrong += ["what it repeats"] if repeats != row["repeats"] else []
+            wrong += ["promiscuous"] if (place in self.promiscuous) != row["promiscuous"] else []
+        return [row["id"], tier.value, repeats, contact.claim.value, contact.inner_claimed]
+
+
+def play(talk: Conversation, segments: Iterable[Segment]) -> tuple[bytes, Contact | None]:
+    """Feeds a stored stream to a conversation; returns the bytes that it sends, and what it found.
+
+    Where bytes were left out, others of the same length and form stand in: nothing was concluded from them.
+    """
+    parts = [s for s in segments if s.kind not in (Kind.ENTROPY, Kind.SENT_HEADER, Kind.RECEIVED_HEADER)]
+    events = talk.opened(parts[0].at_ns if parts else 0)
+    for number, part in enumerate(parts):
+        if part.kind is Kind.RECEIVED:
+            events += talk.receive(part.data, part.at_ns)
+        elif part.kind is Kind.RECEIVED_LEFT_OUT:
+            events += talk.receive(filler(part.label, part.length, number), part.at_ns)
+        elif part.kind is Kind.END and part.label == TIME:
+            events += talk.tick(part.at_ns)
+        elif part.kind is Kind.END:
+            events += talk.closed(part.at_ns, None if part.label == CLOSED else STOPPED)
+    sent = b"".join(event.message.encode() for event in events if isinstance(event, Send))
+    ends = [event.finding for event in events if isinstance(event, Sighted)]
+    return sent, next((found for found in ends if isinstance(found, Contact)), None)
+
+
+def filler(label: str, length: int, number: int) -> bytes:
+    """Bytes in place of those left out: bencoded values within an extension handshake, zeros anywhere else."""
+    if label == "a value in an extension handshake":
+        return _value(length)
+    if label == "a key and its value in an extension handshake":
+        return b"8:%08d" % number + _value(length - 10)
+    return bytes(length)
+
+
+def _value(length: int) -> bytes:
+    """One bencoded value of exactly this length (2 or more): a string, or one in a list where no string has it."""
+    for digits in range(1, 8):
+        rest = length - digits - 1
+        if rest >= 0 and len(str(rest)) == digits:
+            return b"%d:%s" % (rest, bytes(rest))
+    return b"l" + _value(length - 2) + b"e"
+
+
+def _stands_in(row: dict[str, Any]) -> bool:
+    """Whether the endpoint stands in what was kept of the list: compact (BEP 5, 7, 11, 15, 23), or in words (BEP 3)."""
+    kept = [s.data for s in decode(row["transcript"]) if s.kind is Kind.RECEIVED]
+    text = row["address"].encode()
+    compact = ipaddress.ip_address(row["address"]).packed + row["port"].to_bytes(2, "big")
+    return any(compact in data or b"%d:%s" % (len(text), text) in data for data in kept)
+
+
+def _run(row: Any) -> _Run:
+    policy = json.loads(row["config"])
+    policy |= {name: tuple(value) for name, value in policy.items() if isinstance(value, list)}
+    made = Policy(**policy)
+    return _Run(row["number"], made.limits(), int(made.revisit * SECOND), row["steady_ns"])
