@@ -1,129 +1,39 @@
-"""MSE: against a responder of the tests' own, against libtorrent, and against whatever comes in."""
+"""MSE: against a responder of the tests' own, and against whatever comes in."""
 
 import random
-import socket
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
-from itertools import pairwise
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
-import libtorrent as lt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mse_play import (
+    ANSWER,
+    BITFIELD,
+    CANARY,
+    ENTROPY,
+    INFOHASH,
+    LIMITS,
+    OURS,
+    RECEIVED,
+    SAID,
+    SENT,
+    Play,
+    joined,
+    plainly,
+    run,
+)
 from mse_responder import PLAIN, RC4, P, Responder
-from test_libtorrent import NAMES, PIECE, SETTINGS, make_torrent
 
 from clew.core.errors import Damaged
 from clew.model import Claim, Missing, Reason
-from clew.observe.api import SECOND, Contact, Conversation, Limits, Send, Sendable, Sighted, Tape, Target
+from clew.observe.api import SECOND, Send, Sighted, Target
 from clew.observe.networks._describe import describe
-from clew.observe.networks._messages import PROTOCOL, Announce, ExtensionHandshake, Handshake
-from clew.observe.networks._mse import MseConversation
-from clew.observe.networks._mse_messages import Encrypted, MseKey, MseProof
+from clew.observe.networks._mse import CipherTape
+from clew.observe.networks._mse_messages import MseKey
 from clew.observe.networks._mse_transcript import plaintext
-from clew.observe.networks._peer import PeerConversation
-from clew.observe.networks.bittorrent import PLUGIN
 from clew.observe.transcript import Kind, Segment, Transcript, decode
-
-INFOHASH, OURS, THEIRS = b"\x31" * 20, b"-CW0100-exampleOURS0", b"-TR3000-exampleTHEM0"
-TARGET = Target("W-1", INFOHASH, (INFOHASH,), OURS, pieces=12, inner=range(2, 9))
-LIMITS = Limits()
-ENTROPY = bytes(range(7, 39))
-ANSWER = PROTOCOL + bytes((0, 0, 0, 0, 0, 0x10, 0, 4)) + INFOHASH + THEIRS
-BITFIELD = bytes((0, 0, 0, 3, 5)) + b"\x3f\x80"
-EXTENSION = b"d1:pi51413e1:q40:" + b"Z" * 40 + b"1:v6:Tester4:zzzz3:abce"
-SAID = ANSWER + (len(EXTENSION) + 2).to_bytes(4, "big") + b"\x14\x00" + EXTENSION + BITFIELD
-CANARY = b"CANARY-must-never-be-kept-"
-HELD = 128 * 1024
-
-
-@dataclass
-class Play:
-    """One conversation as the tests drive it."""
-
-    entropy: bytes = ENTROPY
-    target: Target = TARGET
-    limits: Limits = LIMITS
-    events: list[Any] = field(default_factory=list)
-    now: int = 1_000_000
-
-    def __post_init__(self) -> None:
-        self.talk: Conversation = PLUGIN.contact(self.target, self.limits, "mse/tcp", self.entropy)
-        self.events += self.talk.opened(self.now)
-
-    def give(self, data: bytes, *cuts: int) -> None:
-        places = sorted({0, len(data), *(cut for cut in cuts if cut < len(data))})
-        for start, stop in pairwise(places):
-            self.now += 1_000
-            self.events += self.talk.receive(data[start:stop], self.now)
-            assert self.talk.held <= HELD
-
-    @property
-    def sent(self) -> bytes:
-        return b"".join(e.message.encode() for e in self.events if isinstance(e, Send))
-
-    @property
-    def end(self) -> Sighted:
-        [found] = [e for e in self.events if isinstance(e, Sighted)]
-        assert isinstance(self.events[-1], Sighted)
-        assert self.talk.held == 0
-        assert all(type(e.message) in PLUGIN.sendable for e in self.events if isinstance(e, Send))
-        return found
-
-    @property
-    def contact(self) -> Contact:
-        assert isinstance(self.end.finding, Contact)
-        return self.end.finding
-
-    def wait(self) -> None:
-        for _ in range(3):
-            self.now = max(self.now + 1, self.talk.wake_ns)
-            self.events += self.talk.tick(self.now)
-
-
-def run(other: Responder, said: bytes = SAID, *cuts: int, **play: Any) -> Play:
-    """The whole of it: keys, proofs, what the other side says, and then silence."""
-    one = Play(**play)
-    one.give(other.key(), *cuts)
-    proven = len(one.sent)
-    one.give(other.prove(one.sent) + other.says(said), *cuts)
-    other.hears(one.sent[proven:])
-    one.wait()
-    return one
-
-
-def plainly(said: bytes = SAID, target: Target = TARGET) -> tuple[Contact, list[Segment], bytes]:
-    """What the same peer is found to be without MSE."""
-    talk = PeerConversation(target, LIMITS, Transcript())
-    events = talk.opened(0) + talk.receive(said, 1)
-    for _ in range(3):
-        events += talk.tick(talk.wake_ns)
-    end = events[-1]
-    assert isinstance(end, Sighted)
-    assert isinstance(end.finding, Contact)
-    sent = b"".join(e.message.encode() for e in events if isinstance(e, Send))
-    return end.finding, decode(end.transcript), sent
-
-
-def joined(segments: list[Segment], *kinds: Kind) -> list[bytes | tuple[str, int]]:
-    """One direction: bytes put together, and what was left out between them."""
-    out: list[bytes | tuple[str, int]] = []
-    for one in segments:
-        if one.kind not in kinds:
-            continue
-        if one.label:
-            out.append((one.label, one.length))
-        elif out and isinstance(out[-1], bytes):
-            out[-1] += one.data
-        else:
-            out.append(one.data)
-    return out
-
-
-SENT, RECEIVED = (Kind.SENT, Kind.SENT_LEFT_OUT), (Kind.RECEIVED, Kind.RECEIVED_LEFT_OUT)
 
 
 @settings(max_examples=60, deadline=None)
@@ -305,51 +215,6 @@ def test_no_canary_is_kept_in_plaintext_or_ciphertext(choose: int, cuts: Any) ->
     assert received == other.key() + step[len(CANARY) * 19 :][:14] + talk[:73]
 
 
-class Bytes:
-    name = "handshake"
-
-    def encode(self) -> bytes:
-        return CANARY
-
-
-class Sub(Handshake):
-    def encode(self) -> bytes:
-        return CANARY
-
-
-CONTENT = [CANARY, Bytes(), Sub(INFOHASH, OURS), Announce("h", "/", INFOHASH, OURS, 9, 1, "stopped", 1), None]
-
-
-@pytest.mark.parametrize("content", CONTENT)
-def test_nothing_but_the_closed_set_can_be_wrapped(content: Any) -> None:
-    with pytest.raises(TypeError):
-        Encrypted(content, bytes(20), 0)
-    with pytest.raises(TypeError):
-        MseProof(bytes(96), content, 3, 0)
-
-
-def test_the_other_fields_hold_no_content() -> None:
-    hello = Handshake(INFOHASH, OURS)
-    with pytest.raises(TypeError):
-        MseProof(bytes(96), ExtensionHandshake(), 3, 0)  # type: ignore[arg-type]
-    for wrong in (
-        (CANARY, hello, 3, 0),
-        (bytes(96), hello, 4, 0),
-        (bytes(96), hello, 0, 0),
-        (bytes(96), hello, 3, 513),
-    ):
-        with pytest.raises(ValueError, match=r"proof|PadC"):
-            MseProof(*wrong)
-    for key, at in ((CANARY, 0), (bytes(20), -1)):
-        with pytest.raises(ValueError, match="key of a stream"):
-            Encrypted(hello, key, at)
-    with pytest.raises(ValueError, match="32 bytes"):
-        MseKey(CANARY)
-    assert CANARY not in MseKey((CANARY * 2)[:32]).encode()
-    assert Encrypted(hello, bytes(20), 5).name == hello.name
-    assert [len(Encrypted(m, bytes(20), 5).encode()) for m in (hello, ExtensionHandshake())] == [68, 30]
-
-
 @settings(max_examples=150, deadline=None)
 @given(st.integers(0, 5), st.lists(st.binary(max_size=80), max_size=12), st.sampled_from([PLAIN, RC4]), st.booleans())
 def test_whatever_comes_in_it_ends_and_is_accounted_for(
@@ -411,120 +276,14 @@ def test_an_mse_transcript_reads_line_by_line() -> None:
     assert not any(INFOHASH.hex() in line for line in (*lines, *unknown))
 
 
-# libtorrent ---------------------------------------------------------------------------------------------------------
-
-POLICY, LEVEL = lt.enc_policy, lt.enc_level
-
-
-@pytest.fixture(scope="module")
-def torrent(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path]:
-    folder = tmp_path_factory.mktemp("torrent")
-    return make_torrent(folder), folder
-
-
-def seeder(torrent: tuple[Any, Path], **other: Any) -> tuple[Any, Any]:
-    session = lt.session({**SETTINGS, "listen_interfaces": "127.24.0.2:0", **other})
-    wanted = lt.add_torrent_params()
-    wanted.ti, wanted.save_path = torrent[0], str(torrent[1])
-    handle = session.add_torrent(wanted)
-    deadline = time.monotonic() + 20
-    while not (handle.status().is_seeding and session.is_listening()) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    return session, handle
-
-
-def converse(talk: Conversation, port: int) -> Sighted:
-    """A wire of one connection, blocking."""
-    with socket.create_connection(("127.24.0.2", port), timeout=5) as line:
-        events = talk.opened(time.monotonic_ns())
-        while True:
-            for event in events:
-                if isinstance(event, Sighted):
-                    return event
-                line.sendall(event.message.encode())
-            now = time.monotonic_ns()
-            line.settimeout(max(0.001, (talk.wake_ns - now) / 1e9))
-            try:
-                data = line.recv(65536)
-                now = time.monotonic_ns()
-                events = talk.receive(data, now) if data else talk.closed(now)
-            except TimeoutError:
-                events = talk.tick(time.monotonic_ns())
-            except ConnectionResetError:
-                events = talk.closed(time.monotonic_ns())
-
-
-@pytest.mark.parametrize(
-    ("level", "provide", "transport"),
-    [
-        (LEVEL.pe_rc4, PLAIN | RC4, "mse-rc4/tcp"),
-        (LEVEL.pe_plaintext, PLAIN | RC4, "mse-plain/tcp"),
-        (LEVEL.pe_both, RC4, "mse-rc4/tcp"),
-        (LEVEL.pe_both, PLAIN, "mse-plain/tcp"),
-    ],
-)
-def test_libtorrent_that_speaks_nothing_else(
-    torrent: tuple[Any, Path], level: Any, provide: int, transport: str
-) -> None:
-    info, _ = torrent
-    session, handle = seeder(
-        torrent, in_enc_policy=int(POLICY.pe_forced), out_enc_policy=int(POLICY.pe_forced),
-        allowed_enc_level=int(level), prefer_rc4=level == LEVEL.pe_both,
-    )  # fmt: skip
-    infohash, pieces = bytes.fromhex(str(info.info_hash())), info.num_pieces()
-    first = -(-NAMES["a.bin"] // PIECE)
-    target = Target("W-1", infohash, (infohash,), OURS, pieces=pieces, inner=range(first, first + 10))
-
-    def inner(tape: Tape) -> Conversation:
-        return PeerConversation(target, LIMITS, tape)
-
-    for number in range(3):
-        entropy = random.Random(number).randbytes(32)
-        talk = MseConversation(target, LIMITS, inner, Transcript(), entropy, "tcp", provide)
-        end = converse(talk, session.listen_port())
-        contact = end.finding
-        assert isinstance(contact, Contact)
-        assert (contact.missing, contact.answered, contact.transport) == (None, True, transport)
-        assert (contact.claim, contact.inner_claimed, contact.pieces_claimed) == (Claim.WATCHED_FILE, 10, pieces)
-        assert contact.client is not None
-        assert contact.client.startswith("libtorrent")
-        inside = plaintext(decode(end.transcript), infohash)
-        received = b"".join(s.data for s in inside if s.kind is Kind.RECEIVED)
-        assert received[:20] == PROTOCOL
-        assert received[28:48] == infohash
-        assert (infohash in end.transcript) == (transport == "mse-plain/tcp"), "RC4 hides it"
-        again = MseConversation(target, LIMITS, inner, Transcript(), entropy, "tcp", provide)
-        assert replayed(again, decode(end.transcript)) == contact
-        plain = converse(PLUGIN.contact(target, LIMITS, "tcp", entropy), session.listen_port()).finding
-        assert isinstance(plain, Contact)
-        assert not plain.answered, "it speaks nothing else"
-    assert handle.status().total_payload_upload == 0
-    session.pause()
-
-
-def replayed(talk: Conversation, segments: list[Segment]) -> Contact:
-    """The finding again, from the transcript alone: zeros stand for padding."""
-    events = talk.opened(segments[0].at_ns)
-    for one in segments:
-        if one.kind in RECEIVED:
-            events += talk.receive(one.data or bytes(one.length), one.at_ns)
-    events += talk.closed(segments[-1].at_ns)
-    end = events[-1]
-    assert isinstance(end, Sighted)
-    assert isinstance(end.finding, Contact)
-    return end.finding
-
-
-def test_libtorrent_without_mse_is_a_peer_without_a_key(torrent: tuple[Any, Path]) -> None:
-    session, _ = seeder(torrent, in_enc_policy=int(POLICY.pe_disabled))
-    infohash = bytes.fromhex(str(torrent[0].info_hash()))
-    target = replace(TARGET, infohash=infohash, accepted=(infohash,), pieces=torrent[0].num_pieces())
-    contact = converse(PLUGIN.contact(target, LIMITS, "mse/tcp", ENTROPY), session.listen_port()).finding
-    assert isinstance(contact, Contact)
-    assert contact.missing == Missing(Reason.UNREADABLE, "no MSE: the peer closed before its key")
-    session.pause()
-
-
-def test_sendables_have_names_for_the_account() -> None:
-    messages: list[Sendable] = [MseKey(ENTROPY), MseProof(bytes(96), Handshake(INFOHASH, OURS), 3, 0)]
-    assert [m.name for m in messages] == ["mse key", "mse proof"]
+def test_ciphertext_that_is_left_out_before_it_came_is_left_out_when_it_comes() -> None:
+    tape = Transcript()
+    layer = CipherTape(tape)
+    layer.came(b"0123")
+    layer.received(b"ab", 1)
+    layer.left_out("piece", 6, 1)
+    layer.came(b"45")
+    layer.came(b"6789")
+    assert layer.pending == 2
+    layer.received(b"yz", 1)
+    assert [s.data or s.length for s in decode(tape.encode())] == [b"01", 6, b"89"]

@@ -25,12 +25,13 @@ SLOW = Missing(Reason.LIMIT_REACHED, "more time than one contact has")
 class CipherTape:
     """The inner conversation's Tape: for what it notes of the plaintext, as much of the ciphertext is noted.
 
-    Bytes it left out are left out; bytes it never noted are never kept.
+    Bytes it left out are left out, those too that are still to come; bytes it never noted are never kept.
     """
 
     def __init__(self, tape: Tape) -> None:
         self._tape = tape
         self._came = bytearray()
+        self._unwanted = 0  # bytes that were left out and have not come yet
         self.seal: Callable[[bytes], bytes] | None = None  # none yet: its handshake is noted as part of our proof
 
     @property
@@ -40,7 +41,8 @@ class CipherTape:
 
     def came(self, data: bytes) -> None:
         """Ciphertext whose plaintext is about to go inwards."""
-        self._came += data
+        self._came += data[self._unwanted :]
+        self._unwanted = max(0, self._unwanted - len(data))
 
     def forget(self) -> None:
         """What was not noted will not be."""
@@ -57,9 +59,10 @@ class CipherTape:
         del self._came[: len(data)]
 
     def left_out(self, label: str, length: int, at_ns: int, *, sent: bool = False) -> None:
-        """Bytes that the inner conversation does not keep; where they have not all come, it has ended with them."""
+        """Bytes that the inner conversation does not keep."""
         self._tape.left_out(label, length, at_ns, sent=sent)
         if not sent:
+            self._unwanted += max(0, length - len(self._came))
             del self._came[:length]
 
     def header(self, data: bytes, at_ns: int, *, sent: bool = False) -> None:

@@ -7,6 +7,7 @@ of b"clew mse 1" and the entropy gives 20 bytes for the private key (its top bit
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from hashlib import sha1, shake_256
 
 from Cryptodome.Cipher import ARC4
@@ -23,6 +24,7 @@ PRIVATE_BYTES = 20  # "DH Parameters": 160 bits whenever possible
 MAX_PAD = 512  # "Constants/Variables": PadA to PadD
 MAX_PAD_C = 31  # ours is shorter than allowed: it hides nothing from anyone but makes lengths differ
 VC = bytes(8)  # "Constants/Variables": the verification constant
+WINDOW = 5  # bits of a private key that are looked up at once
 DISCARDED = 1024  # "Functions": the first bytes of RC4's output
 
 
@@ -44,8 +46,25 @@ def drawn(entropy: bytes) -> Drawn:
 
 
 def public(private: int) -> bytes:
-    """The public key, Ya ("DH Parameters")."""
-    return pow(GENERATOR, private, PRIME).to_bytes(KEY_BYTES, "big")
+    """The public key, Ya ("DH Parameters"). By the table it costs a quarter of what `pow` takes."""
+    product = 1
+    for row in _powers():
+        product = product * row[private & (1 << WINDOW) - 1] % PRIME
+        private >>= WINDOW
+    return product.to_bytes(KEY_BYTES, "big")
+
+
+@cache
+def _powers() -> list[list[int]]:
+    """For each WINDOW bits of a private key, the generator to the power of all that they can be: 128 KiB."""
+    rows, base = [], GENERATOR
+    for _ in range(PRIVATE_BYTES * 8 // WINDOW):
+        row = [1]
+        for _ in range((1 << WINDOW) - 1):
+            row.append(row[-1] * base % PRIME)
+        rows.append(row)
+        base = row[-1] * base % PRIME
+    return rows
 
 
 def agreed(private: int, theirs: bytes) -> bytes:
