@@ -22,6 +22,7 @@ EXTENSION = b"d1:pi51413e1:q40:" + b"Z" * 40 + b"1:v6:Tester4:zzzz3:abce"
 SAID = ANSWER + (len(EXTENSION) + 2).to_bytes(4, "big") + b"\x14\x00" + EXTENSION + BITFIELD
 CANARY = b"CANARY-must-never-be-kept-"
 HELD = 128 * 1024
+BEGUN = 1_000_000
 
 
 @dataclass
@@ -32,7 +33,7 @@ class Play:
     target: Target = TARGET
     limits: Limits = LIMITS
     events: list[Any] = field(default_factory=list)
-    now: int = 1_000_000
+    now: int = BEGUN
 
     def __post_init__(self) -> None:
         self.talk: Conversation = PLUGIN.contact(self.target, self.limits, "mse/tcp", self.entropy)

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mse_play import (
     ANSWER,
+    BEGUN,
     BITFIELD,
     CANARY,
     ENTROPY,
@@ -19,6 +20,7 @@ from mse_play import (
     RECEIVED,
     SAID,
     SENT,
+    TARGET,
     Play,
     joined,
     plainly,
@@ -28,11 +30,13 @@ from mse_responder import PLAIN, RC4, P, Responder
 
 from clew.core.errors import Damaged
 from clew.model import Claim, Missing, Reason
-from clew.observe.api import SECOND, Send, Sighted, Target
+from clew.observe.api import SECOND, Contact, Send, Sighted, Tape, Target
 from clew.observe.networks._describe import describe
-from clew.observe.networks._mse import CipherTape
+from clew.observe.networks._messages import ExtensionHandshake, Handshake
+from clew.observe.networks._mse import CipherTape, MseConversation
 from clew.observe.networks._mse_messages import MseKey
-from clew.observe.networks._mse_transcript import plaintext
+from clew.observe.networks._mse_transcript import plaintext, reading
+from clew.observe.networks._peer import PeerConversation
 from clew.observe.transcript import Kind, Segment, Transcript, decode
 
 
@@ -76,7 +80,7 @@ def test_the_same_entropy_is_the_same_conversation_and_another_is_another() -> N
     assert Play().sent != Play(entropy=bytes(32)).sent
     silent = Play()
     silent.wait()
-    assert decode(silent.end.transcript)[0] == Segment(Kind.SECRET, 1_000_000, 32, ENTROPY, "entropy")
+    assert decode(silent.end.transcript)[0] == Segment(Kind.SECRET, BEGUN, 32, ENTROPY, "entropy")
 
 
 def test_a_longer_pad_than_allowed_is_no_proof() -> None:
@@ -144,11 +148,82 @@ def test_where_it_broke_off_is_said(length: int, awaited: str, closes: bool) -> 
     else:
         one.wait()
         assert one.contact.missing == Missing(Reason.LIMIT_REACHED, f"no MSE: {awaited} did not come in time")
+        assert one.now - BEGUN <= LIMITS.answer_ns + SECOND
     kept = decode(one.end.transcript)
     assert sum(s.length for s in kept if s.kind in RECEIVED) == length, "all that came is accounted for"
     lines = describe(one.end.transcript, {INFOHASH: "W-1"})
     assert "MSE: our key" in lines[0]
     assert any("infohash W-1" in line for line in lines) == (length >= 96)
+
+
+def test_each_of_its_steps_has_the_time_of_an_answer() -> None:
+    other, one = Responder(INFOHASH), Play()
+    for step in (other.key, lambda: other.prove(one.sent) + other.says(SAID)):
+        one.now += LIMITS.answer_ns - SECOND
+        one.events += one.talk.tick(one.now)
+        one.give(step())
+    assert one.contact.answered
+    assert one.contact.missing is None
+
+
+class Talker:
+    """An inner conversation that says three things, and never ends by itself."""
+
+    held, wake_ns = 0, 1 << 62
+
+    def __init__(self, tape: Tape) -> None:
+        self._tape = tape
+
+    def _says(self, *messages: Handshake | ExtensionHandshake) -> list[Any]:
+        for message in messages:
+            self._tape.sent(message.encode(), 5)
+        return [Send(message) for message in messages]
+
+    def opened(self, now_ns: int) -> list[Any]:
+        return self._says(Handshake(INFOHASH, OURS))
+
+    def receive(self, data: bytes, now_ns: int) -> list[Any]:
+        return self._says(ExtensionHandshake(), ExtensionHandshake())
+
+    def tick(self, now_ns: int) -> list[Any]:
+        return []
+
+    def closed(self, now_ns: int, why: Missing | None = None) -> list[Any]:
+        return [Sighted(Contact(missing=why), self._tape.encode())]
+
+
+def test_a_stream_goes_on_where_it_was_and_ends_with_the_time_of_one_contact() -> None:
+    other = Responder(INFOHASH)
+    talk = MseConversation(TARGET, LIMITS, Talker, Transcript(), ENTROPY, "utp")
+    events = talk.opened(0) + talk.receive(other.key(), 1)
+    sent = b"".join(e.message.encode() for e in events if isinstance(e, Send))
+    more = talk.receive(other.prove(sent) + other.says(b"x"), 2)
+    after = b"".join(e.message.encode() for e in more if isinstance(e, Send))
+    other.hears(after)
+    assert other.heard == Handshake(INFOHASH, OURS).encode() + ExtensionHandshake().encode() * 2
+    assert talk.wake_ns == LIMITS.hold_ns
+    [end] = talk.tick(LIMITS.hold_ns)
+    assert isinstance(end, Sighted)
+    slow = Missing(Reason.LIMIT_REACHED, "more time than one contact has")
+    assert end.finding == Contact(missing=slow, transport="mse-rc4/utp")
+    assert b"".join(s.data for s in decode(end.transcript) if s.kind is Kind.SENT) == sent + after
+
+
+@pytest.mark.parametrize(("provide", "choose"), [(PLAIN, RC4), (RC4, PLAIN), (PLAIN, PLAIN), (RC4, RC4)])
+def test_only_what_was_offered_can_be_chosen(provide: int, choose: int) -> None:
+    other = Responder(INFOHASH)
+    other.choose = choose
+    talk = MseConversation(
+        TARGET, LIMITS, lambda tape: PeerConversation(TARGET, LIMITS, tape), Transcript(), ENTROPY, "tcp", provide
+    )
+    events = talk.opened(0) + talk.receive(other.key(), 1)
+    sent = b"".join(e.message.encode() for e in events if isinstance(e, Send))
+    events = talk.receive(other.prove(sent) + other.says(SAID), 2)
+    assert other.offered == provide
+    end = events[-1]
+    assert isinstance(end, Sighted)
+    assert isinstance(end.finding, Contact)
+    assert end.finding.answered == (provide == choose)
 
 
 def test_a_drip_ends_with_the_time_of_one_contact() -> None:
@@ -157,7 +232,7 @@ def test_a_drip_ends_with_the_time_of_one_contact() -> None:
         one.now += SECOND
         one.events += one.talk.receive(bytes([byte]), one.now) + one.talk.tick(one.now)
     assert one.contact.missing == Missing(Reason.LIMIT_REACHED, "no MSE: its key did not come in time")
-    assert one.now - 1_000_000 >= LIMITS.answer_ns
+    assert one.now - BEGUN >= LIMITS.answer_ns
     late = Play()
     late.give(other.key())
     late.give(other.prove(late.sent) + other.says(ANSWER))
@@ -165,7 +240,7 @@ def test_a_drip_ends_with_the_time_of_one_contact() -> None:
         late.now += SECOND
         late.events += late.talk.receive(other.says(bytes(4)), late.now) + late.talk.tick(late.now)
     assert late.contact.answered
-    assert late.now - 1_000_000 <= LIMITS.hold_ns + SECOND
+    assert late.now - BEGUN <= LIMITS.hold_ns + SECOND
 
 
 def test_a_control_probe_works_and_can_be_read_without_a_register() -> None:
@@ -253,6 +328,14 @@ def test_a_transcript_that_is_none_of_mse_is_said_to_be() -> None:
         plaintext(segments, INFOHASH)
     with pytest.raises(Damaged):
         plaintext(decode(run(Responder(INFOHASH)).end.transcript), b"\x55" * 20)
+    other, one = Responder(INFOHASH, pad_b=bytes(513)), Play()
+    one.give(other.key())
+    step = other.prove(one.sent)
+    one.give(step)
+    padded = [s for s in decode(one.end.transcript) if s.kind is not Kind.RECEIVED_LEFT_OUT]
+    found = reading([*padded, Segment(Kind.RECEIVED, one.now, len(step), step)], (INFOHASH,))
+    assert found is not None
+    assert (found.infohash, found.proof) == (INFOHASH, None), "a pad that the conversation refuses is refused here"
     forged = decode(run(Responder(INFOHASH)).end.transcript)
     gap = Segment(Kind.RECEIVED_LEFT_OUT, forged[-1].at_ns, 1 << 40, label="forged")
     with pytest.raises(Damaged):
