@@ -12,7 +12,9 @@ from observe_stage import INNER, Stage, answers, bitfield, message, says
 from clew.core import bencode, shards
 from clew.core.case import Case
 from clew.observe import replay as replaying
-from clew.observe.replay import filler, replay
+from clew.observe.networks._filled import stand_in
+from clew.observe.networks._peer import LEFT_OUT_KEY, LEFT_OUT_VALUE
+from clew.observe.replay import replay
 from clew.observe.run import observe
 
 
@@ -80,13 +82,13 @@ def test_what_does_not_follow_is_named(
 
 @given(st.integers(2, 70_000))
 def test_a_filler_is_one_value_of_that_length(length: int) -> None:
-    made = filler("a value in an extension handshake", length, 1)
+    made = stand_in(LEFT_OUT_VALUE, length, 1)
     assert len(made) == length
     assert len(bencode.dictionary(b"d1:a" + made + b"e")) == 1
 
 
 @given(st.integers(20, 9_000), st.integers(0, 99_999_999))
 def test_a_filler_for_a_key_is_a_key_of_its_own(length: int, number: int) -> None:
-    made = filler("a key and its value in an extension handshake", length, number)
+    made = stand_in(LEFT_OUT_KEY, length, number)
     assert len(made) == length
     assert len(bencode.dictionary(b"d" + made + b"1:m0:e")) == 2

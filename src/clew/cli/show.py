@@ -50,7 +50,8 @@ def sighting(case: Path, identity: str, as_json: bool) -> None:
     row = rows[0]
     known = watch.get(opened, row["watch"])
     network = plugins.load(NETWORKS, _network(row["tool"]))
-    secrets = {infohash: known.label for infohash, _ in infohashes(known)}
+    secrets = {row["infohash_sent"]: "of a control probe"}
+    secrets |= {infohash: known.label for infohash, _ in infohashes(known)}
     lines = network.describe(row["transcript"], secrets)
     fields = _plain(row, known.label)
     emit(as_json, {**fields, "transcript": lines}, "\n".join([*_table(fields), "", *lines]))

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from clew.model import Claim, Missing
+from clew.observe.transcript import Segment
 
 SECOND = 1_000_000_000
 ENTROPY_BYTES = 32
@@ -48,7 +49,7 @@ class Tape(Protocol):
         """Bytes around the stream: the header of a datagram."""
 
     def end(self, how: str, at_ns: int) -> None:
-        """How the conversation ended: `time`, `closed` by the other side, or `stopped` by us; replay needs it."""
+        """How the conversation ended: `time`, `closed` by the other side, or why we ended it; replay needs it."""
 
     def encode(self) -> bytes:
         """The transcript (`observe.transcript`)."""
@@ -250,8 +251,8 @@ class Network(Protocol):
     def contact(self, target: Target, limits: Limits, transport: str, entropy: bytes) -> Conversation:
         """A conversation with one endpoint over one of `transports`; ends in `Sighted` with a Contact."""
 
-    def over_stream(self, target: Target, limits: Limits, transport: str, entropy: bytes) -> Conversation:
-        """The same conversation over the bytes that the transport carried in order: what a transcript holds."""
+    def filled(self, segments: list[Segment], infohash: bytes) -> list[Segment]:
+        """A transcript's segments, other bytes of the same length and form in place of those left out, for a replay."""
 
     def ask(self, ask: Ask, limits: Limits, entropy: bytes) -> Conversation:
         """A conversation with a tracker or DHT node; ends in `Sighted` with a Listing."""

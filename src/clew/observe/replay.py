@@ -9,22 +9,20 @@ import hashlib
 import ipaddress
 import json
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from clew.core import plugins, shards, watch
 from clew.core.case import Case
-from clew.model import Claim, SightingKind, Tier, Watch, carrier
+from clew.model import Claim, Missing, Reason, SightingKind, Tier, Watch, carrier
 from clew.observe import transports
-from clew.observe.api import SECOND, Contact, Conversation, Limits, Network, Send, Sighted
+from clew.observe.api import SECOND, Contact, Conversation, Limits, Network, Sighted
 from clew.observe.calls import peer_id_of, target_of
 from clew.observe.endpoints import Endpoint
 from clew.observe.policy import Policy
 from clew.observe.run import NETWORKS
 from clew.observe.tiers import weigh
 from clew.observe.transcript import CLOSED, TIME, Kind, Segment, decode
-from clew.observe.wire import STOPPED
 
 COMPARED = (
     "claim", "infohash_echoed", "peer_id", "reserved", "client", "listen_port", "pieces_claimed", "inner_claimed",
@@ -129,12 +127,12 @@ class _State:
         random = row["infohash_sent"] if control else None
         target = target_of(self.watches[row["watch"]], row["infohash_sent"], peer_id_of(entropy), random)
         limits = self.runs[row["run"]].limits
-        talk = network.over_stream(target, limits, transports.dialled(row["transport"]), entropy)
-        sent, contact = play(talk, segments)
-        kept = b"".join(s.data for s in segments if s.kind is Kind.SENT)
-        wrong = [] if sent == kept else ["other bytes are sent"]
-        if contact is None:
-            return Contact(), [*wrong, "it does not end"]
+        talk = network.contact(target, limits, transports.dialled(row["transport"]), entropy)
+        sighted = play(talk, network.filled(segments, row["infohash_sent"]))
+        if sighted is None or not isinstance(sighted.finding, Contact):
+            return Contact(), ["it does not end"]
+        contact = sighted.finding
+        wrong = [] if _sent(decode(sighted.transcript)) == _sent(segments) else ["other bytes are sent"]
         said = {name: getattr(contact, name) for name in COMPARED} | {"claim": contact.claim.value}
         wrong += [name for name in COMPARED if said[name] != row[name]]
         if not control:
@@ -162,43 +160,36 @@ class _State:
         return [row["id"], tier.value, repeats, contact.claim.value, contact.inner_claimed]
 
 
-def play(talk: Conversation, segments: Iterable[Segment]) -> tuple[bytes, Contact | None]:
-    """Feeds a stored stream to a conversation; returns the bytes that it sends, and what it found.
-
-    Where bytes were left out, others of the same length and form stand in: nothing was concluded from them.
-    """
-    parts = [s for s in segments if s.kind not in (Kind.ENTROPY, Kind.SENT_HEADER, Kind.RECEIVED_HEADER)]
-    events = talk.opened(parts[0].at_ns if parts else 0)
-    for number, part in enumerate(parts):
-        if part.kind is Kind.RECEIVED:
-            events += talk.receive(part.data, part.at_ns)
-        elif part.kind is Kind.RECEIVED_LEFT_OUT:
-            events += talk.receive(filler(part.label, part.length, number), part.at_ns)
-        elif part.kind is Kind.END and part.label == TIME:
+def play(talk: Conversation, segments: list[Segment]) -> Sighted | None:
+    """Feeds a transcript without gaps to a conversation; returns how it ends, None where it does not."""
+    parts = [s for s in segments if s.kind in (Kind.RECEIVED, Kind.RECEIVED_HEADER, Kind.END)]
+    sent = next((s for s in segments if s.kind in (Kind.SENT, Kind.SENT_HEADER)), None)
+    events = talk.opened(sent.at_ns) if sent else []
+    while parts:
+        part = parts.pop(0)
+        while events and not isinstance(events[-1], Sighted) and talk.wake_ns < part.at_ns:
+            events += talk.tick(talk.wake_ns)
+        data = part.data
+        if part.kind is Kind.RECEIVED_HEADER:  # a datagram: the header, and what became readable by it
+            while parts and parts[0].kind is Kind.RECEIVED:
+                data += parts.pop(0).data
+        if part.kind is not Kind.END:
+            events += talk.receive(data, part.at_ns)
+        elif part.label == TIME:
             events += talk.tick(part.at_ns)
-        elif part.kind is Kind.END:
-            events += talk.closed(part.at_ns, None if part.label == CLOSED else STOPPED)
-    sent = b"".join(event.message.encode() for event in events if isinstance(event, Send))
-    ends = [event.finding for event in events if isinstance(event, Sighted)]
-    return sent, next((found for found in ends if isinstance(found, Contact)), None)
+        else:
+            events += talk.closed(part.at_ns, None if part.label == CLOSED else _missing(part.label))
+    return next((event for event in events if isinstance(event, Sighted)), None)
 
 
-def filler(label: str, length: int, number: int) -> bytes:
-    """Bytes in place of those left out: bencoded values within an extension handshake, zeros anywhere else."""
-    if label == "a value in an extension handshake":
-        return _value(length)
-    if label == "a key and its value in an extension handshake":
-        return b"8:%08d" % number + _value(length - 10)
-    return bytes(length)
+def _sent(segments: list[Segment]) -> bytes:
+    """The stream that we sent."""
+    return b"".join(segment.data for segment in segments if segment.kind is Kind.SENT)
 
 
-def _value(length: int) -> bytes:
-    """One bencoded value of exactly this length (2 or more): a string, or one in a list where no string has it."""
-    for digits in range(1, 8):
-        rest = length - digits - 1
-        if rest >= 0 and len(str(rest)) == digits:
-            return b"%d:%s" % (rest, bytes(rest))
-    return b"l" + _value(length - 2) + b"e"
+def _missing(text: str) -> Missing:
+    reason, _, detail = text.partition(": ")
+    return Missing(Reason(reason), detail)
 
 
 def _stands_in(row: dict[str, Any]) -> bool:

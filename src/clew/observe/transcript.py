@@ -10,7 +10,8 @@ Format, version 2 (all that a reader without clew needs):
               kind 4 (sent, header) and 5 (received, header): `length` bytes around the stream, as a datagram's header
               kind 6 (entropy): `length` bytes that nobody saw, of which all that we drew at random was made
               kind 7 (end): length 0, then 1 byte n and n bytes of UTF-8: the conversation ended by time, closed by the
-              other side, or stopped by us; where it ended on what was said, this segment is not there
+              other side, or ended by us for the reason that stands there; where it ended on what was said, this
+              segment is not there
 
 Version 1 has kinds 0 to 3 alone. Kinds 0 to 3 in order are the stream as it was on the wire: with MSE, ciphertext.
 A varint is LEB128: seven bits a byte, lowest first, the top bit set on all but the last. What clew refuses to read
@@ -27,7 +28,7 @@ from clew.core.errors import Damaged
 MAGIC, MAGIC_1 = b"CT\x02", b"CT\x01"
 HEADER_BYTES = len(MAGIC) + 8
 LABEL_BYTES = 255
-TIME, CLOSED, STOPPED = "time", "closed", "stopped"  # how a conversation ended, where what was said did not end it
+TIME, CLOSED = "time", "closed"  # how a conversation ended, where neither what was said nor we ended it
 
 
 class Kind(IntEnum):

@@ -4,30 +4,84 @@ from collections.abc import Iterator, Mapping
 
 from clew.core import bencode
 from clew.observe.networks import _messages as m
-from clew.observe.transcript import CLOSED, STOPPED, TIME, Kind, Segment, decode
+from clew.observe.networks import _mse_transcript as mse
+from clew.observe.networks._mse_messages import PLAINTEXT
+from clew.observe.transcript import CLOSED, TIME, Kind, Segment, decode
 
-ENDS = {TIME: "time was up", CLOSED: "the other side closed", STOPPED: "the run was stopped"}
-ARROWS = {Kind.SENT: ">>", Kind.SENT_LEFT_OUT: ">>", Kind.RECEIVED: "<<", Kind.RECEIVED_LEFT_OUT: "<<"}
+ENDS = {TIME: "time was up", CLOSED: "the other side closed"}
+ARROWS = {
+    Kind.SENT: ">>",
+    Kind.SENT_LEFT_OUT: ">>",
+    Kind.RECEIVED: "<<",
+    Kind.RECEIVED_LEFT_OUT: "<<",
+    Kind.END: "--",
+}
 MAX_SHOWN = 160
+Line = tuple[int, Kind, str]
 
 
 def describe(transcript: bytes, secrets: Mapping[bytes, str]) -> list[str]:
     """One line a message: seconds since the first, direction, meaning. Keys of `secrets` appear as their labels."""
-    segments = [each for each in decode(transcript) if each.kind is not Kind.ENTROPY]
+    segments = decode(transcript)
     start = segments[0].at_ns if segments else 0
-    lines: list[str] = []
+    found = mse.reading(segments, secrets)
+    if found is None:
+        lines = list(_lines([s for s in segments if s.kind in ARROWS], secrets))
+    else:
+        inside = mse.stream(segments, found) if found.infohash is not None else ()
+        steps = list(_mse_steps(segments, found, secrets))
+        lines = sorted([*steps, *_lines(list(inside), secrets)], key=lambda line: line[0])
+    return [f"{(at_ns - start) / 1e9:9.3f} s {ARROWS[kind]} {words}" for at_ns, kind, words in lines]
+
+
+def _lines(segments: list[Segment], secrets: Mapping[bytes, str]) -> Iterator[Line]:
     for group in _joined(segments):
-        if group[0].kind is Kind.END:
-            lines.append(f"{(group[0].at_ns - start) / 1e9:9.3f} s -- {ENDS.get(group[0].label, group[0].label)}")
+        at_ns, kind = group[0].at_ns, group[0].kind
+        if kind is Kind.END:
+            yield at_ns, kind, ENDS.get(group[0].label, f"ended by us: {group[0].label}")
             continue
-        arrow = ARROWS[group[0].kind]
-        stamp = f"{(group[0].at_ns - start) / 1e9:9.3f} s {arrow} "
         if group[0].label:
-            lines.append(f"{stamp}[{group[0].length} bytes left out: {group[0].label}]")
+            yield at_ns, kind, f"[{group[0].length} bytes left out: {group[0].label}]"
         else:
             data = b"".join(each.data for each in group)
-            lines += [f"{stamp}{words}" for words in _words(data, secrets)]
-    return lines
+            yield from ((at_ns, kind, words) for words in _words(data, secrets))
+
+
+def _mse_steps(segments: list[Segment], found: mse.Reading, secrets: Mapping[bytes, str]) -> Iterator[Line]:
+    """The steps of MSE that were taken, each at the time at which it was complete."""
+    sent = [s for s in segments if s.kind in mse.SENT]
+    received = [s for s in segments if s.kind in mse.RECEIVED]
+    yield _at(sent, found.ours), Kind.SENT, f"MSE: our key, {found.ours - mse.KEY_BYTES} bytes of padding"
+    if found.theirs is None:
+        yield from _lines(received, {})
+        return
+    key = _at(received, found.theirs)
+    yield key, Kind.RECEIVED, "MSE: its key"
+    if sum(s.length for s in sent) > found.ours:
+        label = secrets.get(found.infohash or b"", "that is not known here")
+        yield _at(sent, found.ours + 1), Kind.SENT, f"MSE: proof that we know the infohash {label}"
+    read = found.theirs
+    if found.proof is not None:
+        read = found.proof + mse.VC
+        proven = f"MSE: {found.proof - found.theirs} bytes of padding, proof that it knew the infohash"
+        yield _at(received, read), Kind.RECEIVED, proven
+    if found.proof is not None and found.chosen is not None:
+        read += mse.CHOICE
+        method = ("plaintext" if found.chosen == PLAINTEXT else "RC4") if found.agreed else "nothing that we accept"
+        words = f"MSE: it chose {method}, {found.pad_d} bytes of padding"
+        yield _at(received, read), Kind.RECEIVED, words
+    rest = sum(s.length for s in received) - read
+    if rest and not found.agreed:
+        yield received[-1].at_ns, Kind.RECEIVED, f"MSE: {rest} bytes that cannot be read"
+
+
+def _at(segments: list[Segment], offset: int) -> int:
+    """When the byte before this offset of one direction was complete."""
+    for segment in segments:
+        offset -= segment.length
+        if offset <= 0:
+            return segment.at_ns
+    return segments[-1].at_ns
 
 
 def _joined(segments: list[Segment]) -> Iterator[list[Segment]]:

@@ -14,13 +14,14 @@ from clew.observe.api import Contact, Event, Limits, Send, Sendable, Sighted, Ta
 from clew.observe.networks import _messages as m
 from clew.observe.networks._claims import Pieces
 from clew.observe.networks._words import plain
-from clew.observe.transcript import CLOSED, STOPPED, TIME
+from clew.observe.transcript import CLOSED, TIME
 
 MAX_CLIENT = 64
 # Keys of the extension handshake that are kept in a transcript; the value of any other is left out.
 KEPT_KEYS = frozenset((b"m", b"v", b"p", b"reqq", b"upload_only", b"metadata_size", b"yourip", b"e", b"complete_ago"))
 MAX_KEPT_VALUE = 512
 MAX_KEPT_KEY = 16
+LEFT_OUT_VALUE, LEFT_OUT_KEY = "a value in an extension handshake", "a key and its value in an extension handshake"
 
 
 class Over(Exception):
@@ -105,7 +106,7 @@ class PeerConversation:
             return []
         self._now = now_ns
         unanswered = Missing(Reason.UNREADABLE, "the peer closed before it answered")
-        self._finish(why or (unanswered if self._peer_id is None else None), STOPPED if why else CLOSED)
+        self._finish(why or (unanswered if self._peer_id is None else None), str(why) if why else CLOSED)
         return self._flush()
 
     # units ----------------------------------------------------------------------------------------------------------
@@ -226,9 +227,9 @@ class PeerConversation:
         for key, (_, place) in found.items():
             start, stop = place.start + 1, place.stop + 1
             if key not in KEPT_KEYS or stop - start > MAX_KEPT_VALUE:
-                what = "a value in an extension handshake"
+                what = LEFT_OUT_VALUE
                 if len(key) > MAX_KEPT_KEY:
-                    what = "a key and its value in an extension handshake"
+                    what = LEFT_OUT_KEY
                     start -= len(b"%d:" % len(key)) + len(key)
                 self._note("extension handshake", data[at:start])
                 self._leave_out(what, stop - start)

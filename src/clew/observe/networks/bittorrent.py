@@ -1,18 +1,20 @@
-"""BitTorrent over TCP with HTTP trackers (BEP 3, 10, 21, 23): the observer's plug-in.
+"""BitTorrent over TCP, with and without MSE, with HTTP trackers (BEP 3, 10, 21, 23): the observer's plug-in.
 
-What it does is in the files beside it: `_messages` (the closed set), `_peer`, `_claims`, `_tracker`, `_http`,
-`_describe`. Not read here, and so not covered: encrypted-only peers (MSE), uTP, UDP trackers, DHT, PEX.
+What it does is in the files beside it: `_messages` and `_mse_messages` (the closed set), `_peer`, `_claims`, `_mse`,
+`_tracker`, `_http`, `_describe`. Not read here, and so not covered: uTP, UDP trackers, DHT, PEX.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
-from clew.model import Claim
-from clew.observe.api import Ask, Conversation, Example, Limits, Network, Sendable, Target, Tracker
-from clew.observe.networks import _describe, _tracker
+from clew.model import Claim, carrier
+from clew.observe.api import Ask, Conversation, Example, Limits, Network, Sendable, Tape, Target, Tracker
+from clew.observe.networks import _describe, _filled, _mse_examples, _tracker
 from clew.observe.networks._messages import PROTOCOL, Announce, ExtensionHandshake, Handshake
+from clew.observe.networks._mse import MseConversation
+from clew.observe.networks._mse_messages import Encrypted, MseKey, MseProof
 from clew.observe.networks._peer import PeerConversation
 from clew.observe.networks._tracker import TrackerConversation
-from clew.observe.transcript import Transcript
+from clew.observe.transcript import Segment, Transcript
 
 _INFOHASH, _TWIN, _OURS, _THEIRS = b"\x11" * 20, b"\x22" * 20, b"-CW0100-exampleOURS0", b"-TR3000-exampleTHEM0"
 _TARGET = Target("W-1", _INFOHASH, (_INFOHASH, _TWIN), _OURS, pieces=12, inner=range(2, 9))
@@ -81,26 +83,38 @@ _EXAMPLES = (
 )
 
 
+def _stream(target: Target, limits: Limits, transport: str, entropy: bytes) -> Callable[[Tape], Conversation]:
+    """What is said over the stream that a carrier gives: BitTorrent as it is, or inside MSE."""
+
+    def plain(tape: Tape) -> Conversation:
+        return PeerConversation(target, limits, tape)
+
+    def mse(tape: Tape) -> Conversation:
+        return MseConversation(target, limits, plain, tape, entropy, carrier(transport))
+
+    return mse if transport.startswith("mse/") else plain
+
+
 class BitTorrent:
     """The plug-in."""
 
     name = "bittorrent"
-    version = "1"
-    transports = ("tcp",)
-    sendable: tuple[type[Sendable], ...] = (Handshake, ExtensionHandshake, Announce)
-    examples = _EXAMPLES
+    version = "2"
+    transports = ("mse/tcp", "tcp")
+    sendable: tuple[type[Sendable], ...] = (Handshake, ExtensionHandshake, MseKey, MseProof, Encrypted, Announce)
+    examples = (*_EXAMPLES, *_mse_examples.around(_EXAMPLES))
 
     def tracker(self, url: str) -> Tracker:
         """A tracker by its address. Raises Usage for anything but plain http."""
         return _tracker.tracker(url)
 
-    def contact(self, target: Target, limits: Limits, transport: str, entropy: bytes) -> Conversation:  # noqa: ARG002
+    def contact(self, target: Target, limits: Limits, transport: str, entropy: bytes) -> Conversation:
         """One contact with a peer."""
-        return PeerConversation(target, limits, Transcript(entropy))
+        return _stream(target, limits, transport, entropy)(Transcript(entropy))
 
-    def over_stream(self, target: Target, limits: Limits, transport: str, entropy: bytes) -> Conversation:
-        """One contact, as a transcript holds it."""
-        return self.contact(target, limits, transport, entropy)
+    def filled(self, segments: list[Segment], infohash: bytes) -> list[Segment]:
+        """A transcript that can be played again."""
+        return _filled.filled(segments, infohash)
 
     def ask(self, ask: Ask, limits: Limits, entropy: bytes) -> Conversation:  # noqa: ARG002
         """One announce."""

@@ -1,0 +1,93 @@
+"""What the MSE layer can send: three frozen types, none with a field that could carry content.
+
+MseKey is made of nothing but the entropy. MseProof carries a Handshake, Encrypted a Handshake or an ExtensionHandshake,
+as objects of exactly these types; whatever else they are made of goes through a hash or is the key of a cipher.
+Sections as in `_mse_keys`.
+"""
+
+from dataclasses import dataclass, field
+
+from clew.observe.api import ENTROPY_BYTES
+from clew.observe.networks import _mse_keys as keys
+from clew.observe.networks._messages import ExtensionHandshake, Handshake
+
+PLAINTEXT, RC4 = 1, 2  # "Constants/Variables": bits of crypto_provide and crypto_select
+RC4_KEY_BYTES = 20  # "Functions": HASH() is SHA-1
+
+
+@dataclass(frozen=True, slots=True)
+class MseKey:
+    """Step 1 of "The handshake packet format": Ya, PadA. Computed once, since it is what a handshake costs."""
+
+    entropy: bytes = field(repr=False)
+    name: str = "mse key"
+    data: bytes = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if len(self.entropy) != ENTROPY_BYTES:
+            raise ValueError(f"entropy is {ENTROPY_BYTES} bytes")
+        drawn = keys.drawn(self.entropy)
+        object.__setattr__(self, "data", keys.public(drawn.private) + drawn.pad_a)
+
+    def encode(self) -> bytes:
+        """96 to 608 bytes."""
+        return self.data
+
+
+@dataclass(frozen=True, slots=True)
+class MseProof:
+    """Step 3: that we know S and the infohash, what we offer, `pad` zeros as PadC, and the handshake as IA."""
+
+    secret: bytes = field(repr=False)
+    handshake: Handshake
+    provide: int
+    pad: int
+    name: str = "mse proof"
+
+    def __post_init__(self) -> None:
+        if type(self.handshake) is not Handshake:
+            raise TypeError(f"a proof carries a handshake, not {type(self.handshake).__name__}")
+        if len(self.secret) != keys.KEY_BYTES or not 0 < self.provide <= PLAINTEXT | RC4:
+            raise ValueError("a proof needs the agreed secret and a method that exists")
+        if not 0 <= self.pad <= keys.MAX_PAD:
+            raise ValueError(f"PadC is at most {keys.MAX_PAD} bytes")
+
+    def encode(self) -> bytes:
+        """The two hashes and what is encrypted."""
+        infohash = self.handshake.infohash
+        hashes = keys.secret_hash(self.secret) + keys.stream_hash(self.secret, infohash)
+        return hashes + keys.rc4(keys.key_a(self.secret, infohash))(self._clear())
+
+    @property
+    def encrypted(self) -> int:
+        """How many bytes of our RC4 stream this uses."""
+        return len(self._clear())
+
+    def _clear(self) -> bytes:
+        first = self.handshake.encode()
+        head = keys.VC + self.provide.to_bytes(4, "big") + self.pad.to_bytes(2, "big") + bytes(self.pad)
+        return head + len(first).to_bytes(2, "big") + first
+
+
+@dataclass(frozen=True, slots=True)
+class Encrypted:
+    """Step 5 with RC4: a message as it stands `at` bytes into the stream of `key`."""
+
+    message: Handshake | ExtensionHandshake
+    key: bytes = field(repr=False)
+    at: int
+
+    def __post_init__(self) -> None:
+        if type(self.message) not in (Handshake, ExtensionHandshake):
+            raise TypeError(f"{type(self.message).__name__} is not in the closed set of what can be sent")
+        if len(self.key) != RC4_KEY_BYTES or self.at < 0:
+            raise ValueError(f"the key of a stream is {RC4_KEY_BYTES} bytes, and it has a place in it")
+
+    @property
+    def name(self) -> str:
+        """The message's name."""
+        return self.message.name
+
+    def encode(self) -> bytes:
+        """As many bytes as the message has."""
+        return keys.rc4(self.key, self.at)(self.message.encode())
