@@ -8,7 +8,7 @@ from clew.model import Missing, Reason, SightingKind, Tier
 from clew.observe import keeping
 from clew.observe.account import Account
 from clew.observe.announces import Announces, Round
-from clew.observe.api import SECOND, Contact, Listing
+from clew.observe.api import REFUSED, SECOND, Contact, Listing
 from clew.observe.calls import ANNOUNCED_PORT, Errand
 from clew.observe.endpoints import CLEAN, PROMISCUOUS, Book, Endpoint
 from clew.observe.keeping import Keeper
@@ -100,7 +100,8 @@ class Results:
         contact = _contact_of(answer)
         echoed = contact.infohash_echoed is not None
         slow = contact.missing is not None and contact.missing.reason is Reason.LIMIT_REACHED
-        undecided = contact.missing if not echoed and (answer.sighted is None or slow or _cut_off(contact)) else None
+        unheard = answer.sighted is None or slow or contact.missing == REFUSED or _cut_off(contact)
+        undecided = contact.missing if not echoed and unheard else None
         verdict = undecided or (PROMISCUOUS if echoed else CLEAN)
         self._book.controlled(endpoint, verdict)
         self._account.controls += 1

@@ -4,9 +4,19 @@ from collections.abc import Iterator, Mapping
 
 from clew.core import bencode
 from clew.observe.networks import _messages as m
+from clew.observe.networks import _utp_packets as utp
 from clew.observe.transcript import Kind, Segment, decode
 
-ARROWS = {Kind.SENT: ">>", Kind.SENT_LEFT_OUT: ">>", Kind.RECEIVED: "<<", Kind.RECEIVED_LEFT_OUT: "<<"}
+ARROWS = {
+    Kind.SENT: ">>",
+    Kind.SENT_LEFT_OUT: ">>",
+    Kind.SENT_HEADER: ">>",
+    Kind.RECEIVED: "<<",
+    Kind.RECEIVED_LEFT_OUT: "<<",
+    Kind.RECEIVED_HEADER: "<<",
+    Kind.SECRET: "--",
+}
+APART = (Kind.SENT_HEADER, Kind.RECEIVED_HEADER, Kind.SECRET)  # no part of the stream, each a line of its own
 MAX_SHOWN = 160
 
 
@@ -14,28 +24,52 @@ def describe(transcript: bytes, secrets: Mapping[bytes, str]) -> list[str]:
     """One line a message: seconds since the first, direction, meaning. Keys of `secrets` appear as their labels."""
     segments = decode(transcript)
     start = segments[0].at_ns if segments else 0
-    lines: list[str] = []
-    for group in _joined(segments):
-        arrow = ARROWS[group[0].kind]
-        stamp = f"{(group[0].at_ns - start) / 1e9:9.3f} s {arrow} "
-        if group[0].label:
-            lines.append(f"{stamp}[{group[0].length} bytes left out: {group[0].label}]")
+    lines: list[tuple[int, str]] = []
+    for place, group in _joined(segments):
+        first = group[0]
+        stamp = f"{(first.at_ns - start) / 1e9:9.3f} s {ARROWS[first.kind]} "
+        if first.kind in APART:
+            said = [_apart(first)]
+        elif first.label:
+            said = [f"[{first.length} bytes left out: {first.label}]"]
         else:
-            data = b"".join(each.data for each in group)
-            lines += [f"{stamp}{words}" for words in _words(data, secrets)]
-    return lines
+            said = list(_words(b"".join(each.data for each in group), secrets))
+        lines += [(place, stamp + words) for words in said]
+    return [line for _, line in sorted(lines, key=lambda each: each[0])]
 
 
-def _joined(segments: list[Segment]) -> Iterator[list[Segment]]:
-    """Neighbouring segments of one direction as one, since a message may have come in pieces."""
-    group: list[Segment] = []
-    for segment in segments:
+def _joined(segments: list[Segment]) -> Iterator[tuple[int, list[Segment]]]:
+    """Where each line begins: neighbouring segments of the stream in one direction as one, for a message may have come
+    in pieces, and in several datagrams.
+    """
+    place, group = 0, list[Segment]()
+    for at, segment in enumerate(segments):
+        if segment.kind in APART:
+            yield at, [segment]
+            continue
         if group and (segment.label or segment.kind != group[0].kind or group[0].label):
-            yield group
+            yield place, group
             group = []
+        if not group:
+            place = at
         group.append(segment)
     if group:
-        yield group
+        yield place, group
+
+
+def _apart(segment: Segment) -> str:
+    if segment.kind is Kind.SECRET:
+        return f"[{segment.label}: {segment.length} bytes that nobody saw and that replay needs]"
+    packet = utp.read(segment.data)
+    if packet is None:
+        return f"header {segment.data.hex()}"
+    header = packet.header
+    known = [
+        f"{utp.KNOWN_EXTENSIONS[e.kind][0]} {segment.data[e.place].hex()}" if e.kept else f"extension {e.kind} left out"
+        for e in packet.extensions
+    ]
+    numbers = f"connection {header.connection}, seq {header.seq}, ack {header.ack}, window {header.window}"
+    return ", ".join((f"uTP {utp.NAMES[packet.kind]} {numbers}", *known))
 
 
 def _words(data: bytes, secrets: Mapping[bytes, str]) -> Iterator[str]:

@@ -1,7 +1,7 @@
-"""BitTorrent over TCP with HTTP trackers (BEP 3, 10, 21, 23): the observer's plug-in.
+"""BitTorrent over TCP and uTP with HTTP trackers (BEP 3, 10, 21, 23, 29): the observer's plug-in.
 
-What it does is in the files beside it: `_messages` (the closed set), `_peer`, `_claims`, `_tracker`, `_http`,
-`_describe`. Not read here, and so not covered: encrypted-only peers (MSE), uTP, UDP trackers, DHT, PEX.
+What it does is in the files beside it: `_messages` (the closed set), `_peer`, `_claims`, `_utp`, `_utp_packets`,
+`_tracker`, `_http`, `_describe`. Not read here, and so not covered: encrypted-only peers (MSE), UDP trackers, DHT, PEX.
 """
 
 from collections.abc import Mapping
@@ -12,6 +12,9 @@ from clew.observe.networks import _describe, _tracker
 from clew.observe.networks._messages import PROTOCOL, Announce, ExtensionHandshake, Handshake
 from clew.observe.networks._peer import PeerConversation
 from clew.observe.networks._tracker import TrackerConversation
+from clew.observe.networks._utp import UtpConversation
+from clew.observe.networks._utp_examples import EXAMPLES as UTP_EXAMPLES
+from clew.observe.networks._utp_packets import SENDABLE as UTP
 from clew.observe.transcript import Transcript
 
 _INFOHASH, _TWIN, _OURS, _THEIRS = b"\x11" * 20, b"\x22" * 20, b"-CW0100-exampleOURS0", b"-TR3000-exampleTHEM0"
@@ -86,17 +89,20 @@ class BitTorrent:
 
     name = "bittorrent"
     version = "1"
-    transports = ("tcp",)
-    sendable: tuple[type[Sendable], ...] = (Handshake, ExtensionHandshake, Announce)
-    examples = _EXAMPLES
+    transports = ("tcp", "utp")
+    sendable: tuple[type[Sendable], ...] = (Handshake, ExtensionHandshake, Announce, *UTP)
+    examples = (*_EXAMPLES, *UTP_EXAMPLES)
 
     def tracker(self, url: str) -> Tracker:
         """A tracker by its address. Raises Usage for anything but plain http."""
         return _tracker.tracker(url)
 
-    def contact(self, target: Target, limits: Limits, transport: str, entropy: bytes) -> Conversation:  # noqa: ARG002
+    def contact(self, target: Target, limits: Limits, transport: str, entropy: bytes) -> Conversation:
         """One contact with a peer."""
-        return PeerConversation(target, limits, Transcript())
+        tape = Transcript()
+        if transport == "utp":
+            return UtpConversation(limits, lambda tape: PeerConversation(target, limits, tape), tape, entropy)
+        return PeerConversation(target, limits, tape)
 
     def ask(self, ask: Ask, limits: Limits, entropy: bytes) -> Conversation:  # noqa: ARG002
         """One announce."""
