@@ -1,0 +1,600 @@
+"""uTP: against libtorrent, over a link that loses, doubles and reorders, and against whatever may come in."""
+
+import heapq
+import itertools
+import os
+import random
+import select
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import libtorrent as lt
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from observe_case import FAST
+from observe_stage import EXTENSION, MODERN, PIECES, PROTOCOL, bitfield, message
+from test_libtorrent import NAMES, PIECE, SETTINGS, make_torrent
+from utp_peer import DATA, FIN, HEADER, RESET, STATE, SYN, UtpPeer, packet
+
+from clew.core.case import Case
+from clew.model import Claim, Missing, Reason
+from clew.observe.api import REFUSED, SECOND, TOO_SLOW, Contact, Event, Limits, Send, Sighted, Target
+from clew.observe.networks import _utp as utp
+from clew.observe.networks import _utp_packets as packets
+from clew.observe.networks._messages import Announce, Handshake
+from clew.observe.networks.bittorrent import PLUGIN
+from clew.observe.policy import Governor, Wish
+from clew.observe.transcript import Kind, decode
+from clew.observe.wire import STOPPED, Answer, Call, Wire
+
+INFOHASH, OURS, THEIRS = b"\x11" * 20, b"-CW0100-abcdefghijkl", b"-TE1234-000000000000"
+TARGET = Target("W-1", INFOHASH, (INFOHASH,), OURS, PIECES, range(5, 15))
+ENTROPY = bytes(range(32))
+HELLO = PROTOCOL + MODERN + b"{infohash}" + THEIRS
+SAID = HELLO + message(20, EXTENSION) + bitfield(3, 7, 9)
+UTP_ALONE = {"enable_incoming_tcp": False, "enable_outgoing_tcp": False}
+CANARY = b"CANARY-BYTES" * 8
+# What goes out beside one answer to each datagram: the SYN and two messages, each TRIES times, and the RESET.
+MOST_UNASKED = 3 * utp.TRIES + 1
+MOST_UNASKED_BYTES = utp.TRIES * (3 * 20 + 68 + 30) + 20
+
+
+def conversation(target: Target = TARGET, limits: Limits | None = None, entropy: bytes = ENTROPY) -> Any:
+    return PLUGIN.contact(target, limits or Limits(), "utp", entropy)
+
+
+def sent(events: list[Event]) -> list[bytes]:
+    return [e.message.encode() for e in events if isinstance(e, Send)]
+
+
+def end(events: list[Event]) -> Sighted:
+    (found,) = [e for e in events if isinstance(e, Sighted)]
+    return found
+
+
+def numbers(datagram: bytes) -> tuple[int, int, int, int]:
+    """Type, connection id, seq_nr, ack_nr."""
+    kind, _, connection, _, _, _, seq, ack = HEADER.unpack(datagram[:20])
+    return kind >> 4, connection, seq, ack
+
+
+@dataclass
+class Begun:
+    """A conversation that is connected: `id` and `seq` are what a peer's next packets carry."""
+
+    talk: Any
+    id: int
+    ack: int
+    first: int = 500
+
+    def hand(self, data: bytes) -> list[Event]:
+        return self.talk.receive(data, 5 * SECOND)
+
+    def data(self, payload: bytes, ahead: int = 0, kind: int = DATA) -> list[Event]:
+        return self.hand(packet(kind, self.id, self.first + ahead, self.ack, payload))
+
+
+def begun(first: int = 500, target: Target = TARGET) -> Begun:
+    talk = conversation(target)
+    _, connection, seq, _ = numbers(sent(talk.opened(5 * SECOND))[0])
+    (hello,) = sent(talk.receive(packet(STATE, connection, first, seq), 5 * SECOND))
+    assert numbers(hello) == (DATA, (connection + 1) & 0xFFFF, (seq + 1) & 0xFFFF, (first - 1) & 0xFFFF)
+    return Begun(talk, connection, seq + 1, first)
+
+
+# the link -------------------------------------------------------------------------------------------------------------
+
+DELAY_NS = SECOND // 50
+
+
+def over_link(talk: Any, peer: UtpPeer, fate: Callable[[bool, int], list[int]]) -> Sighted:
+    """Plays both until the end, on a clock of our own. `fate` says of the n-th datagram outwards (True) or inwards when
+    its copies arrive, in multiples of the delay: [] is lost, [1, 1] comes twice, [3] comes late."""
+    now, tick = SECOND, itertools.count()
+    flying: list[tuple[int, int, bool, bytes]] = []
+    counts = {True: 0, False: 0}
+
+    def send(out: bool, data: bytes) -> None:
+        for late in fate(out, counts[out]):
+            heapq.heappush(flying, (now + late * DELAY_NS, next(tick), out, data))
+        counts[out] += 1
+
+    events = talk.opened(now)
+    while True:
+        for data in sent(events):
+            send(True, data)
+        if any(isinstance(e, Sighted) for e in events):
+            for _, _, out, data in sorted(flying):
+                if out:
+                    peer.take(data, now)
+            return end(events)
+        events = []
+        arrives = flying[0][0] if flying else now + SECOND
+        now = max(now + 1, min(arrives, talk.wake_ns, now + SECOND // 4))
+        while flying and flying[0][0] <= now:
+            _, _, out, data = heapq.heappop(flying)
+            if out:
+                for answer in peer.take(data, now):
+                    send(False, answer)
+            else:
+                events += talk.receive(data, now)
+        for again in peer.due(now):
+            send(False, again)
+        events += talk.tick(now)
+
+
+def test_a_claim_over_a_perfect_link() -> None:
+    peer = UtpPeer(SAID)
+    found = over_link(conversation(), peer, lambda *_: [1])
+    assert isinstance(found.finding, Contact)
+    assert found.finding.claim is Claim.WATCHED_FILE
+    assert (found.finding.pieces_claimed, found.finding.inner_claimed) == (3, 2)
+    assert (found.finding.transport, found.finding.missing) == ("utp", None)
+    assert found.finding.client == "Test 1.2.34"
+    assert peer.reset, "the peer is told that it is over"
+    assert peer.stream[:68] == Handshake(INFOHASH, OURS).encode()
+    assert len(peer.stream) == 68 + 30
+
+
+FATES = st.lists(st.sampled_from([[1], [1, 1], [2], [4], [1, 5], [3, 3, 3]]), min_size=12, max_size=12)
+ENTROPIES = st.binary(min_size=32, max_size=32)
+LOST = st.sets(st.integers(0, 11), max_size=2)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    FATES,
+    FATES,
+    LOST,
+    LOST,
+    st.sampled_from([1, 40, 1_400]),
+    st.integers(65_000, 66_000),
+    st.binary(min_size=32, max_size=32),
+)
+def test_what_is_lost_doubled_or_late_changes_nothing(
+    out: list[list[int]],
+    back: list[list[int]],
+    lost_out: set[int],
+    lost_back: set[int],
+    size: int,
+    first: int,
+    entropy: bytes,
+) -> None:
+    def fate(outwards: bool, n: int) -> list[int]:
+        fates, lost = (out, lost_out) if outwards else (back, lost_back)
+        return [] if n in lost else fates[n % len(fates)]
+
+    peer = UtpPeer(SAID, first=first, size=max(size, len(SAID) // 14))
+    found = over_link(conversation(limits=Limits(answer_ns=10 * SECOND), entropy=entropy), peer, fate)
+    assert found.finding.claim is Claim.WATCHED_FILE, found.finding.missing
+    assert found.finding.inner_claimed == 2
+    assert peer.stream.startswith(Handshake(INFOHASH, OURS).encode())
+    stored = decode(found.transcript)
+    said = SAID.replace(b"{infohash}", INFOHASH)
+    assert b"".join(s.data for s in stored if s.kind is Kind.RECEIVED) == said, "each byte once, in its order"
+
+
+def test_a_large_bitfield_in_many_packets_and_a_small_window() -> None:
+    pieces = 200_000
+    target = replace(TARGET, pieces=pieces, inner=range(100, 200))
+    said = HELLO + message(20, EXTENSION) + message(5, b"\xff" * (pieces // 8))
+    peer = UtpPeer(said)
+    found = over_link(conversation(target), peer, lambda out, n: [1 + n % 2])
+    assert (found.finding.claim, found.finding.pieces_claimed) == (Claim.WATCHED_FILE, pieces)
+
+
+def test_a_link_that_takes_nothing_costs_a_few_packets() -> None:
+    peer = UtpPeer(SAID)
+    found = over_link(conversation(), peer, lambda *_: [])
+    assert found.finding.missing == TOO_SLOW
+    assert not found.finding.answered
+    assert [s.data[0] >> 4 for s in decode(found.transcript) if s.kind is Kind.SENT_HEADER] == [SYN] * 3
+    assert over_link(conversation(limits=Limits(answer_ns=60 * SECOND)), peer, lambda *_: []).traffic == {
+        "sent utp syn": 20,
+        "sent utp syn again": 60,
+    }
+
+
+def test_an_unconfirmed_message_is_repeated_a_few_times() -> None:
+    limits = Limits(answer_ns=60 * SECOND, hold_ns=60 * SECOND)
+    found = over_link(
+        conversation(limits=limits), UtpPeer(SAID), lambda out, n: [1] if (not out and n == 0) or n == 0 else []
+    )
+    assert found.finding.missing == Missing(Reason.LIMIT_REACHED, "what we sent was never confirmed")
+    headers = [s.data[0] >> 4 for s in decode(found.transcript) if s.kind is Kind.SENT_HEADER]
+    assert headers == [SYN] + [DATA] * utp.TRIES + [RESET]
+
+
+# packets --------------------------------------------------------------------------------------------------------------
+
+
+def test_what_can_be_sent_carries_no_bytes() -> None:
+    header = packets.Header(1, 2, 3, 4, 5, 6)
+    for payload in (b"", CANARY, bytearray(3), None, Announce("h", "/", INFOHASH, OURS, 9, 1, "stopped", 1)):
+        with pytest.raises(TypeError):
+            packets.UtpData(header, payload)  # type: ignore[arg-type]
+    assert len(packets.UtpSyn(header).encode()) == len(packets.UtpState(header).encode()) == 20
+    assert packets.UtpData(header, Handshake(INFOHASH, OURS)).encode()[20:] == Handshake(INFOHASH, OURS).encode()
+    assert {each for each in PLUGIN.sendable if each.__name__.startswith("Utp")} == set(packets.SENDABLE)
+
+
+@given(st.binary(max_size=80))
+def test_a_packet_is_read_as_by_hand_or_not_at_all(data: bytes) -> None:
+    found = packets.read(data)
+    if found is None:
+        return
+    _, _, connection, at, difference, window, seq, ack = HEADER.unpack(data[:20])
+    assert found.header == (connection, at, difference, window, seq, ack)
+    assert found.header.encode(found.kind)[2:] == data[2:20]
+    assert 20 <= found.size <= len(data)
+    assert len(found.head(data)) == found.size
+
+
+def test_a_chain_of_extensions_is_followed_only_so_far() -> None:
+    for number in range(6):
+        chain = b"".join(bytes((9 if n + 1 < number else 0, 4)) + b"abcd" for n in range(number))
+        found = packets.read(packet(STATE, 1, 2, 3, extensions=chain, first=9 if number else 0))
+        assert (found is None) == (number > packets.MOST_EXTENSIONS)
+    assert packets.read(packet(STATE, 1, 2, 3, extensions=b"\x00\xff", first=1)) is None
+
+
+def test_the_entropy_alone_decides_the_numbers() -> None:
+    first = [sent(conversation(entropy=bytes((n,)) * 32).opened(1))[0] for n in range(50)]
+    assert first[7] == sent(conversation(entropy=b"\x07" * 32).opened(1))[0]
+    assert len({numbers(each)[1:3] for each in first}) == 50
+    assert not any(bytes((n, n)) == each[2:4] for n, each in enumerate(first))
+
+
+# hostile peers --------------------------------------------------------------------------------------------------------
+
+
+def test_a_reset_ends_it_before_and_after_the_connection() -> None:
+    talk = conversation()
+    _, connection, seq, _ = numbers(sent(talk.opened(1))[0])
+    assert talk.receive(packet(RESET, connection, 0, seq + 5), 2) == [], "it confirms what we did not send"
+    assert talk.receive(packet(RESET, connection + 9, 0, seq), 2) == []
+    (over,) = talk.receive(packet(RESET, connection, 0, seq), 2)
+    assert (over.finding.missing, over.finding.transport) == (REFUSED, "utp")
+    one = begun()
+    (over,) = one.hand(packet(RESET, one.id, 500, one.ack))
+    assert over.finding.missing == Missing(Reason.UNREADABLE, "the peer closed before it answered")
+
+
+def test_a_fin_ends_it_in_its_order() -> None:
+    one = begun()
+    assert [numbers(each)[0] for each in sent(one.data(b"", 1, FIN))] == [STATE]
+    events = one.data(SAID[:28] + INFOHASH + THEIRS)
+    assert end(events).finding.answered
+    assert [numbers(each)[0] for each in sent(events)] == [DATA, RESET]
+
+
+@pytest.mark.parametrize("ahead", [2, utp.MOST_AHEAD - 1, utp.MOST_AHEAD, 5_000, 40_000, 65_535])
+def test_numbers_far_off_are_not_kept(ahead: int) -> None:
+    one = begun()
+    events = one.data(b"x" * 100, ahead)
+    kept = ahead < utp.MOST_AHEAD
+    assert one.talk.held == 100 * kept
+    assert len(sent(events)) == (kept or ahead >= 1 << 15), "what is too far ahead is not confirmed, the past is"
+    assert all(numbers(each)[3] == 499 for each in sent(events)), "nothing is confirmed that was not read"
+
+
+def test_what_confirms_more_than_was_sent_is_ignored() -> None:
+    one = begun()
+    for ack in (one.ack + 1, one.ack + 30_000, one.ack - 2):
+        assert one.hand(packet(DATA, one.id, 500, ack, HELLO)) == []
+    assert one.hand(packet(DATA, one.id + 1, 500, one.ack, HELLO)) == []
+    assert one.talk.held == 0
+
+
+def test_a_drip_of_datagrams_has_an_end() -> None:
+    one = begun()
+    events: list[Event] = []
+    for n in range(utp.MOST_DATAGRAMS + 5):
+        events += one.data(b"", n)
+    over = end(events)
+    assert over.finding.missing == Missing(Reason.LIMIT_REACHED, "more datagrams than one contact may send")
+    assert len(sent(events)) <= utp.MOST_DATAGRAMS + 1
+    assert len(over.transcript) < 64 * utp.MOST_DATAGRAMS
+
+
+def test_a_slow_drip_has_an_end() -> None:
+    one, now, events = begun(), 5 * SECOND, []
+    for n, byte in enumerate(SAID * 50):
+        now += SECOND // 4
+        events = one.talk.receive(packet(DATA, one.id, 500 + n, one.ack, bytes((byte,))), now)
+        events += one.talk.tick(now)
+        if any(isinstance(e, Sighted) for e in events):
+            break
+    assert end(events).finding.missing.reason is Reason.LIMIT_REACHED
+    assert now <= 5 * SECOND + Limits().hold_ns + SECOND
+
+
+@pytest.mark.parametrize(
+    "hand",
+    [
+        lambda one: one.data(b"\x00\x00\x40\x09\x07" + CANARY),
+        lambda one: one.data(b"\x00\x00\x40\x09\x07") + one.data(CANARY, 1),
+        lambda one: one.data(CANARY, 1) + one.data(b"\x00\x00\x40\x09\x07"),
+        lambda one: one.data(CANARY, 1) + one.data(CANARY, 2),
+        lambda one: one.data(b"", -1) + one.data(CANARY, -1) + one.data(CANARY, 5_000),
+        lambda one: one.hand(CANARY) + one.hand(packet(DATA, one.id + 3, 500, one.ack, CANARY)),
+        lambda one: one.hand(packet(STATE, one.id, 500, one.ack, CANARY)),
+        lambda one: one.hand(packet(SYN, one.id, 500, one.ack, CANARY)),
+        lambda one: one.data(CANARY, 0, FIN),
+        lambda one: one.hand(packet(STATE, one.id, 500, one.ack, extensions=b"\x00\x60" + CANARY, first=1)),
+        lambda one: one.hand(packet(STATE, one.id, 500, one.ack, extensions=b"\x00\x60" + CANARY, first=77)),
+    ],
+)
+def test_content_is_nowhere_in_the_transcript(hand: Callable[[Begun], list[Event]]) -> None:
+    one = begun()
+    one.data(SAID[:28] + INFOHASH + THEIRS)
+    one.first, one.ack = one.first + 1, one.ack + 1
+    events = hand(one) + one.talk.closed(6 * SECOND)
+    over = end(events)
+    assert b"CANARY" not in over.transcript
+    assert one.talk.held == 0
+    assert not any(b"CANARY" in each for each in sent(events))
+    assert not any("CANARY" in line for line in PLUGIN.describe(over.transcript, {}))
+
+
+@st.composite
+def datagrams(draw: st.DrawFn) -> list[Callable[[Begun], bytes]]:
+    """Anything, and packets of this connection with numbers around the right ones, and any payload."""
+
+    def ours() -> st.SearchStrategy[Callable[[Begun], bytes]]:
+        near = st.integers(-3, 20) | st.integers(0, 65_535)
+        chain = st.sampled_from([(0, b""), (1, b"\x00\x04abcd"), (5, b"\x05\x01a" * 3 + b"\x00\x00"), (1, b"\x01\xff")])
+        said = st.sampled_from([SAID.replace(b"{infohash}", INFOHASH), CANARY, b"", bytes(1_400)])
+        return st.builds(
+            lambda kind, seq, ack, payload, link: lambda one: packet(
+                kind, one.id, one.first + seq, one.ack + ack, payload, first=link[0], extensions=link[1]
+            ),
+            st.integers(0, 5), near, st.integers(-2, 3), said | st.binary(max_size=60), chain,
+        )  # fmt: skip
+
+    anything = st.binary(max_size=100).map(lambda data: lambda _: data)
+    return draw(st.lists(ours() | anything, max_size=60))
+
+
+@settings(max_examples=300, deadline=None)
+@given(datagrams(), st.integers(0, 65_535))
+def test_whatever_comes_in_little_goes_out_and_it_ends(script: list[Callable[[Begun], bytes]], first: int) -> None:
+    one, now, came = begun(first), 5 * SECOND, 0
+    events: list[Event] = []
+    for each in script:
+        now += SECOND // 10
+        data = each(one)
+        came += len(data)
+        events += one.talk.receive(data, now) + one.talk.tick(now)
+        assert one.talk.held <= utp.WINDOW + 32 * 1024
+    while not any(isinstance(e, Sighted) for e in events):
+        before, now = now, max(now, one.talk.wake_ns)
+        events += one.talk.tick(now)
+        assert now > before or events, "it goes on"
+    assert {type(e.message) for e in events if isinstance(e, Send)} <= set(packets.SENDABLE)
+    assert len(sent(events)) <= len(script) + MOST_UNASKED
+    assert sum(map(len, sent(events))) <= came + MOST_UNASKED_BYTES
+    over = end(events)
+    assert b"CANARY" not in over.transcript
+    assert now <= 5 * SECOND + Limits().hold_ns + 7 * SECOND
+    PLUGIN.describe(over.transcript, {})
+
+
+def test_a_transcript_is_shown_line_by_line() -> None:
+    found = over_link(conversation(), UtpPeer(SAID, size=60), lambda *_: [1])
+    lines = [line.split(" s ")[1] for line in PLUGIN.describe(found.transcript, {INFOHASH: "W-1"})]
+    drawn = numbers(next(s.data for s in decode(found.transcript) if s.kind is Kind.SENT_HEADER))
+    assert lines[0] == "-- [entropy: 32 bytes that nobody saw and that replay needs]"
+    assert lines[1] == f">> uTP SYN connection {drawn[1]}, seq {drawn[2]}, ack 0, window 16384"
+    assert lines[2] == f"<< uTP STATE connection {drawn[1]}, seq 1000, ack {drawn[2]}, window 1048576"
+    assert lines[3].startswith(">> handshake")
+    assert "infohash W-1" in lines[3]
+    assert [line[:12] for line in lines].count("<< handshake") == 1, "though it came in two datagrams"
+    assert any(line.startswith("<< bitfield of 3 bytes, 3 pieces claimed") for line in lines)
+    assert lines[-1].startswith(">> uTP RESET")
+
+
+# the wire, and libtorrent ---------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def wire(case: Case, **policy: Any) -> Iterator[Wire]:
+    with Wire(Governor(case, replace(FAST, answer=6.0, **policy), "bittorrent"), PLUGIN.sendable) as made:
+        yield made
+
+
+def call(name: str, address: str, port: int, target: Target = TARGET, limits: Limits | None = None) -> Call:
+    wish = Wish("contact", "0" * 31 + "1", address, port, "http://127.1.0.1:1/a", transport="utp")
+    return Call(name, wish, conversation(target, limits, random.Random(name).randbytes(32)))
+
+
+def answers(made: Wire, number: int) -> dict[str, Answer]:
+    found: dict[str, Answer] = {}
+    deadline = time.monotonic() + 30
+    while len(found) < number and time.monotonic() < deadline:
+        found |= {each.call.id: each for each in made.collect(0.5)}
+    return found
+
+
+@contextmanager
+def serving(address: str, take: Callable[[bytes], list[bytes]]) -> Iterator[int]:
+    """A UDP socket in a thread that answers each datagram."""
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.bind((address, 0))
+    stop = threading.Event()
+
+    def serve() -> None:
+        while not stop.is_set():
+            if select.select([sock], [], [], 0.05)[0]:
+                data, sender = sock.recvfrom(4_096)
+                for each in take(data):
+                    sock.sendto(each, sender)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        yield sock.getsockname()[1]
+    finally:
+        stop.set()
+        thread.join()
+        sock.close()
+
+
+@pytest.fixture(scope="module")
+def seeder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Any, Any]]:
+    """A libtorrent session that takes and makes uTP connections alone, and its torrent's handle."""
+    folder = tmp_path_factory.mktemp("seeder")
+    session = lt.session({**SETTINGS, **UTP_ALONE, "listen_interfaces": "127.24.0.2:0"})
+    wanted = lt.add_torrent_params()
+    wanted.ti, wanted.save_path = make_torrent(folder), str(folder)
+    handle = session.add_torrent(wanted)
+    deadline = time.monotonic() + 20
+    while not (handle.status().is_seeding and session.is_listening()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    yield session, handle
+    session.pause()
+
+
+def seeders_target(handle: Any) -> Target:
+    infohash = bytes.fromhex(str(handle.info_hash()))
+    inner = range(-(-NAMES["a.bin"] // PIECE), sum(NAMES.values()) // PIECE)
+    return Target("W-1", infohash, (infohash,), OURS, handle.torrent_file().num_pieces(), inner)
+
+
+def assert_claims(found: Sighted, target: Target) -> None:
+    assert isinstance(found.finding, Contact)
+    assert found.finding.missing is None
+    assert found.finding.claim is Claim.WATCHED_FILE
+    assert (found.finding.pieces_claimed, found.finding.inner_claimed) == (target.pieces, len(target.inner))
+    assert str(found.finding.client).startswith("libtorrent")
+    assert found.finding.transport == "utp"
+
+
+def test_a_real_seeder_that_takes_utp_alone(case: Case, seeder: tuple[Any, Any]) -> None:
+    session, handle = seeder
+    target = seeders_target(handle)
+    with wire(case, revisit=0.001) as made:
+        for name in ("first", "second"):
+            made.dial([call(name, "127.24.0.2", session.listen_port(), target)])
+            answer = answers(made, 1)[name]
+            assert answer.sighted is not None
+            assert_claims(answer.sighted, target)
+            assert answer.local[0] == FAST.bind
+    assert handle.status().total_payload_upload == 0
+
+
+def test_a_real_seeder_of_very_many_pieces(case: Case, tmp_path: Path) -> None:
+    pieces = 100_000
+    (tmp_path / "many").touch()
+    os.truncate(tmp_path / "many", pieces * PIECE)  # nothing is stored, and with seed_mode nothing is hashed
+    about = {b"name": b"many", b"length": pieces * PIECE, b"piece length": PIECE, b"pieces": bytes(20 * pieces)}
+    wanted = lt.load_torrent_buffer(lt.bencode({b"info": about}))
+    wanted.save_path, wanted.flags = str(tmp_path), wanted.flags | lt.torrent_flags.seed_mode
+    session = lt.session({**SETTINGS, **UTP_ALONE, "listen_interfaces": "127.24.0.5:0"})
+    infohash = bytes.fromhex(str(session.add_torrent(wanted).info_hash()))
+    target = Target("W-1", infohash, (infohash,), OURS, pieces, range(7, 90_000))
+    with wire(case) as made:
+        made.dial([call("many", "127.24.0.5", session.listen_port(), target)])
+        answer = answers(made, 1)["many"]
+    assert answer.sighted is not None
+    assert_claims(answer.sighted, target)
+    session.pause()
+
+
+# What is lost of the conversation with libtorrent, by number, outwards and inwards.
+LOSSES = {
+    "the SYN": ({0}, set()),
+    "its confirmation": (set(), {0}),
+    "the handshake": ({1}, set()),
+    "the answer": (set(), {1, 2}),
+    "both": ({0, 2}, {1}),
+}
+
+
+@pytest.mark.parametrize("losses", LOSSES.values(), ids=LOSSES)
+def test_libtorrent_over_a_link_that_loses(losses: tuple[set[int], set[int]], seeder: tuple[Any, Any]) -> None:
+    session, handle = seeder
+    target = seeders_target(handle)
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.bind(("127.9.0.1", 0))
+    sock.connect(("127.24.0.2", session.listen_port()))
+    talk, counts = conversation(target, entropy=random.Random(str(losses)).randbytes(32)), [0, 0]
+
+    def arrives(way: int) -> bool:
+        counts[way] += 1
+        return counts[way] - 1 not in losses[way]
+
+    events: list[Event] = talk.opened(time.monotonic_ns())
+    while True:
+        for data in sent(events):
+            if arrives(0):
+                sock.send(data)
+        if any(isinstance(e, Sighted) for e in events):
+            break
+        left = max(0.0, (talk.wake_ns - time.monotonic_ns()) / SECOND)
+        if select.select([sock], [], [], left)[0]:
+            data = sock.recv(4_096)
+            events = talk.receive(data, time.monotonic_ns()) if arrives(1) else []
+        else:
+            events = talk.tick(time.monotonic_ns())
+    sock.close()
+    assert_claims(end(events), target)
+
+
+def test_nobody_there(case: Case) -> None:
+    with wire(case) as made:
+        made.dial([call("none", "127.24.0.9", 9)])
+        answer = answers(made, 1)["none"]
+    assert answer.sighted is not None
+    assert answer.sighted.finding.missing == REFUSED
+    assert answer.sighted.finding.transport == "utp"
+
+
+def test_who_is_silent_is_hung_up_on_when_the_wire_stops(case: Case) -> None:
+    with serving("127.24.0.3", lambda _: []) as port, wire(case) as made:
+        made.dial([call("silent", "127.24.0.3", port)])
+        while not (rows := udp_sockets(port)):
+            time.sleep(0.02)
+        assert rows == ["127.24.0.3"], "our socket is connected: it hears its one peer alone"
+        made.stop()
+        assert udp_sockets(port) == []
+        assert answers(made, 1)["silent"].sighted.finding.missing == STOPPED
+
+
+def udp_sockets(port: int) -> list[str]:
+    """The remote addresses of this machine's UDP sockets that are connected to `port`."""
+    rows = [line.split()[2].split(":") for line in Path("/proc/net/udp").read_text("ascii").splitlines()[1:]]
+    return [socket.inet_ntoa(bytes.fromhex(ip)[::-1]) for ip, at in rows if int(at, 16) == port]
+
+
+def test_a_datagram_too_large_ends_it(case: Case) -> None:
+    with serving("127.24.0.4", lambda data: [data + bytes(2_100)]) as port, wire(case) as made:
+        made.dial([call("large", "127.24.0.4", port)])
+        answer = answers(made, 1)["large"]
+    assert answer.sighted is not None
+    assert answer.sighted.finding.missing == Missing(Reason.TOO_LARGE, "a datagram of more than 2048 bytes")
+
+
+def test_many_at_once_through_the_wire(case: Case) -> None:
+    peers: dict[int, UtpPeer] = {}
+
+    def take(data: bytes) -> list[bytes]:
+        kind, connection, _, _ = numbers(data)
+        one = peers.setdefault(connection if kind == SYN else connection - 1, UtpPeer(SAID))
+        return one.take(data, 0)
+
+    addresses = [f"127.24.1.{n}" for n in range(1, 21)]
+    with ExitStack() as stack, wire(case) as made:
+        ports = [stack.enter_context(serving(each, take)) for each in addresses]
+        made.dial([call(a, a, port) for a, port in zip(addresses, ports, strict=True)])
+        found = answers(made, len(addresses))
+    assert {a.sighted.finding.claim for a in found.values() if a.sighted} == {Claim.WATCHED_FILE}
+    assert len(found) == len(addresses) == len({a.local[1] for a in found.values()})
+    assert all(peer.reset for peer in peers.values())
