@@ -13,6 +13,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import libtorrent as lt
 import pytest
@@ -23,15 +24,21 @@ from observe_stage import EXTENSION, MODERN, PIECES, PROTOCOL, bitfield, message
 from test_libtorrent import NAMES, PIECE, SETTINGS, make_torrent
 from utp_peer import DATA, FIN, HEADER, RESET, STATE, SYN, UtpPeer, packet
 
+from clew.core import clock
 from clew.core.case import Case
 from clew.model import Claim, Missing, Reason
+from clew.observe.account import Account
 from clew.observe.api import REFUSED, SECOND, TOO_SLOW, Contact, Event, Limits, Send, Sighted, Target
+from clew.observe.calls import Errand
+from clew.observe.endpoints import CLEAN
 from clew.observe.networks import _utp as utp
 from clew.observe.networks import _utp_packets as packets
 from clew.observe.networks._messages import Announce, Handshake
 from clew.observe.networks.bittorrent import PLUGIN
 from clew.observe.policy import Governor, Wish
-from clew.observe.transcript import Kind, decode
+from clew.observe.results import Results
+from clew.observe.rows import Run
+from clew.observe.transcript import Kind, Segment, decode
 from clew.observe.wire import STOPPED, Answer, Call, Wire
 
 INFOHASH, OURS, THEIRS = b"\x11" * 20, b"-CW0100-abcdefghijkl", b"-TE1234-000000000000"
@@ -179,6 +186,24 @@ def test_what_is_lost_doubled_or_late_changes_nothing(
     stored = decode(found.transcript)
     said = SAID.replace(b"{infohash}", INFOHASH)
     assert b"".join(s.data for s in stored if s.kind is Kind.RECEIVED) == said, "each byte once, in its order"
+    assert replayed(stored).finding == found.finding
+
+
+def replayed(stored: list[Segment]) -> Sighted:
+    """The conversation again from its transcript: each header that came in, with the bytes that stand behind it."""
+    (entropy,) = [s.data for s in stored if s.kind is Kind.SECRET]
+    talk = conversation(limits=Limits(answer_ns=10 * SECOND), entropy=entropy)
+    came = [s for s in stored if s.kind in (Kind.RECEIVED_HEADER, Kind.RECEIVED)]
+    events = talk.opened(stored[0].at_ns)
+    while came:
+        head = came.pop(0)
+        assert head.kind is Kind.RECEIVED_HEADER
+        behind = list(itertools.takewhile(lambda s: s.kind is Kind.RECEIVED, came))
+        del came[: len(behind)]
+        while talk.wake_ns < head.at_ns:
+            events += talk.tick(talk.wake_ns)
+        events += talk.receive(head.data + b"".join(s.data for s in behind), head.at_ns)
+    return end(events)
 
 
 def test_a_large_bitfield_in_many_packets_and_a_small_window() -> None:
@@ -555,6 +580,20 @@ def test_nobody_there(case: Case) -> None:
     assert answer.sighted is not None
     assert answer.sighted.finding.missing == REFUSED
     assert answer.sighted.finding.transport == "utp"
+
+
+@pytest.mark.parametrize(("why", "verdict"), [(REFUSED, str(REFUSED)), (TOO_SLOW, str(TOO_SLOW)), (None, CLEAN)])
+def test_a_control_probe_that_was_not_heard_decides_nothing(why: Missing | None, verdict: str) -> None:
+    book, now = Mock(), clock.now()
+    why = why or Missing(Reason.UNREADABLE, "the peer closed before it answered")
+    probe = call("probe", "127.24.0.9", 9)
+    probe = replace(probe, wish=replace(probe.wish, kind="control"))
+    run, endpoint = Run("r", "t", "c", "v", None, None), Mock()
+    results = Results(run, book, Mock(), Mock(), Account(), 1.0, Mock())
+    found = Sighted(Contact(missing=why, transport="utp"), b"")
+    results.take(Answer(probe, found, None, now, now, mandate="m"), Errand(endpoint))
+    ((told, said),) = [each.args for each in book.controlled.call_args_list]
+    assert (told, str(said)) == (endpoint, verdict)
 
 
 def test_who_is_silent_is_hung_up_on_when_the_wire_stops(case: Case) -> None:

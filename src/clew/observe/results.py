@@ -99,9 +99,7 @@ class Results:
     def _on_control(self, answer: Answer, endpoint: Endpoint, infohash: bytes) -> tuple[str, Missing | None]:
         contact = _contact_of(answer)
         echoed = contact.infohash_echoed is not None
-        slow = contact.missing is not None and contact.missing.reason is Reason.LIMIT_REACHED
-        unheard = answer.sighted is None or slow or contact.missing == REFUSED or _cut_off(contact)
-        undecided = contact.missing if not echoed and unheard else None
+        undecided = contact.missing if not echoed and _unheard(answer, contact) else None
         verdict = undecided or (PROMISCUOUS if echoed else CLEAN)
         self._book.controlled(endpoint, verdict)
         self._account.controls += 1
@@ -208,6 +206,12 @@ def _contact_of(answer: Answer) -> Contact:
 def _unmade(answer: Answer) -> str:
     """The state of a dial that we ended ourselves: never opened, or interrupted."""
     return keeping.INTERRUPTED if answer.mandate else keeping.NOT_MADE
+
+
+def _unheard(answer: Answer, contact: Contact) -> bool:
+    """Whether a probe may not have been heard at all, so that silence is no answer to it."""
+    slow = contact.missing is not None and contact.missing.reason is Reason.LIMIT_REACHED
+    return answer.sighted is None or slow or contact.missing == REFUSED or _cut_off(contact)
 
 
 def _cut_off(contact: Contact) -> bool:
