@@ -1,75 +1,29 @@
-"""uTP: against libtorrent, over a link that loses, doubles and reorders, and against whatever may come in."""
+"""uTP: over a link that loses, doubles and reorders, and against whatever may come in."""
 
-import heapq
 import itertools
-import os
-import random
-import select
-import socket
-import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
-from unittest.mock import Mock
 
-import libtorrent as lt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from observe_case import FAST
-from observe_stage import EXTENSION, MODERN, PIECES, PROTOCOL, bitfield, message
-from test_libtorrent import NAMES, PIECE, SETTINGS, make_torrent
+from observe_stage import EXTENSION, message
 from utp_peer import DATA, FIN, HEADER, RESET, STATE, SYN, UtpPeer, packet
+from utp_stage import HELLO, INFOHASH, OURS, SAID, TARGET, THEIRS, conversation, end, numbers, over_link, sent
 
-from clew.core import clock
-from clew.core.case import Case
 from clew.model import Claim, Missing, Reason
-from clew.observe.account import Account
 from clew.observe.api import REFUSED, SECOND, TOO_SLOW, Contact, Event, Limits, Send, Sighted, Target
-from clew.observe.calls import Errand
-from clew.observe.endpoints import CLEAN
 from clew.observe.networks import _utp as utp
 from clew.observe.networks import _utp_packets as packets
 from clew.observe.networks._messages import Announce, Handshake
 from clew.observe.networks.bittorrent import PLUGIN
-from clew.observe.policy import Governor, Wish
-from clew.observe.results import Results
-from clew.observe.rows import Run
 from clew.observe.transcript import Kind, Segment, decode
-from clew.observe.wire import STOPPED, Answer, Call, Wire
 
-INFOHASH, OURS, THEIRS = b"\x11" * 20, b"-CW0100-abcdefghijkl", b"-TE1234-000000000000"
-TARGET = Target("W-1", INFOHASH, (INFOHASH,), OURS, PIECES, range(5, 15))
-ENTROPY = bytes(range(32))
-HELLO = PROTOCOL + MODERN + b"{infohash}" + THEIRS
-SAID = HELLO + message(20, EXTENSION) + bitfield(3, 7, 9)
-UTP_ALONE = {"enable_incoming_tcp": False, "enable_outgoing_tcp": False}
 CANARY = b"CANARY-BYTES" * 8
 # What goes out beside one answer to each datagram: the SYN and two messages, each TRIES times, and the RESET.
 MOST_UNASKED = 3 * utp.TRIES + 1
 MOST_UNASKED_BYTES = utp.TRIES * (3 * 20 + 68 + 30) + 20
-
-
-def conversation(target: Target = TARGET, limits: Limits | None = None, entropy: bytes = ENTROPY) -> Any:
-    return PLUGIN.contact(target, limits or Limits(), "utp", entropy)
-
-
-def sent(events: list[Event]) -> list[bytes]:
-    return [e.message.encode() for e in events if isinstance(e, Send)]
-
-
-def end(events: list[Event]) -> Sighted:
-    (found,) = [e for e in events if isinstance(e, Sighted)]
-    return found
-
-
-def numbers(datagram: bytes) -> tuple[int, int, int, int]:
-    """Type, connection id, seq_nr, ack_nr."""
-    kind, _, connection, _, _, _, seq, ack = HEADER.unpack(datagram[:20])
-    return kind >> 4, connection, seq, ack
 
 
 @dataclass
@@ -97,44 +51,6 @@ def begun(first: int = 500, target: Target = TARGET) -> Begun:
 
 
 # the link -------------------------------------------------------------------------------------------------------------
-
-DELAY_NS = SECOND // 50
-
-
-def over_link(talk: Any, peer: UtpPeer, fate: Callable[[bool, int], list[int]]) -> Sighted:
-    """Plays both until the end, on a clock of our own. `fate` says of the n-th datagram outwards (True) or inwards when
-    its copies arrive, in multiples of the delay: [] is lost, [1, 1] comes twice, [3] comes late."""
-    now, tick = SECOND, itertools.count()
-    flying: list[tuple[int, int, bool, bytes]] = []
-    counts = {True: 0, False: 0}
-
-    def send(out: bool, data: bytes) -> None:
-        for late in fate(out, counts[out]):
-            heapq.heappush(flying, (now + late * DELAY_NS, next(tick), out, data))
-        counts[out] += 1
-
-    events = talk.opened(now)
-    while True:
-        for data in sent(events):
-            send(True, data)
-        if any(isinstance(e, Sighted) for e in events):
-            for _, _, out, data in sorted(flying):
-                if out:
-                    peer.take(data, now)
-            return end(events)
-        events = []
-        arrives = flying[0][0] if flying else now + SECOND
-        now = max(now + 1, min(arrives, talk.wake_ns, now + SECOND // 4))
-        while flying and flying[0][0] <= now:
-            _, _, out, data = heapq.heappop(flying)
-            if out:
-                for answer in peer.take(data, now):
-                    send(False, answer)
-            else:
-                events += talk.receive(data, now)
-        for again in peer.due(now):
-            send(False, again)
-        events += talk.tick(now)
 
 
 def test_a_claim_over_a_perfect_link() -> None:
@@ -424,216 +340,3 @@ def test_a_transcript_is_shown_line_by_line() -> None:
     assert [line[:12] for line in lines].count("<< handshake") == 1, "though it came in two datagrams"
     assert any(line.startswith("<< bitfield of 3 bytes, 3 pieces claimed") for line in lines)
     assert lines[-1].startswith(">> uTP RESET")
-
-
-# the wire, and libtorrent ---------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def wire(case: Case, **policy: Any) -> Iterator[Wire]:
-    with Wire(Governor(case, replace(FAST, answer=6.0, **policy), "bittorrent"), PLUGIN.sendable) as made:
-        yield made
-
-
-def call(name: str, address: str, port: int, target: Target = TARGET, limits: Limits | None = None) -> Call:
-    wish = Wish("contact", "0" * 31 + "1", address, port, "http://127.1.0.1:1/a", transport="utp")
-    return Call(name, wish, conversation(target, limits, random.Random(name).randbytes(32)))
-
-
-def answers(made: Wire, number: int) -> dict[str, Answer]:
-    found: dict[str, Answer] = {}
-    deadline = time.monotonic() + 30
-    while len(found) < number and time.monotonic() < deadline:
-        found |= {each.call.id: each for each in made.collect(0.5)}
-    return found
-
-
-@contextmanager
-def serving(address: str, take: Callable[[bytes], list[bytes]]) -> Iterator[int]:
-    """A UDP socket in a thread that answers each datagram."""
-    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    sock.bind((address, 0))
-    stop = threading.Event()
-
-    def serve() -> None:
-        while not stop.is_set():
-            if select.select([sock], [], [], 0.05)[0]:
-                data, sender = sock.recvfrom(4_096)
-                for each in take(data):
-                    sock.sendto(each, sender)
-
-    thread = threading.Thread(target=serve)
-    thread.start()
-    try:
-        yield sock.getsockname()[1]
-    finally:
-        stop.set()
-        thread.join()
-        sock.close()
-
-
-@pytest.fixture(scope="module")
-def seeder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Any, Any]]:
-    """A libtorrent session that takes and makes uTP connections alone, and its torrent's handle."""
-    folder = tmp_path_factory.mktemp("seeder")
-    session = lt.session({**SETTINGS, **UTP_ALONE, "listen_interfaces": "127.24.0.2:0"})
-    wanted = lt.add_torrent_params()
-    wanted.ti, wanted.save_path = make_torrent(folder), str(folder)
-    handle = session.add_torrent(wanted)
-    deadline = time.monotonic() + 20
-    while not (handle.status().is_seeding and session.is_listening()) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    yield session, handle
-    session.pause()
-
-
-def seeders_target(handle: Any) -> Target:
-    infohash = bytes.fromhex(str(handle.info_hash()))
-    inner = range(-(-NAMES["a.bin"] // PIECE), sum(NAMES.values()) // PIECE)
-    return Target("W-1", infohash, (infohash,), OURS, handle.torrent_file().num_pieces(), inner)
-
-
-def assert_claims(found: Sighted, target: Target) -> None:
-    assert isinstance(found.finding, Contact)
-    assert found.finding.missing is None
-    assert found.finding.claim is Claim.WATCHED_FILE
-    assert (found.finding.pieces_claimed, found.finding.inner_claimed) == (target.pieces, len(target.inner))
-    assert str(found.finding.client).startswith("libtorrent")
-    assert found.finding.transport == "utp"
-
-
-def test_a_real_seeder_that_takes_utp_alone(case: Case, seeder: tuple[Any, Any]) -> None:
-    session, handle = seeder
-    target = seeders_target(handle)
-    with wire(case, revisit=0.001) as made:
-        for name in ("first", "second"):
-            made.dial([call(name, "127.24.0.2", session.listen_port(), target)])
-            answer = answers(made, 1)[name]
-            assert answer.sighted is not None
-            assert_claims(answer.sighted, target)
-            assert answer.local[0] == FAST.bind
-    assert handle.status().total_payload_upload == 0
-
-
-def test_a_real_seeder_of_very_many_pieces(case: Case, tmp_path: Path) -> None:
-    pieces = 100_000
-    (tmp_path / "many").touch()
-    os.truncate(tmp_path / "many", pieces * PIECE)  # nothing is stored, and with seed_mode nothing is hashed
-    about = {b"name": b"many", b"length": pieces * PIECE, b"piece length": PIECE, b"pieces": bytes(20 * pieces)}
-    wanted = lt.load_torrent_buffer(lt.bencode({b"info": about}))
-    wanted.save_path, wanted.flags = str(tmp_path), wanted.flags | lt.torrent_flags.seed_mode
-    session = lt.session({**SETTINGS, **UTP_ALONE, "listen_interfaces": "127.24.0.5:0"})
-    infohash = bytes.fromhex(str(session.add_torrent(wanted).info_hash()))
-    target = Target("W-1", infohash, (infohash,), OURS, pieces, range(7, 90_000))
-    with wire(case) as made:
-        made.dial([call("many", "127.24.0.5", session.listen_port(), target)])
-        answer = answers(made, 1)["many"]
-    assert answer.sighted is not None
-    assert_claims(answer.sighted, target)
-    session.pause()
-
-
-# What is lost of the conversation with libtorrent, by number, outwards and inwards.
-LOSSES = {
-    "the SYN": ({0}, set()),
-    "its confirmation": (set(), {0}),
-    "the handshake": ({1}, set()),
-    "the answer": (set(), {1, 2}),
-    "both": ({0, 2}, {1}),
-}
-
-
-@pytest.mark.parametrize("losses", LOSSES.values(), ids=LOSSES)
-def test_libtorrent_over_a_link_that_loses(losses: tuple[set[int], set[int]], seeder: tuple[Any, Any]) -> None:
-    session, handle = seeder
-    target = seeders_target(handle)
-    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    sock.bind(("127.9.0.1", 0))
-    sock.connect(("127.24.0.2", session.listen_port()))
-    talk, counts = conversation(target, entropy=random.Random(str(losses)).randbytes(32)), [0, 0]
-
-    def arrives(way: int) -> bool:
-        counts[way] += 1
-        return counts[way] - 1 not in losses[way]
-
-    events: list[Event] = talk.opened(time.monotonic_ns())
-    while True:
-        for data in sent(events):
-            if arrives(0):
-                sock.send(data)
-        if any(isinstance(e, Sighted) for e in events):
-            break
-        left = max(0.0, (talk.wake_ns - time.monotonic_ns()) / SECOND)
-        if select.select([sock], [], [], left)[0]:
-            data = sock.recv(4_096)
-            events = talk.receive(data, time.monotonic_ns()) if arrives(1) else []
-        else:
-            events = talk.tick(time.monotonic_ns())
-    sock.close()
-    assert_claims(end(events), target)
-
-
-def test_nobody_there(case: Case) -> None:
-    with wire(case) as made:
-        made.dial([call("none", "127.24.0.9", 9)])
-        answer = answers(made, 1)["none"]
-    assert answer.sighted is not None
-    assert answer.sighted.finding.missing == REFUSED
-    assert answer.sighted.finding.transport == "utp"
-
-
-@pytest.mark.parametrize(("why", "verdict"), [(REFUSED, str(REFUSED)), (TOO_SLOW, str(TOO_SLOW)), (None, CLEAN)])
-def test_a_control_probe_that_was_not_heard_decides_nothing(why: Missing | None, verdict: str) -> None:
-    book, now = Mock(), clock.now()
-    why = why or Missing(Reason.UNREADABLE, "the peer closed before it answered")
-    probe = call("probe", "127.24.0.9", 9)
-    probe = replace(probe, wish=replace(probe.wish, kind="control"))
-    run, endpoint = Run("r", "t", "c", "v", None, None), Mock()
-    results = Results(run, book, Mock(), Mock(), Account(), 1.0, Mock())
-    found = Sighted(Contact(missing=why, transport="utp"), b"")
-    results.take(Answer(probe, found, None, now, now, mandate="m"), Errand(endpoint))
-    ((told, said),) = [each.args for each in book.controlled.call_args_list]
-    assert (told, str(said)) == (endpoint, verdict)
-
-
-def test_who_is_silent_is_hung_up_on_when_the_wire_stops(case: Case) -> None:
-    with serving("127.24.0.3", lambda _: []) as port, wire(case) as made:
-        made.dial([call("silent", "127.24.0.3", port)])
-        while not (rows := udp_sockets(port)):
-            time.sleep(0.02)
-        assert rows == ["127.24.0.3"], "our socket is connected: it hears its one peer alone"
-        made.stop()
-        assert udp_sockets(port) == []
-        assert answers(made, 1)["silent"].sighted.finding.missing == STOPPED
-
-
-def udp_sockets(port: int) -> list[str]:
-    """The remote addresses of this machine's UDP sockets that are connected to `port`."""
-    rows = [line.split()[2].split(":") for line in Path("/proc/net/udp").read_text("ascii").splitlines()[1:]]
-    return [socket.inet_ntoa(bytes.fromhex(ip)[::-1]) for ip, at in rows if int(at, 16) == port]
-
-
-def test_a_datagram_too_large_ends_it(case: Case) -> None:
-    with serving("127.24.0.4", lambda data: [data + bytes(2_100)]) as port, wire(case) as made:
-        made.dial([call("large", "127.24.0.4", port)])
-        answer = answers(made, 1)["large"]
-    assert answer.sighted is not None
-    assert answer.sighted.finding.missing == Missing(Reason.TOO_LARGE, "a datagram of more than 2048 bytes")
-
-
-def test_many_at_once_through_the_wire(case: Case) -> None:
-    peers: dict[int, UtpPeer] = {}
-
-    def take(data: bytes) -> list[bytes]:
-        kind, connection, _, _ = numbers(data)
-        one = peers.setdefault(connection if kind == SYN else connection - 1, UtpPeer(SAID))
-        return one.take(data, 0)
-
-    addresses = [f"127.24.1.{n}" for n in range(1, 21)]
-    with ExitStack() as stack, wire(case) as made:
-        ports = [stack.enter_context(serving(each, take)) for each in addresses]
-        made.dial([call(a, a, port) for a, port in zip(addresses, ports, strict=True)])
-        found = answers(made, len(addresses))
-    assert {a.sighted.finding.claim for a in found.values() if a.sighted} == {Claim.WATCHED_FILE}
-    assert len(found) == len(addresses) == len({a.local[1] for a in found.values()})
-    assert all(peer.reset for peer in peers.values())

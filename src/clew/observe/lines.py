@@ -116,8 +116,10 @@ class StreamLine(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         """The connection is closed, by whichever side."""
-        self._exchange.closed()
-        self._over(self._exchange.ending())
+        try:
+            self._exchange.closed()
+        finally:
+            self._over(self._exchange.ending())
 
     def end(self, why: Missing) -> None:
         """Ends the conversation from our side."""

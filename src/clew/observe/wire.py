@@ -129,8 +129,7 @@ class Wire:
                     await asyncio.sleep(0.01)
         for task in list(self._tasks.values()):
             task.cancel()
-        for _, line in list(self._lines.values()):
-            line.end(STOPPED)
+        self._hang_up(lambda _: True)
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
         while self._lines:  # each is closed; the loop tells so in its next turns
             await asyncio.sleep(0.001)
@@ -146,13 +145,17 @@ class Wire:
         self._aside.clear()
         for call in waiting:
             self._never(call, STOPPED)
-        for call, line in list(self._lines.values()):
-            if not _follows(call):
-                line.end(STOPPED)
+        self._hang_up(lambda call: not _follows(call))
         for name, task in list(self._tasks.items()):
             if name not in self._lines and not task.get_name().startswith("follow"):
                 task.cancel()
         self._stopped.set()
+
+    def _hang_up(self, on: Callable[[Call], bool]) -> None:
+        """Ends lines, each in a step of its own: a conversation that breaks must not keep the others open."""
+        for call, line in self._lines.values():
+            if on(call):
+                self._loop.call_soon(line.end, STOPPED)
 
     def _pump(self) -> None:
         """Opens what may be opened now, in order; calls to an address and port that is busy step aside."""
