@@ -1,5 +1,6 @@
 """uTP through the wire, which opens one connected UDP socket each, and with libtorrent at the other end."""
 
+import errno
 import os
 import random
 import select
@@ -203,6 +204,21 @@ def test_a_control_probe_that_was_not_heard_decides_nothing(why: Missing | None,
     results.take(Answer(probe, found, None, now, now, mandate="m"), Errand(endpoint))
     ((told, said),) = [each.args for each in book.controlled.call_args_list]
     assert (told, str(said)) == (endpoint, verdict)
+
+
+@pytest.mark.parametrize("transport", ["tcp", "utp"])
+def test_a_socket_that_cannot_be_had_is_answered_for(
+    case: Case, monkeypatch: pytest.MonkeyPatch, transport: str
+) -> None:
+    def none_left(*_: object, **__: object) -> socket.socket:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr("clew.observe.wire._socket", none_left)
+    with wire(case) as made:
+        one = call("none", "127.24.0.9", 9)
+        made.dial([replace(one, wish=replace(one.wish, transport=transport))])
+        answer = answers(made, 1)["none"]
+    assert answer.missing == Missing(Reason.UNREADABLE, "no connection: Too many open files")
 
 
 def test_who_is_silent_is_hung_up_on_when_the_wire_stops(case: Case) -> None:

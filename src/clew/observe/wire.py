@@ -188,10 +188,10 @@ class Wire:
         self._tasks[call.id] = self._loop.create_task(self._connect(call, mandate, at), name=name)
 
     async def _connect(self, call: Call, mandate: str, at: Instant) -> None:
-        wish, missing = call.wish, None
+        wish, missing, sock = call.wish, None, None
         datagrams = carrier(wish.transport) in DATAGRAMS
-        sock = _socket(wish.address, self._governor.policy.bind, datagrams=datagrams)
         try:
+            sock = _socket(wish.address, self._governor.policy.bind, datagrams=datagrams)
             async with asyncio.timeout(self._governor.policy.answer):
                 await self._loop.sock_connect(sock, (wish.address, wish.port))
             over = self._ender(call, mandate, sock.getsockname()[:2])
@@ -212,7 +212,8 @@ class Wire:
         finally:
             self._tasks.pop(call.id, None)
         if missing is not None:
-            sock.close()
+            if sock is not None:
+                sock.close()
             self._lines.pop(call.id, None)
             self.over(Answer(call, None, missing, at, clock.now(), mandate=mandate))
 
