@@ -15,11 +15,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from clew.model import Claim, Missing
+from clew.model import Claim, Missing, Reason
 from clew.observe.transcript import Segment
 
 SECOND = 1_000_000_000
 ENTROPY_BYTES = 32
+
+# No connection came about, so that what was to be asked was not heard: no answer to it can be read from the silence.
+REFUSED = Missing(Reason.UNREADABLE, "connection refused")
+TOO_SLOW = Missing(Reason.LIMIT_REACHED, "no connection in time")
 
 
 class Sendable(Protocol):
@@ -212,7 +216,8 @@ class Conversation(Protocol):
 class Example:
     """A benign script, as h11's tests have them: ("in" | "out", bytes) in turn, then what must be found.
 
-    `expect` names fields of the finding. The contract test runs every example whole and byte by byte.
+    `expect` names fields of the finding. The contract test runs every example whole and byte by
+    byte; over UDP each "in" and each "out" is one datagram.
     """
 
     name: str

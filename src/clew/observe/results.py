@@ -8,7 +8,7 @@ from clew.model import Missing, Reason, SightingKind, Tier
 from clew.observe import keeping
 from clew.observe.account import Account
 from clew.observe.announces import Announces, Round
-from clew.observe.api import SECOND, Contact, Listing
+from clew.observe.api import REFUSED, SECOND, Contact, Listing
 from clew.observe.book import CLEAN, PROMISCUOUS, Book
 from clew.observe.calls import ANNOUNCED_PORT, Errand
 from clew.observe.endpoints import Endpoint
@@ -115,8 +115,7 @@ class Results:
     def _on_control(self, answer: Answer, endpoint: Endpoint, infohash: bytes) -> tuple[str, Missing | None]:
         contact = _contact_of(answer)
         echoed = contact.infohash_echoed is not None
-        slow = contact.missing is not None and contact.missing.reason is Reason.LIMIT_REACHED
-        undecided = contact.missing if not echoed and (answer.sighted is None or slow or _cut_off(contact)) else None
+        undecided = contact.missing if not echoed and _unheard(answer, contact) else None
         verdict = undecided or (PROMISCUOUS if echoed else CLEAN)
         self._book.controlled(endpoint, verdict)
         self._account.controls += 1
@@ -223,6 +222,12 @@ def _contact_of(answer: Answer) -> Contact:
 def _unmade(answer: Answer) -> str:
     """The state of a dial that we ended ourselves: never opened, or interrupted."""
     return keeping.INTERRUPTED if answer.mandate else keeping.NOT_MADE
+
+
+def _unheard(answer: Answer, contact: Contact) -> bool:
+    """Whether a probe may not have been heard at all, so that silence is no answer to it."""
+    slow = contact.missing is not None and contact.missing.reason is Reason.LIMIT_REACHED
+    return answer.sighted is None or slow or contact.missing == REFUSED or _cut_off(contact)
 
 
 def _cut_off(contact: Contact) -> bool:

@@ -11,20 +11,22 @@ import queue
 import socket
 import threading
 from collections import defaultdict, deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from types import TracebackType
 
 from clew.core import clock
 from clew.core.clock import Instant
 from clew.core.errors import ClewError
-from clew.model import Missing, Reason
-from clew.observe.api import SECOND, Conversation, Event, Send, Sendable, Sighted
+from clew.model import Missing, Reason, carrier
+from clew.observe.api import SECOND, TOO_SLOW, Conversation, Sendable, Sighted
 from clew.observe.gaps import NO_NETWORK
+from clew.observe.lines import DatagramLine, Ending, StreamLine, unconnected
 from clew.observe.policy import Go, Governor, Wait, Wish, inside_loopback
 
 IP_BIND_ADDRESS_NO_PORT = 24  # ip(7): no port is chosen before connect, else binding scans all ports in TIME_WAIT
 RECEIVE_BUFFER = 32 * 1024  # what a peer can push at us unasked before we look at it
+DATAGRAMS = ("utp", "udp")  # carriers (`model.carrier`) whose conversations get datagrams, all others a stream
 GOODBYE_SECONDS = 0.4
 STOPPED = Missing(Reason.INTERRUPTED, "the run was stopped")
 GONE = (errno.ENETDOWN, errno.ENETUNREACH, errno.EADDRNOTAVAIL)  # connect(2), bind(2): it is us who have no network
@@ -61,7 +63,7 @@ class Wire:
         self._answers: queue.SimpleQueue[Answer | None] = queue.SimpleQueue()
         self._calls: deque[Call] = deque()
         self._aside: dict[tuple[str, int], deque[Call]] = defaultdict(deque)
-        self._lines: dict[str, _Line] = {}
+        self._lines: dict[str, tuple[Call, StreamLine | DatagramLine]] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._stopping = False
@@ -130,8 +132,7 @@ class Wire:
                     await asyncio.sleep(0.01)
         for task in list(self._tasks.values()):
             task.cancel()
-        for line in list(self._lines.values()):
-            line.end(STOPPED)
+        self._hang_up(lambda _: True)
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
         while self._lines:  # each is closed; the loop tells so in its next turns
             await asyncio.sleep(0.001)
@@ -147,13 +148,17 @@ class Wire:
         self._aside.clear()
         for call in waiting:
             self._never(call, STOPPED)
-        for line in list(self._lines.values()):
-            if not line.follows:
-                line.end(STOPPED)
+        self._hang_up(lambda call: not _follows(call))
         for name, task in list(self._tasks.items()):
             if name not in self._lines and not task.get_name().startswith("follow"):
                 task.cancel()
         self._stopped.set()
+
+    def _hang_up(self, on: Callable[[Call], bool]) -> None:
+        """Ends lines, each in a step of its own: a conversation that breaks must not keep the others open."""
+        for call, line in self._lines.values():
+            if on(call):
+                self._loop.call_soon(line.end, STOPPED)
 
     def _pump(self) -> None:
         """Opens what may be opened now, in order; calls to an address and port that is busy step aside."""
@@ -182,27 +187,30 @@ class Wire:
         return False
 
     def _open(self, call: Call, mandate: str, at: Instant) -> None:
-        name = ("follow " if call.then or call.wish.event == "stopped" else "") + call.id
+        name = ("follow " if _follows(call) else "") + call.id
         self._tasks[call.id] = self._loop.create_task(self._connect(call, mandate, at), name=name)
 
     async def _connect(self, call: Call, mandate: str, at: Instant) -> None:
-        wish, missing = call.wish, None
-        sock = None
+        wish, missing, sock = call.wish, None, None
+        datagrams = carrier(wish.transport) in DATAGRAMS
         try:
-            sock = _socket(wish.address, self._governor.policy.bind)
+            sock = _socket(wish.address, self._governor.policy.bind, datagrams=datagrams)
             async with asyncio.timeout(self._governor.policy.answer):
                 await self._loop.sock_connect(sock, (wish.address, wish.port))
-            line = _Line(self, call, mandate, clock.now(), sock.getsockname()[:2], self._sendable)
-            self._lines[call.id] = line
-            await self._loop.create_connection(lambda: line, sock=sock)
+            over = self._ender(call, mandate, sock.getsockname()[:2])
+            if datagrams:
+                line = DatagramLine(call.conversation, self._sendable, over, sock)
+                self._lines[call.id] = (call, line)
+                line.begin()
+            else:
+                stream = StreamLine(call.conversation, self._sendable, over)
+                self._lines[call.id] = (call, stream)
+                await self._loop.create_connection(lambda: stream, sock=sock)
         except TimeoutError:
-            missing = Missing(Reason.LIMIT_REACHED, "no connection in time")
-        except ConnectionRefusedError:
-            missing = Missing(Reason.UNREADABLE, "connection refused")
+            missing = TOO_SLOW
         except OSError as error:
-            missing = Missing(Reason.UNREADABLE, f"no connection: {error.strerror or type(error).__name__}")
-            if error.errno in GONE and ":" not in wish.address:  # a machine may have IPv4 alone for good
-                missing = NO_NETWORK
+            # A machine may have IPv4 alone for good: without IPv6 it is not the network that is gone.
+            missing = NO_NETWORK if error.errno in GONE and ":" not in wish.address else unconnected(error)
         except asyncio.CancelledError:
             missing = STOPPED
         finally:
@@ -212,6 +220,11 @@ class Wire:
                 sock.close()
             self._lines.pop(call.id, None)
             self.over(Answer(call, None, missing, at, clock.now(), mandate=mandate))
+
+    def _ender(self, call: Call, mandate: str, local: tuple[str, int]) -> Callable[[Ending], None]:
+        """What a line calls at its end; the connection began now."""
+        began = clock.now()
+        return lambda end: self.over(Answer(call, end.sighted, end.missing, began, end.at, local, mandate))
 
     def over(self, answer: Answer) -> None:
         """A connection is closed, or did not come about: hands on the Answer, opens the follow-up and what waited."""
@@ -235,80 +248,9 @@ class Wire:
             self._never(call.then, why)
 
 
-class _Line(asyncio.Protocol):
-    """One open connection: feeds its Conversation and does what comes out."""
-
-    def __init__(
-        self, wire: Wire, call: Call, mandate: str, at: Instant, local: tuple[str, int], sendable: tuple[type, ...]
-    ) -> None:
-        self._wire, self._call, self._mandate, self._at, self._local = wire, call, mandate, at, local
-        self._talk, self._sendable = call.conversation, sendable
-        self._transport: asyncio.Transport | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self._wake_ns = 0
-        self._sighted: Sighted | None = None
-        self._ended: Instant | None = None
-        self.follows = call.then is not None or call.wish.event == "stopped"
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        self._do(self._talk.opened(clock.now().mono_ns))
-        self._watch_time()
-
-    def data_received(self, data: bytes) -> None:
-        self._do(self._talk.receive(data, clock.now().mono_ns))
-        self._watch_time()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        missing = None
-        if self._sighted is None and exc is not None and not isinstance(exc, OSError):
-            missing = Missing(Reason.UNPARSABLE, f"clew could not read it: {type(exc).__name__}")
-        elif self._sighted is None:
-            self._do(self._talk.closed(clock.now().mono_ns))
-        ended = self._ended or clock.now()
-        self._wire.over(Answer(self._call, self._sighted, missing, self._at, ended, self._local, self._mandate))
-
-    def end(self, why: Missing) -> None:
-        """Ends the conversation from our side."""
-        self._do(self._talk.closed(clock.now().mono_ns, why))
-
-    def _tick(self) -> None:
-        self._timer = None
-        self._do(self._talk.tick(clock.now().mono_ns))
-        self._watch_time()
-
-    def _watch_time(self) -> None:
-        """Sets the timer to when the conversation wants to wake, if that has moved forward."""
-        wake_ns = self._talk.wake_ns
-        if self._sighted is not None or (self._timer is not None and wake_ns >= self._wake_ns):
-            return
-        if self._timer is not None:
-            self._timer.cancel()
-        self._wake_ns = wake_ns
-        left = (wake_ns - clock.now().mono_ns) / SECOND
-        self._timer = asyncio.get_running_loop().call_later(max(0.001, left), self._tick)
-
-    def _do(self, events: list[Event]) -> None:
-        for event in events:
-            if isinstance(event, Send):
-                if type(event.message) not in self._sendable:
-                    raise TypeError(f"{type(event.message).__name__} is not in the closed set of what can be sent")
-                if self._transport is not None:
-                    self._transport.write(event.message.encode())
-            elif self._sighted is None:
-                self._sighted, self._ended = event, clock.now()
-                if self._transport is not None:
-                    self._close(self._transport)
-
-    @staticmethod
-    def _close(transport: asyncio.Transport) -> None:
-        if transport.get_write_buffer_size():
-            transport.abort()  # a peer that does not read would hold the connection open
-        else:
-            transport.close()
+def _follows(call: Call) -> bool:
+    """Whether a call may still go through while the wire is being stopped: it takes us off a list."""
+    return call.then is not None or call.wish.event == "stopped"
 
 
 def resolve(host: str) -> str:
@@ -320,9 +262,9 @@ def resolve(host: str) -> str:
     return str(found[0][4][0])
 
 
-def _socket(address: str, bind: str) -> socket.socket:
+def _socket(address: str, bind: str, *, datagrams: bool) -> socket.socket:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock = socket.socket(family, socket.SOCK_DGRAM if datagrams else socket.SOCK_STREAM)
     sock.setblocking(False)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
     if bind and family == socket.AF_INET and inside_loopback(address) == inside_loopback(bind):

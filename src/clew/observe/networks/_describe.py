@@ -3,19 +3,23 @@
 from collections.abc import Iterator, Mapping
 
 from clew.core import bencode
+from clew.observe.networks import _describe_mse
 from clew.observe.networks import _messages as m
 from clew.observe.networks import _mse_transcript as mse
-from clew.observe.networks._mse_messages import PLAINTEXT
+from clew.observe.networks import _utp_packets as utp
 from clew.observe.transcript import CLOSED, TIME, Kind, Segment, decode
 
 ENDS = {TIME: "time was up", CLOSED: "the other side closed"}
 ARROWS = {
     Kind.SENT: ">>",
     Kind.SENT_LEFT_OUT: ">>",
+    Kind.SENT_HEADER: ">>",
     Kind.RECEIVED: "<<",
     Kind.RECEIVED_LEFT_OUT: "<<",
+    Kind.RECEIVED_HEADER: "<<",
     Kind.END: "--",
 }
+APART = (Kind.SENT_HEADER, Kind.RECEIVED_HEADER, Kind.END)  # no part of the stream, each a line of its own
 MAX_SHOWN = 160
 Line = tuple[int, Kind, str]
 
@@ -24,76 +28,65 @@ def describe(transcript: bytes, secrets: Mapping[bytes, str]) -> list[str]:
     """One line a message: seconds since the first, direction, meaning. Keys of `secrets` appear as their labels."""
     segments = decode(transcript)
     start = segments[0].at_ns if segments else 0
+    shown = [each for each in segments if each.kind in ARROWS]
     found = mse.reading(segments, secrets)
     if found is None:
-        lines = list(_lines([s for s in segments if s.kind in ARROWS], secrets))
+        lines = list(_lines(shown, secrets))
     else:
         inside = mse.stream(segments, found) if found.infohash is not None else ()
-        steps = list(_mse_steps(segments, found, secrets))
-        lines = sorted([*steps, *_lines(list(inside), secrets)], key=lambda line: line[0])
+        headers = _lines([s for s in shown if s.kind in (Kind.SENT_HEADER, Kind.RECEIVED_HEADER)], secrets)
+        end = _lines([s for s in shown if s.kind is Kind.END], secrets)
+        steps = _describe_mse.steps(segments, found, secrets)
+        lines = sorted([*headers, *steps, *_lines(list(inside), secrets), *end], key=lambda line: line[0])
     return [f"{(at_ns - start) / 1e9:9.3f} s {ARROWS[kind]} {words}" for at_ns, kind, words in lines]
 
 
 def _lines(segments: list[Segment], secrets: Mapping[bytes, str]) -> Iterator[Line]:
-    for group in _joined(segments):
-        at_ns, kind = group[0].at_ns, group[0].kind
-        if kind is Kind.END:
-            yield at_ns, kind, ENDS.get(group[0].label, f"ended by us: {group[0].label}")
-            continue
-        if group[0].label:
-            yield at_ns, kind, f"[{group[0].length} bytes left out: {group[0].label}]"
+    found: list[tuple[int, Line]] = []
+    for place, group in _joined(segments):
+        first = group[0]
+        if first.kind in APART:
+            said = [_apart(first)]
+        elif first.label:
+            said = [f"[{first.length} bytes left out: {first.label}]"]
         else:
-            data = b"".join(each.data for each in group)
-            yield from ((at_ns, kind, words) for words in _words(data, secrets))
+            said = list(_words(b"".join(each.data for each in group), secrets))
+        found += [(place, (first.at_ns, first.kind, words)) for words in said]
+    return (line for _, line in sorted(found, key=lambda each: each[0]))
 
 
-def _mse_steps(segments: list[Segment], found: mse.Reading, secrets: Mapping[bytes, str]) -> Iterator[Line]:
-    """The steps of MSE that were taken, each at the time at which it was complete."""
-    sent = [s for s in segments if s.kind in mse.SENT]
-    received = [s for s in segments if s.kind in mse.RECEIVED]
-    yield _at(sent, found.ours), Kind.SENT, f"MSE: our key, {found.ours - mse.KEY_BYTES} bytes of padding"
-    if found.theirs is None:
-        yield from _lines(received, {})
-        return
-    key = _at(received, found.theirs)
-    yield key, Kind.RECEIVED, "MSE: its key"
-    if sum(s.length for s in sent) > found.ours:
-        label = secrets.get(found.infohash or b"", "that is not known here")
-        yield _at(sent, found.ours + 1), Kind.SENT, f"MSE: proof that we know the infohash {label}"
-    read = found.theirs
-    if found.proof is not None:
-        read = found.proof + mse.VC
-        proven = f"MSE: {found.proof - found.theirs} bytes of padding, proof that it knew the infohash"
-        yield _at(received, read), Kind.RECEIVED, proven
-    if found.proof is not None and found.chosen is not None:
-        read += mse.CHOICE
-        method = ("plaintext" if found.chosen == PLAINTEXT else "RC4") if found.agreed else "nothing that we accept"
-        words = f"MSE: it chose {method}, {found.pad_d} bytes of padding"
-        yield _at(received, read), Kind.RECEIVED, words
-    rest = sum(s.length for s in received) - read
-    if rest and not found.agreed:
-        yield received[-1].at_ns, Kind.RECEIVED, f"MSE: {rest} bytes that cannot be read"
-
-
-def _at(segments: list[Segment], offset: int) -> int:
-    """When the byte before this offset of one direction was complete."""
-    for segment in segments:
-        offset -= segment.length
-        if offset <= 0:
-            return segment.at_ns
-    return segments[-1].at_ns
-
-
-def _joined(segments: list[Segment]) -> Iterator[list[Segment]]:
-    """Neighbouring segments of one direction as one, since a message may have come in pieces."""
-    group: list[Segment] = []
-    for segment in segments:
+def _joined(segments: list[Segment]) -> Iterator[tuple[int, list[Segment]]]:
+    """Where each line begins: neighbouring segments of the stream in one direction as one, for a message may have come
+    in pieces, and in several datagrams.
+    """
+    place, group = 0, list[Segment]()
+    for at, segment in enumerate(segments):
+        if segment.kind in APART:
+            yield at, [segment]
+            continue
         if group and (segment.label or segment.kind != group[0].kind or group[0].label):
-            yield group
+            yield place, group
             group = []
+        if not group:
+            place = at
         group.append(segment)
     if group:
-        yield group
+        yield place, group
+
+
+def _apart(segment: Segment) -> str:
+    if segment.kind is Kind.END:
+        return ENDS.get(segment.label, f"ended by us: {segment.label}")
+    packet = utp.read(segment.data)
+    if packet is None:
+        return f"header {segment.data.hex()}"
+    header = packet.header
+    known = [
+        f"{utp.KNOWN_EXTENSIONS[e.kind][0]} {segment.data[e.place].hex()}" if e.kept else f"extension {e.kind} left out"
+        for e in packet.extensions
+    ]
+    numbers = f"connection {header.connection}, seq {header.seq}, ack {header.ack}, window {header.window}"
+    return ", ".join((f"uTP {utp.NAMES[packet.kind]} {numbers}", *known))
 
 
 def _words(data: bytes, secrets: Mapping[bytes, str]) -> Iterator[str]:

@@ -1,7 +1,7 @@
-"""BitTorrent over TCP, with and without MSE, with HTTP trackers (BEP 3, 10, 21, 23): the observer's plug-in.
+"""BitTorrent over TCP and uTP, with and without MSE; HTTP trackers (BEP 3, 10, 21, 23, 29): the observer's plug-in.
 
-What it does is in the files beside it: `_messages` and `_mse_messages` (the closed set), `_peer`, `_claims`, `_mse`,
-`_tracker`, `_http`, `_describe`. Not read here, and so not covered: uTP, UDP trackers, DHT, PEX.
+What it does is in the files beside it: `_messages`, `_mse_messages` and `_utp_packets` (the closed set), `_peer`,
+`_claims`, `_mse`, `_utp`, `_tracker`, `_http`, `_describe`. Not read here, and so not covered: UDP trackers, DHT, PEX.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,6 +14,9 @@ from clew.observe.networks._mse import MseConversation
 from clew.observe.networks._mse_messages import Encrypted, MseKey, MseProof
 from clew.observe.networks._peer import PeerConversation
 from clew.observe.networks._tracker import TrackerConversation
+from clew.observe.networks._utp import UtpConversation
+from clew.observe.networks._utp_examples import EXAMPLES as UTP_EXAMPLES
+from clew.observe.networks._utp_packets import SENDABLE as UTP
 from clew.observe.transcript import Segment, Transcript
 
 _INFOHASH, _TWIN, _OURS, _THEIRS = b"\x11" * 20, b"\x22" * 20, b"-CW0100-exampleOURS0", b"-TR3000-exampleTHEM0"
@@ -100,9 +103,9 @@ class BitTorrent:
 
     name = "bittorrent"
     version = "2"
-    transports = ("mse/tcp", "tcp")
-    sendable: tuple[type[Sendable], ...] = (Handshake, ExtensionHandshake, MseKey, MseProof, Encrypted, Announce)
-    examples = (*_EXAMPLES, *_mse_examples.around(_EXAMPLES))
+    transports = ("mse/tcp", "tcp", "mse/utp", "utp")
+    sendable: tuple[type[Sendable], ...] = (Handshake, ExtensionHandshake, MseKey, MseProof, Encrypted, Announce, *UTP)
+    examples = (*_EXAMPLES, *_mse_examples.around(_EXAMPLES), *UTP_EXAMPLES)
 
     def tracker(self, url: str) -> Tracker:
         """A tracker by its address. Raises Usage for anything but plain http."""
@@ -110,7 +113,8 @@ class BitTorrent:
 
     def contact(self, target: Target, limits: Limits, transport: str, entropy: bytes) -> Conversation:
         """One contact with a peer."""
-        return _stream(target, limits, transport, entropy)(Transcript(entropy))
+        tape, stream = Transcript(entropy), _stream(target, limits, transport, entropy)
+        return UtpConversation(limits, stream, tape, entropy) if carrier(transport) == "utp" else stream(tape)
 
     def filled(self, segments: list[Segment], infohash: bytes) -> list[Segment]:
         """A transcript that can be played again."""
