@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from clew.core import bencode
+from clew.observe.networks import _describe_lists
 from clew.observe.networks import _messages as m
 from clew.observe.transcript import Kind, Segment, decode
 
@@ -15,14 +16,18 @@ def describe(transcript: bytes, secrets: Mapping[bytes, str]) -> list[str]:
     segments = decode(transcript)
     start = segments[0].at_ns if segments else 0
     lines: list[str] = []
-    for group in _joined(segments):
-        arrow = ARROWS[group[0].kind]
+    listing = _describe_lists.is_list(segments)
+    for group in [[each] for each in segments] if listing else _joined(segments):
+        arrow = ARROWS.get(group[0].kind, "..")
         stamp = f"{(group[0].at_ns - start) / 1e9:9.3f} s {arrow} "
-        if group[0].label:
+        if group[0].kind is Kind.SECRET:
+            lines.append(f"{stamp}[{group[0].length} bytes that nobody saw: {group[0].label}]")
+        elif group[0].label:
             lines.append(f"{stamp}[{group[0].length} bytes left out: {group[0].label}]")
         else:
             data = b"".join(each.data for each in group)
-            lines += [f"{stamp}{words}" for words in _words(data, secrets)]
+            known = list(_describe_lists.words(data, sent=group[0].kind is Kind.SENT)) if listing else []
+            lines += [f"{stamp}{words}" for words in known or _words(data, secrets)]
     return lines
 
 
@@ -66,6 +71,8 @@ def _handshake(data: bytes, secrets: Mapping[bytes, str]) -> str:
 
 
 def _message(body: bytes) -> str:
+    if not body:
+        return "a message that is cut short"
     kind, rest = body[0], body[1:]
     name = m.message_name(kind)
     if kind == m.BITFIELD:

@@ -1,17 +1,21 @@
-"""BitTorrent over TCP with HTTP trackers (BEP 3, 10, 21, 23): the observer's plug-in.
+"""BitTorrent over TCP, with trackers (HTTP: BEP 3, 23; UDP: BEP 15), the DHT (BEP 5) and gossip (BEP 11): the plug-in.
 
-What it does is in the files beside it: `_messages` (the closed set), `_peer`, `_claims`, `_tracker`, `_http`,
-`_describe`. Not read here, and so not covered: encrypted-only peers (MSE), uTP, UDP trackers, DHT, PEX.
+What it does is in the files beside it: `_messages` and `_udp_messages` (the closed set), `_peer`, `_claims`, `_pex`,
+`_tracker`, `_http`, `_udp_tracker`, `_dht`, `_describe`. Not read here, and so not covered: encrypted-only peers (MSE),
+uTP.
 """
 
 from collections.abc import Mapping
 
 from clew.model import Claim
 from clew.observe.api import Ask, Conversation, Example, Limits, Network, Sendable, Target, Tracker
-from clew.observe.networks import _describe, _tracker
-from clew.observe.networks._messages import PROTOCOL, Announce, ExtensionHandshake, Handshake
+from clew.observe.networks import _describe, _examples_lists, _tracker
+from clew.observe.networks._dht import DhtConversation
+from clew.observe.networks._messages import PROTOCOL, Announce, ExtensionHandshake, GossipHandshake, Handshake
 from clew.observe.networks._peer import PeerConversation
 from clew.observe.networks._tracker import TrackerConversation
+from clew.observe.networks._udp_messages import DhtGetPeers, UdpAnnounce, UdpConnect
+from clew.observe.networks._udp_tracker import UdpTrackerConversation
 from clew.observe.transcript import Transcript
 
 _INFOHASH, _TWIN, _OURS, _THEIRS = b"\x11" * 20, b"\x22" * 20, b"-CW0100-exampleOURS0", b"-TR3000-exampleTHEM0"
@@ -87,20 +91,26 @@ class BitTorrent:
     name = "bittorrent"
     version = "1"
     transports = ("tcp",)
-    sendable: tuple[type[Sendable], ...] = (Handshake, ExtensionHandshake, Announce)
-    examples = _EXAMPLES
+    sendable: tuple[type[Sendable], ...] = (
+        *(Handshake, ExtensionHandshake, GossipHandshake, Announce),
+        *(UdpConnect, UdpAnnounce, DhtGetPeers),
+    )
+    examples = _EXAMPLES + _examples_lists.EXAMPLES
 
     def tracker(self, url: str) -> Tracker:
-        """A tracker by its address. Raises Usage for anything but plain http."""
+        """A tracker (http or udp), or a node of the DHT, by its address. Raises Usage for anything else."""
         return _tracker.tracker(url)
 
     def contact(self, target: Target, limits: Limits, transport: str, entropy: bytes) -> Conversation:  # noqa: ARG002
         """One contact with a peer."""
         return PeerConversation(target, limits, Transcript())
 
-    def ask(self, ask: Ask, limits: Limits, entropy: bytes) -> Conversation:  # noqa: ARG002
-        """One announce."""
-        return TrackerConversation(ask, limits)
+    def ask(self, ask: Ask, limits: Limits, entropy: bytes) -> Conversation:
+        """One announce, or one question to a node of the DHT."""
+        if ask.tracker.transport == "tcp":
+            return TrackerConversation(ask, limits)
+        make = DhtConversation if ask.tracker.url.startswith("dht://") else UdpTrackerConversation
+        return make(ask, limits, Transcript(), entropy)
 
     def describe(self, transcript: bytes, secrets: Mapping[bytes, str]) -> list[str]:
         """A stored transcript line by line."""

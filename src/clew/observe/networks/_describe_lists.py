@@ -1,0 +1,79 @@
+"""What went over UDP to a tracker or a node of the DHT, and a peer's gossip, in words."""
+
+from collections.abc import Iterator
+
+from clew.observe.networks._lists import V4_BYTES, V6_BYTES, endpoint
+from clew.observe.networks._messages import EXTENDED
+from clew.observe.networks._pex import UT_PEX
+from clew.observe.networks._udp_messages import ANNOUNCE, CONNECT, ERROR, EVENTS, PROTOCOL_ID, URL_DATA
+from clew.observe.transcript import Kind, Segment
+
+DHT_QUERY = b"d1:ad2:id20:"
+GOSSIP = bytes((EXTENDED, UT_PEX))
+ANNOUNCE_HEAD, ANNOUNCE_TAIL = 16, 58  # of the request, the infohash between them
+CONNECT_BYTES, ANNOUNCED_HEAD, ERROR_HEAD = 16, 20, 8
+
+
+def is_list(segments: list[Segment]) -> bool:
+    """Whether this is the transcript of a question over UDP, or what is kept of a peer's gossip for one endpoint."""
+    for first in segments[:1]:
+        if first.kind is Kind.SENT:
+            return first.data.startswith((PROTOCOL_ID, DHT_QUERY))
+        return first.kind is Kind.RECEIVED and first.data[4:6] == GOSSIP
+    return False
+
+
+def words(data: bytes, *, sent: bool) -> Iterator[str]:
+    """One stored part of such a transcript; nothing where it is not a part that we know."""
+    if not sent:
+        yield from _answer(data)
+    elif data.startswith(PROTOCOL_ID):
+        yield f"udp tracker: connect, transaction {data[12:16].hex()}"
+    elif data.startswith(DHT_QUERY):
+        yield f"dht: get_peers, as the node {data[12:32].hex()}, for:"
+    elif data.endswith(b"1:y1:qe"):
+        yield "dht: nodes of IPv4 and IPv6 wanted, read-only"
+    elif len(data) == ANNOUNCE_HEAD:
+        yield f"udp tracker: announce, connection {data[:8].hex()}, transaction {data[12:16].hex()}, for:"
+    elif len(data) >= ANNOUNCE_TAIL:
+        yield _announce(data)
+
+
+def _announce(data: bytes) -> str:
+    event = {number: name for name, number in EVENTS.items()}.get(int.from_bytes(data[44:48], "big"), "?")
+    path, at = b"", ANNOUNCE_TAIL
+    while at + 2 <= len(data) and data[at] == URL_DATA:
+        path += data[at + 2 : at + 2 + data[at + 1]]
+        at += 2 + data[at + 1]
+    return (
+        f"udp tracker: event {event}, left {int.from_bytes(data[28:36], 'big')}, "
+        f"port {int.from_bytes(data[56:58], 'big')}, at most {int.from_bytes(data[52:56], 'big')} endpoints"
+        + (f", path {path.decode('ascii', 'replace')}" if path else "")
+    )
+
+
+def _answer(data: bytes) -> Iterator[str]:
+    action, transaction = int.from_bytes(data[:4], "big"), data[4:8].hex()
+    if data[4:6] == GOSSIP:
+        yield f"peer exchange, {action} bytes"
+    elif data.startswith(b"d1:rd2:id20:"):
+        yield f"dht: answer of the node {data[12:32].hex()}"
+    elif action == CONNECT and len(data) == CONNECT_BYTES:
+        yield f"udp tracker: connection {data[8:16].hex()}, transaction {transaction}"
+    elif action == ANNOUNCE and len(data) >= ANNOUNCED_HEAD:
+        interval, leechers, seeders = (int.from_bytes(data[at : at + 4], "big") for at in (8, 12, 16))
+        yield f"udp tracker: answer, again in {interval} s, {leechers} leechers, {seeders} seeders"
+        yield from _endpoint(data[ANNOUNCED_HEAD:])
+    elif action == ERROR and len(data) == ERROR_HEAD:
+        yield f"udp tracker: error, transaction {transaction}"
+    else:
+        yield from _endpoint(data)
+
+
+def _endpoint(data: bytes) -> Iterator[str]:
+    """An endpoint that is kept alone, as it stands in a list, or in a node's with its length before it."""
+    for prefix, width in ((b"", V4_BYTES), (b"6:", V4_BYTES), (b"", V6_BYTES), (b"18:", V6_BYTES)):
+        if data.startswith(prefix) and len(data) == len(prefix) + width:
+            address, port = endpoint(data[len(prefix) :])
+            yield f"endpoint {f'[{address}]' if ':' in address else address}:{port}"
+            return
