@@ -15,7 +15,9 @@ def describe(transcript: bytes, secrets: Mapping[bytes, str]) -> list[str]:
     """One line a message: seconds since the first, direction, meaning. Keys of `secrets` appear as their labels."""
     segments = decode(transcript)
     start = segments[0].at_ns if segments else 0
-    lines: list[str] = []
+    lines = [f"{0:9.3f} s << {words}" for words in _describe_lists.gossip(segments)]
+    if lines:
+        return lines
     listing = _describe_lists.is_list(segments)
     for group in [[each] for each in segments] if listing else _joined(segments):
         arrow = ARROWS.get(group[0].kind, "..")

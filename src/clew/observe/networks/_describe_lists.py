@@ -2,25 +2,39 @@
 
 from collections.abc import Iterator
 
+from clew.observe.networks import _pex
 from clew.observe.networks._lists import V4_BYTES, V6_BYTES, endpoint
-from clew.observe.networks._messages import EXTENDED
-from clew.observe.networks._pex import UT_PEX
+from clew.observe.networks._messages import EXTENDED, MAX_EXTENDED
 from clew.observe.networks._udp_messages import ANNOUNCE, CONNECT, ERROR, EVENTS, PROTOCOL_ID, URL_DATA
 from clew.observe.transcript import Kind, Segment
 
 DHT_QUERY = b"d1:ad2:id20:"
-GOSSIP = bytes((EXTENDED, UT_PEX))
-ANNOUNCE_HEAD, ANNOUNCE_TAIL = 16, 58  # of the request, the infohash between them
+GOSSIP = bytes((EXTENDED, _pex.UT_PEX))
+ANNOUNCE_HEAD, ANNOUNCE_TAIL = 16, 62  # of the request, the infohash between them
 CONNECT_BYTES, ANNOUNCED_HEAD, ERROR_HEAD = 16, 20, 8
 
 
 def is_list(segments: list[Segment]) -> bool:
-    """Whether this is the transcript of a question over UDP, or what is kept of a peer's gossip for one endpoint."""
+    """Whether this is the transcript of a question over UDP."""
     for first in segments[:1]:
         if first.kind is Kind.SENT:
             return first.data.startswith((PROTOCOL_ID, DHT_QUERY))
-        return first.kind is Kind.RECEIVED and first.data[4:6] == GOSSIP
     return False
+
+
+def gossip(segments: list[Segment]) -> list[str]:
+    """What is kept of a peer's gossip for one endpoint; nothing where these segments are anything else.
+
+    What was left out is read as zeros: endpoints of port 0, which are none.
+    """
+    length = sum(each.length for each in segments)
+    if not segments or segments[0].data[4:6] != GOSSIP or length > 2 * MAX_EXTENDED:
+        return []
+    message = b"".join(each.data or bytes(each.length) for each in segments)
+    found = _pex.gossip(b"", message[6:], 0)
+    return [f"peer exchange, {len(message)} bytes, all endpoints but one left out"] + [
+        f"endpoint {_shown(each.address, each.port)}" for each in found.listed
+    ]
 
 
 def words(data: bytes, *, sent: bool) -> Iterator[str]:
@@ -47,16 +61,14 @@ def _announce(data: bytes) -> str:
         at += 2 + data[at + 1]
     return (
         f"udp tracker: event {event}, left {int.from_bytes(data[28:36], 'big')}, "
-        f"port {int.from_bytes(data[56:58], 'big')}, at most {int.from_bytes(data[52:56], 'big')} endpoints"
+        f"port {int.from_bytes(data[60:62], 'big')}, at most {int.from_bytes(data[56:60], 'big')} endpoints"
         + (f", path {path.decode('ascii', 'replace')}" if path else "")
     )
 
 
 def _answer(data: bytes) -> Iterator[str]:
     action, transaction = int.from_bytes(data[:4], "big"), data[4:8].hex()
-    if data[4:6] == GOSSIP:
-        yield f"peer exchange, {action} bytes"
-    elif data.startswith(b"d1:rd2:id20:"):
+    if data.startswith(b"d1:rd2:id20:"):
         yield f"dht: answer of the node {data[12:32].hex()}"
     elif action == CONNECT and len(data) == CONNECT_BYTES:
         yield f"udp tracker: connection {data[8:16].hex()}, transaction {transaction}"
@@ -75,5 +87,9 @@ def _endpoint(data: bytes) -> Iterator[str]:
     for prefix, width in ((b"", V4_BYTES), (b"6:", V4_BYTES), (b"", V6_BYTES), (b"18:", V6_BYTES)):
         if data.startswith(prefix) and len(data) == len(prefix) + width:
             address, port = endpoint(data[len(prefix) :])
-            yield f"endpoint {f'[{address}]' if ':' in address else address}:{port}"
+            yield f"endpoint {_shown(address, port)}"
             return
+
+
+def _shown(address: str, port: int) -> str:
+    return f"{f'[{address}]' if ':' in address else address}:{port}"

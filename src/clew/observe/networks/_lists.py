@@ -36,12 +36,20 @@ def compact(value: bytes, width: int, start: int) -> tuple[list[Listed], int]:
 
 
 def unkept(members: Iterable[tuple[bytes, Any, slice]], kept: frozenset[bytes]) -> Iterator[slice]:
-    """Where the values stand that nobody needs, of a dictionary's members; a key too long to be one goes with its
-    value.
+    """Where the bytes stand that nobody needs, of a dictionary's members: what strings and lists hold, and keys too
+    long to be any. The lengths of strings stay, so that the rest can be read as it was.
     """
-    for key, _, place in members:
-        if key not in kept:
-            yield slice(place.start - (len(key) if len(key) > MAX_KEY else 0), place.stop)
+    for key, value, place in members:
+        if key in kept or isinstance(value, int):
+            continue
+        if len(key) > MAX_KEY:
+            yield slice(place.start - len(key), place.start)
+        yield payload(value, place)
+
+
+def payload(value: Any, place: slice) -> slice:
+    """Where a string's own bytes stand, without their length before them; of any other value, all of it."""
+    return slice(place.stop - len(value), place.stop) if isinstance(value, bytes) else place
 
 
 def redact(own: Transcript, body: bytes, hidden: Iterable[slice], one: Listed, now_ns: int) -> None:

@@ -13,7 +13,7 @@ from clew.core.errors import Usage
 from clew.model import Missing, Reason
 from clew.observe.api import Ask, Event, Limits, Listed, Listing, Send, Sighted, Tracker
 from clew.observe.networks._http import Reply, Unusable
-from clew.observe.networks._lists import V4_BYTES, V6_BYTES, compact, redact
+from clew.observe.networks._lists import V4_BYTES, V6_BYTES, compact, payload, redact
 from clew.observe.networks._messages import Announce
 from clew.observe.networks._words import plain
 from clew.observe.transcript import Transcript
@@ -157,7 +157,7 @@ class TrackerConversation:
 
     def _prover(self, body: bytes, found: dict[bytes, tuple[object, slice]], now_ns: int) -> Callable[[Listed], bytes]:
         """Makes the transcript as it is kept for one endpoint: the reply, all other endpoints left out."""
-        places = [found[key][1] for key in (b"peers", b"peers6") if key in found]
+        places = [payload(*found[key]) for key in (b"peers", b"peers6") if key in found]
         common = self._transcript.copy()
         common.received(self._reply.head or b"", now_ns)
 
