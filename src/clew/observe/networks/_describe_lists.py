@@ -9,6 +9,7 @@ from clew.observe.networks._udp_messages import ANNOUNCE, CONNECT, ERROR, EVENTS
 from clew.observe.transcript import Kind, Segment
 
 DHT_QUERY = b"d1:ad2:id20:"
+KEYS = (b"6:values", b"6:nodes6")  # of a DHT reply; they look like an endpoint with its length before it
 GOSSIP = bytes((EXTENDED, _pex.UT_PEX))
 ANNOUNCE_HEAD, ANNOUNCE_TAIL = 16, 62  # of the request, the infohash between them
 CONNECT_BYTES, ANNOUNCED_HEAD, ERROR_HEAD = 16, 20, 8
@@ -85,7 +86,7 @@ def _answer(data: bytes) -> Iterator[str]:
 def _endpoint(data: bytes) -> Iterator[str]:
     """An endpoint that is kept alone, as it stands in a list, or in a node's with its length before it."""
     for prefix, width in ((b"", V4_BYTES), (b"6:", V4_BYTES), (b"", V6_BYTES), (b"18:", V6_BYTES)):
-        if data.startswith(prefix) and len(data) == len(prefix) + width:
+        if data.startswith(prefix) and len(data) == len(prefix) + width and data not in KEYS:
             address, port = endpoint(data[len(prefix) :])
             yield f"endpoint {_shown(address, port)}"
             return

@@ -65,7 +65,7 @@ def redact(own: Transcript, body: bytes, hidden: Iterable[slice], one: Listed, n
             own.received(body[one.start : one.stop], now_ns)
             _leave_out(own, place.stop - one.stop, now_ns)
         else:
-            _leave_out(own, place.stop - place.start, now_ns)
+            _leave_out(own, place.stop - place.start, now_ns, "endpoints or fields not kept")
         at = place.stop
     _keep_short(own, body[at:], now_ns)
 
@@ -77,6 +77,6 @@ def _keep_short(own: Transcript, part: bytes, now_ns: int) -> None:
         own.received(part, now_ns)
 
 
-def _leave_out(own: Transcript, length: int, now_ns: int) -> None:
+def _leave_out(own: Transcript, length: int, now_ns: int, what: str = "other endpoints listed") -> None:
     if length:
-        own.left_out("other endpoints listed", length, now_ns)
+        own.left_out(what, length, now_ns)

@@ -62,7 +62,8 @@ class UdpTrackerConversation:
             return self._fail(Reason.REFUSED, plain(data[HEAD:], MAX_REASON) or "a failure without reason", now_ns)
         least = CONNECTED if self._expected == CONNECT else ANNOUNCED
         if action != self._expected or len(data) < least:
-            question.tape.left_out("reply", len(data), now_ns)
+            question.tape.received(data[:HEAD], now_ns)
+            question.tape.left_out("reply", len(data) - HEAD, now_ns)
             return self._fail(Reason.UNPARSABLE, "the reply is cut short, or to something else", now_ns)
         if action == CONNECT:
             return self._connected(data, now_ns)
