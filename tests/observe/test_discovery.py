@@ -507,7 +507,7 @@ def test_the_transcript_of_a_question_names_nobody_and_reads_well() -> None:
     (done,) = talk.receive(answer(announce, packed([("127.10.0.1", 7), ("127.10.0.2", 8)])), 2)
     assert isinstance(done, Sighted)
     kinds = [each.kind for each in decode(done.transcript)]
-    assert kinds[:3] == [Kind.SENT, Kind.SECRET, Kind.RECEIVED]
+    assert kinds[:3] == [Kind.SECRET, Kind.SENT, Kind.RECEIVED]
     assert INFOHASH not in done.transcript
     assert socket.inet_aton("127.10.0.1") not in done.transcript
     lines = "\n".join(PLUGIN.describe(done.transcript, {}))

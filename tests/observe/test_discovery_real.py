@@ -1,4 +1,4 @@
-"""Real programs tell us of endpoints, then know us nowhere: opentracker over UDP, the DHT of libtorrent, Transmission."""
+"""Real programs tell us of endpoints, then know us nowhere: opentracker over UDP, libtorrent's DHT, Transmission."""
 
 import json
 import os

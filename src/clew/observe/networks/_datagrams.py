@@ -83,14 +83,13 @@ class Question:
     def _send(self, now_ns: int) -> list[Event]:
         assert self._request is not None
         message, (before, middle, after), secret = self._request
-        first = not self.traffic
+        if not self.traffic:
+            self.tape.secret("entropy", self._entropy, now_ns)
         self.tape.sent(before, now_ns)
         if middle:
             self.tape.left_out(secret, len(middle), now_ns, sent=True)
         if after:
             self.tape.sent(after, now_ns)
-        if first:
-            self.tape.secret("entropy", self._entropy, now_ns)
         self.traffic[f"sent {message.name}"] += len(before) + len(middle) + len(after)
         self._tries += 1
         wait = (self._limits.answer_ns // FIRST_WAIT) << (self._tries - 1)

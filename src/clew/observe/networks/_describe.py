@@ -7,29 +7,34 @@ from clew.observe.networks import _describe_lists
 from clew.observe.networks import _messages as m
 from clew.observe.transcript import Kind, Segment, decode
 
-ARROWS = {Kind.SENT: ">>", Kind.SENT_LEFT_OUT: ">>", Kind.RECEIVED: "<<", Kind.RECEIVED_LEFT_OUT: "<<"}
+ARROWS = {
+    Kind.SENT: ">>",
+    Kind.SENT_LEFT_OUT: ">>",
+    Kind.SENT_HEADER: ">>",
+    Kind.RECEIVED: "<<",
+    Kind.RECEIVED_LEFT_OUT: "<<",
+    Kind.RECEIVED_HEADER: "<<",
+    Kind.SECRET: "--",
+}
 MAX_SHOWN = 160
 
 
 def describe(transcript: bytes, secrets: Mapping[bytes, str]) -> list[str]:
     """One line a message: seconds since the first, direction, meaning. Keys of `secrets` appear as their labels."""
     segments = decode(transcript)
+    listed = _describe_lists.describe(segments, lambda data: _shown(data, secrets))
+    if listed is not None:
+        return listed
     start = segments[0].at_ns if segments else 0
-    lines = [f"{0:9.3f} s << {words}" for words in _describe_lists.gossip(segments)]
-    if lines:
-        return lines
-    listing = _describe_lists.is_list(segments)
-    for group in [[each] for each in segments] if listing else _joined(segments):
-        arrow = ARROWS.get(group[0].kind, "..")
+    lines: list[str] = []
+    for group in _joined(segments):
+        arrow = ARROWS[group[0].kind]
         stamp = f"{(group[0].at_ns - start) / 1e9:9.3f} s {arrow} "
-        if group[0].kind is Kind.SECRET:
-            lines.append(f"{stamp}[{group[0].length} bytes that nobody saw: {group[0].label}]")
-        elif group[0].label:
+        if group[0].label:
             lines.append(f"{stamp}[{group[0].length} bytes left out: {group[0].label}]")
         else:
             data = b"".join(each.data for each in group)
-            known = list(_describe_lists.words(data, sent=group[0].kind is Kind.SENT)) if listing else []
-            lines += [f"{stamp}{words}" for words in known or _words(data, secrets)]
+            lines += [f"{stamp}{words}" for words in _words(data, secrets)]
     return lines
 
 

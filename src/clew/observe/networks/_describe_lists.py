@@ -1,6 +1,6 @@
 """What went over UDP to a tracker or a node of the DHT, and a peer's gossip, in words."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from clew.observe.networks import _pex
 from clew.observe.networks._lists import V4_BYTES, V6_BYTES, endpoint
@@ -15,34 +15,45 @@ ANNOUNCE_HEAD, ANNOUNCE_TAIL = 16, 62  # of the request, the infohash between th
 CONNECT_BYTES, ANNOUNCED_HEAD, ERROR_HEAD = 16, 20, 8
 
 
-def is_list(segments: list[Segment]) -> bool:
-    """Whether this is the transcript of a question over UDP."""
-    for first in segments[:1]:
-        if first.kind is Kind.SENT:
-            return first.data.startswith((PROTOCOL_ID, DHT_QUERY))
-    return False
+def describe(segments: list[Segment], shown: Callable[[bytes], str]) -> list[str] | None:
+    """One line a part of a question over UDP, or of gossip as it is kept for one endpoint; None where it is neither.
 
-
-def gossip(segments: list[Segment]) -> list[str]:
-    """What is kept of a peer's gossip for one endpoint; nothing where these segments are anything else.
-
-    What was left out is read as zeros: endpoints of port 0, which are none.
+    `shown` makes the words for what we have none for.
     """
-    length = sum(each.length for each in segments)
-    if not segments or segments[0].data[4:6] != GOSSIP or length > 2 * MAX_EXTENDED:
-        return []
+    stream = [each for each in segments if each.kind is not Kind.SECRET][:1]
+    if any(each.kind is Kind.SENT and each.data.startswith((PROTOCOL_ID, DHT_QUERY)) for each in stream):
+        return [line for each in segments for line in _lines(each, segments[0].at_ns, shown)]
+    if any(each.kind is Kind.RECEIVED and each.data[4:6] == GOSSIP for each in stream):
+        return _gossip(segments)
+    return None
+
+
+def _lines(segment: Segment, start_ns: int, shown: Callable[[bytes], str]) -> Iterator[str]:
+    sent = segment.kind in (Kind.SENT, Kind.SENT_LEFT_OUT, Kind.SENT_HEADER)
+    stamp = f"{(segment.at_ns - start_ns) / 1e9:9.3f} s {'>>' if sent else '<<'}"
+    if segment.kind is Kind.SECRET:
+        yield f"{stamp[:-2]}-- [{segment.label}: {segment.length} bytes that nobody saw and that replay needs]"
+    elif segment.label:
+        yield f"{stamp} [{segment.length} bytes left out: {segment.label}]"
+    else:
+        found = list((_question if sent else _answer)(segment.data))
+        yield from (f"{stamp} {words}" for words in found or [shown(segment.data)])
+
+
+def _gossip(segments: list[Segment]) -> list[str] | None:
+    """What was left out is read as zeros: endpoints of port 0, which are none. None where it is too long to be one."""
+    if sum(each.length for each in segments) > 2 * MAX_EXTENDED:
+        return None
     message = b"".join(each.data or bytes(each.length) for each in segments)
     found = _pex.gossip(b"", message[6:], 0)
-    return [f"peer exchange, {len(message)} bytes, all endpoints but one left out"] + [
-        f"endpoint {_shown(each.address, each.port)}" for each in found.listed
+    return [f"{0:9.3f} s << peer exchange, {len(message)} bytes, all endpoints but one left out"] + [
+        f"{0:9.3f} s << endpoint {_shown(each.address, each.port)}" for each in found.listed
     ]
 
 
-def words(data: bytes, *, sent: bool) -> Iterator[str]:
-    """One stored part of such a transcript; nothing where it is not a part that we know."""
-    if not sent:
-        yield from _answer(data)
-    elif data.startswith(PROTOCOL_ID):
+def _question(data: bytes) -> Iterator[str]:
+    """One stored part of what we sent; nothing where it is not a part that we know."""
+    if data.startswith(PROTOCOL_ID):
         yield f"udp tracker: connect, transaction {data[12:16].hex()}"
     elif data.startswith(DHT_QUERY):
         yield f"dht: get_peers, as the node {data[12:32].hex()}, for:"
