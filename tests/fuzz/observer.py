@@ -45,8 +45,9 @@ with watched:
         Sighted,
     )
 
+    NETWORKS: dict[str, Network] = plugins.load_all("clew.observe.networks")
+
 LIMITS, ENTROPY = Limits(), bytes(range(ENTROPY_BYTES))
-NETWORKS: dict[str, Network] = plugins.load_all("clew.observe.networks")
 MOST_TICKS, MOST_HELD, MOST_SENT = 64, 512 * 1024, 64
 Target = Callable[[bytes], None]
 
@@ -130,7 +131,7 @@ def conversation(examples: list[tuple[Network, Example]]) -> Target:
             return
         network, example = examples[data[0] % len(examples)]
         said = heard(example)
-        converse(network, example, [*said[: data[1] % (len(said) + 1)], *parts(data[2:])])
+        converse(network, example, [*said[: data[1] % max(1, len(said))], *parts(data[2:])])
 
     return once
 
@@ -168,7 +169,7 @@ def targets() -> dict[str, tuple[Target, list[bytes]]]:
         for number, (_, example) in enumerate(examples):
             said = heard(example)
             told += said
-            for played in range(len(said) + 1):
+            for played in range(max(1, len(said))):  # never all of it: what is played cannot be changed
                 rest = b"".join(len(each).to_bytes(2, "big") + each for each in said[played:])
                 seeds.append(bytes((number, played)) + rest)
         found[name] = (conversation(examples), seeds)
