@@ -12,9 +12,10 @@ from typing import Any
 
 import libtorrent as lt
 from observe_case import watch_body
-from test_libtorrent import PIECE, SETTINGS, make_torrent
+from test_libtorrent import SETTINGS, make_torrent
 
 from clew.core import watch
+from clew.model import Claim
 from clew.observe.api import SECOND, Ask, Contact, Conversation, Limits, Listing, Sighted, Target
 from clew.observe.lookups import Lookups, at
 from clew.observe.networks.bittorrent import PLUGIN
@@ -155,6 +156,51 @@ def test_libtorrent_s_dht_is_read_and_knows_us_nowhere() -> None:
         session.pause()
 
 
+def gossip(infohash: bytes, place: tuple[str, int], awaited: str) -> Contact | None:
+    """What a contact that asks for gossip finds, once that names the awaited address."""
+    target = Target("W-1", infohash, (infohash,), PEER_ID, 17, range(6, 16), gossip=True)
+    found = hold(PLUGIN.contact(target, LIMITS, "tcp", os.urandom(32)), socket.SOCK_STREAM, place).finding
+    assert isinstance(found, Contact)
+    return found if found.gossip and awaited in {address for address, _ in places(found.gossip)} else None
+
+
+def told_of(found: Contact, place: tuple[str, int]) -> None:
+    """The gossip names this endpoint, and what is kept for it names no other."""
+    assert found.missing is None
+    assert found.gossip is not None
+    assert found.gossip.missing is None
+    (one,) = (each for each in found.gossip.listed if (each.address, each.port) == place)
+    lines = [line.split("<< ")[1] for line in PLUGIN.describe(found.gossip.proof(one), {})]
+    assert lines[1:] == [f"endpoint {place[0]}:{place[1]}"]
+
+
+def test_libtorrent_s_gossip_is_read_and_does_not_name_us(tmp_path: Path) -> None:
+    info = make_torrent(tmp_path)
+    infohash, sessions, handles = bytes.fromhex(str(info.info_hash())), [], []
+    for number, folder in enumerate((tmp_path, tmp_path / "nothing"), 1):
+        own = {"listen_interfaces": f"127.28.0.{number}:0", "outgoing_interfaces": f"127.28.0.{number}"}
+        sessions.append(lt.session({**SETTINGS, **own}))
+        wanted = lt.add_torrent_params()
+        wanted.ti, wanted.save_path = info, str(folder)
+        wanted.flags |= lt.torrent_flags.upload_mode if number == 2 else 0  # it stays a peer without a piece
+        handles.append(sessions[-1].add_torrent(wanted))
+    ports = [until(session.listen_port) for session in sessions]
+    until(lambda: handles[0].status().is_seeding)
+
+    def connected() -> bool:
+        handles[1].connect_peer(("127.28.0.1", ports[0]))
+        return any(peer.ip[0] == "127.28.0.2" for peer in handles[0].get_peer_info())
+
+    until(connected)
+    found = until(lambda: gossip(infohash, ("127.28.0.1", ports[0]), "127.28.0.2"), 20)
+    told_of(found, ("127.28.0.2", ports[1]))
+    assert found.claim is Claim.WATCHED_FILE
+    assert OURS not in {address for address, _ in places(found.gossip)}
+    for handle, session in zip(handles, sessions, strict=True):
+        assert handle.status().total_payload_upload == 0
+        session.pause()
+
+
 def test_transmission_s_gossip_is_read_and_names_who_is_there(tmp_path: Path) -> None:
     for name in ("config", "watched", "data"):
         (tmp_path / name).mkdir()
@@ -173,28 +219,14 @@ def test_transmission_s_gossip_is_read_and_names_who_is_there(tmp_path: Path) ->
     wanted = lt.add_torrent_params()
     wanted.ti, wanted.save_path = info, str(tmp_path / "nothing")  # neither has a piece, so that they stay connected
     handle = session.add_torrent(wanted)
-    inner = range(5, 16)
-    target = Target("W-1", infohash, (infohash,), PEER_ID, info.num_pieces(), inner, gossip=True)
 
     def connected() -> bool:
         handle.connect_peer(("127.11.0.5", port))
         return any(str(peer.client).startswith("b'Transmission") for peer in handle.get_peer_info())
 
-    def gossip() -> Contact | None:
-        talk = PLUGIN.contact(target, LIMITS, "tcp", os.urandom(32))
-        found = hold(talk, socket.SOCK_STREAM, ("127.11.0.5", port)).finding
-        assert isinstance(found, Contact)
-        return found if found.gossip and "127.25.0.2" in {a for a, _ in places(found.gossip)} else None
-
     with running("transmission-daemon", "-f", "-g", str(tmp_path / "config")):
         until(connected)
-        found = until(gossip, 20)
-    assert found.missing is None
-    assert found.gossip.missing is None
-    (one,) = (each for each in found.gossip.listed if each.address == "127.25.0.2")
-    assert one.port == session.listen_port()
-    lines = PLUGIN.describe(found.gossip.proof(one), {})
-    assert [line.split("<< ")[1] for line in lines][1:] == [f"endpoint 127.25.0.2:{one.port}"]
+        found = until(lambda: gossip(infohash, ("127.11.0.5", port), "127.25.0.2"), 20)
+    told_of(found, ("127.25.0.2", session.listen_port()))
     assert handle.status().total_payload_upload == 0
-    assert info.piece_length() == PIECE
     session.pause()
