@@ -96,9 +96,14 @@ def test_every_network_has_examples_of_both_conversations(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(NETWORKS))
 @pytest.mark.parametrize(
-    "url", ["", "ftp://127.0.0.1/", "https://127.0.0.1/a", "http://a b/", "http://x:99999/a", "magnet:?x"]
+    "url",
+    [
+        *("", "ftp://127.0.0.1/", "https://127.0.0.1/a", "http://a b/", "http://x:99999/a", "magnet:?x"),
+        *("http://[::x]/a", "http://::1/a", "udp://127.0.0.1/a", "udp://127.0.0.1:0", "dht://a.name:1"),
+        *("dht://127.0.0.1", "dht://127.0.0.1:1/a", "udp://[127.0.0.1]:1/ b", "wss://127.0.0.1:1/a"),
+    ],
 )
-def test_no_tracker_but_plain_http(name: str, url: str) -> None:
+def test_no_tracker_but_by_http_udp_and_the_dht(name: str, url: str) -> None:
     with pytest.raises(Usage):
         NETWORKS[name].tracker(url)
 

@@ -22,7 +22,7 @@ MANDATE = {
     "not_before": "2020-01-01T00:00:00Z",
     "not_after": "2100-01-01T00:00:00Z",
 }
-FAST = Policy(revisit=0.6, answer=1.0, hold=2.5, announce=0.5, per_second=500)
+FAST = Policy(revisit=0.6, answer=1.0, hold=2.5, announce=0.5, per_second=500, transports=("tcp",))
 
 
 def watch_body(number: int = 1, **other: Any) -> dict[str, Any]:

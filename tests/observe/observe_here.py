@@ -16,6 +16,6 @@ if __name__ == "__main__":
         Case.open(Path(sys.argv[1]), actor="tester"),
         trackers=[sys.argv[2]],
         seconds=float(sys.argv[3]) if len(sys.argv) > 3 else None,
-        policy=replace(FAST, revisit=0.4, announce=0.3),
+        policy=replace(FAST, revisit=0.4, announce=0.3, transports=()),
     )
     print(json.dumps(found.as_dict()))

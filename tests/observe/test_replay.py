@@ -1,6 +1,7 @@
 """Every sighting of a run is derived again from its bytes, and any that was altered is named."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pyarrow as pa
 import pytest
@@ -18,8 +19,8 @@ from clew.observe.replay import replay
 from clew.observe.run import observe
 
 
-@pytest.fixture
-def observed(case: Case, stage: Stage, infohash: bytes) -> Case:
+@pytest.fixture(params=[("tcp",), ()], ids=["tcp", "all"])
+def observed(case: Case, stage: Stage, infohash: bytes, request: pytest.FixtureRequest) -> Case:
     """A case with peers of many manners: claims, lies, silence, hostile values in the extension handshake."""
     long = b"x" * 40
     odd = b"\x00d%d:%s5:hello1:mde1:vi3e4:blob600:%se" % (len(long), long, bytes(600))
@@ -37,7 +38,7 @@ def observed(case: Case, stage: Stage, infohash: bytes) -> Case:
     peers = [stage.peer(f"127.24.0.{number}", talk) for number, talk in enumerate(talks, 1)]
     tracker = stage.tracker("127.1.0.7", tells_stopped=True)
     tracker.listed[infohash] = [(peer.address, peer.port) for peer in peers] + [("127.24.9.9", 1)]
-    observe(case, trackers=[tracker.url], policy=FAST, seconds=4)
+    observe(case, trackers=[tracker.url], policy=replace(FAST, transports=request.param), seconds=5)
     return case
 
 

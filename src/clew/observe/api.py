@@ -155,8 +155,8 @@ class Listing:
     """A list of endpoints: a tracker's reply, a DHT node's, or a peer's gossip. Intervals are seconds.
 
     `swarm` is how many endpoints a tracker says there are, `nodes` are DHT nodes nearer to the infohash (of both
-    address families), as (address, port, node id). `proof` makes the transcript that is kept for one endpoint listed:
-    the list with all other endpoints left out.
+    address families), as (address, port, node id); `node` is the id of the node that answered. `proof` makes the
+    transcript that is kept for one endpoint listed: the list with all other endpoints left out.
     """
 
     listed: tuple[Listed, ...] = ()
@@ -165,6 +165,7 @@ class Listing:
     min_interval: int | None = None
     swarm: int | None = None
     nodes: tuple[tuple[str, int, bytes], ...] = ()
+    node: bytes | None = None
     missing: Missing | None = None
     proof: Callable[[Listed], bytes] = field(default=lambda _: b"", compare=False)
 

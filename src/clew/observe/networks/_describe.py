@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from clew.core import bencode
-from clew.observe.networks import _describe_mse
+from clew.observe.networks import _describe_lists, _describe_mse
 from clew.observe.networks import _messages as m
 from clew.observe.networks import _mse_transcript as mse
 from clew.observe.networks import _utp_packets as utp
@@ -27,6 +27,9 @@ Line = tuple[int, Kind, str]
 def describe(transcript: bytes, secrets: Mapping[bytes, str]) -> list[str]:
     """One line a message: seconds since the first, direction, meaning. Keys of `secrets` appear as their labels."""
     segments = decode(transcript)
+    listed = _describe_lists.describe(segments, lambda data: _shown(data, secrets))
+    if listed is not None:
+        return listed
     start = segments[0].at_ns if segments else 0
     shown = [each for each in segments if each.kind in ARROWS]
     found = mse.reading(segments, secrets)
@@ -117,6 +120,8 @@ def _handshake(data: bytes, secrets: Mapping[bytes, str]) -> str:
 
 
 def _message(body: bytes) -> str:
+    if not body:
+        return "a message that is cut short"
     kind, rest = body[0], body[1:]
     name = m.message_name(kind)
     if kind == m.BITFIELD:

@@ -1,9 +1,10 @@
 """What the BitTorrent observer can send, and what it is willing to read (BEP 3, 6, 10).
 
-Sendable is a closed set of three: the handshake, the extension handshake, the announce. None has a field that could
-carry content. There is no interested, request, piece, have or bitfield here, and nothing of the Fast extension (BEP
-6): its bit is not set in our handshake, so that a seeder tells its pieces by a bitfield, whose length proves that it
-knows the torrent, and not by a bare have_all. (A have_all or have_none that comes all the same is understood.)
+Sendable is a closed set: the handshake, two extension handshakes, the announce (and, in datagrams, what stands in
+`_udp_messages`). None has a field that could carry content. There is no interested, request, piece, have or bitfield
+here, and nothing of the Fast extension (BEP 6): its bit is not set in our handshake, so that a seeder tells its pieces
+by a bitfield, whose length proves that it knows the torrent, and not by a bare have_all. (A have_all or have_none that
+comes all the same is understood.)
 """
 
 from dataclasses import dataclass
@@ -62,6 +63,21 @@ class ExtensionHandshake:
 
 
 @dataclass(frozen=True, slots=True)
+class GossipHandshake:
+    """BEP 10's handshake that offers ut_pex (BEP 11) under id 1, and nothing else. Always the same bytes.
+
+    No upload_only (BEP 21): libtorrent hangs up at once on who says that, before any gossip.
+    """
+
+    name: str = "gossip handshake"
+
+    def encode(self) -> bytes:
+        """The one message."""
+        body = b"\x14\x00d1:md6:ut_pexi1eee"
+        return len(body).to_bytes(4, "big") + body
+
+
+@dataclass(frozen=True, slots=True)
 class Announce:
     """An HTTP announce (BEP 3, compact replies of BEP 23). `event` is stopped or started; `left` is never 0."""
 
@@ -89,6 +105,10 @@ class Announce:
             "Accept-Encoding: identity\r\nConnection: close\r\n\r\n"
         )
         return f"GET {self.path}{joint}info_hash=".encode(), quote(self.infohash).encode(), rest.encode()
+
+
+# What may follow a handshake on a stream, in clear or encrypted.
+AfterHandshake = ExtensionHandshake | GossipHandshake
 
 
 def quote(data: bytes) -> str:

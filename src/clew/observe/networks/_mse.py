@@ -13,7 +13,7 @@ from dataclasses import replace
 from clew.model import Missing, Reason
 from clew.observe.api import Contact, Conversation, Event, Limits, Send, Sendable, Sighted, Tape, Target
 from clew.observe.networks import _mse_keys as keys
-from clew.observe.networks._messages import ExtensionHandshake, Handshake
+from clew.observe.networks._messages import AfterHandshake, Handshake
 from clew.observe.networks._mse_messages import PLAINTEXT, RC4, Encrypted, MseKey, MseProof
 from clew.observe.networks._peer import Over
 
@@ -289,7 +289,7 @@ class MseConversation:
     def _wrapped(self, message: Sendable) -> Sendable:
         if self._chosen == PLAINTEXT:
             return message
-        assert isinstance(message, Handshake | ExtensionHandshake)
+        assert isinstance(message, Handshake | AfterHandshake)
         sealed = Encrypted(message, self._key_a, self._at)
         self._at += len(message.encode())
         return sealed

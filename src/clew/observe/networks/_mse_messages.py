@@ -1,6 +1,6 @@
 """What the MSE layer can send: three frozen types, none with a field that could carry content.
 
-MseKey is made of nothing but the entropy. MseProof carries a Handshake, Encrypted a Handshake or an ExtensionHandshake,
+MseKey is made of nothing but the entropy. MseProof carries a Handshake, Encrypted one of the messages of a stream,
 as objects of exactly these types; whatever else they are made of goes through a hash or is the key of a cipher.
 Sections as in `_mse_keys`.
 """
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from clew.observe.api import ENTROPY_BYTES
 from clew.observe.networks import _mse_keys as keys
-from clew.observe.networks._messages import ExtensionHandshake, Handshake
+from clew.observe.networks._messages import AfterHandshake, ExtensionHandshake, GossipHandshake, Handshake
 
 PLAINTEXT, RC4 = 1, 2  # "Constants/Variables": bits of crypto_provide and crypto_select
 RC4_KEY_BYTES = 20  # "Functions": HASH() is SHA-1
@@ -73,12 +73,12 @@ class MseProof:
 class Encrypted:
     """Step 5 with RC4: a message as it stands `at` bytes into the stream of `key`."""
 
-    message: Handshake | ExtensionHandshake
+    message: Handshake | AfterHandshake
     key: bytes = field(repr=False)
     at: int
 
     def __post_init__(self) -> None:
-        if type(self.message) not in (Handshake, ExtensionHandshake):
+        if type(self.message) not in (Handshake, ExtensionHandshake, GossipHandshake):
             raise TypeError(f"{type(self.message).__name__} is not in the closed set of what can be sent")
         if len(self.key) != RC4_KEY_BYTES or self.at < 0:
             raise ValueError(f"the key of a stream is {RC4_KEY_BYTES} bytes, and it has a place in it")

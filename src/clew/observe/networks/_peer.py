@@ -2,7 +2,8 @@
 
 Reads message by message and holds one message at most, none of them longer than its type allows. A message whose
 content we refuse (piece, metadata, anything unknown) is never held: its type and length go into the transcript as left
-out, and the conversation ends there, on what was said before.
+out, and the conversation ends there, on what was said before. Where the target asks for gossip (BEP 11), we offer to
+read ut_pex, wait for one such message, and leave the peers in it out of the transcript (`_pex` keeps them one by one).
 """
 
 from collections import Counter
@@ -10,8 +11,9 @@ from collections.abc import Callable
 
 from clew.core import bencode
 from clew.model import Claim, Missing, Reason
-from clew.observe.api import Contact, Event, Limits, Send, Sendable, Sighted, Tape, Target
+from clew.observe.api import Contact, Event, Limits, Listing, Send, Sendable, Sighted, Tape, Target
 from clew.observe.networks import _messages as m
+from clew.observe.networks import _pex
 from clew.observe.networks._claims import Pieces
 from clew.observe.networks._words import plain
 from clew.observe.transcript import CLOSED, TIME
@@ -50,6 +52,9 @@ class PeerConversation:
         self._client: str | None = None
         self._listen_port: int | None = None
         self._extended = False
+        self._header = b""
+        self._gossiper = False
+        self._gossip: Listing | None = None
         self._over = False
         self._now = self._end_ns = self._wake_ns = 0
         self._out: list[Event] = []
@@ -97,7 +102,8 @@ class PeerConversation:
         slow = Missing(
             Reason.LIMIT_REACHED, "no answer in time" if self._echoed is None else "more time than one contact has"
         )
-        self._finish(None if self._peer_id is not None and now_ns < self._end_ns else slow, TIME)
+        enough = self._peer_id is not None and (now_ns < self._end_ns or self._waits_for_gossip())
+        self._finish(None if enough else slow, TIME)
         return self._flush()
 
     def closed(self, now_ns: int, why: Missing | None = None) -> list[Event]:
@@ -143,7 +149,7 @@ class PeerConversation:
             raise Over(None)
         self._wake_ns = self._now + self._limits.answer_ns
         if self._knows_extensions():
-            self._send(m.ExtensionHandshake())
+            self._send(m.GossipHandshake() if self._target.gossip else m.ExtensionHandshake())
         self._next(4, self._length)
 
     def _length(self, data: bytes) -> None:
@@ -159,9 +165,12 @@ class PeerConversation:
         kind, size = data[0], self._size
         self._kind = kind
         self._count()
-        self._note(m.message_name(kind), (size + 1).to_bytes(4, "big") + data)
+        self._header = (size + 1).to_bytes(4, "big") + data
+        self._note(m.message_name(kind), self._header)
         self._judge(kind, size)
-        if size:
+        if kind == m.EXTENDED:
+            self._next(1, self._extension_id)
+        elif size:
             self._next(size, self._body)
         else:
             self._body(b"")
@@ -180,6 +189,8 @@ class PeerConversation:
             wrong = Missing(Reason.UNPARSABLE, "a bitfield of the wrong length")
         elif size > most:
             wrong = Missing(Reason.TOO_LARGE, f"{name} longer than {most} bytes")
+        elif not size and kind == m.EXTENDED:
+            wrong = Missing(Reason.UNPARSABLE, f"{name} message without an id")
         if wrong:
             self._leave_out(name, size)
             raise Over(wrong)
@@ -188,9 +199,7 @@ class PeerConversation:
         kind = self._kind
         self._next(4, self._length)
         wrong = None
-        if kind == m.EXTENDED:
-            self._extension(data)
-        elif kind == m.BITFIELD:
+        if kind == m.BITFIELD:
             wrong = self._pieces.bitfield(data)
         elif kind == m.HAVE:
             wrong = self._pieces.have(int.from_bytes(data, "big"))
@@ -199,17 +208,28 @@ class PeerConversation:
         if wrong:
             self._leave_out(m.message_name(kind), len(data))
             raise Over(Missing(Reason.UNPARSABLE, wrong))
-        if kind != m.EXTENDED:
-            self._note(m.message_name(kind), data)
+        self._note(m.message_name(kind), data)
         self._settle()
 
-    def _extension(self, data: bytes) -> None:
-        if data[:1] != b"\x00":
-            # We offered no extension, so whatever this is, it was not asked for: metadata, PEX, anything.
-            self._leave_out("extended", len(data))
+    def _extension_id(self, data: bytes) -> None:
+        take = self._extension if data == b"\x00" else None
+        if data[0] == _pex.UT_PEX and self._target.gossip:
+            take = self._told
+        if take is None:
+            # We did not offer it, so whatever this is, it was not asked for: metadata, PEX, anything.
+            self._leave_out("extended", self._size)
             raise Over(Missing(Reason.REFUSED, "extended message that we did not offer: its content is never read"))
+        self._note(m.message_name(m.EXTENDED), data)
+        self._header += data
+        if self._size > 1:
+            self._next(self._size - 1, take)
+        else:
+            take(b"")
+
+    def _extension(self, data: bytes) -> None:
+        self._next(4, self._length)
         try:
-            found = bencode.dictionary(data[1:])
+            found = bencode.dictionary(data)
         except bencode.Malformed as error:
             self._leave_out("extended", len(data))
             raise Over(Missing(Reason.UNPARSABLE, f"extension handshake: {error}")) from None
@@ -220,12 +240,24 @@ class PeerConversation:
             self._client = plain(client, MAX_CLIENT) or None
         if isinstance(port, int) and 0 < port < 65536:
             self._listen_port = port
+        offered = found.get(b"m", (None,))[0]
+        self._gossiper = isinstance(offered, dict) and bool(offered.get(b"ut_pex"))
+        self._settle()
+
+    def _told(self, data: bytes) -> None:
+        """A ut_pex message. The first is the one that we stay for; any other is not read."""
+        self._next(4, self._length)
+        self._tape.left_out(_pex.NAME, len(data), self._now)
+        self._traffic[f"received {_pex.NAME}"] += len(data)
+        if self._gossip is None:
+            self._gossip = _pex.gossip(self._header, data, self._now)
+        self._settle()
 
     def _keep_known(self, data: bytes, found: dict[bytes, tuple[object, slice]]) -> None:
         """Writes the extension handshake to the transcript without the values of keys that nobody needs."""
         at = 0
         for key, (_, place) in found.items():
-            start, stop = place.start + 1, place.stop + 1
+            start, stop = place.start, place.stop
             if key not in KEPT_KEYS or stop - start > MAX_KEPT_VALUE:
                 what = LEFT_OUT_VALUE
                 if len(key) > MAX_KEPT_KEY:
@@ -239,13 +271,19 @@ class PeerConversation:
     # what is common ---------------------------------------------------------------------------------------------------
 
     def _settle(self) -> None:
-        """Once the peer has said what it holds, we stay only for what usually follows at once."""
-        if not self._pieces.said:
+        """Once the peer has said what it holds, we stay only for what usually follows at once, and for gossip."""
+        if self._waits_for_gossip():
+            self._wake_ns = self._end_ns
+            return
+        if not self._pieces.said and self._gossip is None:
             return
         complete = self._extended or not self._knows_extensions()
         if complete and self._pieces.claim is Claim.WATCHED_FILE:
             raise Over(None)
         self._wake_ns = min(self._wake_ns, self._now + self._limits.settle_ns)
+
+    def _waits_for_gossip(self) -> bool:
+        return self._target.gossip and self._gossiper and self._gossip is None
 
     def _knows_extensions(self) -> bool:
         return bool(self._reserved and self._reserved[m.EXTENSION_BYTE] & m.EXTENSION_BIT)
@@ -293,7 +331,16 @@ class PeerConversation:
             inner_claimed=self._pieces.inner,
             pieces_total=self._target.pieces,
             missing=missing,
+            gossip=self._heard_of() if self._target.gossip else None,
         )
+
+    def _heard_of(self) -> Listing:
+        """Whom the peer told us of, or why we do not know."""
+        if self._gossip is not None:
+            return self._gossip
+        if not self._gossiper:
+            return Listing(missing=Missing(Reason.NOT_APPLICABLE, "the peer did not say that it tells of others"))
+        return Listing(missing=Missing(Reason.LIMIT_REACHED, "the peer told of nobody while we were there"))
 
     def _flush(self) -> list[Event]:
         out, self._out = self._out, []

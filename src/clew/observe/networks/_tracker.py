@@ -1,4 +1,4 @@
-"""One question to an HTTP tracker (BEP 3; compact replies BEP 23, IPv6 BEP 7) and its answer.
+"""One question to an HTTP tracker (BEP 3; compact replies BEP 23, IPv6 BEP 7) and its answer; trackers' addresses.
 
 The transcripts leave out the infohash that we sent and, for each endpoint listed, all endpoints but that one.
 """
@@ -13,25 +13,45 @@ from clew.core.errors import Usage
 from clew.model import Missing, Reason
 from clew.observe.api import Ask, Event, Limits, Listed, Listing, Send, Sighted, Tracker
 from clew.observe.networks._http import Reply, Unusable
+from clew.observe.networks._lists import V4_BYTES, V6_BYTES, compact, payload, redact
 from clew.observe.networks._messages import Announce
 from clew.observe.networks._words import plain
 from clew.observe.transcript import Transcript
 
-URL = re.compile(r"http://([A-Za-z0-9.-]{1,253})(?::([0-9]{1,5}))?(/[\x21-\x7e]*)")
+# RFC 3986: an IPv6 address stands in brackets. HTTP needs a path; BEP 15 a port; a node of the DHT has no path.
+HOST, PORT = r"([A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])", r":([0-9]{1,5})"
+URLS = (
+    (re.compile(rf"http://{HOST}(?:{PORT})?(/[\x21-\x7e]*)"), "tcp"),
+    (re.compile(rf"udp://{HOST}{PORT}((?:/[\x21-\x7e]*)?)"), "udp"),
+    (re.compile(rf"dht://{HOST}{PORT}()"), "udp"),
+)
 MAX_REASON = 120
-MAX_AROUND = 1024
 MAX_SECONDS = 86_400
 
 
 def tracker(url: str) -> Tracker:
-    """A tracker by its address. Raises Usage for anything but plain http."""
-    found = URL.fullmatch(url)
-    port = int(found[2] or 80) if found else 0
-    if not found or not 0 < port < 65536:
-        raise Usage(
-            f"{url!r} is not a tracker that clew can ask", "give an address such as http://127.1.0.1:6969/announce"
-        )
-    return Tracker(url, found[1], port, found[3])
+    """A tracker (http or udp), or a node of the DHT, by its address. Raises Usage for anything else."""
+    for pattern, transport in URLS:
+        found = pattern.fullmatch(url)
+        port = int(found[2] or 80) if found else 0
+        if not found or not 0 < port < 65536:
+            continue
+        host = found[1].strip("[]")
+        # A node is found by address alone, and no name of one is ever looked up.
+        if _is_address(host) or not (found[1].startswith("[") or url.startswith("dht://")):
+            return Tracker(url, host, port, found[3], transport)
+    raise Usage(
+        f"{url!r} is not a tracker that clew can ask",
+        "give an address such as http://127.1.0.1:6969/announce, udp://127.1.0.1:6969 or dht://127.2.0.1:6881",
+    )
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 class TrackerConversation:
@@ -58,7 +78,8 @@ class TrackerConversation:
         """Sends the announce."""
         self._end_ns = now_ns + self._limits.answer_ns
         ask = self._ask
-        host = ask.tracker.host if ask.tracker.port == 80 else f"{ask.tracker.host}:{ask.tracker.port}"
+        name = f"[{ask.tracker.host}]" if ":" in ask.tracker.host else ask.tracker.host
+        host = name if ask.tracker.port == 80 else f"{name}:{ask.tracker.port}"
         message = Announce(host, ask.tracker.path, ask.infohash, ask.peer_id, ask.port, ask.left, ask.event, ask.want)
         before, infohash, after = message.parts()
         self._transcript.sent(before, now_ns)
@@ -115,10 +136,10 @@ class TrackerConversation:
             return Listing(missing=Missing(Reason.REFUSED, f"tracker: {_words(found[b'failure reason'][0])}"))
         listed: list[Listed] = []
         unusable = 0
-        for key, width in ((b"peers", 6), (b"peers6", 18)):
+        for key, width in ((b"peers", V4_BYTES), (b"peers6", V6_BYTES)):
             value, place = found.get(key, (b"", slice(0, 0)))
             if isinstance(value, bytes) and value:
-                some, bad = _compact(value, width, place.stop - len(value))
+                some, bad = compact(value, width, place.stop - len(value))
             elif isinstance(value, list):
                 some, bad = _dictionaries(value, body, place.start)
             else:
@@ -136,48 +157,16 @@ class TrackerConversation:
 
     def _prover(self, body: bytes, found: dict[bytes, tuple[object, slice]], now_ns: int) -> Callable[[Listed], bytes]:
         """Makes the transcript as it is kept for one endpoint: the reply, all other endpoints left out."""
-        places = [found[key][1] for key in (b"peers", b"peers6") if key in found]
-        start, stop = min((p.start for p in places), default=0), max((p.stop for p in places), default=0)
+        places = [payload(*found[key]) for key in (b"peers", b"peers6") if key in found]
         common = self._transcript.copy()
         common.received(self._reply.head or b"", now_ns)
-        _keep_short(common, body[:start], now_ns)
 
         def proof(one: Listed) -> bytes:
             own = common.copy()
-            _leave_out(own, one.start - start, now_ns)
-            own.received(body[one.start : one.stop], now_ns)
-            _leave_out(own, stop - one.stop, now_ns)
-            _keep_short(own, body[stop:], now_ns)
+            redact(own, body, places, one, now_ns)
             return own.encode()
 
         return proof
-
-
-def _keep_short(own: Transcript, part: bytes, now_ns: int) -> None:
-    """What stands around the list of endpoints; of more than a tracker needs for that, only the length."""
-    if len(part) > MAX_AROUND:
-        own.left_out("other fields of the reply", len(part), now_ns)
-    else:
-        own.received(part, now_ns)
-
-
-def _leave_out(own: Transcript, length: int, now_ns: int) -> None:
-    if length:
-        own.left_out("other endpoints listed", length, now_ns)
-
-
-def _compact(value: bytes, width: int, start: int) -> tuple[list[Listed], int]:
-    """Compact endpoints that stand at `start` in the reply, and how many are none (cut short, or of port 0)."""
-    whole = len(value) - len(value) % width
-    found, unusable = [], int(whole != len(value))
-    for at in range(0, whole, width):
-        address = str(ipaddress.ip_address(value[at : at + width - 2]))
-        port = int.from_bytes(value[at + width - 2 : at + width], "big")
-        if port:
-            found.append(Listed(address, port, start + at, start + at + width))
-        else:
-            unusable += 1
-    return found, unusable
 
 
 def _dictionaries(value: list[object], body: bytes, start: int) -> tuple[list[Listed], int]:

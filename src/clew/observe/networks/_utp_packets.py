@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from clew.observe.api import Sendable
-from clew.observe.networks._messages import ExtensionHandshake, Handshake
+from clew.observe.networks._messages import ExtensionHandshake, GossipHandshake, Handshake
 from clew.observe.networks._mse_messages import Encrypted, MseKey, MseProof
 
 # BEP 29, "header format": type and version, first extension, connection id, two times, window, seq_nr, ack_nr.
@@ -25,7 +25,14 @@ KNOWN_EXTENSIONS = {1: ("selective ack", 32), 2: ("extension bits", 8), 3: ("clo
 MOST_EXTENSIONS = 4
 
 # What UtpData may carry.
-STREAM: tuple[type[Sendable], ...] = (Handshake, ExtensionHandshake, MseKey, MseProof, Encrypted)
+STREAM: tuple[type[Sendable], ...] = (
+    Handshake,
+    ExtensionHandshake,
+    GossipHandshake,
+    MseKey,
+    MseProof,
+    Encrypted,
+)
 
 
 class Header(NamedTuple):

@@ -1,19 +1,23 @@
-"""BitTorrent over TCP and uTP, with and without MSE; HTTP trackers (BEP 3, 10, 21, 23, 29): the observer's plug-in.
+"""BitTorrent (BEP 3, 10, 21) over TCP and uTP (BEP 29), with and without MSE: the observer's plug-in.
 
-What it does is in the files beside it: `_messages`, `_mse_messages` and `_utp_packets` (the closed set), `_peer`,
-`_claims`, `_mse`, `_utp`, `_tracker`, `_http`, `_describe`. Not read here, and so not covered: UDP trackers, DHT, PEX.
+Who is there is told by trackers (HTTP: BEP 3, 7, 23; UDP: BEP 15), the DHT (BEP 5, 32, 42, 43) and gossip (BEP 11).
+What it does is in the files beside it: `_messages`, `_mse_messages`, `_utp_packets` and `_udp_messages` (the closed
+set); `_peer`, `_claims`, `_mse`, `_utp`; `_tracker`, `_http`, `_udp_tracker`, `_dht`, `_pex`; `_describe`, `_filled`.
 """
 
 from collections.abc import Callable, Mapping
 
 from clew.model import Claim, carrier
 from clew.observe.api import Ask, Conversation, Example, Limits, Network, Sendable, Tape, Target, Tracker
-from clew.observe.networks import _describe, _filled, _mse_examples, _tracker
-from clew.observe.networks._messages import PROTOCOL, Announce, ExtensionHandshake, Handshake
+from clew.observe.networks import _describe, _examples_lists, _filled, _mse_examples, _tracker
+from clew.observe.networks._dht import DhtConversation
+from clew.observe.networks._messages import PROTOCOL, Announce, ExtensionHandshake, GossipHandshake, Handshake
 from clew.observe.networks._mse import MseConversation
 from clew.observe.networks._mse_messages import Encrypted, MseKey, MseProof
 from clew.observe.networks._peer import PeerConversation
 from clew.observe.networks._tracker import TrackerConversation
+from clew.observe.networks._udp_messages import DhtGetPeers, UdpAnnounce, UdpConnect
+from clew.observe.networks._udp_tracker import UdpTrackerConversation
 from clew.observe.networks._utp import UtpConversation
 from clew.observe.networks._utp_examples import EXAMPLES as UTP_EXAMPLES
 from clew.observe.networks._utp_packets import SENDABLE as UTP
@@ -104,11 +108,15 @@ class BitTorrent:
     name = "bittorrent"
     version = "2"
     transports = ("mse/tcp", "tcp", "mse/utp", "utp")
-    sendable: tuple[type[Sendable], ...] = (Handshake, ExtensionHandshake, MseKey, MseProof, Encrypted, Announce, *UTP)
-    examples = (*_EXAMPLES, *_mse_examples.around(_EXAMPLES), *UTP_EXAMPLES)
+    sendable: tuple[type[Sendable], ...] = (
+        *(Handshake, ExtensionHandshake, GossipHandshake),
+        *(MseKey, MseProof, Encrypted, *UTP),
+        *(Announce, UdpConnect, UdpAnnounce, DhtGetPeers),
+    )
+    examples = (*_EXAMPLES, *_mse_examples.around(_EXAMPLES), *UTP_EXAMPLES, *_examples_lists.EXAMPLES)
 
     def tracker(self, url: str) -> Tracker:
-        """A tracker by its address. Raises Usage for anything but plain http."""
+        """A tracker (http or udp), or a node of the DHT, by its address. Raises Usage for anything else."""
         return _tracker.tracker(url)
 
     def contact(self, target: Target, limits: Limits, transport: str, entropy: bytes) -> Conversation:
@@ -120,9 +128,12 @@ class BitTorrent:
         """A transcript that can be played again."""
         return _filled.filled(segments, infohash)
 
-    def ask(self, ask: Ask, limits: Limits, entropy: bytes) -> Conversation:  # noqa: ARG002
-        """One announce."""
-        return TrackerConversation(ask, limits)
+    def ask(self, ask: Ask, limits: Limits, entropy: bytes) -> Conversation:
+        """One announce, or one question to a node of the DHT."""
+        if ask.tracker.transport == "tcp":
+            return TrackerConversation(ask, limits)
+        make = DhtConversation if ask.tracker.url.startswith("dht://") else UdpTrackerConversation
+        return make(ask, limits, Transcript(entropy), entropy)
 
     def describe(self, transcript: bytes, secrets: Mapping[bytes, str]) -> list[str]:
         """A stored transcript line by line."""
