@@ -123,7 +123,7 @@ class Feature:
     @property
     def points(self) -> float:
         """What it adds to the score, or takes from it."""
-        return round(self.weight * self.measure, 2)
+        return round(self.weight * self.measure, 2) + 0.0  # no minus before a zero
 
 
 class Rule(Protocol):

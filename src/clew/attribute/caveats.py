@@ -50,7 +50,7 @@ def against(draft: Draft, place: Where, merged: Merged, beside: Beside) -> tuple
     found = [*place.doubts, *beside.contradictions]
     if beside.failed.count:
         found.append(f"{_times(beside.failed.count, 'contact')} with this address and port brought no claim")
-    found += [f"merge refused: {line}" for line in beside.refused]
+    found += map(refused, beside.refused)
     if draft.crossing_repeats:
         found.append(
             f"{_times(draft.crossing_repeats, 'claim')} repeated one from before such a change, which was not counted"
@@ -62,6 +62,11 @@ def against(draft: Draft, place: Where, merged: Merged, beside: Beside) -> tuple
             f"{_times(len(address.promiscuous_ports), 'port')} beside it at this address answered for a random infohash"
         )
     return tuple(found)
+
+
+def refused(line: str) -> str:
+    """A refused merge among all else that speaks against a lead."""
+    return f"merge refused: {line}"
 
 
 def _times(count: int, noun: str) -> str:

@@ -51,9 +51,15 @@ class Ranking:
         return json.dumps(told, sort_keys=True)
 
 
-def rank(rule: Rule, known: Known) -> Ranking:
+def rule(name: str = DEFAULT) -> Rule:
+    """A rule by its name. Raises Usage, naming those that are there, for any other."""
+    found: Rule = plugins.load(PACKAGE, name)
+    return found
+
+
+def rank(by: Rule, known: Known) -> Ranking:
     """Asks a rule."""
-    return Ranking(rule.name, rule.version, known, rule.features(known))
+    return Ranking(by.name, by.version, known, by.features(known))
 
 
 def again(text: str, urgent: Sequence[str]) -> Ranking:
@@ -62,14 +68,14 @@ def again(text: str, urgent: Sequence[str]) -> Ranking:
     Raises Usage where that rule is no plug-in of this clew, or another version of it.
     """
     held = json.loads(text)
-    rule: Rule = plugins.load(PACKAGE, held["rule"])
-    if rule.version != held["version"]:
+    found = rule(held["rule"])
+    if found.version != held["version"]:
         raise Usage(
-            f"the ranks were made by {held['rule']} {held['version']}, this clew has version {rule.version}",
+            f"the ranks were made by {held['rule']} {held['version']}, this clew has version {found.version}",
             "run clew attribute again",
         )
     graded = tuple(Graded(**each) for each in held["known"]["graded"])
-    return rank(rule, Known(**held["known"] | {"graded": graded, "urgent": tuple(urgent)}))
+    return rank(found, Known(**held["known"] | {"graded": graded, "urgent": tuple(urgent)}))
 
 
 def known(draft: Draft, *, now_ns: int, urgent: Sequence[str], watches: Mapping[str, Watch], weights: Weights) -> Known:

@@ -89,7 +89,7 @@ def attribute(
     another run goes on, Usage or Damaged for a register that cannot be opened. `progress(done, of)` counts Subjects.
     """
     policy, now_ns = policy or Policy(), clock.now().utc_ns if now_ns is None else now_ns
-    ranked: Rule = rule or plugins.load(priority.PACKAGE, priority.DEFAULT)
+    ranked = rule or priority.rule()
     basis = mandate.require(case, purpose="attribute", at_ns=now_ns)
     with lease(case, "attribute", case.settings.id):
         asked = _open(case, registers, now_ns)
