@@ -36,7 +36,7 @@ def caveats(draft: Draft, place: Where, address: Address | None, beside: Beside,
     if beside.prefix:
         found.append(
             f"IPv6: a machine may change its address inside {beside.prefix}; addresses are compared by this /64, never "
-            f"merged by it ({beside.prefix_addresses} others in it answered). Ask the provider for the prefix too"
+            f"merged by it (others in it that answered: {beside.prefix_addresses}). Ask the provider for the prefix too"
         )
     if any(i.torrent_only for i in draft.intervals) and not torrent_only:
         found.append("some of its Watches are E2, torrent only; they are marked and do not raise the rank")

@@ -11,6 +11,10 @@ from clew.core import clock, mandate
 from clew.core.case import Case
 
 COORDINATOR = "coordinator"
+LINKED = """
+SELECT s.label, why FROM possible_links JOIN subjects s ON s.id = iif(first = ?1, second, first)
+WHERE ?1 IN (first, second) ORDER BY why, s.label
+"""
 UNRANKED = {"rule": "of an earlier clew", "version": "", "features": []}
 EARLIER = "ranked by an earlier clew, without its features: run clew attribute again"
 
@@ -48,7 +52,6 @@ def _wanted(row: Any, force: str | None) -> bool:
 
 def _lead(case: Case, row: Any, known: list[prior.Prior], labels: dict[str, str]) -> dict[str, Any]:
     intervals = _intervals(case, row["subject"], labels)
-    linked = "SELECT first, second, why FROM possible_links WHERE first=?1 OR second=?1 ORDER BY why, first, second"
     endpoints = {(i["address"], i["port"]) for i in intervals}
     artefacts = case.read().execute("SELECT outcome, at_ns FROM corroborations WHERE lead=?", (row["id"],)).fetchone()
     return {
@@ -70,7 +73,9 @@ def _lead(case: Case, row: Any, known: list[prior.Prior], labels: dict[str, str]
         "lookups": json.loads(row["lookups"]),
         "expires": clock.iso(row["expires_ns"]),
         "intervals": intervals,
-        "possible_links": [link["why"] for link in case.read().execute(linked, (row["subject"],))],
+        "possible_links": [
+            f"{link['label']}: {link['why']}" for link in case.read().execute(LINKED, (row["subject"],))
+        ],
         "artefacts": {"outcome": artefacts["outcome"], "at": clock.iso(artefacts["at_ns"])} if artefacts else None,
         "prior_knowledge": [
             {"statement": p.statement, "source": p.source, "entered_by": p.entered_by, "at": clock.iso(p.at_ns)}

@@ -180,7 +180,8 @@ def _line(number: int, each: dict[str, Any], period: Period | None) -> Line:
 
 def _widened(each: dict[str, Any]) -> int:
     """How far a printed time of this contact may be wrong, in whole milliseconds: the clock, and that digits end."""
-    return math.ceil((abs(each["clock_offset_ns"]) + each["clock_error_ns"]) / MILLISECOND_NS) + 1
+    wrong_ns: int = abs(each["clock_offset_ns"]) + each["clock_error_ns"]
+    return math.ceil(wrong_ns / MILLISECOND_NS) + 1
 
 
 def _ceiling(ns: int) -> str:
