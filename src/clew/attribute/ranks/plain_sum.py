@@ -4,7 +4,7 @@
     urgent          reasons of people for which it comes first               1 if any         1000
     watched_files   Watches with a claim of pieces inside the watched file   log2(1 + n)        10
     days            different days (UTC) with such a claim                   log2(1 + n)         6
-    recency         days since the last claim                                0.5^(n / 14)       10
+    recency         0.5 ^ (days since the last claim / 14)                   n                  10
     claims          contacts that claimed                                    log2(1 + n)         1
     grade           the highest weight in the operator's table, 0 to 10      n                   1
     torrent_only    1 if nothing but claims of the torrent                   n                 -20
@@ -60,7 +60,7 @@ def _count(name: str, value: int, weight: float, words: str) -> Feature:
 def _recency(known: Known) -> Feature:
     measure = 0.5 ** (known.idle_days / HALF_LIFE_DAYS)
     says = f"days since it last did so: {known.idle_days:.1f} (the weight halves every {HALF_LIFE_DAYS} days)"
-    return Feature("recency", round(known.idle_days, 2), "0.5 ^ (value / 14)", measure, 10, says)
+    return Feature("recency", round(measure, 4), "value", measure, 10, says)
 
 
 def _grade(graded: tuple[Graded, ...]) -> Feature:
