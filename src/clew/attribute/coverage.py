@@ -26,17 +26,18 @@ RUNS = """
 SELECT r.*, COALESCE(ended_ns, (SELECT MAX(intended_ns) FROM dials WHERE run = r.id), started_ns) AS until_ns
 FROM observe_runs r ORDER BY started_ns, id
 """
-NOT_CALLED = "not called yet"
+NOT_CALLED, NO_RUN = "not called yet", "no run was under way"
 SECOND_NS = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """A time in which nobody was watching; `name` is how reports speak of it."""
+    """A time in which nobody was watching, and why; `name` is how reports speak of it."""
 
     name: str
     from_ns: int
     to_ns: int
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +61,12 @@ class Coverage:
 
     @property
     def downtime_ns(self) -> int:
-        """How long nobody was watching since the first run began; quiet hours are not in it."""
-        return sum(gap.to_ns - gap.from_ns for gap in self.gaps)
+        """How long nobody was watching since the first run began, each moment once; quiet hours are not in it."""
+        total = until_ns = 0
+        for gap in self.gaps:
+            total += max(0, gap.to_ns - max(gap.from_ns, until_ns))
+            until_ns = max(until_ns, gap.to_ns)
+        return total
 
     @property
     def share(self) -> float | None:
@@ -70,7 +75,9 @@ class Coverage:
 
     def as_dict(self) -> dict[str, Any]:
         """For `--json`, times in ISO 8601."""
-        gaps = [{"name": g.name, "from": clock.iso(g.from_ns), "to": clock.iso(g.to_ns)} for g in self.gaps]
+        gaps = [
+            {"name": g.name, "from": clock.iso(g.from_ns), "to": clock.iso(g.to_ns), "why": g.why} for g in self.gaps
+        ]
         times = {"from": _iso(self.from_ns), "to": _iso(self.to_ns)}
         counted = {"downtime_seconds": self.downtime_ns / SECOND_NS, "share_contacted": self.share}
         kept = {name: value for name, value in asdict(self).items() if not name.endswith("_ns")}
@@ -100,10 +107,11 @@ class Coverage:
 
     def _interruptions(self) -> Iterator[str]:
         if not self.gaps:
-            yield "no time between the first and the last run without one under way"
+            yield "somebody watched all the time between the first and the last of it"
         for gap in self.gaps:
             hours = (gap.to_ns - gap.from_ns) / SECOND_NS / 3600
-            yield f"{gap.name}: nobody watched from {clock.iso(gap.from_ns)} to {clock.iso(gap.to_ns)} ({hours:.2f} h)"
+            span = f"{clock.iso(gap.from_ns)} to {clock.iso(gap.to_ns)} ({hours:.2f} h)"
+            yield f"{gap.name}: nobody watched from {span}: {gap.why}"
         yield from (f"quiet hours in which nobody was called: {hours}" for hours in self.quiet_hours)
 
 
@@ -122,7 +130,7 @@ def read(case: Case) -> Coverage:
         runs=len(runs),
         from_ns=min((row["started_ns"] for row in runs), default=None),
         to_ns=max((row["until_ns"] for row in runs), default=None),
-        gaps=tuple(_gaps([(row["started_ns"], row["until_ns"]) for row in runs])),
+        gaps=_gaps([(row["started_ns"], row["until_ns"]) for row in runs]),
         quiet_hours=tuple(sorted({text for row in runs if (text := _quiet(row["config"]))})),
         listed=len(places),
         contacted=len(places) - silent.total(),
@@ -131,14 +139,14 @@ def read(case: Case) -> Coverage:
     )
 
 
-def _gaps(runs: list[tuple[int, int]]) -> Iterator[Gap]:
-    """Times between runs, which may overlap: one a network."""
-    number, until_ns = 0, None
+def _gaps(runs: list[tuple[int, int]]) -> tuple[Gap, ...]:
+    """Times between runs, which may overlap: one a network. In order of time, and numbered by it."""
+    found, until_ns = list[tuple[int, int, str]](), 0
     for (_, before_ns), (started_ns, _) in pairwise(runs):
-        until_ns = max(before_ns, until_ns or before_ns)
+        until_ns = max(until_ns, before_ns)
         if started_ns > until_ns:
-            number += 1
-            yield Gap(f"gap {number}", until_ns, started_ns)
+            found.append((until_ns, started_ns, NO_RUN))
+    return tuple(Gap(f"gap {number}", *each) for number, each in enumerate(sorted(found), 1))
 
 
 def _transports(contacts: list[dict[str, Any]]) -> tuple[tuple[str, int, int], ...]:
