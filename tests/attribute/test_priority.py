@@ -9,7 +9,8 @@ from lead_case import claims, lead_case
 
 from clew.attribute import listing, priority, urgency
 from clew.attribute.api import Feature, Known
-from clew.core.errors import Damaged, Refused, Usage
+from clew.core.errors import Damaged, Held, Refused, Usage
+from clew.core.lease import lease
 
 
 class Newest:
@@ -89,6 +90,12 @@ def test_urgent_needs_a_lead_and_a_reason(case, three, named, reason):
     with pytest.raises(Usage):
         urgency.declare(case, lead=three[0] if named is None else named, reason=reason)
     assert ranks(case) == three
+
+
+def test_urgent_waits_for_a_run_that_is_making_the_leads(case, three):
+    with lease(case, "attribute", case.settings.id), pytest.raises(Held):
+        urgency.declare(case, lead=three[0], reason="why")
+    assert urgency.history(case, listing.lead(case, three[0])["id"]) == []
 
 
 def test_urgent_without_a_mandate_is_refused(bare_case, allow, tmp_path):

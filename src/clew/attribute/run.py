@@ -85,53 +85,67 @@ def attribute(
     """Rebuilds Subjects, possible links and Leads from all Sightings of the case.
 
     `now_ns` decides recency and expiry (default: now); `rule` the order (default: `ranks/plain_sum.py`), `weights` what
-    a grade counts in it. Raises Refused without a Mandate for "attribute", Held while
-    another run goes on, Usage or Damaged for a register that cannot be opened. `progress(done, of)` counts Subjects.
+    a grade counts in it. Raises Refused without a Mandate for "attribute", Held while another run goes on, Usage or
+    Damaged for a register that cannot be opened. `progress(done, of)` counts Subjects.
     """
     policy, now_ns = policy or Policy(), clock.now().utc_ns if now_ns is None else now_ns
-    ranked = rule or priority.rule()
     basis = mandate.require(case, purpose="attribute", at_ns=now_ns)
     with lease(case, "attribute", case.settings.id):
         asked = _open(case, registers, now_ns)
         merged = merge.merge(evidence.read(case), policy.merging, evidence.promiscuous(case))
         possible = links.possible_links(merged.drafts)
-        urgent = urgency.reasons(case)
-        watches = {each.id: each for each in watch.all_of(case)}
-        context = _Context(
-            case=case,
-            merged=merged,
-            asked=tuple(asked),
-            policy=policy,
-            rule=ranked,
-            weights=weights or {},
-            now_ns=now_ns,
-            forces=tuple(forces.all_of(case)),
-            watches=watches,
-            labels={each.id: each.label for each in watches.values()},
-            words=Masked(watches.values()),
-            urgent=urgent,
-            contradicted=_contradicted(case),
-        )
+        context = _context(case, merged, asked, policy, rule or priority.rule(), weights or {}, now_ns)
         made, outside = _leads(context, progress)
         # an open alarm, or a person's "urgent", must not be lost with a lead that this run no longer makes
-        orphaned = len(urgent.keys() - {lead.id for lead in made} - {lead.draft.id for lead in made})
+        orphaned = len(context.urgent.keys() - {lead.id for lead in made} - {lead.draft.id for lead in made})
         summary = _summary(merged, possible, made, outside)
         with case.write("attribute") as tx:
             _rebuild(tx, merged, possible, made)
             tx.record(
                 "leads.rebuilt",
-                subject={
-                    "registers": [a.id for a in asked],
-                    "leads": _digest(made),
-                    "policy": asdict(policy),
-                    "rule": f"{ranked.name} {ranked.version}",
-                    "weights": [[*grade, weight] for grade, weight in sorted(context.weights.items())],
-                    "alarms without a lead": orphaned,
-                },
+                subject=_told(context, made) | {"alarms without a lead": orphaned},
                 counts={k: v for k, v in summary.as_dict().items() if isinstance(v, int)},
                 mandate=basis.id,
             )
     return summary if not orphaned else _warned(summary, orphaned)
+
+
+def _context(
+    case: Case,
+    merged: merge.Merged,
+    asked: Sequence[where.Asked],
+    policy: Policy,
+    rule: Rule,
+    weights: priority.Weights,
+    now_ns: int,
+) -> _Context:
+    watches = {each.id: each for each in watch.all_of(case)}
+    return _Context(
+        case=case,
+        merged=merged,
+        asked=tuple(asked),
+        policy=policy,
+        rule=rule,
+        weights=weights,
+        now_ns=now_ns,
+        forces=tuple(forces.all_of(case)),
+        watches=watches,
+        labels={each.id: each.label for each in watches.values()},
+        words=Masked(watches.values()),
+        urgent=urgency.reasons(case),
+        contradicted=_contradicted(case),
+    )
+
+
+def _told(context: _Context, made: Sequence[_Lead]) -> dict[str, Any]:
+    """What decided the outcome, and its digest, for the Ledger."""
+    return {
+        "registers": [each.id for each in context.asked],
+        "leads": _digest(made),
+        "policy": asdict(context.policy),
+        "rule": f"{context.rule.name} {context.rule.version}",
+        "weights": [[*grade, weight] for grade, weight in sorted(context.weights.items())],
+    }
 
 
 def _open(case: Case, specs: Sequence[RegisterSpec], now_ns: int) -> list[where.Asked]:

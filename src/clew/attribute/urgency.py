@@ -12,6 +12,7 @@ from clew.attribute import priority
 from clew.core import clock, mandate
 from clew.core.case import Case, Transaction, new_id
 from clew.core.errors import Usage
+from clew.core.lease import lease
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,17 +32,18 @@ class Urgency:
 def declare(case: Case, *, lead: str, reason: str) -> Urgency:
     """Calls a lead (by id, its beginning, or its Subject's label) urgent.
 
-    Raises Usage where there is no such lead, no reason, or it is urgent already; Refused without a Mandate.
+    Raises Usage where there is no such lead, no reason, or it is urgent already; Refused without a Mandate, Held while
+    the leads are being made.
     """
-    row = find(case, lead)
     if not reason.strip():
         raise Usage("urgent needs a reason", "say why with --reason")
-    if any(each.withdrawn_ns is None for each in history(case, row["id"])):
-        raise Usage(f"{row['label']} is called urgent already", "take that back first: clew lead urgent --withdraw")
     now_ns = clock.now().utc_ns
     basis = mandate.require(case, purpose="attribute", at_ns=now_ns)
-    made = Urgency(new_id(), row["id"], reason.strip(), case.actor, now_ns)
-    with case.write("attribute") as tx:
+    with lease(case, "attribute", case.settings.id), case.write("attribute") as tx:
+        row = find(case, lead)
+        if any(each.withdrawn_ns is None for each in history(case, row["id"])):
+            raise Usage(f"{row['label']} is called urgent already", "take that back first: clew lead urgent --withdraw")
+        made = Urgency(new_id(), row["id"], reason.strip(), case.actor, now_ns)
         tx.execute(
             "INSERT INTO urgencies (id, lead, reason, entered_by, at_ns) VALUES (?,?,?,?,?)",
             (made.id, made.lead, made.reason, made.entered_by, made.at_ns),
@@ -53,12 +55,12 @@ def declare(case: Case, *, lead: str, reason: str) -> Urgency:
 
 def withdraw(case: Case, *, lead: str, reason: str) -> None:
     """Takes it back, with a reason. Raises as `declare`, and Usage where the lead is not called urgent."""
-    row = find(case, lead)
     if not reason.strip():
         raise Usage("to take it back needs a reason too", "say why with --reason")
     now_ns = clock.now().utc_ns
     basis = mandate.require(case, purpose="attribute", at_ns=now_ns)
-    with case.write("attribute") as tx:
+    with lease(case, "attribute", case.settings.id), case.write("attribute") as tx:
+        row = find(case, lead)
         sql = (
             "UPDATE urgencies SET withdrawn_by=?, withdrawn_ns=?, withdrawn_reason=? WHERE lead=? AND withdrawn_ns "
             "IS NULL"
