@@ -74,7 +74,7 @@ def run(put):
 
 
 def dump(case):
-    tables = ("subjects", "subject_intervals", "possible_links", "leads", "registers")
+    tables = ("subjects", "subject_intervals", "possible_links", "leads", "lead_details", "registers")
     return {t: [tuple(r) for r in case.read().execute(f"SELECT * FROM {t}")] for t in tables}
 
 
