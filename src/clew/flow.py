@@ -39,6 +39,8 @@ FLOW: tuple[Stage, ...] = (
             "subject_intervals",
             "possible_links",
             "leads",
+            "lead_details",
+            "urgencies",
             "prior_knowledge",
             "statements",
             "corroborations",

@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clew.attribute.evidence import Contact
+from clew.attribute.identity import prefix
 from clew.attribute.links import possible_links
-from clew.attribute.merge import HOUR_NS, Policy, merge, prefix, shrinking
+from clew.attribute.merge import HOUR_NS, Policy, merge
 from clew.model import Claim, SightingKind, Tier
 
 MINUTE = 60_000_000_000
@@ -32,7 +33,7 @@ def first_and_repeat(**changes):
 
 def test_two_claims_of_one_client_are_one_subject():
     (draft,) = merge(first_and_repeat()).drafts
-    assert (draft.address, draft.port, draft.transport) == ("127.10.0.1", 6881, "tcp")
+    assert (draft.address, draft.port, draft.carrier) == ("127.10.0.1", 6881, "tcp")
     (interval,) = draft.intervals
     assert interval.sightings == ("s000", "s001")
     assert (interval.from_ns, interval.to_ns) == (0, 20 * MINUTE + MINUTE // 6)
@@ -48,8 +49,8 @@ def test_the_full_peer_id_may_change_but_not_the_client_in_it():
 @pytest.mark.parametrize(
     "other",
     [{"client": "Transmission 4.0.5", "peer_id": TR + bytes(12)}, {"client": "qBittorrent/4.6.4"},
-     {"address": "127.10.0.2"}, {"port": 6882}, {"transport": "utp"}],
-    ids=["client", "version", "address", "port", "transport"],
+     {"address": "127.10.0.2"}, {"port": 6882}, {"transport": "utp"}, {"transport": "mse-rc4/utp"}],
+    ids=["client", "version", "address", "port", "carrier", "encrypted carrier"],
 )  # fmt: skip
 def test_nothing_merges_across(other):
     contacts = [seen(0, 0), seen(1, 20), seen(2, 40, **other), seen(3, 60, **other)]
@@ -59,11 +60,27 @@ def test_nothing_merges_across(other):
     assert sorted(map(sorted, held)) == [["s000", "s001"], ["s002", "s003"]]
 
 
+@pytest.mark.parametrize("transport", ["mse-rc4/tcp", "mse-plain/tcp"])
+def test_encryption_is_no_other_carrier(transport):
+    (draft,) = merge([seen(0, 0), seen(1, 20, transport=transport), seen(2, 40)]).drafts
+    assert (draft.carrier, draft.intervals[0].sightings) == ("tcp", ("s000", "s001", "s002"))
+
+
+@pytest.mark.parametrize("other", [{}, {"client": "Transmission 4.0.5", "peer_id": TR + bytes(12)}])
+def test_the_other_carrier_of_an_address_and_port_is_only_a_possible_link(other):
+    over_utp = [seen(n, 20 * n, transport="mse-rc4/utp", **other) for n in (2, 3)]
+    drafts = merge([*first_and_repeat(), *over_utp]).drafts
+    assert {d.carrier for d in drafts} == {"tcp", "utp"}
+    (link,) = possible_links(drafts)
+    assert "over the other carrier" in link.why
+    assert ("another client" in link.why) == bool(other)
+
+
 def test_a_repeat_across_a_reassignment_repeats_nothing():
     other = {"client": "Transmission 4.0.5", "peer_id": TR + bytes(12)}
     merged = merge([seen(0, 0, tier=Tier.ANSWERED), seen(1, 20, repeats="s000", **other)])
     assert merged.drafts == ()
-    assert merged.endpoints["127.10.0.1", 6881].cuts == 1
+    assert merged.endpoints["127.10.0.1", 6881].cuts[0].kind == "client"
 
 
 def test_a_reassignment_and_back_is_three_runs():
@@ -121,7 +138,7 @@ def test_outside_the_range_a_repeat_needs_five_minutes():
 
 @pytest.mark.parametrize("kind", [SightingKind.CONTROL, SightingKind.CONTACT])
 @pytest.mark.parametrize("watch", ["w1", "w9"])
-@pytest.mark.parametrize("transport", ["tcp", "utp"])
+@pytest.mark.parametrize("transport", ["tcp", "utp", "mse-rc4/utp"])
 def test_a_promiscuous_endpoint_is_no_subject_wherever_it_was_found_so(kind, watch, transport):
     echo = seen(9, 90, kind=kind, watch=watch, transport=transport, promiscuous=True, claim=Claim.NOTHING_SAID)
     other_port = [seen(5, 0, port=7000), seen(6, 20, port=7000)]
@@ -153,13 +170,6 @@ def test_torrent_only_claims_do_not_stretch_an_interval_of_the_watched_file():
     boundary = {"claim": Claim.TORRENT_ONLY, "inner_claimed": 0}
     (draft,) = merge([seen(0, 0, **boundary), seen(1, 20), seen(2, 40), seen(3, 60, **boundary)]).drafts
     assert draft.intervals[0].sightings == ("s001", "s002")
-
-
-def test_shrinking_bitfields_are_counted():
-    (draft,) = merge([seen(0, 0), seen(1, 20, pieces_claimed=7), seen(2, 40, claim=Claim.NONE)]).drafts
-    assert shrinking(draft) == 2
-    (growing,) = merge([seen(0, 0, pieces_claimed=7), seen(1, 20)]).drafts
-    assert shrinking(growing) == 0
 
 
 def test_an_address_change_is_only_a_possible_link():
@@ -202,6 +212,7 @@ def worlds(draw):
                 address=draw(st.sampled_from(["127.10.0.1", "127.10.0.2"])),
                 port=draw(st.sampled_from([6881, 6882])),
                 watch=draw(st.sampled_from(["w1", "w2"])),
+                transport=draw(st.sampled_from(["tcp", "mse-rc4/tcp", "utp"])),
                 tier=draw(st.sampled_from([Tier.CLAIMS, Tier.ANSWERED])),
                 claim=draw(st.sampled_from([Claim.WATCHED_FILE, Claim.TORRENT_ONLY, Claim.NONE])),
                 repeats=draw(st.none() | st.integers(0, 23).map("s{:03d}".format)),
@@ -229,12 +240,12 @@ def test_no_subject_spans_a_reassignment(contacts):
     by_id = {c.id: c for c in contacts}
     for draft in merged.drafts:
         mine = [by_id[s] for i in draft.intervals for s in i.sightings]
-        assert {(c.address, c.port, c.transport) for c in mine} == {(draft.address, draft.port, draft.transport)}
+        assert {(c.address, c.port, c.carrier) for c in mine} == {(draft.address, draft.port, draft.carrier)}
         for field, of in (("client", lambda c: c.client), ("prefix", lambda c: prefix(c.peer_id))):
             begin, end = min((c.started_ns, c.id) for c in mine), max((c.started_ns, c.id) for c in mine)
             told = {
                 of(c) for c in contacts
-                if (c.address, c.port, c.transport) == (draft.address, draft.port, draft.transport)
+                if (c.address, c.port, c.carrier) == (draft.address, draft.port, draft.carrier)
                 and c.answered and begin <= (c.started_ns, c.id) <= end
             }  # fmt: skip
             assert len(told - {None}) <= 1, field

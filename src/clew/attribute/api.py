@@ -1,4 +1,4 @@
-"""attribute's contract: what a register answers, what a register plug-in is, and what a run says.
+"""attribute's contract: what a register and a ranking rule are, what each is told and answers, and what a run says.
 
 A register says where an address was assigned or used and what kind of network it lies in. It is a claim of that
 register at its date, never a fact: two may disagree, and then the lead stays with the coordinating force.
@@ -76,6 +76,71 @@ class Register(Protocol):
 
     def example(self, folder: Path) -> tuple[Path | None, Mapping[str, Answer]]:
         """Writes a benign example into `folder`; returns its path, and some addresses with what it must answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Graded:
+    """How a claimed Watch is graded: (scheme, category) as they stand in it, never remapped.
+
+    `weight` is what the operator's table gives this pair, 0 to 10; None where it gives none.
+    """
+
+    watch: str
+    scheme: str
+    category: str
+    weight: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """All that a ranking rule is told of one lead. What people entered as prior knowledge is not in it.
+
+    `watched_files`: Watches with a repeated claim of pieces inside the watched file; `days`: different days (UTC) with
+    such a claim; `claims`: contacts that claimed; `idle_days`: days since the last claim; `torrent_only`: nothing but
+    claims of the torrent; `urgent`: reasons of people for which it comes first.
+    """
+
+    watched_files: int
+    days: int
+    claims: int
+    idle_days: float
+    torrent_only: bool
+    graded: tuple[Graded, ...] = ()
+    urgent: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """One thing that a rule looks at. `points` are `weight` x `measure`; `measure` is made of `value` as `how` says."""
+
+    name: str
+    value: float
+    how: str
+    measure: float
+    weight: float
+    says: str
+
+    @property
+    def points(self) -> float:
+        """What it adds to the score, or takes from it."""
+        return round(self.weight * self.measure, 2) + 0.0  # no minus before a zero
+
+
+class Rule(Protocol):
+    """A ranking rule: one file in `ranks/`. A suggestion in which order people look, never a verdict.
+
+    Pure: the same `Known` always gives the same features. The score is the sum of their points, and an urgent lead
+    scores above every lead that is not.
+    """
+
+    name: str
+    version: str
+    what: str
+    examples: tuple[tuple[Known, float], ...]
+    """What it is told, and the score that it must give."""
+
+    def features(self, known: Known) -> tuple[Feature, ...]:
+        """Everything that it looks at, each name once; what does not apply has a measure of 0."""
 
 
 @dataclass(frozen=True, slots=True)

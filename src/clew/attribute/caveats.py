@@ -1,7 +1,9 @@
 """What must stand beside every lead: its caveats, and everything that speaks against it. Sentences for people."""
 
 from clew.attribute.api import NetworkKind
-from clew.attribute.merge import Address, Draft, Endpoint, Merged, shrinking
+from clew.attribute.beside import Beside
+from clew.attribute.endpoints import Address, Endpoint
+from clew.attribute.merge import Draft, Merged
 from clew.attribute.where import Where
 
 LIMITS = "insufficient alone to identify a user; possession not tested"
@@ -21,7 +23,7 @@ BY_KIND = {
 }
 
 
-def caveats(draft: Draft, place: Where, address: Address | None, torrent_only: bool) -> tuple[str, ...]:
+def caveats(draft: Draft, place: Where, address: Address | None, beside: Beside, torrent_only: bool) -> tuple[str, ...]:
     """The caveats of a lead; the first is on every one."""
     found = [LIMITS]
     found += [TORRENT_ONLY] if torrent_only else []
@@ -31,29 +33,28 @@ def caveats(draft: Draft, place: Where, address: Address | None, torrent_only: b
             f"shared address: {_times(len(address.ports), 'port')} and {_times(len(address.clients), 'client')} "
             "answered here; several machines, households or customers, or one after another"
         )
+    if beside.prefix:
+        found.append(
+            f"IPv6: a machine may change its address inside {beside.prefix}; addresses are compared by this /64, never "
+            f"merged by it (others in it that answered: {beside.prefix_addresses}). Ask the provider for the prefix too"
+        )
     if any(i.torrent_only for i in draft.intervals) and not torrent_only:
         found.append("some of its Watches are E2, torrent only; they are marked and do not raise the rank")
     return tuple(found)
 
 
-def against(draft: Draft, place: Where, merged: Merged) -> tuple[str, ...]:
+def against(draft: Draft, place: Where, merged: Merged, beside: Beside) -> tuple[str, ...]:
     """Everything known that speaks against a lead, or weakens it."""
     endpoint = merged.endpoints.get((draft.address, draft.port), Endpoint())
     address = merged.addresses.get(draft.address)
-    found = list(place.doubts)
-    if endpoint.failed:
-        found.append(f"{_times(endpoint.failed, 'contact')} with this address and port brought no claim")
-    if endpoint.cuts:
-        found.append(
-            f"{_times(endpoint.cuts, 'merge')} refused here: the client changed on the same address and port, or it "
-            "was silent too long"
-        )
+    found = [*place.doubts, *beside.contradictions]
+    if beside.failed.count:
+        found.append(f"{_times(beside.failed.count, 'contact')} with this address and port brought no claim")
+    found += map(refused, beside.refused)
     if draft.crossing_repeats:
         found.append(
             f"{_times(draft.crossing_repeats, 'claim')} repeated one from before such a change, which was not counted"
         )
-    if times := shrinking(draft):
-        found.append(f"it claimed fewer pieces than before {times} times, which a download does not do")
     if not endpoint.control_probes:
         found.append("no control probe of this address and port: whether it answers for anything is not known")
     if address and address.promiscuous_ports:
@@ -61,6 +62,11 @@ def against(draft: Draft, place: Where, merged: Merged) -> tuple[str, ...]:
             f"{_times(len(address.promiscuous_ports), 'port')} beside it at this address answered for a random infohash"
         )
     return tuple(found)
+
+
+def refused(line: str) -> str:
+    """A refused merge among all else that speaks against a lead."""
+    return f"merge refused: {line}"
 
 
 def _times(count: int, noun: str) -> str:

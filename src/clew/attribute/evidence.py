@@ -6,18 +6,21 @@ from typing import Any
 
 from clew.core import shards
 from clew.core.case import Case
-from clew.model import Claim, SightingKind, Tier
+from clew.model import Claim, SightingKind, Tier, carrier
 
 SQL = """
 SELECT DISTINCT id, kind, watch, tier, claim, address, port, transport, started_ns, ended_ns, peer_id, client,
-       pieces_claimed, inner_claimed, repeats, promiscuous, missing
+       pieces_claimed, inner_claimed, pieces_total, repeats, promiscuous, missing, missing_detail, infohash_sent
 FROM sightings WHERE kind IN ('contact', 'control') ORDER BY started_ns, id
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """One contact or control probe, as far as merging needs it. Field meanings are those of model.Sighting."""
+    """One contact or control probe, as far as merging needs it. Field meanings are those of model.Sighting.
+
+    Contact and claim are separate facts: a contact that failed, or that claimed nothing, is one too.
+    """
 
     id: str
     kind: SightingKind
@@ -33,9 +36,17 @@ class Contact:
     client: str | None = None
     pieces_claimed: int | None = None
     inner_claimed: int | None = None
+    pieces_total: int | None = None
     repeats: str | None = None
     promiscuous: bool = False
     missing: str | None = None
+    missing_detail: str | None = None
+    infohash_sent: bytes = b""
+
+    @property
+    def carrier(self) -> str:
+        """What carried it, "tcp" or "utp": the same whether the stream was encrypted (MSE) or not."""
+        return carrier(self.transport)
 
     @property
     def answered(self) -> bool:
@@ -57,6 +68,7 @@ def contact(row: Mapping[str, Any]) -> Contact:
     """A Contact from a row of the sightings shards."""
     plain = {key: row[key] for key in Contact.__slots__}
     plain |= {"kind": SightingKind(row["kind"]), "tier": Tier(row["tier"]), "claim": Claim(row["claim"])}
+    plain["infohash_sent"] = row["infohash_sent"] or b""
     return Contact(**plain)
 
 

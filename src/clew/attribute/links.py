@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from clew.attribute.merge import HOUR_NS, Draft
+from clew.attribute.prefix import household
 
 MAX_MOVE_NS = 72 * HOUR_NS
 
@@ -25,8 +26,8 @@ class PossibleLink:
 
 def possible_links(drafts: Sequence[Draft]) -> list[PossibleLink]:
     """Every possible link, sorted, each once."""
-    found = {*_same_endpoint(drafts), *_same_address(drafts), *_same_peer_id(drafts), *_moved(drafts)}
-    return sorted(found)
+    by_place = {*_same_endpoint(drafts), *_same_address(drafts), *_same_prefix(drafts)}
+    return sorted({*by_place, *_same_peer_id(drafts), *_moved(drafts)})
 
 
 def _groups(drafts: Sequence[Draft], key: Callable[[Draft], Hashable]) -> Iterator[tuple[Draft, Draft]]:
@@ -45,12 +46,13 @@ def _link(one: Draft, other: Draft, why: str) -> PossibleLink:
 
 def _same_endpoint(drafts: Sequence[Draft]) -> Iterator[PossibleLink]:
     for one, other in _groups(drafts, lambda d: (d.address, d.port)):
-        if one.transport != other.transport:
-            why = "same address and port over another transport"
+        if one.carrier != other.carrier:
+            differ = one.identity.contradicts(other.identity)
+            why = "same address and port over the other carrier (TCP and uTP)" + (", but another client" * differ)
         elif one.identity.contradicts(other.identity):
-            why = "same address, port and transport, but another client: a reassignment, or several machines"
+            why = "same address, port and carrier, but another client: a reassignment, or several machines"
         else:
-            why = "same address, port, transport and client after a silence, or across an unclear contact"
+            why = "same address, port, carrier and client after a silence, or across an unclear contact"
         yield _link(one, other, why)
 
 
@@ -58,6 +60,18 @@ def _same_address(drafts: Sequence[Draft]) -> Iterator[PossibleLink]:
     for one, other in _groups(drafts, lambda d: d.address):
         if one.port != other.port:
             yield _link(one, other, "same address, another port: one household or thousands of customers")
+
+
+def _same_prefix(drafts: Sequence[Draft]) -> Iterator[PossibleLink]:
+    """IPv6 alone: the same client elsewhere in one /64, where a machine changes its address by itself (RFC 8981)."""
+    placed = [draft for draft in drafts if household(draft.address) is not None]
+    for one, other in _groups(placed, lambda d: (household(d.address), d.identity)):
+        if one.address != other.address:
+            why = (
+                f"same client at another address of the same IPv6 prefix {household(one.address)}: one line by common "
+                "practice, perhaps one machine with temporary addresses, perhaps several"
+            )
+            yield _link(one, other, why)
 
 
 def _same_peer_id(drafts: Sequence[Draft]) -> Iterator[PossibleLink]:
@@ -73,6 +87,6 @@ def _same_peer_id(drafts: Sequence[Draft]) -> Iterator[PossibleLink]:
 
 def _moved(drafts: Sequence[Draft]) -> Iterator[PossibleLink]:
     """Same client, port and Watches at another address, the one ending before the other begins."""
-    for one, other in _groups(drafts, lambda d: (d.identity, d.port, d.transport, d.watches)):
+    for one, other in _groups(drafts, lambda d: (d.identity, d.port, d.carrier, d.watches)):
         if one.address != other.address and 0 <= other.from_ns - one.to_ns <= MAX_MOVE_NS:
             yield _link(one, other, "same client, port and Watches at another address afterwards: an address change?")

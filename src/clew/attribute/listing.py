@@ -1,13 +1,22 @@
 """Leads as people read them: what the case holds of each, with prior knowledge apart."""
 
 import json
+from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
-from clew.attribute import prior, priority
+from clew.attribute import prior, priority, urgency
+from clew.attribute.beside import Beside
 from clew.core import clock, mandate
 from clew.core.case import Case
 
 COORDINATOR = "coordinator"
+LINKED = """
+SELECT s.label, why FROM possible_links JOIN subjects s ON s.id = iif(first = ?1, second, first)
+WHERE ?1 IN (first, second) ORDER BY why, s.label
+"""
+UNRANKED = {"rule": "of an earlier clew", "version": "", "features": []}
+EARLIER = "ranked by an earlier clew, without its features: run clew attribute again"
 
 
 def leads(case: Case, *, force: str | None = None) -> list[dict[str, Any]]:
@@ -15,15 +24,25 @@ def leads(case: Case, *, force: str | None = None) -> list[dict[str, Any]]:
 
     Raises Refused without a Mandate for "attribute". That leads were read is recorded.
     """
-    basis = mandate.require(case, purpose="attribute", at_ns=clock.now().utc_ns)
     sql = (
         "SELECT l.*, s.label, s.watches FROM leads l JOIN subjects s ON s.id = l.subject ORDER BY l.force, l.rank, l.id"
     )
+    return _told(case, [row for row in case.read().execute(sql).fetchall() if _wanted(row, force)], {"force": force})
+
+
+def lead(case: Case, named: str) -> dict[str, Any]:
+    """One lead, by its id, its beginning, or its Subject's label. Raises Usage where there is none; else as `leads`."""
+    row = urgency.find(case, named)
+    return _told(case, [row], {"lead": row["id"]})[0]
+
+
+def _told(case: Case, rows: Sequence[Any], about: dict[str, Any]) -> list[dict[str, Any]]:
+    basis = mandate.require(case, purpose="attribute", at_ns=clock.now().utc_ns)
     known = prior.all_of(case)
     labels = {row["id"]: row["label"] for row in case.read().execute("SELECT id, label FROM watches")}
-    found = [_lead(case, row, known, labels) for row in case.read().execute(sql).fetchall() if _wanted(row, force)]
+    found = [_lead(case, row, known, labels) for row in rows]
     with case.write("attribute") as tx:
-        tx.record("leads.listed", subject={"force": force}, counts={"leads": len(found)}, mandate=basis.id)
+        tx.record("leads.listed", subject=about, counts={"leads": len(found)}, mandate=basis.id)
     return found
 
 
@@ -32,24 +51,9 @@ def _wanted(row: Any, force: str | None) -> bool:
 
 
 def _lead(case: Case, row: Any, known: list[prior.Prior], labels: dict[str, str]) -> dict[str, Any]:
-    sql = "SELECT * FROM subject_intervals WHERE subject=? ORDER BY from_ns, watch"
-    intervals = [
-        {
-            "address": i["address"],
-            "port": i["port"],
-            "transport": i["transport"],
-            "from": clock.iso(i["from_ns"]),
-            "to": clock.iso(i["to_ns"]),
-            "tier": i["tier"],
-            "watch": labels.get(i["watch"], i["watch"]),
-            "sightings": len(json.loads(i["sightings"])),
-        }
-        for i in case.read().execute(sql, (row["subject"],))
-    ]
-    linked = "SELECT first, second, why FROM possible_links WHERE first=?1 OR second=?1 ORDER BY why, first, second"
+    intervals = _intervals(case, row["subject"], labels)
     endpoints = {(i["address"], i["port"]) for i in intervals}
-    beside = case.read().execute("SELECT outcome, at_ns FROM corroborations WHERE lead=?", (row["id"],)).fetchone()
-    features = json.loads(row["features"])
+    artefacts = case.read().execute("SELECT outcome, at_ns FROM corroborations WHERE lead=?", (row["id"],)).fetchone()
     return {
         "id": row["id"],
         "subject": row["label"],
@@ -61,17 +65,60 @@ def _lead(case: Case, row: Any, known: list[prior.Prior], labels: dict[str, str]
         "country": row["country"],
         "uncertain": bool(row["uncertain"]),
         "network_kind": row["network_kind"],
-        "features": features,
-        "reasons": priority.explain(features),
+        "features": json.loads(row["features"]),
+        **_details(case, row["id"]),
+        "urgent": [_decision(each) for each in urgency.history(case, row["id"])],
         "caveats": json.loads(row["caveats"]),
         "against": json.loads(row["against"]),
         "lookups": json.loads(row["lookups"]),
         "expires": clock.iso(row["expires_ns"]),
         "intervals": intervals,
-        "possible_links": [link["why"] for link in case.read().execute(linked, (row["subject"],))],
-        "artefacts": {"outcome": beside["outcome"], "at": clock.iso(beside["at_ns"])} if beside else None,
+        "possible_links": [
+            f"{link['label']}: {link['why']}" for link in case.read().execute(LINKED, (row["subject"],))
+        ],
+        "artefacts": {"outcome": artefacts["outcome"], "at": clock.iso(artefacts["at_ns"])} if artefacts else None,
         "prior_knowledge": [
             {"statement": p.statement, "source": p.source, "entered_by": p.entered_by, "at": clock.iso(p.at_ns)}
             for p in prior.about(known, subject=row["subject"], endpoints=endpoints)
         ],
+    }
+
+
+def _intervals(case: Case, subject: str, labels: dict[str, str]) -> list[dict[str, Any]]:
+    sql = "SELECT * FROM subject_intervals WHERE subject=? ORDER BY from_ns, watch"
+    return [
+        {
+            "address": i["address"],
+            "port": i["port"],
+            "transport": i["transport"],
+            "from": clock.iso(i["from_ns"]),
+            "to": clock.iso(i["to_ns"]),
+            "tier": i["tier"],
+            "watch": labels.get(i["watch"], i["watch"]),
+            "sightings": len(json.loads(i["sightings"])),
+        }
+        for i in case.read().execute(sql, (subject,))
+    ]
+
+
+def _details(case: Case, lead_id: str) -> dict[str, Any]:
+    """How the lead was ranked, and what stands beside it; marked as unknown where an earlier clew made it."""
+    row = case.read().execute("SELECT ranking, beside FROM lead_details WHERE lead=?", (lead_id,)).fetchone()
+    beside = json.loads(row["beside"]) if row else asdict(Beside())
+    times = {name: beside["failed"].pop(f"{name}_ns") for name in ("first", "last")}
+    beside["failed"] |= {name: ns if ns is None else clock.iso(ns) for name, ns in times.items()}
+    if row is None:
+        return {"ranking": UNRANKED, "reasons": [EARLIER], "beside": beside}
+    return {"ranking": json.loads(row["ranking"]), "reasons": priority.explain(row["ranking"]), "beside": beside}
+
+
+def _decision(each: urgency.Urgency) -> dict[str, Any]:
+    """One decision that a lead is urgent, as people read it."""
+    return {
+        "reason": each.reason,
+        "entered_by": each.entered_by,
+        "at": clock.iso(each.at_ns),
+        "withdrawn_by": each.withdrawn_by,
+        "withdrawn": None if each.withdrawn_ns is None else clock.iso(each.withdrawn_ns),
+        "withdrawn_reason": each.withdrawn_reason,
     }

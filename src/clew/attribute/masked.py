@@ -1,9 +1,13 @@
-"""No copyable infohash in what people are shown: clients name files by it, so it stands in paths and names."""
+"""What people may be shown of words that others chose: no copyable infohash, no control code.
+
+Clients name files by infohashes, so they stand in paths and names, and a peer may call itself what it likes.
+"""
 
 import base64
 import re
 from collections.abc import Iterable, Mapping
 
+from clew.core.printable import printable
 from clew.model import Watch
 
 HEX = re.compile(r"[0-9A-Fa-f]{40,}")  # an infohash of v1 has 40 digits, of v2 64
@@ -24,8 +28,8 @@ class Masked:
                     self._labels[base64.b32encode(infohash[:20]).decode().lower()] = each.label
 
     def __call__(self, text: str) -> str:
-        """The text without them."""
-        return BASE32.sub(self._named, HEX.sub(self._named, text))
+        """The text without them, on one line that can be printed."""
+        return printable(BASE32.sub(self._named, HEX.sub(self._named, text)))
 
     def _named(self, found: re.Match[str]) -> str:
         digits = found.group().lower()

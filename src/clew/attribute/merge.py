@@ -1,6 +1,7 @@
 """Which contacts are one Subject. The rule, in order; whatever it does not say is a possible link, never a merge.
 
-1. Only one address, port and transport. Contacts there are put in order of time and cut into runs.
+1. Only one address, port and carrier (TCP or uTP, whether encrypted or not). Contacts there are put in order of time
+   and cut into runs. The same address and port over the other carrier is a possible link.
 2. A run goes on while the client does: the client string of the extension handshake and the client prefix of the
    peer-id (BEP 20), as far as known, stay what they were, and something known is shared. The full peer-id is not asked
    to stay: qBittorrent changes it on every connection. Contacts on one address and port that tell different clients
@@ -10,24 +11,22 @@
 4. A run is cut where nothing was heard for longer than `max_gap_ns`: continuity is stated only inside an interval.
 5. A run is a Subject if, for some Watch, a contact of tier E2 in it repeats an earlier claim in the same run, the
    least interval apart. A claim on the other side of a cut does not count.
-6. An endpoint once found promiscuous, on whatever Watch, is no Subject.
+6. An address and port once found promiscuous, on whatever Watch and over whatever carrier, is no Subject.
 
 The result does not depend on the order in which contacts are given.
 """
 
 import hashlib
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 
+from clew.attribute.endpoints import Address, Cut, Endpoint, addresses, cuts, endpoints, joined, prefixes
 from clew.attribute.evidence import Contact
-from clew.model import Claim, SightingKind, Tier
+from clew.attribute.identity import Identity, identity
+from clew.model import Tier
 
 HOUR_NS = 3_600_000_000_000
-AZUREUS = re.compile(rb"-[A-Za-z~]{2}[0-9A-Za-z.]{4}-")
-MAINLINE = re.compile(rb"[A-Z]\d{1,3}(?:-\d{1,3}){2}-?-")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,36 +47,6 @@ class Policy:
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
-    """What a contact tells of the client behind it: never who, only which program."""
-
-    client: str | None
-    prefix: bytes | None
-
-    def __bool__(self) -> bool:
-        return self.client is not None or self.prefix is not None
-
-    def contradicts(self, other: "Identity") -> bool:
-        """Whether both tell of the same thing, and differently."""
-        return _differ(self.client, other.client) or _differ(self.prefix, other.prefix)
-
-    def shares(self, other: "Identity") -> bool:
-        """Whether something known is the same on both sides."""
-        return (self.client is not None and self.client == other.client) or (
-            self.prefix is not None and self.prefix == other.prefix
-        )
-
-    def may_be_either(self, mine: "Identity", neighbour: "Identity") -> bool:
-        """Whether this tells less than its own run, and nothing against the neighbouring one."""
-        less = (self.client is None and mine.client is not None) or (self.prefix is None and mine.prefix is not None)
-        return less and not self.contradicts(neighbour)
-
-    def joined(self, other: "Identity") -> "Identity":
-        """What both together tell."""
-        return Identity(self.client or other.client, self.prefix or other.prefix)
-
-
-@dataclass(frozen=True, slots=True)
 class Interval:
     """One Watch of one Subject: from the first claim to the last. `torrent_only`: no piece inside the watched file."""
 
@@ -90,12 +59,12 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A Subject in the making: one endpoint, one client, and what was refused on its way."""
+    """A Subject in the making: one address, port and carrier, one client, and what was refused on its way."""
 
     id: str
     address: str
     port: int
-    transport: str
+    carrier: str
     identity: Identity
     peer_ids: frozenset[bytes]
     intervals: tuple[Interval, ...]
@@ -119,44 +88,14 @@ class Draft:
 
 
 @dataclass(frozen=True, slots=True)
-class Endpoint:
-    """What was seen at one address and port besides its Subjects."""
-
-    failed: int = 0
-    cuts: int = 0
-    control_probes: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Everything that answered at one address: signs that several people share it."""
-
-    ports: frozenset[int]
-    clients: frozenset[str]
-    promiscuous_ports: frozenset[int]
-
-
-@dataclass(frozen=True, slots=True)
 class Merged:
-    """The Subjects, in order of their ids, and what speaks for caution about them."""
+    """The Subjects, in order of their ids, and what speaks for caution. `prefixes`: who answered in an IPv6 /64."""
 
     drafts: tuple[Draft, ...]
     endpoints: dict[tuple[str, int], Endpoint]
     addresses: dict[str, Address]
     refused: dict[str, int] = field(default_factory=dict)
-
-
-def identity(contact: Contact) -> Identity:
-    """What this contact tells of its client."""
-    return Identity((contact.client or "").strip() or None, prefix(contact.peer_id))
-
-
-def prefix(peer_id: bytes | None) -> bytes | None:
-    """The client part of a peer-id in Azureus or mainline style (BEP 20), its first 8 bytes in any other."""
-    if not peer_id:
-        return None
-    found = AZUREUS.match(peer_id) or MAINLINE.match(peer_id)
-    return found.group() if found else peer_id[:8]
+    prefixes: dict[str, frozenset[str]] = field(default_factory=dict)
 
 
 def merge(contacts: Iterable[Contact], policy: Policy | None = None, marked: Iterable[tuple[str, int]] = ()) -> Merged:
@@ -168,21 +107,25 @@ def merge(contacts: Iterable[Contact], policy: Policy | None = None, marked: Ite
     places: dict[tuple[str, int, str], list[Contact]] = defaultdict(list)
     for each in ordered:
         if each.answered and identity(each):
-            places[each.address, each.port, each.transport].append(each)
+            places[each.address, each.port, each.carrier].append(each)
     drafts: list[Draft] = []
-    cuts: dict[tuple[str, int], int] = defaultdict(int)
+    cut: dict[tuple[str, int], list[Cut]] = defaultdict(list)
     refused = {"promiscuous endpoints": 0, "runs without a repeated claim": 0}
     for (address, port, _), here in sorted(places.items()):
         if (address, port) in promiscuous:
             refused["promiscuous endpoints"] += 1
             continue
         parts = runs(here, policy)
-        cuts[address, port] += len(parts) - 1
+        cut[address, port] += cuts(parts, policy.max_gap_ns)
         made = [draft for draft in (_draft(part, policy) for part in parts) if draft is not None]
         refused["runs without a repeated claim"] += len(parts) - len(made)
         drafts += made
     return Merged(
-        tuple(sorted(drafts, key=lambda d: d.id)), _endpoints(ordered, cuts), _addresses(ordered, promiscuous), refused
+        drafts=tuple(sorted(drafts, key=lambda d: d.id)),
+        endpoints=endpoints(ordered, cut),
+        addresses=addresses(ordered, promiscuous),
+        refused=refused,
+        prefixes=prefixes(ordered),
     )
 
 
@@ -228,17 +171,14 @@ def _draft(run: list[Contact], policy: Policy) -> Draft | None:
         intervals += [interval] if interval else []
     if not intervals:
         return None
-    held = identity(run[0])
-    for each in run[1:]:
-        held = held.joined(identity(each))
     inside = {c.id for c in run}
     first = run[0]
     return Draft(
         id=named("subject", first.id),
         address=first.address,
         port=first.port,
-        transport=first.transport,
-        identity=held,
+        carrier=first.carrier,
+        identity=joined(run),
         peer_ids=frozenset(c.peer_id for c in run if c.peer_id),
         intervals=tuple(intervals),
         run=tuple(run),
@@ -261,50 +201,6 @@ def _is_repeat(each: Contact, first: Contact, policy: Policy) -> bool:
     return each.tier is Tier.CLAIMS and each.started_ns - first.started_ns >= policy.least_repeat_ns(each.address)
 
 
-def shrinking(draft: Draft) -> int:
-    """How often it claimed fewer pieces of a Watch than before (or none any more): the opposite of a download."""
-    count = 0
-    for watch in draft.watches:
-        told = [c for c in draft.run if c.watch == watch and c.claim is not Claim.NOTHING_SAID]
-        counts = [0 if c.claim is Claim.NONE else c.pieces_claimed or 0 for c in told]
-        count += sum(later < before for before, later in pairwise(counts))
-    return count
-
-
 def named(kind: str, *parts: str) -> str:
     """An id that the same evidence always gets: the first 128 bits of SHA-256 over what it rests on."""
     return hashlib.sha256("\x00".join(("clew", kind, *parts)).encode()).hexdigest()[:32]
-
-
-def _endpoints(ordered: Sequence[Contact], cuts: dict[tuple[str, int], int]) -> dict[tuple[str, int], Endpoint]:
-    failed: dict[tuple[str, int], int] = defaultdict(int)
-    probes: dict[tuple[str, int], int] = defaultdict(int)
-    for each in ordered:
-        place = each.address, each.port
-        if each.kind is SightingKind.CONTROL:
-            probes[place] += each.missing is None
-        elif not each.answered or (each.missing is not None and not each.claims_pieces):
-            failed[place] += 1
-    return {place: Endpoint(failed[place], cuts[place], probes[place]) for place in {*failed, *probes, *cuts}}
-
-
-def _addresses(ordered: Sequence[Contact], promiscuous: set[tuple[str, int]]) -> dict[str, Address]:
-    ports: dict[str, set[int]] = defaultdict(set)
-    clients: dict[str, set[str]] = defaultdict(set)
-    for each in ordered:
-        if each.answered:
-            ports[each.address].add(each.port)
-            told = identity(each)
-            name = told.client or (told.prefix or b"").decode("ascii", "replace")
-            clients[each.address] |= {name} if name else set()
-    bad: dict[str, set[int]] = defaultdict(set)
-    for address, port in promiscuous:
-        bad[address].add(port)
-    return {
-        address: Address(frozenset(ports[address]), frozenset(clients[address]), frozenset(bad[address]))
-        for address in {*ports, *bad}
-    }
-
-
-def _differ(mine: object, yours: object) -> bool:
-    return mine is not None and yours is not None and mine != yours

@@ -9,17 +9,19 @@ import json
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from clew.attribute import caveats, evidence, links, merge, priority, where
-from clew.attribute.api import LeadState, Register, RegisterSpec, Summary
-from clew.core import clock, forces, ledger, mandate, plugins
+from clew.attribute import caveats, evidence, links, merge, priority, urgency, where
+from clew.attribute.api import LeadState, Register, RegisterSpec, Rule, Summary
+from clew.attribute.beside import Beside, beside
+from clew.attribute.masked import Masked
+from clew.core import clock, forces, ledger, mandate, plugins, watch
 from clew.core.case import Case, Transaction
 from clew.core.errors import Refused
 from clew.core.files import sha256_of
 from clew.core.lease import lease
-from clew.model import Force, Tier
+from clew.model import Force, Tier, Watch
 
 PACKAGE = "clew.attribute.registers"
 COVERED = (
@@ -44,8 +46,8 @@ class _Lead:
     draft: merge.Draft
     place: where.Where
     force: Force | None
-    features: dict[str, float]
-    score: float
+    ranking: priority.Ranking
+    beside: Beside
     torrent_only: bool
     caveats: tuple[str, ...]
     against: tuple[str, ...]
@@ -59,10 +61,14 @@ class _Context:
     merged: merge.Merged
     asked: tuple[where.Asked, ...]
     policy: Policy
-    rule: priority.Rule
+    rule: Rule
+    weights: priority.Weights
     now_ns: int
     forces: tuple[Force, ...]
-    urgent: frozenset[str]
+    watches: dict[str, Watch]
+    labels: dict[str, str]
+    words: Masked
+    urgent: dict[str, list[str]]
     contradicted: frozenset[str]
 
 
@@ -72,13 +78,15 @@ def attribute(
     registers: Sequence[RegisterSpec],
     now_ns: int | None = None,
     policy: Policy | None = None,
-    rule: priority.Rule = priority.DEFAULT,
+    rule: Rule | None = None,
+    weights: priority.Weights | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Summary:
     """Rebuilds Subjects, possible links and Leads from all Sightings of the case.
 
-    `now_ns` decides recency and expiry (default: now). Raises Refused without a Mandate for "attribute", Held while
-    another run goes on, Usage or Damaged for a register that cannot be opened. `progress(done, of)` counts Subjects.
+    `now_ns` decides recency and expiry (default: now); `rule` the order (default: `ranks/plain_sum.py`), `weights` what
+    a grade counts in it. Raises Refused without a Mandate for "attribute", Held while another run goes on, Usage or
+    Damaged for a register that cannot be opened. `progress(done, of)` counts Subjects.
     """
     policy, now_ns = policy or Policy(), clock.now().utc_ns if now_ns is None else now_ns
     basis = mandate.require(case, purpose="attribute", at_ns=now_ns)
@@ -86,29 +94,58 @@ def attribute(
         asked = _open(case, registers, now_ns)
         merged = merge.merge(evidence.read(case), policy.merging, evidence.promiscuous(case))
         possible = links.possible_links(merged.drafts)
-        urgent = _urgent(case)
-        context = _Context(
-            case, merged, tuple(asked), policy, rule, now_ns, tuple(forces.all_of(case)), urgent, _contradicted(case)
-        )
+        context = _context(case, merged, asked, policy, rule or priority.rule(), weights or {}, now_ns)
         made, outside = _leads(context, progress)
-        # an open alarm must not be lost with a lead that this run no longer makes
-        orphaned = len(urgent - {lead.id for lead in made} - {lead.draft.id for lead in made})
+        # an open alarm, or a person's "urgent", must not be lost with a lead that this run no longer makes
+        orphaned = len(context.urgent.keys() - {lead.id for lead in made} - {lead.draft.id for lead in made})
         summary = _summary(merged, possible, made, outside)
         with case.write("attribute") as tx:
             _rebuild(tx, merged, possible, made)
             tx.record(
                 "leads.rebuilt",
-                subject={
-                    "registers": [a.id for a in asked],
-                    "leads": _digest(made),
-                    "policy": asdict(policy),
-                    "rule": f"{rule.name} {rule.version}",
-                    "alarms without a lead": orphaned,
-                },
+                subject=_told(context, made) | {"alarms without a lead": orphaned},
                 counts={k: v for k, v in summary.as_dict().items() if isinstance(v, int)},
                 mandate=basis.id,
             )
     return summary if not orphaned else _warned(summary, orphaned)
+
+
+def _context(
+    case: Case,
+    merged: merge.Merged,
+    asked: Sequence[where.Asked],
+    policy: Policy,
+    rule: Rule,
+    weights: priority.Weights,
+    now_ns: int,
+) -> _Context:
+    watches = {each.id: each for each in watch.all_of(case)}
+    return _Context(
+        case=case,
+        merged=merged,
+        asked=tuple(asked),
+        policy=policy,
+        rule=rule,
+        weights=weights,
+        now_ns=now_ns,
+        forces=tuple(forces.all_of(case)),
+        watches=watches,
+        labels={each.id: each.label for each in watches.values()},
+        words=Masked(watches.values()),
+        urgent=urgency.reasons(case),
+        contradicted=_contradicted(case),
+    )
+
+
+def _told(context: _Context, made: Sequence[_Lead]) -> dict[str, Any]:
+    """What decided the outcome, and its digest, for the Ledger."""
+    return {
+        "registers": [each.id for each in context.asked],
+        "leads": _digest(made),
+        "policy": asdict(context.policy),
+        "rule": f"{context.rule.name} {context.rule.version}",
+        "weights": [[*grade, weight] for grade, weight in sorted(context.weights.items())],
+    }
 
 
 def _open(case: Case, specs: Sequence[RegisterSpec], now_ns: int) -> list[where.Asked]:
@@ -149,36 +186,39 @@ def _leads(context: _Context, progress: Callable[[int, int], None] | None) -> tu
 
 def _lead(context: _Context, draft: merge.Draft) -> _Lead:
     """The lead of one Subject. Raises Refused where no Mandate covers its address and country."""
-    policy, rule, now_ns = context.policy, context.rule, context.now_ns
+    policy, now_ns = context.policy, context.now_ns
     place = where.where(draft.address, (draft.from_ns, draft.to_ns), context.asked, policy.stale_days)
     country = place.country if place.country and not place.uncertain else None
     mandate.require(context.case, purpose="attribute", at_ns=now_ns, address=draft.address, country=country)
     torrent_only = all(i.torrent_only for i in draft.intervals)
     lead_id, force = merge.named("lead", draft.id), where.force_of(place, context.forces)
-    features = rule.features(draft, now_ns=now_ns, urgent=bool({lead_id, draft.id} & context.urgent))
+    ranking, aside = _ranking(context, draft, lead_id), beside(draft, context.merged, context.labels, context.words)
     expires_ns = draft.to_ns + policy.keep_days * where.DAY_NS
     state = LeadState.ASSIGNED if force else LeadState.COORDINATOR
     unplaced = () if force or place.uncertain else ("no force of this case answers for this place",)
-    beside = (caveats.ARTEFACTS,) if lead_id in context.contradicted else ()
+    artefacts = (caveats.ARTEFACTS,) if lead_id in context.contradicted else ()
+    address = context.merged.addresses.get(draft.address)
     return _Lead(
         id=lead_id,
         draft=draft,
         place=place,
         force=force,
-        features=features,
-        score=round(sum(rule.points(features).values()), 2),
+        ranking=ranking,
+        beside=aside,
         torrent_only=torrent_only,
-        caveats=caveats.caveats(draft, place, context.merged.addresses.get(draft.address), torrent_only),
-        against=caveats.against(draft, place, context.merged) + unplaced + beside,
+        caveats=caveats.caveats(draft, place, address, aside, torrent_only),
+        against=caveats.against(draft, place, context.merged, aside) + unplaced + artefacts,
         expires_ns=expires_ns,
         state=LeadState.EXPIRED if expires_ns <= now_ns else state,
     )
 
 
-def _urgent(case: Case) -> frozenset[str]:
-    """Leads and Subjects with an open "child at risk now" alarm."""
-    rows = case.read().execute("SELECT about FROM alarms WHERE about_kind IN ('lead', 'subject') AND closed_ns IS NULL")
-    return frozenset(str(row["about"]) for row in rows)
+def _ranking(context: _Context, draft: merge.Draft, lead_id: str) -> priority.Ranking:
+    urgent = [*context.urgent.get(lead_id, ()), *context.urgent.get(draft.id, ())]
+    known = priority.known(
+        draft, now_ns=context.now_ns, urgent=urgent, watches=context.watches, weights=context.weights
+    )
+    return priority.rank(context.rule, known)
 
 
 def _contradicted(case: Case) -> frozenset[str]:
@@ -190,7 +230,7 @@ def _contradicted(case: Case) -> frozenset[str]:
 def _rebuild(
     tx: Transaction, merged: merge.Merged, possible: Sequence[links.PossibleLink], made: Sequence[_Lead]
 ) -> None:
-    for table in ("leads", "possible_links", "subject_intervals", "subjects"):
+    for table in ("leads", "lead_details", "possible_links", "subject_intervals", "subjects"):
         tx.execute(f"DELETE FROM {table}")  # noqa: S608 - our own names
     tx.executemany(
         "INSERT INTO subjects (id, label, watches) VALUES (?,?,?)",
@@ -200,7 +240,7 @@ def _rebuild(
         "INSERT INTO subject_intervals (subject, address, port, transport, from_ns, to_ns, tier, watch, sightings) "
         "VALUES (?,?,?,?,?,?,?,?,?)",
         [
-            (d.id, d.address, d.port, d.transport, i.from_ns, i.to_ns, tier(i), i.watch, json.dumps(i.sightings))
+            (d.id, d.address, d.port, d.carrier, i.from_ns, i.to_ns, tier(i), i.watch, json.dumps(i.sightings))
             for d in merged.drafts
             for i in d.intervals
         ],
@@ -212,8 +252,13 @@ def _rebuild(
     tx.executemany(
         "INSERT INTO leads (id, subject, force, rank, score, tier, torrent_only, country, uncertain, network_kind, "
         "lookups, features, caveats, against, expires_ns, state) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-        [_row(lead, rank) for lead, rank in _ranked(made)],
+        [_row(lead) for lead in made],
     )
+    tx.executemany(
+        "INSERT INTO lead_details (lead, ranking, beside) VALUES (?,?,?)",
+        [(lead.id, lead.ranking.text(), json.dumps(asdict(lead.beside), sort_keys=True)) for lead in made],
+    )
+    priority.reorder(tx)
 
 
 def label(subject_id: str) -> str:
@@ -226,29 +271,19 @@ def tier(interval: merge.Interval) -> str:
     return f"{Tier.CLAIMS}, torrent only" if interval.torrent_only else str(Tier.CLAIMS)
 
 
-def _ranked(made: Sequence[_Lead]) -> list[tuple[_Lead, int]]:
-    """Each lead with its rank (from 1) among those of its force and state."""
-    ranked = []
-    counts: Counter[tuple[str | None, LeadState]] = Counter()
-    for lead in sorted(made, key=lambda each: (-each.score, each.id)):
-        queue = (lead.force.code if lead.force else None, lead.state)
-        counts[queue] += 1
-        ranked.append((lead, counts[queue]))
-    return ranked
-
-
-def _row(lead: _Lead, rank: int) -> tuple[Any, ...]:
+def _row(lead: _Lead) -> tuple[Any, ...]:
+    """The row of a lead; its rank is not known yet (`priority.reorder`)."""
     return (
-        lead.id, lead.draft.id, lead.force.code if lead.force else None, rank, lead.score, str(Tier.CLAIMS),
+        lead.id, lead.draft.id, lead.force.code if lead.force else None, 0, lead.ranking.score, str(Tier.CLAIMS),
         int(lead.torrent_only), lead.place.country, int(lead.place.uncertain), lead.place.kind.value,
-        json.dumps(lead.place.lookups), json.dumps(lead.features), json.dumps(lead.caveats), json.dumps(lead.against),
-        lead.expires_ns, lead.state.value,
+        json.dumps(lead.place.lookups), json.dumps(lead.ranking.values()), json.dumps(lead.caveats),
+        json.dumps(lead.against), lead.expires_ns, lead.state.value,
     )  # fmt: skip
 
 
 def _digest(made: Sequence[_Lead]) -> str:
     """One digest over what was decided, so that two runs can be compared in the ledger's openings."""
-    rows = [list(_row(lead, rank)) for lead, rank in _ranked(made)]
+    rows = [list(_row(lead)) for lead in sorted(made, key=lambda lead: lead.id)]
     return hashlib.sha256(ledger.canonical(rows).encode()).hexdigest()
 
 
@@ -272,7 +307,5 @@ def _summary(
 
 
 def _warned(summary: Summary, orphaned: int) -> Summary:
-    values = summary.as_dict() | {
-        "covered": (*COVERED, f'{orphaned} open "child at risk now" alarms are about leads that are no longer made')
-    }
-    return Summary(**values)
+    line = f"{orphaned} open alarms, or decisions that a lead is urgent, are about leads that are no longer made"
+    return replace(summary, covered=(*COVERED, line))

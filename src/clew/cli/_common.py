@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from clew.core.case import Case
+from clew.core.errors import Usage
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -37,3 +38,13 @@ def open_case(folder: Path) -> Case:
 def emit(as_json: bool, data: Mapping[str, Any], words: str) -> None:
     """Prints `data` as one JSON object, or `words`."""
     click.echo(json.dumps(data, sort_keys=True, ensure_ascii=False) if as_json else words)
+
+
+def write_new(path: Path, text: str) -> None:
+    """Writes a new file that only its owner reads: it holds addresses. Raises Usage where something is there."""
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            path.chmod(0o600)
+            file.write(text)
+    except FileExistsError as error:
+        raise Usage(f"{path} is there already", "name a new file") from error

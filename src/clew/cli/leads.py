@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from clew.cli._common import case_argument, emit, json_option, open_case
+from clew.core.printable import printable
 
 
 @click.command(
@@ -19,22 +20,30 @@ from clew.cli._common import case_argument, emit, json_option, open_case
 @json_option
 def leads(case: Path, force: str | None, limit: int, as_json: bool) -> None:
     """List the Leads of CASE in order, with reasons, caveats and all that speaks against them."""
-    from clew.attribute import listing
+    from clew.attribute import coverage, listing
 
-    found = listing.leads(open_case(case), force=force)
-    words = "\n\n".join("\n".join(_words(lead)) for lead in found[:limit]) or "no leads; make them with: clew attribute"
+    opened = open_case(case)
+    found, covered = listing.leads(opened, force=force), coverage.read(opened)
+    told = ["\n".join(map(printable, words(lead))) for lead in found[:limit]]
+    told = told or ["no leads; make them with: clew attribute"]
     if len(found) > limit:
-        words += f"\n\n{len(found) - limit} more; see them with --limit {len(found)}"
-    emit(as_json, {"leads": found[:limit], "of": len(found)}, words)
+        told.append(f"{len(found) - limit} more; see them with --limit {len(found)}")
+    told.append("\n".join(printable(f"coverage: {line}") for line in covered.sentences()))
+    data = {"leads": found[:limit], "of": len(found), "coverage": covered.as_dict()}
+    emit(as_json, data, "\n\n".join(told))
 
 
-def _words(lead: Mapping[str, Any]) -> Iterator[str]:
+def words(lead: Mapping[str, Any]) -> Iterator[str]:
+    """One lead, line by line; `printable` is for the caller to apply."""
     holder = lead["force"] or "coordinating force"
     place = f"{lead['country'] or 'country unknown'}{' (uncertain)' if lead['uncertain'] else ''}"
     yield f"{holder} #{lead['rank']}  {lead['subject']}  {lead['tier']}  {place}  {lead['state']}"
     for i in lead["intervals"]:
         seen = f"{i['from']} to {i['to']}, {i['sightings']} sightings"
         yield f"  {i['watch']}: {i['address']} port {i['port']} {i['transport']}, {seen}, {i['tier']}"
+    for each in lead["urgent"]:
+        back = f", taken back {each['withdrawn']}: {each['withdrawn_reason']}" if each["withdrawn"] else ""
+        yield f"  called urgent: {each['reason']} ({each['entered_by']}, {each['at']}){back}"
     parts = (
         ("why here", "reasons"),
         ("caveat", "caveats"),
@@ -43,12 +52,23 @@ def _words(lead: Mapping[str, Any]) -> Iterator[str]:
     )
     for heading, key in parts:
         yield from (f"  {heading}: {line}" for line in lead[key])
-    if beside := lead["artefacts"]:
-        yield f"  artefacts of exhibits: {beside['outcome']}, as of {beside['at']} (clew corroborate)"
+    yield from _beside(lead["beside"])
+    if artefacts := lead["artefacts"]:
+        yield f"  artefacts of exhibits: {artefacts['outcome']}, as of {artefacts['at']} (clew corroborate)"
     yield f"  expires: {lead['expires']}"
     for known in lead["prior_knowledge"]:
         told = f"{known['statement']} (source: {known['source']}; {known['entered_by']}, {known['at']})"
         yield f"  entered by hand, not evidence from the network: {told}"
+
+
+def _beside(beside: Mapping[str, Any]) -> Iterator[str]:
+    """Contacts, apart from what they claimed."""
+    over = ", ".join(f"{name} {count}" for name, count in beside["transports"])
+    yield f"  contacts answered: {beside['contacts']}{f' ({over})' if over else ''}"
+    failed = beside["failed"]
+    if failed["count"]:
+        yield f"  contacts failed: {failed['count']}, {failed['first']} to {failed['last']}"
+    yield from (f"  contacts failed: {count} x {why}" for why, count in failed["reasons"])
 
 
 COMMAND = leads

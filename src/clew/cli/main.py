@@ -14,8 +14,9 @@ from clew import __version__
 from clew.core.errors import ClewError, Exit
 from clew.core.printable import printable
 
-ORDER = ("demo", "init", "key", "mandate", "watch", "force", "hashset", "observe", "attribute", "leads", "intake",
-         "pieces", "match", "dense", "identify", "review", "statement", "corroborate", "share", "receive")  # fmt: skip
+ORDER = ("demo", "init", "key", "mandate", "watch", "force", "hashset", "observe", "attribute", "leads", "lead",
+         "provider", "intake", "pieces", "match", "dense", "identify", "review", "statement", "corroborate", "share",
+         "receive")  # fmt: skip
 
 
 def verbs() -> list[str]:

@@ -9,11 +9,12 @@ from clew.core.case import Case
 from clew.share.api import UNVALIDATED
 
 FEATURES = {
-    "urgent": "a person has raised the alarm \u201cchild at risk now\u201d on it",
+    "urgent": "a person has put it first (\u201curgent\u201d, or the alarm \u201cchild at risk now\u201d)",
     "watched_files": "number of watched files that it claimed parts of: {}",
     "days": "different days (UTC) on which it did so: {}",
     "recency": "how fresh the last claim is: {} (1 is today; halves every 14 days)",
     "claims": "contacts in which it claimed parts: {}",
+    "grade": "weight of the gravest grade among these files, by the sender\u2019s table of grades: {} (of 10)",
     "torrent_only": "ranked lower: no claimed part is known to lie wholly inside a watched file",
 }
 

@@ -1,0 +1,180 @@
+"""What was and was not looked at, as it stands in every report about leads: absence is never evidence.
+
+Read from the observer's tables (`observe_runs`, `endpoints`, `dials`) and its sightings; all counts are of the whole
+case. Who was only listed is forgotten after 7 days, so the share of those who could be contacted is of what is held.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from typing import Any
+
+from clew.attribute import unseen
+from clew.core import clock, shards
+from clew.core.case import Case
+
+CONTACTS = """
+SELECT transport, tool, vantage, count(DISTINCT id) AS contacts, count(DISTINCT id) FILTER (tier <> 'E0') AS answered
+FROM sightings WHERE kind = 'contact' GROUP BY ALL ORDER BY ALL
+"""
+PLACES = """
+SELECT address, port, max(tier) AS tier, max(last_failure) AS why FROM endpoints GROUP BY address, port
+"""
+RUNS = """
+SELECT r.*, COALESCE(ended_ns, (SELECT MAX(intended_ns) FROM dials WHERE run = r.id), started_ns) AS until_ns
+FROM observe_runs r ORDER BY started_ns, id
+"""
+NOT_CALLED, NO_RUN = "not called yet", "no run was under way"
+SECOND_NS = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A time in which nobody was watching, and why; `name` is how reports speak of it."""
+
+    name: str
+    from_ns: int
+    to_ns: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """One case's coverage. `places` are addresses with port; `listed` counts those that are held."""
+
+    vantages: tuple[str, ...]
+    networks: tuple[str, ...]
+    transports: tuple[tuple[str, int, int], ...]
+    sources: tuple[str, ...]
+    runs: int
+    from_ns: int | None
+    to_ns: int | None
+    gaps: tuple[Gap, ...]
+    quiet_hours: tuple[str, ...]
+    listed: int
+    contacted: int
+    not_contacted: tuple[tuple[str, int], ...]
+    interrupted: int
+    unseen: str = unseen.STATEMENT
+
+    @property
+    def downtime_ns(self) -> int:
+        """How long nobody was watching since the first run began, each moment once; quiet hours are not in it."""
+        total = until_ns = 0
+        for gap in self.gaps:
+            total += max(0, gap.to_ns - max(gap.from_ns, until_ns))
+            until_ns = max(until_ns, gap.to_ns)
+        return total
+
+    @property
+    def share(self) -> float | None:
+        """Of the places that were listed, the share that answered at least once; None where none was listed."""
+        return round(self.contacted / self.listed, 4) if self.listed else None
+
+    def as_dict(self) -> dict[str, Any]:
+        """For `--json`, times in ISO 8601."""
+        gaps = [
+            {"name": g.name, "from": clock.iso(g.from_ns), "to": clock.iso(g.to_ns), "why": g.why} for g in self.gaps
+        ]
+        times = {"from": _iso(self.from_ns), "to": _iso(self.to_ns)}
+        counted = {"downtime_seconds": self.downtime_ns / SECOND_NS, "share_contacted": self.share}
+        kept = {name: value for name, value in asdict(self).items() if not name.endswith("_ns")}
+        return kept | times | counted | {"gaps": gaps, "sentences": list(self.sentences())}
+
+    def sentences(self) -> Iterator[str]:
+        """For people, one thing each."""
+        if not self.runs:
+            yield "no network was observed in this case"
+        else:
+            yield f"seen from: {', '.join(self.vantages)}; who cannot be reached from there is not in it"
+            span = f"{_iso(self.from_ns)} to {_iso(self.to_ns)}"
+            yield f"watched from {span}, in {self.runs} run{'s' * (self.runs != 1)}"
+            yield from self._interruptions()
+        if self.listed:
+            yield (
+                f"{self.contacted} of {self.listed} listed addresses with port ({(self.share or 0):.1%}) could be "
+                "contacted; who was only listed is forgotten after 7 days"
+            )
+        yield from (f"not contacted: {count} ({why})" for why, count in self.not_contacted)
+        if self.interrupted:
+            yield f"contacts that were interrupted, and are not counted: {self.interrupted}"
+        yield f"networks: {', '.join(self.networks) or 'none'}; listed by: {', '.join(self.sources) or 'nobody'}"
+        told = ", ".join(f"{name} ({answered} of {of} answered)" for name, of, answered in self.transports)
+        yield f"contacts over: {told or 'none'}; who uses other networks, transports or sources was not seen"
+        yield f"how many were not seen at all: {self.unseen}"
+
+    def _interruptions(self) -> Iterator[str]:
+        if not self.gaps:
+            yield "somebody watched all the time between the first and the last of it"
+        for gap in self.gaps:
+            hours = (gap.to_ns - gap.from_ns) / SECOND_NS / 3600
+            span = f"{clock.iso(gap.from_ns)} to {clock.iso(gap.to_ns)} ({hours:.2f} h)"
+            yield f"{gap.name}: nobody watched from {span}: {gap.why}"
+        yield from (f"quiet hours in which nobody was called: {hours}" for hours in self.quiet_hours)
+
+
+def read(case: Case) -> Coverage:
+    """The coverage of a case as it is now."""
+    conn = case.read()
+    runs = conn.execute(RUNS).fetchall()
+    places = conn.execute(PLACES).fetchall()
+    contacts = shards.query(case, CONTACTS).to_pylist()
+    silent = Counter(str(row["why"] or NOT_CALLED) for row in places if row["tier"] == "E0")
+    return Coverage(
+        vantages=tuple(sorted({row["vantage"] for row in (*runs, *contacts) if row["vantage"]})),
+        networks=tuple(sorted({_network(row["tool"]) for row in contacts if row["tool"]})),
+        transports=_transports(contacts),
+        sources=tuple(sorted({_source(row[0]) for row in conn.execute("SELECT DISTINCT source FROM endpoints")})),
+        runs=len(runs),
+        from_ns=min((row["started_ns"] for row in runs), default=None),
+        to_ns=max((row["until_ns"] for row in runs), default=None),
+        gaps=_gaps([(row["started_ns"], row["until_ns"]) for row in runs]),
+        quiet_hours=tuple(sorted({text for row in runs if (text := _quiet(row["config"]))})),
+        listed=len(places),
+        contacted=len(places) - silent.total(),
+        not_contacted=tuple(sorted(silent.items())),
+        interrupted=conn.execute("SELECT count(*) FROM dials WHERE state = 'interrupted'").fetchone()[0],
+    )
+
+
+def _gaps(runs: list[tuple[int, int]]) -> tuple[Gap, ...]:
+    """Times between runs, which may overlap: one a network. In order of time, and numbered by it."""
+    found, until_ns = list[tuple[int, int, str]](), 0
+    for (_, before_ns), (started_ns, _) in pairwise(runs):
+        until_ns = max(until_ns, before_ns)
+        if started_ns > until_ns:
+            found.append((until_ns, started_ns, NO_RUN))
+    return tuple(Gap(f"gap {number}", *each) for number, each in enumerate(sorted(found), 1))
+
+
+def _transports(contacts: list[dict[str, Any]]) -> tuple[tuple[str, int, int], ...]:
+    made, answered = Counter[str](), Counter[str]()
+    for row in contacts:
+        made[row["transport"]] += row["contacts"]
+        answered[row["transport"]] += row["answered"]
+    return tuple((name, made[name], answered[name]) for name in sorted(made))
+
+
+def _network(tool: str) -> str:
+    """The network that a sighting's `tool` names: "clew VERSION NETWORK VERSION"."""
+    words = tool.split(" ")
+    return words[2] if len(words) == 4 else tool
+
+
+def _source(text: str) -> str:
+    """Where a listing came from, by kind: a tracker's address may hold a secret of its own (a passkey)."""
+    scheme, found, _ = text.partition("://")
+    return f"{scheme.upper()} trackers" if found else text
+
+
+def _quiet(config: str) -> str | None:
+    """The quiet hours of one run's policy, in words."""
+    policy: Any = json.loads(config) if config.startswith("{") else {}
+    hours = policy.get("quiet_hours")
+    return f"{hours[0]:02d}:00 to {hours[1]:02d}:00 UTC" if hours else None
+
+
+def _iso(ns: int | None) -> str | None:
+    return None if ns is None else clock.iso(ns)

@@ -1,0 +1,119 @@
+"""What was seen at an address and port, and at an address, besides its Subjects: it stands beside every lead there."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from clew.attribute.evidence import Contact
+from clew.attribute.identity import Identity, identity, name_of
+from clew.attribute.prefix import household
+from clew.model import SightingKind
+
+Place = tuple[str, int]
+CLIENT, SILENCE, UNCLEAR = "client", "silence", "unclear"
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """Where two runs of contacts at one endpoint were not merged. `kind` is CLIENT, SILENCE or UNCLEAR.
+
+    `before_ns` is the end of the last contact before it, `after_ns` the start of the first one behind it.
+    """
+
+    kind: str
+    carrier: str
+    before_ns: int
+    after_ns: int
+    before: Identity
+    after: Identity
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One address and port, over all carriers. `failed` are contacts that brought no claim because of a Missing."""
+
+    answered: tuple[Contact, ...] = ()
+    failed: tuple[Contact, ...] = ()
+    cuts: tuple[Cut, ...] = ()
+    control_probes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Everything that answered at one address: signs that several people share it."""
+
+    ports: frozenset[int]
+    clients: frozenset[str]
+    promiscuous_ports: frozenset[int]
+
+
+@dataclass(slots=True)
+class _Seen:
+    answered: list[Contact] = field(default_factory=list)
+    failed: list[Contact] = field(default_factory=list)
+    probes: int = 0
+
+
+def cuts(parts: Sequence[Sequence[Contact]], max_gap_ns: int) -> list[Cut]:
+    """Why the neighbouring runs of one address, port and carrier, in order of time, are not one."""
+    found = []
+    for before, after in pairwise(parts):
+        mine, yours = joined(before), joined(after)
+        gap_ns = after[0].started_ns - before[-1].ended_ns
+        kind = CLIENT if mine.contradicts(yours) else SILENCE if gap_ns > max_gap_ns else UNCLEAR
+        found.append(Cut(kind, after[0].carrier, before[-1].ended_ns, after[0].started_ns, mine, yours))
+    return found
+
+
+def joined(run: Sequence[Contact]) -> Identity:
+    """What the contacts of one run together tell of their client."""
+    told = identity(run[0])
+    for each in run[1:]:
+        told = told.joined(identity(each))
+    return told
+
+
+def endpoints(ordered: Iterable[Contact], cut: Mapping[Place, Sequence[Cut]]) -> dict[Place, Endpoint]:
+    """By address and port."""
+    seen: dict[Place, _Seen] = defaultdict(_Seen)
+    for each in ordered:
+        here = seen[each.address, each.port]
+        if each.kind is SightingKind.CONTROL:
+            here.probes += each.missing is None
+            continue
+        if each.answered:
+            here.answered.append(each)
+        if not each.answered or (each.missing is not None and not each.claims_pieces):
+            here.failed.append(each)
+    return {
+        place: Endpoint(tuple(here.answered), tuple(here.failed), tuple(cut.get(place, ())), here.probes)
+        for place, here in seen.items()
+    }
+
+
+def addresses(ordered: Iterable[Contact], promiscuous: Iterable[Place]) -> dict[str, Address]:
+    """By address alone."""
+    ports: dict[str, set[int]] = defaultdict(set)
+    clients: dict[str, set[str]] = defaultdict(set)
+    for each in ordered:
+        if each.answered:
+            ports[each.address].add(each.port)
+            if told := identity(each):
+                clients[each.address].add(name_of(told))
+    bad: dict[str, set[int]] = defaultdict(set)
+    for address, port in promiscuous:
+        bad[address].add(port)
+    return {
+        address: Address(frozenset(ports[address]), frozenset(clients[address]), frozenset(bad[address]))
+        for address in {*ports, *bad}
+    }
+
+
+def prefixes(ordered: Iterable[Contact]) -> dict[str, frozenset[str]]:
+    """The IPv6 addresses that answered, by the /64 they lie in."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for each in ordered:
+        if each.answered and (prefix := household(each.address)):
+            found[prefix].add(each.address)
+    return {prefix: frozenset(inside) for prefix, inside in found.items()}

@@ -1,0 +1,63 @@
+"""What a contact tells of the client behind it: never who, only which program."""
+
+import re
+from dataclasses import dataclass
+
+from clew.attribute.evidence import Contact
+
+AZUREUS = re.compile(rb"-[A-Za-z~]{2}[0-9A-Za-z.]{4}-")  # BEP 20
+MAINLINE = re.compile(rb"[A-Z]\d{1,3}(?:-\d{1,3}){2}-?-")  # BEP 20
+MOST_LETTERS = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """The client string of the extension handshake (BEP 10) and the client prefix of the peer-id (BEP 20)."""
+
+    client: str | None
+    prefix: bytes | None
+
+    def __bool__(self) -> bool:
+        return self.client is not None or self.prefix is not None
+
+    def contradicts(self, other: "Identity") -> bool:
+        """Whether both tell of the same thing, and differently."""
+        return _differ(self.client, other.client) or _differ(self.prefix, other.prefix)
+
+    def shares(self, other: "Identity") -> bool:
+        """Whether something known is the same on both sides."""
+        return (self.client is not None and self.client == other.client) or (
+            self.prefix is not None and self.prefix == other.prefix
+        )
+
+    def may_be_either(self, mine: "Identity", neighbour: "Identity") -> bool:
+        """Whether this tells less than its own run, and nothing against the neighbouring one."""
+        less = (self.client is None and mine.client is not None) or (self.prefix is None and mine.prefix is not None)
+        return less and not self.contradicts(neighbour)
+
+    def joined(self, other: "Identity") -> "Identity":
+        """What both together tell."""
+        return Identity(self.client or other.client, self.prefix or other.prefix)
+
+
+def identity(contact: Contact) -> Identity:
+    """What this contact tells of its client."""
+    return Identity((contact.client or "").strip() or None, prefix(contact.peer_id))
+
+
+def prefix(peer_id: bytes | None) -> bytes | None:
+    """The client part of a peer-id in Azureus or mainline style (BEP 20), its first 8 bytes in any other."""
+    if not peer_id:
+        return None
+    found = AZUREUS.match(peer_id) or MAINLINE.match(peer_id)
+    return found.group() if found else peer_id[:8]
+
+
+def name_of(told: Identity) -> str:
+    """The client in words, as it calls itself, cut where that is long."""
+    name = told.client or (told.prefix or b"").decode("ascii", "replace") or "a client that tells nothing of itself"
+    return name if len(name) <= MOST_LETTERS else f"{name[:MOST_LETTERS]}…"
+
+
+def _differ(mine: object, yours: object) -> bool:
+    return mine is not None and yours is not None and mine != yours

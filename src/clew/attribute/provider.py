@@ -1,0 +1,189 @@
+"""The page for an internet provider: at which times who held an address and port, and nothing else.
+
+It names no file, no client and no offence, and it is refused where the clock was not measured: a wrong time names the
+wrong customer.
+"""
+
+import ipaddress
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from clew import __version__
+from clew.attribute import pages, urgency
+from clew.attribute.api import NetworkKind
+from clew.attribute.ask_by import Period
+from clew.attribute.caveats import LIMITS
+from clew.attribute.masked import Masked
+from clew.attribute.prefix import household
+from clew.core import clock, mandate, shards, watch
+from clew.core.case import Case
+from clew.core.errors import Refused
+from clew.model import carrier
+
+USED = """
+SELECT DISTINCT ON (id) id, address, port, transport, local_address, local_port, started_ns, ended_ns,
+       clock_offset_ns, clock_error_ns, watch
+FROM sightings WHERE id IN (SELECT unnest(?)) ORDER BY id
+"""
+PROTOCOLS = {"tcp": "TCP", "utp": "UDP"}  # uTP runs over UDP (BEP 29)
+SHARED = {
+    NetworkKind.CGNAT: "By a register, this address is shared by many customers at once (carrier-grade NAT).",
+    NetworkKind.MOBILE: "By a register, this address belongs to a mobile network, where many customers share one.",
+    NetworkKind.UNKNOWN: "We do not know whether this address was shared by several customers (carrier-grade NAT).",
+    NetworkKind.ISP: "We know of no sharing of this address, but cannot exclude it.",
+    NetworkKind.HOSTING: "By a register, this address belongs to a hosting service: please name who rented it.",
+    NetworkKind.VPN: "By a register, this address is the exit of a VPN: please name what is kept of its user.",
+    NetworkKind.TOR: "By a register, this address is an exit of the Tor network, so its user is likely elsewhere.",
+}
+MILLISECOND_NS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One connection: both ends, protocol, first and last moment, and how wrong the clock may have been."""
+
+    number: int
+    address: str
+    port: int
+    our_address: str
+    our_port: int
+    protocol: str
+    first: str
+    last: str
+    clock_offset_ms: str
+    clock_error_ms: str
+    ask_by: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What the page asks. `widen_ms`: no time in it is wrong by more, by what the system told of its clock."""
+
+    reference: str
+    case: str
+    asked_by: str
+    made: str
+    tool: str
+    country: str
+    address: str
+    prefix: str | None
+    port: int
+    protocol: str
+    first: str
+    last: str
+    widen_ms: int
+    shared: str
+    our_side_private: bool
+    period: Period | None
+    ask_by: str | None
+    late: bool
+    limits: str
+    labels: tuple[str, ...]
+    lines: tuple[Line, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For `--json`."""
+        return asdict(self)
+
+
+def question(case: Case, named: str, period: Period | None, *, now_ns: int | None = None) -> Question:
+    """What a provider is asked about one lead (by id, its beginning, or its Subject's label).
+
+    Raises Usage where there is no such lead; Refused where it expired, where a contact that it rests on is not kept or
+    was seen by a clock that nobody measured, and without a Mandate for "attribute" over the address and its country.
+    """
+    now_ns = clock.now().utc_ns if now_ns is None else now_ns
+    row = urgency.find(case, named)
+    if row["expires_ns"] <= now_ns:
+        raise Refused(f"{row['label']} expired at {clock.iso(row['expires_ns'])}", "an expired lead is asked no more")
+    seen = _used(case, row)
+    country = row["country"] if not row["uncertain"] else ""
+    for address in sorted({each["address"] for each in seen}):
+        basis = mandate.require(case, purpose="attribute", at_ns=now_ns, address=address, country=country or None)
+    made = _question(case, row, seen, period, now_ns)
+    with case.write("attribute") as tx:
+        about = {"lead": row["id"], "address": made.address, "port": made.port}
+        tx.record("provider.asked", subject=about, counts={"lines": len(made.lines)}, mandate=basis.id)
+    return made
+
+
+def page(case: Case, asked: Question) -> str:
+    """The page as one HTML file."""
+    return pages.render("provider.html", Masked(watch.all_of(case)), q=asked)
+
+
+def _used(case: Case, row: Any) -> list[dict[str, Any]]:
+    """The contacts that the lead rests on, oldest first. Raises Refused where the page would not hold."""
+    intervals = case.read().execute("SELECT sightings FROM subject_intervals WHERE subject=?", (row["subject"],))
+    wanted = sorted({key for each in intervals for key in json.loads(each["sightings"])})
+    seen = shards.query(case, USED, [wanted]).to_pylist()
+    if not wanted or len(seen) != len(wanted):
+        raise Refused(f"contacts that {row['label']} rests on are not in the case", "run clew attribute again")
+    blind = [each for each in seen if each["clock_error_ns"] is None or each["clock_offset_ns"] is None]
+    if blind:
+        raise Refused(
+            f"the clock was not measured at {len(blind)} of the {len(seen)} contacts that {row['label']} rests on, so "
+            "their times may be wrong",
+            "a provider is asked only about measured times: keep the observing machine's clock in time (NTP, chrony), "
+            "observe again, then run clew attribute",
+        )
+    return sorted(seen, key=lambda each: (each["started_ns"], each["id"]))
+
+
+def _question(case: Case, row: Any, seen: Sequence[dict[str, Any]], period: Period | None, now_ns: int) -> Question:
+    first = seen[0]
+    labels = {each.id: each.label for each in watch.all_of(case)}
+    until_ns = period.until_ns(first["started_ns"]) if period else None
+    return Question(
+        reference=row["label"],
+        case=case.settings.id[:8],
+        asked_by=case.settings.force,
+        made=clock.iso(now_ns),
+        tool=f"clew {__version__}",
+        country="" if row["uncertain"] else row["country"],
+        address=first["address"],
+        prefix=household(first["address"]),
+        port=first["port"],
+        protocol=PROTOCOLS[carrier(first["transport"])],
+        first=clock.iso(first["started_ns"]),
+        last=clock.iso(max(each["ended_ns"] for each in seen)),
+        widen_ms=max(_widened(each) for each in seen),
+        shared=SHARED[NetworkKind(row["network_kind"])],
+        our_side_private=any(ipaddress.ip_address(each["local_address"]).is_private for each in seen),
+        period=period,
+        ask_by=clock.iso(until_ns) if until_ns is not None else None,
+        late=until_ns is not None and until_ns <= now_ns,
+        limits=LIMITS,
+        labels=tuple(sorted({labels.get(each["watch"], "") for each in seen} - {""})),
+        lines=tuple(_line(number, each, period) for number, each in enumerate(seen, 1)),
+    )
+
+
+def _line(number: int, each: dict[str, Any], period: Period | None) -> Line:
+    return Line(
+        number=number,
+        address=each["address"],
+        port=each["port"],
+        our_address=each["local_address"],
+        our_port=each["local_port"],
+        protocol=PROTOCOLS[carrier(each["transport"])],
+        first=clock.iso(each["started_ns"]),
+        last=clock.iso(each["ended_ns"]),
+        clock_offset_ms=f"{each['clock_offset_ns'] / MILLISECOND_NS:+.3f}",
+        clock_error_ms=_ceiling(each["clock_error_ns"]),
+        ask_by=clock.iso(period.until_ns(each["started_ns"])) if period else None,
+    )
+
+
+def _widened(each: dict[str, Any]) -> int:
+    """How far a printed time of this contact may be wrong, in whole milliseconds: the clock, and that digits end."""
+    wrong_ns: int = abs(each["clock_offset_ns"]) + each["clock_error_ns"]
+    return math.ceil(wrong_ns / MILLISECOND_NS) + 1
+
+
+def _ceiling(ns: int) -> str:
+    """Milliseconds, rounded up to thousandths: an error is never stated smaller than it is."""
+    return f"{math.ceil(ns / 1_000) / 1_000:.3f}"

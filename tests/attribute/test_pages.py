@@ -1,0 +1,205 @@
+"""The pages for a provider and for a person: complete, refused without a clock, without script, infohash or escape."""
+
+import json
+import re
+
+import pytest
+from lead_case import HOSTILE, HOUR, INFOHASH, claims, contact, lead_case
+
+from clew.attribute import ask_by, coverage, lead_page, listing, prior, provider, urgency
+from clew.attribute.run import Policy
+from clew.core import clock
+from clew.core.errors import Damaged, Refused, Usage
+from clew.model import carrier
+
+MARKS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+def forbidden(page):
+    """What of the "never" list stands on a page."""
+    lowered = page.lower()
+    found = [word for word in ("magnet:", "<script", "javascript:", "http://", "https://", "<img", "<link", " on") if
+             word in lowered and (word != " on" or re.search(r"<[^>]* on\w+=", lowered))]  # fmt: skip
+    return found + [hex_ for hex_ in (INFOHASH.hex(),) if hex_ in lowered] + MARKS.findall(page)
+
+
+@pytest.fixture
+def one(case, tmp_path):
+    (label,) = lead_case(case, tmp_path, [*claims(), contact(3, 10, transport="tcp")], kind="cgnat")
+    return label
+
+
+def shown(case, label):
+    return lead_page.page(case, listing.lead(case, label), coverage.read(case))
+
+
+def test_every_connection_has_its_own_line_with_both_ends(case, one):
+    asked = provider.question(case, one, None)
+    rows = case.read().execute("SELECT transport FROM subject_intervals").fetchall()
+    assert {carrier(row[0]) for row in rows} == {"tcp"}
+    assert [(x.address, x.port, x.our_address, x.our_port, x.protocol) for x in asked.lines] == [
+        ("127.10.1.23", 51413, "127.9.0.1", 40_000 + n, "TCP") for n in (1, 2, 3)
+    ]  # fmt: skip
+    page = provider.page(case, asked)
+    for line in asked.lines:
+        for text in (line.first, line.last):
+            assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", text)
+            assert text.replace("T", " ").removesuffix("Z") in page
+        assert f"port {line.our_port}" in page
+        assert line.clock_error_ms == "3.401", "rounded up"
+        assert line.clock_offset_ms == "-0.012"
+    assert asked.widen_ms == 5, "|offset| + error = 3.413 ms, in whole milliseconds, and one for the digits that end"
+    assert "5&nbsp;ms" in page
+    assert forbidden(page) == []
+
+
+def test_utp_is_udp_to_a_provider(case, tmp_path):
+    (label,) = lead_case(case, tmp_path, claims(transport="mse-rc4/utp"))
+    asked = provider.question(case, label, None)
+    assert {asked.protocol, *(line.protocol for line in asked.lines)} == {"UDP"}
+
+
+def test_an_ipv6_page_names_the_prefix(case, tmp_path):
+    (label,) = lead_case(case, tmp_path, claims(address="2001:db8:1:2::10"))
+    asked = provider.question(case, label, None)
+    assert asked.prefix == "2001:db8:1:2::/64"
+    assert "2001:db8:1:2::/64" in provider.page(case, asked)
+
+
+@pytest.mark.parametrize("blind", [{"clock_error_ns": None}, {"clock_offset_ns": None}])
+@pytest.mark.parametrize("which", [1, 2, 3])
+def test_refused_where_one_clock_was_not_measured(case, tmp_path, blind, which):
+    rows = [contact(n, 20 - n, **(blind if n == which else {})) for n in (1, 2, 3)]
+    (label,) = lead_case(case, tmp_path, rows)
+    with pytest.raises(Refused, match="clock was not measured at 1 of the 3") as caught:
+        provider.question(case, label, None)
+    assert "NTP" in caught.value.hint
+
+
+def test_a_clock_that_was_not_measured_at_a_contact_it_does_not_rest_on_is_no_matter(case, tmp_path):
+    other = contact(9, 5, tier="E1", claim="nothing said", pieces_claimed=None, clock_error_ns=None)
+    (label,) = lead_case(case, tmp_path, [*claims(), other])
+    assert len(provider.question(case, label, None).lines) == 2
+
+
+def test_an_expired_lead_is_asked_no_more(case, tmp_path):
+    (label,) = lead_case(case, tmp_path, claims(hours_ago=24 * 9), policy=Policy(keep_days=8))
+    with pytest.raises(Refused, match="expired"):
+        provider.question(case, label, None)
+
+
+def test_without_a_period_the_answer_is_at_once(case, one):
+    asked = provider.question(case, one, None)
+    assert (asked.ask_by, asked.late) == (None, False)
+    assert "<b>at once</b>: we do not know how long" in provider.page(case, asked)
+
+
+def test_with_a_period_each_line_has_its_date(case, one):
+    asked = provider.question(case, one, ask_by.Period(90, "section 1 of a made-up law", "2026-11-01"))
+    first = case.read().execute("SELECT min(from_ns) FROM subject_intervals").fetchone()[0]
+    assert asked.ask_by == asked.lines[0].ask_by == clock.iso(first + 90 * 24 * HOUR)
+    page = provider.page(case, asked)
+    assert "section 1 of a made-up law" in page
+    assert "as of 2026-11-01" in page
+    late = provider.question(case, one, ask_by.by_hand(1), now_ns=first + 2 * 24 * HOUR)
+    assert late.late
+    assert "may be gone already" in provider.page(case, late)
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [("cgnat", "shared by many customers"), ("mobile", "mobile network"), ("unknown", "do not know whether"),
+     ("isp", "no sharing"), ("hosting", "rented it"), ("vpn", "VPN"), ("tor", "Tor network")],
+)  # fmt: skip
+def test_what_kind_of_network_it_is_and_that_port_and_time_are_needed(case, tmp_path, kind, words):
+    (label,) = lead_case(case, tmp_path, claims(), kind=kind)
+    page = provider.page(case, provider.question(case, label, None))
+    assert words in page
+    assert "Port and time to the millisecond are needed" in page
+
+
+def test_the_page_says_what_it_does_not_show_and_names_neither_client_nor_offence(case, one):
+    page = provider.page(case, provider.question(case, one, None))
+    assert "nsufficient alone to identify a user; possession not tested" in page
+    page = re.sub(r"<style>.*</style>", "", page, flags=re.S)
+    for word in ("Transmission", "child", "abuse", "torrent", "mse-rc4"):
+        assert word not in page
+
+
+def test_that_a_provider_is_asked_stands_in_the_ledger_without_the_address(case, one):
+    provider.question(case, one, None)
+    lines = [row["line"] for row in case.read().execute("SELECT line FROM ledger")]
+    assert sum(json.loads(line)["action"] == "provider.asked" for line in lines) == 1
+    assert not any("127.10.1" in line for line in lines)
+
+
+def test_the_lead_page_holds_everything(case, tmp_path):
+    failed = contact(8, 3, tier="E0", claim="nothing said", client=None, peer_id=None, missing="unreadable",
+                     missing_detail="connection refused", pieces_claimed=None)  # fmt: skip
+    rows = [*claims(), contact(3, 15, pieces_claimed=3, inner_claimed=1), failed]
+    (label,) = lead_case(case, tmp_path, rows, kind="cgnat")
+    urgency.declare(case, lead=label, reason="the reason of a person")
+    prior.add(case, address="127.10.1.23", statement="an earlier case", source="file 12")
+    page = shown(case, label)
+    for text in (
+        label, "127.10.1.23", "51413", "W-17", "shrank", "connection refused", "carrier-grade NAT", "no control probe",
+        "the reason of a person", "watched files", "plain_sum", "no estimate", "an earlier case",
+        "insufficient alone to identify a user", "expires",
+    ):  # fmt: skip
+        assert text in page, text
+    assert forbidden(page) == []
+
+
+def test_what_peers_call_themselves_is_escaped_masked_and_without_control_codes(case, tmp_path):
+    hostile = {"client": HOSTILE, "peer_id": b"<b>" + bytes(17)}
+    rows = [*claims(1, 40, **hostile), *claims(3, 20), *claims(5, 10, **hostile)]
+    for label in lead_case(case, tmp_path, rows):
+        page = shown(case, label)
+        assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+        assert forbidden(page) == []
+        assert forbidden(provider.page(case, provider.question(case, label, None))) == []
+        told = json.dumps(listing.lead(case, label), ensure_ascii=False)
+        assert INFOHASH.hex() not in told
+        assert not MARKS.findall(told)
+
+
+def test_reasons_of_people_are_escaped_too(case, one):
+    urgency.declare(case, lead=one, reason="<img src=x onerror=alert(1)>")
+    page = shown(case, one)
+    assert "<img" not in page
+    assert "&lt;img src=x onerror=alert(1)&gt;" in page
+
+
+def test_nothing_can_run_or_load_on_a_page(case, one):
+    for page in (shown(case, one), provider.page(case, provider.question(case, one, None))):
+        assert re.search(r"default-src 'none'; style-src 'sha256-[A-Za-z0-9+/]{43}='; base-uri 'none'", page)
+        assert not re.search(r"<(script|img|link|iframe|form|a)\b|style=|url\(", page)
+
+
+def write(tmp_path, text):
+    path = tmp_path / "periods.csv"
+    path.write_text(text, "utf-8")
+    return path
+
+
+def test_periods_of_countries(tmp_path):
+    path = write(tmp_path, "country,days,source,dated\nat,90,made up,2026-11-01\nDE,70,made up too,2026-10-01\n")
+    assert ask_by.of_country(path, "AT") == ask_by.Period(90, "made up", "2026-11-01")
+    assert ask_by.of_country(path, "de").days == 70
+    assert ask_by.of_country(path, "FR") is None
+
+
+@pytest.mark.parametrize(
+    "row",
+    ["AT,0,x,2026-11-01", "AT,x,x,2026-11-01", "AT,90,,2026-11-01", "AT,90,x,", "AT,90,x,yesterday", "AT,90",
+     "A,9,x,2026-11-01", "AT,9,x,2026-11-01\nAT,8,x,2026-11-01"],
+)  # fmt: skip
+def test_a_period_without_country_days_source_or_day_is_refused(tmp_path, row):
+    with pytest.raises(Damaged, match=r"line [23]"):
+        ask_by.of_country(write(tmp_path, f"country,days,source,dated\n{row}\n"), "AT")
+
+
+@pytest.mark.parametrize("days", [0, -1, 100_000])
+def test_a_period_by_hand_that_is_none(days):
+    with pytest.raises(Usage):
+        ask_by.by_hand(days)
