@@ -58,6 +58,18 @@ def test_a_run_that_was_killed_ended_with_its_last_dial(case):
     assert found.interrupted == 1
 
 
+def test_gaps_inside_a_run_are_named_with_their_reason(case):
+    observed(case, [(0, 10), (11, 12)])
+    with case.write("observe") as tx:
+        for start, end, why in ((2, 3, "this machine had no network"), (2.5, 3.5, "the clock was set 3600.000 s back")):
+            values = ("r0", T0 + int(start * HOUR), T0 + int(end * HOUR), why)
+            tx.execute("INSERT INTO observe_gaps VALUES (?,?,?,?)", values)
+    found = coverage.read(case)
+    assert [g.name for g in found.gaps] == ["gap 1", "gap 2", "gap 3"]
+    assert [g.why for g in found.gaps][0::2] == ["this machine had no network", "no run was under way"]
+    assert found.downtime_ns == int(2.5 * HOUR), "what overlaps counts once"
+
+
 def test_the_share_that_could_be_contacted_is_of_addresses_with_port(case):
     places = [("127.10.1.1", "E2", None), ("127.10.1.1", "E0", None), ("127.10.1.2", "E0", "unreadable: refused"),
               ("127.10.1.3", "E0", None), ("127.10.1.4", "E1", None)]  # fmt: skip

@@ -82,6 +82,17 @@ def test_a_clock_that_was_not_measured_at_a_contact_it_does_not_rest_on_is_no_ma
     assert len(provider.question(case, label, None).lines) == 2
 
 
+@pytest.mark.parametrize(("hours_ago", "told"), [(15, True), (60, False)])
+def test_a_clock_that_was_set_meanwhile_is_said(case, one, hours_ago, told):
+    at = clock.now().utc_ns - hours_ago * HOUR
+    with case.write("observe") as tx:
+        tx.execute(
+            "INSERT INTO observe_gaps VALUES (?,?,?,?)", ("r", at, at - HOUR, "the clock was set 3600.000 s back")
+        )
+    page = provider.page(case, provider.question(case, one, None))
+    assert ("the clock was set 3600.000 s back" in page) == told
+
+
 def test_an_expired_lead_is_asked_no_more(case, tmp_path):
     (label,) = lead_case(case, tmp_path, claims(hours_ago=24 * 9), policy=Policy(keep_days=8))
     with pytest.raises(Refused, match="expired"):

@@ -1,12 +1,13 @@
 """What was and was not looked at, as it stands in every report about leads: absence is never evidence.
 
-Read from the observer's tables (`observe_runs`, `endpoints`, `dials`) and its sightings; all counts are of the whole
-case. Who was only listed is forgotten after 7 days, so the share of those who could be contacted is of what is held.
+Read from the observer's tables (`observe_runs`, `observe_gaps`, `endpoints`, `dials`) and its sightings; all counts are
+of the whole case. Who was only listed is forgotten after 7 days, so the share of those who could be contacted is of
+what is held.
 """
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Any
@@ -26,6 +27,7 @@ RUNS = """
 SELECT r.*, COALESCE(ended_ns, (SELECT MAX(intended_ns) FROM dials WHERE run = r.id), started_ns) AS until_ns
 FROM observe_runs r ORDER BY started_ns, id
 """
+INSIDE = "SELECT from_ns, to_ns, why FROM observe_gaps"
 NOT_CALLED, NO_RUN = "not called yet", "no run was under way"
 SECOND_NS = 1_000_000_000
 
@@ -130,7 +132,7 @@ def read(case: Case) -> Coverage:
         runs=len(runs),
         from_ns=min((row["started_ns"] for row in runs), default=None),
         to_ns=max((row["until_ns"] for row in runs), default=None),
-        gaps=_gaps([(row["started_ns"], row["until_ns"]) for row in runs]),
+        gaps=_gaps([(row["started_ns"], row["until_ns"]) for row in runs], map(tuple, conn.execute(INSIDE))),
         quiet_hours=tuple(sorted({text for row in runs if (text := _quiet(row["config"]))})),
         listed=len(places),
         contacted=len(places) - silent.total(),
@@ -139,9 +141,9 @@ def read(case: Case) -> Coverage:
     )
 
 
-def _gaps(runs: list[tuple[int, int]]) -> tuple[Gap, ...]:
-    """Times between runs, which may overlap: one a network. In order of time, and numbered by it."""
-    found, until_ns = list[tuple[int, int, str]](), 0
+def _gaps(runs: list[tuple[int, int]], inside: Iterable[tuple[int, int, str]]) -> tuple[Gap, ...]:
+    """Times between runs, which may overlap (one a network), and those `inside` one. Numbered in order of time."""
+    found, until_ns = list(inside), 0
     for (_, before_ns), (started_ns, _) in pairwise(runs):
         until_ns = max(until_ns, before_ns)
         if started_ns > until_ns:

@@ -18,6 +18,7 @@ from clew.attribute.ask_by import Period
 from clew.attribute.caveats import LIMITS
 from clew.attribute.masked import Masked
 from clew.attribute.prefix import household
+from clew.attribute.where import DAY_NS
 from clew.core import clock, mandate, shards, watch
 from clew.core.case import Case
 from clew.core.errors import Refused
@@ -60,7 +61,10 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What the page asks. `widen_ms`: no time in it is wrong by more, by what the system told of its clock."""
+    """What the page asks. `widen_ms`: no time in it is wrong by more, by what the system told of its clock.
+
+    `clock_set`: each time that somebody or something set this clock within a day of these connections.
+    """
 
     reference: str
     case: str
@@ -75,6 +79,7 @@ class Question:
     first: str
     last: str
     widen_ms: int
+    clock_set: tuple[str, ...]
     shared: str
     our_side_private: bool
     period: Period | None
@@ -151,6 +156,7 @@ def _question(case: Case, row: Any, seen: Sequence[dict[str, Any]], period: Peri
         first=clock.iso(first["started_ns"]),
         last=clock.iso(max(each["ended_ns"] for each in seen)),
         widen_ms=max(_widened(each) for each in seen),
+        clock_set=_clock_set(case, first["started_ns"], seen[-1]["ended_ns"]),
         shared=SHARED[NetworkKind(row["network_kind"])],
         our_side_private=any(ipaddress.ip_address(each["local_address"]).is_private for each in seen),
         period=period,
@@ -160,6 +166,16 @@ def _question(case: Case, row: Any, seen: Sequence[dict[str, Any]], period: Peri
         labels=tuple(sorted({labels.get(each["watch"], "") for each in seen} - {""})),
         lines=tuple(_line(number, each, period) for number, each in enumerate(seen, 1)),
     )
+
+
+def _clock_set(case: Case, first_ns: int, last_ns: int) -> tuple[str, ...]:
+    """What the observer noted of its clock being set (`observe_gaps`) from a day before to a day after."""
+    rows = case.read().execute(
+        "SELECT from_ns, to_ns, why FROM observe_gaps WHERE why LIKE 'the clock was set %' "
+        "AND MAX(from_ns, to_ns) >= ? AND MIN(from_ns, to_ns) <= ? ORDER BY from_ns",
+        (first_ns - DAY_NS, last_ns + DAY_NS),
+    )
+    return tuple(f"{clock.iso(row['from_ns'])} to {clock.iso(row['to_ns'])}: {row['why']}" for row in rows)
 
 
 def _line(number: int, each: dict[str, Any], period: Period | None) -> Line:
