@@ -14,8 +14,8 @@ from clew.observe.book import PROMISCUOUS
 from clew.observe.endpoints import Endpoint
 
 NOT_COVERED = (
-    "encrypted-only peers (MSE), uTP, UDP trackers, DHT and PEX are not asked; who cannot be reached from outside is "
-    "only listed. Not seen is no evidence of absence; possession is not tested."
+    "who cannot be reached from outside is only listed; who is on no list that was asked is not seen. Not seen is no "
+    "evidence of absence; possession is not tested."
 )
 
 
@@ -36,6 +36,7 @@ class Summary:
     traffic: dict[str, int]
     coverage: dict[str, Any]
     ourselves: dict[str, float]
+    limits: dict[str, int]
     trackers: dict[str, dict[str, int]]
 
     def as_dict(self) -> dict[str, Any]:
@@ -54,6 +55,7 @@ class Account:
     traffic: Counter[str] = field(default_factory=Counter)
     ourselves: int = 0
     ourselves_ns: int = 0
+    gossiped: int = 0
     trackers: dict[str, Counter[str]] = field(default_factory=dict)
 
     def error(self, missing: Missing | None) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from clew.model import Missing, Tier, carrier
 from clew.observe import transports
-from clew.observe.api import SECOND, Contact
+from clew.observe.api import REFUSED, SECOND, TOO_SLOW, Contact
 from clew.observe.endpoints import COLUMNS, Endpoint
 from clew.observe.policy import Policy
 from clew.observe.tiers import weigh
@@ -118,8 +118,9 @@ class Book:
         endpoint.contacts += 1
         tier, repeats = weigh(endpoint, contact, sighting, at_ns, interval_ns, carrier(transport))
         if not contact.answered:
+            reached = contact.missing not in (REFUSED, TOO_SLOW)  # over uTP nobody was there
             self.failed(
-                endpoint, contact.missing, at_ns, transport, reached=True, another=contact.infohash_echoed is None
+                endpoint, contact.missing, at_ns, transport, reached=reached, another=contact.infohash_echoed is None
             )
             return tier, repeats
         endpoint.failures, endpoint.last_failure = 0, None

@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from clew.core.case import new_id
 from clew.model import Watch
@@ -48,13 +48,13 @@ class Caller:
         call, first = self._announce(one, "started", goodbye)
         return [(call, first), (goodbye, Errand(None, one, last.infohash, last.peer_id, goodbye_to=call.id))]
 
-    def visit(self, endpoint: Endpoint, wish: Wish) -> tuple[Call, Errand]:
-        """A contact with an endpoint, or a control probe of it, as the wish's kind says."""
+    def visit(self, endpoint: Endpoint, wish: Wish, *, gossip: bool = False) -> tuple[Call, Errand]:
+        """A contact with an endpoint, which may ask for gossip, or a control probe of it, as the wish's kind says."""
         entropy, known = _entropy(), self._watches[endpoint.watch]
         hashes = infohashes(known)
         sent = next((h for h, twin in hashes if twin == bool(endpoint.twin)), hashes[0][0])
         random = os.urandom(20) if wish.kind == "control" else None
-        target = target_of(known, sent, peer_id_of(entropy), random)
+        target = replace(target_of(known, sent, peer_id_of(entropy), random), gossip=gossip)
         call = Call(new_id(), wish, self._plugin.contact(target, self._limits, wish.transport, entropy))
         return call, Errand(endpoint, None, target.infohash, target.peer_id)
 

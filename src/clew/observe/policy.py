@@ -25,6 +25,8 @@ LEAST_REVISIT = 300.0
 LEAST_ANSWER = 6.0
 PURPOSE = "observe"
 PERMIT_STARTED, PERMIT_PLAIN, PERMIT_PLAIN_FIRST = "started_announce", "plaintext", "plaintext_first"
+PERMIT_DHT, PERMIT_PEX = "dht", "pex"
+DHT, PEX = "dht", "pex"  # how a Mandate names the two among its trackers
 BURST_NS = SECOND // 20
 COVER_NS = 30 * SECOND
 MAX_REMEMBERED = 200_000
@@ -35,6 +37,7 @@ class Policy:
     """The observer's conduct. Seconds, unless named otherwise; quiet hours are UTC, [from, to).
 
     `transports` are tried in this order; none named means all that the network's plug-in has, in its own order.
+    `gossip`: peers are asked whom they know (PEX), where the Mandate permits it.
 
     Raises Refused for what is never allowed: beyond 127.0.0.0/8, revisits under 5 minutes, less than 6 s for an answer
     (slow clients answer late and would be miscounted), and asking a tracker more than once a round.
@@ -54,6 +57,7 @@ class Policy:
     quiet_hours: tuple[int, int] | None = None
     bind: str = "127.9.0.1"
     transports: tuple[str, ...] = ()
+    gossip: bool = False
 
     def __post_init__(self) -> None:
         if self.per_second <= 0 or self.concurrent < 1 or self.revisit <= 0 or self.answer <= 0:
@@ -189,13 +193,13 @@ class Governor:
             return Missing(Reason.REFUSED, "outside the allow-list")
         try:
             found = self._require(wish, at, None if wish.kind == "announce" else wish.address)
-            if wish.kind == "announce" and wish.source not in found.trackers:
+            if wish.kind == "announce" and named(wish.source) not in found.trackers:
                 found = self._require(wish, at, wish.address)  # a tracker that is not named needs its address in scope
         except Refused as error:
             return Missing(Reason.REFUSED, error.message)
         if inside_loopback(wish.address):
             return found
-        if wish.source not in found.trackers:
+        if named(wish.source) not in found.trackers:
             return Missing(Reason.REFUSED, "beyond 127.0.0.0/8 the Mandate has to name the tracker")
         if (
             wish.kind == "contact"
@@ -212,9 +216,22 @@ class Governor:
             at_ns=at.utc_ns,
             network=self._network,
             address=address,
-            tracker=wish.source,
-            permit=PERMIT_STARTED if wish.event == "started" else None,
+            tracker=named(wish.source),
+            permit=_permit(wish),
         )
+
+
+def named(source: str) -> str:
+    """How a Mandate names a source: a tracker by its address, every node of the DHT and every peer's gossip alike."""
+    scheme = source.partition("://")[0]
+    return scheme if scheme in (DHT, PEX) else source
+
+
+def _permit(wish: Wish) -> str | None:
+    """What a Mandate has to permit apart: to ask the DHT, which shows interest, and to be listed by a tracker."""
+    if wish.kind == "announce" and named(wish.source) == DHT:
+        return PERMIT_DHT
+    return PERMIT_STARTED if wish.event == "started" else None
 
 
 def _valid(found: Mandate | Missing, at_ns: int) -> bool:

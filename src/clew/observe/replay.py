@@ -9,7 +9,7 @@ import hashlib
 import ipaddress
 import json
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from clew.core import plugins, shards, watch
@@ -126,13 +126,18 @@ class _State:
         control = row["kind"] == SightingKind.CONTROL.value
         random = row["infohash_sent"] if control else None
         target = target_of(self.watches[row["watch"]], row["infohash_sent"], peer_id_of(entropy), random)
+        filled = network.filled(segments, row["infohash_sent"])
         limits = self.runs[row["run"]].limits
-        talk = network.contact(target, limits, transports.dialled(row["transport"]), entropy)
-        sighted = play(talk, network.filled(segments, row["infohash_sent"]))
+        dialled, sighted, wrong = transports.dialled(row["transport"]), None, ["other bytes are sent"]
+        for gossip in (False, True):  # whether it was asked for gossip shows in what was sent
+            talk = network.contact(replace(target, gossip=gossip), limits, dialled, entropy)
+            sighted = play(talk, filled)
+            if sighted is not None and _sent(decode(sighted.transcript)) == _sent(segments):
+                wrong = []
+                break
         if sighted is None or not isinstance(sighted.finding, Contact):
             return Contact(), ["it does not end"]
         contact = sighted.finding
-        wrong = [] if _sent(decode(sighted.transcript)) == _sent(segments) else ["other bytes are sent"]
         said = {name: getattr(contact, name) for name in COMPARED} | {"claim": contact.claim.value}
         wrong += [name for name in COMPARED if said[name] != row[name]]
         if not control:

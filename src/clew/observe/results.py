@@ -7,13 +7,15 @@ from clew.core.case import new_id
 from clew.model import Missing, Reason, SightingKind, Tier
 from clew.observe import keeping
 from clew.observe.account import Account
-from clew.observe.announces import Announces, Round
-from clew.observe.api import REFUSED, SECOND, Contact, Listing
+from clew.observe.announces import Round
+from clew.observe.api import REFUSED, SECOND, Contact, Listed, Listing
 from clew.observe.book import CLEAN, PROMISCUOUS, Book
 from clew.observe.calls import ANNOUNCED_PORT, Errand
 from clew.observe.endpoints import Endpoint
 from clew.observe.gaps import NO_NETWORK, Gaps
 from clew.observe.keeping import Keeper
+from clew.observe.lists import Lists
+from clew.observe.policy import DHT, PEX, named
 from clew.observe.rows import Run, sighting
 from clew.observe.steady import Steady
 from clew.observe.wire import STOPPED, Answer
@@ -30,7 +32,7 @@ class Results:
         run: Run,
         book: Book,
         keeper: Keeper,
-        announces: Announces,
+        lists: Lists,
         account: Account,
         revisit_seconds: float,
         time: Steady,
@@ -38,7 +40,7 @@ class Results:
     ) -> None:
         self._time, self._gaps = time, gaps
         self._run, self._book, self._keeper = run, book, keeper
-        self._announces, self._account = announces, account
+        self._lists, self._account = lists, account
         self._interval_ns = int(revisit_seconds * SECOND)
         self._told: set[tuple[int, str]] = set()
         self._started: dict[str, Answer] = {}
@@ -110,6 +112,8 @@ class Results:
                 promiscuous=self._book.promiscuous(endpoint),
             )
         )
+        if contact.gossip is not None:
+            self._gossip(answer, endpoint, infohash, contact.gossip)
         return ("done" if contact.answered else "failed"), contact.missing
 
     def _on_control(self, answer: Answer, endpoint: Endpoint, infohash: bytes) -> tuple[str, Missing | None]:
@@ -143,48 +147,60 @@ class Results:
         if answer.call.wish.event == "started":
             self._started[answer.call.id] = answer
         if listing.missing is not None and listing.missing.reason is Reason.INTERRUPTED:
-            self._announces.never_asked(one, clock.now().mono_ns)
+            self._lists.never_asked(one, clock.now().mono_ns)
             return _unmade(answer), listing.missing
         self._account.announces += 1
-        url = one.tracker.url
-        self._account.tracker(url, f"asked {answer.call.wish.event}")
+        url = DHT if named(one.tracker.url) == DHT else one.tracker.url
+        self._account.tracker(url, f"asked {answer.call.wish.event}".strip())
         self._account.tracker(
             url, "failed" if listing.missing else "listed", 1 if listing.missing else len(listing.listed)
         )
-        self._note(answer, listing, one)
-        self._announces.heard(one, listing, clock.now().mono_ns)
+        for each in listing.listed:
+            if self._listed(answer, one.watch.id, one.tracker.url, one.infohash, one.twin, listing, each):
+                self._lists.news(one)
+        self._lists.heard(one, listing, clock.now().mono_ns)
         return ("failed" if listing.missing else "done"), listing.missing
 
-    def _note(self, answer: Answer, listing: Listing, one: Round) -> None:
-        """Takes everybody who was listed: the first time by this tracker in this run with the proof."""
+    def _gossip(self, answer: Answer, endpoint: Endpoint, infohash: bytes, gossip: Listing) -> None:
+        """Takes whom a peer told us of; that it tells of us is only counted."""
+        source = f"{PEX}://{endpoint.address}:{endpoint.port}"
+        for each in gossip.listed:
+            if each.address == answer.local[0]:
+                self._account.gossiped += 1
+            else:
+                self._listed(answer, endpoint.watch, source, infohash, bool(endpoint.twin), gossip, each)
+
+    def _listed(
+        self, answer: Answer, watch: str, source: str, infohash: bytes, twin: bool, listing: Listing, each: Listed
+    ) -> bool:
+        """Takes one who was listed, the first time by this source with the proof; says whether it is new."""
+        if each.address == answer.local[0] and each.port == ANNOUNCED_PORT:
+            return False
         at_ns, due_ns = answer.ended.utc_ns, self._time.at(answer.ended)
-        for each in listing.listed:
-            if each.address == answer.local[0] and each.port == ANNOUNCED_PORT:
-                continue
-            endpoint, new = self._book.listed(
-                one.watch.id, each.address, each.port, source=one.tracker.url, twin=one.twin, at_ns=at_ns, due_ns=due_ns
+        endpoint, new = self._book.listed(
+            watch, each.address, each.port, source=source, twin=twin, at_ns=at_ns, due_ns=due_ns
+        )
+        if (endpoint.id, named(source)) in self._told:
+            return new
+        self._told.add((endpoint.id, named(source)))
+        self._keeper.keep(
+            sighting(
+                self._run,
+                answer,
+                id=new_id(),
+                kind=SightingKind.LISTED,
+                tier=Tier.LISTED,
+                infohash=infohash,
+                address=each.address,
+                port=each.port,
+                source=source,
+                transcript=listing.proof(each),
+                promiscuous=self._book.promiscuous(endpoint),
+                missing=None,
+                missing_detail=None,
             )
-            if new:
-                self._announces.news(one)
-            if (endpoint.id, one.tracker.url) in self._told:
-                continue
-            self._told.add((endpoint.id, one.tracker.url))
-            self._keeper.keep(
-                sighting(
-                    self._run,
-                    answer,
-                    id=new_id(),
-                    kind=SightingKind.LISTED,
-                    tier=Tier.LISTED,
-                    infohash=one.infohash,
-                    address=each.address,
-                    port=each.port,
-                    transcript=listing.proof(each),
-                    promiscuous=self._book.promiscuous(endpoint),
-                    missing=None,
-                    missing_detail=None,
-                )
-            )
+        )
+        return new
 
     def _on_goodbye(self, answer: Answer, errand: Errand) -> tuple[str, Missing | None]:
         """`stopped` after `started`: how long we ourselves were listed is kept as a sighting of ourselves."""

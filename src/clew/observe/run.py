@@ -16,7 +16,7 @@ from clew.core import clock, mandate, plugins, watch
 from clew.core.case import Case, new_id
 from clew.core.errors import Refused, Usage
 from clew.core.lease import lease
-from clew.model import Missing
+from clew.model import Missing, Watch
 from clew.observe import keeping, retention, transports
 from clew.observe.account import Account, Summary, by_place, coverage
 from clew.observe.announces import Announces
@@ -25,15 +25,22 @@ from clew.observe.book import Book
 from clew.observe.calls import Caller, Errand
 from clew.observe.endpoints import COLUMNS
 from clew.observe.gaps import Gaps
+from clew.observe.gossip import Gossip
 from clew.observe.keeping import Keeper
+from clew.observe.lists import Lists
+from clew.observe.lookups import Lookups
 from clew.observe.policy import (
+    DHT,
+    PERMIT_PEX,
     PERMIT_PLAIN,
     PERMIT_PLAIN_FIRST,
+    PEX,
     PURPOSE,
     Governor,
     Policy,
     Wish,
     inside_loopback,
+    named,
 )
 from clew.observe.results import Results
 from clew.observe.rows import Run, tool
@@ -98,13 +105,14 @@ class Observer:
         self._keeper = Keeper(case, self._run, self._book, self._gaps)
         self._account = Account()
         self._caller = Caller(plugin, policy.limits(), watches, case.settings.id)
-        may = {t.url: self._may_start(t, address) for t, address in places.items()}
-        self._announces = Announces(places, list(watches.values()), policy, may, self._start.mono_ns)
+        self._lists = self._ask_of(places, list(watches.values()))
+        told = policy.gossip and self._governor.permits(PERMIT_PEX, self._start.utc_ns)
+        self._gossip = Gossip(wait_ns if told else 0)
         self._results = Results(
             self._run,
             self._book,
             self._keeper,
-            self._announces,
+            self._lists,
             self._account,
             policy.revisit,
             self._steady,
@@ -133,11 +141,12 @@ class Observer:
 
     def _places(self, urls: list[str] | None) -> dict[Tracker, str]:
         """The trackers with their addresses. Raises Refused for one that may not be asked, Usage without any."""
-        named = {t for m in mandate.all_of(self._case) if PURPOSE in m.purposes for t in m.trackers if t != "*"}
+        known = {t for m in mandate.all_of(self._case) if PURPOSE in m.purposes for t in m.trackers}
+        known -= {"*", DHT, PEX}
         found = {}
-        for url in sorted(named) if urls is None else urls:
+        for url in sorted(known) if urls is None else urls:
             place = self._plugin.tracker(url)
-            address = place.host if _is_address(place.host) else self._resolve(place, named)
+            address = place.host if _is_address(place.host) else self._resolve(place, known)
             allowed = self._governor.cover(Wish("announce", "", address, place.port, url), self._start)
             if isinstance(allowed, Missing):
                 raise Refused(f"the tracker {url} may not be asked: {allowed.detail}", "see the Mandate, and --allow")
@@ -145,6 +154,14 @@ class Observer:
         if not found:
             raise Usage("no tracker is named", "give one with --tracker, or have the Mandate name them")
         return found
+
+    def _ask_of(self, places: dict[Tracker, str], watches: list[Watch]) -> Lists:
+        """Who is asked: the trackers among the places, and the DHT from those that are nodes of it."""
+        nodes = {place: address for place, address in places.items() if named(place.url) == DHT}
+        trackers = {place: address for place, address in places.items() if place not in nodes}
+        may = {t.url: self._may_start(t, address) for t, address in trackers.items()}
+        policy, begin = self._policy, self._start.mono_ns
+        return Lists(Announces(trackers, watches, policy, may, begin), Lookups(nodes, watches, policy, begin))
 
     def _offers(self) -> Callable[[str], tuple[str, ...]]:
         """By address, the transports to try: those of the plug-in that the policy and the Mandates leave.
@@ -166,9 +183,9 @@ class Observer:
         )
         return lambda address: wanted if inside_loopback(address) else permitted
 
-    def _resolve(self, place: Tracker, named: set[str]) -> str:
+    def _resolve(self, place: Tracker, known: set[str]) -> str:
         """The address of a tracker known by name. Asking for it is a contact too: a Mandate has to name it."""
-        if place.url not in named or all(inside_loopback(network) for network in self._policy.allow):
+        if place.url not in known or all(inside_loopback(network) for network in self._policy.allow):
             raise Refused(
                 f"the name of the tracker {place.url} may not be looked up",
                 "give the tracker by its address, or have the Mandate name it and widen --allow",
@@ -185,7 +202,7 @@ class Observer:
         if now.mono_ns - self._dispatched_ns < DISPATCH_SECONDS * SECOND:
             return
         self._dispatched_ns = now.mono_ns
-        made = [pair for one in self._announces.due(now.mono_ns) for pair in self._caller.question(one)]
+        made = [pair for one in self._lists.due(now.mono_ns) for pair in self._caller.question(one)]
         room = min(MOST_IN_FLIGHT, 3 * self._policy.concurrent) - len(self._errands)
         for endpoint, kind in self._book.due(self._steady.at(now), max(0, room)):
             wish = Wish(
@@ -200,7 +217,8 @@ class Observer:
             if isinstance(covered, Missing):
                 self._book.never(endpoint, covered)
             else:
-                made.append(self._caller.visit(endpoint, wish))
+                asks = kind == "contact" and self._gossip.ask(endpoint, self._steady.at(now))
+                made.append(self._caller.visit(endpoint, wish, gossip=asks))
         if made:
             self._send(wire, made, now.utc_ns)
 
@@ -229,7 +247,7 @@ class Observer:
             return "interrupted"
         if seconds is not None:
             return "time" if self._elapsed() >= seconds else ""
-        quiet = not self._errands and self._announces.quiet(self._policy.quiet_rounds)
+        quiet = not self._errands and self._lists.quiet(self._policy.quiet_rounds)
         return "settled" if quiet and self._book.settled() else ""
 
     def _elapsed(self) -> float:
@@ -265,7 +283,12 @@ class Observer:
             errors=dict(account.errors),
             traffic=dict(account.traffic),
             coverage=coverage(self._case, endpoints),
-            ourselves={"times": account.ourselves, "seconds": round(account.ourselves_ns / SECOND, 3)},
+            ourselves={
+                "times": account.ourselves,
+                "seconds": round(account.ourselves_ns / SECOND, 3),
+                "gossiped": account.gossiped,
+            },
+            limits=self._lists.limits(),
             trackers={url: dict(counts) for url, counts in account.trackers.items()},
         )
 
