@@ -166,14 +166,16 @@ class _State:
 
 
 def play(talk: Conversation, segments: list[Segment]) -> Sighted | None:
-    """Feeds a transcript without gaps to a conversation; returns how it ends, None where it does not."""
+    """Feeds a transcript without gaps to a conversation; returns how it ends, None where it does not.
+
+    Time passes only where the transcript says that it ended the conversation: when a timer was looked at in between
+    decides nothing but what is sent again, and that is not compared.
+    """
     parts = [s for s in segments if s.kind in (Kind.RECEIVED, Kind.RECEIVED_HEADER, Kind.END)]
     sent = next((s for s in segments if s.kind in (Kind.SENT, Kind.SENT_HEADER)), None)
     events = talk.opened(sent.at_ns) if sent else []
     while parts:
         part = parts.pop(0)
-        while events and not isinstance(events[-1], Sighted) and talk.wake_ns < part.at_ns:
-            events += talk.tick(talk.wake_ns)
         data = part.data
         if part.kind is Kind.RECEIVED_HEADER:  # a datagram: the header, and what became readable by it
             while parts and parts[0].kind is Kind.RECEIVED:
