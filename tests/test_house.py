@@ -56,7 +56,8 @@ def test_no_magnet_link_anywhere() -> None:
 
 
 def test_plugin_folders_hold_plugins_alone() -> None:
-    kinds = ["observe.networks", "attribute.registers", "intake.sources", "intake.extractors", "intake.artefacts"]
+    kinds = ["observe.networks", "observe.captures", "attribute.registers"]
+    kinds += ["intake.sources", "intake.extractors", "intake.artefacts"]
     kinds += ["match.readers", "identify.linkers", "share.exporters"]
     for kind in kinds:
         loaded = plugins.load_all(f"clew.{kind}")

@@ -1,9 +1,11 @@
 """Captures for tests: frames, flows and files, made without the code under test."""
 
 import ipaddress
+import random
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 START = 1_700_000_000_000_000_000
 MS = 1_000_000
@@ -161,3 +163,29 @@ def pcapng(
         head = struct.pack(order + "HHIIII", 0, 0, *stamp) if old else struct.pack(order + "IIIII", 0, *stamp)
         out += block(order, 2 if old else 6, head + data + bytes(-len(data) % 4))
     return out
+
+
+# a conversation that the tests share ---------------------------------------------------------------------------
+
+INFOHASH = b"\x51" * 20
+A, B, C = ("127.10.0.1", 40_001), ("127.10.0.2", 6_881), ("127.10.0.3", 6_882)
+OURS, THEIRS = b"-TR3000-aaaaaaaaaaaa", b"-qB4520-bbbbbbbbbbbb"
+CANARY = bytes(random.Random(7).randbytes(16_384))
+ALL = message(5, b"\xff\xff\xf0")
+EXTENSION = message(20, b"\x00d1:pi51413e1:v16:Transmission 3.0e")
+
+
+def piece(number: int) -> bytes:
+    return message(7, number.to_bytes(4, "big") + bytes(4) + CANARY)
+
+
+def leech_and_seed(flow: Any) -> Any:
+    """A leecher opens, a seeder answers; pieces go one way, PEX and metadata the other."""
+    reserved = bytes((0, 0, 0, 0, 0, 0x10, 0, 4))
+    flow.say(0, hello(INFOHASH, OURS, reserved) + EXTENSION + message(15))
+    flow.say(1, hello(INFOHASH, THEIRS, reserved) + ALL)
+    for number in range(6):
+        flow.say(0, message(6, bytes(12)))
+        flow.say(1, piece(number))
+        flow.say(0, message(4, number.to_bytes(4, "big")) + message(20, b"\x01" + CANARY[:200]))
+    return flow.close()

@@ -118,19 +118,30 @@ def _transport(
     frame: Frame, ends: tuple[bytes, bytes], protocol: int, data: bytes, cut: int, account: Account
 ) -> Packet | None:
     """The packet; `cut` bytes are missing at the end of `data`."""
-    source, target = ends
-    if protocol == TCP and len(data) >= 20:
-        from_port, to_port, sequence, _, offset, flags = _TCP.unpack_from(data)
-        start = (offset >> 4) * 4
-        if start >= 20 and start <= len(data) + cut:
-            payload = data[start:]
-            lost = cut - max(0, start - len(data))
-            return Packet(frame.at_ns, TCP, source, from_port, target, to_port, payload, lost, sequence, flags)
-    elif protocol == UDP and len(data) >= _UDP.size:
-        from_port, to_port, length, _ = _UDP.unpack_from(data)
-        end = length if length >= _UDP.size else len(data)
-        return Packet(frame.at_ns, UDP, source, from_port, target, to_port, data[_UDP.size : end], cut)
-    account.counts[
-        "packets of other protocols" if protocol not in (TCP, UDP) else "segments and datagrams that are cut off"
-    ] += 1
-    return None
+    if protocol not in (TCP, UDP):
+        account.counts["packets of other protocols"] += 1
+        return None
+    found = (_segment if protocol == TCP else _datagram)(frame.at_ns, ends, data, cut)
+    if found is None or not (found.source_port and found.target_port):
+        account.counts["segments and datagrams that are cut off or cannot be"] += 1
+        return None
+    return found
+
+
+def _segment(at_ns: int, ends: tuple[bytes, bytes], data: bytes, cut: int) -> Packet | None:
+    if len(data) < _TCP.size + 6:
+        return None
+    from_port, to_port, sequence, _, offset, flags = _TCP.unpack_from(data)
+    start = (offset >> 4) * 4
+    if not _TCP.size + 6 <= start <= len(data) + cut:
+        return None
+    lost = cut - max(0, start - len(data))
+    return Packet(at_ns, TCP, ends[0], from_port, ends[1], to_port, data[start:], lost, sequence, flags)
+
+
+def _datagram(at_ns: int, ends: tuple[bytes, bytes], data: bytes, cut: int) -> Packet | None:
+    if len(data) < _UDP.size:
+        return None
+    from_port, to_port, length, _ = _UDP.unpack_from(data)
+    end = length if length >= _UDP.size else len(data)
+    return Packet(at_ns, UDP, ends[0], from_port, ends[1], to_port, data[_UDP.size : end], cut)

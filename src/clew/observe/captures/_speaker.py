@@ -81,10 +81,10 @@ class Speaker:
     def say(self, data: bytes, at_ns: int) -> None:
         """Takes the next bytes that it said."""
         if not self._greeting:
-            self.first_ns = at_ns
+            self.first_ns = self.last_ns = at_ns
         at = 0
         while at < len(data) and not self.over:
-            self.last_ns = at_ns
+            self.last_ns = max(self.last_ns, at_ns)  # the times of a capture may run backwards
             at = self._greet(data, at, at_ns) if self.greeting is None else self._frame(data, at, at_ns)
         self._account.counts["bytes left aside"] += len(data) - at
 

@@ -67,8 +67,10 @@ class StreamTalk:
         elif self._peers is not None:
             watched, speakers = self._peers
             for side in (0, 1):
-                if speakers[side].greeting is not None:
+                if _greets(speakers[side], watched):
                     self._found(side, watched, speakers, self._gaps.get(side, why), at_ns)
+                elif speakers[side].greeting is not None:
+                    self._account.counts["answers for another torrent than was asked for"] += 1
         elif any(self._begun):
             self._account.counts["flows that break off before it shows what they are"] += 1
         self._dropped = True
@@ -107,7 +109,8 @@ class StreamTalk:
         before = speaker.greeting
         speaker.say(data, at_ns)
         if before is None and speaker.greeting is not None:
-            other.tape.other(speaker.greeting, at_ns)
+            if _greets(speaker, self._peers[0]):
+                other.tape.other(speaker.greeting, at_ns)
         if speaker.over and other.over:
             self.closed(at_ns, None)
 
@@ -148,7 +151,12 @@ class StreamTalk:
                 ended_ns=own.last_ns,
                 infohash=greeting[INFOHASH],
                 contact=contact,
-                returned=other.greeting is not None and other.greeting[INFOHASH] in watched.infohashes,
+                returned=_greets(other, watched),
                 transcript=transcript,
             )
         )
+
+
+def _greets(speaker: Speaker, watched: Watched) -> bool:
+    """Whether it sent a whole handshake for this Watch."""
+    return speaker.greeting is not None and speaker.greeting[INFOHASH] in watched.infohashes
