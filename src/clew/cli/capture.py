@@ -9,7 +9,10 @@ from clew.cli._common import case_argument, emit, json_option, open_case
 from clew.core.errors import Exit
 
 if TYPE_CHECKING:
+    from clew.observe.comparing import Compared
     from clew.observe.taking import Taken
+
+SHOWN = 20
 
 
 @click.group("capture", epilog="\b\nExample:\n  clew capture list CASE")
@@ -70,6 +73,40 @@ def listed(case: Path, as_json: bool) -> None:
         for each in found
     ]
     emit(as_json, {"captures": found}, "\n".join(lines) or "no file has been taken in")
+
+
+@capture.command(
+    "compare",
+    epilog="\b\nExample:\n  tcpdump -i eth0 -U -w run.pcap   (started by somebody else, before the run)\n"
+    "  clew capture compare CASE run.pcap",
+)
+@case_argument
+@click.argument("path", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("--run", help="The run's id, or its beginning. Default: the last one.")
+@click.option("--accept-weak-isolation", is_flag=True, help="Go on where this system cannot lock the reader up fully.")
+@json_option
+def compared(case: Path, path: Path, run: str | None, accept_weak_isolation: bool, as_json: bool) -> int:
+    """Hold the transcripts of a run of CASE against a capture of it that another process made.
+
+    Exit status 3: something differs, is missing, or is in the capture and in no record.
+    """
+    from clew.observe.comparing import compare
+
+    found = compare(open_case(case), path, run=run, accept_weak=accept_weak_isolation)
+    emit(as_json, found.as_dict(), _verdict(found))
+    return Exit.DONE if found.matches else Exit.INCOMPLETE
+
+
+def _verdict(found: "Compared") -> str:
+    lines = [f"run {found.run[:8]} against a capture with SHA-256 {found.sha256}"]
+    for transport, states in sorted(found.states.items()):
+        lines.append(f"  {transport:14} " + ", ".join(f"{state}: {number}" for state, number in sorted(states.items())))
+    lines += [f"  {each['sighting'][:8]} {each['state']}: {each['why']}" for each in found.off[:SHOWN]]
+    lines.append(f"{found.flows} flows of ours in the capture, {len(found.undisclosed)} that no record accounts for")
+    lines += [f"  {each['at']} {each['address']}:{each['port']} {each['carrier']}: {each['why']}"
+              for each in found.undisclosed[:SHOWN]]  # fmt: skip
+    lines += [f"Not read: {flaw}" for flaw in found.flaws]
+    return "\n".join([*lines, "The capture matches." if found.matches else "The capture does NOT match."])
 
 
 def _words(found: "Taken") -> str:

@@ -82,8 +82,8 @@ def take(
     """
     at_ns = clock.now().utc_ns
     basis = mandate.require(case, purpose=PURPOSE, at_ns=at_ns, network=NETWORK, exhibit=given.label).id
-    with lease(case, "observe", NETWORK), _opened(given.path) as (descriptor, size, sha256):
-        plugin = _plugin(descriptor, format)
+    with lease(case, "observe", NETWORK), opened(given.path) as (descriptor, size, sha256):
+        plugin: Source = plugins.load(CAPTURES, format) if format else recognised(descriptor)
         before = case.read().execute("SELECT * FROM captures WHERE sha256=? ORDER BY taken_ns", (sha256,)).fetchall()
         covered = {name for row in before for name in json.loads(row["watches"])}
         watches = [each for each in watch.all_of(case) if each.id not in covered]
@@ -245,7 +245,7 @@ def watched(one: Watch) -> Watched:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[tuple[int, int, bytes]]:
+def opened(path: Path) -> Iterator[tuple[int, int, bytes]]:
     """The file, read-only: descriptor, size and SHA-256. Raises ClewError where it changes meanwhile."""
     if not path.is_file():
         raise Usage(f"{path} is no file", "name a capture or a log")
@@ -261,10 +261,8 @@ def _opened(path: Path) -> Iterator[tuple[int, int, bytes]]:
             )
 
 
-def _plugin(descriptor: int, format: str | None) -> Source:
-    if format is not None:
-        named: Source = plugins.load(CAPTURES, format)
-        return named
+def recognised(descriptor: int) -> Source:
+    """The plug-in that knows a file by how it begins. Raises Usage where none does."""
     head = os.pread(descriptor, HEAD_BYTES, 0)
     for found in plugins.load_all(CAPTURES).values():
         if found.recognises(head):

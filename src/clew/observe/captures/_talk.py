@@ -108,9 +108,8 @@ class StreamTalk:
         speaker, other = self._peers[1][side], self._peers[1][1 - side]
         before = speaker.greeting
         speaker.say(data, at_ns)
-        if before is None and speaker.greeting is not None:
-            if _greets(speaker, self._peers[0]):
-                other.tape.other(speaker.greeting, at_ns)
+        if before is None and speaker.greeting is not None and _greets(speaker, self._peers[0]):
+            other.tape.other(speaker.greeting, at_ns)
         if speaker.over and other.over:
             self.closed(at_ns, None)
 
