@@ -148,7 +148,9 @@ def _body(stream: BinaryIO, kind: int, length: int, account: Account) -> bytes:
     if kind in (INTERFACE, OLD_PACKET, STATISTICS, ENHANCED_PACKET):
         if length <= MAX_BLOCK:
             return _exactly(stream, length, account)
-        account.flaw(Missing(Reason.TOO_LARGE, f"a block of {length + LEAST_BLOCK} bytes: the file is not read any further"))
+        account.flaw(
+            Missing(Reason.TOO_LARGE, f"a block of {length + LEAST_BLOCK} bytes: the file is not read any further")
+        )
         raise _Over
     while length:
         length -= len(_exactly(stream, min(length, STEP), account))
