@@ -345,3 +345,25 @@ def test_syn_and_fin_alone_are_no_contact() -> None:
     found, account = read(pcap(flow.packets))
     assert not found
     assert account.counts["TCP flows"] == 2
+
+
+def test_two_watches_of_one_torrent_are_both_told() -> None:
+    """Two known files in one torrent: each has its own piece map, so each flow and listing counts for both."""
+    other = Watched("2" * 32, "W-2", (INFOHASH,), (), 20, range(18, 20))
+    flow = (
+        Flow(A, B)
+        .say(0, hello(INFOHASH, OURS))
+        .say(1, hello(INFOHASH, THEIRS) + message(5, b"\xff\xf0\x00") + piece(1))
+    )
+    query = b"d1:ad2:id20:" + OURS + b"9:info_hash20:" + INFOHASH + b"e1:q9:get_peers1:t2:xy1:y1:qe"
+    answer = b"d1:rd2:id20:" + THEIRS + b"6:valuesl6:" + bytes((127, 10, 0, 7, 0x1A, 0xE1)) + b"ee1:t2:xy1:y1:re"
+    node = ("127.2.0.1", 7_000)
+    packets = [*flow.close().packets, (START, udp(A, node, query)), (START, udp(node, A, answer))]
+    found, account = read(pcap(packets), WATCHED, other)
+    claims = {(f.watch[0], f.address): f.contact.claim for f in found if f.contact is not None}
+    assert claims == {
+        ("1", A[0]): Claim.NOTHING_SAID, ("2", A[0]): Claim.NOTHING_SAID,
+        ("1", B[0]): Claim.WATCHED_FILE, ("2", B[0]): Claim.TORRENT_ONLY,
+    }  # fmt: skip
+    assert [f.watch[0] for f in found if f.contact is None] == ["1", "2"]
+    assert account.counts["BitTorrent flows of Watches"] == 1

@@ -40,11 +40,14 @@ class Watchlist:
     def __init__(self, watches: Iterable[Watched]) -> None:
         self.by_id = {each.id: each for each in watches}
         self.by_label = {each.label: each for each in self.by_id.values()}
-        self._by_infohash = {h: each for each in self.by_id.values() for h in (*each.infohashes, *each.whole)}
+        self._by_infohash: dict[bytes, tuple[Watched, ...]] = {}
+        for each in self.by_id.values():
+            for infohash in {*each.infohashes, *each.whole}:
+                self._by_infohash[infohash] = (*self.of(infohash), each)
 
-    def of(self, infohash: bytes) -> Watched | None:
-        """The Watch that has this infohash (20 bytes, or the 32 of version 2)."""
-        return self._by_infohash.get(infohash)
+    def of(self, infohash: bytes) -> tuple[Watched, ...]:
+        """The Watches that have this infohash (20 bytes, or the 32 of version 2): one for each known file in it."""
+        return self._by_infohash.get(infohash, ())
 
 
 @dataclass(slots=True)

@@ -28,9 +28,9 @@ def begins_request(data: bytes) -> bool:
 class HttpAnnounce:
     """One request and its reply. Later ones on the same connection are not read."""
 
-    def __init__(self, ask: Ask, watched: Watched, side: int, ends: Ends, sink: Sink) -> None:
+    def __init__(self, ask: Ask, watches: tuple[Watched, ...], side: int, ends: Ends, sink: Sink) -> None:
         self.over = False
-        self._ask, self._watched, self._side, self._ends, self._sink = ask, watched, side, ends, sink
+        self._ask, self._watches, self._side, self._ends, self._sink = ask, watches, side, ends, sink
         # never `opened`: this reader asks for nothing, it only reads the reply to somebody else's question
         self._reply = PLUGIN.ask(ask, Limits(), bytes(ENTROPY_BYTES))
 
@@ -42,8 +42,8 @@ class HttpAnnounce:
         query = QUERY.fullmatch(request)
         fields = _fields(query[1]) if query else {}
         infohash = fields.get(b"info_hash", b"")
-        watched = watchlist.of(infohash) if len(infohash) == INFOHASH_BYTES else None
-        if query is None or watched is None:
+        watches = watchlist.of(infohash) if len(infohash) == INFOHASH_BYTES else ()
+        if query is None or not watches:
             return None
         address, port = ends.addresses[1 - side], ends.ports[1 - side]
         host = f"[{text(address)}]" if len(address) == V6_BYTES else text(address)
@@ -51,8 +51,8 @@ class HttpAnnounce:
         event = fields.get(b"event", b"").decode("ascii", "replace")
         told = fields.get(b"port", b"")
         announced = int(told) if told.isdigit() and len(told) <= 5 else 0
-        ask = Ask(tracker, watched.label, infohash, event, fields.get(b"peer_id", b""), announced, 1)
-        made = cls(ask, watched, side, ends, sink)
+        ask = Ask(tracker, watches[0].label, infohash, event, fields.get(b"peer_id", b""), announced, 1)
+        made = cls(ask, watches, side, ends, sink)
         if 0 < announced < 65536:
             made._announced(announced, _kept(request, at_ns), at_ns)
         return made
@@ -83,24 +83,25 @@ class HttpAnnounce:
 
     def _find(self, source: str, address: str, port: int, transcript: bytes, at_ns: int) -> None:
         far = 1 - self._side
-        self._sink(
-            Finding(
-                kind=SightingKind.CAPTURED,
-                watch=self._watched.id,
-                source=source,
-                address=address,
-                port=port,
-                transport="tcp",
-                other_address=text(self._ends.addresses[far]),
-                other_port=self._ends.ports[far],
-                started_ns=at_ns,
-                ended_ns=at_ns,
-                infohash=self._ask.infohash,
-                contact=None,
-                returned=False,
-                transcript=transcript,
+        for watched in self._watches:
+            self._sink(
+                Finding(
+                    kind=SightingKind.CAPTURED,
+                    watch=watched.id,
+                    source=source,
+                    address=address,
+                    port=port,
+                    transport="tcp",
+                    other_address=text(self._ends.addresses[far]),
+                    other_port=self._ends.ports[far],
+                    started_ns=at_ns,
+                    ended_ns=at_ns,
+                    infohash=self._ask.infohash,
+                    contact=None,
+                    returned=False,
+                    transcript=transcript,
+                )
             )
-        )
 
 
 def _fields(query: bytes) -> dict[bytes, bytes]:

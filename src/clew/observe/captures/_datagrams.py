@@ -29,9 +29,9 @@ Sink = Callable[[Finding], None]
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question for a Watch that waits for its answer."""
+    """A question for Watches that waits for its answer."""
 
-    watched: Watched
+    watches: tuple[Watched, ...]
     infohash: bytes
 
 
@@ -73,11 +73,11 @@ class UdpTrackers:
 
     def _announce(self, packet: Packet) -> bool:
         _, _, transaction, infohash, peer_id, *_, event, _, _, _, port = ANNOUNCE.unpack_from(packet.payload)
-        watched = self._watchlist.of(infohash)
-        if watched is None:
+        watches = self._watchlist.of(infohash)
+        if not watches:
             return False
         self._account.counts["announces for Watches"] += 1
-        question = Question(watched, infohash)
+        question = Question(watches, infohash)
         self._open.ask(packet, transaction.to_bytes(4, "big"), question)
         if port:
             kept = Transcript()
@@ -85,7 +85,7 @@ class UdpTrackers:
             kept.received(peer_id + port.to_bytes(PORT_BYTES, "big"), packet.at_ns)
             what = "announced (stopped) to" if event == STOPPED else "announced to"
             source = f"{what} udp://{place(packet.target, packet.target_port)}"
-            self._sink(_finding(packet, question, source, packet.source, port, kept.encode(), packet.target))
+            _tell(self._sink, packet, question, source, packet.source, port, kept.encode(), packet.target)
         return True
 
     def _response(self, packet: Packet) -> bool:
@@ -103,7 +103,7 @@ class UdpTrackers:
             kept = Transcript()
             kept.received(data[: RESPONSE.size], packet.at_ns)
             _alone(kept, data, RESPONSE.size, at, at + width, packet.at_ns)
-            self._sink(_finding(packet, question, source, *one, kept.encode(), packet.source))
+            _tell(self._sink, packet, question, source, *one, kept.encode(), packet.source)
         return True
 
 
@@ -135,10 +135,10 @@ class Dht:
 
     def _query(self, packet: Packet, transaction: bytes, name: object, told: object) -> None:
         infohash = told.get(b"info_hash") if isinstance(told, dict) else None
-        watched = self._watchlist.of(infohash) if isinstance(infohash, bytes) else None
-        if watched is None or not isinstance(infohash, bytes) or not isinstance(told, dict):
+        watches = self._watchlist.of(infohash) if isinstance(infohash, bytes) else ()
+        if not watches or not isinstance(infohash, bytes) or not isinstance(told, dict):
             return
-        question = Question(watched, infohash)
+        question = Question(watches, infohash)
         if name == b"get_peers":
             self._account.counts["searches in the DHT for Watches"] += 1
             self._open.ask(packet, transaction, question)
@@ -150,7 +150,7 @@ class Dht:
                 kept = Transcript()
                 kept.left_out("announce_peer, its infohash and token", len(packet.payload), packet.at_ns)
                 source = f"announced to dht://{place(packet.target, packet.target_port)}"
-                self._sink(_finding(packet, question, source, packet.source, port, kept.encode(), packet.target))
+                _tell(self._sink, packet, question, source, packet.source, port, kept.encode(), packet.target)
 
     def _answer(self, packet: Packet, transaction: bytes, start: int) -> None:
         question = self._open.answered(packet, transaction)
@@ -164,7 +164,7 @@ class Dht:
                 continue
             kept = Transcript()
             _alone(kept, packet.payload, 0, place_of.start, place_of.stop, packet.at_ns)
-            self._sink(_finding(packet, question, source, *one, kept.encode(), packet.source))
+            _tell(self._sink, packet, question, source, *one, kept.encode(), packet.source)
 
 
 def _values(data: bytes, start: int) -> Iterator[tuple[slice, bytes]]:
@@ -190,22 +190,33 @@ def _alone(kept: Transcript, data: bytes, start: int, at: int, stop: int, at_ns:
             kept.received(part, at_ns)
 
 
-def _finding(
-    packet: Packet, question: Question, source: str, address: bytes, port: int, transcript: bytes, vouching: bytes
-) -> Finding:
-    return Finding(
-        kind=SightingKind.CAPTURED,
-        watch=question.watched.id,
-        source=source,
-        address=text(address),
-        port=port,
-        transport="udp",
-        other_address=text(vouching),
-        other_port=packet.source_port if vouching == packet.source else packet.target_port,
-        started_ns=packet.at_ns,
-        ended_ns=packet.at_ns,
-        infohash=question.infohash,
-        contact=None,
-        returned=False,
-        transcript=transcript,
-    )
+def _tell(
+    sink: Sink,
+    packet: Packet,
+    question: Question,
+    source: str,
+    address: bytes,
+    port: int,
+    transcript: bytes,
+    vouching: bytes,
+) -> None:
+    """Hands out what was said of one endpoint, for each Watch of that torrent."""
+    for watched in question.watches:
+        sink(
+            Finding(
+                kind=SightingKind.CAPTURED,
+                watch=watched.id,
+                source=source,
+                address=text(address),
+                port=port,
+                transport="udp",
+                other_address=text(vouching),
+                other_port=packet.source_port if vouching == packet.source else packet.target_port,
+                started_ns=packet.at_ns,
+                ended_ns=packet.at_ns,
+                infohash=question.infohash,
+                contact=None,
+                returned=False,
+                transcript=transcript,
+            )
+        )

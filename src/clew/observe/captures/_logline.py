@@ -51,50 +51,53 @@ def lines(stream: BinaryIO, account: Account) -> Iterator[tuple[int, str]]:
             yield number, text
 
 
-def finding(number: int, fields: Mapping[str, str], watchlist: Watchlist, account: Account) -> Finding | None:
-    """What a line says; None, and a count, where it is of no Watch. Raises Wrong."""
+def findings(number: int, fields: Mapping[str, str], watchlist: Watchlist, account: Account) -> list[Finding]:
+    """What a line says, for each Watch that it is of; for none a count. Raises Wrong."""
     if absent := [name for name in REQUIRED if not fields.get(name)]:
         raise Wrong(f"nothing under {', '.join(absent)}")
-    watched = _watched(fields, watchlist)
+    watches = _watched(fields, watchlist)
     account.counts["lines"] += 1
-    if watched is None:
+    if not watches:
         account.counts["lines of torrents that are on no Watch"] += 1
-        return None
+        return []
     at_ns, address, port = _time(fields["time"]), _address(fields["address"]), _port(fields["port"])
     if fields["transport"] not in TRANSPORTS:
         raise Wrong(f"a transport that is none of {', '.join(TRANSPORTS)}")
     kept = Transcript()
     words = (f"{name}: {plain(fields[name].encode(), MAX_TEXT)}" for name in ("seen", "note") if fields.get(name))
     kept.received("; ".join(words).encode(), at_ns)
-    return Finding(
-        kind=SightingKind.IMPORTED,
-        watch=watched.id,
-        source=f"line {number}",
-        address=address,
-        port=port,
-        transport=fields["transport"],
-        other_address="",
-        other_port=0,
-        started_ns=at_ns,
-        ended_ns=at_ns,
-        infohash=watched.infohashes[0],
-        contact=None,
-        returned=False,
-        transcript=kept.encode(),
-        tool=plain(f"{fields['tool']} {fields.get('tool_version', '')}".encode(), MAX_TOOL),
-    )
+    return [
+        Finding(
+            kind=SightingKind.IMPORTED,
+            watch=watched.id,
+            source=f"line {number}",
+            address=address,
+            port=port,
+            transport=fields["transport"],
+            other_address="",
+            other_port=0,
+            started_ns=at_ns,
+            ended_ns=at_ns,
+            infohash=watched.infohashes[0],
+            contact=None,
+            returned=False,
+            transcript=kept.encode(),
+            tool=plain(f"{fields['tool']} {fields.get('tool_version', '')}".encode(), MAX_TOOL),
+        )
+        for watched in watches
+    ]
 
 
-def _watched(fields: Mapping[str, str], watchlist: Watchlist) -> Watched | None:
-    """The Watch that a line names, by label, by infohash, or by both where they agree."""
+def _watched(fields: Mapping[str, str], watchlist: Watchlist) -> tuple[Watched, ...]:
+    """The Watches that a line names: by label one, by infohash all of that torrent, by both where they agree."""
     label, infohash = fields.get("watch", ""), fields.get("infohash", "")
     if infohash and not INFOHASH.fullmatch(infohash):
         raise Wrong("an infohash that is not 40 or 64 hexadecimal digits")
     if not infohash and not label:
         raise Wrong("neither an infohash nor a watch")
-    named = watchlist.by_label.get(label)
-    hashed = watchlist.of(bytes.fromhex(infohash)) if infohash else None
-    if label and infohash and named is not hashed:
+    named = tuple(each for each in (watchlist.by_label.get(label),) if each is not None)
+    hashed = watchlist.of(bytes.fromhex(infohash)) if infohash else ()
+    if label and infohash and (named or hashed) and not set(named) & set(hashed):
         raise Wrong("an infohash that is not that of the watch")
     return named if label else hashed
 

@@ -29,7 +29,7 @@ class StreamTalk:
         self._ends, self._watchlist, self._account, self._sink = ends, watchlist, account, sink
         self._begun = [b"", b""]
         self._gaps: dict[int, Missing] = {}
-        self._peers: tuple[Watched, tuple[Speaker, Speaker]] | None = None
+        self._peers: list[tuple[Watched, tuple[Speaker, Speaker]]] = []
         self._announce: HttpAnnounce | None = None
         self._dropped = False
 
@@ -40,7 +40,7 @@ class StreamTalk:
 
     def data(self, side: int, data: bytes, at_ns: int) -> None:
         """The next bytes of a direction."""
-        if self._peers is not None:
+        if self._peers:
             self._say(side, data, at_ns)
         elif self._announce is not None:
             self._announce.data(side, data, at_ns)
@@ -55,7 +55,7 @@ class StreamTalk:
         if self._announce is not None:
             self._announce.closed(at_ns, why)
             self._dropped = True
-        elif self._peers is None and len(self._gaps) == 2:
+        elif not self._peers and len(self._gaps) == 2:
             self._drop("flows that break off before it shows what they are")
 
     def closed(self, at_ns: int, why: Missing | None) -> None:
@@ -64,13 +64,9 @@ class StreamTalk:
             return
         if self._announce is not None:
             self._announce.closed(at_ns, why)
-        elif self._peers is not None:
-            watched, speakers = self._peers
-            for side in (0, 1):
-                if _greets(speakers[side], watched):
-                    self._found(side, watched, speakers, self._gaps.get(side, why), at_ns)
-                elif speakers[side].greeting is not None:
-                    self._account.counts["answers for another torrent than was asked for"] += 1
+        elif self._peers:
+            for watched, speakers in self._peers:
+                self._ended(watched, speakers, at_ns, why)
         elif any(self._begun):
             self._account.counts["flows that break off before it shows what they are"] += 1
         self._dropped = True
@@ -89,28 +85,28 @@ class StreamTalk:
             self._drop(UNKNOWN)
 
     def _begin_peers(self, infohash: bytes, at_ns: int) -> None:
-        watched = self._watchlist.of(infohash)
-        if watched is None:
+        account = self._account
+        for watched in self._watchlist.of(infohash):
+            target = watched.target(infohash)
+            self._peers.append((watched, (Speaker(target, account, at_ns), Speaker(target, account, at_ns))))
+            account = Account()  # what is heard a second time, for another Watch of this torrent, is counted once
+        if not self._peers:
             self._drop(UNWATCHED)
             return
         self._account.counts["BitTorrent flows of Watches"] += 1
-        target = watched.target(infohash)
-        self._peers = watched, (
-            Speaker(target, self._account, at_ns), Speaker(target, self._account, at_ns)
-        )  # fmt: skip
         begun, self._begun = self._begun, [b"", b""]
         for side in (0, 1):
             if begun[side]:
                 self._say(side, begun[side], at_ns)
 
     def _say(self, side: int, data: bytes, at_ns: int) -> None:
-        assert self._peers is not None
-        speaker, other = self._peers[1][side], self._peers[1][1 - side]
-        before = speaker.greeting
-        speaker.say(data, at_ns)
-        if before is None and speaker.greeting is not None and _greets(speaker, self._peers[0]):
-            other.tape.other(speaker.greeting, at_ns)
-        if speaker.over and other.over:
+        for watched, speakers in self._peers:
+            speaker, other = speakers[side], speakers[1 - side]
+            before = speaker.greeting
+            speaker.say(data, at_ns)
+            if before is None and speaker.greeting is not None and _greets(speaker, watched):
+                other.tape.other(speaker.greeting, at_ns)
+        if all(speaker.over for _, speakers in self._peers for speaker in speakers):
             self.closed(at_ns, None)
 
     def _begin_announce(self, side: int, request: bytes, at_ns: int) -> None:
@@ -127,6 +123,13 @@ class StreamTalk:
         self._account.counts[why] += 1
         self._begun = [b"", b""]
         self._dropped = True
+
+    def _ended(self, watched: Watched, speakers: tuple[Speaker, Speaker], at_ns: int, why: Missing | None) -> None:
+        for side in (0, 1):
+            if _greets(speakers[side], watched):
+                self._found(side, watched, speakers, self._gaps.get(side, why), at_ns)
+            elif speakers[side].greeting is not None:
+                self._account.counts["answers for another torrent than was asked for"] += 1
 
     def _found(
         self, side: int, watched: Watched, speakers: tuple[Speaker, Speaker], why: Missing | None, at_ns: int

@@ -6,7 +6,7 @@ from typing import BinaryIO
 
 from clew.model import Missing, Reason, SightingKind
 from clew.observe.captures._examples import WATCHED
-from clew.observe.captures._logline import COLUMNS, REQUIRED, Wrong, finding, lines
+from clew.observe.captures._logline import COLUMNS, REQUIRED, Wrong, findings, lines
 from clew.observe.taken import Account, Example, Finding, Source, Watchlist
 
 _EXAMPLE = (
@@ -45,14 +45,13 @@ class CsvLog:
                     continue
                 if len(values) != len(names):
                     raise Wrong(f"{len(values)} fields where {len(names)} are named")
-                found = finding(number, dict(zip(names, values, strict=True)), watchlist, account)
+                found = findings(number, dict(zip(names, values, strict=True)), watchlist, account)
             except (csv.Error, Wrong) as error:
                 account.flaw(Missing(Reason.UNPARSABLE, f"line {number}: {error}"))
                 if not names:
                     return
                 continue
-            if found is not None:
-                yield found
+            yield from found
 
 
 def _names(values: list[str]) -> list[str]:

@@ -6,7 +6,7 @@ from typing import BinaryIO
 
 from clew.model import Missing, Reason, SightingKind
 from clew.observe.captures._examples import WATCHED
-from clew.observe.captures._logline import COLUMNS, Wrong, finding, lines
+from clew.observe.captures._logline import COLUMNS, Wrong, findings, lines
 from clew.observe.taken import Account, Example, Finding, Source, Watchlist
 
 _EXAMPLE = (
@@ -37,12 +37,11 @@ class JsonLines:
         """What its lines say of the Watches."""
         for number, line in lines(stream, account):
             try:
-                found = finding(number, _fields(line), watchlist, account)
+                found = findings(number, _fields(line), watchlist, account)
             except Wrong as error:
                 account.flaw(Missing(Reason.UNPARSABLE, f"line {number}: {error}"))
                 continue
-            if found is not None:
-                yield found
+            yield from found
 
 
 def _fields(line: str) -> dict[str, str]:
