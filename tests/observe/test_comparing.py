@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from capture_files import Flow, pcap, udp, utp
 from capture_here import capturing
 from click.testing import CliRunner
 from observe_case import FAST
@@ -97,6 +98,21 @@ def test_a_contact_without_a_dial_shows(case: Case, stage: Stage, infohash: byte
     found = compare(case, path, run=row["id"][:6])
     assert [(each["address"], each["carrier"]) for each in found.undisclosed] == [("127.14.0.1", "tcp")]
     assert not found.matches
+
+
+def test_a_datagram_or_an_answer_that_nobody_disclosed_shows(observed: tuple[Case, Path], tmp_path: Path) -> None:
+    case, path = observed
+    at_ns = case.read().execute("SELECT max(intended_ns) FROM dials").fetchone()[0]
+    there, here, other = ("127.14.0.1", 6_881), (OURS, 5_000), tmp_path / "other.pcap"
+    inbound = Flow(there, here, at_ns=at_ns).say(0, b"x").say(1, b"what we never say").packets
+    stray = [(at_ns, udp(here, there, utp(0, 7, 9, 9, b"x")))]
+    asked = [(at_ns, udp(here, there, b"d1:q4:pinge"))]
+    wanted = [(asked, "no dial accounts for it"), (inbound, "somebody opened it, and we answered")]
+    for packets, why in wanted:
+        other.write_bytes(path.read_bytes() + pcap(packets, link=1)[24:])
+        assert [each["why"] for each in compare(case, other).undisclosed] == [why]
+    other.write_bytes(path.read_bytes() + pcap(stray, link=1)[24:])
+    assert "beginning is not in the capture" in str(compare(case, other).flaws)
 
 
 def test_a_run_that_is_not_there(observed: tuple[Case, Path]) -> None:

@@ -20,6 +20,7 @@ from clew.core.errors import Damaged, Usage
 from clew.model import Missing, carrier
 from clew.observe.captures import _compare
 from clew.observe.captures._carry import read_account
+from clew.observe.captures._utp import STRAYS
 from clew.observe.keeping import NOT_MADE
 from clew.observe.policy import PURPOSE
 from clew.observe.taken import Account
@@ -199,6 +200,8 @@ def _result(
         if state in (_compare.DIFFERS, _compare.MISSING):
             off.append({"sighting": each["id"], "transport": each["transport"], "state": state, "why": why})
     flaws = [str(flaw) for flaw in heard.account.flaws]
+    if strays := heard.account.counts[STRAYS]:
+        flaws.append(f"{strays} {STRAYS}")
     counted = {name: dict(counts) for name, counts in states.items()}
     return Compared(run, sha256, counted, off, len(heard.flows), undisclosed, dict(heard.account.counts), flaws)
 

@@ -20,6 +20,7 @@ VERSION = 1
 DATA, FINAL, STATE, RESET, OPENING = range(5)  # "type": ST_DATA, ST_FIN, ST_STATE, ST_RESET, ST_SYN
 MAX_EXTENSIONS = 8
 WRAP = 1 << 16
+STRAYS = "uTP datagrams of flows whose beginning is not in the capture"
 
 Key = tuple[bytes, int, bytes, int, int]
 
@@ -85,7 +86,7 @@ class UtpFlows:
         key = (packet.source, packet.source_port, packet.target, packet.target_port, found.connection)
         flow, side = self._sides.get(key, (None, 0))
         if flow is None:
-            self._account.counts["uTP datagrams of flows whose beginning is not in the capture"] += 1
+            self._account.counts[STRAYS] += 1
         elif flow.done:
             self._account.counts["bytes left aside"] += len(found.payload)
         else:
