@@ -289,7 +289,7 @@ def test_udp_trackers() -> None:
         ("127.10.0.1", 51_413, "announced to udp://127.1.0.1:6969"),
         ("127.10.0.7", 6_881, "listed by udp://127.1.0.1:6969"),
     ]
-    assert account.counts["listed endpoints of port 0"] == 1
+    assert account.counts["listed endpoints that are none, or have port 0"] == 1
 
 
 def test_the_dht() -> None:
@@ -367,3 +367,16 @@ def test_two_watches_of_one_torrent_are_both_told() -> None:
     }  # fmt: skip
     assert [f.watch[0] for f in found if f.contact is None] == ["1", "2"]
     assert account.counts["BitTorrent flows of Watches"] == 1
+
+
+def test_an_answer_of_a_tracker_that_cannot_be_read_is_counted() -> None:
+    ask = b"GET /a?info_hash=" + b"%51" * 20 + b"&port=0 HTTP/1.1\r\n\r\n"
+    answers = {
+        b"HTTP/1.1 302 Found\r\n\r\n": "unparsable",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 400\r\n\r\nd8:": "unreadable",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 35\r\n\r\nd14:failure reason14:unknown torrente": "refused",
+    }
+    for answer, why in answers.items():
+        found, account = read(pcap(Flow(A, ("127.1.0.1", 80)).say(0, ask).say(1, answer).close().packets))
+        assert not found
+        assert account.counts[f"answers of trackers not read: {why}"] == 1, dict(account.counts)

@@ -147,6 +147,9 @@ def test_the_verbs(watching: Case, tmp_path: Path) -> None:
     assert json.loads(again.output)["again"] is True
     listed = CliRunner().invoke(cli, ["capture", "list", str(watching.folder), "--json"], standalone_mode=False)
     assert json.loads(listed.output)["captures"][0]["given_by"] == "Insp. Gruber"
+    said = CliRunner().invoke(cli, ["capture", "show", str(watching.folder), "C-1"], standalone_mode=False).output
+    assert f"E2 captured  W-1  {B[0]} port {B[1]} tcp  answered; claims: watched file" in said
+    assert len(said.splitlines()) == 5
     name = next(row["id"] for row in rows(watching) if (row["tier"], row["address"]) == ("E2", B[0]))
     shown = CliRunner().invoke(cli, ["show", "sighting", str(watching.folder), name], standalone_mode=False)
     assert "bitfield of 3 bytes, 20 pieces claimed" in shown.output

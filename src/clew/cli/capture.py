@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from clew.observe.taking import Taken
 
 SHOWN = 20
+NOTE = "No lead rests on these; absence from a capture is no evidence of absence."
 
 
 @click.group("capture", epilog="\b\nExample:\n  clew capture list CASE")
@@ -75,6 +76,26 @@ def listed(case: Path, as_json: bool) -> None:
     emit(as_json, {"captures": found}, "\n".join(lines) or "no file has been taken in")
 
 
+@capture.command("show", epilog="\b\nExample:\n  clew capture show CASE AT-17-C")
+@case_argument
+@click.argument("label")
+@json_option
+def shown(case: Path, label: str, as_json: bool) -> None:
+    """Print what the files taken into CASE under LABEL say, one line a sighting.
+
+    clew show sighting CASE ID prints the proof of one.
+    """
+    from clew.observe.taking import said_by
+
+    found = said_by(open_case(case), label)
+    lines = [
+        f"{each['at']}  {each['tier']} {each['kind']}  {each['watch']}  {each['address']} port {each['port']} "
+        f"{each['transport']}  {each['what']}; claims: {each['claim']}  ({each['id'][:12]})"
+        for each in found
+    ]
+    emit(as_json, {"sightings": found, "note": NOTE}, "\n".join([*lines, NOTE]))
+
+
 @capture.command(
     "compare",
     epilog="\b\nExample:\n  tcpdump -i eth0 -U -w run.pcap   (started by somebody else, before the run)\n"
@@ -116,7 +137,7 @@ def _words(found: "Taken") -> str:
     lines = [f"{found.label}: {found.format}, SHA-256 {found.sha256}", f"Sightings: {tiers}", "What was read:"]
     lines += [f"  {number:>12,} {name}" for name, number in sorted(found.counts.items())]
     lines += [f"Not read: {flaw}" for flaw in found.flaws]
-    return "\n".join([*lines, "No lead rests on these; absence from a capture is no evidence of absence."])
+    return "\n".join([*lines, NOTE])
 
 
 COMMAND = capture

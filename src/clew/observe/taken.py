@@ -15,6 +15,7 @@ from clew.model import Missing, SightingKind
 from clew.observe.api import Contact, Target
 
 MOST_FLAWS = 100
+ANNOUNCES, UNUSABLE = "announces for Watches", "listed endpoints that are none, or have port 0"
 MAX_SOURCE = 120
 
 

@@ -42,6 +42,14 @@ ROWS = 20_000
 ONE_SIDED = Missing(Reason.UNREADABLE, "the capture does not hold the other direction's handshake")
 
 
+SAID = """
+SELECT id, kind, tier, watch, claim, address, port, transport, listen_port, client, started_ns, missing_detail,
+       split_part(source, ': ', 2) AS what
+FROM sightings WHERE kind IN ('captured', 'imported') AND split_part(split_part(source, ': ', 1), ' ', 2)
+IN (SELECT unnest(?)) ORDER BY sightings.started_ns, id
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Taken:
     """What became of a file. `again` where it had been read for the same Watches before."""
@@ -288,4 +296,19 @@ def all_of(case: Case) -> list[dict[str, Any]]:
         | {name: json.loads(row[name]) for name in parsed}
         | {"sha256": row["sha256"].hex(), "taken": clock.iso(row["taken_ns"])}
         for row in rows
+    ]
+
+
+def said_by(case: Case, label: str) -> list[dict[str, Any]]:
+    """What the files taken in under this label say, in the order of their times, without transcripts; as JSON.
+
+    Raises Usage where no file has the label.
+    """
+    digests = [row["sha256"].hex() for row in case.read().execute("SELECT * FROM captures WHERE label=?", (label,))]
+    if not digests:
+        raise Usage(f"no file was taken in under the label {label!r}", "see: clew capture list CASE")
+    labels = {each.id: each.label for each in watch.all_of(case)}
+    found = shards.query(case, SAID, (digests,)).to_pylist()
+    return [
+        {**row, "watch": labels.get(row["watch"], row["watch"]), "at": clock.iso(row["started_ns"])} for row in found
     ]

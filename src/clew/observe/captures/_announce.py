@@ -8,7 +8,7 @@ from clew.observe.api import ENTROPY_BYTES, Ask, Event, Limits, Listed, Listing,
 from clew.observe.captures._endpoint import V6_BYTES, place, text
 from clew.observe.captures._flows import Ends
 from clew.observe.networks.bittorrent import PLUGIN
-from clew.observe.taken import Finding, Watched, Watchlist
+from clew.observe.taken import ANNOUNCES, UNUSABLE, Account, Finding, Watched, Watchlist
 from clew.observe.transcript import Transcript
 
 METHOD = b"GET "
@@ -28,15 +28,18 @@ def begins_request(data: bytes) -> bool:
 class HttpAnnounce:
     """One request and its reply. Later ones on the same connection are not read."""
 
-    def __init__(self, ask: Ask, watches: tuple[Watched, ...], side: int, ends: Ends, sink: Sink) -> None:
+    def __init__(
+        self, ask: Ask, watches: tuple[Watched, ...], side: int, ends: Ends, account: Account, sink: Sink
+    ) -> None:
         self.over = False
+        self._account = account
         self._ask, self._watches, self._side, self._ends, self._sink = ask, watches, side, ends, sink
         # never `opened`: this reader asks for nothing, it only reads the reply to somebody else's question
         self._reply = PLUGIN.ask(ask, Limits(), bytes(ENTROPY_BYTES))
 
     @classmethod
     def of(
-        cls, request: bytes, side: int, ends: Ends, watchlist: Watchlist, at_ns: int, sink: Sink
+        cls, request: bytes, side: int, ends: Ends, watchlist: Watchlist, account: Account, at_ns: int, sink: Sink
     ) -> "HttpAnnounce | None":
         """The announce that this request line is, if it is for a Watch; who announced is a Finding at once."""
         query = QUERY.fullmatch(request)
@@ -52,7 +55,8 @@ class HttpAnnounce:
         told = fields.get(b"port", b"")
         announced = int(told) if told.isdigit() and len(told) <= 5 else 0
         ask = Ask(tracker, watches[0].label, infohash, event, fields.get(b"peer_id", b""), announced, 1)
-        made = cls(ask, watches, side, ends, sink)
+        account.counts[ANNOUNCES] += 1
+        made = cls(ask, watches, side, ends, account, sink)
         if 0 < announced < 65536:
             made._announced(announced, _kept(request, at_ns), at_ns)
         return made
@@ -75,6 +79,9 @@ class HttpAnnounce:
         for each in events:
             if isinstance(each, Sighted) and isinstance(each.finding, Listing):
                 self.over = True
+                self._account.counts[UNUSABLE] += each.finding.unusable
+                if each.finding.missing is not None:
+                    self._account.counts[f"answers of trackers not read: {each.finding.missing.reason}"] += 1
                 for one in each.finding.listed:
                     self._listed(one, each.finding.proof(one), at_ns)
 

@@ -11,9 +11,9 @@ from struct import Struct
 
 from clew.core import bencode
 from clew.model import SightingKind
-from clew.observe.captures._endpoint import PORT_BYTES, V4_BYTES, V6_BYTES, compact, place, text
+from clew.observe.captures._endpoint import PORT_BYTES, compact, place, text
 from clew.observe.captures._packets import Packet
-from clew.observe.taken import Account, Finding, Watched, Watchlist
+from clew.observe.taken import ANNOUNCES, UNUSABLE, Account, Finding, Watched, Watchlist
 from clew.observe.transcript import Transcript
 
 MAX_OPEN = 4_096
@@ -76,7 +76,7 @@ class UdpTrackers:
         watches = self._watchlist.of(infohash)
         if not watches:
             return False
-        self._account.counts["announces for Watches"] += 1
+        self._account.counts[ANNOUNCES] += 1
         question = Question(watches, infohash)
         self._open.ask(packet, transaction.to_bytes(4, "big"), question)
         if port:
@@ -95,10 +95,10 @@ class UdpTrackers:
             return False
         width = len(packet.source) + PORT_BYTES
         source = f"listed by udp://{place(packet.source, packet.source_port)}"
-        for at in range(RESPONSE.size, len(data) - width + 1, width):
+        for at in range(RESPONSE.size, len(data), width):
             one = compact(data[at : at + width])
             if one is None:
-                self._account.counts["listed endpoints of port 0"] += 1
+                self._account.counts[UNUSABLE] += 1
                 continue
             kept = Transcript()
             kept.received(data[: RESPONSE.size], packet.at_ns)
@@ -143,7 +143,7 @@ class Dht:
             self._account.counts["searches in the DHT for Watches"] += 1
             self._open.ask(packet, transaction, question)
         elif name == b"announce_peer":
-            self._account.counts["announces for Watches"] += 1
+            self._account.counts[ANNOUNCES] += 1
             implied, port = told.get(b"implied_port"), told.get(b"port")
             port = packet.source_port if implied == 1 else port
             if isinstance(port, int) and 0 < port < 65536:
@@ -160,7 +160,7 @@ class Dht:
         for place_of, value in _values(packet.payload, start):
             one = compact(value)
             if one is None:
-                self._account.counts["listed endpoints of port 0"] += 1
+                self._account.counts[UNUSABLE] += 1
                 continue
             kept = Transcript()
             _alone(kept, packet.payload, 0, place_of.start, place_of.stop, packet.at_ns)
@@ -174,8 +174,9 @@ def _values(data: bytes, start: int) -> Iterator[tuple[slice, bytes]]:
             continue
         at = where.start + 1
         for each in value:
-            if not isinstance(each, bytes) or len(each) not in (V4_BYTES + PORT_BYTES, V6_BYTES + PORT_BYTES):
-                return  # no list of endpoints
+            if not isinstance(each, bytes):
+                yield slice(at, at), b""  # no list of endpoints: what follows cannot be placed
+                return
             end = at + len(b"%d:" % len(each)) + len(each)
             yield slice(end - len(each), end), each
             at = end

@@ -111,11 +111,10 @@ class StreamTalk:
 
     def _begin_announce(self, side: int, request: bytes, at_ns: int) -> None:
         begun, self._begun = self._begun, [b"", b""]
-        self._announce = HttpAnnounce.of(request, side, self._ends, self._watchlist, at_ns, self._sink)
+        self._announce = HttpAnnounce.of(request, side, self._ends, self._watchlist, self._account, at_ns, self._sink)
         if self._announce is None:
             self._drop("HTTP flows that ask for no Watch")
             return
-        self._account.counts["announces for Watches"] += 1
         if begun[1 - side]:
             self._announce.data(1 - side, begun[1 - side], at_ns)
 
