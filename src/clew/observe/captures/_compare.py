@@ -115,7 +115,7 @@ def compare(payload: dict[str, Any], fds: list[int]) -> Iterator[Reply]:
     for name, rows in (("verdicts", verdicts), ("flows", flows)):
         for at in range(0, len(rows), BATCH):
             yield Reply({name: rows[at : at + BATCH]})
-    yield Reply({"counts": dict(account.counts), "flaws": [[f.reason.value, f.detail] for f in account.flaws]})
+    yield Reply({"counts": dict(+account.counts), "flaws": [[f.reason.value, f.detail] for f in account.flaws]})
 
 
 def _verdict(wanted: dict[str, Any], by_place: dict[Place, list[Recorded]]) -> tuple[str, str]:

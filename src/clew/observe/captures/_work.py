@@ -26,7 +26,7 @@ def read(payload: dict[str, Any], fds: list[int]) -> Iterator[Reply]:
                 batch = []
     yield _reply(batch)
     flaws = [[flaw.reason.value, flaw.detail] for flaw in account.flaws]
-    yield Reply({"counts": dict(account.counts), "flaws": flaws})
+    yield Reply({"counts": dict(+account.counts), "flaws": flaws})
 
 
 def _reply(batch: list[Finding]) -> Reply:
