@@ -374,7 +374,7 @@ def test_an_answer_of_a_tracker_that_cannot_be_read_is_counted() -> None:
     answers = {
         b"HTTP/1.1 302 Found\r\n\r\n": "unparsable",
         b"HTTP/1.1 200 OK\r\nContent-Length: 400\r\n\r\nd8:": "unreadable",
-        b"HTTP/1.1 200 OK\r\nContent-Length: 36\r\n\r\nd14:failure reason14:unknown torrente": "refused",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 37\r\n\r\nd14:failure reason15:unknown torrente": "refused",
     }
     for answer, why in answers.items():
         found, account = read(pcap(Flow(A, ("127.1.0.1", 80)).say(0, ask).say(1, answer).close().packets))

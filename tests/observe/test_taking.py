@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,11 @@ from clew.attribute import evidence
 from clew.cli.main import cli
 from clew.core import shards, verify
 from clew.core.case import Case
-from clew.core.errors import Damaged, Held, Refused, Usage
+from clew.core.errors import ClewError, Damaged, Held, Refused, Usage
 from clew.core.lease import lease
 from clew.core.mandate import sign_document
 from clew.core.watch import add
+from clew.observe import taking
 from clew.observe.captures._carry import read_finding
 from clew.observe.taken import Watchlist
 from clew.observe.taking import Given, all_of, take, watched
@@ -118,6 +120,29 @@ def test_a_file_that_is_cut_short_gives_what_it_holds_and_says_so(watching: Case
     made = take(watching, given(tmp_path / "tap.pcap", data[:-30]))
     assert any("cut short" in flaw for flaw in made.flaws)
     assert len(rows(watching)) == 4
+
+
+def test_a_file_that_changes_while_it_is_read_is_not_taken(
+    watching: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = given(tmp_path / "tap.pcap", twice(1))
+    hear = taking._Reading.hear
+
+    def meanwhile(reading: Any, outcome: Any) -> None:
+        file.path.write_bytes(b"other bytes")
+        hear(reading, outcome)
+
+    monkeypatch.setattr(taking._Reading, "hear", meanwhile)
+    with pytest.raises(ClewError, match="changed"):
+        take(watching, file)
+    assert rows(watching) == []
+
+
+def test_a_reader_that_dies_is_said(watching: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(taking, "LIMITS", replace(taking.LIMITS, memory=1 << 20))
+    made = take(watching, given(tmp_path / "tap.pcap", twice(1) + bytes(1)))
+    assert any("not read to its end" in flaw for flaw in made.flaws)
+    assert all_of(watching)[0]["flaws"] == made.flaws
 
 
 def test_who_may_and_who_is_held(make_case: Any, tmp_path: Path) -> None:

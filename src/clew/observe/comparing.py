@@ -11,6 +11,7 @@ import os
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 from clew.core import clock, mandate, shards
@@ -67,7 +68,7 @@ class Compared:
         return asdict(self) | {"matches": self.matches}
 
 
-def compare(case: Case, path: Any, *, run: str | None = None, accept_weak: bool = False) -> Compared:
+def compare(case: Case, path: Path, *, run: str | None = None, accept_weak: bool = False) -> Compared:
     """Compares the capture at `path` with one run (its id or the beginning of it; by default the last one).
 
     Raises Usage where there is no such run or the file is no capture, Refused without a Mandate to observe.
@@ -77,17 +78,18 @@ def compare(case: Case, path: Any, *, run: str | None = None, accept_weak: bool 
     until = row["ended_ns"] or clock.now().utc_ns
     sightings = shards.query(case, SQL, (row["started_ns"], until)).to_pylist()
     own = {each["local_address"] for each in sightings} | {json.loads(row["config"])["bind"]}
-    with opened(path) as (descriptor, size, sha256):
-        plugin = recognised(descriptor)
+    with opened(path) as file:
+        plugin = recognised(file)
         if plugin.name not in FORMATS:
             raise Usage(f"{path} is no capture", "give a file that tcpdump or dumpcap wrote")
         module = type(plugin).__module__
         payload = {"module": module, "own": sorted(own), "expected": [_expected(each) for each in sightings]}
         heard = _Heard({each["id"] for each in sightings})
         with Pool(1, (_compare.__name__, module), LIMITS, Policy(accept_weak=accept_weak)) as pool:
-            for outcome in pool.run([Task(row["id"], ENTRY, payload, (os.dup(descriptor),), size)]):
+            for outcome in pool.run([Task(row["id"], ENTRY, payload, (os.dup(file.descriptor),), file.size)]):
                 heard.hear(outcome.reply)
-    found = _result(row["id"], sha256.hex(), sightings, heard, list(_undisclosed(case, row, heard.flows, own)))
+        file.still()
+    found = _result(row["id"], file.sha256.hex(), sightings, heard, list(_undisclosed(case, row, heard.flows, own)))
     _record(case, found, basis)
     return found
 

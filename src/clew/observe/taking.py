@@ -27,6 +27,7 @@ from clew.observe.announces import infohashes
 from clew.observe.api import SECOND
 from clew.observe.captures import _work
 from clew.observe.captures._carry import read_account, read_finding, watched_to
+from clew.observe.captures._dissect import MOST_BYTES, MOST_FINDINGS
 from clew.observe.endpoints import Endpoint, weigh
 from clew.observe.policy import LEAST_REVISIT, PURPOSE, inside_loopback
 from clew.observe.retention import BRIEF
@@ -90,9 +91,10 @@ def take(
     """
     at_ns = clock.now().utc_ns
     basis = mandate.require(case, purpose=PURPOSE, at_ns=at_ns, network=NETWORK, exhibit=given.label).id
-    with lease(case, "observe", NETWORK), opened(given.path) as (descriptor, size, sha256):
-        plugin: Source = plugins.load(CAPTURES, format) if format else recognised(descriptor)
-        before = case.read().execute("SELECT * FROM captures WHERE sha256=? ORDER BY taken_ns", (sha256,)).fetchall()
+    with lease(case, "observe", NETWORK), opened(given.path) as file:
+        plugin: Source = plugins.load(CAPTURES, format) if format else recognised(file)
+        sql = "SELECT * FROM captures WHERE sha256=? ORDER BY taken_ns"
+        before = case.read().execute(sql, (file.sha256,)).fetchall()
         covered = {name for row in before for name in json.loads(row["watches"])}
         watches = [each for each in watch.all_of(case) if each.id not in covered]
         if before and not watches:
@@ -101,10 +103,11 @@ def take(
             raise Usage("this case has no Watch to read the file for", "add one: clew watch add CASE FILE")
         reading = _Reading(case, given, plugin, watches, interval)
         with Pool(1, (_work.__name__, reading.module), LIMITS, Policy(accept_weak=accept_weak)) as pool:
-            for outcome in pool.run([reading.task(os.dup(descriptor), size)]):
+            for outcome in pool.run([reading.task(os.dup(file.descriptor), file.size)]):
                 reading.hear(outcome)
             isolation = pool.isolation
-        return reading.keep(sha256, size, basis, isolation)
+        file.still()
+        return reading.keep(file, basis, isolation)
 
 
 class _Reading:
@@ -118,6 +121,7 @@ class _Reading:
         self._found: list[Finding] = []
         self._account: Account | None = None
         self._broken: Missing | None = None
+        self._bytes = 0
 
     def task(self, descriptor: int, size: int) -> Task:
         """The worker's task; the descriptor is the pool's from then on."""
@@ -138,18 +142,21 @@ class _Reading:
         findings = told.get("findings")
         if not isinstance(findings, list) or len(findings) != len(outcome.reply.blobs):
             raise Damaged("the file's reader said something that cannot be")
+        self._bytes += sum(map(len, outcome.reply.blobs))
+        if len(self._found) + len(findings) > MOST_FINDINGS or self._bytes > MOST_BYTES:
+            raise Damaged("the file's reader said more than it may")
         pairs = zip(findings, outcome.reply.blobs, strict=True)
         self._found += [read_finding(each, transcript, self._watchlist) for each, transcript in pairs]
 
-    def keep(self, sha256: bytes, size: int, basis: str, isolation: dict[str, Any]) -> Taken:
+    def keep(self, file: "File", basis: str, isolation: dict[str, Any]) -> Taken:
         """Commits all of it: shards, receipts, the account and the ledger's entry."""
         account = self._account or Account()
         if self._broken is not None:
             account.flaw(Missing(self._broken.reason, f"the file was not read to its end: {self._broken.detail}"))
-        rows = list(self._rows(sha256, basis))
+        rows = list(self._rows(file.sha256, basis))
         tiers = Counter(f"{row['kind']} {row['tier']}" for row in rows)
         made = Taken(
-            new_id(), self._given.label, sha256.hex(), self._plugin.name, False, len(self._watched), dict(tiers),
+            new_id(), self._given.label, file.sha256.hex(), self._plugin.name, False, len(self._watched), dict(tiers),
             dict(account.counts), [str(each) for each in account.flaws],
         )  # fmt: skip
         failpoint("observe.receipt.before")
@@ -160,14 +167,21 @@ class _Reading:
             for name, some in ((BRIEF, brief), ("contacts ", lasting))
             for at in range(0, len(some), ROWS)
         }
+        self._commit(made, file, pending, basis, isolation)
+        failpoint("observe.receipt.after")
+        return made
+
+    def _commit(
+        self, made: Taken, file: "File", pending: dict[str, shards.Pending], basis: str, isolation: dict[str, Any]
+    ) -> None:
         with self._case.write("observe") as tx:
             for batch, shard in pending.items():
                 shards.commit(
                     tx, stage="observe", batch=batch, versions=self._tool, config=self._config, pending=[shard]
                 )
             values = (
-                made.id, sha256, self._given.label, self._given.path.name, size, self._plugin.name, self._tool,
-                self._given.by, self._given.vantage, basis, json.dumps([each.id for each in self._watched]),
+                made.id, file.sha256, made.label, file.path.name, file.size, made.format, self._tool, self._given.by,
+                self._given.vantage, basis, json.dumps([each.id for each in self._watched]),
                 json.dumps(made.counts, sort_keys=True), json.dumps(made.flaws), json.dumps(isolation, sort_keys=True),
                 clock.now().utc_ns,
             )  # fmt: skip
@@ -175,8 +189,6 @@ class _Reading:
             subject = {"capture": made.id, "label": made.label, "sha256": made.sha256, "given by": self._given.by}
             tx.record("capture.taken", subject=subject, counts=made.tiers, mandate=basis)
             failpoint("observe.receipt.inside")
-        failpoint("observe.receipt.after")
-        return made
 
     @property
     def _tool(self) -> str:
@@ -252,26 +264,38 @@ def watched(one: Watch) -> Watched:
     return Watched(one.id, one.label, found, whole, one.pieces, one.inner_pieces())
 
 
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file that is open for reading, and what it was at the beginning."""
+
+    path: Path
+    descriptor: int
+    size: int
+    modified_ns: int
+    sha256: bytes
+
+    def still(self) -> None:
+        """Raises ClewError where the file has changed since."""
+        now = os.fstat(self.descriptor)
+        if (now.st_size, now.st_mtime_ns) != (self.size, self.modified_ns):
+            raise ClewError(f"{self.path} changed while it was read: nothing was taken", "copy it first")
+
+
 @contextmanager
-def opened(path: Path) -> Iterator[tuple[int, int, bytes]]:
-    """The file, read-only: descriptor, size and SHA-256. Raises ClewError where it changes meanwhile."""
+def opened(path: Path) -> Iterator[File]:
+    """The file, opened read-only, at its first byte. Raises Usage where it is none."""
     if not path.is_file():
         raise Usage(f"{path} is no file", "name a capture or a log")
     with path.open("rb") as file:
-        before = os.fstat(file.fileno())
+        found = os.fstat(file.fileno())
         sha256 = hashlib.file_digest(file, "sha256").digest()
         os.lseek(file.fileno(), 0, os.SEEK_SET)
-        yield file.fileno(), before.st_size, sha256
-        after = os.fstat(file.fileno())
-        if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
-            raise ClewError(
-                f"{path} changed while it was read", "copy it first; what was taken stands under its digest"
-            )
+        yield File(path, file.fileno(), found.st_size, found.st_mtime_ns, sha256)
 
 
-def recognised(descriptor: int) -> Source:
+def recognised(file: File) -> Source:
     """The plug-in that knows a file by how it begins. Raises Usage where none does."""
-    head = os.pread(descriptor, HEAD_BYTES, 0)
+    head = os.pread(file.descriptor, HEAD_BYTES, 0)
     for found in plugins.load_all(CAPTURES).values():
         if found.recognises(head):
             plugin: Source = found

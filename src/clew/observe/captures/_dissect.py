@@ -13,15 +13,25 @@ from clew.observe.captures._utp import UtpFlows
 from clew.observe.taken import Account, Finding, Watchlist
 
 MOST_FINDINGS = 200_000
+MOST_BYTES = 256 << 20  # of transcripts
 
 
 def dissect(frames: Iterable[Frame], watchlist: Watchlist, account: Account) -> Iterator[Finding]:
-    """The Findings of a capture, as its flows end."""
+    """The Findings of a capture, as its flows end; no more of them than one file may give."""
+    size = 0
+    for number, found in enumerate(_findings(frames, watchlist, account), 1):
+        size += len(found.transcript)
+        if number > MOST_FINDINGS or size > MOST_BYTES:
+            account.flaw(Missing(Reason.LIMIT_REACHED, "more findings in one file than are taken"))
+            return
+        yield found
+
+
+def _findings(frames: Iterable[Frame], watchlist: Watchlist, account: Account) -> Iterator[Finding]:
     found: deque[Finding] = deque()
     tcp = TcpFlows(lambda ends: StreamTalk(ends, watchlist, account, found.append), account)
     utp = UtpFlows(lambda ends: StreamTalk(ends, watchlist, account, found.append), account)
     others = (UdpTrackers(watchlist, account, found.append), Dht(watchlist, account, found.append))
-    number = 0
     for frame in frames:
         one = packet(frame, account)
         if one is None:
@@ -31,10 +41,6 @@ def dissect(frames: Iterable[Frame], watchlist: Watchlist, account: Account) -> 
         elif not utp.take(one) and (one.cut or not any(each.take(one) for each in others)):
             account.counts["datagrams of other protocols, or of no Watch"] += 1
         while found:
-            if number >= MOST_FINDINGS:
-                account.flaw(Missing(Reason.LIMIT_REACHED, f"more than {MOST_FINDINGS} findings in one file"))
-                return
-            number += 1
             yield found.popleft()
     tcp.finish()
     utp.finish()
