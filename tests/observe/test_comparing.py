@@ -4,7 +4,6 @@ import os
 import socket
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from capture_files import Flow, pcap, udp, utp
@@ -16,6 +15,7 @@ from observe_stage import MODERN, Stage, answers, bitfield, message, says
 from clew.cli.main import cli
 from clew.core import shards
 from clew.core.case import Case
+from clew.core.errors import Usage
 from clew.observe.comparing import compare
 from clew.observe.run import observe
 from clew.observe.transcript import Kind, decode
@@ -115,8 +115,7 @@ def test_a_datagram_or_an_answer_that_nobody_disclosed_shows(observed: tuple[Cas
     assert "beginning is not in the capture" in str(compare(case, other).flaws)
 
 
-def test_a_run_that_is_not_there(observed: tuple[Case, Path]) -> None:
-    done: Any = CliRunner().invoke(
-        cli, ["capture", "compare", str(observed[0].folder), str(observed[1]), "--run", "zz"]
-    )
-    assert done.exit_code != 0
+def test_a_run_that_is_not_there(case: Case, tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(pcap([]))
+    with pytest.raises(Usage):
+        compare(case, tmp_path / "x", run="zz")
