@@ -17,10 +17,12 @@ from clew.attribute import evidence
 from clew.cli.main import cli
 from clew.core import shards, verify
 from clew.core.case import Case
+from clew.core.channel import Reply
 from clew.core.errors import ClewError, Damaged, Held, Refused, Usage
 from clew.core.lease import lease
 from clew.core.mandate import sign_document
 from clew.core.watch import add
+from clew.model import Missing, Reason
 from clew.observe import taking
 from clew.observe.captures._carry import read_finding
 from clew.observe.taken import Watchlist
@@ -143,6 +145,33 @@ def test_a_reader_that_dies_is_said(watching: Case, tmp_path: Path, monkeypatch:
     made = take(watching, given(tmp_path / "tap.pcap", twice(1) + bytes(1)))
     assert any("not read to its end" in flaw for flaw in made.flaws)
     assert all_of(watching)[0]["flaws"] == made.flaws
+
+
+def test_a_reading_that_broke_off_is_made_up_for_and_nothing_is_doubled(
+    watching: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = given(tmp_path / "tap.pcap", twice(301))
+    hear = taking._Reading.hear
+
+    def breaks_off(reading: Any, outcome: Any) -> None:
+        """The worker ends after the first of two conversations was told."""
+        told = outcome.reply.value
+        if "findings" in told:
+            kept = Reply({"findings": told["findings"][:2]}, outcome.reply.blobs[:2])
+            hear(reading, replace(outcome, reply=kept))
+        else:
+            hear(reading, replace(outcome, reply=Missing(Reason.LIMIT_REACHED, "memory")))
+
+    monkeypatch.setattr(taking._Reading, "hear", breaks_off)
+    assert take(watching, file).flaws == ["limit reached: the file was not read to its end: memory"]
+    first = rows(watching)
+    assert len(first) == 2
+    monkeypatch.setattr(taking._Reading, "hear", hear)
+    assert sum(take(watching, file).tiers.values()) == 2
+    both = rows(watching)
+    assert [row for row in both if row in first] == first
+    assert {row["repeats"] for row in both if row["tier"] == "E2"} == {row["id"] for row in first}
+    assert take(watching, file).again
 
 
 def test_who_may_and_who_is_held(make_case: Any, tmp_path: Path) -> None:

@@ -43,6 +43,7 @@ ROWS = 20_000
 ONE_SIDED = Missing(Reason.UNREADABLE, "the capture does not hold the other direction's handshake")
 
 
+SAME = ("watch", "address", "port", "transport", "started_ns", "source")  # what a Sighting is recognised again by
 SAID = """
 SELECT id, kind, tier, watch, claim, address, port, transport, listen_port, client, started_ns, missing_detail,
        split_part(source, ': ', 2) AS what
@@ -95,13 +96,14 @@ def take(
         plugin: Source = plugins.load(CAPTURES, format) if format else recognised(file)
         sql = "SELECT * FROM captures WHERE sha256=? ORDER BY taken_ns"
         before = case.read().execute(sql, (file.sha256,)).fetchall()
-        covered = {name for row in before for name in json.loads(row["watches"])}
+        covered = {name for row in before if row["whole"] for name in json.loads(row["watches"])}
         watches = [each for each in watch.all_of(case) if each.id not in covered]
         if before and not watches:
             return _again(before[-1])
         if not watches:
             raise Usage("this case has no Watch to read the file for", "add one: clew watch add CASE FILE")
-        reading = _Reading(case, given, plugin, watches, interval)
+        known = _known(case, file.sha256) if len(before) > sum(row["whole"] for row in before) else {}
+        reading = _Reading(case, given, plugin, watches, interval, known)
         with Pool(1, (_work.__name__, reading.module), LIMITS, Policy(accept_weak=accept_weak)) as pool:
             for outcome in pool.run([reading.task(os.dup(file.descriptor), file.size)]):
                 reading.hear(outcome)
@@ -113,8 +115,17 @@ def take(
 class _Reading:
     """One file while it is read, and what has come of it so far."""
 
-    def __init__(self, case: Case, given: Given, plugin: Source, watches: list[Watch], interval: float) -> None:
+    def __init__(
+        self,
+        case: Case,
+        given: Given,
+        plugin: Source,
+        watches: list[Watch],
+        interval: float,
+        known: dict[tuple[Any, ...], str],
+    ) -> None:
         self._case, self._given, self._plugin, self._interval = case, given, plugin, interval
+        self._known = known
         self.module = type(plugin).__module__
         self._watched = [watched(each) for each in watches]
         self._watchlist = Watchlist(self._watched)
@@ -183,7 +194,7 @@ class _Reading:
                 made.id, file.sha256, made.label, file.path.name, file.size, made.format, self._tool, self._given.by,
                 self._given.vantage, basis, json.dumps([each.id for each in self._watched]),
                 json.dumps(made.counts, sort_keys=True), json.dumps(made.flaws), json.dumps(isolation, sort_keys=True),
-                clock.now().utc_ns,
+                int(self._broken is None), clock.now().utc_ns,
             )  # fmt: skip
             tx.execute(f"INSERT INTO captures VALUES ({','.join('?' * len(values))})", values)  # noqa: S608 - ours
             subject = {"capture": made.id, "label": made.label, "sha256": made.sha256, "given by": self._given.by}
@@ -202,13 +213,16 @@ class _Reading:
         """Every finding as a row of the sightings shard, graded in the order of the file's own times."""
         known: dict[tuple[str, str, int, str], Endpoint] = {}
         for found in sorted(self._found, key=lambda each: each.started_ns):
-            name = new_id()
+            row = self._row(found, sha256, basis)
+            before = self._known.get(tuple(row[name] for name in SAME))
+            name = before or new_id()
             key = (found.watch, found.address, found.port, found.transport)
             endpoint = known.setdefault(
                 key, Endpoint(0, *key[:3], found.started_ns, found.started_ns, found.source)
             )  # fmt: skip
             tier, repeats = self._grade(found, endpoint, name)
-            yield self._row(found, sha256, basis) | {"id": name, "tier": tier.value, "repeats": repeats}
+            if before is None:
+                yield row | {"id": name, "tier": tier.value, "repeats": repeats}
 
     def _grade(self, found: Finding, endpoint: Endpoint, name: str) -> tuple[Tier, str | None]:
         if found.contact is None or not found.returned:
@@ -302,6 +316,13 @@ def recognised(file: File) -> Source:
             return plugin
     known = ", ".join(plugins.names(CAPTURES))
     raise Usage("this file is no capture and no log that clew can read", f"there are: {known}; unpack it first")
+
+
+def _known(case: Case, sha256: bytes) -> dict[tuple[Any, ...], str]:
+    """What an earlier reading of the same file, which broke off, has told already: the ids of its Sightings."""
+    sql = f"SELECT id, {', '.join(SAME)} FROM sightings WHERE kind IN ('captured', 'imported') AND contains(source, ?)"  # noqa: S608 - ours
+    rows = shards.query(case, sql, (sha256.hex(),)).to_pylist()
+    return {tuple(row[name] for name in SAME): row["id"] for row in rows}
 
 
 def _again(row: Any) -> Taken:
