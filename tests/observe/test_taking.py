@@ -25,8 +25,10 @@ from clew.core.watch import add
 from clew.model import Missing, Reason
 from clew.observe import taking
 from clew.observe.captures._carry import read_finding
+from clew.observe.handed import Given
 from clew.observe.taken import Watchlist
-from clew.observe.taking import Given, all_of, take, watched
+from clew.observe.taking import take, watched
+from clew.observe.told import all_of
 from clew.range.canary import canary_bytes
 
 SECONDS = 10**9

@@ -16,8 +16,9 @@ from observe_stage import Stage
 from clew.core import plugins, shards
 from clew.core.case import Case
 from clew.observe.comparing import compare
+from clew.observe.handed import Given
 from clew.observe.run import NETWORKS, observe
-from clew.observe.taking import Given, take
+from clew.observe.taking import take
 from clew.range.canary import canary_bytes
 
 TRANSPORTS = ("tcp", "utp", "mse/tcp", "mse/utp")

@@ -52,7 +52,8 @@ def take(
 
     Payloads are never kept. The same file again adds nothing. Exit status 3: something of it could not be read.
     """
-    from clew.observe.taking import Given, take
+    from clew.observe.handed import Given
+    from clew.observe.taking import take
 
     given = Given(path, label, by, vantage)
     found = take(open_case(case), given, format=format, interval=interval, accept_weak=accept_weak_isolation)
@@ -65,7 +66,7 @@ def take(
 @json_option
 def listed(case: Path, as_json: bool) -> None:
     """List the files that were taken into CASE, with what was read of them and what was not."""
-    from clew.observe.taking import all_of
+    from clew.observe.told import all_of
 
     found = all_of(open_case(case))
     lines = [
@@ -85,7 +86,7 @@ def shown(case: Path, label: str, as_json: bool) -> None:
 
     clew show sighting CASE ID prints the proof of one.
     """
-    from clew.observe.taking import said_by
+    from clew.observe.told import said_by
 
     found = said_by(open_case(case), label)
     lines = [

@@ -22,10 +22,11 @@ from clew.model import Missing, carrier
 from clew.observe.captures import _compare
 from clew.observe.captures._carry import read_account
 from clew.observe.captures._utp import STRAYS
+from clew.observe.handed import opened, recognised
 from clew.observe.keeping import NOT_MADE
 from clew.observe.policy import PURPOSE
 from clew.observe.taken import Account
-from clew.observe.taking import LIMITS, opened, recognised
+from clew.observe.taking import LIMITS
 from clew.observe.transcript import Kind, decode
 
 ENTRY = f"{_compare.__name__}:{_compare.compare.__name__}"

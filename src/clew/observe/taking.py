@@ -11,15 +11,13 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from clew.core import clock, mandate, plugins, shards, watch
 from clew.core.case import Case, new_id
 from clew.core.engine import Limits, Outcome, Policy, Pool, Task
-from clew.core.errors import ClewError, Damaged, Usage
+from clew.core.errors import Damaged, Usage
 from clew.core.failpoints import failpoint
 from clew.core.lease import lease
 from clew.model import Claim, Missing, Reason, SightingKind, Tier, Watch
@@ -29,27 +27,20 @@ from clew.observe.captures import _work
 from clew.observe.captures._carry import read_account, read_finding, watched_to
 from clew.observe.captures._dissect import MOST_BYTES, MOST_FINDINGS
 from clew.observe.endpoints import Endpoint, weigh
+from clew.observe.handed import CAPTURES, File, Given, opened, recognised
 from clew.observe.policy import LEAST_REVISIT, PURPOSE, inside_loopback
 from clew.observe.retention import BRIEF
 from clew.observe.rows import tool
 from clew.observe.taken import Account, Finding, Source, Watched, Watchlist
 
-CAPTURES = "clew.observe.captures"
 NETWORK, NETWORK_VERSION = "bittorrent", "1"
 ENTRY = f"{_work.__name__}:{_work.read.__name__}"
 LIMITS = Limits(seconds=60.0, seconds_per_mb=2.0, memory=768 << 20, output=8 << 20)
-HEAD_BYTES = 4_096
 ROWS = 20_000
 ONE_SIDED = Missing(Reason.UNREADABLE, "the capture does not hold the other direction's handshake")
 
 
 SAME = ("watch", "address", "port", "transport", "started_ns", "source")  # what a Sighting is recognised again by
-SAID = """
-SELECT id, kind, tier, watch, claim, address, port, transport, listen_port, client, started_ns, missing_detail,
-       split_part(source, ': ', 2) AS what
-FROM sightings WHERE kind IN ('captured', 'imported') AND split_part(split_part(source, ': ', 1), ' ', 2)
-IN (SELECT unnest(?)) ORDER BY sightings.started_ns, id
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,16 +60,6 @@ class Taken:
     def as_dict(self) -> dict[str, Any]:
         """As JSON."""
         return asdict(self)
-
-
-@dataclass(frozen=True, slots=True)
-class Given:
-    """A file as it was handed over: its number as an Exhibit, from whom it comes, where it was recorded."""
-
-    path: Path
-    label: str
-    by: str
-    vantage: str
 
 
 def take(
@@ -159,7 +140,7 @@ class _Reading:
         pairs = zip(findings, outcome.reply.blobs, strict=True)
         self._found += [read_finding(each, transcript, self._watchlist) for each, transcript in pairs]
 
-    def keep(self, file: "File", basis: str, isolation: dict[str, Any]) -> Taken:
+    def keep(self, file: File, basis: str, isolation: dict[str, Any]) -> Taken:
         """Commits all of it: shards, receipts, the account and the ledger's entry."""
         account = self._account or Account()
         if self._broken is not None:
@@ -183,7 +164,7 @@ class _Reading:
         return made
 
     def _commit(
-        self, made: Taken, file: "File", pending: dict[str, shards.Pending], basis: str, isolation: dict[str, Any]
+        self, made: Taken, file: File, pending: dict[str, shards.Pending], basis: str, isolation: dict[str, Any]
     ) -> None:
         with self._case.write("observe") as tx:
             for batch, shard in pending.items():
@@ -278,46 +259,6 @@ def watched(one: Watch) -> Watched:
     return Watched(one.id, one.label, found, whole, one.pieces, one.inner_pieces())
 
 
-@dataclass(frozen=True, slots=True)
-class File:
-    """A file that is open for reading, and what it was at the beginning."""
-
-    path: Path
-    descriptor: int
-    size: int
-    modified_ns: int
-    sha256: bytes
-
-    def still(self) -> None:
-        """Raises ClewError where the file has changed since."""
-        now = os.fstat(self.descriptor)
-        if (now.st_size, now.st_mtime_ns) != (self.size, self.modified_ns):
-            raise ClewError(f"{self.path} changed while it was read: nothing was taken", "copy it first")
-
-
-@contextmanager
-def opened(path: Path) -> Iterator[File]:
-    """The file, opened read-only, at its first byte. Raises Usage where it is none."""
-    if not path.is_file():
-        raise Usage(f"{path} is no file", "name a capture or a log")
-    with path.open("rb") as file:
-        found = os.fstat(file.fileno())
-        sha256 = hashlib.file_digest(file, "sha256").digest()
-        os.lseek(file.fileno(), 0, os.SEEK_SET)
-        yield File(path, file.fileno(), found.st_size, found.st_mtime_ns, sha256)
-
-
-def recognised(file: File) -> Source:
-    """The plug-in that knows a file by how it begins. Raises Usage where none does."""
-    head = os.pread(file.descriptor, HEAD_BYTES, 0)
-    for found in plugins.load_all(CAPTURES).values():
-        if found.recognises(head):
-            plugin: Source = found
-            return plugin
-    known = ", ".join(plugins.names(CAPTURES))
-    raise Usage("this file is no capture and no log that clew can read", f"there are: {known}; unpack it first")
-
-
 def _known(case: Case, sha256: bytes) -> dict[tuple[Any, ...], str]:
     """What an earlier reading of the same file, which broke off, has told already: the ids of its Sightings."""
     sql = f"SELECT id, {', '.join(SAME)} FROM sightings WHERE kind IN ('captured', 'imported') AND contains(source, ?)"  # noqa: S608 - ours
@@ -330,30 +271,3 @@ def _again(row: Any) -> Taken:
         row["id"], row["label"], row["sha256"].hex(), row["format"], True, 0, {}, json.loads(row["counts"]),
         json.loads(row["flaws"]),
     )  # fmt: skip
-
-
-def all_of(case: Case) -> list[dict[str, Any]]:
-    """Every file that was taken in, oldest first, as JSON."""
-    rows = case.read().execute("SELECT * FROM captures ORDER BY taken_ns, id").fetchall()
-    parsed = ("watches", "counts", "flaws", "isolation")
-    return [
-        {name: row[name] for name in row.keys() if name not in (*parsed, "sha256", "taken_ns")}  # noqa: SIM118 - a Row
-        | {name: json.loads(row[name]) for name in parsed}
-        | {"sha256": row["sha256"].hex(), "taken": clock.iso(row["taken_ns"])}
-        for row in rows
-    ]
-
-
-def said_by(case: Case, label: str) -> list[dict[str, Any]]:
-    """What the files taken in under this label say, in the order of their times, without transcripts; as JSON.
-
-    Raises Usage where no file has the label.
-    """
-    digests = [row["sha256"].hex() for row in case.read().execute("SELECT * FROM captures WHERE label=?", (label,))]
-    if not digests:
-        raise Usage(f"no file was taken in under the label {label!r}", "see: clew capture list CASE")
-    labels = {each.id: each.label for each in watch.all_of(case)}
-    found = shards.query(case, SAID, (digests,)).to_pylist()
-    return [
-        {**row, "watch": labels.get(row["watch"], row["watch"]), "at": clock.iso(row["started_ns"])} for row in found
-    ]
