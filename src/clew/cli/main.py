@@ -15,7 +15,8 @@ from clew.core.errors import ClewError, Exit
 from clew.core.printable import printable
 
 ORDER = ("demo", "init", "key", "mandate", "watch", "force", "hashset", "observe", "capture", "attribute", "leads",
-         "intake", "pieces", "match", "dense", "identify", "review", "statement", "corroborate", "share", "receive")  # fmt: skip
+         "intake", "pieces", "match", "dense", "identify", "review", "statement", "corroborate", "share",
+         "receive")  # fmt: skip
 
 
 def verbs() -> list[str]:
