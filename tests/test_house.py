@@ -56,8 +56,8 @@ def test_no_magnet_link_anywhere() -> None:
 
 
 def test_plugin_folders_hold_plugins_alone() -> None:
-    kinds = ["observe.networks", "attribute.registers", "attribute.ranks", "intake.sources", "intake.extractors"]
-    kinds += ["intake.artefacts", "match.readers", "identify.linkers", "share.exporters"]
+    kinds = ["observe.networks", "observe.captures", "attribute.registers", "attribute.ranks", "intake.sources"]
+    kinds += ["intake.extractors", "intake.artefacts", "match.readers", "identify.linkers", "share.exporters"]
     for kind in kinds:
         loaded = plugins.load_all(f"clew.{kind}")
         assert loaded, f"{kind} has no plug-in"

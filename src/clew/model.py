@@ -52,12 +52,17 @@ class Claim(StrEnum):
 
 
 class SightingKind(StrEnum):
-    """Where a Sighting comes from: somebody's list, our own contact, or a control probe."""
+    """Where a Sighting comes from: somebody's list, our own contact, a control probe, or what others recorded.
+
+    Captured and imported ones are shown and never counted: no Lead rests on them.
+    """
 
     LISTED = "listed"
     CONTACT = "contact"
     CONTROL = "control"
     OURSELVES = "ourselves"
+    CAPTURED = "captured"
+    IMPORTED = "imported"
 
 
 class ItemState(StrEnum):

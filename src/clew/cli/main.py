@@ -14,9 +14,9 @@ from clew import __version__
 from clew.core.errors import ClewError, Exit
 from clew.core.printable import printable
 
-ORDER = ("demo", "init", "key", "mandate", "watch", "force", "hashset", "observe", "attribute", "leads", "lead",
-         "provider", "intake", "pieces", "match", "dense", "identify", "review", "statement", "corroborate", "share",
-         "receive")  # fmt: skip
+ORDER = ("demo", "init", "key", "mandate", "watch", "force", "hashset", "observe", "capture", "attribute", "leads",
+         "lead", "provider", "intake", "pieces", "match", "dense", "identify", "review", "statement", "corroborate",
+         "share", "receive")  # fmt: skip
 
 
 def verbs() -> list[str]:

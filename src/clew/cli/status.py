@@ -17,7 +17,18 @@ GROUPED = {
     "hits": "SELECT kind || ', ' || state, count(*) FROM hits GROUP BY 1 ORDER BY 1",
     "grades": "SELECT state, count(*) FROM standing_grades GROUP BY state ORDER BY state",
 }
-COUNTED = ("mandates", "watches", "exhibits", "subjects", "series", "hashsets", "bundles", "received", "ledger")
+COUNTED = (
+    "mandates",
+    "watches",
+    "captures",
+    "exhibits",
+    "subjects",
+    "series",
+    "hashsets",
+    "bundles",
+    "received",
+    "ledger",
+)
 
 
 def state_of(case: Case) -> dict[str, Any]:

@@ -29,6 +29,7 @@ COMPARED = (
     "pieces_total",
 )  # fmt: skip
 MOST_SHOWN = 20
+OTHERS = (SightingKind.CAPTURED.value, SightingKind.IMPORTED.value)
 
 
 @dataclass(slots=True)
@@ -90,6 +91,9 @@ class _State:
     def derive(self, row: dict[str, Any], found: Replay) -> list[Any] | None:
         """Derives one Sighting and compares; returns what came out, or None where it cannot be derived."""
         kind, place = row["kind"], (row["watch"], row["address"], row["port"])
+        if kind in OTHERS:
+            found.not_derived["recorded by others, read by other rules"] += 1
+            return None
         why = self._underivable(row)
         if why:
             found.not_derived[why] += 1

@@ -1,0 +1,147 @@
+"""From a frame to what TCP or UDP carried: link layers, VLAN tags, IPv4 and IPv6.
+
+Checksums are not looked at: a capture made on the sending machine has none that hold (offloading). Fragments of IP are
+counted and not put together; tunnels are not looked into.
+"""
+
+from dataclasses import dataclass
+from struct import Struct
+
+from clew.observe.captures._frames import Frame
+from clew.observe.taken import Account
+
+# LINKTYPE values of https://www.tcpdump.org/linktypes.html
+NULL, ETHERNET, RAW, LOOP, COOKED, COOKED_2, IPV4, IPV6 = 0, 1, 101, 108, 113, 276, 228, 229
+RAW_OLD = (12, 14)  # DLT_RAW of other systems, found in files
+ETHER_4, ETHER_6 = 0x0800, 0x86DD  # IEEE 802 numbers (IANA)
+VLAN = (0x8100, 0x88A8, 0x9100)  # IEEE 802.1Q, 802.1ad, and its forerunner
+MAX_TAGS = 4
+TCP, UDP = 6, 17
+HOP_BY_HOP, ROUTING, FRAGMENT, AUTHENTICATION, DESTINATION = 0, 43, 44, 51, 60  # RFC 8200 section 4
+MAX_HEADERS = 8
+FIN, SYN, RST, ACK = 0x01, 0x02, 0x04, 0x10  # RFC 9293 section 3.1
+
+_V4 = Struct("!BBHHHBBH4s4s")
+_V6 = Struct("!IHBB16s16s")
+_TCP = Struct("!HHIIBB")
+_UDP = Struct("!HHHH")
+
+
+@dataclass(frozen=True, slots=True)
+class Packet:
+    """A TCP segment or UDP datagram. Addresses are raw; `cut` bytes of the payload's end are not in the capture."""
+
+    at_ns: int
+    protocol: int
+    source: bytes
+    source_port: int
+    target: bytes
+    target_port: int
+    payload: bytes
+    cut: int
+    sequence: int = 0
+    flags: int = 0
+
+
+def packet(frame: Frame, account: Account) -> Packet | None:
+    """The packet in a frame; None, and a count, where there is none that is read."""
+    account.counts["frames"] += 1
+    data = _network(frame.link, frame.data, account)
+    if data is None:
+        return None
+    version = data[0] >> 4 if data else 0
+    if version == 4 and len(data) >= _V4.size:
+        return _version_4(frame, data, account)
+    if version == 6 and len(data) >= _V6.size:
+        return _version_6(frame, data, account)
+    account.counts["frames without an IP packet that can be read"] += 1
+    return None
+
+
+def _network(link: int, data: bytes, account: Account) -> bytes | None:
+    """What the link layer carries, where it may be IP."""
+    if link in (RAW, IPV4, IPV6, *RAW_OLD):
+        return data
+    if link in (NULL, LOOP):
+        return data[4:]
+    if link == ETHERNET:
+        kind, at = data[12:14], 14
+        for _ in range(MAX_TAGS):
+            if int.from_bytes(kind, "big") not in VLAN:
+                break
+            kind, at = data[at + 2 : at + 4], at + 4
+    elif link == COOKED:
+        kind, at = data[14:16], 16
+    elif link == COOKED_2:
+        kind, at = data[:2], 20
+    else:
+        account.counts[f"frames of link type {link}, which is not read"] += 1
+        return None
+    if int.from_bytes(kind, "big") not in (ETHER_4, ETHER_6):
+        account.counts["frames that do not carry IP"] += 1
+        return None
+    return data[at:]
+
+
+def _version_4(frame: Frame, data: bytes, account: Account) -> Packet | None:
+    first, _, total, _, fragment, _, protocol, _, source, target = _V4.unpack_from(data)
+    start = (first & 0x0F) * 4
+    if fragment & 0x3FFF:  # more fragments, or an offset
+        account.counts["fragments of IP, not put together"] += 1
+        return None
+    missing = frame.length - len(frame.data)
+    whole = total or len(data) + missing  # 0: segmentation offloaded to the network card
+    return _transport(frame, (source, target), protocol, data[start:whole], max(0, whole - len(data)), account)
+
+
+def _version_6(frame: Frame, data: bytes, account: Account) -> Packet | None:
+    _, length, kind, _, source, target = _V6.unpack_from(data)
+    at = _V6.size
+    whole = at + length if length else len(data) + frame.length - len(frame.data)
+    for _ in range(MAX_HEADERS):
+        if kind == FRAGMENT:
+            if int.from_bytes(data[at + 2 : at + 4], "big") & 0xFFF9:  # an offset, or more fragments
+                account.counts["fragments of IP, not put together"] += 1
+                return None
+            step = 8
+        elif kind in (HOP_BY_HOP, ROUTING, DESTINATION):
+            step = 8 * (data[at + 1] + 1) if at + 2 <= len(data) else 8
+        elif kind == AUTHENTICATION:
+            step = 4 * (data[at + 1] + 2) if at + 2 <= len(data) else 8
+        else:
+            break
+        kind, at = data[at] if at < len(data) else 59, at + step
+    return _transport(frame, (source, target), kind, data[at:whole], max(0, whole - len(data)), account)
+
+
+def _transport(
+    frame: Frame, ends: tuple[bytes, bytes], protocol: int, data: bytes, cut: int, account: Account
+) -> Packet | None:
+    """The packet; `cut` bytes are missing at the end of `data`."""
+    if protocol not in (TCP, UDP):
+        account.counts["packets of other protocols"] += 1
+        return None
+    found = (_segment if protocol == TCP else _datagram)(frame.at_ns, ends, data, cut)
+    if found is None or not (found.source_port and found.target_port):
+        account.counts["segments and datagrams that are cut off or cannot be"] += 1
+        return None
+    return found
+
+
+def _segment(at_ns: int, ends: tuple[bytes, bytes], data: bytes, cut: int) -> Packet | None:
+    if len(data) < _TCP.size + 6:
+        return None
+    from_port, to_port, sequence, _, offset, flags = _TCP.unpack_from(data)
+    start = (offset >> 4) * 4
+    if not _TCP.size + 6 <= start <= len(data) + cut:
+        return None
+    lost = cut - max(0, start - len(data))
+    return Packet(at_ns, TCP, ends[0], from_port, ends[1], to_port, data[start:], lost, sequence, flags)
+
+
+def _datagram(at_ns: int, ends: tuple[bytes, bytes], data: bytes, cut: int) -> Packet | None:
+    if len(data) < _UDP.size:
+        return None
+    from_port, to_port, length, _ = _UDP.unpack_from(data)
+    end = length if length >= _UDP.size else len(data)
+    return Packet(at_ns, UDP, ends[0], from_port, ends[1], to_port, data[_UDP.size : end], cut)
