@@ -21,6 +21,7 @@ WITH_KERNEL = "one pass over the bytes, with the processor's SHA instructions"
 
 _PROT_READ, _PROT_EXEC = 1, 4
 _STATE = struct.Struct("<20I")  # as `hash_kernel` tells: A B C D, D C B A 0 0 0 E, F E B A H G D C
+_Words = ctypes.c_char * _STATE.size
 _MD5_ENDS, _SHA1, _SHA256 = 16, struct.Struct(">5I"), struct.Struct(">8I")
 _SHA1_AT, _SHA256_AT = itemgetter(7, 6, 5, 4, 11), itemgetter(15, 14, 19, 18, 13, 12, 17, 16)
 MD5_BEGINS = (0x67452301, 0xEFCDAB89, 0x98BADCFE, 0x10325476)  # RFC 1321, 3.3
@@ -110,7 +111,7 @@ class OnePass:
     def __init__(self, at: Midstate | None = None) -> None:
         self._blocks, self._table = _mapped[0].blocks, _mapped[0].base
         self._waiting, self._length = (at.waiting, at.length) if at else (b"", 0)
-        self._state = ctypes.create_string_buffer(_packed(at) if at else _BEGIN, _STATE.size)
+        self._state = _Words.from_buffer_copy(_packed(at) if at else _BEGIN)
 
     def update(self, data: bytes) -> None:
         """Takes the next bytes."""
