@@ -1,6 +1,6 @@
 """What a command and everything it starts costs: CPU seconds, and memory as proportional set size."""
 
-import os
+import resource
 import subprocess
 import time
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ def pss(pid: int) -> int:
 
 def measure(command: list[str], *, memory: bool = False, stdout: int = subprocess.DEVNULL) -> Cost:
     """Runs it to its end. CPU is user and system time of it and of all its children that it waited for."""
-    began, before = time.monotonic(), os.times()
+    began, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
     process = subprocess.Popen(command, stdout=stdout)
     peak = 0
     while memory and process.poll() is None:
@@ -43,6 +43,6 @@ def measure(command: list[str], *, memory: bool = False, stdout: int = subproces
         peak = max(peak, sum(map(pss, family)))
         time.sleep(EVERY_S)
     process.wait()
-    after = os.times()
-    cpu = after.children_user + after.children_system - before.children_user - before.children_system
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
     return Cost(time.monotonic() - began, cpu, peak, process.returncode)

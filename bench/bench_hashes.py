@@ -14,12 +14,14 @@ import hashlib
 import os
 import resource
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
 from _claims import Claim, run
+from clew.core import hash_code, one_pass
 from clew.intake import reading
 from clew.intake.sources.folder import file
 
@@ -28,6 +30,7 @@ MIB, KIB = 1 << 20, 1 << 10
 
 def measure(options: argparse.Namespace) -> Iterable[Claim]:
     reading.preload()
+    print(f"hashed by {one_pass.install(hash_code.made())}", file=sys.stderr)
     command = f"python bench/bench_hashes.py --mib {options.mib} --rounds {options.rounds}"
     with tempfile.TemporaryDirectory() as folder:
         empty = Path(folder) / "empty"

@@ -30,6 +30,7 @@ from PIL import Image
 
 from _claims import Claim, run
 from bench_pdq import photograph
+from clew.core import hash_code, one_pass
 from clew.intake import mediatype, reading
 from clew.intake.api import EXACT, FAST, Probe
 from clew.intake.extractors import _metadata, _picture, exif, pdq, thumbnail
@@ -42,6 +43,7 @@ Step = Callable[[], object]
 
 def measure(options: argparse.Namespace) -> Iterable[Claim]:
     reading.preload()
+    one_pass.install(hash_code.made())  # as in a worker
     command = f"python bench/bench_jpeg.py --rounds {options.rounds}"
     with tempfile.TemporaryDirectory() as folder:
         if options.pictures:

@@ -11,7 +11,7 @@ import subprocess
 import engine_entries as entries
 import pytest
 
-from clew.core import seccomp
+from clew.core import hash_code, seccomp
 from clew.core.engine import Limits, Policy, Pool, Reply, Task
 from clew.core.errors import Refused
 from clew.core.sandbox import LAYERS, STRONG
@@ -41,7 +41,8 @@ def places(tmp_path_factory):
 
 
 def _pool(layers, abi=ABI_2):
-    return Pool(1, ("engine_entries", "threading"), LIMITS, Policy(accept_weak=True, layers=layers, landlock_abi=abi))
+    policy = Policy(accept_weak=True, layers=layers, landlock_abi=abi)
+    return Pool(1, ("engine_entries", "threading"), LIMITS, policy, kernel=hash_code.made())
 
 
 @pytest.fixture(scope="module")

@@ -67,7 +67,7 @@ def test_stints_make_the_digest_of_the_whole(size: int, save: int, stint: int) -
 
 def test_without_libcrypto_it_is_done_in_one_go(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resumable, "library", lambda: None)
-    monkeypatch.setattr(acquisition, "library", lambda: None)
+    monkeypatch.setattr(acquisition, "saves", lambda: False)
     data = bytes(5000)
     answers = [
         each.value for each in acquisition.digest(Bytes(data), {"save": 1000, "stint": 1000, "resume": {"x": 1}})

@@ -62,6 +62,7 @@ def test_the_report_adds_up(taken: tuple[Case, str]) -> None:
         "documents and chats are counted and typed, not read",
         "2 runs, ",
         "read with folder 1, ",
+        "hashed by ",
         "isolation: ",
         "no statement that nothing else was there",
     ):

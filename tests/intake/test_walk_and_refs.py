@@ -35,6 +35,13 @@ def _seen(events):
     return [(event.at, event.file if event.file is not None else "enter") for event in events]
 
 
+def test_what_is_quoted_is_what_the_definition_says() -> None:
+    """Printable ASCII as it is, but for blanks, "%" and "!"."""
+    for byte in range(256):
+        plain = 0x21 <= byte <= 0x7E and byte not in b"%!"
+        assert quote(b"a%cb" % byte) == (f"a{chr(byte)}b" if plain else f"a%{byte:02X}b")
+
+
 @given(st.dictionaries(NAMES, TREES, max_size=5))
 def test_from_every_cursor_the_rest_follows_and_nothing_twice(tree):
     events = list(preorder(_lister(tree)))

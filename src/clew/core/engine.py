@@ -20,6 +20,7 @@ from typing import Any, Self
 
 from clew.core.channel import Reply, read_only
 from clew.core.errors import Refused
+from clew.core.one_pass import NO_KERNEL, Kernel
 from clew.core.sandbox import Policy, weaknesses
 from clew.core.supervised import Answer, Limits, Task, Worker, close
 from clew.model import Missing
@@ -56,7 +57,8 @@ class Pool:
     `preload` are modules ("package.module", or "package.module:function" to call something once) that workers
     import before they lock themselves up; afterwards nothing can be imported or opened, so whatever an entry needs
     must stand here. `held` are descriptors of the exhibit and `lists` those of sorted lists of hashes that every worker
-    is born with (`core.held`), read-only; they stay the caller's. Workers die with the thread that started them.
+    is born with (`core.held`), read-only; they stay the caller's. `kernel` is the code by which they compute the three
+    hashes (`core.one_pass`). Workers die with the thread that started them.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class Pool:
         sandbox: Policy,
         held: tuple[int, ...] = (),
         lists: tuple[int, ...] = (),
+        kernel: Kernel = NO_KERNEL,
     ) -> None:
         self._wanted = max(1, workers)
         self._preload = preload
@@ -75,6 +78,7 @@ class Pool:
         self._sandbox = sandbox
         self._held = held
         self._lists = lists
+        self._kernel = kernel
         self._workers: list[Worker] = []
         self._selector = DefaultSelector()
         self._again: deque[Task] = deque()
@@ -82,6 +86,7 @@ class Pool:
         self._running = False
         self._turned = 0.0  # seconds spent listening so far
         self._isolation: dict[str, Any] = {}
+        self._hashing = ""
 
     def __enter__(self) -> Self:
         try:
@@ -102,6 +107,11 @@ class Pool:
     def isolation(self) -> dict[str, Any]:
         """Each layer of the sandbox as {"reached": bool, "detail": str}: to be stored with the run and shown."""
         return self._isolation
+
+    @property
+    def hashing(self) -> str:
+        """How workers compute the three hashes, in words: to be stored with the run."""
+        return self._hashing
 
     @property
     def oldest(self) -> tuple[str, float] | None:
@@ -265,7 +275,7 @@ class Pool:
         was_ready = worker.ready
         answers = worker.hear()
         if worker.ready and not was_ready:
-            self._isolation = worker.report
+            self._isolation, self._hashing = worker.report, worker.hashing
             if (weak := weaknesses(worker.report)) and not self._sandbox.accept_weak:
                 raise Refused(
                     f"the workers would not be isolated well enough ({'; '.join(weak)})",
@@ -276,7 +286,7 @@ class Pool:
     def _staff(self) -> None:
         """Starts workers where some are missing. They become ready on their own time."""
         while len(self._workers) < self._wanted:
-            worker = Worker(self._preload, self._limits, self._sandbox, self._held, self._lists)
+            worker = Worker(self._preload, self._limits, self._sandbox, self._held, self._lists, self._kernel)
             self._workers.append(worker)
             self._selector.register(worker.connection, EVENT_READ, worker)
 

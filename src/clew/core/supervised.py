@@ -17,6 +17,7 @@ from typing import Any
 from clew.core import channel
 from clew.core.channel import Reply
 from clew.core.errors import ClewError, Damaged
+from clew.core.one_pass import NO_KERNEL, Kernel
 from clew.core.sandbox import Policy
 from clew.model import Missing, Reason
 
@@ -91,11 +92,13 @@ class Worker:
         policy: Policy,
         held: Sequence[int] = (),
         lists: Sequence[int] = (),
+        kernel: Kernel = NO_KERNEL,
     ) -> None:
         self.unanswered: deque[Task] = deque()
         self.ready = False
         self.over = False
         self.report: dict[str, dict[str, Any]] = {}
+        self.hashing = ""
         self._limits = limits
         self._number = 1  # of the oldest unanswered task
         self._since = monotonic()  # when it became the oldest; before that, when the process was started
@@ -118,6 +121,7 @@ class Worker:
             "supervisor": os.getpid(),
             "held": list(held),
             "lists": list(lists),
+            "kernel": [kernel.code.hex(), kernel.why],
         }
         self._post([setup], [])
 
@@ -240,8 +244,8 @@ class Worker:
     def _begin(self, message: list[Any]) -> None:
         """Its first message: ready with a report of its isolation, or why it could not start."""
         match message:
-            case [0, "ready", dict(report)]:
-                self.ready, self.report = True, report
+            case [0, "ready", dict(report), str(hashing)]:
+                self.ready, self.report, self.hashing = True, report, hashing
                 self._since = monotonic()
             case [0, "failed", str(detail)]:
                 raise ClewError(f"a worker could not import what it needs: {detail}", "check the installation")

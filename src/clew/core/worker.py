@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from socket import socket
 from typing import Any
 
-from clew.core import channel, held
+from clew.core import channel, held, one_pass
 from clew.core.absent import Absent
 from clew.core.channel import Reply
 from clew.core.sandbox import Policy, lock_down
@@ -62,11 +62,13 @@ def _set_up(connection: socket, setup: dict[str, Any]) -> int:
     except Exception as error:  # whatever it is, it must reach the supervisor: stderr is closed
         connection.sendall(channel.encode([0, "failed", f"{name}: {_say(error)}"]))
         raise SystemExit(1) from error
+    code, why = setup["kernel"]
+    hashing = one_pass.install(one_pass.Kernel(bytes.fromhex(code), why))
     policy = Policy(**{**setup["policy"], "layers": tuple(setup["policy"]["layers"])})
     held.descriptors[:], held.lists[:] = setup["held"], setup["lists"]
     layers = lock_down(policy, setup["memory"], setup["supervisor"], len(held.descriptors) + len(held.lists))
     report = {name: {"reached": layer.reached, "detail": layer.detail} for name, layer in layers.items()}
-    connection.sendall(channel.encode([0, "ready", report]))
+    connection.sendall(channel.encode([0, "ready", report, hashing]))
     return int(setup["output"])
 
 

@@ -1,12 +1,12 @@
 """The three hashes of a Content, taken while somebody else reads it, so that large contents are read once."""
 
-import hashlib
-
+from clew.core import one_pass
 from clew.core.absent import CutShort
 from clew.intake.api import ByteSource, Range
 from clew.model import Missing
 
 CHUNK = 1 << 20
+BEYOND = 64 << 10  # bytes that are asked for at a time behind the end that a source tells
 GAP = 8 << 20  # bytes that a reader may leave out on its way forward: they are read for the hashes then and there
 
 
@@ -20,8 +20,9 @@ class Hashing:
 
     def __init__(self, source: ByteSource) -> None:
         self._source = source
-        self._hashes = (hashlib.sha256(), hashlib.sha1(usedforsecurity=False), hashlib.md5(usedforsecurity=False))
+        self._hashes = one_pass.three()
         self.done = 0
+        self._ended = False  # nothing lies behind what is hashed
         self.cut: Missing | None = None
 
     @property
@@ -41,16 +42,37 @@ class Hashing:
         data = self._given(offset, length)
         if offset <= self.done < offset + len(data):
             self._hash(data[self.done - offset :] if offset < self.done else data)
+        elif offset == self.done and not data and length > 0:
+            self._ended = True
         return data
+
+    def whole(self, most: int) -> memoryview | None:
+        """All bytes, hashed, or None where they are more than `most`, whatever the source says of its size. To be
+        called before anything is read.
+
+        Read in one go: piece by piece they would be copied once more, which costs as much as half of the three hashes.
+        """
+        size = self._source.size
+        if size > most:
+            return None
+        pieces: list[bytes] = []
+        while piece := self._given(self.done, max(size - self.done, BEYOND)):
+            self._hash(piece)
+            if self.done > most:
+                return None
+            pieces.append(piece)
+        self._ended = True
+        return memoryview(pieces[0] if len(pieces) == 1 else b"".join(pieces))
 
     def finish(self) -> None:
         """Hashes what nobody has read yet."""
-        while chunk := self._given(self.done, CHUNK):
+        while not self._ended and (chunk := self._given(self.done, CHUNK)):
             self._hash(chunk)
+        self._ended = True
 
     def digests(self) -> dict[str, str]:
         """Of the bytes that are hashed, in hexadecimal."""
-        return {each.name: each.hexdigest() for each in self._hashes}
+        return self._hashes.hexdigests()
 
     def _up_to(self, offset: int) -> None:
         while self.done < offset and (chunk := self._given(self.done, min(CHUNK, offset - self.done))):
@@ -66,8 +88,5 @@ class Hashing:
             return b""
 
     def _hash(self, data: bytes) -> None:
-        view = memoryview(data)
-        for at in range(0, len(data), CHUNK):  # all three while it is in the processor's cache
-            for each in self._hashes:
-                each.update(view[at : at + CHUNK])
+        self._hashes.update(data)
         self.done += len(data)

@@ -17,7 +17,7 @@ from clew.core.absent import Absent
 from clew.core.channel import Reply
 from clew.intake import mediatype
 from clew.intake.api import Blob, ByteSource, Extractor, Frame, Probe, Value
-from clew.intake.hashing import CHUNK, Hashing
+from clew.intake.hashing import Hashing
 from clew.model import ContentState, Missing, Reason
 
 HOLD = 192 << 20  # larger contents are not kept in memory: Extractors read them through `Probe.source`
@@ -54,7 +54,7 @@ def examine(source: ByteSource, payload: dict[str, Any]) -> Iterator[Reply]:
     the hashes alone.
     """
     read = Hashing(source)
-    data = _held(read, payload.get("hold", HOLD))
+    data = read.whole(payload.get("hold", HOLD))
     if data is not None:
         yield _content(read, payload)  # before anything looks at the bytes
     first = read.read(0, mediatype.TYPED_BYTES) if data is None else bytes(data[: mediatype.TYPED_BYTES])
@@ -86,21 +86,6 @@ def examine(source: ByteSource, payload: dict[str, Any]) -> Iterator[Reply]:
         )
 
 
-def _held(read: Hashing, most: int) -> memoryview | None:
-    """All bytes, or None where they are more than `most`, whatever the source says of its size.
-
-    Read in one go: piece by piece they would be copied once more, which costs a quarter of the three hashes.
-    """
-    if read.size > most:
-        return None
-    pieces: list[bytes] = []
-    while piece := read.read(read.done, max(read.size - read.done, CHUNK)):
-        if read.done > most:
-            return None
-        pieces.append(piece)
-    return memoryview(pieces[0] if len(pieces) == 1 else b"".join(pieces))
-
-
 def _content(read: Hashing, payload: dict[str, Any]) -> Reply:
     """The hashes, once all is read."""
     read.finish()
@@ -112,8 +97,11 @@ def _known_good(read: Hashing, payload: dict[str, Any]) -> Iterator[Reply]:
     """The trait that says which known-good sets hold this content: no Extractor need look at it. None where one of the
     worker's further lists, which are those of alert sets, holds it too.
     """
-    lists, sha256 = payload.get("known_good", ()), bytes.fromhex(read.digests()["sha256"])
-    if not lists or any(sorted_keys.holds(alert, sha256) for alert in born_with.lists[len(lists) :]):
+    lists = payload.get("known_good", ())
+    if not lists:
+        return
+    sha256 = bytes.fromhex(read.digests()["sha256"])
+    if any(sorted_keys.holds(alert, sha256) for alert in born_with.lists[len(lists) :]):
         return
     for descriptor, (name, identity) in zip(born_with.lists, lists, strict=False):
         if sorted_keys.holds(descriptor, sha256):

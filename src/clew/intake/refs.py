@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 MEMBER = "!"  # stands before each member's path in the ref of what lies in an archive, and nowhere else in a ref
-_PLAIN = frozenset(range(0x21, 0x7F)) - frozenset(b"%!")
+_ODD = re.compile(rb'[^"-$&-~]')  # all but printable ASCII, of which not "%" and "!" either
 _NUMBER = "[0-9]{1,19}"
 VOLUME = f"(?:lv@{_NUMBER}\\.[0-9]{{1,4}}/)?(?:fs@{_NUMBER}|apfs@{_NUMBER}\\.[0-9]{{1,3}})"
 _STREAM = re.compile(
@@ -25,11 +25,17 @@ _CARVED = re.compile(rf"(?:lv@({_NUMBER})\.([0-9]{{1,4}})/)?carved@({_NUMBER}-{_
 
 def quote(raw: bytes) -> str:
     """Raw bytes as printable ASCII: anything else, blanks, "%" and "!" become %XX."""
-    return "".join(chr(byte) if byte in _PLAIN else f"%{byte:02X}" for byte in raw)
+    return _ODD.sub(_escaped, raw).decode("ascii")
+
+
+def _escaped(match: re.Match[bytes]) -> bytes:
+    return b"%%%02X" % match[0][0]
 
 
 def unquote(text: str) -> bytes:
     """What `quote` was given. Raises ValueError for what `quote` does not make."""
+    if "%" not in text:
+        return text.encode("ascii")
     first, *rest = text.split("%")
     return first.encode("ascii") + b"".join(bytes.fromhex(part[:2]) + part[2:].encode("ascii") for part in rest)
 

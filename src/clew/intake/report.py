@@ -108,5 +108,6 @@ def _runs(case: Case, found: Report) -> None:
         seconds = (row["ended_ns"] - row["started_ns"]) / 1e9 if row["ended_ns"] else None
         weak = sorted(name for name, layer in isolation.items() if not layer["reached"])
         run = {"run": row["id"], "started_ns": row["started_ns"], "seconds": seconds, "effects": effects, "weak": weak}
-        found.runs.append({**run, "versions": config.get("versions", ""), "known_good": config.get("known_good", [])})
+        said = {name: config.get(name, "") for name in ("versions", "hashing")}
+        found.runs.append({**run, **said, "known_good": config.get("known_good", [])})
         found.isolation, found.effects = isolation, effects

@@ -81,10 +81,11 @@ def _silent(report: dict[str, Any]) -> list[str]:
 
 def _tools(runs: list[dict[str, Any]]) -> list[str]:
     used = dict.fromkeys(run["versions"] for run in runs)
+    hashed = dict.fromkeys(run["hashing"] for run in runs if run["hashing"])
     stopped = sum(run["seconds"] is None for run in runs)
     seconds = sum(run["seconds"] or 0 for run in runs)
     line = f"{_count(len(runs), 'run')}, {seconds:,.0f} seconds" + (f", {stopped} of them stopped" if stopped else "")
-    return [line, *(f"read with {versions}" for versions in used)]
+    return [line, *(f"read with {versions}" for versions in used), *(f"hashed by {how}" for how in hashed)]
 
 
 def _effects(runs: list[dict[str, Any]]) -> list[str]:

@@ -131,6 +131,7 @@ class Run:
         config: dict[str, Any] = {"workers": self.options.workers, "versions": look.versions}
         config |= {"retry": self.options.retry, "again_known_good": self.options.again_known_good}
         config["known_good"] = [{"name": each.name, "id": each.id} for each in self.lists.known_good]
+        config["hashing"] = pool.hashing
         config["archives"] = asdict(self.options.budgets)
         with self.case.write("intake") as tx:
             layers, now = json.dumps(pool.isolation), clock.now().utc_ns

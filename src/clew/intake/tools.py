@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from clew.core import plugins
+from clew.core import hash_code, plugins
 from clew.core.engine import Policy, Pool, Task
 from clew.core.errors import Usage
 from clew.intake import expand
@@ -47,7 +47,7 @@ def open_pool(
     modules = tuple(spec.partition(":")[0] for spec in specs)
     preload = ("clew.intake.reading:preload", *expand.PRELOAD, *source.preload, *modules, *also)
     policy = Policy(accept_weak=options.accept_weak_isolation)
-    return Pool(options.workers, preload, options.limits, policy, session.held, lists)
+    return Pool(options.workers, preload, options.limits, policy, session.held, lists, hash_code.made())
 
 
 def versions(source: Source, specs: tuple[str, ...]) -> str:

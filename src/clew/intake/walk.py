@@ -5,10 +5,12 @@ names a directory and how far in it one was; to go on, only the directories on t
 (name, number, sub-number): a name alone is not unique on a disk that also shows deleted entries.
 """
 
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from operator import itemgetter
+from typing import Generic, NamedTuple, TypeVar
 
 from clew.model import Missing
 
@@ -16,19 +18,21 @@ T = TypeVar("T")
 Key = tuple[bytes, int, int]
 
 FILES, FOLDERS, PAST = 0, 1, 2
+_FIRST = itemgetter(0)
 
 
 @dataclass(slots=True)
 class Listing(Generic[T]):
-    """What one directory holds. `files` and `folders` need not be sorted; `notes` counts what was left out of both."""
+    """What one directory holds. `files` and `folders` need not be sorted; `notes` counts what was left out of both.
+    Whoever walks it sorts the files, once for all stretches of a large directory.
+    """
 
     files: list[tuple[Key, T]] = field(default_factory=list)
     folders: list[Key] = field(default_factory=list)
     notes: Counter[str] = field(default_factory=Counter)
 
 
-@dataclass(frozen=True, slots=True)
-class Event(Generic[T]):
+class Event(NamedTuple, Generic[T]):
     """One step of the walk: a directory was entered (`entered` is its Listing, or why there is none), or a file was
     met.
     """
@@ -93,9 +97,10 @@ def _directory(
         return
     if stage == FILES:
         prefix = cursor_text(at, FILES)
-        for key, file in sorted(listing.files, key=lambda pair: pair[0]):
-            if after is None or key > after:
-                yield Event(at, prefix + _key(key), file=file)
+        files = listing.files
+        files.sort(key=_FIRST)
+        for key, file in files[bisect_right(files, after, key=_FIRST) :] if after is not None else files:
+            yield Event(at, prefix + _key(key), None, file)
     stack.append((at, sorted(listing.folders, reverse=True)))
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from clew.core import held
 from clew.core.absent import Absent
 from clew.core.channel import Reply
-from clew.core.resumable import NAMES, Digests, library
+from clew.core.resumable import NAMES, Digests, saves
 from clew.intake.api import ByteSource, Range
 from clew.intake.reading import find
 
@@ -42,10 +42,11 @@ def digest(
     names: Collection[str] = NAMES,
 ) -> Iterator[Reply]:
     """All the answers of a whole read of `source`, or of one stint of it. `chunks` gives its bytes from an offset on,
-    where the container has a faster way than `read`. Without libcrypto it begins at byte 0, and does all in one go.
+    where the container has a faster way than `read`. Where no state can be saved it begins at byte 0, and
+    does all in one go.
     """
-    resume = payload.get("resume") if library() else None
-    save, stint = payload.get("save", SAVE), payload.get("stint", STINT) if library() else 1 << 63
+    resume = payload.get("resume") if saves() else None
+    save, stint = payload.get("save", SAVE), payload.get("stint", STINT) if saves() else 1 << 63
     hashes = Digests(resume["hashes"] if resume else None, names)
     bad: list[Range] = [(at, length) for at, length in resume["bad"]] if resume else []
     offset = told = saved = began = resume["offset"] if resume else 0

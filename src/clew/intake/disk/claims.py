@@ -12,6 +12,7 @@ from clew.model import ContentState, ItemState, Missing, NameState, Reason
 
 NTFS_DATA, NTFS_NAME = int(pytsk3.TSK_FS_ATTR_TYPE_NTFS_DATA), int(pytsk3.TSK_FS_ATTR_TYPE_NTFS_FNAME)
 _SPARSE, _FILLER = int(pytsk3.TSK_FS_ATTR_RUN_FLAG_SPARSE), int(pytsk3.TSK_FS_ATTR_RUN_FLAG_FILLER)
+_NOT_ITS_OWN = _SPARSE | _FILLER
 _NON_RESIDENT, _ENCRYPTED = int(pytsk3.TSK_FS_ATTR_NONRES), int(pytsk3.TSK_FS_ATTR_ENC)
 _ALLOCATED, _USED = int(pytsk3.TSK_FS_META_FLAG_ALLOC), int(pytsk3.TSK_FS_META_FLAG_USED)
 REGULAR, DIRECTORY = int(pytsk3.TSK_FS_META_TYPE_REG), int(pytsk3.TSK_FS_META_TYPE_DIR)
@@ -26,6 +27,7 @@ _KINDS = {
 _HFS = (pytsk3.TSK_FS_ATTR_TYPE_HFS_DATA, pytsk3.TSK_FS_ATTR_TYPE_HFS_RSRC, pytsk3.TSK_FS_ATTR_TYPE_HFS_EXT_ATTR)
 # Where a file has more than one content: the attribute types that are such.
 NAMED_STREAMS = {"NTFS": frozenset({NTFS_DATA}), "HFS+": frozenset(map(int, _HFS))}
+_SECOND = 1_000_000_000  # in nanoseconds
 MOST_RUNS = 1_000  # stretches of one Item that are told; a file in more pieces than that is told by its first ones
 TIMES = {
     "NTFS": "$STANDARD_INFORMATION, UTC",
@@ -36,6 +38,7 @@ TIMES = {
     "HFS+": "catalog record, UTC",
     "UFS": "inode, UTC",
 }
+_OPEN, _UNREADABLE, _LOST = ItemState.OPEN.value, ItemState.UNREADABLE.value, ContentState.UNREADABLE.value
 GIVEN_AWAY = "its file record belongs to another file now"
 OVERWRITTEN = "deleted, and all of its clusters belong to other files now"
 NO_POINTERS = "deleted; the file system kept no pointer to its content"
@@ -115,12 +118,12 @@ def streams(opened: FileSystem, file: Any) -> list[Any]:
 
 def runs(opened: FileSystem, attribute: Any) -> list[tuple[int, int]]:
     """The block runs that hold the attribute's own bytes: (address, blocks), sparse ones left out, slack too."""
-    left = -(-int(attribute.info.size) // int(opened.fs.info.block_size))
+    left = -(-int(attribute.info.size) // opened.block)
     found: list[tuple[int, int]] = []
     for run in attribute:
         length = min(int(run.len), left)
         left -= length
-        if length > 0 and not int(run.flags) & (_SPARSE | _FILLER):
+        if length > 0 and not int(run.flags) & _NOT_ITS_OWN:
             found.append((int(run.addr), length))
     return found
 
@@ -129,51 +132,58 @@ def extents(opened: FileSystem, attribute: Any) -> list[Range]:
     """The byte ranges of the disk, as the file system sees it, that hold the attribute; the last one ends with its
     block.
     """
-    size = int(opened.fs.info.block_size)
-    return [(opened.offset + address * size, length * size) for address, length in runs(opened, attribute)]
+    return _places(opened, runs(opened, attribute))
+
+
+def _places(opened: FileSystem, blocks: list[tuple[int, int]]) -> list[Range]:
+    size, offset = opened.block, opened.offset
+    return [(offset + address * size, length * size) for address, length in blocks]
 
 
 def times(meta: Any) -> list[int | None]:
     """Modified, accessed, changed, born in nanoseconds. FAT keeps local time without a zone: taken as if it were
     UTC.
     """
-    pairs = [(meta.mtime, meta.mtime_nano), (meta.atime, meta.atime_nano)]
-    pairs += [(meta.ctime, meta.ctime_nano), (meta.crtime, meta.crtime_nano)]
-    return [int(s) * 1_000_000_000 + int(n) if s else None for s, n in pairs]
+    m, a, c, b = int(meta.mtime), int(meta.atime), int(meta.ctime), int(meta.crtime)
+    return [
+        m * _SECOND + int(meta.mtime_nano) if m else None,
+        a * _SECOND + int(meta.atime_nano) if a else None,
+        c * _SECOND + int(meta.ctime_nano) if c else None,
+        b * _SECOND + int(meta.crtime_nano) if b else None,
+    ]
 
 
 def _content(opened: FileSystem, meta: Any, attribute: Any, path: bytes, state: NameState) -> dict[str, Any]:
-    claim = _claim(opened, meta, attribute)
+    info, blocks = attribute.info, runs(opened, attribute)
+    claim = _claim(opened, meta, info, blocks)
     missing = claim if isinstance(claim, Missing) else None
     return {
-        "ref": f"{opened.name}/{int(meta.addr)}/{int(attribute.info.type)}-{int(attribute.info.id)}/{quote(path)}",
+        "ref": f"{opened.name}/{int(meta.addr)}/{int(info.type)}-{int(info.id)}/{quote(path)}",
         "path": path.hex(),
-        "size": int(attribute.info.size),
-        "state": str(ItemState.UNREADABLE if missing else ItemState.OPEN),
+        "size": int(info.size),
+        "state": _UNREADABLE if missing else _OPEN,
         "reason": str(missing.reason) if missing else None,
         "detail": missing.detail if missing else None,
         "name_state": str(state),
-        "content_state": str(ContentState.UNREADABLE if isinstance(claim, Missing) else claim),
+        "content_state": _LOST if isinstance(claim, Missing) else str(claim),
         "times": times(meta),
         "times_source": TIMES.get(opened.family, opened.family),
-        "runs": [each for at, length in extents(opened, attribute)[:MOST_RUNS] for each in opened.where(at, length)],
+        "runs": opened.on_image(_places(opened, blocks[:MOST_RUNS])),
     }
 
 
-def _claim(opened: FileSystem, meta: Any, attribute: Any) -> ContentState | Missing:
-    """The strongest claim that the file system's own books allow."""
-    if int(attribute.info.flags) & _ENCRYPTED:
+def _claim(opened: FileSystem, meta: Any, info: Any, blocks: list[tuple[int, int]]) -> ContentState | Missing:
+    """The strongest claim that the file system's own books allow of an attribute that lies in `blocks`."""
+    flags = int(info.flags)
+    if flags & _ENCRYPTED:
         return Missing(Reason.ENCRYPTED, "encrypted by the file system (EFS)")
-    size, live = int(attribute.info.size), allocated(meta)
-    if live or (opened.family == "NTFS" and not int(attribute.info.flags) & _NON_RESIDENT):
+    if allocated(meta) or (opened.family == "NTFS" and not flags & _NON_RESIDENT):
         return ContentState.COMPLETE
-    found = runs(opened, attribute)
-    blocks = sum(length for _, length in found)
-    if size == 0 and opened.family != "ext":  # ext zeroes the size on deletion: no telling it from an empty file
+    if int(info.size) == 0 and opened.family != "ext":  # ext zeroes it on deletion: no telling it from an empty file
         return ContentState.COMPLETE
     if not blocks:
         return Missing(Reason.UNREADABLE, NO_POINTERS)
-    return _deleted(opened, found, blocks, int(meta.addr))
+    return _deleted(opened, blocks, sum(length for _, length in blocks), int(meta.addr))
 
 
 def _deleted(opened: FileSystem, found: list[tuple[int, int]], blocks: int, address: int) -> ContentState | Missing:

@@ -28,7 +28,7 @@ class Stream:
     def bad(self) -> list[Range]:
         """Ranges of the image that hold part of it and could not be read."""
         bad = overlap(claims.extents(self._opened, self._attribute), self._opened.image.source.bad)
-        return [each for at, length in bad for each in self._opened.where(at, length)]
+        return self._opened.on_image(bad)
 
     def read(self, offset: int, length: int) -> bytes:
         """Raises Absent at a read error, and where a bad stretch of the image lies in what must be unpacked."""
@@ -61,12 +61,13 @@ def blocks(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
         except (OSError, Absent):
             found.append([])
     cluster = opened.taken.cluster if opened.taken is not None else 1
-    return Reply({"cluster": cluster * int(opened.fs.info.block_size), "runs": found})
+    return Reply({"cluster": cluster * opened.block, "runs": found})
 
 
 def _attribute(opened: FileSystem, record: int, kind: int, number: int) -> tuple[Any, Any]:
     file = opened.fs.open_meta(inode=record)
     for attribute in file:
-        if (int(attribute.info.type), int(attribute.info.id)) == (kind, number):
+        info = attribute.info
+        if int(info.id) == number and int(info.type) == kind:
             return file, attribute
     raise Absent(Missing(Reason.UNREADABLE, "the file record does not hold that stream any more"))

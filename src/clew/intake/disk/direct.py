@@ -19,6 +19,7 @@ _NON_RESIDENT = int(pytsk3.TSK_FS_ATTR_NONRES)
 _ODD = int(pytsk3.TSK_FS_ATTR_COMP) | int(pytsk3.TSK_FS_ATTR_ENC)
 _SPARSE, _FILLER = int(pytsk3.TSK_FS_ATTR_RUN_FLAG_SPARSE), int(pytsk3.TSK_FS_ATTR_RUN_FLAG_FILLER)
 _ATTRIBUTE_LIST, _END = 0x20, 0xFFFFFFFF
+_ATTRIBUTE = struct.Struct("<IIB5xH")  # type, bytes, whether it lies outside the record; number
 _SECTOR = 512  # what a fix-up of a file record covers
 
 
@@ -54,7 +55,7 @@ def direct(opened: FileSystem, record: int, attribute: Any) -> Direct | None:
     flags, size = int(attribute.info.flags), int(attribute.info.size)
     if opened.family not in PLAIN or not flags & _NON_RESIDENT or flags & _ODD or size == 0:
         return None
-    block, source = int(opened.fs.info.block_size), opened.image.source
+    block, source = opened.block, opened.image.source
     pieces: list[tuple[int, int | None, int]] = []
     covered = 0
     for run in attribute:
@@ -78,14 +79,14 @@ def _written(opened: FileSystem, record: int, attribute: Any) -> int | None:
     if raw[:4] != b"FILE" or not _fixed(raw):
         return None
     wanted, found = (int(attribute.info.type), int(attribute.info.id)), None
+    end = len(raw) - 64
     (at,) = struct.unpack_from("<H", raw, 20)
-    while at + 64 <= len(raw):
-        kind, size = struct.unpack_from("<II", raw, at)
+    while at <= end:
+        kind, size, non_resident, number = _ATTRIBUTE.unpack_from(raw, at)
         if kind == _END or size < 24:
             break
         if kind == _ATTRIBUTE_LIST:
             return None  # parts of it may stand in other records, under other numbers
-        non_resident, (number,) = raw[at + 8], struct.unpack_from("<H", raw, at + 14)
         if (kind, number) == wanted and non_resident and struct.unpack_from("<Q", raw, at + 16)[0] == 0:
             (found,) = struct.unpack_from("<Q", raw, at + 56)
         at += size

@@ -1,7 +1,7 @@
 """The directories of a file system, live and deleted, in preorder: one task lists a stretch and returns its cursor."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytsk3
 
@@ -21,7 +21,8 @@ STALE = "deleted names of directories whose record was given away, not entered"
 _UNALLOCATED = int(pytsk3.TSK_FS_NAME_FLAG_UNALLOC)
 _NAME_DIRECTORY, _NAME_VIRTUAL = int(pytsk3.TSK_FS_NAME_TYPE_DIR), int(pytsk3.TSK_FS_NAME_TYPE_VIRT)
 _NAME_VIRTUAL_DIR = int(pytsk3.TSK_FS_NAME_TYPE_VIRT_DIR)
-_VOLUME_LABEL = b" (Volume Label Entry)"
+_DOTS = frozenset({b".", b".."})
+_WITH_LABELS, _VOLUME_LABEL = frozenset({"FAT", "exFAT"}), b" (Volume Label Entry)"
 
 
 def walk(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
@@ -56,6 +57,21 @@ def _list(opened: FileSystem, root: Any, at: At) -> Listing[Item] | Missing:
     return reader.listing
 
 
+class _Entry(NamedTuple):
+    """One directory entry, each of its fields asked for once: that costs more than what is done with them."""
+
+    number: int
+    file: Any
+    name: bytes
+    address: int
+    kind: int
+    meta: Any  # None where its file record could not be read
+
+    @property
+    def is_directory(self) -> bool:
+        return int(self.meta.type) == claims.DIRECTORY if self.meta is not None else self.kind == _NAME_DIRECTORY
+
+
 @dataclass(slots=True)
 class _Reader:
     """One directory being read. `above` are the records of the directories on the way to it, against circles."""
@@ -72,109 +88,109 @@ class _Reader:
         """Live entries first: an equal deleted one is an old copy of an entry that lives on."""
         own_parent = self.parent
         live: set[tuple[bytes, int]] = set()
-        deleted: list[tuple[int, Any]] = []
+        deleted: list[_Entry] = []
         try:
             for number, file in enumerate(directory):
-                name = file.info.name
-                if name.name == b".." and self.opened.family == "ext":
-                    own_parent = int(name.meta_addr)
-                if name.name in {b".", b".."} or self.own(file):
+                info = file.info
+                said = info.name
+                name, address = bytes(said.name), int(said.meta_addr)
+                if name == b".." and self.opened.family == "ext":
+                    own_parent = address
+                if name in _DOTS:
                     continue
-                if int(name.flags) & _UNALLOCATED:
-                    deleted.append((number, file))
+                entry = _Entry(number, file, name, address, int(said.type), info.meta)
+                if self.own(entry):
+                    continue
+                if int(said.flags) & _UNALLOCATED:
+                    deleted.append(entry)
                 else:
-                    live.add((bytes(name.name), int(name.meta_addr)))
-                    self.entry(file, number)
+                    live.add((name, address))
+                    self.entry(entry)
         except OSError as error:
             why = f"read only in part: {reason(error)}"
             lost = claims.name_only(self.opened, self.path + b"/", self.address, NameState.LIVE, why)
             self.listing.files.append(((b"\xff" * 256, self.address, 0), lost))
-        for number, file in deleted:
-            if (bytes(file.info.name.name), int(file.info.name.meta_addr)) not in live:
-                self.deleted(file, number)
+        for entry in deleted:
+            if (entry.name, entry.address) not in live:
+                self.deleted(entry)
         if self.parent is not None and own_parent != self.parent and self.listing.folders:
             self.listing.notes[LINKED_TWICE] += len(self.listing.folders)
             self.listing.folders.clear()
 
-    def own(self, file: Any) -> bool:
+    def own(self, entry: _Entry) -> bool:
         """Entries that are no files of the user: The Sleuth Kit's virtual ones, NTFS's $-files, FAT's label."""
-        name, kind, family = file.info.name, int(file.info.name.type), self.opened.family
+        kind, family, address = entry.kind, self.opened.family, entry.address
         if kind == _NAME_VIRTUAL_DIR:
             return True
-        reserved = family == "HFS+" and int(name.meta_addr) < FIRST_CNID
+        reserved = family == "HFS+" and address < FIRST_CNID
         if self.opened.entries is not None:
-            reserved = self.opened.entries.own(int(name.meta_addr))
-        if kind == _NAME_VIRTUAL or reserved or (family == "NTFS" and ntfs.is_own(int(name.meta_addr), self.address)):
+            reserved = self.opened.entries.own(address)
+        if kind == _NAME_VIRTUAL or reserved or (family == "NTFS" and ntfs.is_own(address, self.address)):
             self.listing.notes[OWN_FILES] += 1
             return True
-        if family in {"FAT", "exFAT"} and bytes(name.name).endswith(_VOLUME_LABEL):
+        if family in _WITH_LABELS and entry.name.endswith(_VOLUME_LABEL):
             self.listing.notes[LABELS] += 1
             return True
         return False
 
-    def entry(self, file: Any, number: int) -> None:
+    def entry(self, entry: _Entry) -> None:
         """A live one. A directory has content of its own only as an NTFS stream."""
-        name, address = bytes(file.info.name.name), int(file.info.name.meta_addr)
-        if _is_directory(file) and address not in self.above:
-            self.folder(file, name, address)
-        if file.info.meta is None:
-            self.name_only(file, number, NameState.LIVE, "its file record could not be read")
-        elif not _is_directory(file) or self.opened.family == "NTFS":
-            self.add(file, number, NameState.LIVE)
+        is_directory = entry.is_directory
+        if is_directory and entry.address not in self.above:
+            self.folder(entry)
+        if entry.meta is None:
+            self.name_only(entry, NameState.LIVE, "its file record could not be read")
+        elif not is_directory or self.opened.family == "NTFS":
+            self.add(entry, NameState.LIVE)
 
-    def folder(self, file: Any, name: bytes, address: int) -> None:
+    def folder(self, entry: _Entry) -> None:
         """A live sub-directory, once, and on NTFS only where its own record names this directory: directories that are
         linked twice on each level would else be listed without end. What is not entered is found by the sweep.
         """
-        elsewhere = address in self.entered
-        if self.opened.family == "NTFS" and file.info.meta is not None:
-            elsewhere |= all(parent != self.address for parent, _, _ in ntfs.names(file))
+        elsewhere = entry.address in self.entered
+        if self.opened.family == "NTFS" and entry.meta is not None:
+            elsewhere |= all(parent != self.address for parent, _, _ in ntfs.names(entry.file))
         if elsewhere:
             self.listing.notes[LINKED_TWICE] += 1
         else:
-            self.entered.add(address)
-            self.listing.folders.append((name, address, 0))
+            self.entered.add(entry.address)
+            self.listing.folders.append((entry.name, entry.address, 0))
 
-    def deleted(self, file: Any, number: int) -> None:
+    def deleted(self, entry: _Entry) -> None:
         """A deleted one, whose record may be its own still, gone, or another file's."""
-        meta, address = file.info.meta, int(file.info.name.meta_addr)
+        meta = entry.meta
         reused = meta is not None and claims.allocated(meta)
         if self.opened.family == "NTFS":
-            said = ntfs.of_deleted_name(self.opened, file, address)
+            said = ntfs.of_deleted_name(self.opened, entry.file, entry.address)
             if said is not None:
-                self.name_only(file, number, *said)
-        elif _is_directory(file):
-            if meta is not None and not reused and address not in self.above:
-                self.listing.folders.append((bytes(file.info.name.name), address, 1))
+                self.name_only(entry, *said)
+        elif entry.is_directory:
+            if meta is not None and not reused and entry.address not in self.above:
+                self.listing.folders.append((entry.name, entry.address, 1))
             else:
                 self.listing.notes[STALE] += 1
         elif reused:
-            self.name_only(file, number, NameState.REALLOCATED, claims.GIVEN_AWAY)
+            self.name_only(entry, NameState.REALLOCATED, claims.GIVEN_AWAY)
         elif meta is None:
-            self.name_only(file, number, NameState.DELETED, claims.NAME_ONLY)
+            self.name_only(entry, NameState.DELETED, claims.NAME_ONLY)
         else:
-            self.add(file, number, NameState.DELETED)
+            self.add(entry, NameState.DELETED)
 
-    def add(self, file: Any, number: int, state: NameState) -> None:
+    def add(self, entry: _Entry, state: NameState) -> None:
         """The contents behind one entry; a record that cannot be read costs that entry alone."""
-        name, address = bytes(file.info.name.name), int(file.info.name.meta_addr)
+        name, address, files = entry.name, entry.address, self.listing.files
+        first = entry.number << 20
         try:
-            for sub, item in claims.contents(self.opened, file, self.full(name), state):
-                self.listing.files.append(((name, address, (number << 20) + sub), item))
+            for sub, item in claims.contents(self.opened, entry.file, self.full(name), state):
+                files.append(((name, address, first + sub), item))
         except OSError as error:
-            self.name_only(file, number, state, f"its file record could not be read: {reason(error)}")
+            self.name_only(entry, state, f"its file record could not be read: {reason(error)}")
 
-    def name_only(self, file: Any, number: int, state: NameState, why: str) -> None:
+    def name_only(self, entry: _Entry, state: NameState, why: str) -> None:
         """An entry of which nothing but the name is left."""
-        name, address = bytes(file.info.name.name), int(file.info.name.meta_addr)
-        item = claims.name_only(self.opened, self.full(name), address, state, why)
-        self.listing.files.append(((name, address, number << 20), item))
+        item = claims.name_only(self.opened, self.full(entry.name), entry.address, state, why)
+        self.listing.files.append(((entry.name, entry.address, entry.number << 20), item))
 
     def full(self, name: bytes) -> bytes:
         """The path of an entry."""
         return self.path + b"/" + name if self.path else name
-
-
-def _is_directory(file: Any) -> bool:
-    meta = file.info.meta
-    return int(meta.type) == claims.DIRECTORY if meta is not None else int(file.info.name.type) == _NAME_DIRECTORY

@@ -6,7 +6,7 @@ An opened file system is kept between tasks, since opening one costs more than m
 import os
 from bisect import bisect_right
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytsk3
@@ -82,6 +82,16 @@ class FileSystem:
     name: str  # how refs of it begin
     records: tuple[Any, int] | None = None  # of NTFS: the file $MFT, and the bytes of one record
     entries: exfat.Entries | None = None
+    block: int = field(init=False)  # bytes
+
+    def __post_init__(self) -> None:
+        self.block = int(self.fs.info.block_size)
+
+    def on_image(self, ranges: list[Range]) -> list[Range]:
+        """The same bytes as ranges of the exhibit's image, see `where`."""
+        if not isinstance(self.image.source, lvm.Volume):
+            return ranges
+        return [each for at, length in ranges for each in self.where(at, length)]
 
     def where(self, offset: int, length: int) -> list[Range]:
         """The ranges of the exhibit's image that hold bytes of the disk on which the file system lies."""
@@ -128,7 +138,7 @@ def file_system(payload: dict[str, Any]) -> FileSystem:
 
 def _key(payload: dict[str, Any]) -> Key:
     """What tells one image from another."""
-    files = tuple((status.st_dev, status.st_ino) for status in map(os.fstat, held.descriptors))
+    files = tuple([(status.st_dev, status.st_ino) for status in map(os.fstat, held.descriptors)])
     lv = payload.get("lv")
     return payload["container"], files, (lv[0], lv[1]) if lv else None
 

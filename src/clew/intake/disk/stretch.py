@@ -89,7 +89,8 @@ def _directory(tree: Tree, at: At) -> Listing[Item] | Missing:
 
 def _take(tree: Tree, event: Event[Item], items: list[Item]) -> None:
     if event.file is not None:
-        items.append(event.file | {"cursor": event.cursor})
+        event.file["cursor"] = event.cursor  # always the same one: it is made of the Item's own key
+        items.append(event.file)
     elif isinstance(event.entered, Missing):
         items.append(tree.lost(event.at, event.entered) | {"cursor": event.cursor})
     elif event.entered is not None and event.entered.notes:

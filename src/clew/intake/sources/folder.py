@@ -49,8 +49,11 @@ class Tree:
     def items(self, _part: Part, cursor: str, _seen: Seen, _ask: Ask) -> Iterator[Found | Note]:
         """Every entry but directories, in preorder; a directory only where it could not be listed."""
         devices: dict[tuple[Key, ...], int] = {}
+        at: tuple[Key, ...] = ()
+        path = b""
         for event in preorder(lambda at: self._list(at, devices), cursor):
-            path = b"/".join(key[0] for key in event.at)
+            if event.at is not at:
+                at, path = event.at, b"/".join([key[0] for key in event.at])
             if event.file is not None:
                 yield _found(path, event.file, event.cursor)
             elif isinstance(event.entered, Missing):
@@ -100,7 +103,7 @@ class Tree:
                     if entry.is_dir(follow_symlinks=False):
                         listing.folders.append((name, 0, 0))
                     else:
-                        listing.files.append(((name, 0, 0), (name, _stat(name, folder))))
+                        listing.files.append(((name, 0, 0), (name, _stat(entry))))
         except OSError as error:
             return Missing(Reason.UNREADABLE, f"the directory could not be listed: {error.strerror}")
         return listing
@@ -166,9 +169,9 @@ def file(_payload: dict[str, Any], descriptors: list[int]) -> File:
     return File(descriptors[0])
 
 
-def _stat(name: bytes, folder: int) -> os.stat_result | Missing:
+def _stat(entry: os.DirEntry[str]) -> os.stat_result | Missing:
     try:
-        return os.stat(name, dir_fd=folder, follow_symlinks=False)
+        return entry.stat(follow_symlinks=False)
     except OSError as error:
         return Missing(Reason.UNREADABLE, f"could not be examined: {error.strerror}")
 
