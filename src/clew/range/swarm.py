@@ -7,14 +7,13 @@ A connection to 127.x.y.z:port is answered by the party of the scenario that sta
 import asyncio
 import random
 import socket
-import struct
 import time
+from collections import Counter
 from contextlib import suppress
 
-from clew.range import fake
+from clew.range import fake, hostile
 from clew.range.audit import Audit
-from clew.range.clients import CLIENTS
-from clew.range.scenario import Holding, Manner, Party, Saying, Scenario, Stay
+from clew.range.scenario import Carrier, Holding, Manner, Party, Saying, Scenario, Stay
 from clew.range.torrents import Torrent
 
 PATIENCE = 25.0
@@ -41,6 +40,7 @@ class Swarm:
             if party.manner not in (Manner.REAL, Manner.REFUSES):
                 for stay in party.stays:
                     self._at.setdefault((stay.address, stay.port), []).append((stay, party))
+        self._visits: Counter[tuple[str, int]] = Counter()  # of those whose holdings shrink
         self._servers: list[asyncio.Server] = []
         self._open: set[asyncio.Task[None]] = set()
 
@@ -84,7 +84,7 @@ class Swarm:
         if (address, port) not in self._listed:
             self.audit.forbid("a connection to an endpoint that no tracker lists", sender, to)
         party = self.who(address, port, time.time() - self.start_at)
-        if party is None or party.manner is Manner.CLOSES:
+        if party is None or party.manner is Manner.CLOSES or Carrier.TCP not in party.accepts:
             return
         caller = fake.read_handshake(await reader.readexactly(fake.HANDSHAKE_BYTES))
         if caller is None:
@@ -120,6 +120,9 @@ class Swarm:
         if party.manner is Manner.SLOW:
             await asyncio.sleep(self._rng.uniform(1.0, 3.0))
         holding, torrent = found
+        if holding.saying is Saying.SHRINKS:
+            self._visits[party.id, holding.torrent] += 1
+            holding = hostile.shrunk(holding, self._visits[party.id, holding.torrent])
         echo = caller.infohash
         if party.manner is Manner.OTHER:
             echo = next(t.infohash for t in self.scenario.torrents[::-1] if t.infohash != caller.infohash)
@@ -157,18 +160,11 @@ class Swarm:
 
     async def _annoy(self, party: Party, caller: fake.Caller, writer: asyncio.StreamWriter) -> None:
         """The hostile ones."""
-        if party.manner is Manner.GARBAGE:
-            writer.write(self._rng.randbytes(4096) + self.canary)
-        elif party.manner is Manner.GIANT:
-            said = fake.handshake(party.client.reserved, caller.infohash, self._peer_id(party))
-            writer.write(said + struct.pack(">IB", 0x7FFFFFFF, fake.BITFIELD) + self.canary * 4096)
-        else:
-            said = fake.handshake(CLIENTS[0].reserved, caller.infohash, self._peer_id(party)) + self.canary
-            for byte in said:
-                writer.write(bytes((byte,)))
-                await writer.drain()
-                await asyncio.sleep(1.0)
-        await writer.drain()
+        hello = fake.handshake(party.client.reserved, caller.infohash, self._peer_id(party))
+        for chunk in hostile.stream(party.manner, hello, self.canary, self._rng):
+            writer.write(chunk)
+            await writer.drain()
+            await asyncio.sleep(hostile.SECONDS_BETWEEN.get(party.manner, 0.0))
 
 
 class TooLarge(Exception):
