@@ -24,7 +24,7 @@ def build_hash() -> str:
 
 
 def hash_of(package: Path) -> str:
-    """The same of any folder. `(cd src/clew; find . -type f ... | sort | xargs sha256sum | sha256sum)` gives it, too."""
+    """The same of any folder; docs/formats.md gives the line for a shell that computes it without clew."""
     lines = []
     for path in sorted(package.rglob("*"), key=lambda each: each.relative_to(package).as_posix().encode()):
         name = path.relative_to(package)

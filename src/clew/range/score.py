@@ -195,7 +195,7 @@ def _close(
         elif leads:
             result.found_beyond += 1
         else:
-            reason = notes.get(party["id"]) or seen.get(party["id"]) or party["beyond_reach"]
+            reason = party["beyond_reach"] or notes.get(party["id"]) or seen[party["id"]]
             result.misses.append(Miss(party["id"], party["kind"], party["country"], party["contactable"], reason))
 
 
@@ -206,10 +206,10 @@ def _delay(party: Party, leads: Sequence[Lead], revisit_ns: int) -> float | None
 
 
 def spread(delays: Sequence[float]) -> dict[str, Any]:
-    """How many, their median and 90th percentile (nearest rank), in seconds."""
+    """How many, their median and 90th percentile (nearest rank), and all of them in order; seconds."""
     order = sorted(delays)
     at = {name: order[math.ceil(q * len(order)) - 1] if order else None for name, q in (("median", 0.5), ("p90", 0.9))}
-    return {"n": len(order), **at}
+    return {"n": len(order), **at, "seconds": order}
 
 
 def rates(result: Score) -> list[dict[str, Any]]:
