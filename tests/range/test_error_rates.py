@@ -81,8 +81,8 @@ def test_the_page():
     assert "UNVALIDATED BUILD" in text
     for line in (
         "| contactable subjects missed | 0 | 160 | 13.91% | 0 of 20 |  | 1.85% |",
-        "| leads that are false | 2 | 180 | 13.91% | 1 of 20 | 2.02 | 3.45% |",
-        "| shared address without a caveat | 2 | 180 | 13.91% | 1 of 20 | 2.02 | 3.45% |",
+        "| leads that are false | 2 | 180 | 13.91% | 1 of 20 | 2.02 | 3.46% |",
+        "| shared address without a caveat | 2 | 180 | 13.91% | 1 of 20 | 2.02 | 3.46% |",
         "| vpn | 10 | 1 | 8 | 100.00% | 2 | 9 | 100.00% | 2.0 | 9.0 |",
     ):
         assert line in text

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clew.core.errors import ClewError
-from clew.range import hostile, scenario
+from clew.range import scenario
 from clew.range.cast import make_scenario
 from clew.range.classes import BYSTANDERS, SUBJECTS
 from clew.range.clients import CLIENTS, NAMELESS
@@ -231,7 +231,7 @@ def test_liars_drop_pieces_and_keep_one_inside(full):
     for party in full.planted():
         for holding in party.holdings if party.kind == "liar" else ():
             inner = full.torrents[holding.torrent].inner()
-            said = [hostile.shrunk(holding, visits) for visits in range(1, len(holding.pieces) + 3)]
+            said = [holding.at_visit(visit) for visit in range(1, len(holding.pieces) + 3)]
             assert {s.saying for s in said} == {Saying.BITFIELD}
             assert all(len(a.pieces) >= len(b.pieces) for a, b in itertools.pairwise(said))
             assert all(any(piece in inner for piece in s.pieces) for s in said)

@@ -30,8 +30,17 @@ def make_scenario(seed: int, plan: Plan, *, ports: tuple[int, ...], real_port: i
     order = list(range(len(parties)))
     rng.shuffle(order)
     numbered = tuple(replace(_unnamed(parties[at], nameless), id=f"P{number:05d}") for number, at in enumerate(order))
-    spoofed = _spoofed(hand, numbered)
-    return Scenario(seed, plan.timing, ports, real_port, torrents, numbered, spoofed, plan.carriers, plan.sources)
+    return Scenario(
+        seed=seed,
+        timing=plan.timing,
+        ports=ports,
+        real_port=real_port,
+        torrents=torrents,
+        parties=numbered,
+        spoofed=_spoofed(hand, numbered),
+        carriers=plan.carriers,
+        sources=plan.sources,
+    )
 
 
 def _subjects(hand: Stagehand, plan: Plan) -> Iterator[Party]:

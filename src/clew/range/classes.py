@@ -92,8 +92,11 @@ BYSTANDERS: dict[str, BystanderClass] = {
     "promiscuous": BystanderClass("answers for any infohash and claims it whole", Manner.ECHOES, (Saying.WHOLE,)),
     "other-infohash": BystanderClass("answers for another infohash than it was asked for", Manner.OTHER),
     "giant": BystanderClass("announces a message of 2 GiB", Manner.GIANT),
-    "malformed": BystanderClass("sends garbage", Manner.GARBAGE),
+    "garbage": BystanderClass("sends garbage", Manner.GARBAGE),
+    "malformed": BystanderClass("sends messages whose length or content none may have", Manner.MALFORMED),
     "drip": BystanderClass("sends a byte a second", Manner.DRIP),
     "endless": BystanderClass("sends a bencoded dictionary that never ends", Manner.ENDLESS),
-    "pex-flood": BystanderClass("sends one PEX message after the other", Manner.FLOOD),
+    "pex-flood": BystanderClass("floods with PEX messages of thousands of endpoints", Manner.PEX_FLOOD),
+    "endless-pad": BystanderClass("never ends the padding of its MSE handshake", Manner.ENDLESS_PAD),
+    "absurd": BystanderClass("sends uTP packets with absurd numbers", Manner.ABSURD),
 }

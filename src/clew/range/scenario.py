@@ -13,21 +13,24 @@ from clew.range.torrents import Torrent
 
 
 class Manner(StrEnum):
-    """How an endpoint acts when a plaintext TCP connection opens."""
+    """How an endpoint acts when a connection opens that it accepts (`Party.accepts`)."""
 
     REAL = "a real libtorrent session"
     ANSWERS = "answers"
     SLOW = "answers late"
     SILENT = "accepts and never speaks"
-    CLOSES = "closes on plaintext"
+    CLOSES = "closes every connection"
     REFUSES = "nobody listens"
     OTHER = "answers for another infohash"
     ECHOES = "echoes any infohash"
     GIANT = "announces a giant message"
     GARBAGE = "sends garbage"
     DRIP = "sends a byte at a time"
-    ENDLESS = "sends an extension handshake without an end"
-    FLOOD = "sends one PEX message after the other"
+    MALFORMED = "sends malformed messages"
+    ENDLESS = "sends dictionaries that never end"
+    PEX_FLOOD = "floods with PEX"
+    ENDLESS_PAD = "never ends its MSE padding"
+    ABSURD = "sends absurd uTP numbers"
 
 
 class Saying(StrEnum):
@@ -99,6 +102,12 @@ class Holding:
     torrent: int
     saying: Saying
     pieces: tuple[int, ...] = ()
+
+    def at_visit(self, visit: int) -> "Holding":
+        """What is said at the visit of that number (from 1): of a party that lies, one piece less each time."""
+        if self.saying is not Saying.SHRINKS:
+            return self
+        return Holding(self.torrent, Saying.BITFIELD, self.pieces[: max(1, len(self.pieces) - visit)])
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,14 @@ A connection to 127.x.y.z:port is answered by the party of the scenario that sta
 import asyncio
 import random
 import socket
+import struct
 import time
 from collections import Counter
 from contextlib import suppress
 
-from clew.range import fake, hostile
+from clew.range import fake
 from clew.range.audit import Audit
+from clew.range.clients import CLIENTS
 from clew.range.scenario import Carrier, Holding, Manner, Party, Saying, Scenario, Stay
 from clew.range.torrents import Torrent
 
@@ -40,7 +42,7 @@ class Swarm:
             if party.manner not in (Manner.REAL, Manner.REFUSES):
                 for stay in party.stays:
                     self._at.setdefault((stay.address, stay.port), []).append((stay, party))
-        self._visits: Counter[tuple[str, int]] = Counter()  # of those whose holdings shrink
+        self._visits: Counter[str] = Counter()
         self._servers: list[asyncio.Server] = []
         self._open: set[asyncio.Task[None]] = set()
 
@@ -119,10 +121,8 @@ class Swarm:
             return False
         if party.manner is Manner.SLOW:
             await asyncio.sleep(self._rng.uniform(1.0, 3.0))
-        holding, torrent = found
-        if holding.saying is Saying.SHRINKS:
-            self._visits[party.id, holding.torrent] += 1
-            holding = hostile.shrunk(holding, self._visits[party.id, holding.torrent])
+        self._visits[party.id] += 1
+        holding, torrent = found[0].at_visit(self._visits[party.id]), found[1]
         echo = caller.infohash
         if party.manner is Manner.OTHER:
             echo = next(t.infohash for t in self.scenario.torrents[::-1] if t.infohash != caller.infohash)
@@ -160,11 +160,18 @@ class Swarm:
 
     async def _annoy(self, party: Party, caller: fake.Caller, writer: asyncio.StreamWriter) -> None:
         """The hostile ones."""
-        hello = fake.handshake(party.client.reserved, caller.infohash, self._peer_id(party))
-        for chunk in hostile.stream(party.manner, hello, self.canary, self._rng):
-            writer.write(chunk)
-            await writer.drain()
-            await asyncio.sleep(hostile.SECONDS_BETWEEN.get(party.manner, 0.0))
+        if party.manner is Manner.GARBAGE:
+            writer.write(self._rng.randbytes(4096) + self.canary)
+        elif party.manner is Manner.GIANT:
+            said = fake.handshake(party.client.reserved, caller.infohash, self._peer_id(party))
+            writer.write(said + struct.pack(">IB", 0x7FFFFFFF, fake.BITFIELD) + self.canary * 4096)
+        else:
+            said = fake.handshake(CLIENTS[0].reserved, caller.infohash, self._peer_id(party)) + self.canary
+            for byte in said:
+                writer.write(bytes((byte,)))
+                await writer.drain()
+                await asyncio.sleep(1.0)
+        await writer.drain()
 
 
 class TooLarge(Exception):
