@@ -37,7 +37,7 @@ def party(operation, **wanted):
 
 
 def answers(whom):
-    return whom.manner is Manner.ANSWERS and Carrier.TCP in whom.accepts
+    return whom.manner is Manner.ANSWERS and Carrier.TCP in whom.accepts and whom.listed
 
 
 def hail(operation, whom, *, infohash=None, reserved=FAST_AND_EXTENDED, more=b"", wait=0.6):
