@@ -18,16 +18,21 @@ from clew.range.operation import Operation
 from clew.range.places import forces
 from clew.range.score import Score, score
 
+EXAMPLES = 20
 Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """What came out of it. `forbidden` counts messages, announces and listings that no observer may cause."""
+    """What came out of it. `forbidden` counts messages, announces and listings that no observer may cause.
+
+    `examples` are some of them, in words.
+    """
 
     seed: int
     score: Score
     forbidden: int
+    examples: tuple[str, ...]
     canary_bytes: int
     truth_sha256: str
 
@@ -35,6 +40,7 @@ class Played:
         """score.json."""
         return {
             "canary_bytes": self.canary_bytes,
+            "examples": self.examples,
             "forbidden": self.forbidden,
             "score": self.score.as_dict(),
             "seed": self.seed,
@@ -70,11 +76,14 @@ def play(folder: Path, seed: int, scenario_file: str, say: Say) -> Played:
 
 
 def _played(case: Case, operation: Operation, audit: dict[str, Any], truth: dict[str, Any]) -> Played:
-    left = sum(len(t["forbidden"]) + len(t["listed_outsiders"]) for t in audit["trackers"])
+    trackers = audit["trackers"]
+    left = [line for t in trackers for line in t["forbidden"]]
+    left += [f"{line} is still listed" for t in trackers for line in t["listed_outsiders"]]
     return Played(
         seed=truth["seed"],
         score=score(case, truth),
-        forbidden=int(audit["audit"]["forbidden_messages"]) + left,
+        forbidden=int(audit["audit"]["forbidden_messages"]) + len(left),
+        examples=(*audit["audit"]["examples"], *left[:EXAMPLES]),
         canary_bytes=canary_bytes(case.folder, operation.canary),
         truth_sha256=truths.digest(truth),
     )

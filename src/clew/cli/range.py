@@ -77,7 +77,7 @@ def run(scenario: str, out: Path, seed: int | None, as_json: bool) -> int:
     seed = secrets.randbelow(2**31) if seed is None else seed
     played = play(out, seed, text, lambda line: click.echo(line, err=True))
     conduct = f"{played.forbidden} forbidden messages, {played.canary_bytes} canary bytes in the case"
-    emit(as_json, played.as_dict(), f"{words(played.score)}\n{conduct}")
+    emit(as_json, played.as_dict(), "\n".join([words(played.score), conduct, *played.examples]))
     return Exit.DONE
 
 

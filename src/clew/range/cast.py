@@ -14,6 +14,8 @@ from clew.range.stagehand import Stagehand
 from clew.range.torrents import Torrent, make_torrents
 
 BYSTANDER_NETWORKS = ("", "isp", "", "isp", "mobile", "vpn", "hosting", "tor")
+# They say that they know the extensions which they abuse, so that the audit takes an answer in kind for what it is.
+HOSTILE = frozenset({Manner.DRIP, Manner.MALFORMED, Manner.ENDLESS, Manner.PEX_FLOOD})
 GONE = -60.0  # second of the operation by which a stale one has left
 
 
@@ -99,7 +101,7 @@ def _bystander(hand: Stagehand, kind: str, lines: list[Party]) -> Party:
     if kind not in ("unwatched", "framed"):
         torrent = hand.watched()[0]
     begin, end = hand.always()
-    client = pick(hand.rng)
+    client = pick(hand.rng, modern=group.manner in HOSTILE)
     return Party(
         id="",
         kind=kind,

@@ -60,8 +60,20 @@ CLIENTS: tuple[Client, ...] = (
 NAMELESS = Client("libtorrent, anonymous mode", "", None, bytes.fromhex("0000000000100005"), True, False)
 
 
-def pick(rng: random.Random, *, unlike: Client | None = None, mse: bool = False, utp: bool = False) -> Client:
-    """A random client; with `unlike`, one of another name; with `mse` or `utp`, one that takes such connections."""
+def pick(
+    rng: random.Random, *, unlike: Client | None = None, mse: bool = False, utp: bool = False, modern: bool = False
+) -> Client:
+    """A random client; with `unlike`, one of another name; with `mse` or `utp`, one that takes such connections.
+
+    `modern` asks for both the extension protocol and Fast.
+    """
     return rng.choice(
-        [c for c in CLIENTS if (unlike is None or c.name != unlike.name) and c.mse >= mse and c.utp >= utp]
+        [
+            c
+            for c in CLIENTS
+            if (unlike is None or c.name != unlike.name)
+            and c.mse >= mse
+            and c.utp >= utp
+            and (c.fast and c.extended) >= modern
+        ]
     )
