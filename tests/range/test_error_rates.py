@@ -68,6 +68,7 @@ def test_every_run_counts_failures_too():
 def test_the_page():
     false = {**{k.value: 0 for k in Wrong}, Wrong.SHARED.value: 2}
     bad = scored(
+        split=3,
         false=["one", "two"],
         false_by_kind=false,
         by_class={"vpn": Tally(10, 8, 7, 0, 9, {Wrong.SHARED: 2}, [2.0, 9.0])},
@@ -79,6 +80,7 @@ def test_the_page():
     assert text.startswith("# Range error rates; field rates unknown\n")
     assert BUILD in text
     assert "UNVALIDATED BUILD" in text
+    assert "(splits, no failure): 3." in text
     for line in (
         "| contactable subjects missed | 0 | 160 | 13.91% | 0 of 20 |  | 1.85% |",
         "| leads that are false | 2 | 180 | 13.91% | 1 of 20 | 2.02 | 3.46% |",

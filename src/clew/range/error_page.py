@@ -42,6 +42,8 @@ def page(table: Mapping[str, Any]) -> str:
             METHOD.format(operations=len(operations), least=least),
             "",
             *_section("All operations together", "rate", table["rates"]),
+            f"Further leads of a subject that has one already (splits, no failure): {table['split']}.",
+            "",
             *_section("False leads by kind, of all leads", "kind", table["false_by_kind"]),
             *_groups("By class of peer", "class", table["by_class"]),
             *_groups("By country", "country", table["by_country"]),

@@ -44,7 +44,6 @@ def table_of(build: str, version: str, scenario: Mapping[str, str], operations: 
     counts = {
         "contactable subjects missed": [(s["contactable"] - s["found"], s["contactable"]) for s in scores],
         "leads that are false": [(len(s["false"]), s["leads"]) for s in scores],
-        "subjects split among those found": [(_split(s), s["found"]) for s in scores],
     }
     kinds = scores[0]["false_by_kind"] if scores else ()
     return {
@@ -57,14 +56,10 @@ def table_of(build: str, version: str, scenario: Mapping[str, str], operations: 
         "ranking": _ranking(scores),
         "rates": {name: _rate(pairs) for name, pairs in counts.items()},
         "scenario": dict(scenario),
+        "split": sum(s["split"] for s in scores),
         "title": TITLE,
         "version": version,
     }
-
-
-def _split(found: Mapping[str, Any]) -> int:
-    """At most one a subject, so that it is a share of subjects."""
-    return min(int(found["split"]), int(found["found"]))
 
 
 def _rate(counts: Sequence[tuple[int, int]]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any
 from clew.core.case import Case
 from clew.range.bounds import upper
 from clew.range.calibration import Calibration, calibrate
-from clew.range.judge import Party, Wrong, judge, owners_of
+from clew.range.judge import Party, Verdict, Wrong, judge, owners_of
 from clew.range.leads import Lead, read_leads
 from clew.range.missed import why_missed
 
@@ -100,109 +100,94 @@ class Score:
         }
 
 
+@dataclass(slots=True)
+class _Kept:
+    """By subject: its good leads, and what stood in the way of others."""
+
+    good: dict[str, list[Lead]] = field(default_factory=dict)
+    notes: dict[str, str] = field(default_factory=dict)
+
+
 def score(case: Case, truth: Mapping[str, Any]) -> Score:
     """Compares every lead of the case with the truth."""
-    parties: Sequence[Party] = truth["parties"]
-    result = Score(planted=sum(p["planted"] for p in parties), contactable=sum(p["contactable"] for p in parties))
-    owners, notes = owners_of(parties), dict[str, str]()
-    good: dict[str, list[Lead]] = {}
+    result, kept = Score(), _Kept()
+    owners = owners_of(truth["parties"])
     order: list[tuple[float, bool]] = []
     for lead in read_leads(case):
         verdict = judge(lead, owners, truth["revisit_ns"])
-        planted = verdict.owner is not None and verdict.owner["planted"]
-        order.append((lead.points, bool(planted) and verdict.wrong is None))
-        _count(result, lead, verdict.owner, verdict.wrong)
+        planted = verdict.owner is not None and bool(verdict.owner["planted"])
+        order.append((lead.points, planted and verdict.wrong is None))
+        _count(result, lead, verdict)
         if verdict.wrong is not None:
             result.false.append(f"lead {lead.id[:8]} ({lead.tier}): {verdict.why}")
-        elif verdict.owner is None or not planted:
+        if verdict.owner is not None and planted:
+            _keep(result, kept, lead, verdict.owner, verdict.wrong, truth["coordinator"])
+        elif verdict.wrong is None:
             result.bystanders += 1
-            continue
-        _note(result, lead, verdict.owner, verdict.wrong, truth["coordinator"], good, notes)
     result.calibration = calibrate(order)
-    _close(result, case, truth, good, notes)
+    _close(result, case, truth, kept)
     return result
 
 
-def _count(result: Score, lead: Lead, owner: Party | None, wrong: Wrong | None) -> None:
-    """The lead and its verdict under its owner's class and country."""
+def _count(result: Score, lead: Lead, verdict: Verdict) -> None:
+    """The lead and its verdict, also under its owner's class and country."""
     result.leads += 1
-    for table, key in _rows(result, owner, lead.country):
-        tally = table.setdefault(key, Tally())
+    tallies = _tallies(result, verdict.owner, lead.country)
+    for tally in tallies:
         tally.leads += 1
-        if wrong is not None:
-            tally.false[wrong] = tally.false.get(wrong, 0) + 1
-    if wrong is not None:
-        result.false_by_kind[wrong] += 1
+    if verdict.wrong is not None:
+        for counts in (result.false_by_kind, *(tally.false for tally in tallies)):
+            counts[verdict.wrong] = counts.get(verdict.wrong, 0) + 1
 
 
-def _rows(result: Score, owner: Party | None, country: str) -> tuple[tuple[dict[str, Tally], str], ...]:
-    if owner is None:
-        return (result.by_class, NOBODY), (result.by_country, country)
-    kind = owner["kind"] if owner["planted"] else f"bystander: {owner['kind']}"
-    return (result.by_class, kind), (result.by_country, owner["country"])
+def _tallies(result: Score, owner: Party | None, country: str) -> tuple[Tally, Tally]:
+    """The rows of a class and a country; nobody's lead has the country that it names."""
+    kind = NOBODY
+    if owner is not None:
+        kind, country = owner["kind"] if owner["planted"] else f"bystander: {owner['kind']}", owner["country"]
+    return result.by_class.setdefault(kind, Tally()), result.by_country.setdefault(country, Tally())
 
 
-def _note(
-    result: Score,
-    lead: Lead,
-    owner: Party | None,
-    wrong: Wrong | None,
-    coordinator: str,
-    good: dict[str, list[Lead]],
-    notes: dict[str, str],
-) -> None:
-    """Keeps the lead for its subject, or what stood in its way."""
-    if owner is None:
-        return
+def _keep(result: Score, kept: _Kept, lead: Lead, owner: Party, wrong: Wrong | None, coordinator: str) -> None:
+    """Keeps a subject's lead, or what stood in its way."""
     holder = lead.force or coordinator
     if wrong is not None:
-        notes[owner["id"]] = f"its lead is false: {wrong}"
+        kept.notes[owner["id"]] = f"its lead is false: {wrong}"
     elif lead.tier != "E2":
-        notes.setdefault(owner["id"], f"its lead is {lead.tier} alone")
+        kept.notes.setdefault(owner["id"], f"its lead is {lead.tier} alone")
     elif holder != owner["right_force"]:
-        notes[owner["id"]] = f"its lead is with {holder}, not {owner['right_force']}"
+        kept.notes[owner["id"]] = f"its lead is with {holder}, not {owner['right_force']}"
         result.misplaced.append(f"lead {lead.id[:8]} is with {holder}, not {owner['right_force']}")
     else:
-        good.setdefault(owner["id"], []).append(lead)
+        kept.good.setdefault(owner["id"], []).append(lead)
         result.by_force[holder] = result.by_force.get(holder, 0) + 1
 
 
-def _close(
-    result: Score,
-    case: Case,
-    truth: Mapping[str, Any],
-    good: Mapping[str, Sequence[Lead]],
-    notes: Mapping[str, str],
-) -> None:
-    """Each subject by class and country, and the reason of each miss."""
+def _close(result: Score, case: Case, truth: Mapping[str, Any], kept: _Kept) -> None:
+    """Counts each subject, and gives each that was not found its reason."""
     planted = [p for p in truth["parties"] if p["planted"]]
-    unexplained = [p for p in planted if p["contactable"] and p["id"] not in good and p["id"] not in notes]
+    unexplained = [p for p in planted if p["contactable"] and not {p["id"]} & (kept.good.keys() | kept.notes.keys())]
     seen = why_missed(case, unexplained, truth["revisit_ns"])
     for party in planted:
-        leads = good.get(party["id"], ())
-        delay = _delay(party, leads, truth["revisit_ns"]) if leads and party["contactable"] else None
-        tallies = [table.setdefault(key, Tally()) for table, key in _rows(result, party, party["country"])]
-        for tally in tallies:
-            tally.planted += 1
-            tally.contactable += party["contactable"]
-            tally.found += bool(leads) and party["contactable"]
-            tally.split += max(0, len(leads) - 1)
-            tally.delays += [delay] if delay is not None else []
-        result.split += max(0, len(leads) - 1)
-        result.delays += [delay] if delay is not None else []
-        if leads and party["contactable"]:
-            result.found += 1
-        elif leads:
-            result.found_beyond += 1
-        else:
-            reason = party["beyond_reach"] or notes.get(party["id"]) or seen[party["id"]]
-            result.misses.append(Miss(party["id"], party["kind"], party["country"], party["contactable"], reason))
+        leads, contactable = kept.good.get(party["id"], ()), party["contactable"]
+        delays = [_delay(party, leads, truth["revisit_ns"])] if leads and contactable else []
+        for row in (result, *_tallies(result, party, party["country"])):
+            row.planted += 1
+            row.contactable += contactable
+            row.found += bool(leads and contactable)
+            row.split += max(0, len(leads) - 1)
+            row.delays += delays
+        result.found_beyond += bool(leads and not contactable)
+        if not leads:
+            reason = party["beyond_reach"] or kept.notes.get(party["id"]) or seen[party["id"]]
+            result.misses.append(Miss(party["id"], party["kind"], party["country"], contactable, reason))
 
 
-def _delay(party: Party, leads: Sequence[Lead], revisit_ns: int) -> float | None:
+def _delay(party: Party, leads: Sequence[Lead], revisit_ns: int) -> float:
+    """Of good leads alone: `judge` calls one without a repetition false."""
     times = (lead.repeated_ns(revisit_ns) for lead in leads)
-    first = min((t for t in times if t is not None), default=None)
-    return None if first is None else round((first - party["contactable_from_ns"]) / SECOND, 1)
+    since: int = party["contactable_from_ns"]
+    return round((min(t for t in times if t is not None) - since) / SECOND, 1)
 
 
 def spread(delays: Sequence[float]) -> dict[str, Any]:
