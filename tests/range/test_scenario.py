@@ -1,29 +1,48 @@
 """The scenario: what is planted, what is contactable by the scenario alone, and that a seed is an operation."""
 
 import itertools
+import subprocess
+import sys
 from collections import Counter
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clew.range.cast import FULL, SMALL, make_scenario
-from clew.range.clients import CLIENTS
+from clew.core.errors import ClewError
+from clew.range import scenario
+from clew.range.cast import make_scenario
+from clew.range.classes import BYSTANDERS, SUBJECTS
+from clew.range.clients import CLIENTS, NAMELESS
 from clew.range.places import BLOCKS, COUNTRIES, forces, networks, places
-from clew.range.scenario import Manner, Saying, Support
+from clew.range.scenario import Carrier, Manner, Saying, Source, Support
+from clew.range.scenario_file import parse, text_of
 from clew.range.torrents import Torrent, bencode
 from clew.range.truth import canonical, digest, truth_of
 
 PORTS = tuple(range(6881, 6899))
 
 
-def made(seed, size=SMALL):
-    return make_scenario(seed, ports=PORTS, real_port=6899, size=size)
+HTTP_AND_TCP = 'carriers = ["tcp"]\nsources = ["http tracker"]'
+EVERYTHING = 'carriers = ["tcp", "mse/tcp", "utp", "mse/utp"]\nsources = ["http tracker", "udp tracker", "dht", "pex"]'
+
+
+def made(seed, name="small", offers=HTTP_AND_TCP):
+    text = text_of(name)
+    assert text.count(HTTP_AND_TCP) == 1
+    return make_scenario(seed, parse(text.replace(HTTP_AND_TCP, offers)), ports=PORTS, real_port=6899)
 
 
 @pytest.fixture(scope="module")
 def full():
-    return made(3, FULL)
+    return made(3, "full")
+
+
+@pytest.fixture
+def able(monkeypatch):
+    """An observer that has published that it can do everything."""
+    monkeypatch.setattr(scenario, "SUPPORTED_CARRIERS", frozenset(Carrier))
+    monkeypatch.setattr(scenario, "SUPPORTED_SOURCES", frozenset(Source))
 
 
 def test_the_size_of_icarus(full):
@@ -101,10 +120,150 @@ def test_reassignment_is_to_another_client_and_whole(full):
 
 
 def test_what_cannot_be_reached_is_not_contactable(full):
-    for kind in ("encrypted-only", "utp-only", "boundary", "brief", "unlisted", "wrong-length"):
+    why = {
+        "encrypted-only": "accepts no supported transport",
+        "utp-only": "accepts no supported transport",
+        "boundary": "its bytes claim no piece inside a watched file",
+        "wrong-length": "its bytes claim no piece inside a watched file",
+        "brief": "at no endpoint for two revisit intervals",
+        "roaming": "at no endpoint for two revisit intervals",
+        "nat": "nobody is reachable there",
+        **dict.fromkeys(("unlisted", "udp-tracker-only", "dht-only", "pex-only"), "listed nowhere"),
+    }
+    for kind, reason in why.items():
         found = [p for p in full.planted() if p.kind == kind]
         assert found
+        assert {full.beyond_reach(p) for p in found} == {reason}
         assert not any(full.contactable(p) for p in found)
+    assert not [p for p in full.planted() if p.kind not in why and not full.contactable(p)]
+
+
+BY_ABILITY = ("encrypted-only", "utp-only", "udp-tracker-only", "dht-only", "pex-only")
+
+
+def test_an_able_observer_is_promised_more(able):
+    offered = made(3, "full", EVERYTHING)
+    assert all(offered.contactable(p) for p in offered.planted() if p.kind in BY_ABILITY)
+    for kind in ("nat", "unlisted", "boundary", "brief", "roaming", "wrong-length"):
+        assert not any(offered.contactable(p) for p in offered.planted() if p.kind == kind)
+    assert sum(map(offered.contactable, offered.planted())) == 254
+
+
+def test_what_is_offered_and_not_supported_is_not_contactable():
+    offered = made(3, "full", EVERYTHING)
+    why = {p.kind: offered.beyond_reach(p) for p in offered.planted() if p.kind in BY_ABILITY}
+    assert why == {
+        **dict.fromkeys(("encrypted-only", "utp-only"), "accepts no supported transport"),
+        **dict.fromkeys(("udp-tracker-only", "dht-only", "pex-only"), "listed by no supported source"),
+    }
+    assert sum(map(offered.contactable, offered.planted())) == 240
+
+
+@pytest.mark.parametrize("name", ["full", "small"])
+def test_the_switch_changes_what_is_offered_and_nothing_else(name):
+    plain, offered = made(8, name), made(8, name, EVERYTHING)
+    assert plain.torrents == offered.torrents
+    assert plain.spoofed == offered.spoofed
+    for one, other in zip(plain.parties, offered.parties, strict=True):
+        told = {"accepts", "listed_by"}
+        fields = [f for f in one.__slots__ if f not in told]
+        assert [getattr(one, f) for f in fields] == [getattr(other, f) for f in fields]
+        assert one.listed_by == other.listed_by & {Source.HTTP}
+        if one.manner is not Manner.REAL:
+            assert one.accepts == other.accepts & {Carrier.TCP}
+
+
+def test_clients_accept_what_they_can(full):
+    offered = made(3, "full", EVERYTHING)
+    for party in offered.planted():
+        if party.manner is Manner.REAL:
+            assert party.accepts == frozenset(Carrier)
+        elif party.kind == "encrypted-only":
+            assert party.accepts
+            assert party.accepts <= {Carrier.MSE_TCP, Carrier.MSE_UTP}
+        elif party.kind == "utp-only":
+            assert party.accepts == {Carrier.UTP, Carrier.MSE_UTP}
+            assert party.carriers == ("utp",)
+        elif party.kind == "nat":
+            assert not party.accepts
+        else:
+            assert Carrier.TCP in party.accepts
+            assert (Carrier.UTP in party.accepts) == party.client.utp
+            assert (Carrier.MSE_TCP in party.accepts) == party.client.mse
+    mixes = {p.listed_by for p in offered.parties}
+    assert len(mixes) >= 7
+    assert sum(Source.HTTP in p.listed_by for p in offered.parties) > 0.9 * len(offered.parties)
+
+
+def test_every_class_can_be_cast():
+    """A scenario of all classes at once, each at least twice, is made; no two parties stand on one endpoint."""
+    text = text_of("full")
+    head = text[: text.index("[subjects]")]
+    kinds = [("subjects", SUBJECTS, "plain"), ("bystanders", BYSTANDERS, "torrent-only")]
+    for name, classes, rest in kinds:
+        counts = "\n".join(f"{kind} = 4" for kind in classes if kind != rest)
+        head += f"\n[{name}]\ntotal = {4 * len(classes)}\n{counts}\n"
+    offered = make_scenario(2, parse(head.replace(HTTP_AND_TCP, EVERYTHING)), ports=PORTS, real_port=6899)
+    counted = Counter((p.planted, p.kind) for p in offered.parties)
+    assert counted == {(True, k): 4 for k in SUBJECTS} | {(False, k): 4 for k in BYSTANDERS}
+
+
+def test_swarms_without_any_stable_identifier():
+    scenario = made(5, "nameless")
+    assert {p.client for p in scenario.parties if p.kind != "unwatched" and p.kind != "framed"} == {NAMELESS}
+    assert NAMELESS.per_connection
+    assert not NAMELESS.prefix
+    assert NAMELESS.version is None
+    assert sum(map(scenario.contactable, scenario.planted())) == 60
+
+
+def test_framed_ones_are_listed_for_what_they_do_not_have(full):
+    listed = {(address, port): number for number, address, port in full.spoofed}
+    framed = [p for p in full.parties if p.kind == "framed"]
+    assert len(framed) == 20
+    for party in framed:
+        number = listed[party.stays[0].address, party.stays[0].port]
+        assert full.torrents[number].watched is not None
+        assert number not in {h.torrent for h in party.holdings}
+
+
+def test_liars_drop_pieces_and_keep_one_inside(full):
+    for party in full.planted():
+        for holding in party.holdings if party.kind == "liar" else ():
+            inner = full.torrents[holding.torrent].inner()
+            said = [holding.at_visit(visit) for visit in range(1, len(holding.pieces) + 3)]
+            assert {s.saying for s in said} == {Saying.BITFIELD}
+            assert all(len(a.pieces) >= len(b.pieces) for a, b in itertools.pairwise(said))
+            assert all(any(piece in inner for piece in s.pieces) for s in said)
+            assert len(said[0].pieces) < len(holding.pieces) or len(holding.pieces) == 1
+
+
+def test_fifty_thousand_parties_are_made_within_bounds():
+    """In a process of its own, which the kernel ends where it takes more than 60 CPU seconds or 500 MB."""
+    code = (
+        "import resource\n"
+        "resource.setrlimit(resource.RLIMIT_CPU, (60, 60))\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (500 << 20, 500 << 20))\n"
+        "from clew.range.cast import make_scenario\n"
+        "from clew.range.scenario_file import parse, text_of\n"
+        "made = make_scenario(1, parse(text_of('light50k')), ports=tuple(range(6881, 6921)), real_port=6999)\n"
+        "real = sum(p.kind == 'real' for p in made.parties)\n"
+        "print(len(made.parties) - real, real, sum(map(made.contactable, made.planted())))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["50000", "200", "10200"]
+
+
+def test_the_large_one_has_ten_thousand_to_contact():
+    large = made(4, "large")
+    assert 10_000 <= sum(map(large.contactable, large.planted())) <= 10_100
+
+
+def test_an_operation_with_no_room_left_is_refused():
+    text = text_of("small").replace("total = 207", "total = 20000").replace("neighbour = 6", "neighbour = 19000")
+    with pytest.raises(ClewError, match="no port left"):
+        make_scenario(1, parse(text), ports=PORTS, real_port=6899)
 
 
 def test_identifiers_are_those_of_real_clients(full):

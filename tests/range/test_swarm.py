@@ -14,7 +14,8 @@ import pytest
 
 from clew.range.fake import HAVE_ALL, read_handshake
 from clew.range.operation import Operation
-from clew.range.scenario import Manner, Saying, Timing
+from clew.range.scenario import Carrier, Manner, Saying
+from clew.range.scenario_file import text_of
 
 HELLO = b"\x13BitTorrent protocol"
 FAST_AND_EXTENDED = bytes.fromhex("0000000000100004")
@@ -22,7 +23,8 @@ FAST_AND_EXTENDED = bytes.fromhex("0000000000100004")
 
 @pytest.fixture(scope="module")
 def operation():
-    with Operation.prepare(41, small=True, timing=Timing(revisit=6, seconds=600, switch=300)) as running:
+    text = text_of("small").replace("seconds = 40.0", "seconds = 600.0").replace("switch = 20.0", "switch = 300.0")
+    with Operation.prepare(41, text) as running:
         running.go()
         yield running
 
@@ -32,6 +34,10 @@ def party(operation, **wanted):
         if all(getattr(each, key) == value for key, value in wanted.items()):
             return each
     raise LookupError(wanted)
+
+
+def answers(whom):
+    return whom.manner is Manner.ANSWERS and Carrier.TCP in whom.accepts and whom.listed
 
 
 def hail(operation, whom, *, infohash=None, reserved=FAST_AND_EXTENDED, more=b"", wait=0.6):
@@ -66,7 +72,7 @@ def test_a_seeder_answers_and_pushes_the_canary(operation):
     whom = next(
         p
         for p in operation.scenario.parties
-        if p.manner is Manner.ANSWERS and p.holdings[0].saying is Saying.WHOLE and p.client.fast and p.planted
+        if answers(p) and p.holdings[0].saying is Saying.WHOLE and p.client.fast and p.planted
     )
     said = hail(operation, whom)
     hello = read_handshake(said)
@@ -79,9 +85,7 @@ def test_a_seeder_answers_and_pushes_the_canary(operation):
 
 
 def test_a_client_without_fast_gets_no_fast_message(operation):
-    whom = next(
-        p for p in operation.scenario.parties if p.manner is Manner.ANSWERS and p.holdings[0].saying is Saying.WHOLE
-    )
+    whom = next(p for p in operation.scenario.parties if answers(p) and p.holdings[0].saying is Saying.WHOLE)
     kinds = [kind for kind, _ in messages(hail(operation, whom, reserved=bytes(8)))]
     assert not set(kinds) & {0x0E, 0x0F}
     assert kinds[0] == 5
@@ -90,8 +94,7 @@ def test_a_client_without_fast_gets_no_fast_message(operation):
 @pytest.mark.parametrize("kind", ["encrypted-only", "utp-only", "unlisted"])
 def test_what_is_planted_as_unreachable(operation, kind):
     whom = party(operation, kind=kind, planted=True)
-    answered = bool(hail(operation, whom)) if whom.manner is not Manner.CLOSES else not _closed(operation, whom)
-    assert answered == (kind == "unlisted")
+    assert _closed(operation, whom) == (kind != "unlisted")
 
 
 def _closed(operation, whom):
@@ -108,7 +111,7 @@ def test_promiscuous_ones_echo_anything_and_others_do_not(operation):
 
 
 def test_some_change_their_peer_id_at_every_connection(operation):
-    answering = [p for p in operation.scenario.parties if p.manner is Manner.ANSWERS and p.stays[0].begin < 0]
+    answering = [p for p in operation.scenario.parties if answers(p) and p.stays[0].begin < 0]
     changing = next(p for p in answering if p.client.per_connection)
     constant = next(p for p in answering if not p.client.per_connection)
     ids = [read_handshake(hail(operation, p)).peer_id for p in (changing, changing, constant, constant)]
@@ -145,15 +148,13 @@ def announce(url, torrent, event, infohash=None, left="1"):
 
 def test_zz_the_audit_counts_everything_that_is_forbidden(operation):
     """Last of this module: it stops the swarm."""
-    whom = next(
-        p for p in operation.scenario.parties if p.manner is Manner.ANSWERS and p.client.fast and p.stays[0].begin < 0
-    )
+    whom = next(p for p in operation.scenario.parties if answers(p) and p.client.fast and p.stays[0].begin < 0)
     wanted = [(2, b""), (6, bytes(12)), (4, bytes(4)), (9, bytes(2)), (14, b""), (20, b"\x02x"), (99, b"")]
     allowed = [(0, b""), (3, b""), (15, b""), (20, b"\x00de")]
     more = b"".join(struct.pack(">IB", len(p) + 1, k) + p for k, p in [*wanted, *allowed])
     said = hail(operation, whom, more=more)
     assert 1 in [kind for kind, _ in messages(said)], "who is interested is unchoked"
-    plain = next(p for p in operation.scenario.parties if p.manner is Manner.ANSWERS and not p.client.fast)
+    plain = next(p for p in operation.scenario.parties if answers(p) and not p.client.fast)
     hail(operation, plain, more=struct.pack(">IB", 1, 15))
     hail(operation, whom, reserved=bytes.fromhex("0000000000000001"))
     announce(operation.trackers[1], next(t for t in operation.scenario.watches() if 1 in t.trackers), "", left="0")
@@ -202,7 +203,8 @@ def test_nothing_outlives_a_parent_that_is_killed(tmp_path):
     code = (
         "import sys, time\n"
         "from clew.range.operation import Operation\n"
-        "with Operation.prepare(1, small=True) as operation:\n"
+        "from clew.range.scenario_file import text_of\n"
+        "with Operation.prepare(1, text_of('small')) as operation:\n"
         "    print(*(a._process.pid for a in operation._actors.values()), flush=True)\n"
         "    time.sleep(60)\n"
     )

@@ -23,6 +23,7 @@ from clew.model import Force
 from clew.share import run, ustar
 from clew.share.api import STATEMENT
 from clew.share.collect import collect
+from clew.share.coverage import build_mark
 
 
 def opened(world: World, path: str, code: str = "AT") -> Path:
@@ -70,7 +71,7 @@ def test_a_lead_carries_its_reasons_caveats_and_what_speaks_against_it(world: Wo
     contacts = [n for n in graph if "clew:Sighting" in n["@type"]]
     assert {n["clew:clockErrorNs"] for n in contacts} == {CLOCK_ERROR}
     page = (folder / "data/summary.html").read_text()
-    for words in ("caveat of first", "speaks against first", STATEMENT, "UNVALIDATED BUILD", "error at most 4.000 ms"):
+    for words in ("caveat of first", "speaks against first", STATEMENT, build_mark(), "error at most 4.000 ms"):
         assert words in page
 
 

@@ -167,6 +167,9 @@ def test_what_was_not_covered_comes_from_the_case(world: World) -> None:
     assert "Files of the seized exhibits that are unreadable (encrypted): 1." in lines
 
 
-def test_this_build_has_no_error_rates_of_its_own() -> None:
-    """The day it has a table, this test and the mark go together."""
-    assert coverage.build_mark() == UNVALIDATED
+@pytest.mark.parametrize(("validated_build", "mark"), [(False, UNVALIDATED), (True, "")])
+def test_the_mark_stands_where_the_build_has_no_error_rates_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, validated_build: bool, mark: str
+) -> None:
+    monkeypatch.setattr(coverage.validated, "is_validated", lambda: validated_build)
+    assert coverage.build_mark() == mark

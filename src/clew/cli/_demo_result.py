@@ -15,7 +15,7 @@ from clew.core import clock, shards
 from clew.core.case import Case
 from clew.range.items import Account
 from clew.range.places import COORDINATOR, COUNTRIES, forces
-from clew.range.score import TITLE, Score, rates
+from clew.range.score import TITLE, Score, Tally, rates
 
 FOUND_AT_LEAST = 0.99
 BINS = 60
@@ -153,7 +153,7 @@ def report_data(result: Result, case: Case) -> dict[str, Any]:
     """What `clew.range.report` renders."""
     score = result.score
     return {
-        "by_kind": sorted(score.by_kind.items(), key=lambda pair: -pair[1][0]),
+        "by_kind": _by_class(score),
         "cards": _cards(result),
         "comparison": result.comparison(),
         "countries": _countries(result),
@@ -169,6 +169,12 @@ def report_data(result: Result, case: Case) -> dict[str, Any]:
         "troubles": result.troubles(),
         "truth_sha256": result.truth_sha256,
     }
+
+
+def _by_class(score: Score) -> list[tuple[str, tuple[int, int, int]]]:
+    """The classes that were planted, the largest first."""
+    rows = [(kind, (t.planted, t.contactable, t.found)) for kind, t in score.by_class.items() if t.planted]
+    return sorted(rows, key=lambda row: -row[1][0])
 
 
 def _cards(result: Result) -> list[tuple[str, str, str]]:
@@ -188,16 +194,10 @@ def _cards(result: Result) -> list[tuple[str, str, str]]:
 
 
 def _countries(result: Result) -> list[dict[str, Any]]:
-    missed = {line.split(" ", 1)[0] for line in result.score.missed}
-    found: Counter[str] = Counter()
-    contactable: Counter[str] = Counter()
-    for party in result.truth["parties"]:
-        if party["contactable"]:
-            contactable[party["country"]] += 1
-            found[party["country"]] += party["id"] not in missed
+    tallies = [(*country, result.score.by_country.get(country[0], Tally())) for country in COUNTRIES]
     return [
-        {"code": code, "name": name, "column": x, "row": y, "found": found[code], "contactable": contactable[code]}
-        for code, name, x, y in COUNTRIES
+        {"code": code, "name": name, "column": x, "row": y, "found": t.found, "contactable": t.contactable}
+        for code, name, x, y, t in tallies
     ]
 
 

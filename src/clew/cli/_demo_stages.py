@@ -10,6 +10,7 @@ from clew.core import forces, keys, mandate, watch
 from clew.core.case import Case
 from clew.core.errors import ClewError
 from clew.model import Bundle, Category, Force
+from clew.range.disk import Seizure
 from clew.range.given import OPERATION, Given
 from clew.range.operation import Operation
 from clew.range.places import COORDINATOR
@@ -72,14 +73,13 @@ def coordinator(folder: Path) -> Force:
     return Force(COORDINATOR, "Coordinating training unit", COORDINATOR, None, recipient, signer)
 
 
-def take_disk(case: Case, given: Given, outcome: Outcome, say: Say) -> None:
+def take_disk(case: Case, seizure: Seizure, outcome: Outcome, say: Say) -> None:
     """The seized disk through intake; the hash sets; match; identify."""
     from clew.identify.run import identify
     from clew.intake.run import exact, intake
     from clew.match.run import add_hashset, confirm, match
     from clew.model import HashSetKind
 
-    seizure = given.seizure
     say("taking in the seized disk")
     outcome.intake = as_dict(intake(case, path=seizure.image, label="disk-1", workers=2))
     say("adding hash sets")

@@ -34,31 +34,36 @@ from clew.range.items import account
 from clew.range.operation import Operation
 from clew.range.places import forces
 from clew.range.report import write_report
-from clew.range.scenario import Timing
+from clew.range.scenario_file import parse, text_of
 from clew.range.score import score
 
 PLAIN_EVERY = 10.0
-SMALL_TIMING = Timing(revisit=6.0, seconds=40.0, switch=20.0)
 
 
 @click.command(
     "demo",
-    epilog="\b\nExamples:\n  clew demo --out demo\n  clew demo --out demo --seed 7\n  clew demo --out demo --small",
+    epilog="\b\nExamples:\n  clew demo --out demo\n  clew demo --out demo --seed 7\n  clew demo --out demo --small\n"
+    "  clew demo --out demo --scenario mine.toml",
 )
 @click.option("--out", required=True, type=click.Path(path_type=Path, file_okay=False), help="Folder for everything.")
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), help="Which operation (default: a fresh one, printed).")
 @click.option("--small", is_flag=True, help="A smaller operation, in about a minute; not the one that is measured.")
+@click.option("--scenario", default=None, help="A scenario file, or the name of a built-in one (default: full).")
 @json_option
-def demo(out: Path, seed: int | None, small: bool, as_json: bool) -> int:
+def demo(out: Path, seed: int | None, small: bool, scenario: str | None, as_json: bool) -> int:
     """Run a closed training operation and compare what was found with the truth.
 
     Everything happens on this machine's own 127.x addresses, with generated, benign media. Needs the extra "range".
     """
     _demand_extra()
+    if small and scenario is not None:
+        raise Usage("--small and --scenario both name a scenario", "give one of them")
+    scenario_file = text_of(scenario or ("small" if small else "full"))
+    parse(scenario_file)
     seed = secrets.randbelow(2**31) if seed is None else seed
     console = Console(stderr=as_json, highlight=False)
     with demo_folder(out) as folder:
-        run = _Run(folder, seed, small, console)
+        run = _Run(folder, seed, scenario_file, console)
         result = run.play()
         _demo_result.write_summary(result, folder)
     if as_json:
@@ -76,8 +81,9 @@ def _demand_extra() -> None:
 class _Run:
     """One demo from beginning to end."""
 
-    def __init__(self, folder: Path, seed: int, small: bool, console: Console) -> None:
-        self.folder, self.seed, self.small, self.console = folder, seed, small, console
+    def __init__(self, folder: Path, seed: int, scenario_file: str, console: Console) -> None:
+        self.folder, self.seed, self.scenario_file, self.console = folder, seed, scenario_file, console
+        self.plan = parse(scenario_file)
         self.outcome = Outcome()
         self.began = time.monotonic()
         self.steps: list[tuple[str, float, float]] = []
@@ -95,8 +101,7 @@ class _Run:
     def play(self) -> _demo_result.Result:
         """The operation; everything that was started is stopped at the end, whatever happens."""
         self.console.print(f"clew demo: operation {self.seed}, in {self.folder}")
-        timing = SMALL_TIMING if self.small else Timing()
-        operation = Operation.prepare(self.seed, small=self.small, timing=timing)
+        operation = Operation.prepare(self.seed, self.scenario_file)
         with self.progress:
             given = self._prepare(operation)
             with operation:
@@ -119,13 +124,14 @@ class _Run:
                 self.folder / "given",
                 authority=authority,
                 trackers=operation.trackers,
-                small=self.small,
+                disk=self.plan.disk,
             )
 
     def _observe(self, operation: Operation, given: Given) -> tuple[Case, dict[str, Any], dict[str, Any]]:
         """Observation, with the seized disk beside it: the stages share one case without waiting for each other."""
         case = _demo_stages.open_operation(self.folder, given)
-        truth = truths.truth_of(operation.scenario, start_at=operation.go(), manifest=given.seizure.manifest)
+        manifest = given.seizure.manifest if given.seizure else ()
+        truth = truths.truth_of(operation.scenario, start_at=operation.go(), manifest=manifest)
         self.console.print(f"SHA-256 of the truth, before anything is observed:\n  {truths.digest(truth)}")
         beside = _Beside(lambda: self._disk(case, given))
         with self._step("observing", operation.scenario.timing.seconds) as say:
@@ -135,8 +141,10 @@ class _Run:
         return case, audit, truth
 
     def _disk(self, case: Case, given: Given) -> None:
+        if given.seizure is None:
+            return
         with self._step("the seized disk") as say:
-            _demo_stages.take_disk(case, given, self.outcome, say)
+            _demo_stages.take_disk(case, given.seizure, self.outcome, say)
 
     def _conclude(
         self, operation: Operation, case: Case, audit: dict[str, Any], truth: dict[str, Any]

@@ -13,7 +13,10 @@ ALPHABET = string.ascii_letters + string.digits
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """One client and version. `per_connection` is True for those that change their peer id at every connection."""
+    """One client and version. `per_connection` is True for those that change their peer id at every connection.
+
+    `mse` and `utp` say whether it takes encrypted and uTP connections.
+    """
 
     name: str
     prefix: str
@@ -21,6 +24,8 @@ class Client:
     reserved: bytes
     per_connection: bool = False
     port_told: bool = True
+    mse: bool = True
+    utp: bool = True
 
     @property
     def fast(self) -> bool:
@@ -43,15 +48,32 @@ CLIENTS: tuple[Client, ...] = (
     Client("qBittorrent", "-qB4630-", "qBittorrent/4.6.3", bytes.fromhex("0000000000100005"), True, False),
     Client("Transmission", "-TR3000-", "Transmission 3.00", bytes.fromhex("0000000000100005")),
     Client("Transmission", "-TR4050-", "Transmission 4.0.5", bytes.fromhex("0000000000100005")),
-    Client("aria2", "A2-1-36-0-", "aria2/1.36.0", bytes.fromhex("0000000000100005")),
-    Client("rTorrent", "-lt0D80-", "libTorrent 0.13.8", bytes.fromhex("0000000000100001")),
+    Client("aria2", "A2-1-36-0-", "aria2/1.36.0", bytes.fromhex("0000000000100005"), utp=False),
+    Client("rTorrent", "-lt0D80-", "libTorrent 0.13.8", bytes.fromhex("0000000000100001"), utp=False),
     Client("uTorrent", "-UT355W-", "µTorrent 3.5.5", bytes.fromhex("0000000000100005")),
     Client("Deluge", "-DE211s-", "Deluge/2.1.1 libtorrent/2.0.8.0", bytes.fromhex("0000000000100005")),
-    Client("BitComet", "-BC0200-", "BitComet 2.00", bytes.fromhex("0000000000100004")),
-    Client("mainline", "M4-20-8-", None, bytes(8)),
+    Client("BitComet", "-BC0200-", "BitComet 2.00", bytes.fromhex("0000000000100004"), utp=False),
+    Client("mainline", "M4-20-8-", None, bytes(8), mse=False, utp=False),
 )
+# libtorrent's anonymous mode: a peer id of random characters alone, no version and no port in the extension handshake
+# (BEP 37 describes it).
+NAMELESS = Client("libtorrent, anonymous mode", "", None, bytes.fromhex("0000000000100005"), True, False)
 
 
-def pick(rng: random.Random, *, unlike: Client | None = None) -> Client:
-    """A random client; with `unlike`, one of another name."""
-    return rng.choice([c for c in CLIENTS if unlike is None or c.name != unlike.name])
+def pick(
+    rng: random.Random, *, unlike: Client | None = None, mse: bool = False, utp: bool = False, modern: bool = False
+) -> Client:
+    """A random client; with `unlike`, one of another name; with `mse` or `utp`, one that takes such connections.
+
+    `modern` asks for both the extension protocol and Fast.
+    """
+    return rng.choice(
+        [
+            c
+            for c in CLIENTS
+            if (unlike is None or c.name != unlike.name)
+            and c.mse >= mse
+            and c.utp >= utp
+            and (c.fast and c.extended) >= modern
+        ]
+    )

@@ -20,6 +20,7 @@ from clew.range.torrents import Torrent
 
 OPERATION = "Training range"
 SCHEME = "Training scheme"
+AMOUNTS = {"full": Amounts(), "small": SMALL}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,20 +31,20 @@ class Given:
     watches: tuple[Path, ...]
     registers: dict[str, Path]
     forces: tuple[ForceSpec, ...]
-    seizure: Seizure
+    seizure: Seizure | None
 
 
 def make_given(
-    scenario: Scenario, folder: Path, *, authority: Ed25519PrivateKey, trackers: list[str], small: bool = False
+    scenario: Scenario, folder: Path, *, authority: Ed25519PrivateKey, trackers: list[str], disk: str = "none"
 ) -> Given:
-    """Writes everything into `folder`, which must exist."""
+    """Writes everything into `folder`, which must exist. `disk` is the scenario file's: "full", "small" or "none"."""
     mandate = new_id()
     found = Given(
         mandate=folder / "mandate.json",
         watches=tuple(folder / "watches" / f"{t.label}.json" for t in scenario.watches()),
         registers=write_registers(folder / "registers"),
         forces=forces(),
-        seizure=make_disk(scenario.seed, folder, SMALL if small else Amounts()),
+        seizure=make_disk(scenario.seed, folder, AMOUNTS[disk]) if disk in AMOUNTS else None,
     )
     found.mandate.write_bytes(sign_document("mandate", _mandate(mandate, trackers), authority))
     (folder / "watches").mkdir()

@@ -17,7 +17,6 @@ from typing import IO, Any, Self
 from clew.core.errors import ClewError
 from clew.range.places import TRACKER_ADDRESSES
 from clew.range.play import Playbill
-from clew.range.scenario import Timing
 from clew.range.swarm import wildcard
 
 # Ports that real clients use, below the range of ephemeral ports, so that no outgoing connection can stand on one.
@@ -106,25 +105,21 @@ class Operation:
         self._folder = tempfile.TemporaryDirectory(prefix="clew-range-") if not bill.folder else None
 
     @classmethod
-    def prepare(cls, seed: int, *, small: bool = False, timing: Timing | None = None) -> Self:
-        """Chooses free ports and a fresh canary; starts nothing.
+    def prepare(cls, seed: int, scenario_file: str) -> Self:
+        """Chooses free ports and a fresh canary for a scenario file's text; starts nothing.
 
         Until the operation is entered, another one that prepares waits, so that two do not choose the same ports.
         """
-        timing = timing or Timing()
         reservation = (Path(tempfile.gettempdir()) / f"clew-range-{os.getuid()}.lock").open("w")
         fcntl.flock(reservation, fcntl.LOCK_EX)
         ports = free_ports(PORTS + 1)
         return cls(
             Playbill(
                 seed=seed,
-                small=small,
+                scenario_file=scenario_file,
                 ports=ports[:PORTS],
                 real_port=ports[PORTS],
                 tracker_port=_tracker_port(),
-                revisit=timing.revisit,
-                seconds=timing.seconds,
-                switch=timing.switch,
                 folder="",
                 canary="".join(secrets.choice(string.ascii_letters) for _ in range(32)).encode().hex(),
             ),

@@ -6,6 +6,7 @@ tells the region (a country with two forces is cut in the middle) and the kind o
 
 import random
 from dataclasses import dataclass
+from functools import cache
 
 COORDINATOR = "XX"
 TRACKER_ADDRESSES = ("127.1.0.1", "127.1.0.2")
@@ -80,6 +81,7 @@ class ForceSpec:
     region: str | None
 
 
+@cache
 def places() -> tuple[Place, ...]:
     """The 26 places, one a force, in the order of the countries."""
     found: list[Place] = []

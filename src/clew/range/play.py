@@ -15,9 +15,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from clew.range.cast import FULL, SMALL, make_scenario
+from clew.range import scenario_file
+from clew.range.cast import make_scenario
 from clew.range.places import TRACKER_ADDRESSES
-from clew.range.scenario import Scenario, Timing
+from clew.range.scenario import Scenario
 from clew.range.seeders import Seeders
 from clew.range.swarm import Swarm
 from clew.range.trackers import Tracker
@@ -27,24 +28,23 @@ LONGEST_RUN = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Playbill:
-    """All that makes a scenario again in another process, and where its files may lie."""
+    """All that makes a scenario again in another process, and where its files may lie.
+
+    `scenario_file` is the text of the scenario file.
+    """
 
     seed: int
-    small: bool
+    scenario_file: str
     ports: tuple[int, ...]
     real_port: int
     tracker_port: int
-    revisit: float
-    seconds: float
-    switch: float
     folder: str
     canary: str
 
     def scenario(self) -> Scenario:
         """The operation that this names; equal in every process."""
-        timing = Timing(self.revisit, self.seconds, self.switch)
-        size = SMALL if self.small else FULL
-        return make_scenario(self.seed, ports=self.ports, real_port=self.real_port, size=size, timing=timing)
+        plan = scenario_file.parse(self.scenario_file)
+        return make_scenario(self.seed, plan, ports=self.ports, real_port=self.real_port)
 
     def to_json(self) -> str:
         """One line."""

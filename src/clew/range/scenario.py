@@ -13,19 +13,24 @@ from clew.range.torrents import Torrent
 
 
 class Manner(StrEnum):
-    """How an endpoint acts when a plaintext TCP connection opens."""
+    """How an endpoint acts when a connection opens that it accepts (`Party.accepts`)."""
 
     REAL = "a real libtorrent session"
     ANSWERS = "answers"
     SLOW = "answers late"
     SILENT = "accepts and never speaks"
-    CLOSES = "closes on plaintext"
+    CLOSES = "closes every connection"
     REFUSES = "nobody listens"
     OTHER = "answers for another infohash"
     ECHOES = "echoes any infohash"
     GIANT = "announces a giant message"
     GARBAGE = "sends garbage"
     DRIP = "sends a byte at a time"
+    MALFORMED = "sends malformed messages"
+    ENDLESS = "sends dictionaries that never end"
+    PEX_FLOOD = "floods with PEX"
+    ENDLESS_PAD = "never ends its MSE padding"
+    ABSURD = "sends absurd uTP numbers"
 
 
 class Saying(StrEnum):
@@ -38,6 +43,7 @@ class Saying(StrEnum):
     EMPTY = "a bitfield of zeros"
     WRONG_LENGTH = "a bitfield of the wrong length"
     SPARE_BITS = "a bitfield with spare bits set"
+    SHRINKS = "a bitfield with fewer pieces at every contact"
 
 
 class Carrier(StrEnum):
@@ -67,7 +73,12 @@ class Support(StrEnum):
     E2 = "E2"
 
 
+# What the observer has published that it can do. What it cannot is planted all the same, and not contactable.
+SUPPORTED_CARRIERS = frozenset({Carrier.TCP})
+SUPPORTED_SOURCES = frozenset({Source.HTTP})
+
 ANSWERING = frozenset({Manner.REAL, Manner.ANSWERS, Manner.SLOW})
+PARTIAL = frozenset({Saying.BITFIELD, Saying.HAVES, Saying.SHRINKS})
 RANK = {support: rank for rank, support in enumerate(Support)}
 
 
@@ -86,11 +97,17 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """What a party says of one torrent. `pieces` counts for BITFIELD and HAVES alone."""
+    """What a party says of one torrent. `pieces` counts for PARTIAL sayings alone; SHRINKS drops them from the end."""
 
     torrent: int
     saying: Saying
     pieces: tuple[int, ...] = ()
+
+    def at_visit(self, visit: int) -> "Holding":
+        """What is said at the visit of that number (from 1): of a party that lies, one piece less each time."""
+        if self.saying is not Saying.SHRINKS:
+            return self
+        return Holding(self.torrent, Saying.BITFIELD, self.pieces[: max(1, len(self.pieces) - visit)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +122,10 @@ class Stay:
 
 @dataclass(frozen=True, slots=True)
 class Party:
-    """One planted subject, or one bystander."""
+    """One planted subject, or one bystander.
+
+    `accepts` and `listed_by` are what of its nature the operation offers; empty: it is behind a NAT, or not listed.
+    """
 
     id: str
     kind: str
@@ -116,16 +136,28 @@ class Party:
     manner: Manner
     holdings: tuple[Holding, ...]
     stays: tuple[Stay, ...]
-    listed: bool = True
     accepts: frozenset[Carrier] = frozenset({Carrier.TCP})
     listed_by: frozenset[Source] = frozenset({Source.HTTP})
     shared: bool = False
     disputed: bool = False
 
+    @property
+    def listed(self) -> bool:
+        """Whether any source of the operation names it."""
+        return bool(self.listed_by)
+
+    @property
+    def carriers(self) -> tuple[str, ...]:
+        """What carries a connection to it, as a Sighting's endpoint names it: "tcp", "utp"."""
+        return tuple(sorted({each.value.rpartition("/")[2] for each in self.accepts}))
+
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One whole operation. `spoofed` are listings of addresses that no party has, outside the range among them."""
+    """One whole operation. `spoofed` are listings that somebody made up: (torrent, address, port), in every source.
+
+    `carriers` and `sources` are what the operation offers at all.
+    """
 
     seed: int
     timing: Timing
@@ -134,6 +166,8 @@ class Scenario:
     torrents: tuple[Torrent, ...]
     parties: tuple[Party, ...]
     spoofed: tuple[tuple[int, str, int], ...] = field(default=())
+    carriers: frozenset[Carrier] = frozenset({Carrier.TCP})
+    sources: frozenset[Source] = frozenset({Source.HTTP})
 
     def watches(self) -> tuple[Torrent, ...]:
         """The torrents of which a file is on the watch list."""
@@ -148,11 +182,27 @@ class Scenario:
 
         Long enough is two revisit intervals at one endpoint while the observation lasts.
         """
-        if not party.listed or party.manner not in ANSWERING:
-            return False
+        return not self.beyond_reach(party)
+
+    def beyond_reach(self, party: Party) -> str:
+        """Why this party is not contactable, by the scenario alone; "" where it is."""
+        if not party.listed_by:
+            return "listed nowhere"
+        if not party.listed_by & SUPPORTED_SOURCES:
+            return "listed by no supported source"
+        if party.manner not in ANSWERING:
+            return f"it {party.manner.value}" if party.manner is not Manner.REFUSES else "nobody is reachable there"
+        if not party.accepts & SUPPORTED_CARRIERS:
+            return "accepts no supported transport"
         if all(self.supports(party, h) is not Support.E2 for h in party.holdings):
-            return False
-        return any(min(s.end, self.timing.seconds) - max(s.begin, 0.0) >= 2 * self.timing.revisit for s in party.stays)
+            return "its bytes claim no piece inside a watched file"
+        return "" if self.contactable_since(party) is not None else "at no endpoint for two revisit intervals"
+
+    def contactable_since(self, party: Party) -> float | None:
+        """The second from which it could be contacted: its first stay that is long enough, None where none is."""
+        last = self.timing.seconds
+        stays = ((max(s.begin, 0.0), min(s.end, last)) for s in party.stays)
+        return min((begin for begin, end in stays if end - begin >= 2 * self.timing.revisit), default=None)
 
     def supports(self, party: Party, holding: Holding) -> Support:
         """The highest tier that this party's bytes for this torrent support."""
@@ -161,9 +211,10 @@ class Scenario:
             return Support.E0
         if holding.saying is Saying.WHOLE:
             return Support.E2
-        if holding.saying in (Saying.BITFIELD, Saying.HAVES) and holding.pieces:
+        if holding.saying in PARTIAL and holding.pieces:
             inner = torrent.inner()
-            return Support.E2 if any(p in inner for p in holding.pieces) else Support.TORRENT_ONLY
+            pieces = holding.pieces[:1] if holding.saying is Saying.SHRINKS else holding.pieces
+            return Support.E2 if any(p in inner for p in pieces) else Support.TORRENT_ONLY
         return Support.E1
 
     def right_force(self, party: Party) -> str:

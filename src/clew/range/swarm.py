@@ -9,12 +9,13 @@ import random
 import socket
 import struct
 import time
+from collections import Counter
 from contextlib import suppress
 
 from clew.range import fake
 from clew.range.audit import Audit
 from clew.range.clients import CLIENTS
-from clew.range.scenario import Holding, Manner, Party, Saying, Scenario, Stay
+from clew.range.scenario import Carrier, Holding, Manner, Party, Saying, Scenario, Stay
 from clew.range.torrents import Torrent
 
 PATIENCE = 25.0
@@ -41,6 +42,7 @@ class Swarm:
             if party.manner not in (Manner.REAL, Manner.REFUSES):
                 for stay in party.stays:
                     self._at.setdefault((stay.address, stay.port), []).append((stay, party))
+        self._visits: Counter[str] = Counter()
         self._servers: list[asyncio.Server] = []
         self._open: set[asyncio.Task[None]] = set()
 
@@ -84,7 +86,7 @@ class Swarm:
         if (address, port) not in self._listed:
             self.audit.forbid("a connection to an endpoint that no tracker lists", sender, to)
         party = self.who(address, port, time.time() - self.start_at)
-        if party is None or party.manner is Manner.CLOSES:
+        if party is None or party.manner is Manner.CLOSES or Carrier.TCP not in party.accepts:
             return
         caller = fake.read_handshake(await reader.readexactly(fake.HANDSHAKE_BYTES))
         if caller is None:
@@ -119,7 +121,8 @@ class Swarm:
             return False
         if party.manner is Manner.SLOW:
             await asyncio.sleep(self._rng.uniform(1.0, 3.0))
-        holding, torrent = found
+        self._visits[party.id] += 1
+        holding, torrent = found[0].at_visit(self._visits[party.id]), found[1]
         echo = caller.infohash
         if party.manner is Manner.OTHER:
             echo = next(t.infohash for t in self.scenario.torrents[::-1] if t.infohash != caller.infohash)

@@ -11,7 +11,7 @@ from clew.range.disk import Planted
 from clew.range.places import COORDINATOR
 from clew.range.scenario import Manner, Party, Scenario
 
-FORMAT = "clew range truth 1"
+FORMAT = "clew range truth 2"
 SECOND = 1_000_000_000
 
 
@@ -50,10 +50,15 @@ def write(truth: dict[str, Any], path: Path) -> None:
 
 
 def _party(scenario: Scenario, party: Party, start_at: float) -> dict[str, Any]:
-    handed_over = party.kind in ("reassigned", "moved")
+    handed_over = party.kind == "reassigned" or len(party.stays) > 1
     slack = scenario.timing.handover if handed_over else 0.0
+    beyond_reach = scenario.beyond_reach(party)
+    since = None if beyond_reach else scenario.contactable_since(party)
     return {
-        "contactable": scenario.contactable(party),
+        "accepts": sorted(party.accepts),
+        "beyond_reach": beyond_reach,
+        "contactable": not beyond_reach,
+        "contactable_from_ns": None if since is None else _ns(start_at + since),
         "country": party.place.country,
         "disputed": party.disputed,
         "force": party.place.force,
@@ -64,11 +69,12 @@ def _party(scenario: Scenario, party: Party, start_at: float) -> dict[str, Any]:
                 "from_ns": _ns(start_at + stay.begin - slack),
                 "port": stay.port,
                 "to_ns": _ns(start_at + stay.end + slack),
-                "transports": ["tcp", "utp"] if party.manner is Manner.REAL else ["tcp"],
+                "transports": list(party.carriers),
             }
             for stay in party.stays
         ],
         "kind": party.kind,
+        "listed_by": sorted(party.listed_by),
         "manner": party.manner.value,
         "planted": party.planted,
         "promiscuous": party.manner is Manner.ECHOES,

@@ -1,10 +1,9 @@
 """What a Bundle says about its own limits: what was not covered, what a register answered, and the build's mark."""
 
 import json
-from importlib import resources
 from typing import Any
 
-from clew import __version__
+from clew.core import validated
 from clew.core.case import Case
 from clew.share.api import UNVALIDATED
 
@@ -20,11 +19,8 @@ FEATURES = {
 
 
 def build_mark() -> str:
-    """UNVALIDATED BUILD, unless this build carries the error rates measured on itself (`share/error_rates.json`)."""
-    table = resources.files("clew.share") / "error_rates.json"
-    if table.is_file() and json.loads(table.read_text("utf-8")).get("version") == __version__:
-        return ""
-    return UNVALIDATED
+    """UNVALIDATED BUILD, unless this build carries the error rates measured on itself (`core.validated`)."""
+    return "" if validated.is_validated() else UNVALIDATED
 
 
 def not_covered(case: Case) -> tuple[str, ...]:

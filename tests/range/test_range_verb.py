@@ -1,0 +1,100 @@
+"""`clew range show` and `clew range run`: a scenario of one's own, cast, observed and scored in a few seconds."""
+
+import hashlib
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from clew.cli.range import COMMAND
+from clew.core.errors import Exit, Usage
+
+TINY = """
+title = "a few seconds"
+watches = 3
+unwatched_torrents = 1
+real_torrents = 0
+nameless_watches = 0
+revisit = 1.5
+seconds = 6.0
+switch = 3.0
+handover = 0.5
+carriers = ["tcp"]
+sources = ["http tracker"]
+disk = "none"
+[subjects]
+total = 12
+cgnat = 4
+nat = 1
+utp-only = 1
+[bystanders]
+total = 12
+promiscuous = 2
+framed = 2
+stale = 2
+unwatched = 2
+"""
+
+
+def clew(*words):
+    return CliRunner().invoke(COMMAND, [str(word) for word in words])
+
+
+@pytest.fixture(scope="module")
+def scenario(tmp_path_factory):
+    path = tmp_path_factory.mktemp("range") / "tiny.toml"
+    path.write_text(TINY)
+    return path
+
+
+@pytest.fixture(scope="module")
+def played(scenario):
+    out = scenario.parent / "operation"
+    result = clew("run", scenario, "--out", out, "--seed", 3, "--json")
+    assert result.exit_code == 0, result.output
+    return out, result
+
+
+def test_show_says_what_is_planted(scenario):
+    found = json.loads(clew("show", scenario, "--json").output)
+    counts = {row["class"]: (row["parties"], row["contactable"]) for row in found["classes"]}
+    assert counts["plain"] == (6, 6)
+    assert counts["nat"] == (1, 0)
+    assert counts["bystander torrent-only"] == (4, 0)
+    assert all(row["says"] for row in found["classes"])
+    assert found["text"] == TINY
+    assert "     6       6  plain: one client on one line" in clew("show", scenario).output
+
+
+def test_run_finds_who_is_there_and_calls_nobody_else_a_lead(played):
+    out, result = played
+    told = json.loads((out / "score.json").read_text())
+    assert json.loads(result.stdout) == told
+    found = told["score"]
+    assert (found["planted"], found["contactable"], found["found"]) == (12, 10, 10)
+    assert found["false"] == []
+    assert (told["forbidden"], told["canary_bytes"], told["seed"]) == (0, 0, 3)
+    assert found["by_class"]["cgnat"]["found"] == 4
+    assert {miss["kind"]: miss["reason"] for miss in found["misses"]} == {
+        "nat": "nobody is reachable there",
+        "utp-only": "accepts no supported transport",
+    }
+    assert 1.4 <= found["delays"]["seconds"][0] <= found["delays"]["p90"] <= 6
+    assert hashlib.sha256((out / "truth.json").read_bytes()).hexdigest() == told["truth_sha256"]
+    assert told["truth_sha256"] in result.stderr
+
+
+def test_the_verb_scores_the_case_again(played):
+    out, _ = played
+    again = json.loads(clew("score", out / "case", out / "truth.json", "--json").output)
+    assert again == json.loads((out / "score.json").read_text())["score"]
+    assert "found of all planted: 10 of 12" in clew("score", out / "case", out / "truth.json").output
+
+
+def test_what_is_refused(scenario, played):
+    out, _ = played
+    for words in (("run", scenario, "--out", out), ("run", "no-such", "--out", out.parent / "b"), ("show", "no-such")):
+        refused = clew(*words).exception
+        assert isinstance(refused, Usage)
+        assert refused.hint
+        assert refused.status == Exit.USAGE
