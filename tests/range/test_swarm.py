@@ -167,13 +167,14 @@ def test_zz_the_audit_counts_everything_that_is_forbidden(operation):
     announce(operation.trackers[0], other, "started")
     with socket.create_connection((whom.stays[0].address, whom.stays[0].port)) as sock:
         sock.sendall(bytes(68))
+        sock.shutdown(socket.SHUT_WR)
         sock.recv(1)
     report = operation.finish()
     counted = report["audit"]["forbidden"]
     soon = counted.pop("handshake sooner than the revisit interval")
     assert soon >= 2, "the last hails of one party came one after another"
     assert counted.pop("handshake for a torrent that is not watched") >= 1
-    assert counted.pop("a connection to an endpoint that no tracker lists") == 1, "the hail of the unlisted one"
+    assert counted.pop("a connection to an endpoint that no source lists") == 1, "the hail of the unlisted one"
     assert counted.pop("something that is no handshake") == 1
     assert counted.pop("a message larger than any that a peer needs") == 1
     first = report["trackers"][0]["forbidden"]

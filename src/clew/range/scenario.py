@@ -13,19 +13,24 @@ from clew.range.torrents import Torrent
 
 
 class Manner(StrEnum):
-    """How an endpoint acts when a plaintext TCP connection opens."""
+    """How an endpoint acts when a connection opens that it accepts (`Party.accepts`)."""
 
     REAL = "a real libtorrent session"
     ANSWERS = "answers"
     SLOW = "answers late"
     SILENT = "accepts and never speaks"
-    CLOSES = "closes on plaintext"
+    CLOSES = "closes every connection"
     REFUSES = "nobody listens"
     OTHER = "answers for another infohash"
     ECHOES = "echoes any infohash"
     GIANT = "announces a giant message"
     GARBAGE = "sends garbage"
     DRIP = "sends a byte at a time"
+    MALFORMED = "sends malformed messages"
+    ENDLESS = "sends dictionaries that never end"
+    PEX_FLOOD = "floods with PEX"
+    ENDLESS_PAD = "never ends its MSE padding"
+    ABSURD = "sends absurd uTP numbers"
 
 
 class Saying(StrEnum):
@@ -85,6 +90,20 @@ class Timing:
 
 
 @dataclass(frozen=True, slots=True)
+class Disturbance:
+    """What befalls UDP datagrams of uTP, both ways: the share that is lost, doubled, or overtaken by later ones."""
+
+    lost: float = 0.0
+    doubled: float = 0.0
+    overtaken: float = 0.0
+
+    @property
+    def any(self) -> bool:
+        """Whether anything befalls them at all."""
+        return bool(self.lost or self.doubled or self.overtaken)
+
+
+@dataclass(frozen=True, slots=True)
 class Holding:
     """What a party says of one torrent. `pieces` counts for BITFIELD and HAVES alone."""
 
@@ -134,6 +153,7 @@ class Scenario:
     torrents: tuple[Torrent, ...]
     parties: tuple[Party, ...]
     spoofed: tuple[tuple[int, str, int], ...] = field(default=())
+    disturbance: Disturbance = field(default=Disturbance())
 
     def watches(self) -> tuple[Torrent, ...]:
         """The torrents of which a file is on the watch list."""
