@@ -23,14 +23,14 @@ WAY_NAMES = {mse.PLAIN: "mse-plain", mse.RC4: "mse-rc4"}
 class Doorway:
     """One connection to a fake, from its first byte to its end."""
 
-    __slots__ = ("_call", "_held", "_line", "_mse", "_over", "_script", "_session", "_timer")
+    __slots__ = ("_call", "_held", "_line", "_mse", "_over", "_padding", "_script", "_session", "_timer")
 
     def __init__(self, script: Script, call: Call, line: Line) -> None:
         self._script, self._call, self._line = script, call, line
         self._held = bytearray()
         self._mse: mse.Responder | None = None
         self._session: Session | None = None
-        self._over = False
+        self._over = self._padding = False
         self._timer = asyncio.get_running_loop().call_later(PATIENCE, self._late)
         if call.party.manner is Manner.CLOSES:
             self._leave()
@@ -38,7 +38,7 @@ class Doorway:
 
     def receive(self, data: bytes) -> None:
         """Some bytes of the caller's."""
-        if self._over:
+        if self._over or self._padding:
             return
         if self._mse is not None:
             self._decrypt(data)
@@ -120,8 +120,8 @@ class Doorway:
             self._line.write(bytes(self._mse.out))
             self._mse.out.clear()
             if self._call.party.manner is Manner.ENDLESS_PAD:
+                self._padding = True
                 self._begin("mse", self._line.write).play(hostile.endless_padding(self._script.rng))
-                self._mse = None
                 return
         if self._mse.selected and self._session is None:
             self._begin(f"{WAY_NAMES[self._mse.selected]}/{'utp' if self._call.utp else 'tcp'}", self._seal)

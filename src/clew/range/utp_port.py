@@ -68,11 +68,13 @@ class UtpPort:
         self._rng = random.Random()  # noqa: S311 — loss and sequence numbers, nothing secret
         self._loop = asyncio.get_running_loop()
         self._lines: dict[Key, UtpLine] = {}
+        self._closed = False
         self._datagrams = Datagrams(port, self._arrived)
         self._ticks = self._loop.call_later(TICK, self._tick)
 
     def close(self) -> None:
         """Drops every connection and stops listening."""
+        self._closed = True
         self._ticks.cancel()
         for line in self._lines.values():
             line.abort()
@@ -94,8 +96,12 @@ class UtpPort:
         if self._rng.random() < drawn.doubled:
             act()
         if self._rng.random() < drawn.overtaken:
-            self._loop.call_later(LATE, act)
+            self._loop.call_later(LATE, self._late, act)
         else:
+            act()
+
+    def _late(self, act: Callable[[], None]) -> None:
+        if not self._closed:
             act()
 
     def _heard(self, data: bytes, local: str, caller: Endpoint) -> None:
