@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import libtorrent as lt
 
 from clew.range.clients import CLIENTS
+from clew.range.dht import MANNERS
 from clew.range.operation import free_ports
 from clew.range.places import TRACKER_ADDRESSES, places
 from clew.range.scenario import Carrier, Disturbance, Holding, Manner, Party, Saying, Scenario, Source, Stay, Timing
@@ -46,9 +47,9 @@ def scenario(*parties, torrents=TORRENTS, spoofed=(), disturbance=None, revisit=
 class Playing:
     """What a test sees of a running range."""
 
-    def __init__(self, played):
+    def __init__(self, played, manners=MANNERS):
         self.swarm = Swarm(played, CANARY)
-        self.services = UdpServices(played, SERVICES_PORT)
+        self.services = UdpServices(played, SERVICES_PORT, manners)
         self.trackers = [Tracker(played, index) for index in range(len(TRACKER_ADDRESSES))]
 
     @property
@@ -73,9 +74,9 @@ class Playing:
 
 
 @contextmanager
-def playing(played):
+def playing(played, manners=MANNERS):
     """The range of a scenario, in a thread of its own."""
-    found, ready, stop = Playing(played), threading.Event(), threading.Event()
+    found, ready, stop = Playing(played, manners), threading.Event(), threading.Event()
     failures = []
 
     def run():

@@ -59,14 +59,14 @@ Later = tuple[float, bytes]
 class Dht:
     """All the nodes. `start_at` (seconds since 1970) is the second 0 of the operation."""
 
-    def __init__(self, scenario: Scenario, port: int) -> None:
+    def __init__(self, scenario: Scenario, port: int, manners: tuple[Manner, ...] = MANNERS) -> None:
         self.start_at = time.time()
         self._port = port
         self._rng = random.Random()
         self._secret = random.Random().randbytes(16)
         made = random.Random(f"{scenario.seed} dht")
         nodes = (
-            Node(f"127.1.1.{number}", made.randbytes(ID_BYTES), manner) for number, manner in enumerate(MANNERS, 1)
+            Node(f"127.1.1.{number}", made.randbytes(ID_BYTES), manner) for number, manner in enumerate(manners, 1)
         )
         self._nodes = {node.address: node for node in nodes}
         self._listings = Listings(scenario, Source.DHT)

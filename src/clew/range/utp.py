@@ -19,8 +19,9 @@ WINDOW = 1 << 20  # bytes that we say we can take
 PAYLOAD = 1_200  # bytes a packet at most: fits an Ethernet frame together with its headers
 IN_FLIGHT = 64  # packets unacknowledged at most
 AHEAD = 64  # packets held that came before their turn, at most
-RESEND_AFTER = 0.5  # seconds; doubles with each try (BEP 29, "Timeouts")
-MOST_TRIES = 5
+RESEND_AFTER = 0.5  # seconds; doubles with each try (BEP 29, "Timeouts"), up to SLOWEST_RESEND
+SLOWEST_RESEND = 2.0
+MOST_TRIES = 8
 LINGER = 5.0  # seconds that a connection which we ended waits for the caller's end
 
 
@@ -169,7 +170,7 @@ class Connection:
                 self._end()
                 return
             sent.tries += 1
-            sent.due = now + RESEND_AFTER * 2 ** (sent.tries - 1)
+            sent.due = now + min(SLOWEST_RESEND, RESEND_AFTER * 2 ** (sent.tries - 1))
             self._packet(sent.kind, sent.payload, sent.seq, now)
 
     def _take(self, packet: Packet) -> None:
