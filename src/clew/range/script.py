@@ -51,11 +51,10 @@ class Script:
         self.pex = Listings(scenario, Source.PEX)
         self._torrents = {t.infohash: t for t in scenario.torrents}
         self._spoofed = {(address, port) for _, address, port in scenario.spoofed}
-        self._at: dict[Endpoint, tuple[Party, ...]] = {}
+        self._at: dict[str, tuple[Party, ...]] = {}  # by address: no key of its own for each of 50,000 endpoints
         for party in scenario.parties:
-            for stay in party.stays:
-                endpoint = (stay.address, stay.port)
-                self._at[endpoint] = (*self._at.get(endpoint, ()), party)
+            for address in dict.fromkeys(stay.address for stay in party.stays):
+                self._at[address] = (*self._at.get(address, ()), party)
 
     @property
     def second(self) -> float:
@@ -65,7 +64,7 @@ class Script:
     def who(self, endpoint: Endpoint) -> Party | None:
         """The fake that stays at an endpoint now."""
         second = self.second
-        for party in self._at.get(endpoint, ()):
+        for party in self._at.get(endpoint[0], ()):
             if party.manner in (Manner.REAL, Manner.REFUSES):
                 continue
             if any((s.address, s.port) == endpoint and s.begin <= second < s.end for s in party.stays):
@@ -76,7 +75,8 @@ class Script:
         """Whether any source tells this endpoint: of a party, made up, or out of a flood."""
         if endpoint in self._spoofed or endpoint[0].startswith(FLOOD_PREFIX):
             return True
-        return any(p.listed and p.listed_by for p in self._at.get(endpoint, ()))
+        parties = (p for p in self._at.get(endpoint[0], ()) if p.listed and p.listed_by)
+        return any((s.address, s.port) == endpoint for p in parties for s in p.stays)
 
     def watched(self, infohash: bytes) -> bool | None:
         """Whether a file of this torrent is on the watch list, None where the operation knows no such torrent."""
