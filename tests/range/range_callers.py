@@ -50,6 +50,7 @@ class Tcp:
         self.sock = socket.socket()
         self.sock.settimeout(wait)
         self.sock.bind(("127.9.0.7", 0))
+        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.sock.connect(endpoint)
 
     def send(self, data):

@@ -86,17 +86,17 @@ class Doorway:
     def _plaintext(self) -> None:
         carrier = self._call.carrier(mse=False)
         if carrier not in self._call.party.accepts:
-            self._script.audit.refused[carrier] += 1
+            self._script.audit.refused[carrier.value] += 1
             self._hang_up()
             return
-        self._begin(carrier, self._line.write)
+        self._begin(carrier.value, self._line.write)
         self._pass(bytes(self._held))
         self._held.clear()
 
     def _encrypted(self) -> None:
         carrier, party = self._call.carrier(mse=True), self._call.party
         if carrier not in party.accepts:
-            self._script.audit.refused[carrier] += 1
+            self._script.audit.refused[carrier.value] += 1
             self._hang_up()
             return
         ways = WAYS[zlib.crc32(party.id.encode()) % len(WAYS)]
@@ -113,7 +113,7 @@ class Doorway:
             self._hang_up()
             return
         except mse.Refused:
-            self._script.audit.refused[self._call.carrier(mse=True)] += 1
+            self._script.audit.refused[self._call.carrier(mse=True).value] += 1
             self._hang_up()
             return
         if self._mse.out:
