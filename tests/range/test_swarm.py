@@ -15,6 +15,7 @@ import pytest
 from clew.range.fake import HAVE_ALL, read_handshake
 from clew.range.operation import Operation
 from clew.range.scenario import Manner, Saying, Timing
+from clew.range.torrents import bencode
 
 HELLO = b"\x13BitTorrent protocol"
 FAST_AND_EXTENDED = bytes.fromhex("0000000000100004")
@@ -143,6 +144,17 @@ def announce(url, torrent, event, infohash=None, left="1"):
         return reply.read()
 
 
+def test_the_dht_stands_beside_them(operation):
+    address, _, port = operation.dht_nodes[0].removeprefix("dht://").partition(":")
+    infohash = operation.scenario.watches()[0].infohash
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.settimeout(5)
+        said = bencode({"a": {"id": bytes(20), "info_hash": infohash}, "q": "get_peers", "ro": 1, "t": "x", "y": "q"})
+        sock.sendto(said, (address, int(port)))
+        assert b"5:nodes208:" in sock.recv(2048)
+    assert all(url.startswith("http:") for url in operation.trackers), "nobody is listed at the UDP trackers here"
+
+
 def test_zz_the_audit_counts_everything_that_is_forbidden(operation):
     """Last of this module: it stops the swarm."""
     whom = next(
@@ -197,6 +209,8 @@ def test_zz_the_audit_counts_everything_that_is_forbidden(operation):
     assert report["audit"]["forbidden_messages"] >= 16
     assert len(report["trackers"][1]["forbidden"]) == 2, "no event, and left=0"
     assert report["trackers"][1]["listed_outsiders"] == [f"127.0.0.1:{6881}"]
+    assert [each["source"] for each in report["trackers"]] == ["http tracker"] * 2 + ["udp tracker"] * 2 + ["dht"]
+    assert report["trackers"][4]["queries"] == {"get_peers": 1}
 
 
 def test_nothing_outlives_a_parent_that_is_killed(tmp_path):

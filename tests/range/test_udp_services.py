@@ -7,7 +7,7 @@ import pytest
 from range_stage import SERVICES_PORT, TORRENTS, Log, leecher, party, playing, scenario, until
 
 from clew.range.bdecode import dictionary
-from clew.range.dht import BOOTSTRAP, MANNERS, Manner
+from clew.range.dht import BOOTSTRAP, MANNERS, NodeManner
 from clew.range.scenario import Holding, Saying, Source
 from clew.range.torrents import bencode
 
@@ -123,7 +123,7 @@ def lookup(infohash, rounds=12):
         left = sorted((d, a) for a, d in known.items() if a not in asked)[:3]
         for _, address in left:
             asked.add(address)
-            if node_manner(address) is not Manner.TRUTHFUL:
+            if node_manner(address) is not NodeManner.TRUTHFUL:
                 continue
             values = query(address, "get_peers", info_hash=infohash)[b"r"]
             assert values[b"token"]
@@ -137,7 +137,7 @@ def lookup(infohash, rounds=12):
 
 def node_manner(address):
     number = int(address.rpartition(".")[2]) - 1
-    return MANNERS[number] if address.startswith("127.1.1.") else Manner.ENDLESS
+    return MANNERS[number] if address.startswith("127.1.1.") else NodeManner.ENDLESS
 
 
 def test_the_dht_tells_who_is_listed_there_near_the_infohash():
@@ -153,18 +153,18 @@ def test_the_dht_tells_who_is_listed_there_near_the_infohash():
 def test_the_nodes_that_lie():
     listed, _ = everyone(source=Source.DHT)
     with playing(scenario(*listed)) as range_:
-        at = {manner: f"127.1.1.{MANNERS.index(manner) + 1}" for manner in Manner}
-        spoofed = query(at[Manner.SPOOFS], "get_peers", info_hash=TORRENTS[0].infohash)[b"r"][b"values"]
+        at = {manner: f"127.1.1.{MANNERS.index(manner) + 1}" for manner in NodeManner}
+        spoofed = query(at[NodeManner.SPOOFS], "get_peers", info_hash=TORRENTS[0].infohash)[b"r"][b"values"]
         assert not {socket.inet_ntoa(v[:4]) for v in spoofed} & addresses(listed)
         assert all(len(v) == 6 for v in spoofed)
-        address = at[Manner.ENDLESS]
+        address = at[NodeManner.ENDLESS]
         for _ in range(5):
             nodes = query(address, "get_peers", info_hash=TORRENTS[0].infohash)[b"r"][b"nodes"]
             assert nodes[:10] == TORRENTS[0].infohash[:10]
             address = socket.inet_ntoa(nodes[20:24])
-        answers = {get_peers(at[Manner.GARBAGE]) for _ in range(8)}
+        answers = {get_peers(at[NodeManner.GARBAGE]) for _ in range(8)}
         assert len(answers) > 1
-        assert query(at[Manner.SLOW], "get_peers", info_hash=TORRENTS[0].infohash, wait=0.5) is None
+        assert query(at[NodeManner.SLOW], "get_peers", info_hash=TORRENTS[0].infohash, wait=0.5) is None
         assert not range_.forbidden()
 
 
@@ -209,7 +209,7 @@ def test_libtorrent_finds_peers_in_the_dht_and_is_caught_announcing(tmp_path):
     listed, _ = everyone(source=Source.DHT)
     nodes = ",".join(f"{address}:{SERVICES_PORT}" for address in BOOTSTRAP)
     with (
-        playing(scenario(*listed), (Manner.TRUTHFUL,) * 24) as range_,
+        playing(scenario(*listed), (NodeManner.TRUTHFUL,) * 24) as range_,
         leecher(tmp_path, enable_dht=True, dht_bootstrap_nodes=nodes) as (session, _),
     ):
         log = Log(session)

@@ -29,7 +29,7 @@ ENDLESS_PREFIX = "127.1.9."  # every address of it is an endless node
 METHOD_UNKNOWN, PROTOCOL_ERROR = 204, 203  # BEP 5, "Errors"
 
 
-class Manner(StrEnum):
+class NodeManner(StrEnum):
     """How a node answers."""
 
     TRUTHFUL = "tells what it knows"
@@ -40,7 +40,7 @@ class Manner(StrEnum):
 
 
 # A few dozen, in this order: three of each four are truthful, and the first are those that one bootstraps from.
-MANNERS = (*(Manner.TRUTHFUL,) * 36, *(m for m in Manner if m is not Manner.TRUTHFUL for _ in range(3)))
+MANNERS = (*(NodeManner.TRUTHFUL,) * 36, *(m for m in NodeManner if m is not NodeManner.TRUTHFUL for _ in range(3)))
 BOOTSTRAP = ("127.1.1.1", "127.1.1.2", "127.1.1.3")
 
 
@@ -50,7 +50,7 @@ class Node:
 
     address: str
     id: bytes
-    manner: Manner
+    manner: NodeManner
 
 
 Later = tuple[float, bytes]
@@ -59,7 +59,7 @@ Later = tuple[float, bytes]
 class Dht:
     """All the nodes. `start_at` (seconds since 1970) is the second 0 of the operation."""
 
-    def __init__(self, scenario: Scenario, port: int, manners: tuple[Manner, ...] = MANNERS) -> None:
+    def __init__(self, scenario: Scenario, port: int, manners: tuple[NodeManner, ...] = MANNERS) -> None:
         self.start_at = time.time()
         self._port = port
         self._rng = random.Random()
@@ -78,7 +78,7 @@ class Dht:
     def node(self, address: str) -> Node | None:
         """The node at an address."""
         if address.startswith(ENDLESS_PREFIX):
-            return Node(address, hashlib.sha1(address.encode(), usedforsecurity=False).digest(), Manner.ENDLESS)
+            return Node(address, hashlib.sha1(address.encode(), usedforsecurity=False).digest(), NodeManner.ENDLESS)
         return self._nodes.get(address)
 
     def listed_outsiders(self) -> list[str]:
@@ -109,9 +109,9 @@ class Dht:
         query = said.get(b"q")
         name = query.decode("ascii", "replace") if isinstance(query, bytes) else "?"
         self._audit(name, said, arguments, sender)
-        if node.manner is Manner.GARBAGE:
+        if node.manner is NodeManner.GARBAGE:
             return 0.0, self._garbage(transaction)
-        wait = self._rng.uniform(1.0, 3.0) if node.manner is Manner.SLOW else 0.0
+        wait = self._rng.uniform(1.0, 3.0) if node.manner is NodeManner.SLOW else 0.0
         found = self._reply(node, name, arguments, sender)
         if isinstance(found, int):
             return wait, bencode({"e": [found, "no"], "t": transaction, "y": "e"})
@@ -149,7 +149,7 @@ class Dht:
         if name == "announce_peer":
             return self._store(target, arguments, sender)
         found: dict[str, Bencodable] = {
-            "nodes": self._endless(target) if node.manner is Manner.ENDLESS else self._near(target)
+            "nodes": self._endless(target) if node.manner is NodeManner.ENDLESS else self._near(target)
         }
         if name == "get_peers":
             found["token"] = self._token(sender)
@@ -159,15 +159,15 @@ class Dht:
         return found
 
     def _values(self, node: Node, infohash: bytes) -> list[Endpoint]:
-        if node.manner is Manner.SPOOFS:
+        if node.manner is NodeManner.SPOOFS:
             return [nowhere((self._port,), self._rng) for _ in range(VALUES)]
-        if node.manner is Manner.ENDLESS or node not in self._keepers(infohash):
+        if node.manner is NodeManner.ENDLESS or node not in self._keepers(infohash):
             return []
         also = tuple(self._announced.get(infohash, ()))
         return self._listings.sample(infohash, time.time() - self.start_at, VALUES, also=also)
 
     def _keepers(self, infohash: bytes) -> list[Node]:
-        honest = (n for n in self._nodes.values() if n.manner in (Manner.TRUTHFUL, Manner.SLOW))
+        honest = (n for n in self._nodes.values() if n.manner in (NodeManner.TRUTHFUL, NodeManner.SLOW))
         return sorted(honest, key=lambda n: _distance(n.id, infohash))[:NEAREST]
 
     def _near(self, target: bytes) -> bytes:

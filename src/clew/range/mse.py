@@ -7,7 +7,9 @@ padD), then the payload. Which torrent is meant is found by its SKEY (the infoha
 
 import hashlib
 import random
+import secrets
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 from Cryptodome.Cipher import ARC4
@@ -19,7 +21,7 @@ PRIME = int(
 )
 GENERATOR = 2
 KEY_BYTES = 96
-PRIVATE_BITS = 160
+PRIVATE_BITS = 128  # the least that the specification has; a key of 160 bits costs a fake a quarter more
 MOST_PADDING = 512
 DISCARDED = 1024  # the first bytes of each RC4 stream
 VERIFICATION = bytes(8)  # VC
@@ -39,6 +41,16 @@ class Refused(Exception):
 def digest(*parts: bytes) -> bytes:
     """HASH of the specification: SHA-1 over everything put together."""
     return hashlib.sha1(b"".join(parts), usedforsecurity=False).digest()
+
+
+@lru_cache(256)
+def _key_pair(_number: int) -> tuple[int, bytes]:
+    """One of the 256 key pairs that all fakes share, each drawn at random when it is first wanted.
+
+    A pair of its own for every connection would double what a fake of MSE costs. Which pair it is tells nothing.
+    """
+    private = secrets.randbits(PRIVATE_BITS)
+    return private, pow(GENERATOR, private, PRIME).to_bytes(KEY_BYTES, "big")
 
 
 class Responder:
@@ -89,9 +101,9 @@ class Responder:
         theirs = int.from_bytes(self._take(KEY_BYTES), "big")
         if not 1 < theirs < PRIME - 1:
             raise Failed("a public key without a secret in it")
-        private = self._rng.getrandbits(PRIVATE_BITS)
+        private, public = _key_pair(self._rng.randrange(256))
         self._secret = pow(theirs, private, PRIME).to_bytes(KEY_BYTES, "big")
-        self.out += pow(GENERATOR, private, PRIME).to_bytes(KEY_BYTES, "big") + self._padding()
+        self.out += public + self._padding()
         self._need, self._step = HASH_BYTES, self._synchronise
         return True
 

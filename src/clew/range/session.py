@@ -124,28 +124,31 @@ class Session:
             port=call.local[1],
             caller_address=call.caller[0],
         )
-        self._say(said)
         self._answered = True
         if caller.extended and party.client.extended and script.pex.has_parties and not self._heard_extensions:
+            self._say(said)
             self._later(PEX_WAIT, self._push)
         else:
-            self._tell_peers()
-            self._push()
-
-    def _tell_peers(self) -> None:
-        """One ut_pex message, to a caller that offered it."""
-        if self._pex_id and self._caller is not None:
-            told = self._script.pex.sample(self._caller.infohash, self._script.second, PEX_TOLD)
-            self._say(fake.pex(self._pex_id, told, self._script.rng))
+            self._say(said + self._rest())  # one segment less for each of tens of thousands
 
     def _push(self) -> None:
-        """What nobody asked for, once."""
-        if not self._pushed:
-            self._pushed = True
-            canary = self._script.canary
-            pushed = fake.pushed(canary, self._script.rng)
-            self._script.audit.canary_bytes_pushed[self.carrier] += pushed.count(canary) * len(canary)
-            self._say(pushed)
+        rest = self._rest()
+        if rest:
+            self._say(rest)
+
+    def _rest(self) -> bytes:
+        """Once: one ut_pex message, to a caller that offered it, and what nobody asked for."""
+        if self._pushed or self._caller is None:
+            return b""
+        self._pushed = True
+        told = b""
+        if self._pex_id:
+            peers = self._script.pex.sample(self._caller.infohash, self._script.second, PEX_TOLD)
+            told = fake.pex(self._pex_id, peers, self._script.rng)
+        canary = self._script.canary
+        pushed = fake.pushed(canary, self._script.rng)
+        self._script.audit.canary_bytes_pushed[self.carrier] += pushed.count(canary) * len(canary)
+        return told + pushed
 
     def _message(self, caller: fake.Caller) -> bool:
         """Hears one message; False where there is none yet, or nobody listens any more."""
@@ -196,5 +199,4 @@ class Session:
         if first and self._pex_id and self._call.party.manner is Manner.PEX_FLOOD:
             self.play(hostile.flood(self._pex_id, self._script.scenario.ports, self._script.rng))
         elif first and self._answered:
-            self._tell_peers()
             self._push()

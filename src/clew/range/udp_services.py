@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any
 
-from clew.range.dht import MANNERS, Dht, Manner
+from clew.range.dht import MANNERS, Dht, NodeManner
 from clew.range.places import TRACKER_ADDRESSES
 from clew.range.scenario import Scenario
 from clew.range.sockets import Datagrams, Endpoint
@@ -13,7 +13,7 @@ from clew.range.udp_tracker import UdpTracker
 class UdpServices:
     """Both UDP trackers, on the addresses of the HTTP ones, and the nodes of the DHT."""
 
-    def __init__(self, scenario: Scenario, port: int, manners: tuple[Manner, ...] = MANNERS) -> None:
+    def __init__(self, scenario: Scenario, port: int, manners: tuple[NodeManner, ...] = MANNERS) -> None:
         """`manners`: how each node of the DHT answers."""
         self._port = port
         self._trackers = {a: UdpTracker(scenario, index) for index, a in enumerate(TRACKER_ADDRESSES)}

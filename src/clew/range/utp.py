@@ -93,6 +93,7 @@ class Connection:
         "_gone_by",
         "_heard_end",
         "_id",
+        "_owes",
         "_queue",
         "_rng",
         "_room",
@@ -116,11 +117,12 @@ class Connection:
         self._ahead: dict[int, bytes] = {}
         self._fin_at: int | None = None
         self._gone_by = math.inf
-        self._ending = self._heard_end = self.over = self.absurd = False
+        self._ending = self._heard_end = self._owes = self.over = self.absurd = False
 
     def answer(self, now: float) -> None:
         """Says that the connection stands, on an ST_SYN or on its repetition."""
-        self._packet(STATE, b"", self._flight[0].seq if self._flight else self._seq, now)
+        if not self.over:
+            self._packet(STATE, b"", self._flight[0].seq if self._flight else self._seq, now)
 
     def write(self, data: bytes, now: float) -> None:
         """Queues bytes and sends what the window takes."""
@@ -154,8 +156,10 @@ class Connection:
             self._flight.popleft()
         self._send_queued(now)
         if packet.kind in (DATA, FIN):
+            self._owes = True
             self._take(packet)
-            self._packet(STATE, b"", self._seq, now)
+            if self._owes:  # unless what we said to it has acknowledged it already
+                self._packet(STATE, b"", self._seq, now)
         self.over = self.over or (self._ending and self._heard_end and not self._flight and not self._queue)
 
     def tick(self, now: float) -> None:
@@ -210,5 +214,6 @@ class Connection:
         ack = self._ack
         if self.absurd:
             seq, ack = self._rng.randrange(0x10000), self._rng.randrange(0x10000)
+        self._owes = False
         head = HEADER.pack(kind << 4 | VERSION, 0, self._id, now_us, took_us, WINDOW, seq, ack)
         self._emit(head + payload)

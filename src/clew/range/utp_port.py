@@ -70,12 +70,13 @@ class UtpPort:
         self._lines: dict[Key, UtpLine] = {}
         self._closed = False
         self._datagrams = Datagrams(port, self._arrived)
-        self._ticks = self._loop.call_later(TICK, self._tick)
+        self._ticks: asyncio.TimerHandle | None = None
 
     def close(self) -> None:
         """Drops every connection and stops listening."""
         self._closed = True
-        self._ticks.cancel()
+        if self._ticks is not None:
+            self._ticks.cancel()
         for line in self._lines.values():
             line.abort()
             line.ended()
@@ -127,6 +128,8 @@ class UtpPort:
         if hearer is not None:
             self._lines[key] = line
             line.begin(hearer)
+            if self._ticks is None:
+                self._ticks = self._loop.call_later(TICK, self._tick)
 
     def _emit(self, data: bytes, local: str, caller: Endpoint) -> None:
         self._disturbed(lambda: self._datagrams.send(data, local, caller))
@@ -138,4 +141,4 @@ class UtpPort:
             if line.connection.over:
                 line.ended()
                 del self._lines[key]
-        self._ticks = self._loop.call_later(TICK, self._tick)
+        self._ticks = self._loop.call_later(TICK, self._tick) if self._lines else None
