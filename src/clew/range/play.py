@@ -7,6 +7,7 @@ so they do after LONGEST_RUN seconds, so that nothing outlives an operation.
 
 import asyncio
 import faulthandler
+import gc
 import json
 import os
 import sys
@@ -68,6 +69,7 @@ async def _swarm(bill: Playbill) -> None:
     services = UdpServices(scenario, bill.tracker_port)
     services.listen()
     await swarm.listen()
+    gc.freeze()  # the parties stay: no collection has to look at tens of thousands of them again
     _say({"ready": len(scenario.parties)})
     while line := await loop.run_in_executor(None, sys.stdin.readline):
         order = json.loads(line)
