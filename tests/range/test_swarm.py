@@ -16,6 +16,7 @@ from clew.range.fake import HAVE_ALL, read_handshake
 from clew.range.operation import Operation
 from clew.range.scenario import Carrier, Manner, Saying
 from clew.range.scenario_file import text_of
+from clew.range.torrents import bencode
 
 HELLO = b"\x13BitTorrent protocol"
 FAST_AND_EXTENDED = bytes.fromhex("0000000000100004")
@@ -146,6 +147,17 @@ def announce(url, torrent, event, infohash=None, left="1"):
         return reply.read()
 
 
+def test_the_dht_stands_beside_them(operation):
+    address, _, port = operation.dht_nodes[0].removeprefix("dht://").partition(":")
+    infohash = operation.scenario.watches()[0].infohash
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.settimeout(5)
+        said = bencode({"a": {"id": bytes(20), "info_hash": infohash}, "q": "get_peers", "ro": 1, "t": "x", "y": "q"})
+        sock.sendto(said, (address, int(port)))
+        assert b"5:nodes208:" in sock.recv(2048)
+    assert all(url.startswith("http:") for url in operation.trackers), "nobody is listed at the UDP trackers here"
+
+
 def test_zz_the_audit_counts_everything_that_is_forbidden(operation):
     """Last of this module: it stops the swarm."""
     whom = next(p for p in operation.scenario.parties if answers(p) and p.client.fast and p.stays[0].begin < 0)
@@ -168,13 +180,14 @@ def test_zz_the_audit_counts_everything_that_is_forbidden(operation):
     announce(operation.trackers[0], other, "started")
     with socket.create_connection((whom.stays[0].address, whom.stays[0].port)) as sock:
         sock.sendall(bytes(68))
+        sock.shutdown(socket.SHUT_WR)
         sock.recv(1)
     report = operation.finish()
     counted = report["audit"]["forbidden"]
     soon = counted.pop("handshake sooner than the revisit interval")
     assert soon >= 2, "the last hails of one party came one after another"
     assert counted.pop("handshake for a torrent that is not watched") >= 1
-    assert counted.pop("a connection to an endpoint that no tracker lists") == 1, "the hail of the unlisted one"
+    assert counted.pop("a connection to an endpoint that no source lists") == 1, "the hail of the unlisted one"
     assert counted.pop("something that is no handshake") == 1
     assert counted.pop("a message larger than any that a peer needs") == 1
     first = report["trackers"][0]["forbidden"]
@@ -197,6 +210,8 @@ def test_zz_the_audit_counts_everything_that_is_forbidden(operation):
     assert report["audit"]["forbidden_messages"] >= 16
     assert len(report["trackers"][1]["forbidden"]) == 2, "no event, and left=0"
     assert report["trackers"][1]["listed_outsiders"] == [f"127.0.0.1:{6881}"]
+    assert [each["source"] for each in report["trackers"]] == ["http tracker"] * 2 + ["udp tracker"] * 2 + ["dht"]
+    assert report["trackers"][4]["queries"] == {"get_peers": 1}
 
 
 def test_nothing_outlives_a_parent_that_is_killed(tmp_path):

@@ -3,7 +3,10 @@
 An observer needs a handshake, an extension handshake to clients that know it, and nothing else. It may say that it has
 nothing (have_none, to clients that know the Fast extension) and that it wants nothing (choke, not interested). All else
 is forbidden: asking, offering, claiming, tagging. So is what is no handshake at all, a connection to an endpoint that
-no tracker lists, a handshake for a torrent that is not on the watch list, and one that comes back too soon.
+no source lists, a handshake for a torrent that is not on the watch list, and one that comes back too soon. It is the
+same rule inside MSE and uTP; `handshakes` counts by what carried them, in the words "tcp", "mse-rc4/tcp",
+"mse-plain/tcp", "utp", "mse-rc4/utp" and "mse-plain/utp". An attempt that the peer refused before a whole handshake was
+heard (`refused`) is no handshake, and so none that came too soon.
 """
 
 from collections import Counter
@@ -26,12 +29,14 @@ TOO_SOON = 0.75  # of the revisit interval: a crowded machine may hear the first
 class Audit:
     """Counts per kind of message, and the forbidden ones with who sent what to whom."""
 
-    connections: int = 0
-    handshakes: int = 0
+    connections: Counter[str] = field(default_factory=Counter)
+    handshakes: Counter[str] = field(default_factory=Counter)
+    refused: Counter[str] = field(default_factory=Counter)
+    gossiped: Counter[str] = field(default_factory=Counter)
     messages: Counter[str] = field(default_factory=Counter)
     forbidden: Counter[str] = field(default_factory=Counter)
     examples: list[str] = field(default_factory=list)
-    canary_bytes_pushed: int = 0
+    canary_bytes_pushed: Counter[str] = field(default_factory=Counter)
     revisit: float = 0.0
     heard: dict[tuple[str, bytes], float] = field(default_factory=dict)
 
@@ -41,12 +46,21 @@ class Audit:
         if len(self.examples) < EXAMPLES:
             self.examples.append(f"{what}, from {sender} to {to}")
 
-    def greeted(self, caller: Caller, sender: str, to: str, *, at: float = 0.0, unwatched: bool = False) -> None:
-        """Looks at a handshake at second `at`: the DHT bit (BEP 5) says "I take part", which an observer does not.
+    def greeted(
+        self,
+        caller: Caller,
+        sender: str,
+        to: str,
+        *,
+        at: float = 0.0,
+        unwatched: bool = False,
+        carrier: str = "tcp",
+    ) -> None:
+        """Looks at a whole handshake at second `at`: the DHT bit (BEP 5) says "I take part", as an observer never does.
 
         `unwatched`: its infohash is of a torrent that is not on the watch list.
         """
-        self.handshakes += 1
+        self.handshakes[carrier] += 1
         if unwatched:
             self.forbid("handshake for a torrent that is not watched", sender, to)
         before = self.heard.get((to, caller.infohash))
@@ -73,11 +87,16 @@ class Audit:
     def report(self) -> dict[str, Any]:
         """As JSON."""
         return {
-            "canary_bytes_pushed": self.canary_bytes_pushed,
-            "connections": self.connections,
+            "canary_bytes_pushed": self.canary_bytes_pushed.total(),
+            "canary_bytes_pushed_by_carrier": dict(self.canary_bytes_pushed),
+            "connections": self.connections.total(),
+            "connections_by_carrier": dict(self.connections),
             "examples": self.examples,
             "forbidden": dict(self.forbidden),
             "forbidden_messages": sum(self.forbidden.values()),
-            "handshakes": self.handshakes,
+            "gossiped": dict(self.gossiped),
+            "handshakes": self.handshakes.total(),
+            "handshakes_by_carrier": dict(self.handshakes),
             "messages": dict(self.messages),
+            "refused_by_carrier": dict(self.refused),
         }

@@ -1,15 +1,17 @@
 """What a fake peer says: BitTorrent bytes (BEP 3, 6, 9, 10), sharing no code with the observer."""
 
 import random
+import socket
 import struct
 from dataclasses import dataclass
 
 from clew.range.scenario import Holding, Party, Saying
+from clew.range.sockets import Endpoint
 from clew.range.torrents import Bencodable, Torrent, bencode
 
 PROTOCOL = b"\x13BitTorrent protocol"
 HANDSHAKE_BYTES = 68
-CHOKE, UNCHOKE, HAVE, BITFIELD, PIECE = 0, 1, 4, 5, 7
+CHOKE, UNCHOKE, INTERESTED, HAVE, BITFIELD, PIECE = 0, 1, 2, 4, 5, 7
 HAVE_ALL, HAVE_NONE, EXTENDED = 0x0E, 0x0F, 20
 UNKNOWN_MESSAGE = 0x63
 
@@ -38,6 +40,11 @@ def read_handshake(data: bytes) -> Caller | None:
     if len(data) < HANDSHAKE_BYTES or not data.startswith(PROTOCOL):
         return None
     return Caller(data[20:28], data[28:48], data[48:68])
+
+
+def may_be_handshake(data: bytes | bytearray) -> bool:
+    """Whether `data` begins as the 20 bytes do that every plaintext handshake begins with, as far as it goes."""
+    return data[: len(PROTOCOL)] == PROTOCOL[: len(data)]
 
 
 def message(kind: int, payload: bytes = b"") -> bytes:
@@ -89,6 +96,18 @@ def extension_handshake(party: Party, torrent: Torrent, port: int, caller_addres
     if party.client.port_told:
         fields["p"] = port
     return message(EXTENDED, b"\x00" + bencode(fields))
+
+
+def compact(endpoints: list[Endpoint]) -> bytes:
+    """6 bytes an endpoint, as trackers (BEP 23) and PEX (BEP 11) tell them."""
+    return b"".join(socket.inet_aton(address) + port.to_bytes(2, "big") for address, port in endpoints)
+
+
+def pex(number: int, added: list[Endpoint], rng: random.Random) -> bytes:
+    """One ut_pex message (BEP 11), `number` being what the caller calls it: flags 0x10 reachable, 0x02 seed."""
+    flags = bytes(0x10 | rng.choice((0x00, 0x02)) for _ in added)
+    fields: dict[str, Bencodable] = {"added": compact(added), "added.f": flags, "dropped": b""}
+    return message(EXTENDED, bytes((number,)) + bencode(fields))
 
 
 def pushed(canary: bytes, rng: random.Random) -> bytes:

@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import IO, Any, Self
 
 from clew.core.errors import ClewError
+from clew.range.dht import BOOTSTRAP
 from clew.range.places import TRACKER_ADDRESSES
 from clew.range.play import Playbill
-from clew.range.swarm import wildcard
+from clew.range.scenario import Source
+from clew.range.sockets import wildcard
 
 # Ports that real clients use, below the range of ephemeral ports, so that no outgoing connection can stand on one.
 WISHED_PORTS = (*range(6881, 6900), 8999, 16881, 21413, 26881, *range(20_001, 22_000, 7))
@@ -136,8 +138,18 @@ class Operation:
 
     @property
     def trackers(self) -> list[str]:
-        """Announce URLs of both trackers."""
-        return [f"http://{address}:{self.bill.tracker_port}/announce" for address in TRACKER_ADDRESSES]
+        """Announce URLs of both HTTP trackers, and of both UDP ones where the scenario lists anybody there."""
+        udp = any(p.listed and Source.UDP in p.listed_by for p in self.scenario.parties)
+        return [
+            f"{scheme}://{address}:{self.bill.tracker_port}/announce"
+            for scheme in (("http", "udp") if udp else ("http",))
+            for address in TRACKER_ADDRESSES
+        ]
+
+    @property
+    def dht_nodes(self) -> list[str]:
+        """Nodes of the DHT that one can begin with."""
+        return [f"dht://{address}:{self.bill.tracker_port}" for address in BOOTSTRAP]
 
     def __enter__(self) -> Self:
         try:
@@ -179,7 +191,8 @@ def free_ports(count: int) -> tuple[int, ...]:
         if len(found) == count:
             break
         try:
-            wildcard(port).close()
+            for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+                wildcard(port, kind).close()
         except PermissionError as error:
             raise ClewError(
                 "this system lets no program bind to the device lo", "Linux 5.7 or newer is needed"
@@ -201,6 +214,7 @@ def _tracker_port() -> int:
                 with socket.socket() as sock:
                     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                     sock.bind((address, port))
+            wildcard(port, socket.SOCK_DGRAM).close()
         except OSError:
             continue
         return int(port)

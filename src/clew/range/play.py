@@ -1,12 +1,13 @@
 """The range's own processes: `python -m clew.range.play swarm|seeders`, spoken to in JSON lines on standard input.
 
-First line: the Playbill. `swarm` (fakes and trackers) then takes {"start_at": seconds} and {"stop": true}; both print
+First line: the Playbill. `swarm` (fakes, trackers, DHT) then takes {"start_at": seconds} and {"stop": true}; both print
 {"ready": ...} and, at the end, their report. Standard input that ends means that the parent is gone: they end too, and
 so they do after LONGEST_RUN seconds, so that nothing outlives an operation.
 """
 
 import asyncio
 import faulthandler
+import gc
 import json
 import os
 import sys
@@ -22,6 +23,7 @@ from clew.range.scenario import Scenario
 from clew.range.seeders import Seeders
 from clew.range.swarm import Swarm
 from clew.range.trackers import Tracker
+from clew.range.udp_services import UdpServices
 
 LONGEST_RUN = 3600.0
 
@@ -64,18 +66,23 @@ async def _swarm(bill: Playbill) -> None:
     trackers = [Tracker(scenario, index) for index in range(len(TRACKER_ADDRESSES))]
     for tracker, address in zip(trackers, TRACKER_ADDRESSES, strict=True):
         await tracker.listen(address, bill.tracker_port)
+    services = UdpServices(scenario, bill.tracker_port)
+    services.listen()
     await swarm.listen()
+    gc.freeze()  # the parties stay: no collection has to look at tens of thousands of them again
     _say({"ready": len(scenario.parties)})
     while line := await loop.run_in_executor(None, sys.stdin.readline):
         order = json.loads(line)
         if "start_at" in order:
-            swarm.start_at = order["start_at"]
+            swarm.script.start_at = order["start_at"]
+            services.start_at(order["start_at"])
             for tracker in trackers:
-                tracker.start_at = order["start_at"]
+                tracker.desk.start_at = order["start_at"]
             _say({"started": True})
         else:
             break
-    _say({"audit": swarm.audit.report(), "trackers": [t.report() for t in trackers]})
+    _say({"audit": swarm.audit.report(), "trackers": [*(t.report() for t in trackers), *services.reports()]})
+    services.close()
     for tracker in trackers:
         tracker.close()
     await swarm.close()

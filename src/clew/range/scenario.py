@@ -96,6 +96,20 @@ class Timing:
 
 
 @dataclass(frozen=True, slots=True)
+class Disturbance:
+    """What befalls UDP datagrams of uTP, both ways: the share that is lost, doubled, or overtaken by later ones."""
+
+    lost: float = 0.0
+    doubled: float = 0.0
+    overtaken: float = 0.0
+
+    @property
+    def any(self) -> bool:
+        """Whether anything befalls them at all."""
+        return bool(self.lost or self.doubled or self.overtaken)
+
+
+@dataclass(frozen=True, slots=True)
 class Holding:
     """What a party says of one torrent. `pieces` counts for PARTIAL sayings alone; SHRINKS drops them from the end."""
 
@@ -166,6 +180,7 @@ class Scenario:
     torrents: tuple[Torrent, ...]
     parties: tuple[Party, ...]
     spoofed: tuple[tuple[int, str, int], ...] = field(default=())
+    disturbance: Disturbance = field(default=Disturbance())
     carriers: frozenset[Carrier] = frozenset({Carrier.TCP})
     sources: frozenset[Source] = frozenset({Source.HTTP})
 

@@ -9,10 +9,35 @@ from pathlib import Path
 from typing import Any
 
 from clew.range.places import TRACKER_ADDRESSES
-from clew.range.scenario import Manner, Scenario
+from clew.range.scenario import Carrier, Manner, Party, Scenario, Source
 from clew.range.torrents import Torrent, content
 
 READY_WITHIN = 30.0
+READY_EACH = 0.2  # seconds more for each session
+# libtorrent's enc_policy: forced, enabled, disabled
+FORCED, ENABLED, DISABLED = 0, 1, 2
+MSE = frozenset({Carrier.MSE_TCP, Carrier.MSE_UTP})
+# Whether connections are taken in clear and whether in MSE, to that policy.
+POLICIES = {(False, True): FORCED, (True, True): ENABLED, (True, False): DISABLED}
+
+
+def acceptance(accepts: frozenset[Carrier]) -> dict[str, Any]:
+    """The settings with which a session accepts just that. Raises ValueError where libtorrent has none for it.
+
+    It has one policy of encryption for TCP and uTP: a session that takes both takes both alike.
+    """
+    tcp, utp = accepts & {Carrier.TCP, Carrier.MSE_TCP}, accepts & {Carrier.UTP, Carrier.MSE_UTP}
+    ways = {(bool(found & {Carrier.TCP, Carrier.UTP}), bool(found & MSE)) for found in (tcp, utp) if found}
+    if len(ways) != 1:
+        raise ValueError(f"no libtorrent session accepts just {sorted(accepts)}")
+    policy = POLICIES[ways.pop()]
+    return {
+        "enable_incoming_tcp": bool(tcp),
+        "enable_incoming_utp": bool(utp),
+        "in_enc_policy": policy,
+        "out_enc_policy": policy,
+        "allowed_enc_level": 3,  # RC4 and plaintext within MSE
+    }
 
 
 def settings(address: str, port: int) -> dict[str, Any]:
@@ -45,7 +70,7 @@ class Seeders:
         self._sessions: list[Any] = []
 
     def start(self) -> int:
-        """Starts them all, returns how many seed. Raises TimeoutError where one does not, READY_WITHIN seconds on."""
+        """Starts them all, returns how many seed. Raises TimeoutError where one does not in good time."""
         # of the extra "range"; its type stubs disagree with its manual
         libtorrent: Any = import_module("libtorrent")
         handles = []
@@ -53,10 +78,10 @@ class Seeders:
             if party.manner is not Manner.REAL:
                 continue
             stay, torrent = party.stays[0], self.scenario.torrents[party.holdings[0].torrent]
-            session = libtorrent.session(settings(stay.address, stay.port))
-            handles.append(session.add_torrent(self._parameters(libtorrent, torrent)))
+            session = libtorrent.session(settings(stay.address, stay.port) | acceptance(party.accepts))
+            handles.append(session.add_torrent(self._parameters(libtorrent, torrent, party)))
             self._sessions.append(session)
-        deadline = time.monotonic() + READY_WITHIN
+        deadline = time.monotonic() + READY_WITHIN + READY_EACH * len(handles)
         while not all(h.status().is_seeding for h in handles):
             if time.monotonic() > deadline:
                 raise TimeoutError("a libtorrent session does not seed")
@@ -69,12 +94,16 @@ class Seeders:
             session.pause()
         self._sessions.clear()
 
-    def _parameters(self, libtorrent: Any, torrent: Torrent) -> Any:
+    def _parameters(self, libtorrent: Any, torrent: Torrent, party: Party) -> Any:
         self._write(torrent)
         found = libtorrent.add_torrent_params()
         found.ti = libtorrent.torrent_info(libtorrent.bdecode(b"d4:info" + torrent.info + b"e"))
         found.save_path = str(self.folder)
-        found.trackers = [f"http://{TRACKER_ADDRESSES[i]}:{self.tracker_port}/announce" for i in torrent.trackers]
+        found.trackers = [
+            f"{scheme}://{TRACKER_ADDRESSES[index]}:{self.tracker_port}/announce"
+            for source, scheme in ((Source.HTTP, "http"), (Source.UDP, "udp"))
+            for index in (torrent.trackers if party.listed and source in party.listed_by else ())
+        ]
         found.flags = libtorrent.torrent_flags.seed_mode | libtorrent.torrent_flags.upload_mode
         return found
 
