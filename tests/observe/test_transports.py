@@ -37,7 +37,7 @@ def visit(made: Book, endpoint: Endpoint, at_ns: int, answers: tuple[str, ...], 
             made.contacted(endpoint, Contact(answered=True), "s", at_ns, 100 * SECOND, over)
             break
         if reached:
-            made.contacted(endpoint, Contact(missing=CLOSED), "s", at_ns, 100 * SECOND, over)
+            made.contacted(endpoint, Contact(missing=CLOSED, shut=True), "s", at_ns, 100 * SECOND, over)
         else:
             made.failed(endpoint, CLOSED, at_ns, over, reached=False)
     return dialled
@@ -49,6 +49,18 @@ def test_each_transport_in_turn_and_then_what_worked() -> None:
     assert (endpoint.transport, endpoint.failures, endpoint.tried) == ("utp", 0, "")
     endpoint.control = "clean"
     assert visit(made, endpoint, 101 * SECOND, ("utp",)) == ["utp"]
+
+
+def test_who_may_have_heard_us_is_called_over_another_only_at_the_next_visit() -> None:
+    made, endpoint = book()
+    ((_, _),) = made.due(0, 10)
+    made.contacted(endpoint, Contact(missing=CLOSED, shut=True), "s", 0, 100 * SECOND, "mse/tcp")
+    ((_, _),) = made.due(0, 10)
+    assert made.transport(endpoint, "contact") == "tcp"
+    made.contacted(endpoint, Contact(missing=Missing(Reason.LIMIT_REACHED, "silent")), "s", 0, 100 * SECOND, "tcp")
+    assert not made.due(99 * SECOND, 10)
+    assert visit(made, endpoint, 100 * SECOND, ("utp",)) == ["mse/utp", "utp"]
+    assert endpoint.failures == 0
 
 
 def test_nobody_there_is_asked_once_a_carrier() -> None:

@@ -171,13 +171,19 @@ def observe_swarm(case: Case, operation: Operation, outcome: Outcome, say: Say) 
     from clew.observe.run import observe
 
     timing = operation.scenario.timing
-    policy = Policy(revisit=timing.revisit, announce=10.0)
+    policy = Policy(revisit=timing.revisit, announce=10.0, gossip=True)
 
     def progress(state: dict[str, object]) -> None:
         say(f"{state['contacts']} contacts, {state['in_flight']} under way")
 
     outcome.observe = as_dict(
-        observe(case, trackers=operation.trackers, seconds=timing.seconds, policy=policy, progress=progress)
+        observe(
+            case,
+            trackers=operation.trackers + operation.dht_nodes,
+            seconds=timing.seconds,
+            policy=policy,
+            progress=progress,
+        )
     )
     if outcome.observe["stopped"] == "interrupted":
         raise KeyboardInterrupt

@@ -122,7 +122,8 @@ class Contact:
     """What an endpoint said in one conversation. `claim` is nothing more than what it said of itself, once.
 
     `transport` is the one that was negotiated, where that is known only afterwards ("mse-rc4/tcp" of "mse/tcp").
-    `gossip` is whom it told us of by PEX (BEP 11), where it was asked to.
+    `gossip` is whom it told us of by PEX (BEP 11), where it was asked to. `shut`: it ended before it said a byte of its
+    own, as who does not speak a transport does; no handshake of ours was heard, as far as can be known.
     """
 
     answered: bool = False
@@ -138,6 +139,7 @@ class Contact:
     missing: Missing | None = None
     transport: str = ""
     gossip: "Listing | None" = None
+    shut: bool = False
 
 
 @dataclass(frozen=True, slots=True)

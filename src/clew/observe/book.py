@@ -119,9 +119,7 @@ class Book:
         tier, repeats = weigh(endpoint, contact, sighting, at_ns, interval_ns, carrier(transport))
         if not contact.answered:
             reached = contact.missing not in (REFUSED, TOO_SLOW)  # over uTP nobody was there
-            self.failed(
-                endpoint, contact.missing, at_ns, transport, reached=reached, another=contact.infohash_echoed is None
-            )
+            self.failed(endpoint, contact.missing, at_ns, transport, reached=reached, another=contact.shut)
             return tier, repeats
         endpoint.failures, endpoint.last_failure = 0, None
         endpoint.transport, endpoint.tried = contact.transport or transport, ""
@@ -144,17 +142,19 @@ class Book:
     ) -> None:
         """Takes a contact that failed over `transport`: at once again over another, where one may be.
 
-        Then later again, each time later, and no more after the policy's attempts. Who answered before is first tried
-        again over what worked, and over the others only after a visit that failed.
+        Not at once where our handshake may have been heard: nobody gets two within the revisit interval. Then later
+        again, each time later, and no more after the policy's attempts. Who answered before is first tried again over
+        what worked, and over the others only after a visit that failed.
         """
         offered = self._offered(endpoint.address)
         endpoint.tried = transports.failed(offered, endpoint.tried, transport, reached=reached)
-        another = another and (endpoint.transport is None or endpoint.failures > 0)
-        if another and transports.following(offered, endpoint.transport, endpoint.tried):
+        further = transports.following(offered, endpoint.transport, endpoint.tried) is not None
+        if further and another and (endpoint.transport is None or endpoint.failures > 0):
             endpoint.last_failure, endpoint.next_ns = str(why) if why else None, at_ns
             self._done(endpoint)
             return
-        endpoint.tried = ""
+        if not further or another:
+            endpoint.tried = ""
         endpoint.failures += 1
         endpoint.last_failure = str(why) if why else None
         pause = int(self._policy.revisit * SECOND) << min(endpoint.failures - 1, MOST_DOUBLINGS)

@@ -64,9 +64,9 @@ def _mandate(identity: str, trackers: list[str]) -> dict[str, object]:
         "networks": ["bittorrent"],
         "addresses": ["127.0.0.0/8"],
         "countries": [code for code, *_ in COUNTRIES],
-        "trackers": trackers,
+        "trackers": [*trackers, "dht", "pex"],
         "exhibits": ["*"],
-        "permits": ["started_announce"],
+        "permits": ["started_announce", "plaintext", "dht", "pex"],
         "not_before": (now - timedelta(hours=1)).isoformat(timespec="seconds"),
         "not_after": (now + timedelta(days=30)).isoformat(timespec="seconds"),
     }

@@ -148,8 +148,9 @@ class Operation:
 
     @property
     def dht_nodes(self) -> list[str]:
-        """Nodes of the DHT that one can begin with."""
-        return [f"dht://{address}:{self.bill.tracker_port}" for address in BOOTSTRAP]
+        """Nodes of the DHT that one can begin with; none where the scenario lists nobody there."""
+        dht = any(p.listed and Source.DHT in p.listed_by for p in self.scenario.parties)
+        return [f"dht://{address}:{self.bill.tracker_port}" for address in BOOTSTRAP] if dht else []
 
     def __enter__(self) -> Self:
         try:

@@ -74,8 +74,8 @@ class Support(StrEnum):
 
 
 # What the observer has published that it can do. What it cannot is planted all the same, and not contactable.
-SUPPORTED_CARRIERS = frozenset({Carrier.TCP})
-SUPPORTED_SOURCES = frozenset({Source.HTTP})
+SUPPORTED_CARRIERS = frozenset(Carrier)
+SUPPORTED_SOURCES = frozenset(Source)
 
 ANSWERING = frozenset({Manner.REAL, Manner.ANSWERS, Manner.SLOW})
 PARTIAL = frozenset({Saying.BITFIELD, Saying.HAVES, Saying.SHRINKS})

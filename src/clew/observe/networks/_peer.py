@@ -55,7 +55,7 @@ class PeerConversation:
         self._header = b""
         self._gossiper = False
         self._gossip: Listing | None = None
-        self._over = False
+        self._over = self._shut = False
         self._now = self._end_ns = self._wake_ns = 0
         self._out: list[Event] = []
 
@@ -112,6 +112,7 @@ class PeerConversation:
             return []
         self._now = now_ns
         unanswered = Missing(Reason.UNREADABLE, "the peer closed before it answered")
+        self._shut = not self._received
         self._finish(why or (unanswered if self._peer_id is None else None), str(why) if why else CLOSED)
         return self._flush()
 
@@ -331,6 +332,7 @@ class PeerConversation:
             inner_claimed=self._pieces.inner,
             pieces_total=self._target.pieces,
             missing=missing,
+            shut=self._shut,
             gossip=self._heard_of() if self._target.gossip else None,
         )
 
