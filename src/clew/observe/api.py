@@ -122,8 +122,8 @@ class Contact:
     """What an endpoint said in one conversation. `claim` is nothing more than what it said of itself, once.
 
     `transport` is the one that was negotiated, where that is known only afterwards ("mse-rc4/tcp" of "mse/tcp").
-    `gossip` is whom it told us of by PEX (BEP 11), where it was asked to. `shut`: it ended before it said a byte of its
-    own, as who does not speak a transport does; no handshake of ours was heard, as far as can be known.
+    `gossip` is whom it told us of by PEX (BEP 11), where it was asked to. `shut`: it ended before a handshake of ours
+    went out, and nobody there spoke this transport.
     """
 
     answered: bool = False

@@ -55,7 +55,7 @@ class PeerConversation:
         self._header = b""
         self._gossiper = False
         self._gossip: Listing | None = None
-        self._over = self._shut = False
+        self._over = False
         self._now = self._end_ns = self._wake_ns = 0
         self._out: list[Event] = []
 
@@ -112,7 +112,6 @@ class PeerConversation:
             return []
         self._now = now_ns
         unanswered = Missing(Reason.UNREADABLE, "the peer closed before it answered")
-        self._shut = not self._received
         self._finish(why or (unanswered if self._peer_id is None else None), str(why) if why else CLOSED)
         return self._flush()
 
@@ -206,21 +205,20 @@ class PeerConversation:
             wrong = self._pieces.have(int.from_bytes(data, "big"))
         elif kind in (m.HAVE_ALL, m.HAVE_NONE):
             wrong = self._pieces.everything(kind == m.HAVE_ALL)
-        if wrong:
-            self._leave_out(m.message_name(kind), len(data))
-            raise Over(Missing(Reason.UNPARSABLE, wrong))
         self._note(m.message_name(kind), data)
+        if wrong:
+            raise Over(Missing(Reason.UNPARSABLE, wrong))
         self._settle()
 
     def _extension_id(self, data: bytes) -> None:
         take = self._extension if data == b"\x00" else None
         if data[0] == _pex.UT_PEX and self._target.gossip:
             take = self._told
+        self._note(m.message_name(m.EXTENDED), data)
         if take is None:
             # We did not offer it, so whatever this is, it was not asked for: metadata, PEX, anything.
-            self._leave_out("extended", self._size)
+            self._leave_out("extended", self._size - 1)
             raise Over(Missing(Reason.REFUSED, "extended message that we did not offer: its content is never read"))
-        self._note(m.message_name(m.EXTENDED), data)
         self._header += data
         if self._size > 1:
             self._next(self._size - 1, take)
@@ -231,9 +229,9 @@ class PeerConversation:
         self._next(4, self._length)
         try:
             found = bencode.dictionary(data)
-        except bencode.Malformed as error:
+        except bencode.Malformed:
             self._leave_out("extended", len(data))
-            raise Over(Missing(Reason.UNPARSABLE, f"extension handshake: {error}")) from None
+            raise Over(Missing(Reason.UNPARSABLE, "an extension handshake that is no bencoding")) from None
         self._keep_known(data, found)
         self._extended = True
         client, port = _kept(found, b"v"), _kept(found, b"p")
@@ -241,7 +239,7 @@ class PeerConversation:
             self._client = plain(client, MAX_CLIENT) or None
         if isinstance(port, int) and 0 < port < 65536:
             self._listen_port = port
-        offered = found.get(b"m", (None,))[0]
+        offered = _kept(found, b"m")
         self._gossiper = isinstance(offered, dict) and bool(offered.get(b"ut_pex"))
         self._settle()
 
@@ -332,7 +330,6 @@ class PeerConversation:
             inner_claimed=self._pieces.inner,
             pieces_total=self._target.pieces,
             missing=missing,
-            shut=self._shut,
             gossip=self._heard_of() if self._target.gossip else None,
         )
 

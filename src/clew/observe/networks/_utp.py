@@ -256,7 +256,7 @@ class UtpConversation:
         self._waiting = 0
         if self._connected and not self._gone:
             self._say(p.UtpReset(self._header(self._seq + 1)))
-        found = replace(sighted.finding, transport=sighted.finding.transport or "utp")
+        found = replace(sighted.finding, shut=sighted.finding.shut or not self._connected)
         self._out.append(Sighted(found, self._tape.encode(), dict(self._traffic + Counter(sighted.traffic))))
 
     def _flush(self) -> list[Event]:
