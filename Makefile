@@ -30,7 +30,7 @@ demos: $(VENV)/.run  ## ten operations with fresh seeds, one line of figures eac
 	  $(BIN)/clew demo --out demos/$$n --json 2>demos/$$n.log | tr -d '\n' | tr -s ' ' || exit 1; echo; \
 	done
 
-ALONE := tests/flow tests/observe tests/range  # they watch the clock, or use both processors themselves
+ALONE := tests/flow  # whole operations: they use both processors themselves
 
 test: $(VENV)/.dev check  ## everything, the review page in headless Chromium included
 	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ALONE:%=--ignore=%)

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import own_network
 import pytest
 from hypothesis import settings
 
@@ -43,6 +44,7 @@ class OfWorkers:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    own_network.enter()
     if config.pluginmanager.hasplugin("dsession"):
         config.pluginmanager.register(OfWorkers())
 
