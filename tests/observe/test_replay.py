@@ -69,8 +69,8 @@ def test_what_does_not_follow_is_named(
 ) -> None:
     honest: Callable[..., pa.Table] = shards.query
 
-    def altered(case: Case, sql: str) -> pa.Table:
-        rows = honest(case, sql).to_pylist()
+    def altered(case: Case, sql: str, parameters: object) -> pa.Table:
+        rows = honest(case, sql, parameters).to_pylist()
         kind = "listed" if column == "address" else "contact"
         told = [r for r in rows if r["kind"] == kind and r["transcript"] and r[column] != value]
         changed = told[0]
