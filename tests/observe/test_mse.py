@@ -88,7 +88,7 @@ def test_a_longer_pad_than_allowed_is_no_proof() -> None:
     one = run(Responder(INFOHASH, pad_b=bytes(513)))
     assert not one.contact.answered
     assert one.contact.missing == Missing(Reason.LIMIT_REACHED, "no MSE: no proof within 520 bytes of its key")
-    assert one.contact.transport == ""
+    assert one.contact.transport == "mse/tcp"
 
 
 NO_PROOF = Missing(Reason.LIMIT_REACHED, "no MSE: no proof within 520 bytes of its key")

@@ -59,7 +59,7 @@ def test_a_claim_over_a_perfect_link() -> None:
     assert isinstance(found.finding, Contact)
     assert found.finding.claim is Claim.WATCHED_FILE
     assert (found.finding.pieces_claimed, found.finding.inner_claimed) == (3, 2)
-    assert (found.finding.transport, found.finding.missing) == ("", None)
+    assert (found.finding.transport, found.finding.missing) == ("utp", None)
     assert found.finding.client == "Test 1.2.34"
     assert peer.reset, "the peer is told that it is over"
     assert peer.stream[:68] == Handshake(INFOHASH, OURS).encode()

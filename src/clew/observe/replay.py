@@ -34,6 +34,7 @@ MOST_SHOWN = 20
 SQL = "SELECT * FROM sightings ORDER BY list_position($runs, run) NULLS FIRST, sequence, id"
 BATCH = 1_000
 EARLIER = "kept by an earlier version, without what a replay needs"
+UNREAD = "extension handshake"
 MOST_TICKS = 64  # more than any conversation takes between two events
 
 
@@ -182,8 +183,8 @@ class _State:
         said = {name: getattr(contact, name) for name in COMPARED} | {"claim": contact.claim.value}
         wrong += [name for name in COMPARED if said[name] != row[name]]
         missing = undecided(contact) if control else contact.missing
-        told = (missing.reason.value, missing.detail) if missing else (None, None)
-        wrong += ["missing"] if told != (row["missing"], row["missing_detail"]) else []
+        told = _told(missing.reason.value, missing.detail) if missing else (None, None)
+        wrong += ["missing"] if told != _told(row["missing"], row["missing_detail"]) else []
         return contact
 
     def _weighed(self, row: dict[str, Any], contact: Contact, wrong: list[str]) -> list[Any]:
@@ -238,6 +239,11 @@ def _sent(segments: list[Segment]) -> bytes:
 def _missing(text: str) -> Missing:
     reason, _, detail = text.partition(": ")
     return Missing(Reason(reason), detail)
+
+
+def _told(reason: str | None, detail: str | None) -> tuple[str | None, str | None]:
+    """Why something is missing. What could not be read is not kept: that it could not is derived, not how it broke."""
+    return reason, UNREAD if detail and detail.startswith(f"{UNREAD}: ") else detail
 
 
 def _wordless(row: dict[str, Any]) -> bool:

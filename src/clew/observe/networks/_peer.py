@@ -205,10 +205,9 @@ class PeerConversation:
             wrong = self._pieces.have(int.from_bytes(data, "big"))
         elif kind in (m.HAVE_ALL, m.HAVE_NONE):
             wrong = self._pieces.everything(kind == m.HAVE_ALL)
-        if wrong:
-            self._leave_out(m.message_name(kind), len(data))
-            raise Over(Missing(Reason.UNPARSABLE, wrong))
         self._note(m.message_name(kind), data)
+        if wrong:
+            raise Over(Missing(Reason.UNPARSABLE, wrong))
         self._settle()
 
     def _extension_id(self, data: bytes) -> None:
@@ -217,7 +216,8 @@ class PeerConversation:
             take = self._told
         if take is None:
             # We did not offer it, so whatever this is, it was not asked for: metadata, PEX, anything.
-            self._leave_out("extended", self._size)
+            self._note(m.message_name(m.EXTENDED), data)
+            self._leave_out("extended", self._size - 1)
             raise Over(Missing(Reason.REFUSED, "extended message that we did not offer: its content is never read"))
         self._note(m.message_name(m.EXTENDED), data)
         self._header += data

@@ -21,13 +21,14 @@ payload is taken like any other, so that a replay can hand in each header with t
 import hashlib
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from clew.model import Missing, Reason
 from clew.observe.api import (
     REFUSED,
     SECOND,
     TOO_SLOW,
+    Contact,
     Conversation,
     Event,
     Limits,
@@ -249,12 +250,14 @@ class UtpConversation:
         self._do(self._inner.closed(self._now, why))
 
     def _end(self, sighted: Sighted) -> None:
+        assert isinstance(sighted.finding, Contact)
         self._over = True
         self._ahead.clear()
         self._waiting = 0
         if self._connected and not self._gone:
             self._say(p.UtpReset(self._header(self._seq + 1)))
-        self._out.append(Sighted(sighted.finding, self._tape.encode(), dict(self._traffic + Counter(sighted.traffic))))
+        found = replace(sighted.finding, transport=sighted.finding.transport or "utp")
+        self._out.append(Sighted(found, self._tape.encode(), dict(self._traffic + Counter(sighted.traffic))))
 
     def _flush(self) -> list[Event]:
         out, self._out = self._out, []
