@@ -1,6 +1,7 @@
 """Random peers over every transport: what is found in a replay of the transcript is what was found live."""
 
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -116,7 +117,7 @@ def target(control: bool) -> Target:
 
 def cut(data: bytes, draw: st.DrawFn) -> list[bytes]:
     places = sorted({0, len(data), *draw(st.lists(st.integers(0, len(data)), max_size=5))})
-    return [data[a:b] for a, b in zip(places, places[1:], strict=False)]
+    return [data[a:b] for a, b in pairwise(places)]
 
 
 def unread(found: Contact) -> Contact:

@@ -7,13 +7,14 @@ independent capture. What was forgotten under retention (E0) carries no claim, s
 
 import hashlib
 import json
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from clew.core import plugins, shards, watch
 from clew.core.case import Case
+from clew.core.derived import Derived
 from clew.core.errors import ClewError, Damaged
 from clew.model import Claim, Missing, Reason, SightingKind, Tier, Watch, carrier
 from clew.observe import transports
@@ -30,7 +31,6 @@ COMPARED = (
     "claim", "infohash_echoed", "peer_id", "reserved", "client", "listen_port", "pieces_claimed", "inner_claimed",
     "pieces_total",
 )  # fmt: skip
-MOST_SHOWN = 20
 SQL = "SELECT * FROM sightings ORDER BY list_position($runs, run) NULLS FIRST, sequence, id"
 BATCH = 1_000
 EARLIER = "kept by an earlier version, without what a replay needs"
@@ -38,35 +38,10 @@ UNREAD = "extension handshake"
 MOST_TICKS = 64  # more than any conversation takes between two events
 
 
-@dataclass(slots=True)
-class Replay:
-    """What came out: how many Sightings by kind, how many cannot be derived and why, and those that differ.
-
-    `empty` are those without bytes and without a claim: there is nothing to derive.
-    """
-
-    same: Counter[str] = field(default_factory=Counter)
-    empty: Counter[str] = field(default_factory=Counter)
-    not_derived: Counter[str] = field(default_factory=Counter)
-    differing: list[str] = field(default_factory=list)
-    digest: str = ""
-
-    def as_dict(self) -> dict[str, Any]:
-        """As JSON."""
-        return {
-            "same": dict(sorted(self.same.items())),
-            "empty": dict(sorted(self.empty.items())),
-            "not_derived": dict(sorted(self.not_derived.items())),
-            "differing": len(self.differing),
-            "first_differing": self.differing[:MOST_SHOWN],
-            "digest": self.digest,
-        }
-
-
-def replay(case: Case) -> Replay:
+def replay(case: Case) -> Derived:
     """Derives every Sighting of the case again, in the order in which they were taken."""
     grounds = basis(case)
-    found, hashed = Replay(), hashlib.sha256()
+    found, hashed = Derived(), hashlib.sha256()
     state = _State(grounds, {each.id: each for each in watch.all_of(case)})
     for row in _rows(case, grounds):
         said = state.derive(row, found)
@@ -94,7 +69,7 @@ class _State:
     unknown: set[tuple[str, str, int]] = field(default_factory=set)
     networks: dict[str, Network] = field(default_factory=dict)
 
-    def derive(self, row: dict[str, Any], found: Replay) -> list[Any] | None:
+    def derive(self, row: dict[str, Any], found: Derived) -> list[Any] | None:
         """Derives one Sighting and compares; returns what came out, or None where it cannot be derived."""
         network = self._network(row["tool"])
         why = self._underivable(row, network)
@@ -104,17 +79,16 @@ class _State:
             return None
         wrong = self.grounds.wrong(row, network.name)
         said: list[Any] = [row["id"], row["kind"], row["address"], row["port"]]
-        counter = found.same
-        if row["kind"] == SightingKind.OURSELVES.value or _wordless(row):
-            counter = found.empty
-        elif row["run"] in self.grounds.runs:
+        empty = row["kind"] == SightingKind.OURSELVES.value or _wordless(row)
+        if not empty and row["run"] in self.grounds.runs:
             said += self._again(row, network, wrong)
         if row["kind"] in OUR_CONTACT and (row["watch"], row["address"], row["port"]) in self.unknown:
             found.not_derived["the tier alone: not all that was there before could be derived"] += 1
-        if wrong:
-            found.differing.append(f"{row['id']}: {', '.join(wrong)}")
+        name = f"{row['kind']} {row['tier']}"
+        if wrong or not empty:
+            found.compare(name, row["id"], wrong)
         else:
-            counter[f"{row['kind']} {row['tier']}"] += 1
+            found.empty[name] += 1
         return [*said, *wrong]
 
     def _network(self, made_by: str | None) -> Network | None:
