@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 from mse_responder import PLAIN, RC4, P, Responder, crypt, keystream, sha1
@@ -29,6 +29,9 @@ ASKS = [
 RESERVED = bytes.fromhex("0000000000100000")  # BEP 10 alone: byte 7 has neither the DHT's bit 1 nor the Fast bit 4
 TRIES = 4
 PRIVATE = 0xB0B
+SETTINGS = settings(  # twelve steps are short enough to be read as they are
+    max_examples=25, stateful_step_count=12, deadline=None, phases=(Phase.reuse, Phase.generate)
+)
 MAX_PAD = 512
 
 
@@ -294,7 +297,7 @@ class Conduct(RuleBasedStateMachine):
 @pytest.mark.parametrize("kind", [*CONTACTS, *ASKS])
 def test_only_what_is_allowed_leaves(kind: str) -> None:
     machine = type("ConductOf", (Conduct,), {"kind": kind})
-    run_state_machine_as_test(machine, settings=settings(max_examples=25, stateful_step_count=12, deadline=None))
+    run_state_machine_as_test(machine, settings=SETTINGS)
 
 
 FORBIDDEN = {

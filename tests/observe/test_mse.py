@@ -114,7 +114,7 @@ def test_who_lies_about_mse_is_told_apart(lie: dict[str, Any], missing: Missing)
         setattr(other, name, value)
     for cuts in ((), tuple(range(700))):
         one = run(other, b"", *cuts)
-        assert (one.contact.answered, one.contact.transport, one.contact.missing) == (False, "", missing)
+        assert (one.contact.answered, one.contact.transport, one.contact.missing) == (False, "mse/tcp", missing)
         assert one.contact.peer_id is None
         assert any("<< MSE: " in line for line in describe(one.end.transcript, {INFOHASH: "W-1"}))
 
