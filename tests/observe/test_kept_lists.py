@@ -36,6 +36,8 @@ def each_is_read_again(listing: Listing, source: str, expected: Iterable[tuple[s
     assert {(one.address, one.port) for one in listing.listed} == set(expected)
     for one in listing.listed:
         assert PLUGIN.listed(decode(listing.proof(one)), source) == [(one.address, one.port)]
+        place = f"[{one.address}]:{one.port}" if ":" in one.address else f"{one.address}:{one.port}"
+        assert any(line.endswith(f" endpoint {place}") for line in PLUGIN.describe(listing.proof(one), {}))
 
 
 def ended(events: object) -> Listing:

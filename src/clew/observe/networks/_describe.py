@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 
-from clew.observe.networks import _describe_lists, _describe_mse
+from clew.core.errors import Damaged
+from clew.observe.networks import _describe_lists, _describe_mse, _kept_lists
 from clew.observe.networks import _mse_transcript as mse
 from clew.observe.networks import _utp_packets as utp
 from clew.observe.networks._describe_stream import Stream
@@ -41,7 +42,21 @@ def describe(transcript: bytes, secrets: Mapping[bytes, str]) -> list[str]:
         end = _lines([s for s in shown if s.kind is Kind.END], secrets)
         steps = _describe_mse.steps(segments, found, secrets)
         lines = sorted([*headers, *steps, *_lines(list(inside), secrets), *end], key=lambda line: line[0])
+    lines += _kept(segments)
     return [f"{(at_ns - start) / 1e9:9.3f} s {ARROWS[kind]} {words}" for at_ns, kind, words in lines]
+
+
+def _kept(segments: list[Segment]) -> list[Line]:
+    """Of an HTTP tracker's list, the endpoint that was kept, as the decoder reads it."""
+    if not any(_is_http(each) for each in segments[:1]):
+        return []
+    try:
+        found = _kept_lists.listed(segments, "http://") or []
+    except Damaged:
+        return []
+    shown = (f"[{address}]" if ":" in address else address for address, _ in found)
+    places = (f"{each}:{port}" if port else each for each, (_, port) in zip(shown, found, strict=True))
+    return [(segments[-1].at_ns, Kind.RECEIVED, f"that is the endpoint {place}") for place in places]
 
 
 def _lines(segments: list[Segment], secrets: Mapping[bytes, str]) -> Iterator[Line]:
