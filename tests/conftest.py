@@ -3,9 +3,10 @@
 import os
 from pathlib import Path
 
-import own_network
 import pytest
 from hypothesis import settings
+
+import own_network
 
 settings.register_profile("clew", deadline=None)  # a test says what holds, never how long it takes
 settings.load_profile("clew")

@@ -88,7 +88,7 @@ def test_a_longer_pad_than_allowed_is_no_proof() -> None:
     one = run(Responder(INFOHASH, pad_b=bytes(513)))
     assert not one.contact.answered
     assert one.contact.missing == Missing(Reason.LIMIT_REACHED, "no MSE: no proof within 520 bytes of its key")
-    assert one.contact.transport == ""
+    assert one.contact.transport == "mse/tcp"
 
 
 NO_PROOF = Missing(Reason.LIMIT_REACHED, "no MSE: no proof within 520 bytes of its key")
@@ -114,7 +114,7 @@ def test_who_lies_about_mse_is_told_apart(lie: dict[str, Any], missing: Missing)
         setattr(other, name, value)
     for cuts in ((), tuple(range(700))):
         one = run(other, b"", *cuts)
-        assert (one.contact.answered, one.contact.transport, one.contact.missing) == (False, "", missing)
+        assert (one.contact.answered, one.contact.transport, one.contact.missing) == (False, "mse/tcp", missing)
         assert one.contact.peer_id is None
         assert any("<< MSE: " in line for line in describe(one.end.transcript, {INFOHASH: "W-1"}))
 

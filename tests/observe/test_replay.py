@@ -1,7 +1,11 @@
 """Every sighting of a run is derived again from its bytes, and any that was altered is named."""
 
+import json
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -10,6 +14,9 @@ from hypothesis import strategies as st
 from observe_case import FAST
 from observe_stage import INNER, Stage, answers, bitfield, message, says
 
+from clew.attribute.api import RegisterSpec
+from clew.attribute.run import attribute
+from clew.cli.main import main
 from clew.core import bencode, shards
 from clew.core.case import Case
 from clew.observe import replay as replaying
@@ -57,28 +64,23 @@ def test_what_was_kept_follows_from_the_bytes(observed: Case, monkeypatch: pytes
     assert replay(observed).digest == found.digest
 
 
-@pytest.mark.parametrize(
-    ("column", "value"),
-    [
-        ("tier", "E2"), ("claim", "watched file"), ("client", "Other 1.0"), ("inner_claimed", 9),
-        ("promiscuous", True), ("peer_id", b"-XX0000-000000000000"), ("repeats", None), ("address", "127.24.0.99"),
-    ],
-)  # fmt: skip
-def test_what_does_not_follow_is_named(
-    observed: Case, monkeypatch: pytest.MonkeyPatch, column: str, value: object
-) -> None:
+ALTERED: dict[str, object] = {
+    "tier": "E2", "claim": "watched file", "client": "Other 1.0", "inner_claimed": 9, "promiscuous": True,
+    "config": "0" * 64, "mandate": "f" * 32, "vantage": "elsewhere", "port": 7, "started_ns": 1, "missing": "refused",
+    "transport": "utp", "run": "f" * 32, "peer_id": b"-XX0000-000000000000", "repeats": None, "address": "127.24.0.99",
+}  # fmt: skip
+
+
+def test_what_does_not_follow_is_named(observed: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     honest: Callable[..., pa.Table] = shards.query
-
-    def altered(case: Case, sql: str) -> pa.Table:
-        rows = honest(case, sql).to_pylist()
-        kind = "listed" if column == "address" else "contact"
-        told = [r for r in rows if r["kind"] == kind and r["transcript"] and r[column] != value]
-        changed = told[0]
-        changed[column] = value
-        return pa.Table.from_pylist(rows, schema=shards.SCHEMAS["sightings"])
-
-    monkeypatch.setattr(replaying.shards, "query", altered)
-    assert replay(observed).differing
+    rows = honest(observed, replaying.SQL, {"runs": []}).to_pylist()
+    for column, value in ALTERED.items():
+        kind = "listed" if column in ("address", "port") else "contact"
+        place = next(n for n, r in enumerate(rows) if r["kind"] == kind and r["transcript"] and r[column] != value)
+        altered = [row | {column: value} if n == place else row for n, row in enumerate(rows)]
+        table = pa.Table.from_pylist(altered, schema=shards.SCHEMAS["sightings"])
+        monkeypatch.setattr(replaying.shards, "query", lambda *_, table=table: table)
+        assert any(rows[place]["id"] in line for line in replay(observed).differing), column
 
 
 @given(st.integers(2, 70_000))
@@ -93,3 +95,41 @@ def test_a_filler_for_a_key_is_a_key_of_its_own(length: int, number: int) -> Non
     made = stand_in(LEFT_OUT_KEY, length, number)
     assert len(made) == length
     assert len(bencode.dictionary(b"d" + made + b"1:m0:e")) == 2
+
+
+def test_the_verb_derives_sightings_and_leads_in_processes_of_their_own(
+    make_case: Callable[..., Case],
+    stage: Stage,
+    infohash: bytes,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    case = make_case(purposes=["observe", "attribute"])
+    peer = stage.peer("127.24.1.1", answers(bitfield(*INNER), torrents={infohash}))
+    tracker = stage.tracker("127.1.0.7", tells_stopped=True)
+    tracker.listed[infohash] = [(peer.address, peer.port), ("127.24.9.9", 1)]
+    observe(case, trackers=[tracker.url], policy=replace(FAST, transports=()), seconds=3)
+    (tmp_path / "register.csv").write_text("# dated: 2026-11-01\nnetwork,country\n127.24.0.0/16,AT\n", "utf-8")
+    attribute(case, registers=[RegisterSpec("prefixes", tmp_path / "register.csv")])
+    with pytest.raises(SystemExit) as ended:
+        main(["verify", str(case.folder), "--replay", "--json"])
+    found = json.loads(capsys.readouterr().out)["replay"]
+    assert ended.value.code == 0, found
+    assert (found["sightings"]["differing"], found["leads"]["differing"]) == (0, 0)
+    assert found["sightings"]["same"]["contact E2"] >= 1
+    assert found["leads"]["same"]["lead"] == 1
+    with case.write("attribute") as tx:
+        tx.execute("UPDATE leads SET score = 999")
+    with pytest.raises(SystemExit) as ended:
+        main(["verify", str(case.folder), "--replay"])
+    assert ended.value.code == 1
+    told = capsys.readouterr().out
+    for words in ("hash seeds 1 and 2", "DIFFERS lead", "score", "clew capture compare"):
+        assert words in told
+
+
+def test_a_child_that_would_open_a_socket_or_a_process_fails(tmp_path: Path) -> None:
+    for body in ("import socket; socket.socket()", "import os; os.system('true')", "import os; os.fork()"):
+        code = f"import sys\nfrom clew.cli._replay import _refuse\nsys.addaudithook(_refuse)\n{body}"
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+        assert b"a replay asks for" in done.stderr

@@ -19,7 +19,7 @@ def run_once(case: Case, stage: Stage, infohash: bytes) -> None:
     peer = stage.peer("127.25.0.1", answers(bitfield(6) + message(7, b"x" * 600), torrents={infohash}))
     tracker = stage.tracker("127.1.0.8", tells_stopped=True)
     tracker.listed[infohash] = [(peer.address, peer.port), ("127.25.0.2", 1)]
-    observe(case, trackers=[tracker.url], policy=FAST, seconds=1.2)
+    observe(case, trackers=[tracker.url], policy=FAST, seconds=3)
 
 
 def test_a_sighting_is_shown_line_by_line_without_its_infohash(case: Case, stage: Stage, infohash: bytes) -> None:

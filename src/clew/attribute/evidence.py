@@ -10,7 +10,8 @@ from clew.model import Claim, SightingKind, Tier, carrier
 
 SQL = """
 SELECT DISTINCT id, kind, watch, tier, claim, address, port, transport, started_ns, ended_ns, peer_id, client,
-       pieces_claimed, inner_claimed, pieces_total, repeats, promiscuous, missing, missing_detail, infohash_sent
+       pieces_claimed, inner_claimed, pieces_total, repeats, promiscuous, missing, missing_detail, infohash_sent,
+       run, sequence
 FROM sightings WHERE kind IN ('contact', 'control') ORDER BY started_ns, id
 """
 
@@ -42,6 +43,8 @@ class Contact:
     missing: str | None = None
     missing_detail: str | None = None
     infohash_sent: bytes = b""
+    run: str | None = None
+    sequence: int | None = None
 
     @property
     def carrier(self) -> str:
@@ -70,6 +73,15 @@ def contact(row: Mapping[str, Any]) -> Contact:
     plain |= {"kind": SightingKind(row["kind"]), "tier": Tier(row["tier"]), "claim": Claim(row["claim"])}
     plain["infohash_sent"] = row["infohash_sent"] or b""
     return Contact(**plain)
+
+
+def marks(contacts: Iterable[Contact]) -> dict[str, int]:
+    """How far each run of the observer had come: its last number among these. A later look tells what was new."""
+    found: dict[str, int] = {}
+    for each in contacts:
+        run = each.run or ""
+        found[run] = max(found.get(run, 0), each.sequence or 0)
+    return found
 
 
 def promiscuous(case: Case) -> set[tuple[str, int]]:

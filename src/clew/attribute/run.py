@@ -41,7 +41,9 @@ class Policy:
 
 
 @dataclass(frozen=True, slots=True)
-class _Lead:
+class Lead:
+    """One lead, before it is a row."""
+
     id: str
     draft: merge.Draft
     place: where.Where
@@ -56,7 +58,9 @@ class _Lead:
 
 
 @dataclass(frozen=True, slots=True)
-class _Context:
+class Context:
+    """What leads are made of: the Subjects, and all that a run was told or found."""
+
     case: Case
     merged: merge.Merged
     asked: tuple[where.Asked, ...]
@@ -70,6 +74,10 @@ class _Context:
     words: Masked
     urgent: dict[str, list[str]]
     contradicted: frozenset[str]
+
+    def told(self, urgent: dict[str, list[str]], contradicted: frozenset[str]) -> "Context":
+        """With other words of people and artefacts."""
+        return replace(self, urgent=urgent, contradicted=contradicted)
 
 
 def attribute(
@@ -92,9 +100,10 @@ def attribute(
     basis = mandate.require(case, purpose="attribute", at_ns=now_ns)
     with lease(case, "attribute", case.settings.id):
         asked = _open(case, registers, now_ns)
-        merged = merge.merge(evidence.read(case), policy.merging, evidence.promiscuous(case))
+        contacts = tuple(evidence.read(case))
+        merged = merge.merge(contacts, policy.merging, evidence.promiscuous(case))
         possible = links.possible_links(merged.drafts)
-        context = _context(case, merged, asked, policy, rule or priority.rule(), weights or {}, now_ns)
+        context = context_of(case, merged, asked, policy, rule or priority.rule(), weights or {}, now_ns)
         made, outside = _leads(context, progress)
         # an open alarm, or a person's "urgent", must not be lost with a lead that this run no longer makes
         orphaned = len(context.urgent.keys() - {lead.id for lead in made} - {lead.draft.id for lead in made})
@@ -103,14 +112,15 @@ def attribute(
             _rebuild(tx, merged, possible, made)
             tx.record(
                 "leads.rebuilt",
-                subject=_told(context, made) | {"alarms without a lead": orphaned},
+                subject=_told(context, made)
+                | {"evidence": evidence.marks(contacts), "alarms without a lead": orphaned},
                 counts={k: v for k, v in summary.as_dict().items() if isinstance(v, int)},
                 mandate=basis.id,
             )
     return summary if not orphaned else _warned(summary, orphaned)
 
 
-def _context(
+def context_of(
     case: Case,
     merged: merge.Merged,
     asked: Sequence[where.Asked],
@@ -118,9 +128,10 @@ def _context(
     rule: Rule,
     weights: priority.Weights,
     now_ns: int,
-) -> _Context:
+) -> Context:
+    """All of it, with what the case holds of Watches, forces, urgency and artefacts."""
     watches = {each.id: each for each in watch.all_of(case)}
-    return _Context(
+    return Context(
         case=case,
         merged=merged,
         asked=tuple(asked),
@@ -137,12 +148,13 @@ def _context(
     )
 
 
-def _told(context: _Context, made: Sequence[_Lead]) -> dict[str, Any]:
+def _told(context: Context, made: Sequence[Lead]) -> dict[str, Any]:
     """What decided the outcome, and its digest, for the Ledger."""
     return {
         "registers": [each.id for each in context.asked],
         "leads": _digest(made),
         "policy": asdict(context.policy),
+        "now_ns": context.now_ns,
         "rule": f"{context.rule.name} {context.rule.version}",
         "weights": [[*grade, weight] for grade, weight in sorted(context.weights.items())],
     }
@@ -172,19 +184,19 @@ def _open(case: Case, specs: Sequence[RegisterSpec], now_ns: int) -> list[where.
     return asked
 
 
-def _leads(context: _Context, progress: Callable[[int, int], None] | None) -> tuple[list[_Lead], int]:
+def _leads(context: Context, progress: Callable[[int, int], None] | None) -> tuple[list[Lead], int]:
     """Every lead, and how many Subjects lie outside every Mandate."""
     drafts = context.merged.drafts
-    made: list[_Lead] = []
+    made: list[Lead] = []
     for n, draft in enumerate(drafts, 1):
         with suppress(Refused):
-            made.append(_lead(context, draft))
+            made.append(lead_of(context, draft))
         if progress:
             progress(n, len(drafts))
     return made, len(drafts) - len(made)
 
 
-def _lead(context: _Context, draft: merge.Draft) -> _Lead:
+def lead_of(context: Context, draft: merge.Draft) -> Lead:
     """The lead of one Subject. Raises Refused where no Mandate covers its address and country."""
     policy, now_ns = context.policy, context.now_ns
     place = where.where(draft.address, (draft.from_ns, draft.to_ns), context.asked, policy.stale_days)
@@ -198,7 +210,7 @@ def _lead(context: _Context, draft: merge.Draft) -> _Lead:
     unplaced = () if force or place.uncertain else ("no force of this case answers for this place",)
     artefacts = (caveats.ARTEFACTS,) if lead_id in context.contradicted else ()
     address = context.merged.addresses.get(draft.address)
-    return _Lead(
+    return Lead(
         id=lead_id,
         draft=draft,
         place=place,
@@ -213,7 +225,7 @@ def _lead(context: _Context, draft: merge.Draft) -> _Lead:
     )
 
 
-def _ranking(context: _Context, draft: merge.Draft, lead_id: str) -> priority.Ranking:
+def _ranking(context: Context, draft: merge.Draft, lead_id: str) -> priority.Ranking:
     urgent = [*context.urgent.get(lead_id, ()), *context.urgent.get(draft.id, ())]
     known = priority.known(
         draft, now_ns=context.now_ns, urgent=urgent, watches=context.watches, weights=context.weights
@@ -228,7 +240,7 @@ def _contradicted(case: Case) -> frozenset[str]:
 
 
 def _rebuild(
-    tx: Transaction, merged: merge.Merged, possible: Sequence[links.PossibleLink], made: Sequence[_Lead]
+    tx: Transaction, merged: merge.Merged, possible: Sequence[links.PossibleLink], made: Sequence[Lead]
 ) -> None:
     for table in ("leads", "lead_details", "possible_links", "subject_intervals", "subjects"):
         tx.execute(f"DELETE FROM {table}")  # noqa: S608 - our own names
@@ -252,7 +264,7 @@ def _rebuild(
     tx.executemany(
         "INSERT INTO leads (id, subject, force, rank, score, tier, torrent_only, country, uncertain, network_kind, "
         "lookups, features, caveats, against, expires_ns, state) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-        [_row(lead) for lead in made],
+        [row_of(lead) for lead in made],
     )
     tx.executemany(
         "INSERT INTO lead_details (lead, ranking, beside) VALUES (?,?,?)",
@@ -271,7 +283,7 @@ def tier(interval: merge.Interval) -> str:
     return f"{Tier.CLAIMS}, torrent only" if interval.torrent_only else str(Tier.CLAIMS)
 
 
-def _row(lead: _Lead) -> tuple[Any, ...]:
+def row_of(lead: Lead) -> tuple[Any, ...]:
     """The row of a lead; its rank is not known yet (`priority.reorder`)."""
     return (
         lead.id, lead.draft.id, lead.force.code if lead.force else None, 0, lead.ranking.score, str(Tier.CLAIMS),
@@ -281,14 +293,14 @@ def _row(lead: _Lead) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-def _digest(made: Sequence[_Lead]) -> str:
+def _digest(made: Sequence[Lead]) -> str:
     """One digest over what was decided, so that two runs can be compared in the ledger's openings."""
-    rows = [list(_row(lead)) for lead in sorted(made, key=lambda lead: lead.id)]
+    rows = [list(row_of(lead)) for lead in sorted(made, key=lambda lead: lead.id)]
     return hashlib.sha256(ledger.canonical(rows).encode()).hexdigest()
 
 
 def _summary(
-    merged: merge.Merged, possible: Sequence[links.PossibleLink], made: Sequence[_Lead], outside: int
+    merged: merge.Merged, possible: Sequence[links.PossibleLink], made: Sequence[Lead], outside: int
 ) -> Summary:
     states = Counter(lead.state for lead in made)
     return Summary(

@@ -7,6 +7,7 @@ is as worthless as an altered file.
 
 import ipaddress
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -99,10 +100,10 @@ def require(
     wanted = {"network": network, "country": country, "tracker": tracker, "exhibit": exhibit, "permit": permit}
     reasons = []
     for mandate in all_of(case):
-        outside = _outside(mandate, purpose, at_ns, address, wanted)
-        if outside is None:
+        reason = outside(mandate, purpose, at_ns, address, wanted)
+        if reason is None:
             return mandate
-        reasons.append(f"Mandate {mandate.id[:8]}: {outside}")
+        reasons.append(f"Mandate {mandate.id[:8]}: {reason}")
     if not reasons:
         raise Refused(f"no Mandate allows to {purpose} in this case", ASK)
     raise Refused(f"no Mandate covers this: {'; '.join(reasons)}", ASK)
@@ -156,9 +157,10 @@ def _signed_bytes(kind: str, body: dict[str, Any]) -> bytes:
     return f"clew {kind} v1\n{canonical(body)}".encode()
 
 
-def _outside(
-    mandate: Mandate, purpose: str, at_ns: int, address: str | None, wanted: dict[str, str | None]
+def outside(
+    mandate: Mandate, purpose: str, at_ns: int, address: str | None, wanted: Mapping[str, str | None]
 ) -> str | None:
+    """Why this Mandate does not cover it, None where it does; `wanted` names what is asked of its scopes."""
     if not mandate.not_before_ns <= at_ns <= mandate.not_after_ns:
         return (
             f"valid {clock.iso(mandate.not_before_ns)} to {clock.iso(mandate.not_after_ns)}, not at {clock.iso(at_ns)}"

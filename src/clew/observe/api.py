@@ -262,6 +262,13 @@ class Network(Protocol):
     def filled(self, segments: list[Segment], infohash: bytes) -> list[Segment]:
         """A transcript's segments, other bytes of the same length and form in place of those left out, for a replay."""
 
+    def listed(self, segments: list[Segment], source: str) -> list[tuple[str, int]] | None:
+        """The endpoints (address, port) that a list kept for one of them still holds, by the decoder that read it.
+
+        `source` is whom it is from, as in the Sighting. Port 0: the address alone was kept; None: too little was kept
+        around it. Raises Damaged where it cannot be read.
+        """
+
     def ask(self, ask: Ask, limits: Limits, entropy: bytes) -> Conversation:
         """A conversation with a tracker or DHT node; ends in `Sighted` with a Listing."""
 

@@ -8,7 +8,7 @@ from clew.model import Missing, Reason, SightingKind, Tier
 from clew.observe import keeping
 from clew.observe.account import Account
 from clew.observe.announces import Round
-from clew.observe.api import REFUSED, SECOND, Contact, Listed, Listing
+from clew.observe.api import SECOND, Contact, Listed, Listing
 from clew.observe.book import CLEAN, PROMISCUOUS, Book
 from clew.observe.calls import ANNOUNCED_PORT, Errand
 from clew.observe.endpoints import Endpoint
@@ -18,6 +18,7 @@ from clew.observe.lists import Lists
 from clew.observe.policy import DHT, PEX, named
 from clew.observe.rows import Run, sighting
 from clew.observe.steady import Steady
+from clew.observe.tiers import undecided
 from clew.observe.wire import STOPPED, Answer
 
 CLOCK_SECONDS = 60
@@ -119,8 +120,8 @@ class Results:
     def _on_control(self, answer: Answer, endpoint: Endpoint, infohash: bytes) -> tuple[str, Missing | None]:
         contact = _contact_of(answer)
         echoed = contact.infohash_echoed is not None
-        undecided = contact.missing if not echoed and _unheard(answer, contact) else None
-        verdict = undecided or (PROMISCUOUS if echoed else CLEAN)
+        why = undecided(contact) if answer.sighted is not None else contact.missing
+        verdict = why or (PROMISCUOUS if echoed else CLEAN)
         self._book.controlled(endpoint, verdict)
         self._account.controls += 1
         self._keeper.keep(
@@ -133,11 +134,11 @@ class Results:
                 infohash=infohash,
                 contact=contact,
                 promiscuous=echoed,
-                missing=undecided.reason.value if undecided else None,
-                missing_detail=undecided.detail if undecided else None,
+                missing=why.reason.value if why else None,
+                missing_detail=why.detail if why else None,
             )
         )
-        return ("failed" if undecided else "done"), undecided
+        return ("failed" if why else "done"), why
 
     def _on_listing(self, answer: Answer, one: Round) -> tuple[str, Missing | None]:
         if answer.sighted is not None and isinstance(answer.sighted.finding, Listing):
@@ -238,12 +239,6 @@ def _contact_of(answer: Answer) -> Contact:
 def _unmade(answer: Answer) -> str:
     """The state of a dial that we ended ourselves: never opened, or interrupted."""
     return keeping.INTERRUPTED if answer.mandate else keeping.NOT_MADE
-
-
-def _unheard(answer: Answer, contact: Contact) -> bool:
-    """Whether a probe may not have been heard at all, so that silence is no answer to it."""
-    slow = contact.missing is not None and contact.missing.reason is Reason.LIMIT_REACHED
-    return answer.sighted is None or slow or contact.missing == REFUSED or _cut_off(contact)
 
 
 def _cut_off(contact: Contact) -> bool:

@@ -1,7 +1,7 @@
 """How a claim becomes a tier (DESIGN section 1): decided here and nowhere else, also when a sighting is replayed."""
 
-from clew.model import Claim, Tier
-from clew.observe.api import Contact
+from clew.model import Claim, Missing, Reason, Tier
+from clew.observe.api import REFUSED, Contact
 from clew.observe.endpoints import Endpoint
 
 LEVELS = {Claim.TORRENT_ONLY: 1, Claim.WATCHED_FILE: 2}
@@ -34,6 +34,15 @@ def weigh(
     if at_ns - endpoint.first_claim_ns < interval_ns:
         return Tier.ANSWERED, None
     return Tier.CLAIMS, endpoint.first_claim
+
+
+def undecided(contact: Contact) -> Missing | None:
+    """Why a control probe decides nothing: it may not have been heard at all. None where it does decide."""
+    missing = contact.missing
+    if contact.infohash_echoed is not None or missing is None:
+        return None
+    slow = missing.reason is Reason.LIMIT_REACHED or missing == REFUSED
+    return missing if slow or (missing.reason is Reason.INTERRUPTED and not contact.answered) else None
 
 
 def _client(contact: Contact) -> str | None:

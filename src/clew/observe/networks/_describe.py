@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator, Mapping
 
-from clew.core import bencode
-from clew.observe.networks import _describe_lists, _describe_mse
-from clew.observe.networks import _messages as m
+from clew.core.errors import Damaged
+from clew.observe.networks import _describe_lists, _describe_mse, _kept_lists
 from clew.observe.networks import _mse_transcript as mse
 from clew.observe.networks import _utp_packets as utp
+from clew.observe.networks._describe_stream import Stream
 from clew.observe.transcript import CLOSED, TIME, Kind, Segment, decode
 
 ENDS = {TIME: "time was up", CLOSED: "the other side closed"}
@@ -20,6 +20,7 @@ ARROWS = {
     Kind.END: "--",
 }
 APART = (Kind.SENT_HEADER, Kind.RECEIVED_HEADER, Kind.END)  # no part of the stream, each a line of its own
+HTTP = (b"GET ", b"HTTP")
 MAX_SHOWN = 160
 Line = tuple[int, Kind, str]
 
@@ -41,40 +42,64 @@ def describe(transcript: bytes, secrets: Mapping[bytes, str]) -> list[str]:
         end = _lines([s for s in shown if s.kind is Kind.END], secrets)
         steps = _describe_mse.steps(segments, found, secrets)
         lines = sorted([*headers, *steps, *_lines(list(inside), secrets), *end], key=lambda line: line[0])
+    lines += _kept(segments)
     return [f"{(at_ns - start) / 1e9:9.3f} s {ARROWS[kind]} {words}" for at_ns, kind, words in lines]
 
 
+def _kept(segments: list[Segment]) -> list[Line]:
+    """Of an HTTP tracker's list, the endpoint that was kept, as the decoder reads it."""
+    if not any(_is_http(each) for each in segments[:1]):
+        return []
+    try:
+        found = _kept_lists.listed(segments, "http://") or []
+    except Damaged:
+        return []
+    shown = (f"[{address}]" if ":" in address else address for address, _ in found)
+    places = (f"{each}:{port}" if port else each for each, (_, port) in zip(shown, found, strict=True))
+    return [(segments[-1].at_ns, Kind.RECEIVED, f"that is the endpoint {place}") for place in places]
+
+
 def _lines(segments: list[Segment], secrets: Mapping[bytes, str]) -> Iterator[Line]:
-    found: list[tuple[int, Line]] = []
-    for place, group in _joined(segments):
-        first = group[0]
-        if first.kind in APART:
-            said = [_apart(first)]
-        elif first.label:
-            said = [f"[{first.length} bytes left out: {first.label}]"]
+    """In the order of the segments; a message stands where it was complete."""
+    found: list[tuple[int, str]] = []
+    for run in _runs(segments):
+        places, group = zip(*run, strict=True)
+        if group[0].kind in APART:
+            found.append((places[0], _apart(group[0])))
+        elif _is_http(group[0]):
+            found += [(place, _http(each, secrets)) for place, each in run]
         else:
-            said = list(_words(b"".join(each.data for each in group), secrets))
-        found += [(place, (first.at_ns, first.kind, words)) for words in said]
-    return (line for _, line in sorted(found, key=lambda each: each[0]))
+            stream = Stream(list(group), secrets, lambda data: _shown(data, secrets))
+            found += [(places[words.segment], words.text) for words in stream.lines()]
+    found.sort(key=lambda each: each[0])
+    return ((segments[place].at_ns, segments[place].kind, words) for place, words in found)
 
 
-def _joined(segments: list[Segment]) -> Iterator[tuple[int, list[Segment]]]:
-    """Where each line begins: neighbouring segments of the stream in one direction as one, for a message may have come
-    in pieces, and in several datagrams.
+def _runs(segments: list[Segment]) -> Iterator[list[tuple[int, Segment]]]:
+    """Neighbouring segments of the stream in one direction, with their places: a message may have come in pieces, and
+    in several datagrams. What is no part of the stream stands alone.
     """
-    place, group = 0, list[Segment]()
-    for at, segment in enumerate(segments):
+    run: list[tuple[int, Segment]] = []
+    for place, segment in enumerate(segments):
         if segment.kind in APART:
-            yield at, [segment]
+            yield [(place, segment)]
             continue
-        if group and (segment.label or segment.kind != group[0].kind or group[0].label):
-            yield place, group
-            group = []
-        if not group:
-            place = at
-        group.append(segment)
-    if group:
-        yield place, group
+        if run and ARROWS[segment.kind] != ARROWS[run[0][1].kind]:
+            yield run
+            run = []
+        run.append((place, segment))
+    if run:
+        yield run
+
+
+def _is_http(first: Segment) -> bool:
+    return first.data.startswith(HTTP)
+
+
+def _http(segment: Segment, secrets: Mapping[bytes, str]) -> str:
+    if segment.label:
+        return f"[{segment.length} bytes left out: {segment.label}]"
+    return _shown(segment.data, secrets)
 
 
 def _apart(segment: Segment) -> str:
@@ -90,64 +115,6 @@ def _apart(segment: Segment) -> str:
     ]
     numbers = f"connection {header.connection}, seq {header.seq}, ack {header.ack}, window {header.window}"
     return ", ".join((f"uTP {utp.NAMES[packet.kind]} {numbers}", *known))
-
-
-def _words(data: bytes, secrets: Mapping[bytes, str]) -> Iterator[str]:
-    if data.startswith(m.PROTOCOL):
-        yield _handshake(data[: m.HANDSHAKE_BYTES], secrets)
-        data = data[m.HANDSHAKE_BYTES :]
-    elif data[:4] in (b"GET ", b"HTTP") or data[:1] in (b"d", b"&") or not _framed(data):
-        yield _shown(data, secrets)
-        return
-    while data:
-        length = int.from_bytes(data[:4], "big")
-        yield _message(data[4 : 4 + length]) if length else "keep-alive"
-        data = data[4 + length :]
-
-
-def _framed(data: bytes) -> bool:
-    return len(data) >= 4 and int.from_bytes(data[:4], "big") <= m.MAX_BITFIELD + 1
-
-
-def _handshake(data: bytes, secrets: Mapping[bytes, str]) -> str:
-    reserved, infohash, peer_id = data[20:28], data[28:48], data[48:68]
-    if not infohash:
-        return f"handshake, reserved bits {reserved.hex()}, cut short"
-    return (
-        f"handshake, reserved bits {reserved.hex()}, infohash {secrets.get(infohash, 'of a control probe')}, "
-        f"peer id {_shown(peer_id, {})}"
-    )
-
-
-def _message(body: bytes) -> str:
-    if not body:
-        return "a message that is cut short"
-    kind, rest = body[0], body[1:]
-    name = m.message_name(kind)
-    if kind == m.BITFIELD:
-        return f"bitfield of {len(rest)} bytes, {int.from_bytes(rest, 'big').bit_count()} pieces claimed"
-    if kind == m.HAVE:
-        return f"have piece {int.from_bytes(rest, 'big')}"
-    if kind == m.EXTENDED and rest[:1] == b"\x00":
-        return f"extension handshake {_extension(rest[1:])}"
-    return name
-
-
-def _extension(data: bytes) -> str:
-    try:
-        found = bencode.dictionary(data)
-    except bencode.Malformed:
-        return "(values left out)"
-    pairs = (f"{_shown(key, {})}={_value(value)}" for key, (value, _) in found.items())
-    return "{" + ", ".join(pairs) + "}"
-
-
-def _value(value: object) -> str:
-    if isinstance(value, bytes):
-        return _shown(value, {})
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{_shown(k, {})}={_value(v)}" for k, v in value.items()) + "}"
-    return str(value)
 
 
 def _shown(data: bytes, secrets: Mapping[bytes, str]) -> str:

@@ -73,7 +73,7 @@ class DhtConversation:
         if not isinstance(node_id, bytes) or len(node_id) != ID_BYTES:
             return self._fail(Reason.UNPARSABLE, "a reply without a node's id", now_ns)
         members = list(bencode.members(data, place.start))
-        listed, unusable = _values(data, members)
+        listed, unusable = values(data, members)
         hidden = [*_unkept_message(found), *unkept(members, KEPT_REPLY)]
 
         def proof(one: Listed) -> bytes:
@@ -123,7 +123,7 @@ def _message(data: bytes) -> dict[bytes, tuple[Any, slice]]:
         return {}
 
 
-def _values(data: bytes, members: list[Member]) -> tuple[list[Listed], int]:
+def values(data: bytes, members: list[Member]) -> tuple[list[Listed], int]:
     """The endpoints under "values", of either family (BEP 32 has both be read), and how many are none."""
     value, place = next(((v, p) for key, v, p in members if key == b"values"), ([], slice(0)))
     if not isinstance(value, list):

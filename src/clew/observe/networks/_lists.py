@@ -14,6 +14,7 @@ from clew.observe.transcript import Transcript
 V4_BYTES, V6_BYTES = 6, 18
 MAX_AROUND = 1024
 MAX_KEY = 16
+OTHERS, UNKEPT, AROUND = "other endpoints listed", "endpoints or fields not kept", "other fields of the reply"
 NOBODY = frozenset(("0.0.0.0", "::"))  # noqa: S104 - compared with, never bound
 
 
@@ -65,18 +66,18 @@ def redact(own: Transcript, body: bytes, hidden: Iterable[slice], one: Listed, n
             own.received(body[one.start : one.stop], now_ns)
             _leave_out(own, place.stop - one.stop, now_ns)
         else:
-            _leave_out(own, place.stop - place.start, now_ns, "endpoints or fields not kept")
+            _leave_out(own, place.stop - place.start, now_ns, UNKEPT)
         at = place.stop
     _keep_short(own, body[at:], now_ns)
 
 
 def _keep_short(own: Transcript, part: bytes, now_ns: int) -> None:
     if len(part) > MAX_AROUND:
-        own.left_out("other fields of the reply", len(part), now_ns)
+        own.left_out(AROUND, len(part), now_ns)
     elif part:
         own.received(part, now_ns)
 
 
-def _leave_out(own: Transcript, length: int, now_ns: int, what: str = "other endpoints listed") -> None:
+def _leave_out(own: Transcript, length: int, now_ns: int, what: str = OTHERS) -> None:
     if length:
         own.left_out(what, length, now_ns)

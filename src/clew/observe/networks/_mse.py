@@ -281,7 +281,7 @@ class MseConversation:
             self._over = True
             self._inner_tape.forget()
             assert isinstance(event.finding, Contact)
-            transport = f"{METHODS[self._chosen]}/{self._carrier}" if self._chosen else ""
+            transport = f"{METHODS.get(self._chosen, 'mse')}/{self._carrier}"
             finding = replace(event.finding, transport=transport, shut=not self._key_a)
             self._traffic.update(event.traffic)
             self._out.append(Sighted(finding, event.transcript, dict(self._traffic)))

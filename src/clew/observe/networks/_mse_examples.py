@@ -60,5 +60,5 @@ def _failing(
         Reason.LIMIT_REACHED: "no MSE: no proof within 520 bytes of its key",
         Reason.UNPARSABLE: "no MSE: its key is none",
     }[reason]
-    expect = {"answered": False, "transport": "", "missing": Missing(reason, detail)}
+    expect = {"answered": False, "transport": "mse/tcp", "missing": Missing(reason, detail)}
     return replace(example, name=name, script=script, expect=expect, transport="mse/tcp")

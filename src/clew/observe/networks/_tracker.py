@@ -134,17 +134,7 @@ class TrackerConversation:
         found = bencode.dictionary(body)
         if b"failure reason" in found:
             return Listing(missing=Missing(Reason.REFUSED, f"tracker: {_words(found[b'failure reason'][0])}"))
-        listed: list[Listed] = []
-        unusable = 0
-        for key, width in ((b"peers", V4_BYTES), (b"peers6", V6_BYTES)):
-            value, place = found.get(key, (b"", slice(0, 0)))
-            if isinstance(value, bytes) and value:
-                some, bad = compact(value, width, place.stop - len(value))
-            elif isinstance(value, list):
-                some, bad = _dictionaries(value, body, place.start)
-            else:
-                continue
-            listed, unusable = listed + some, unusable + bad
+        listed, unusable = endpoints(found, body)
         swarm = [n for n in (_number(found, k) for k in (b"complete", b"incomplete")) if n is not None]
         return Listing(
             listed=tuple(listed),
@@ -167,6 +157,22 @@ class TrackerConversation:
             return own.encode()
 
         return proof
+
+
+def endpoints(found: dict[bytes, tuple[object, slice]], body: bytes) -> tuple[list[Listed], int]:
+    """The endpoints of a reply, compact or as dictionaries, and how many are none."""
+    listed: list[Listed] = []
+    unusable = 0
+    for key, width in ((b"peers", V4_BYTES), (b"peers6", V6_BYTES)):
+        value, place = found.get(key, (b"", slice(0, 0)))
+        if isinstance(value, bytes) and value:
+            some, bad = compact(value, width, place.stop - len(value))
+        elif isinstance(value, list):
+            some, bad = _dictionaries(value, body, place.start)
+        else:
+            continue
+        listed, unusable = listed + some, unusable + bad
+    return listed, unusable
 
 
 def _dictionaries(value: list[object], body: bytes, start: int) -> tuple[list[Listed], int]:

@@ -2,14 +2,15 @@
 
 Who is there is told by trackers (HTTP: BEP 3, 7, 23; UDP: BEP 15), the DHT (BEP 5, 32, 42, 43) and gossip (BEP 11).
 What it does is in the files beside it: `_messages`, `_mse_messages`, `_utp_packets` and `_udp_messages` (the closed
-set); `_peer`, `_claims`, `_mse`, `_utp`; `_tracker`, `_http`, `_udp_tracker`, `_dht`, `_pex`; `_describe`, `_filled`.
+set); `_peer`, `_claims`, `_mse`, `_utp`; `_tracker`, `_http`, `_udp_tracker`, `_dht`, `_pex`; `_describe`, `_filled`,
+`_kept_lists`.
 """
 
 from collections.abc import Callable, Mapping
 
 from clew.model import Claim, carrier
 from clew.observe.api import Ask, Conversation, Example, Limits, Network, Sendable, Tape, Target, Tracker
-from clew.observe.networks import _describe, _examples_lists, _filled, _mse_examples, _tracker
+from clew.observe.networks import _describe, _examples_lists, _filled, _kept_lists, _mse_examples, _tracker
 from clew.observe.networks._dht import DhtConversation
 from clew.observe.networks._messages import PROTOCOL, Announce, ExtensionHandshake, GossipHandshake, Handshake
 from clew.observe.networks._mse import MseConversation
@@ -127,6 +128,10 @@ class BitTorrent:
     def filled(self, segments: list[Segment], infohash: bytes) -> list[Segment]:
         """A transcript that can be played again."""
         return _filled.filled(segments, infohash)
+
+    def listed(self, segments: list[Segment], source: str) -> list[tuple[str, int]] | None:
+        """A kept list, read again."""
+        return _kept_lists.listed(segments, source)
 
     def ask(self, ask: Ask, limits: Limits, entropy: bytes) -> Conversation:
         """One announce, or one question to a node of the DHT."""

@@ -1,0 +1,90 @@
+"""Subjects and Leads are derived again from Sightings and kept answers, and what differs is named."""
+
+import pytest
+from lead_case import claims, contact, lead_case
+
+from clew.attribute import urgency
+from clew.attribute.replay import replay
+from clew.core import forces
+from clew.model import Force
+from facts_case import put
+
+ROWS = [
+    *claims(1, 30),
+    *claims(3, 200, address="127.10.7.7", client="qBittorrent/4.6.3", peer_id=b"-qB4630-" + bytes(12)),
+    *claims(5, 9, address="127.10.7.7", transport="utp"),
+    *claims(7, 50, address="127.99.1.1"),
+    contact(9, 3, tier="E0", claim="nothing said", client=None, peer_id=None, missing="limit_reached",
+            missing_detail="no answer in time", pieces_claimed=None, inner_claimed=None),
+]  # fmt: skip
+
+
+@pytest.fixture
+def made(case, tmp_path):
+    lead_case(case, tmp_path, ROWS)
+    return case
+
+
+def test_leads_follow_from_sightings_and_kept_answers(made, monkeypatch):
+    def never(*_):
+        raise AssertionError("a replay asks no clock and no register")
+
+    for name in ("time.time_ns", "time.time", "os.urandom", "clew.attribute.registers.prefixes._Open.__init__"):
+        monkeypatch.setattr(name, never)
+    found = replay(made)
+    assert (found.differing, dict(found.not_derived)) == ([], {})
+    assert (found.same["lead"], found.same["subject"], found.same["interval"]) == (4, 4, 4)
+    assert found.same["possible link"] >= 1
+    assert replay(made).digest == found.digest
+
+
+def test_urgency_since_the_run_is_taken_as_it_stands(made):
+    lead = made.read().execute("SELECT id FROM leads ORDER BY id").fetchone()["id"]
+    urgency.declare(made, lead=lead, reason="a child may be at risk")
+    assert replay(made).differing == []
+    urgency.withdraw(made, lead=lead, reason="it was another")
+    assert replay(made).differing == []
+
+
+CHANGES = [
+    "UPDATE leads SET score = score + 1 WHERE rank = 1",
+    "UPDATE leads SET country = 'FR' WHERE rank = 1",
+    "UPDATE leads SET against = '[]' WHERE id = (SELECT min(id) FROM leads)",
+    "UPDATE leads SET caveats = '[]' WHERE id = (SELECT min(id) FROM leads)",
+    "UPDATE leads SET expires_ns = expires_ns + 1 WHERE rank = 1",
+    "UPDATE leads SET rank = 9 WHERE rank = 1",
+    "UPDATE leads SET lookups = replace(lookups, '\"AT\"', '\"DE\"')",
+    "UPDATE lead_details SET beside = '{}' WHERE lead = (SELECT min(id) FROM leads)",
+    "DELETE FROM leads WHERE id = (SELECT min(id) FROM leads)",
+    "DELETE FROM subjects WHERE id = (SELECT min(id) FROM subjects)",
+    "UPDATE subject_intervals SET to_ns = to_ns + 1",
+    "INSERT INTO subjects VALUES ('x', 'SUB-x', '[]')",
+    "DELETE FROM possible_links",
+    'UPDATE lead_details SET ranking = replace(ranking, \'"urgent": []\', \'"urgent": ["because"]\')',
+]
+
+
+@pytest.mark.parametrize("sql", CHANGES)
+def test_what_does_not_follow_is_named(made, sql):
+    with made.write("attribute") as tx:
+        assert tx.execute(sql).rowcount
+    assert replay(made).differing
+
+
+def test_what_has_changed_since_is_said_and_not_compared(made):
+    put(made, "sightings", claims(20, 1, address="127.10.8.8", run="later", sequence=1), "observe")
+    found = replay(made)
+    assert found.differing == []
+    assert found.not_derived == {"sightings taken since the leads were made": 2}
+    forces.add(made, Force("ZZ", "Force ZZ", "AT", None, None, None))
+    found = replay(made)
+    assert found.differing == []
+    assert any(name.startswith("state: what it rests on has changed") for name in found.not_derived)
+
+
+def test_a_case_without_leads_or_with_leads_of_an_earlier_version(case, tmp_path):
+    assert replay(case).not_derived == {"no leads were made yet": 0}
+    lead_case(case, tmp_path, claims())
+    with case.write("core") as tx, tx.gate.core():
+        tx.execute("UPDATE ledger_openings SET opening = replace(opening, '\"now_ns\"', '\"then\"')")
+    assert replay(case).not_derived == {"the leads were made by an earlier version; run clew attribute again": 1}
