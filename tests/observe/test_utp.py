@@ -59,7 +59,7 @@ def test_a_claim_over_a_perfect_link() -> None:
     assert isinstance(found.finding, Contact)
     assert found.finding.claim is Claim.WATCHED_FILE
     assert (found.finding.pieces_claimed, found.finding.inner_claimed) == (3, 2)
-    assert (found.finding.transport, found.finding.missing) == ("utp", None)
+    assert found.finding.missing is None
     assert found.finding.client == "Test 1.2.34"
     assert peer.reset, "the peer is told that it is over"
     assert peer.stream[:68] == Handshake(INFOHASH, OURS).encode()
@@ -202,7 +202,7 @@ def test_a_reset_ends_it_before_and_after_the_connection() -> None:
     assert talk.receive(packet(RESET, connection, 0, seq + 5), 2) == [], "it confirms what we did not send"
     assert talk.receive(packet(RESET, connection + 9, 0, seq), 2) == []
     (over,) = talk.receive(packet(RESET, connection, 0, seq), 2)
-    assert (over.finding.missing, over.finding.transport) == (REFUSED, "utp")
+    assert over.finding.missing == REFUSED
     one = begun()
     (over,) = one.hand(packet(RESET, one.id, 500, one.ack))
     assert over.finding.missing == Missing(Reason.UNREADABLE, "the peer closed before it answered")

@@ -21,7 +21,7 @@ payload is taken like any other, so that a replay can hand in each header with t
 import hashlib
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from clew.model import Missing, Reason
 from clew.observe.api import (
@@ -256,8 +256,7 @@ class UtpConversation:
         self._waiting = 0
         if self._connected and not self._gone:
             self._say(p.UtpReset(self._header(self._seq + 1)))
-        found = replace(sighted.finding, transport=sighted.finding.transport or "utp")
-        self._out.append(Sighted(found, self._tape.encode(), dict(self._traffic + Counter(sighted.traffic))))
+        self._out.append(Sighted(sighted.finding, self._tape.encode(), dict(self._traffic + Counter(sighted.traffic))))
 
     def _flush(self) -> list[Event]:
         out, self._out = self._out, []

@@ -45,7 +45,7 @@ EXAMPLES = (
             _in(p.DATA, _FIRST + 1, 2, _CLAIM),
             _out(p.RESET, 4, 3, _FIRST + 1),
         ),
-        {"claim": Claim.WATCHED_FILE, "client": "qBittorrent/4.5.2", "transport": "utp", "missing": None},
+        {"claim": Claim.WATCHED_FILE, "client": "qBittorrent/4.5.2", "missing": None},
         "utp",
     ),
     Example(
@@ -60,14 +60,14 @@ EXAMPLES = (
             ("out", p.Header(_ID + 1, 5, 5, WINDOW - len(_CLAIM), _SYN + 2, _FIRST).encode(p.DATA) + _OFFER),
             _out(p.RESET, 5, 3, _FIRST + 1),
         ),
-        {"claim": Claim.WATCHED_FILE, "inner_claimed": 7, "transport": "utp", "missing": None},
+        {"claim": Claim.WATCHED_FILE, "inner_claimed": 7, "missing": None},
         "utp",
     ),
     Example(
         "nobody there takes uTP",
         _TARGET,
         (_HELLO[0], _in(p.RESET, 0, 0)),
-        {"answered": False, "transport": "utp", "missing": REFUSED},
+        {"answered": False, "missing": REFUSED},
         "utp",
     ),
 )
