@@ -37,8 +37,8 @@ class Policy:
 
     `transports` are tried in this order; none named means all that the network's plug-in has, in its own order.
 
-    Raises Refused for what is never allowed: beyond 127.0.0.0/8 and ::1, revisits under 5 minutes, less than 6 s for an answer
-    (slow clients answer late and would be miscounted), and asking a tracker more than once a round.
+    Raises Refused for what is never allowed: beyond 127.0.0.0/8 and ::1, revisits under 5 minutes, less than 6 s for an
+    answer (slow clients answer late and would be miscounted), and asking a tracker more than once a round.
     """
 
     allow: tuple[str, ...] = ("127.0.0.0/8",)
