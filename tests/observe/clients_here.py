@@ -51,7 +51,8 @@ class Client:
         return self.name.split(",")[0]
 
 
-# Each client that lets the caller choose is there twice, once for each method that it prefers.
+# A client that can be told which method of MSE it prefers is there twice. Transmission 3.00 that prefers plaintext
+# chooses it, reads the encrypted first message (IA) as if it were plaintext already, and closes: it offers no MSE then.
 CLIENTS = (
     Client("Transmission", "127.11.0.5", 51413, "Transmission ", b"-TR", RC4_UTP, v6=("tcp",)),
     Client("Transmission, plaintext", "127.11.0.6", 51414, "Transmission ", b"-TR", {"tcp": "tcp", "utp": "utp"}),
