@@ -29,7 +29,7 @@ def at(seconds: float) -> Instant:
 
 
 @pytest.mark.parametrize("policy", [{"revisit": 299.0}, {"revisit": 300.0, "answer": 5.9}])
-@pytest.mark.parametrize("allow", [("10.0.0.0/8",), ("127.0.0.0/8", "192.0.2.0/24"), ("126.0.0.0/7",), ("::1/128",)])
+@pytest.mark.parametrize("allow", [("10.0.0.0/8",), ("127.0.0.0/8", "192.0.2.0/24"), ("126.0.0.0/7",), ("::/127",)])
 def test_beyond_loopback_short_times_are_refused(policy: dict[str, float], allow: tuple[str, ...]) -> None:
     with pytest.raises(Refused, match=r"127\.0\.0\.0/8"):
         Policy(allow=allow, **policy)
@@ -47,7 +47,9 @@ def test_the_default_allow_list_is_this_machine() -> None:
     assert Policy().allow == ("127.0.0.0/8",)
     assert inside_loopback("127.255.0.1")
     assert not inside_loopback("128.0.0.1")
-    assert not inside_loopback("::1")
+    assert inside_loopback("::1")
+    assert not inside_loopback("::/127")
+    assert not inside_loopback("::ffff:127.0.0.1")
 
 
 def test_outside_the_allow_list_nothing_is_dialled(case: Case) -> None:

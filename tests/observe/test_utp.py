@@ -208,6 +208,14 @@ def test_a_reset_ends_it_before_and_after_the_connection() -> None:
     assert over.finding.missing == Missing(Reason.UNREADABLE, "the peer closed before it answered")
 
 
+@pytest.mark.parametrize("transport", ["utp", "mse/utp"])
+def test_a_failed_contact_keeps_the_name_by_which_it_was_dialled(transport: str) -> None:
+    talk = PLUGIN.contact(TARGET, Limits(), transport, bytes(32))
+    talk.opened(1)
+    found = end(talk.closed(2, REFUSED)).finding
+    assert (found.missing, found.transport) == (REFUSED, ""), "nothing was negotiated: it is told by who dialled"
+
+
 def test_a_fin_ends_it_in_its_order() -> None:
     one = begun()
     assert [numbers(each)[0] for each in sent(one.data(b"", 1, FIN))] == [STATE]

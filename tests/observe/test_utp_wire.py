@@ -34,7 +34,7 @@ from clew.observe.networks.bittorrent import PLUGIN
 from clew.observe.policy import Governor, Wish
 from clew.observe.results import Results
 from clew.observe.rows import Run
-from clew.observe.wire import STOPPED, Answer, Call, Wire
+from clew.observe.wire import STOPPED, Answer, Call, Wire, _socket
 
 UTP_ALONE = {"enable_incoming_tcp": False, "enable_outgoing_tcp": False}
 
@@ -319,3 +319,18 @@ def test_a_conversation_that_breaks_costs_only_itself(case: Case, stage: Stage, 
     assert answer.sighted is None
     assert answer.missing == Missing(Reason.UNPARSABLE, f"clew could not read it: {error}")
     assert b"anything" not in b"".join(heard) + b"".join(peer.heard)
+
+
+@pytest.mark.parametrize(
+    ("address", "bind", "bound"),
+    [
+        ("127.24.0.6", "127.9.0.1", "127.9.0.1"), ("::1", "::1", "::1"), ("::1", "127.9.0.1", "::"),
+        ("127.24.0.6", "::1", "0.0.0.0"), ("192.0.2.1", "127.9.0.1", "0.0.0.0"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("datagrams", [False, True])
+def test_our_own_address_is_bound_for_its_own_family_alone(
+    address: str, bind: str, bound: str, datagrams: bool
+) -> None:
+    with _socket(address, bind, datagrams=datagrams) as sock:
+        assert sock.getsockname()[:2] == (bound, 0), "and no port is chosen before connect"

@@ -34,7 +34,7 @@ class Policy:
     """`max_gap_ns`: how long an endpoint may be unheard and still be held for the same one.
 
     `repeat_ns` is the least time between two claims that make E2 (DESIGN section 1: 5 minutes), `loopback_repeat_ns`
-    the same inside 127.0.0.0/8, where the observer's own interval holds.
+    the same on loopback, where the observer's own interval holds.
     """
 
     max_gap_ns: int = 24 * HOUR_NS
@@ -43,7 +43,7 @@ class Policy:
 
     def least_repeat_ns(self, address: str) -> int:
         """The least time between two claims of this address that make E2."""
-        return self.loopback_repeat_ns if address.startswith("127.") else self.repeat_ns
+        return self.loopback_repeat_ns if address.startswith("127.") or address == "::1" else self.repeat_ns
 
 
 @dataclass(frozen=True, slots=True)

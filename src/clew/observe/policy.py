@@ -21,6 +21,7 @@ from clew.observe.api import SECOND, Limits
 from clew.observe.transports import PLAIN
 
 LOOPBACK = ipaddress.IPv4Network("127.0.0.0/8")
+LOOPBACK_V6 = ipaddress.IPv6Network("::1/128")  # RFC 4291 2.5.3: one address, which no packet leaves the machine for
 LEAST_REVISIT = 300.0
 LEAST_ANSWER = 6.0
 PURPOSE = "observe"
@@ -39,8 +40,8 @@ class Policy:
     `transports` are tried in this order; none named means all that the network's plug-in has, in its own order.
     `gossip`: peers are asked whom they know (PEX), where the Mandate permits it.
 
-    Raises Refused for what is never allowed: beyond 127.0.0.0/8, revisits under 5 minutes, less than 6 s for an answer
-    (slow clients answer late and would be miscounted), and asking a tracker more than once a round.
+    Raises Refused for what is never allowed: beyond 127.0.0.0/8 and ::1, revisits under 5 minutes, less than 6 s for an
+    answer (slow clients answer late and would be miscounted), and asking a tracker more than once a round.
     """
 
     allow: tuple[str, ...] = ("127.0.0.0/8",)
@@ -240,9 +241,9 @@ def _valid(found: Mandate | Missing, at_ns: int) -> bool:
 
 
 def inside_loopback(network: str) -> bool:
-    """Whether an address or network lies wholly inside 127.0.0.0/8, where the training range is."""
+    """Whether an address or network lies wholly on this machine: inside 127.0.0.0/8, or ::1."""
     found = ipaddress.ip_network(network)
-    return isinstance(found, ipaddress.IPv4Network) and found.subnet_of(LOOPBACK)
+    return found.subnet_of(LOOPBACK) if isinstance(found, ipaddress.IPv4Network) else found.subnet_of(LOOPBACK_V6)
 
 
 @lru_cache(maxsize=65_536)

@@ -271,7 +271,8 @@ def _socket(address: str, bind: str, *, datagrams: bool) -> socket.socket:
         sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     sock.setblocking(False)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
-    if bind and family == socket.AF_INET and inside_loopback(address) == inside_loopback(bind):
+    same = bind and (":" in bind) == (":" in address)  # of two families neither can be bound for the other
+    if same and inside_loopback(address) == inside_loopback(bind):
         sock.setsockopt(socket.SOL_IP, IP_BIND_ADDRESS_NO_PORT, 1)
         sock.bind((bind, 0))
     return sock
