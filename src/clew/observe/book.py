@@ -19,6 +19,7 @@ from clew.observe.tiers import weigh
 CLEAN, PROMISCUOUS = "clean", "promiscuous"
 CONTROL_ATTEMPTS = 3
 MOST_DOUBLINGS = 6
+STEADY_VISITS, MOST_STEADY = 8, 2  # after so many visits the interval is doubled, and no more than so many times
 UNTIL_CONTROL_NS = SECOND // 4
 
 
@@ -125,7 +126,9 @@ class Book:
         endpoint.failures, endpoint.last_failure = 0, None
         endpoint.transport, endpoint.tried = contact.transport or transport, ""
         endpoint.tier = max(endpoint.tier, tier.value)
-        endpoint.next_ns = at_ns + interval_ns
+        # Who claims the same again and again is asked less often; whoever says anything else, as often as at first.
+        longer = min(endpoint.contacts // STEADY_VISITS, MOST_STEADY) if tier is Tier.CLAIMS else 0
+        endpoint.next_ns = at_ns + (interval_ns << longer)
         if self._wants_control(endpoint):
             self._probe(endpoint)
         self._done(endpoint)
@@ -156,11 +159,11 @@ class Book:
         endpoint.tried = ""
         endpoint.failures += 1
         endpoint.last_failure = str(why) if why else None
-        pause = int(self._policy.revisit * SECOND) << min(endpoint.failures - 1, MOST_DOUBLINGS)
         given_up = endpoint.failures >= self._policy.attempts and not endpoint.claims
-        endpoint.next_ns = (
-            None if given_up else at_ns + (int(self._policy.revisit * SECOND) if endpoint.claims else pause)
-        )
+        # Who claimed before is worth more tries at the plain interval, for as long as the run goes on.
+        patience = STEADY_VISITS if endpoint.claims else 1
+        pause = int(self._policy.revisit * SECOND) << min(max(0, endpoint.failures - patience), MOST_DOUBLINGS)
+        endpoint.next_ns = None if given_up else at_ns + pause
         self._done(endpoint)
 
     def refused(self, endpoint: Endpoint, why: Missing | None, again_ns: int) -> None:

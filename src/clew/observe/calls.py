@@ -2,8 +2,9 @@
 
 import hashlib
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from clew.core import clock
 from clew.core.case import new_id
 from clew.model import Watch
 from clew.observe.announces import Round, infohashes
@@ -29,6 +30,13 @@ class Errand:
     infohash: bytes = b""
     peer_id: bytes = b""
     goodbye_to: str = ""
+    since_ns: int = field(default_factory=lambda: clock.now().mono_ns)
+
+    def what(self) -> str:
+        """For people: who is called, or which tracker is asked."""
+        if self.endpoint is not None:
+            return f"{self.endpoint.address}:{self.endpoint.port}"
+        return self.round.tracker.url if self.round is not None else ""
 
 
 class Caller:

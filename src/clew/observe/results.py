@@ -83,7 +83,7 @@ class Results:
             self._book.refused(endpoint, contact.missing, self._time.at(answer.started) + self._interval_ns)
             return keeping.NOT_MADE, contact.missing
         self._account.contacts += 1
-        name, tier, repeats = new_id(), Tier.LISTED, None
+        name, tier, repeats = answer.call.id, Tier.LISTED, None
         if answer.sighted is None:
             self._book.failed(
                 endpoint, answer.missing, self._time.at(answer.started), answer.call.wish.transport, reached=False
@@ -123,7 +123,7 @@ class Results:
             sighting(
                 self._run,
                 answer,
-                id=new_id(),
+                id=answer.call.id,
                 kind=SightingKind.CONTROL,
                 tier=Tier.LISTED,
                 infohash=infohash,

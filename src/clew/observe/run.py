@@ -11,6 +11,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from clew.core import clock, mandate, plugins, watch
 from clew.core.case import Case, new_id
@@ -44,7 +45,7 @@ NETWORKS = "clew.observe.networks"
 TICK_SECONDS = 0.05
 DISPATCH_SECONDS = 0.1  # intents are committed in batches: each costs a synchronous write
 NEW_FLUSH_SECONDS = 0.3
-LEAST_FLUSH_SECONDS, MOST_FLUSH_SECONDS = 0.5, 30.0
+LEAST_FLUSH_SECONDS, MOST_FLUSH_SECONDS = 0.5, 5.0
 FLUSH_ROWS = 500
 MOST_IN_FLIGHT = 1_000
 
@@ -56,19 +57,22 @@ def observe(
     *,
     trackers: list[str] | None = None,
     seconds: float | None = None,
+    go_on: bool = False,
     policy: Policy | None = None,
     network: str = "bittorrent",
     progress: Progress | None = None,
 ) -> Summary:
     """Observes every Watch of the case for `seconds`, or, without a number, until nobody's next visit could tell more.
 
+    With `go_on` it does not end there either: who was seen is visited again for as long as the run goes on.
+
     `trackers` are announce URLs; without them, those that the case's Mandates name. Raises Refused without a Mandate
-    for it, Held where another run is under way, Usage where there is nothing to do. SIGINT ends it within a second, in
-    order. `progress` is called about once a second with how it stands.
+    for it, Held where another run is under way, Usage where there is nothing to do. SIGINT or SIGTERM ends it within a
+    second, in order. `progress` is called about once a second with how it stands.
     """
     plugin: Network = plugins.load(NETWORKS, network)
     with lease(case, "observe", network):
-        return Observer(case, plugin, policy or Policy(), trackers).run(seconds, progress)
+        return Observer(case, plugin, policy or Policy(), trackers).run(seconds, progress, go_on=go_on)
 
 
 class Observer:
@@ -113,8 +117,8 @@ class Observer:
         self._errands: dict[str, Errand] = {}
         self._flushed_ns = self._shown_ns = self._dispatched_ns = 0
 
-    def run(self, seconds: float | None, progress: Progress | None = None) -> Summary:
-        """Goes on until time is up, everybody is settled, or SIGINT."""
+    def run(self, seconds: float | None, progress: Progress | None = None, *, go_on: bool = False) -> Summary:
+        """Goes on until time is up, everybody is settled (unless it is to `go_on`), or a signal."""
         stop, stopped = threading.Event(), ""
         with _interruptible(stop), Wire(self._governor, self._plugin.sendable) as wire:
             while not stopped:
@@ -122,7 +126,7 @@ class Observer:
                 self._take(wire, TICK_SECONDS)
                 self._flush()
                 self._show(progress)
-                stopped = self._over(seconds, stop)
+                stopped = self._over(seconds, stop, go_on=go_on)
             wire.stop()
             self._take(wire, 0)
         self._gaps.over(clock.now())
@@ -185,6 +189,8 @@ class Observer:
         if now.mono_ns - self._dispatched_ns < DISPATCH_SECONDS * SECOND:
             return
         self._dispatched_ns = now.mono_ns
+        if self._policy.quiet(now.utc_ns):
+            return
         made = [pair for one in self._announces.due(now.mono_ns) for pair in self._caller.question(one)]
         room = min(MOST_IN_FLIGHT, 3 * self._policy.concurrent) - len(self._errands)
         for endpoint, kind in self._book.due(self._steady.at(now), max(0, room)):
@@ -224,11 +230,13 @@ class Observer:
             self._keeper.flush(self._mandate)
             self._flushed_ns = now_ns
 
-    def _over(self, seconds: float | None, stop: threading.Event) -> str:
+    def _over(self, seconds: float | None, stop: threading.Event, *, go_on: bool) -> str:
         if stop.is_set():
             return "interrupted"
         if seconds is not None:
             return "time" if self._elapsed() >= seconds else ""
+        if go_on:
+            return ""
         quiet = not self._errands and self._announces.quiet(self._policy.quiet_rounds)
         return "settled" if quiet and self._book.settled() else ""
 
@@ -243,12 +251,20 @@ class Observer:
         progress(
             {
                 "seconds": round(self._elapsed(), 1),
-                "places": by_place(list(self._book)),
                 "contacts": self._account.contacts,
                 "in_flight": len(self._errands),
+                "bytes": self._governor.bytes,
                 "errors": dict(self._account.errors),
+                **self._oldest(now_ns),
             }
         )
+
+    def _oldest(self, now_ns: int) -> dict[str, object]:
+        """The call that has been in hand for longest, as calls are kept in order."""
+        errand = next(iter(self._errands.values()), None)
+        if errand is None:
+            return {"oldest": "", "oldest_s": 0.0}
+        return {"oldest": errand.what(), "oldest_s": (now_ns - errand.since_ns) / SECOND}
 
     def _summary(self, stopped: str) -> Summary:
         endpoints, account = list(self._book), self._account
@@ -285,17 +301,18 @@ def _is_address(host: str) -> bool:
 
 @contextmanager
 def _interruptible(stop: threading.Event) -> Iterator[None]:
-    """SIGINT sets `stop`, so that no commit is torn; a second one acts as usual."""
+    """SIGINT and SIGTERM set `stop`, so that no commit is torn; a second one acts as usual."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
-    def handle(_signal: int, _frame: object) -> None:
+    def handle(number: int, _frame: object) -> None:
         stop.set()
-        signal.signal(signal.SIGINT, before)
+        signal.signal(number, before[number])
 
-    before = signal.signal(signal.SIGINT, handle)
+    before: dict[int, Any] = {each: signal.signal(each, handle) for each in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for each, usual in before.items():
+            signal.signal(each, usual)
