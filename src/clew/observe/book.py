@@ -212,6 +212,8 @@ class Book:
     def _settled(self, endpoint: Endpoint) -> bool:
         if endpoint.next_ns is None or endpoint.contacts >= self._policy.visits:
             return True
+        if endpoint.failures >= self._policy.attempts:
+            return True  # given up, though whoever is listed again will be called again
         return endpoint.tier == Tier.CLAIMS.value and not self._wants_control(endpoint)
 
     def _wants_control(self, endpoint: Endpoint) -> bool:

@@ -12,13 +12,13 @@ from clew.observe.api import REFUSED, SECOND, Contact, Listing
 from clew.observe.book import CLEAN, PROMISCUOUS, Book
 from clew.observe.calls import ANNOUNCED_PORT, Errand
 from clew.observe.endpoints import Endpoint
+from clew.observe.exactness import Exactness
 from clew.observe.gaps import NO_NETWORK, Gaps
 from clew.observe.keeping import Keeper
 from clew.observe.rows import Run, sighting
 from clew.observe.steady import Steady
 from clew.observe.wire import STOPPED, Answer
 
-CLOCK_SECONDS = 60
 NO_NETWORK_PAUSE_NS = 5 * SECOND
 
 
@@ -42,11 +42,13 @@ class Results:
         self._interval_ns = int(revisit_seconds * SECOND)
         self._told: set[tuple[int, str]] = set()
         self._started: dict[str, Answer] = {}
-        self._clock_ns = 0
+        self._exactness = Exactness()
 
     def take(self, answer: Answer, errand: Errand) -> None:
         """Takes what became of one call."""
-        self._look_at_clock(answer)
+        known = self._exactness.of(answer.started, answer.ended)
+        if known != (self._run.clock_offset_ns, self._run.clock_error_ns):
+            self._run = replace(self._run, clock_offset_ns=known[0], clock_error_ns=known[1])
         if answer.mandate:
             self._gaps.call(answer.started, answer.ended, answer.missing)
         if answer.sighted is not None:
@@ -61,15 +63,6 @@ class Results:
             state, why = on(answer, errand.endpoint, errand.infohash)
         self._account.error(why)
         self._keeper.ended(answer.call.id, state, str(why) if why else None)
-
-    def _look_at_clock(self, answer: Answer) -> None:
-        """Once a minute: how wrong the clock may be goes into every Sighting."""
-        if answer.ended.mono_ns < self._clock_ns:
-            return
-        self._clock_ns = answer.ended.mono_ns + CLOCK_SECONDS * SECOND
-        found = clock.quality()
-        known = (None, None) if isinstance(found, Missing) else (found.offset_ns, found.error_ns)
-        self._run = replace(self._run, clock_offset_ns=known[0], clock_error_ns=known[1])
 
     def _on_contact(self, answer: Answer, endpoint: Endpoint, infohash: bytes) -> tuple[str, Missing | None]:
         contact = _contact_of(answer)

@@ -222,7 +222,9 @@ class Observer:
             self._results.take(answer, self._errands.pop(answer.call.id))
 
     def _flush(self) -> None:
-        now_ns = clock.now().mono_ns
+        now = clock.now()
+        self._gaps.look(now)
+        now_ns = now.mono_ns
         pause = min(MOST_FLUSH_SECONDS, max(LEAST_FLUSH_SECONDS, self._policy.revisit / 10))
         if self._book.fresh:  # nobody is called before being in the case
             pause = NEW_FLUSH_SECONDS
