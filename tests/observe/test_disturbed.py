@@ -149,7 +149,7 @@ def test_an_error_of_the_clock_holds_for_the_clock_that_it_was_measured_of(monke
 
 
 def test_a_network_that_is_gone_for_a_while(make_case: Any, infohash: bytes) -> None:
-    """In a network namespace of its own, where `lo` goes down and comes back."""
+    """In a network namespace of its own, where the only route goes and comes back."""
     case: Case = make_case()
     command = ["unshare", "-rn", sys.executable, str(HERE / "without_network.py"), str(case.folder), infohash.hex()]
     ended = subprocess.run(command, cwd=HERE, capture_output=True, text=True, check=False, timeout=90)

@@ -1,4 +1,4 @@
-"""`python without_network.py CASE INFOHASH`: a run in which `lo` is down for a while. For a namespace of its own."""
+"""`python without_network.py CASE INFOHASH`: a run that has no route for a while. For a namespace of its own."""
 
 import json
 import subprocess
@@ -16,19 +16,20 @@ from clew.core.case import Case
 from clew.observe.run import observe
 
 
-def lo(state: str) -> None:
-    subprocess.run(["ip", "link", "set", "lo", state], check=True)
+def ip(*words: str) -> None:
+    subprocess.run(["ip", *words], check=True)
 
 
 def cut() -> None:
+    route = ("local", "127.0.0.0/8", "dev", "lo", "table", "local")
     time.sleep(0.5)
-    lo("down")
+    ip("route", "del", *route)
     time.sleep(1.0)
-    lo("up")
+    ip("route", "add", *route)
 
 
 if __name__ == "__main__":
-    lo("up")
+    ip("link", "set", "lo", "up")
     case = Case.open(Path(sys.argv[1]), actor="tester")
     with Stage() as stage:
         tracker, peers = troupe(stage, bytes.fromhex(sys.argv[2]))
