@@ -220,6 +220,8 @@ class Observer:
     def _take(self, wire: Wire, timeout: float) -> None:
         for answer in wire.collect(timeout):
             self._results.take(answer, self._errands.pop(answer.call.id))
+            if self._keeper.waiting >= FLUSH_ROWS:  # a list of thousands is not kept in memory as a whole
+                self._keeper.flush(self._mandate)
 
     def _flush(self) -> None:
         now = clock.now()
