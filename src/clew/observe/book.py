@@ -184,6 +184,14 @@ class Book:
             if verdict == PROMISCUOUS:
                 each.next_ns = None
 
+    def unprobed(self, endpoint: Endpoint, why: Missing, again_ns: int) -> None:
+        """This probe could not be made, and does not count as a try; what is due there waits as long."""
+        self._probing.discard(endpoint.place)
+        self._control_tries[endpoint.place] -= 1
+        for each in self._at[endpoint.place]:
+            if each.next_ns is not None and each.id not in self._busy:
+                self.refused(each, why, max(each.next_ns, again_ns))
+
     def promiscuous(self, endpoint: Endpoint) -> bool:
         """Whether the control probe was echoed there."""
         return endpoint.control == PROMISCUOUS

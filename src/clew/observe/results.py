@@ -107,6 +107,9 @@ class Results:
 
     def _on_control(self, answer: Answer, endpoint: Endpoint, infohash: bytes) -> tuple[str, Missing | None]:
         contact = _contact_of(answer)
+        if contact.missing == NO_NETWORK:
+            self._book.unprobed(endpoint, contact.missing, self._time.at(answer.ended) + NO_NETWORK_PAUSE_NS)
+            return keeping.INTERRUPTED, contact.missing
         echoed = contact.infohash_echoed is not None
         undecided = contact.missing if not echoed and _unheard(answer, contact) else None
         verdict = undecided or (PROMISCUOUS if echoed else CLEAN)

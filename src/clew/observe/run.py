@@ -88,7 +88,7 @@ class Observer:
         self._watches = len(watches)
         self._mandate = mandate.require(case, purpose=PURPOSE, at_ns=self._start.utc_ns, network=plugin.name).id
         self._run = _run(case, plugin, policy)
-        places = self._places(trackers)
+        places, offers = self._places(trackers), self._offers()
         retention.purge(case, self._start.utc_ns)
         wait_ns = int(policy.revisit * SECOND)
         self._steady = steady(case, self._start)
@@ -97,7 +97,7 @@ class Observer:
             case, self._run, policy.text(), self._start.utc_ns, self._mandate, self._steady, steady_ns + wait_ns
         )
         known = case.read().execute(f"SELECT {','.join(COLUMNS)} FROM endpoints")  # noqa: S608 - our own names
-        self._book = Book(known, policy, steady_ns, self._offers())
+        self._book = Book(known, policy, steady_ns, offers)
         self._gaps = Gaps()
         self._keeper = Keeper(case, self._run, self._book, self._gaps)
         self._account = Account()
