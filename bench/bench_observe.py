@@ -114,6 +114,8 @@ def ours(folder: Path, count: int, a_reply: int, *, memory: bool) -> tuple[Cost,
     case = new_case(folder)
     with peers(count, a_reply) as tracker:
         cost = measure([sys.executable, "-c", OURS, str(case), tracker], memory=memory)
+    if cost.status:
+        raise SystemExit(f"the observer ended with status {cost.status}")
     opened = Case.open(case)
     sql = "SELECT count(DISTINCT address) n FROM sightings WHERE kind = 'contact' AND claim = 'watched file'"
     kept = shards.query(opened, sql).to_pylist()[0]["n"]
