@@ -26,7 +26,7 @@ from clew.observe.exactness import Exactness
 from clew.observe.run import observe
 
 HOUR = 3_600_000_000_000
-KILLS = 20 if SOAK else 3
+KILLS = 20 if SOAK else 2
 TRIES = 20 if SOAK else 1
 POLICY = replace(FAST, revisit=0.4, announce=0.3)
 
