@@ -1,4 +1,4 @@
-"""`python observe_here.py CASE TRACKER SECONDS`: one run with the tests' policy, in a process that may be killed."""
+"""`python observe_here.py CASE TRACKER SECONDS TRANSPORT...`: a run in a process that may be killed."""
 
 import json
 import sys
@@ -16,6 +16,6 @@ if __name__ == "__main__":
         Case.open(Path(sys.argv[1]), actor="tester"),
         trackers=[sys.argv[2]],
         seconds=float(sys.argv[3]) if len(sys.argv) > 3 else None,
-        policy=replace(FAST, revisit=0.4, announce=0.3, transports=()),
+        policy=replace(FAST, revisit=0.4, announce=0.3, transports=tuple(sys.argv[4:])),
     )
     print(json.dumps(found.as_dict()))

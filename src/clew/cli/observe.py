@@ -1,13 +1,12 @@
 """`clew observe`: contacts those who are listed for a Watch and keeps proof of what they claim."""
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from clew.cli._common import case_argument, emit, json_option, open_case
-from clew.core.errors import Exit
+from clew.core.errors import Exit, Usage
 
 if TYPE_CHECKING:
     from clew.observe.account import Summary
@@ -15,12 +14,16 @@ if TYPE_CHECKING:
 
 @click.command(
     "observe",
-    epilog="\b\nExamples:\n  clew observe cases/icarus\n  clew observe cases/icarus --seconds 3600 --interval 900",
+    epilog="\b\nExamples:\n  clew observe cases/icarus\n  clew observe cases/icarus --seconds 3600 --interval 900\n"
+    "  clew observe cases/icarus --go-on --quiet 22-6 --transport mse/tcp --transport mse/utp",
 )
 @case_argument
 @click.option("--seconds", type=click.FloatRange(min=0), help="Stop after so long. Default: when everybody is settled.")
+@click.option("--go-on", is_flag=True, help="Do not stop when everybody is settled, but visit them again until Ctrl-C.")
 @click.option(
-    "--interval", type=float, help="Seconds between two visits; at least 300 beyond 127.0.0.0/8. Default 300."
+    "--interval",
+    type=float,
+    help="Seconds between two visits; at least 300 beyond 127.0.0.0/8, and 900 by default; 300 inside.",
 )
 @click.option("--bind", help="Our own address for connections inside 127.0.0.0/8. Default 127.9.0.1.")
 @click.option(
@@ -28,15 +31,31 @@ if TYPE_CHECKING:
 )
 @click.option("--allow", multiple=True, help="A network that may be contacted (may be repeated). Default 127.0.0.0/8.")
 @click.option("--rate", type=float, help="New connections a second at most. Default 200.")
+@click.option("--concurrent", type=int, help="Connections open at once at most. Default 200.")
+@click.option("--bandwidth", type=float, help="Bytes a second both ways before new connections wait. Default 4000000.")
+@click.option("--hold", type=float, help="Seconds that one contact may last at most. Default 20.")
+@click.option(
+    "--transport",
+    "transports",
+    multiple=True,
+    help="Use this transport (may be repeated, in this order): mse/tcp, tcp, mse/utp, utp. Default all.",
+)
+@click.option("--quiet", "quiet", metavar="FROM-TO", help="Hours (UTC) in which nobody is called, such as 22-6.")
 @json_option
 def observe(
     case: Path,
     seconds: float | None,
+    go_on: bool,
     interval: float | None,
     bind: str | None,
     trackers: tuple[str, ...],
     allow: tuple[str, ...],
     rate: float | None,
+    concurrent: int | None,
+    bandwidth: float | None,
+    hold: float | None,
+    transports: tuple[str, ...],
+    quiet: str | None,
     as_json: bool,
 ) -> int:
     """Observe every Watch of CASE: who is listed, who answers, who claims pieces of the watched file, twice.
@@ -44,35 +63,45 @@ def observe(
     Nothing is ever requested, downloaded or shared. A signed Mandate is needed; Ctrl-C ends the run in order, and the
     same command goes on where it ended. Exit status 3: a tracker gave no usable reply.
     """
-    from clew.observe.policy import Policy
+    from clew.cli._live import LiveView
+    from clew.observe.policy import Policy, usual_revisit
     from clew.observe.run import observe as run
 
     usual = Policy()
-    policy = Policy(
-        allow=allow or usual.allow,
-        revisit=usual.revisit if interval is None else interval,
-        per_second=usual.per_second if rate is None else rate,
-        bind=bind or usual.bind,
-    )
-    summary = run(
-        open_case(case),
-        trackers=list(trackers) or None,
-        seconds=seconds,
-        policy=policy,
-        progress=None if as_json else _progress,
-    )
+    given = {
+        "per_second": rate,
+        "concurrent": concurrent,
+        "bytes_per_second": bandwidth,
+        "hold": hold,
+        "bind": bind,
+        "quiet_hours": _hours(quiet),
+        "revisit": usual_revisit(allow or usual.allow) if interval is None else interval,
+    }
+    set_fields: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    policy = Policy(allow=allow or usual.allow, transports=transports, **set_fields)
+    opened = open_case(case)
+    with LiveView(opened) as view:
+        summary = run(
+            opened,
+            trackers=list(trackers) or None,
+            seconds=seconds,
+            go_on=go_on,
+            policy=policy,
+            progress=None if as_json else view.take,
+        )
     emit(as_json, summary.as_dict(), _words(summary))
     silent = [url for url, counts in summary.trackers.items() if counts.get("failed") and "listed" not in counts]
     return Exit.INCOMPLETE if silent or not summary.trackers else Exit.DONE
 
 
-def _progress(state: dict[str, Any]) -> None:
-    """One line a second on standard error, where a person looks."""
-    if not sys.stderr.isatty():
-        return
-    tiers = ", ".join(f"{number} {tier}" for tier, number in state["places"].items())
-    line = f"{state['seconds']} s: {tiers}; {state['contacts']} contacts, {state['in_flight']} under way; safe to stop"
-    click.echo(f"\r{line}\x1b[K", err=True, nl=False)
+def _hours(text: str | None) -> tuple[int, int] | None:
+    """FROM-TO as hours of a day; Policy refuses those that no day has."""
+    if text is None:
+        return None
+    begin, _, end = text.partition("-")
+    if not (begin.isdecimal() and end.isdecimal()):
+        raise Usage(f"{text!r} are no quiet hours", "write them as 22-6, in UTC")
+    return int(begin), int(end)
 
 
 def _words(found: "Summary") -> str:

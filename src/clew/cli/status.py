@@ -6,8 +6,12 @@ from typing import Any
 import click
 
 from clew.cli._common import case_argument, emit, json_option, open_case
+from clew.cli._countries import Countries
+from clew.cli._live import next_lines
 from clew.core import clock
 from clew.core.case import Case
+from clew.core.printable import printable
+from clew.observe.standing import Standing, standing
 
 GROUPED = {
     "items": "SELECT state, count(*) FROM items GROUP BY state ORDER BY state",
@@ -60,7 +64,23 @@ def status(case: Path, as_json: bool) -> None:
         else:
             text = str(value) if value else ""
         lines.append(f"  {name.replace('_', ' '):24}{text or '-'}")
-    emit(as_json, data, "\n".join(lines))
+    observing, countries = standing(opened), Countries(opened).by_tier()
+    data["observing"] = observing.as_dict() | {"countries": countries}
+    emit(as_json, data, "\n".join(lines + _observing(observing, countries)))
+
+
+def _observing(found: Standing, countries: dict[str, dict[str, int]]) -> list[str]:
+    """How the observing stands, of a run under way or of the last one; nothing where there was none."""
+    if found.last_run is None:
+        return []
+    run = found.last_run
+    lines = [f"observing: {found.runs} runs, the last from {run['began']} to {run['ended'] or 'now'}"]
+    lines += [f"  {tier:24}" + ", ".join(f"{c}: {n}" for c, n in told.items()) for tier, told in countries.items()]
+    transports = ", ".join(f"{name}: {count}" for name, count in found.transports.items())
+    oldest = f", the oldest for {found.oldest_s:.0f} s" if found.oldest_s is not None else ""
+    lines += [f"  {'answered over':24}{transports or '-'}", f"  {'in hand':24}{found.in_hand}{oldest}"]
+    lines += [f"  {line}" for line in next_lines(found)]
+    return lines + [f"  {count:6d}  {printable(why)}" for why, count in found.failures.items()]
 
 
 COMMAND = status

@@ -7,7 +7,7 @@ is as worthless as an altered file.
 
 import ipaddress
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -98,8 +98,15 @@ def require(
 ) -> Mandate:
     """The first Mandate that covers all of it. Raises Refused, naming what is out of scope, where none does."""
     wanted = {"network": network, "country": country, "tracker": tracker, "exhibit": exhibit, "permit": permit}
+    return covering(all_of(case), purpose=purpose, at_ns=at_ns, address=address, **wanted)
+
+
+def covering(
+    mandates: Iterable[Mandate], *, purpose: str, at_ns: int, address: str | None = None, **wanted: str | None
+) -> Mandate:
+    """As `require`, among Mandates whose signatures were checked a moment ago: `all_of` gives them."""
     reasons = []
-    for mandate in all_of(case):
+    for mandate in mandates:
         reason = outside(mandate, purpose, at_ns, address, wanted)
         if reason is None:
             return mandate

@@ -106,18 +106,18 @@ class Progress:
         now = time.monotonic()
         seconds = max(now - self._began, 1e-9)
         of_items = f" of {self.total_items:,}" if self.total_items is not None else ""
-        of_bytes = f" of {_size(self.total_bytes)}" if self.total_bytes else ""
+        of_bytes = f" of {size(self.total_bytes)}" if self.total_bytes else ""
         lately = self._lately(now)
         parts = [f"{self.title}: {self.items:,}{of_items}", f"{self.items / seconds:,.0f}/s"]
         if self.bytes:
-            parts += [f"{_size(self.bytes)}{of_bytes}", f"{_size(self.bytes / seconds)}/s"]
+            parts += [f"{size(self.bytes)}{of_bytes}", f"{size(self.bytes / seconds)}/s"]
         if lately is not None:
-            parts.append(f"last minute {lately[0]:,.0f}/s, {_size(lately[1])}/s")
+            parts.append(f"last minute {lately[0]:,.0f}/s, {size(lately[1])}/s")
         if self.counting:
             parts.append("still enumerating")
         elif self.total_bytes and 0 < self.bytes < self.total_bytes:
             rate = lately[1] if lately and lately[1] else self.bytes / seconds
-            parts.append(f"about {_duration((self.total_bytes - self.bytes) / rate)} left")
+            parts.append(f"about {duration((self.total_bytes - self.bytes) / rate)} left")
         if self.total_items is None and self.total_bytes is None:
             parts.append("still counting")
         parts += [f"{kind}: {count}" for kind, count in sorted(self.errors.items())]
@@ -143,7 +143,8 @@ class Progress:
         return Text(f"{self.line()} · safe to stop" if self._live else self.line())
 
 
-def _size(count: float) -> str:
+def size(count: float) -> str:
+    """Bytes, for people."""
     for unit in ("B", "KiB", "MiB", "GiB"):
         if count < 1024:
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
@@ -151,7 +152,8 @@ def _size(count: float) -> str:
     return f"{count:.2f} TiB"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Seconds, for people."""
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s" if minutes else f"{rest} s"

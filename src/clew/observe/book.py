@@ -19,6 +19,7 @@ from clew.observe.tiers import weigh
 CLEAN, PROMISCUOUS = "clean", "promiscuous"
 CONTROL_ATTEMPTS = 3
 MOST_DOUBLINGS = 6
+STEADY_VISITS, MOST_STEADY = 8, 2  # after so many visits the interval is doubled, and no more than so many times
 UNTIL_CONTROL_NS = SECOND // 4
 
 
@@ -124,7 +125,9 @@ class Book:
         endpoint.failures, endpoint.last_failure = 0, None
         endpoint.transport, endpoint.tried = contact.transport or transport, ""
         endpoint.tier = max(endpoint.tier, tier.value)
-        endpoint.next_ns = at_ns + interval_ns
+        # Who claims the same again and again is asked less often; whoever says anything else, as often as at first.
+        longer = min(endpoint.contacts // STEADY_VISITS, MOST_STEADY) if tier is Tier.CLAIMS else 0
+        endpoint.next_ns = at_ns + (interval_ns << longer)
         if self._wants_control(endpoint):
             self._probe(endpoint)
         self._done(endpoint)
@@ -157,11 +160,11 @@ class Book:
             endpoint.tried = ""
         endpoint.failures += 1
         endpoint.last_failure = str(why) if why else None
-        pause = int(self._policy.revisit * SECOND) << min(endpoint.failures - 1, MOST_DOUBLINGS)
         given_up = endpoint.failures >= self._policy.attempts and not endpoint.claims
-        endpoint.next_ns = (
-            None if given_up else at_ns + (int(self._policy.revisit * SECOND) if endpoint.claims else pause)
-        )
+        # Who claimed before is worth more tries at the plain interval, for as long as the run goes on.
+        patience = STEADY_VISITS if endpoint.claims else 1
+        pause = int(self._policy.revisit * SECOND) << min(max(0, endpoint.failures - patience), MOST_DOUBLINGS)
+        endpoint.next_ns = None if given_up else at_ns + pause
         self._done(endpoint)
 
     def refused(self, endpoint: Endpoint, why: Missing | None, again_ns: int) -> None:
@@ -181,6 +184,14 @@ class Book:
             self._changed[each.id] = each
             if verdict == PROMISCUOUS:
                 each.next_ns = None
+
+    def unprobed(self, endpoint: Endpoint, why: Missing, again_ns: int) -> None:
+        """This probe could not be made, and does not count as a try; what is due there waits as long."""
+        self._probing.discard(endpoint.place)
+        self._control_tries[endpoint.place] -= 1
+        for each in self._at[endpoint.place]:
+            if each.next_ns is not None and each.id not in self._busy:
+                self.refused(each, why, max(each.next_ns, again_ns))
 
     def promiscuous(self, endpoint: Endpoint) -> bool:
         """Whether the control probe was echoed there."""
@@ -210,6 +221,8 @@ class Book:
     def _settled(self, endpoint: Endpoint) -> bool:
         if endpoint.next_ns is None or endpoint.contacts >= self._policy.visits:
             return True
+        if endpoint.failures >= self._policy.attempts:
+            return True  # given up, though whoever is listed again will be called again
         return endpoint.tier == Tier.CLAIMS.value and not self._wants_control(endpoint)
 
     def _wants_control(self, endpoint: Endpoint) -> bool:

@@ -2,9 +2,9 @@
 
 import hashlib
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
-from clew.core.case import new_id
+from clew.core import clock
 from clew.model import Watch
 from clew.observe.announces import Round, infohashes
 from clew.observe.api import ENTROPY_BYTES, Ask, Limits, Network, Target
@@ -14,6 +14,7 @@ from clew.observe.wire import Call
 
 PEER_ID_PREFIX = b"-CW0100-"  # published, so that other observers can tell us apart
 PEER_ID_BYTES = 20
+CHANCE_BYTES = 8 * 1024
 ANNOUNCED_PORT = 9  # discard (RFC 863): nobody listens there, least of all we
 UNKNOWN_LEFT = (
     1 << 20
@@ -29,6 +30,13 @@ class Errand:
     infohash: bytes = b""
     peer_id: bytes = b""
     goodbye_to: str = ""
+    since_ns: int = field(default_factory=lambda: clock.now().mono_ns)
+
+    def what(self) -> str:
+        """For people: who is called, or which tracker is asked."""
+        if self.endpoint is not None:
+            return f"{self.endpoint.address}:{self.endpoint.port}"
+        return self.round.tracker.url if self.round is not None else ""
 
 
 class Caller:
@@ -36,6 +44,7 @@ class Caller:
 
     def __init__(self, plugin: Network, limits: Limits, watches: dict[str, Watch], case_id: str) -> None:
         self._plugin, self._limits, self._watches = plugin, limits, watches
+        self._chance = _Chance()
         # One peer id towards trackers for the whole case: `stopped` after a crash then takes back what `started` began.
         own = hashlib.sha256(f"clew observer {case_id}".encode()).digest()
         self._tracker_peer_id = PEER_ID_PREFIX + own[: PEER_ID_BYTES - len(PEER_ID_PREFIX)]
@@ -50,12 +59,13 @@ class Caller:
 
     def visit(self, endpoint: Endpoint, wish: Wish, *, gossip: bool = False) -> tuple[Call, Errand]:
         """A contact with an endpoint, which may ask for gossip, or a control probe of it, as the wish's kind says."""
-        entropy, known = _entropy(), self._watches[endpoint.watch]
+        entropy, known = self._chance(ENTROPY_BYTES), self._watches[endpoint.watch]
         hashes = infohashes(known)
         sent = next((h for h, twin in hashes if twin == bool(endpoint.twin)), hashes[0][0])
-        random = os.urandom(20) if wish.kind == "control" else None
-        target = replace(target_of(known, sent, peer_id_of(entropy), random), gossip=gossip)
-        call = Call(new_id(), wish, self._plugin.contact(target, self._limits, wish.transport, entropy))
+        random = self._chance(20) if wish.kind == "control" else None
+        target = target_of(known, sent, peer_id_of(entropy), random)
+        target = replace(target, gossip=True) if gossip else target
+        call = Call(self._chance(16).hex(), wish, self._plugin.contact(target, self._limits, wish.transport, entropy))
         return call, Errand(endpoint, None, target.infohash, target.peer_id)
 
     def _announce(
@@ -73,7 +83,9 @@ class Caller:
         )
         left = one.watch.file_length or UNKNOWN_LEFT
         ask = Ask(one.tracker, one.watch.label, one.infohash, event, self._tracker_peer_id, ANNOUNCED_PORT, left)
-        call = Call(new_id(), wish, self._plugin.ask(ask, self._limits, _entropy()), then)
+        call = Call(
+            self._chance(16).hex(), wish, self._plugin.ask(ask, self._limits, self._chance(ENTROPY_BYTES)), then
+        )
         return call, Errand(None, one, one.infohash, self._tracker_peer_id)
 
 
@@ -91,5 +103,14 @@ def peer_id_of(entropy: bytes) -> bytes:
     return PEER_ID_PREFIX + own[: PEER_ID_BYTES - len(PEER_ID_PREFIX)]
 
 
-def _entropy() -> bytes:
-    return os.urandom(ENTROPY_BYTES)
+class _Chance:
+    """Random bytes of the system, many at once: each call of it lets other threads in, which thousands would feel."""
+
+    def __init__(self) -> None:
+        self._held, self._at = b"", 0
+
+    def __call__(self, count: int) -> bytes:
+        if self._at + count > len(self._held):
+            self._held, self._at = os.urandom(CHANCE_BYTES), 0
+        self._at += count
+        return self._held[self._at - count : self._at]

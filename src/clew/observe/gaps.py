@@ -25,7 +25,7 @@ class Gaps:
 
     def call(self, began: Instant, ended: Instant, missing: Missing | None) -> None:
         """Looks at one call that is over: both of its moments, and what was missing."""
-        self._step(began)
+        self.look(ended)
         if missing == NO_NETWORK:
             self._since = self._since or began
         elif self._since is not None:
@@ -44,14 +44,21 @@ class Gaps:
         found, self._found = self._found, []
         return found
 
-    def _step(self, at: Instant) -> None:
-        last, self._last = self._last, at
-        if last is None:
+    def look(self, at: Instant) -> None:
+        """Looks at the clock, at moments that come in order; an earlier one than before says nothing."""
+        last = self._last
+        if last is not None and at.mono_ns < last.mono_ns:
             return
-        step = (at.utc_ns - last.utc_ns) - (at.mono_ns - last.mono_ns)
-        if abs(step) > STEP_NS:
+        self._last = at
+        step = step_ns(last, at) if last is not None else 0
+        if last is not None and abs(step) > STEP_NS:
             why = f"the clock was set {abs(step) / SECOND:.3f} s {'forward' if step > 0 else 'back'}"
             self._found.append((last.utc_ns, at.utc_ns, why))
+
+
+def step_ns(before: Instant, after: Instant) -> int:
+    """By how much UTC went forward more than the monotonic clock did between two moments."""
+    return (after.utc_ns - before.utc_ns) - (after.mono_ns - before.mono_ns)
 
 
 def of_case(case: Case) -> list[tuple[int, int, str]]:

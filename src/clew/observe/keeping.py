@@ -118,6 +118,8 @@ def begin(case: Case, run: Run, policy: str, at_ns: int, mandate: str, time: Ste
         )
         subject = {"run": run.id, "policy": policy, "vantage": run.vantage}
         tx.record("observing.began", subject=subject, counts={"interrupted": len(left)}, mandate=mandate)
+        failpoint("observe.begin.inside")
+    failpoint("observe.begin.after")
     return len(left)
 
 
@@ -130,6 +132,8 @@ def end(case: Case, run: Run, at_ns: int, summary: dict[str, Any], mandate: str)
         tx.record(
             "observing.ended", subject={"run": run.id, "stopped": summary["stopped"]}, counts=counts, mandate=mandate
         )
+        failpoint("observe.end.inside")
+    failpoint("observe.end.after")
 
 
 def _close_killed(tx: Transaction) -> None:

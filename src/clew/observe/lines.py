@@ -13,6 +13,8 @@ from clew.observe.api import REFUSED, SECOND, Conversation, Send, Sendable, Sigh
 MOST_DATAGRAM = 2 * 1024  # more than any Ethernet carries in one piece; whoever sends more is not read
 LEAST_WAKE_SECONDS = 0.001
 
+Spent = Callable[[int, int], None]  # is told of so many bytes sent or received, and when (monotonic nanoseconds)
+
 
 @dataclass(frozen=True, slots=True)
 class Ending:
@@ -32,8 +34,10 @@ class _Exchange:
         sendable: tuple[type[Sendable], ...],
         write: Callable[[bytes], None],
         close: Callable[[], None],
+        spent: Spent,
     ) -> None:
         self._talk, self._sendable, self._write, self._close = talk, sendable, write, close
+        self._spent = spent
         self._timer: asyncio.TimerHandle | None = None
         self._wake_ns = 0
         self._sighted: Sighted | None = None
@@ -46,7 +50,9 @@ class _Exchange:
 
     def receive(self, data: bytes) -> None:
         """Bytes came in."""
-        self._do(lambda: self._talk.receive(data, clock.now().mono_ns))
+        now_ns = clock.now().mono_ns
+        self._spent(len(data), now_ns)
+        self._do(lambda: self._talk.receive(data, now_ns))
 
     def closed(self, why: Missing | None = None) -> None:
         """The other side closed, or, with `why`, we close."""
@@ -78,7 +84,9 @@ class _Exchange:
         if isinstance(event, Send):
             if type(event.message) not in self._sendable:
                 raise TypeError(f"{type(event.message).__name__} is not in the closed set of what can be sent")
-            self._write(event.message.encode())
+            data = event.message.encode()
+            self._spent(len(data), clock.now().mono_ns)
+            self._write(data)
         elif self._ended is None:
             self._sighted, self._ended = event, clock.now()
             self._close()
@@ -99,9 +107,9 @@ class StreamLine(asyncio.Protocol):
     """One open TCP connection. `over` is called once, when it is closed."""
 
     def __init__(
-        self, talk: Conversation, sendable: tuple[type[Sendable], ...], over: Callable[[Ending], None]
+        self, talk: Conversation, sendable: tuple[type[Sendable], ...], over: Callable[[Ending], None], spent: Spent
     ) -> None:
-        self._exchange, self._over = _Exchange(talk, sendable, self._write, self._close), over
+        self._exchange, self._over = _Exchange(talk, sendable, self._write, self._close, spent), over
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -149,9 +157,10 @@ class DatagramLine:
         talk: Conversation,
         sendable: tuple[type[Sendable], ...],
         over: Callable[[Ending], None],
+        spent: Spent,
         sock: socket.socket,
     ) -> None:
-        self._exchange, self._over = _Exchange(talk, sendable, self._write, self._close), over
+        self._exchange, self._over = _Exchange(talk, sendable, self._write, self._close, spent), over
         self._sock, self._loop = sock, asyncio.get_running_loop()
         self._loop.add_reader(sock, self._readable)
         self._open = True

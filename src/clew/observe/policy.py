@@ -7,6 +7,7 @@ hours. Beyond 127.0.0.0/8 the Mandate has to name the tracker; "*" is not enough
 
 import ipaddress
 import json
+import re
 import time
 from collections import OrderedDict
 from dataclasses import asdict, dataclass
@@ -21,8 +22,9 @@ from clew.observe.api import SECOND, Limits
 from clew.observe.transports import PLAIN
 
 LOOPBACK = ipaddress.IPv4Network("127.0.0.0/8")
+LOOPBACK_ADDRESS = re.compile(r"127(\.(25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)){3}", re.ASCII)  # the same, read fast
 LOOPBACK_V6 = ipaddress.IPv6Network("::1/128")  # RFC 4291 2.5.3: one address, which no packet leaves the machine for
-LEAST_REVISIT = 300.0
+LEAST_REVISIT, USUAL_REVISIT = 300.0, 900.0
 LEAST_ANSWER = 6.0
 PURPOSE = "observe"
 PERMIT_STARTED, PERMIT_PLAIN, PERMIT_PLAIN_FIRST = "started_announce", "plaintext", "plaintext_first"
@@ -37,8 +39,10 @@ MAX_REMEMBERED = 200_000
 class Policy:
     """The observer's conduct. Seconds, unless named otherwise; quiet hours are UTC, [from, to).
 
-    `transports` are tried in this order; none named means all that the network's plug-in has, in its own order.
-    `gossip`: peers are asked whom they know (PEX), where the Mandate permits it.
+    `per_second` are new connections. `bytes_per_second` counts what is sent and received, headers below TCP and UDP
+    apart: where it was more, no connection is opened until the account is even again, while those that are open go on
+    (each is bounded by its own `Limits`). `transports` are tried in this order; none named means all that the network's
+    plug-in has, in its own order. `gossip`: peers are asked whom they know (PEX), where the Mandate permits it.
 
     Raises Refused for what is never allowed: beyond 127.0.0.0/8 and ::1, revisits under 5 minutes, less than 6 s for an
     answer (slow clients answer late and would be miscounted), and asking a tracker more than once a round.
@@ -46,6 +50,7 @@ class Policy:
 
     allow: tuple[str, ...] = ("127.0.0.0/8",)
     per_second: float = 200.0
+    bytes_per_second: float = 4_000_000.0
     concurrent: int = 200
     revisit: float = LEAST_REVISIT
     answer: float = LEAST_ANSWER
@@ -61,8 +66,11 @@ class Policy:
     gossip: bool = False
 
     def __post_init__(self) -> None:
-        if self.per_second <= 0 or self.concurrent < 1 or self.revisit <= 0 or self.answer <= 0:
+        positive = (self.per_second, self.bytes_per_second, self.concurrent, self.revisit, self.answer, self.hold)
+        if min(positive) <= 0:
             raise Refused("a rate, number or time of the policy is not positive", "give one above 0")
+        if self.quiet_hours is not None and not all(0 <= hour < 24 for hour in self.quiet_hours):
+            raise Refused("quiet hours are not hours of a day", "give them as 22-6, in UTC")
         if all(inside_loopback(network) for network in self.allow):
             return
         for what, value, least in (("revisit", self.revisit, LEAST_REVISIT), ("answer", self.answer, LEAST_ANSWER)):
@@ -84,7 +92,8 @@ class Policy:
 
     def allows(self, address: str) -> bool:
         """Whether the address lies inside the allow-list."""
-        return _inside(address, self.allow)
+        one = ipaddress.ip_address(address)
+        return any(one in _network(each) for each in self.allow)
 
     def quiet(self, at_ns: int) -> bool:
         """Whether this moment lies in quiet hours."""
@@ -136,60 +145,16 @@ class Governor:
     def __init__(self, case: Case, policy: Policy, network: str) -> None:
         self._case, self.policy, self._network = case, policy, network
         self._open: set[tuple[str, int]] = set()
-        self._next_ns = 0
-        self._covered: OrderedDict[tuple[str | None, str, str], tuple[int, Mandate | Missing]] = OrderedDict()
+        self.bytes = self._even_ns = 0
+        self._next_ns, self._revisit_ns = 0, int(policy.revisit * SECOND)
+        self._mandates: tuple[int, list[Mandate]] = (-1, [])
         self._last: OrderedDict[tuple[str, str, int, str, str], int] = OrderedDict()
 
     def cover(self, wish: Wish, at: Instant) -> Mandate | Missing:
-        """The Mandate that covers this connection, or why there may be none. Looked up again every 30 seconds."""
-        key = (wish.address, wish.source, wish.event or (wish.kind if wish.transport in PLAIN else ""))
-        found = self._covered.get(key)
-        if found is None or at.mono_ns > found[0] or not _valid(found[1], at.utc_ns):
-            found = (at.mono_ns + COVER_NS, self._cover(wish, at))
-            self._covered[key] = found
-            if len(self._covered) > MAX_REMEMBERED:
-                self._covered.popitem(last=False)
-        return found[1]
+        """The Mandate that covers this connection, or why there may be none.
 
-    def decide(self, wish: Wish, at: Instant) -> Go | Wait | Missing:
-        """Whether this connection is opened now. On Go it counts as open until `release`."""
-        covered = self.cover(wish, at)
-        if isinstance(covered, Missing):
-            return covered
-        place = (wish.address, wish.port)
-        visit = (wish.watch, *place, wish.kind, wish.transport)
-        if self.policy.quiet(at.utc_ns) and not wish.goodbye:
-            return Wait(at.mono_ns + 60 * SECOND)
-        if place in self._open or len(self._open) >= self.policy.concurrent:
-            return Wait(None)
-        if wish.kind == "contact" and at.mono_ns < self._last.get(visit, -1 << 62) + int(self.policy.revisit * SECOND):
-            return Missing(Reason.REFUSED, "sooner than the policy's revisit interval")
-        if at.mono_ns < self._next_ns and not wish.goodbye:
-            return Wait(self._next_ns)
-        self._next_ns = max(self._next_ns, at.mono_ns - BURST_NS) + int(SECOND / self.policy.per_second)
-        self._open.add(place)
-        if wish.kind == "contact":
-            self._last[visit] = at.mono_ns
-            if len(self._last) > MAX_REMEMBERED:
-                self._last.popitem(last=False)
-        return Go(covered.id)
-
-    def permits(self, permit: str, at_ns: int) -> bool:
-        """Whether a Mandate to observe gives this permit now."""
-        return any(
-            (permit in each.permits or "*" in each.permits) and PURPOSE in each.purposes and _valid(each, at_ns)
-            for each in mandate.all_of(self._case)
-        )
-
-    def busy(self, address: str, port: int) -> bool:
-        """Whether a connection to this address and port is open."""
-        return (address, port) in self._open
-
-    def release(self, address: str, port: int) -> None:
-        """This connection is closed."""
-        self._open.discard((address, port))
-
-    def _cover(self, wish: Wish, at: Instant) -> Mandate | Missing:
+        Their signatures are checked again every 30 seconds; what they cover, dates too, at each connection.
+        """
         if not self.policy.allows(wish.address):
             return Missing(Reason.REFUSED, "outside the allow-list")
         try:
@@ -210,9 +175,56 @@ class Governor:
             return Missing(Reason.REFUSED, "beyond 127.0.0.0/8 plaintext needs the Mandate's permit")
         return found
 
+    def decide(self, wish: Wish, at: Instant) -> Go | Wait | Missing:
+        """Whether this connection is opened now. On Go it counts as open until `release`."""
+        covered = self.cover(wish, at)
+        if isinstance(covered, Missing):
+            return covered
+        place = (wish.address, wish.port)
+        visit = (wish.watch, *place, wish.kind, wish.transport)
+        if self.policy.quiet(at.utc_ns) and not wish.goodbye:
+            return Wait(at.mono_ns + 60 * SECOND)
+        if place in self._open or len(self._open) >= self.policy.concurrent:
+            return Wait(None)
+        if wish.kind == "contact" and at.mono_ns < self._last.get(visit, -1 << 62) + self._revisit_ns:
+            return Missing(Reason.REFUSED, "sooner than the policy's revisit interval")
+        earliest_ns = max(self._next_ns, self._even_ns)
+        if at.mono_ns < earliest_ns and not wish.goodbye:
+            return Wait(earliest_ns)
+        self._next_ns = max(self._next_ns, at.mono_ns - BURST_NS) + int(SECOND / self.policy.per_second)
+        self._open.add(place)
+        if wish.kind == "contact":
+            self._last[visit] = at.mono_ns
+            self._last.move_to_end(visit)
+            while len(self._last) > MAX_REMEMBERED or next(iter(self._last.values())) < at.mono_ns - self._revisit_ns:
+                self._last.popitem(last=False)
+        return Go(covered.id)
+
+    def permits(self, permit: str, at_ns: int) -> bool:
+        """Whether a Mandate to observe gives this permit now."""
+        return any(
+            (permit in each.permits or "*" in each.permits)
+            and PURPOSE in each.purposes
+            and each.not_before_ns <= at_ns <= each.not_after_ns
+            for each in mandate.all_of(self._case)
+        )
+
+    def busy(self, address: str, port: int) -> bool:
+        """Whether a connection to this address and port is open."""
+        return (address, port) in self._open
+
+    def release(self, address: str, port: int) -> None:
+        """This connection is closed."""
+        self._open.discard((address, port))
+
+    def spent(self, count: int, at_ns: int) -> None:
+        """So many bytes were sent or received."""
+        self.bytes += count
+        self._even_ns = max(self._even_ns, at_ns - BURST_NS) + int(count * SECOND / self.policy.bytes_per_second)
+
     def _require(self, wish: Wish, at: Instant, address: str | None) -> Mandate:
-        return mandate.require(
-            self._case,
+        return mandate.covering(
+            self._checked(at),
             purpose=PURPOSE,
             at_ns=at.utc_ns,
             network=self._network,
@@ -220,6 +232,13 @@ class Governor:
             tracker=named(wish.source),
             permit=_permit(wish),
         )
+
+    def _checked(self, at: Instant) -> list[Mandate]:
+        until_ns, found = self._mandates
+        if at.mono_ns > until_ns:
+            found = mandate.all_of(self._case)
+            self._mandates = at.mono_ns + COVER_NS, found
+        return found
 
 
 def named(source: str) -> str:
@@ -235,18 +254,19 @@ def _permit(wish: Wish) -> str | None:
     return PERMIT_STARTED if wish.event == "started" else None
 
 
-def _valid(found: Mandate | Missing, at_ns: int) -> bool:
-    """Whether what was looked up may still hold: a Mandate ends to the second, not 30 seconds later."""
-    return isinstance(found, Missing) or found.not_before_ns <= at_ns <= found.not_after_ns
+def usual_revisit(allow: tuple[str, ...]) -> float:
+    """The seconds between two visits where nobody says otherwise."""
+    return LEAST_REVISIT if all(map(inside_loopback, allow)) else USUAL_REVISIT
 
 
 def inside_loopback(network: str) -> bool:
     """Whether an address or network lies wholly on this machine: inside 127.0.0.0/8, or ::1."""
+    if LOOPBACK_ADDRESS.fullmatch(network):
+        return True
     found = ipaddress.ip_network(network)
     return found.subnet_of(LOOPBACK) if isinstance(found, ipaddress.IPv4Network) else found.subnet_of(LOOPBACK_V6)
 
 
-@lru_cache(maxsize=65_536)
-def _inside(address: str, networks: tuple[str, ...]) -> bool:
-    one = ipaddress.ip_address(address)
-    return any(one in ipaddress.ip_network(network) for network in networks)
+@lru_cache(maxsize=64)
+def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    return ipaddress.ip_network(text)

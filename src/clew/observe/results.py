@@ -12,6 +12,7 @@ from clew.observe.api import SECOND, Contact, Listed, Listing
 from clew.observe.book import CLEAN, PROMISCUOUS, Book
 from clew.observe.calls import ANNOUNCED_PORT, Errand
 from clew.observe.endpoints import Endpoint
+from clew.observe.exactness import Exactness
 from clew.observe.gaps import NO_NETWORK, Gaps
 from clew.observe.keeping import Keeper
 from clew.observe.lists import Lists
@@ -21,7 +22,6 @@ from clew.observe.steady import Steady
 from clew.observe.tiers import undecided
 from clew.observe.wire import STOPPED, Answer
 
-CLOCK_SECONDS = 60
 NO_NETWORK_PAUSE_NS = 5 * SECOND
 
 
@@ -45,11 +45,13 @@ class Results:
         self._interval_ns = int(revisit_seconds * SECOND)
         self._told: set[tuple[int, str]] = set()
         self._started: dict[str, Answer] = {}
-        self._clock_ns = 0
+        self._exactness = Exactness()
 
     def take(self, answer: Answer, errand: Errand) -> None:
         """Takes what became of one call."""
-        self._look_at_clock(answer)
+        known = self._exactness.of(answer.started, answer.ended)
+        if known != (self._run.clock_offset_ns, self._run.clock_error_ns):
+            self._run = replace(self._run, clock_offset_ns=known[0], clock_error_ns=known[1])
         if answer.mandate:
             self._gaps.call(answer.started, answer.ended, answer.missing)
         if answer.sighted is not None:
@@ -65,15 +67,6 @@ class Results:
         self._account.error(why)
         self._keeper.ended(answer.call.id, state, str(why) if why else None)
 
-    def _look_at_clock(self, answer: Answer) -> None:
-        """Once a minute: how wrong the clock may be goes into every Sighting."""
-        if answer.ended.mono_ns < self._clock_ns:
-            return
-        self._clock_ns = answer.ended.mono_ns + CLOCK_SECONDS * SECOND
-        found = clock.quality()
-        known = (None, None) if isinstance(found, Missing) else (found.offset_ns, found.error_ns)
-        self._run = replace(self._run, clock_offset_ns=known[0], clock_error_ns=known[1])
-
     def _on_contact(self, answer: Answer, endpoint: Endpoint, infohash: bytes) -> tuple[str, Missing | None]:
         contact = _contact_of(answer)
         if _cut_off(contact):
@@ -86,7 +79,7 @@ class Results:
             self._book.refused(endpoint, contact.missing, self._time.at(answer.started) + self._interval_ns)
             return keeping.NOT_MADE, contact.missing
         self._account.contacts += 1
-        name, tier, repeats = new_id(), Tier.LISTED, None
+        name, tier, repeats = answer.call.id, Tier.LISTED, None
         if answer.sighted is None:
             self._book.failed(
                 endpoint, answer.missing, self._time.at(answer.started), answer.call.wish.transport, reached=False
@@ -119,6 +112,9 @@ class Results:
 
     def _on_control(self, answer: Answer, endpoint: Endpoint, infohash: bytes) -> tuple[str, Missing | None]:
         contact = _contact_of(answer)
+        if contact.missing == NO_NETWORK:
+            self._book.unprobed(endpoint, contact.missing, self._time.at(answer.ended) + NO_NETWORK_PAUSE_NS)
+            return keeping.INTERRUPTED, contact.missing
         echoed = contact.infohash_echoed is not None
         why = undecided(contact) if answer.sighted is not None else contact.missing
         verdict = why or (PROMISCUOUS if echoed else CLEAN)
@@ -128,7 +124,7 @@ class Results:
             sighting(
                 self._run,
                 answer,
-                id=new_id(),
+                id=answer.call.id,
                 kind=SightingKind.CONTROL,
                 tier=Tier.LISTED,
                 infohash=infohash,

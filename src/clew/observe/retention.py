@@ -1,6 +1,7 @@
 """Retention: who was only listed, or never answered, is forgotten after 7 days (DESIGN section 1)."""
 
 from clew.core.case import Case
+from clew.core.failpoints import failpoint
 from clew.model import Tier
 from clew.observe.api import SECOND
 
@@ -32,6 +33,8 @@ def purge(case: Case, now_ns: int) -> int:
         ).rowcount
         if forgotten or gone or dials:
             tx.record("sightings.forgotten", counts={"sightings": forgotten, "endpoints": gone, "dials": dials})
+        failpoint("observe.purge.inside")
+    failpoint("observe.purge.after")
     _sweep(case)
     return forgotten
 

@@ -11,6 +11,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from clew.core import clock, mandate, plugins, watch
 from clew.core.case import Case, new_id
@@ -51,7 +52,7 @@ NETWORKS = "clew.observe.networks"
 TICK_SECONDS = 0.05
 DISPATCH_SECONDS = 0.1  # intents are committed in batches: each costs a synchronous write
 NEW_FLUSH_SECONDS = 0.3
-LEAST_FLUSH_SECONDS, MOST_FLUSH_SECONDS = 0.5, 30.0
+LEAST_FLUSH_SECONDS, MOST_FLUSH_SECONDS = 0.5, 5.0
 FLUSH_ROWS = 500
 MOST_IN_FLIGHT = 1_000
 
@@ -63,19 +64,22 @@ def observe(
     *,
     trackers: list[str] | None = None,
     seconds: float | None = None,
+    go_on: bool = False,
     policy: Policy | None = None,
     network: str = "bittorrent",
     progress: Progress | None = None,
 ) -> Summary:
     """Observes every Watch of the case for `seconds`, or, without a number, until nobody's next visit could tell more.
 
+    With `go_on` it does not end there either: who was seen is visited again for as long as the run goes on.
+
     `trackers` are announce URLs; without them, those that the case's Mandates name. Raises Refused without a Mandate
-    for it, Held where another run is under way, Usage where there is nothing to do. SIGINT ends it within a second, in
-    order. `progress` is called about once a second with how it stands.
+    for it, Held where another run is under way, Usage where there is nothing to do. SIGINT or SIGTERM ends it within a
+    second, in order. `progress` is called about once a second with how it stands.
     """
     plugin: Network = plugins.load(NETWORKS, network)
     with lease(case, "observe", network):
-        return Observer(case, plugin, policy or Policy(), trackers).run(seconds, progress)
+        return Observer(case, plugin, policy or Policy(), trackers).run(seconds, progress, go_on=go_on)
 
 
 class Observer:
@@ -91,7 +95,7 @@ class Observer:
         self._watches = len(watches)
         self._mandate = mandate.require(case, purpose=PURPOSE, at_ns=self._start.utc_ns, network=plugin.name).id
         self._run = _run(case, plugin, policy)
-        places = self._places(trackers)
+        places, offers = self._places(trackers), self._offers()
         retention.purge(case, self._start.utc_ns)
         wait_ns = int(policy.revisit * SECOND)
         self._steady = steady(case, self._start)
@@ -100,7 +104,7 @@ class Observer:
             case, self._run, policy.text(), self._start.utc_ns, self._mandate, self._steady, steady_ns + wait_ns
         )
         known = case.read().execute(f"SELECT {','.join(COLUMNS)} FROM endpoints")  # noqa: S608 - our own names
-        self._book = Book(known, policy, steady_ns, self._offers())
+        self._book = Book(known, policy, steady_ns, offers)
         self._gaps = Gaps()
         self._keeper = Keeper(case, self._run, self._book, self._gaps)
         self._account = Account()
@@ -121,8 +125,8 @@ class Observer:
         self._errands: dict[str, Errand] = {}
         self._flushed_ns = self._shown_ns = self._dispatched_ns = 0
 
-    def run(self, seconds: float | None, progress: Progress | None = None) -> Summary:
-        """Goes on until time is up, everybody is settled, or SIGINT."""
+    def run(self, seconds: float | None, progress: Progress | None = None, *, go_on: bool = False) -> Summary:
+        """Goes on until time is up, everybody is settled (unless it is to `go_on`), or a signal."""
         stop, stopped = threading.Event(), ""
         with _interruptible(stop), Wire(self._governor, self._plugin.sendable) as wire:
             while not stopped:
@@ -130,7 +134,7 @@ class Observer:
                 self._take(wire, TICK_SECONDS)
                 self._flush()
                 self._show(progress)
-                stopped = self._over(seconds, stop)
+                stopped = self._over(seconds, stop, go_on=go_on)
             wire.stop()
             self._take(wire, 0)
         self._gaps.over(clock.now())
@@ -202,6 +206,8 @@ class Observer:
         if now.mono_ns - self._dispatched_ns < DISPATCH_SECONDS * SECOND:
             return
         self._dispatched_ns = now.mono_ns
+        if self._policy.quiet(now.utc_ns):
+            return
         made = [pair for one in self._lists.due(now.mono_ns) for pair in self._caller.question(one)]
         room = min(MOST_IN_FLIGHT, 3 * self._policy.concurrent) - len(self._errands)
         for endpoint, kind in self._book.due(self._steady.at(now), max(0, room)):
@@ -232,9 +238,13 @@ class Observer:
     def _take(self, wire: Wire, timeout: float) -> None:
         for answer in wire.collect(timeout):
             self._results.take(answer, self._errands.pop(answer.call.id))
+            if self._keeper.waiting >= FLUSH_ROWS:  # a list of thousands is not kept in memory as a whole
+                self._keeper.flush(self._mandate)
 
     def _flush(self) -> None:
-        now_ns = clock.now().mono_ns
+        now = clock.now()
+        self._gaps.look(now)
+        now_ns = now.mono_ns
         pause = min(MOST_FLUSH_SECONDS, max(LEAST_FLUSH_SECONDS, self._policy.revisit / 10))
         if self._book.fresh:  # nobody is called before being in the case
             pause = NEW_FLUSH_SECONDS
@@ -242,11 +252,13 @@ class Observer:
             self._keeper.flush(self._mandate)
             self._flushed_ns = now_ns
 
-    def _over(self, seconds: float | None, stop: threading.Event) -> str:
+    def _over(self, seconds: float | None, stop: threading.Event, *, go_on: bool) -> str:
         if stop.is_set():
             return "interrupted"
         if seconds is not None:
             return "time" if self._elapsed() >= seconds else ""
+        if go_on:
+            return ""
         quiet = not self._errands and self._lists.quiet(self._policy.quiet_rounds)
         return "settled" if quiet and self._book.settled() else ""
 
@@ -261,12 +273,20 @@ class Observer:
         progress(
             {
                 "seconds": round(self._elapsed(), 1),
-                "places": by_place(list(self._book)),
                 "contacts": self._account.contacts,
                 "in_flight": len(self._errands),
+                "bytes": self._governor.bytes,
                 "errors": dict(self._account.errors),
+                **self._oldest(now_ns),
             }
         )
+
+    def _oldest(self, now_ns: int) -> dict[str, object]:
+        """The call that has been in hand for longest, as calls are kept in order."""
+        errand = next(iter(self._errands.values()), None)
+        if errand is None:
+            return {"oldest": "", "oldest_s": 0.0}
+        return {"oldest": errand.what(), "oldest_s": (now_ns - errand.since_ns) / SECOND}
 
     def _summary(self, stopped: str) -> Summary:
         endpoints, account = list(self._book), self._account
@@ -308,17 +328,18 @@ def _is_address(host: str) -> bool:
 
 @contextmanager
 def _interruptible(stop: threading.Event) -> Iterator[None]:
-    """SIGINT sets `stop`, so that no commit is torn; a second one acts as usual."""
+    """SIGINT and SIGTERM set `stop`, so that no commit is torn; a second one acts as usual."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
-    def handle(_signal: int, _frame: object) -> None:
+    def handle(number: int, _frame: object) -> None:
         stop.set()
-        signal.signal(signal.SIGINT, before)
+        signal.signal(number, before[number])
 
-    before = signal.signal(signal.SIGINT, handle)
+    before: dict[int, Any] = {each: signal.signal(each, handle) for each in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for each, usual in before.items():
+            signal.signal(each, usual)

@@ -199,11 +199,11 @@ class Wire:
                 await self._loop.sock_connect(sock, (wish.address, wish.port))
             over = self._ender(call, mandate, sock.getsockname()[:2])
             if datagrams:
-                line = DatagramLine(call.conversation, self._sendable, over, sock)
+                line = DatagramLine(call.conversation, self._sendable, over, self._governor.spent, sock)
                 self._lines[call.id] = (call, line)
                 line.begin()
             else:
-                stream = StreamLine(call.conversation, self._sendable, over)
+                stream = StreamLine(call.conversation, self._sendable, over, self._governor.spent)
                 self._lines[call.id] = (call, stream)
                 await self._loop.create_connection(lambda: stream, sock=sock)
         except TimeoutError:

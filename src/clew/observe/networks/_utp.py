@@ -21,7 +21,7 @@ payload is taken like any other, so that a replay can hand in each header with t
 import hashlib
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from clew.model import Missing, Reason
 from clew.observe.api import (

@@ -1,0 +1,43 @@
+"""How wrong the clock is, which goes into every Sighting: measured again each minute, and at once after it was set.
+
+A measurement holds for the clock that it was made of. A call that began or ended by another one, since somebody set it
+meanwhile, bears none: its times stand there as they were read, and no page for a provider rests on them.
+"""
+
+from dataclasses import dataclass
+
+from clew.core import clock
+from clew.core.clock import Instant
+from clew.model import Missing
+from clew.observe.api import SECOND
+from clew.observe.gaps import STEP_NS, step_ns
+
+AGAIN_NS = 60 * SECOND
+Known = tuple[int | None, int | None]
+UNKNOWN: Known = (None, None)
+
+
+@dataclass(slots=True)
+class Exactness:
+    """Offset and error in nanoseconds, as `core.clock.quality` states them; None where nobody knows."""
+
+    _measured: Instant | None = None
+    _known: Known = UNKNOWN
+
+    def of(self, began: Instant, ended: Instant) -> Known:
+        """What holds for a call between these moments."""
+        at = self._measured
+        if at is None or ended.mono_ns >= at.mono_ns + AGAIN_NS or _set(at, ended):
+            at = self.measure()
+        return UNKNOWN if _set(at, began) or _set(at, ended) else self._known
+
+    def measure(self) -> Instant:
+        """Asks the kernel now; returns when that was."""
+        found = clock.quality()
+        self._measured = clock.now()
+        self._known = UNKNOWN if isinstance(found, Missing) else (found.offset_ns, found.error_ns)
+        return self._measured
+
+
+def _set(before: Instant, after: Instant) -> bool:
+    return abs(step_ns(before, after)) > STEP_NS

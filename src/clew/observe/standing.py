@@ -1,0 +1,91 @@
+"""How the observing of a case stands, from the case alone: for `clew status` and the live view of a run under way.
+
+A run keeps what it saw within seconds (`observe.run`), so this is at most that much behind it.
+"""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from clew.core import clock
+from clew.core.case import Case
+from clew.observe import gaps
+from clew.observe.api import SECOND
+from clew.observe.keeping import INTENT
+from clew.observe.steady import steady
+
+MINUTE_NS, HOUR_NS = 60 * SECOND, 3_600 * SECOND
+GAPS_SHOWN = 5
+TIERS = """SELECT best, count(*) FROM (
+             SELECT max(CASE control WHEN 'promiscuous' THEN control ELSE tier END) AS best
+             FROM endpoints GROUP BY address, port
+           ) GROUP BY best ORDER BY best"""
+TRANSPORTS = "SELECT transport, count(*) FROM endpoints WHERE transport IS NOT NULL GROUP BY 1 ORDER BY 1"
+FAILURES = "SELECT last_failure, count(*) FROM endpoints WHERE last_failure IS NOT NULL GROUP BY 1 ORDER BY 2 DESC, 1"
+DUE = """SELECT count(next_ns), total(next_ns <= :now), total(next_ns <= :minute), total(next_ns <= :hour), min(next_ns)
+         FROM endpoints"""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """`places` are of address and port, by the highest tier for any Watch; promiscuous ones apart.
+
+    `due` counts endpoints whose next visit is due: now, within the next minute, within the hour, at any time;
+    `earliest_s` is how many seconds the first of them is away. `in_hand` are calls whose result is not kept yet.
+    """
+
+    places: dict[str, int]
+    transports: dict[str, int]
+    failures: dict[str, int]
+    due: dict[str, int]
+    earliest_s: float | None
+    in_hand: int
+    oldest_s: float | None
+    gaps: int
+    last_gaps: tuple[dict[str, str], ...]
+    runs: int
+    last_run: dict[str, Any] | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """As JSON."""
+        return asdict(self)
+
+
+def standing(case: Case) -> Standing:
+    """How it stands now."""
+    read, now = case.read(), clock.now()
+    at_ns = steady(case, now).at(now)
+    times = {"now": at_ns, "minute": at_ns + MINUTE_NS, "hour": at_ns + HOUR_NS}
+    planned, due, minute, hour, earliest = read.execute(DUE, times).fetchone()
+    in_hand, oldest = read.execute("SELECT count(*), min(intended_ns) FROM dials WHERE state=?", (INTENT,)).fetchone()
+    found = gaps.of_case(case)
+    return Standing(
+        places=_counts(case, TIERS),
+        transports=_counts(case, TRANSPORTS),
+        failures=_counts(case, FAILURES),
+        due={"now": int(due), "minute": int(minute), "hour": int(hour), "planned": planned},
+        earliest_s=None if earliest is None else _seconds(earliest - at_ns),
+        in_hand=in_hand,
+        oldest_s=None if oldest is None else _seconds(now.utc_ns - oldest),
+        gaps=len(found),
+        last_gaps=tuple(
+            {"from": clock.iso(begin), "to": clock.iso(end), "why": why} for begin, end, why in found[-GAPS_SHOWN:]
+        ),
+        runs=read.execute("SELECT count(*) FROM observe_runs").fetchone()[0],
+        last_run=_last_run(case),
+    )
+
+
+def _counts(case: Case, sql: str) -> dict[str, int]:
+    return dict(map(tuple, case.read().execute(sql)))
+
+
+def _last_run(case: Case) -> dict[str, Any] | None:
+    row = case.read().execute("SELECT * FROM observe_runs ORDER BY number DESC LIMIT 1").fetchone()
+    if row is None:
+        return None
+    ended = clock.iso(row["ended_ns"]) if row["ended_ns"] is not None else None
+    return {"id": row["id"], "began": clock.iso(row["started_ns"]), "ended": ended, "vantage": row["vantage"]}
+
+
+def _seconds(ns: int) -> float:
+    return round(max(0, ns) / SECOND, 1)

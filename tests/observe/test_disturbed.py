@@ -1,0 +1,198 @@
+"""Long runs that are disturbed come to the facts of an undisturbed one: killed, disk full, clock set, network gone."""
+
+import json
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from disturbed_runs import HERE, SOAK, Facts, balanced, facts, start, troupe
+from observe_case import FAST
+from observe_stage import Stage, answers, bitfield
+
+from clew.core import clock, shards
+from clew.core.case import Case
+from clew.core.clock import Instant
+from clew.model import Missing, Reason
+from clew.observe.account import coverage
+from clew.observe.exactness import Exactness
+from clew.observe.run import observe
+
+HOUR = 3_600_000_000_000
+KILLS = 20 if SOAK else 2
+TRIES = 20 if SOAK else 1
+POLICY = replace(FAST, revisit=0.4, announce=0.3)
+
+
+@pytest.fixture
+def undisturbed(stage: Stage, infohash: bytes) -> Callable[[Case], Facts]:
+    """The facts about the troupe, told by hand."""
+
+    def tell(case: Case) -> Facts:
+        ports = dict(map(tuple, case.read().execute("SELECT address, port FROM endpoints")))
+        found: Facts = {(f"127.26.0.{n}", ports[f"127.26.0.{n}"], "E2", 2, "clean") for n in range(1, 6)}
+        return found | {
+            ("127.26.1.1", ports["127.26.1.1"], "E2", 1, "clean"),
+            ("127.26.1.2", ports["127.26.1.2"], "E1", 0, "clean"),
+            ("127.26.1.3", ports["127.26.1.3"], "E1", 2, "promiscuous"),
+            ("127.26.1.4", ports["127.26.1.4"], "E0", 0, None),
+            ("127.26.1.5", 9, "E0", 0, None),
+        }
+
+    return tell
+
+
+def test_undisturbed(case: Case, stage: Stage, infohash: bytes, undisturbed: Callable[[Case], Facts]) -> None:
+    tracker, peers = troupe(stage, infohash)
+    assert observe(case, trackers=[tracker.url], policy=POLICY).stopped == "settled"
+    assert facts(case) == undisturbed(case)
+    balanced(case, peers)
+
+
+def test_killed_at_random_moments(
+    case: Case, stage: Stage, infohash: bytes, undisturbed: Callable[[Case], Facts]
+) -> None:
+    """One long run, cut off again and again, each time gone on with by the same command."""
+    dice = random.Random(7)
+    tracker, peers = troupe(stage, infohash)
+    for _ in range(KILLS):
+        run = start(case, tracker, "60")
+        assert run.stdout is not None
+        assert run.stdout.readline() == "begin\n"
+        time.sleep(dice.uniform(0.1, 1.5))
+        run.kill()
+        assert run.wait(30) == -signal.SIGKILL
+        run.communicate()
+    ended = start(case, tracker)
+    out, problem = ended.communicate(timeout=60)
+    assert ended.returncode == 0, problem
+    assert json.loads(out.splitlines()[-1])["stopped"] == "settled"
+    assert facts(case) == undisturbed(case)
+    balanced(case, peers)
+    assert tracker.announced == set()
+
+
+def test_a_disk_that_is_full(case: Case, stage: Stage, infohash: bytes, undisturbed: Callable[[Case], Facts]) -> None:
+    """From one moment on every write of the case fails; then there is room again."""
+    dice = random.Random(8)
+    tracker, peers = troupe(stage, infohash)
+    code = "from clew.cli.main import main; main()"
+    options = ["--tracker", tracker.url, "--interval", "0.4", "--hold", "2.5", "--transport", "tcp", "--seconds", "3"]
+    command = [sys.executable, "-c", code, "observe", str(case.folder), *options, "--json"]
+    for _ in range(TRIES):
+        inject = f"inject=write,pwrite64:error=ENOSPC:when={dice.randrange(20, 400)}+"
+        tracer = ["strace", "-qq", "-o", "/dev/null", "-e", "trace=write,pwrite64", "-e", inject]
+        ended = subprocess.run([*tracer, *command], capture_output=True, text=True, check=False)
+        assert ended.returncode in {0, 1}, ended.stderr
+        told = "clew: error:" in ended.stderr and "Traceback" not in ended.stderr
+        assert ended.returncode == 0 or told, ended.stderr
+    assert observe(case, trackers=[tracker.url], policy=POLICY).stopped == "settled"
+    assert facts(case) == undisturbed(case)
+    balanced(case, peers)
+
+
+@pytest.mark.parametrize("jump_ns", [HOUR, -HOUR])
+def test_a_clock_that_is_set_by_an_hour(
+    case: Case,
+    stage: Stage,
+    infohash: bytes,
+    undisturbed: Callable[[Case], Facts],
+    monkeypatch: pytest.MonkeyPatch,
+    jump_ns: int,
+) -> None:
+    tracker, peers = troupe(stage, infohash)
+    began = time.monotonic()
+
+    def now() -> Instant:
+        return Instant(time.time_ns() + (time.monotonic() - began > 0.6) * jump_ns, time.monotonic_ns())
+
+    def quality() -> clock.Quality:
+        return clock.Quality(0, 2_000 if time.monotonic() - began > 0.6 else 1_000, "test")
+
+    monkeypatch.setattr("clew.core.clock.now", now)
+    monkeypatch.setattr("clew.core.clock.quality", quality)
+    assert observe(case, trackers=[tracker.url], policy=POLICY).stopped == "settled"
+    assert facts(case) == undisturbed(case)
+    balanced(case, peers)
+    ((gap),) = coverage(case, [])["gaps"]
+    assert gap["why"] == f"the clock was set 3600.000 s {'forward' if jump_ns > 0 else 'back'}"
+    sql = "SELECT started_ns - monotonic_ns AS base, ended_ns - started_ns AS took, clock_error_ns FROM sightings"
+    rows = shards.query(case, f"{sql} ORDER BY sequence").to_pylist()
+    bases = [row["base"] - rows[0]["base"] for row in rows]
+    assert {round(base / HOUR) for base in bases} == {0, jump_ns // HOUR}
+    for row, base in zip(rows, bases, strict=True):
+        late, across = abs(base) > HOUR // 2, abs(row["took"]) > HOUR // 2
+        assert row["clock_error_ns"] in ({None} if across else {2_000} if late else {1_000, None}), row
+
+
+def test_an_error_of_the_clock_holds_for_the_clock_that_it_was_measured_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    second, at, told = 1_000_000_000, [Instant(0, 0)], [clock.Quality(1, 10, "test")]
+    monkeypatch.setattr("clew.core.clock.now", lambda: at[0])
+    monkeypatch.setattr("clew.core.clock.quality", lambda: told[0])
+    exactness = Exactness()
+    assert exactness.of(at[0], at[0]) == (1, 10)
+    told[0], at[0] = clock.Quality(2, 20, "test"), Instant(second, second)
+    assert exactness.of(at[0], at[0]) == (1, 10), "measured once a minute"
+    before, at[0] = at[0], Instant(3_602 * second, 2 * second)
+    assert exactness.of(before, at[0]) == (None, None), "it began by another clock than it ended by"
+    assert exactness.of(at[0], at[0]) == (2, 20), "measured again at once"
+    told[0] = Missing(Reason.UNKNOWN, "nothing keeps this clock in time")
+    at[0] = Instant(3_602 * second + 61 * second, 63 * second)
+    assert exactness.of(at[0], at[0]) == (None, None)
+
+
+def test_a_network_that_is_gone_for_a_while(make_case: Any, infohash: bytes) -> None:
+    """In a network namespace of its own, where the only route goes and comes back."""
+    case: Case = make_case()
+    command = ["unshare", "-rn", sys.executable, str(HERE / "without_network.py"), str(case.folder), infohash.hex()]
+    ended = subprocess.run(command, cwd=HERE, capture_output=True, text=True, check=False, timeout=90)
+    assert ended.returncode == 0, ended.stderr
+    said = json.loads(ended.stdout.splitlines()[-1])
+    assert said["stopped"] == "settled"
+    assert [gap["why"] for gap in said["coverage"]["gaps"]] == ["this machine had no network"]
+    refused = {"unreadable: connection refused", "unparsable: the answer is not BitTorrent"}
+    assert set(said["coverage"]["not_answered"]) <= refused, "that we had no network is not held against anybody"
+
+
+def test_a_stop_takes_effect_within_a_second_over_udp(case: Case, stage: Stage, infohash: bytes) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.26.2.1", 0))
+        silent.settimeout(20)
+        tracker = stage.tracker("127.1.0.13", tells_stopped=True)
+        tracker.listed[infohash] = [silent.getsockname()]
+        run = start(case, tracker, "60", "utp")
+        assert silent.recv(2048)
+        began = time.monotonic()
+        run.send_signal(signal.SIGTERM)
+        out, problem = run.communicate(timeout=20)
+    assert run.returncode == 0, problem
+    assert time.monotonic() - began < 2.0, "a second, and the end of the interpreter on a busy machine"
+    assert json.loads(out.splitlines()[-1])["stopped"] == "interrupted"
+    states = case.read().execute("SELECT state FROM dials WHERE kind = 'contact'").fetchall()
+    assert [row["state"] for row in states] == ["interrupted"]
+
+
+def test_going_on_visits_those_who_are_settled_again(case: Case, stage: Stage, infohash: bytes) -> None:
+    peer = stage.peer("127.26.3.1", answers(bitfield(6), torrents={infohash}))
+    tracker = stage.tracker("127.1.0.14", tells_stopped=True)
+    tracker.listed[infohash] = [(peer.address, peer.port)]
+    policy = replace(POLICY, revisit=0.2)
+    assert observe(case, trackers=[tracker.url], policy=policy).stopped == "settled"
+    before = len(peer.heard)
+    assert observe(case, trackers=[tracker.url], policy=policy, seconds=3, go_on=True).stopped == "time"
+    assert len(peer.heard) > before + 2
+    starts = [row["monotonic_ns"] for row in _contacts(case)]
+    pauses = [later - earlier for earlier, later in pairwise(starts)]
+    assert len(starts) > 9
+    assert pauses[-1] > 0.38e9, "after eight visits the interval is doubled"
+
+
+def _contacts(case: Case) -> list[dict[str, Any]]:
+    return shards.query(case, "SELECT * FROM sightings WHERE kind = 'contact' ORDER BY monotonic_ns").to_pylist()

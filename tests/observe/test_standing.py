@@ -1,0 +1,144 @@
+"""How the observing stands: in `clew status`, and in the live view."""
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from observe_case import FAST
+from observe_stage import Stage, answers, bitfield
+from rich.console import Console
+
+from clew.attribute.api import RegisterSpec
+from clew.attribute.run import attribute
+from clew.cli._live import LiveView
+from clew.cli.main import cli
+from clew.core.case import Case
+from clew.core.clock import Instant
+from clew.core.errors import Refused
+from clew.model import Missing, Reason
+from clew.observe.api import SECOND
+from clew.observe.gaps import NO_NETWORK
+from clew.observe.policy import Go, Governor, Policy, Wait, Wish, usual_revisit
+from clew.observe.run import observe
+from clew.observe.standing import standing
+
+
+@pytest.fixture
+def observed(make_case: Any, stage: Stage, infohash: bytes, tmp_path: Path) -> Case:
+    """Two who claim, one who is only listed, and a register that knows one of them."""
+    case: Case = make_case(purposes=["observe", "attribute"])
+    peers = [stage.peer(f"127.27.0.{n}", answers(bitfield(6), torrents={infohash})) for n in (1, 2)]
+    tracker = stage.tracker("127.1.0.15", tells_stopped=True)
+    tracker.listed[infohash] = [(peer.address, peer.port) for peer in peers] + [("127.27.0.3", 9)]
+    observe(case, trackers=[tracker.url], policy=FAST)
+    register = tmp_path / "places.csv"
+    register.write_text("# dated 2026-11-01\nnetwork,kind,country\n127.27.0.1/32,isp,AT\n")
+    attribute(case, registers=[RegisterSpec("prefixes", register)])
+    return case
+
+
+def test_status_tells_what_the_queue_holds(observed: Case) -> None:
+    told = CliRunner().invoke(cli, ["status", str(observed.folder), "--json"])
+    found = json.loads(told.output)["observing"]
+    assert found["places"] == {"E0": 1, "E2": 2}
+    assert found["countries"] == {"E0": {"unknown": 1}, "E2": {"AT": 1, "unknown": 1}}
+    assert found["transports"] == {"tcp": 2}
+    assert 2 <= found["due"]["planned"] == found["due"]["hour"] <= 3
+    assert found["in_hand"] == 0
+    assert found["failures"] == {"unreadable: connection refused": 1}
+    assert found["runs"] == 1
+    assert found["last_run"]["ended"] is not None
+    words = CliRunner().invoke(cli, ["status", str(observed.folder)]).output
+    assert "AT: 1, unknown: 1" in words
+    assert "next visits: " in words
+
+
+def test_a_call_in_hand_and_a_gap_are_told(observed: Case) -> None:
+    with observed.write("observe") as tx:
+        tx.execute("UPDATE dials SET state='intent' WHERE id=(SELECT min(id) FROM dials WHERE kind='contact')")
+        tx.execute("INSERT INTO observe_gaps VALUES ('r', 0, 1000000000, 'this machine had no network')")
+    found = standing(observed)
+    assert (found.in_hand, found.gaps) == (1, 1)
+    assert found.oldest_s is not None
+    assert found.oldest_s > 0
+    assert found.last_gaps[0]["from"] == "1970-01-01T00:00:00.000Z"
+
+
+def test_the_live_view_names_all_of_it(observed: Case) -> None:
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=True, width=120)
+    state: dict[str, Any] = {
+        "seconds": 61.0, "contacts": 120, "in_flight": 3, "bytes": 4096, "oldest": "127.27.0.2:1", "oldest_s": 4.0,
+        "errors": {"unreadable: \x1b[2Jrefused": 7},
+    }  # fmt: skip
+    with LiveView(observed, console) as view:
+        view.take(state)
+        view.take(state | {"contacts": 180, "bytes": 8192})
+    shown = out.getvalue()
+    for part in ("E2", "AT 1", "unknown 1", "180 contacts", "60.0/s", "8.0 KiB both ways", "3 calls in hand"):
+        assert part in shown, part
+    for part in ("the oldest 127.27.0.2:1 for 4 s", "next visits", "safe to stop", "1 min 01 s"):
+        assert part in shown, part
+    assert "\x1b[2Jrefused" not in shown, "a peer's words reach no terminal as they are"
+
+
+def test_who_is_no_terminal_gets_no_view(observed: Case) -> None:
+    out = io.StringIO()
+    with LiveView(observed, Console(file=out)) as view:
+        view.take({})
+    assert out.getvalue() == ""
+
+
+def test_bandwidth_holds_new_connections_back(case: Case) -> None:
+    governor = Governor(case, Policy(bytes_per_second=1_000), "bittorrent")
+    at, wish = (
+        Instant(1_800_000_000 * SECOND, 100 * SECOND),
+        Wish("contact", "W", "127.20.0.1", 1, "http://127.1.0.1/a"),
+    )
+    governor.spent(3_000, at.mono_ns)
+    held = governor.decide(wish, at)
+    assert isinstance(held, Wait)
+    assert held.until_ns is not None
+    assert 2.9 < (held.until_ns - at.mono_ns) / SECOND <= 3.0
+    assert governor.bytes == 3_000
+    assert isinstance(governor.decide(wish, Instant(at.utc_ns, held.until_ns)), Go)
+
+
+def test_the_usual_interval_and_quiet_hours() -> None:
+    assert usual_revisit(("127.0.0.0/8",)) == 300
+    assert usual_revisit(("127.0.0.0/8", "192.0.2.0/24")) == 900
+    assert Policy(quiet_hours=(22, 6)).quiet(23 * 3600 * SECOND)
+    with pytest.raises(Refused):
+        Policy(quiet_hours=(22, 24))
+
+
+def test_the_verb_takes_what_an_operator_needs(case: Case) -> None:
+    run = CliRunner().invoke
+    told = run(cli, ["observe", str(case.folder), "--quiet", "late"])
+    assert told.exit_code != 0
+    told = run(cli, ["observe", str(case.folder), "--transport", "pigeon", "--tracker", "http://127.1.0.16:1/a"])
+    assert "pigeon" in str(told.exception)
+    options = ["--seconds", "0.3", "--go-on", "--concurrent", "5", "--bandwidth", "1000", "--hold", "3", "--json"]
+    told = run(cli, ["observe", str(case.folder), "--tracker", "http://127.1.0.16:1/a", "--quiet", "0-23", *options])
+    assert json.loads(told.output)["stopped"] == "time"
+    config = json.loads(case.read().execute("SELECT config FROM observe_runs").fetchone()[0])
+    assert (config["concurrent"], config["bytes_per_second"], config["hold"]) == (5, 1000, 3)
+    assert config["quiet_hours"] == [0, 23]
+
+
+def test_a_probe_that_could_not_be_made_is_no_try() -> None:
+    from test_transports import book
+
+    made, endpoint = book()
+    endpoint.tier, again_ns = "E1", 50 * SECOND
+    for _ in range(5):
+        made._probe(endpoint)
+        made.unprobed(endpoint, NO_NETWORK, again_ns)
+    assert made._wants_control(endpoint)
+    for _ in range(3):
+        made._probe(endpoint)
+        made.controlled(endpoint, Missing(Reason.LIMIT_REACHED, "no answer in time"))
+    assert not made._wants_control(endpoint)
