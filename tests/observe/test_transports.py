@@ -153,3 +153,11 @@ def test_an_endpoint_is_promiscuous_whatever_it_was_reached_over() -> None:
     made.controlled(endpoint, "promiscuous")
     assert made.promiscuous(endpoint)
     assert endpoint.tier == Tier.LISTED.value or endpoint.next_ns is None
+
+
+def test_a_control_probe_waits_until_a_client_takes_a_second_connection() -> None:
+    made, endpoint = book()
+    assert made.due(0, 10) == [(endpoint, "contact")]
+    made.contacted(endpoint, Contact(answered=True), "s", 0, 100 * SECOND, "tcp")
+    assert made.due(2 * SECOND - 1, 10) == []
+    assert made.due(2 * SECOND, 10) == [(endpoint, "control")]

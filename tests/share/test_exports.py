@@ -154,7 +154,7 @@ def test_what_was_not_covered_comes_from_the_case(world: World) -> None:
         json.dumps({"not_covered": "uTP is not asked.", "downtime_seconds": 7200}),
     )
     with world.case.write("observe") as tx:
-        tx.execute("INSERT INTO observe_runs VALUES (?,?,?,?,?,?,?,'',0)", run)
+        tx.execute("INSERT INTO observe_runs VALUES (?,?,?,?,?,?,?,'',0,1)", run)
         for number, tier in enumerate(("E0", "E0", "E2")):
             sql = "INSERT INTO endpoints (watch, address, port, first_listed_ns, last_listed_ns, source, tier)"
             tx.execute(f"{sql} VALUES ('w', '192.0.2.9', ?, 1, 1, 'tracker', ?)", (number, tier))

@@ -27,9 +27,13 @@ if TYPE_CHECKING:
 )
 @click.option("--bind", help="Our own address for connections inside 127.0.0.0/8. Default 127.9.0.1.")
 @click.option(
-    "--tracker", "trackers", multiple=True, help="Ask this tracker alone (may be repeated). Default: the Mandates'."
+    "--tracker",
+    "trackers",
+    multiple=True,
+    help="Ask this tracker (http, udp) or DHT node (dht://ADDRESS:PORT) alone; may be repeated. Default: the Mandates'.",
 )
 @click.option("--allow", multiple=True, help="A network that may be contacted (may be repeated). Default 127.0.0.0/8.")
+@click.option("--gossip", is_flag=True, help="Ask peers whom they know (PEX); the Mandate has to permit it.")
 @click.option("--rate", type=float, help="New connections a second at most. Default 200.")
 @click.option("--concurrent", type=int, help="Connections open at once at most. Default 200.")
 @click.option("--bandwidth", type=float, help="Bytes a second both ways before new connections wait. Default 4000000.")
@@ -50,6 +54,7 @@ def observe(
     bind: str | None,
     trackers: tuple[str, ...],
     allow: tuple[str, ...],
+    gossip: bool,
     rate: float | None,
     concurrent: int | None,
     bandwidth: float | None,
@@ -64,9 +69,11 @@ def observe(
     same command goes on where it ended. Exit status 3: a tracker gave no usable reply.
     """
     from clew.cli._live import LiveView
+    from clew.core import shards
     from clew.observe.policy import Policy, usual_revisit
     from clew.observe.run import observe as run
 
+    shards.keep_small()
     usual = Policy()
     given = {
         "per_second": rate,
@@ -78,7 +85,7 @@ def observe(
         "revisit": usual_revisit(allow or usual.allow) if interval is None else interval,
     }
     set_fields: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    policy = Policy(allow=allow or usual.allow, transports=transports, **set_fields)
+    policy = Policy(allow=allow or usual.allow, transports=transports, gossip=gossip, **set_fields)
     opened = open_case(case)
     with LiveView(opened) as view:
         summary = run(

@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -80,6 +79,11 @@ class Pending:
     sha256: bytes
 
 
+def keep_small() -> None:
+    """For a process that runs for days and writes small shards: Arrow's own pool would keep what it once had."""
+    pa.set_memory_pool(pa.system_memory_pool())
+
+
 def write(case: Case, kind: str, rows: Sequence[dict[str, Any]] | pa.Table) -> Pending:
     """Writes one shard of `kind`, named by its own SHA-256; the same rows always make the same file."""
     table = rows if isinstance(rows, pa.Table) else pa.Table.from_pylist(list(rows), schema=SCHEMAS[kind])
@@ -133,6 +137,8 @@ def query(case: Case, sql: str, parameters: Sequence[Any] | dict[str, Any] = ())
 
     Raises Damaged where a receipted shard is gone or cut.
     """
+    import duckdb  # here, since who only writes shards does without its memory
+
     return _again(lambda: _query(case, sql, parameters), (Damaged, duckdb.IOException))
 
 
@@ -155,6 +161,8 @@ def _query(case: Case, sql: str, parameters: Sequence[Any] | dict[str, Any]) -> 
                 f"the shard {row['path']} is gone or cut", "restore the case from its archive; see: clew verify CASE"
             )
         files[row["kind"]].append(str(path))
+    import duckdb
+
     with duckdb.connect(":memory:") as engine:
         engine.execute("SET threads=2")
         for kind, paths in files.items():

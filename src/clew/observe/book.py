@@ -21,6 +21,9 @@ CONTROL_ATTEMPTS = 3
 MOST_DOUBLINGS = 6
 STEADY_VISITS, MOST_STEADY = 8, 2  # after so many visits the interval is doubled, and no more than so many times
 UNTIL_CONTROL_NS = SECOND // 4
+# A client may refuse a second connection from us soon after the first (Transmission 3.00: half a second), and its
+# silence would look like an honest answer.
+CONTROL_AFTER_NS = 2 * SECOND
 
 
 class Book:
@@ -34,7 +37,8 @@ class Book:
         self._at: dict[tuple[str, int], list[Endpoint]] = defaultdict(list)
         self._heap: list[tuple[int, int, Endpoint]] = []
         self._number = itertools.count()
-        self._controls: deque[Endpoint] = deque()
+        self._controls: deque[tuple[int, Endpoint]] = deque()  # by when they are due
+        self._control_after_ns = min(CONTROL_AFTER_NS, int(policy.revisit * SECOND) // 4)
         self._control_tries: dict[tuple[str, int], int] = defaultdict(int)
         self._probing: set[tuple[str, int]] = set()
         self._busy: set[int] = set()
@@ -88,19 +92,19 @@ class Book:
         goes to whom the probe shows to be promiscuous.
         """
         found: list[tuple[Endpoint, str]] = []
-        while self._heap and len(found) + len(self._controls) < room and self._heap[0][0] <= at_ns:
+        while self._controls and len(found) < room and self._controls[0][0] <= at_ns:
+            found.append((self._controls.popleft()[1], "control"))
+        while self._heap and len(found) < room and self._heap[0][0] <= at_ns:
             when, _, endpoint = heapq.heappop(self._heap)
             if endpoint.next_ns != when or endpoint.id in self._busy:
                 continue
             if self._wants_control(endpoint):
-                self._probe(endpoint)
+                self._probe(endpoint, at_ns)
                 endpoint.next_ns = at_ns + UNTIL_CONTROL_NS
                 self._plan(endpoint)
             else:
                 self._busy.add(endpoint.id)
                 found.append((endpoint, "contact"))
-        while self._controls and len(found) < room:
-            found.append((self._controls.popleft(), "control"))
         return found
 
     def transport(self, endpoint: Endpoint, kind: str) -> str:
@@ -129,7 +133,7 @@ class Book:
         longer = min(endpoint.contacts // STEADY_VISITS, MOST_STEADY) if tier is Tier.CLAIMS else 0
         endpoint.next_ns = at_ns + (interval_ns << longer)
         if self._wants_control(endpoint):
-            self._probe(endpoint)
+            self._probe(endpoint, at_ns)
         self._done(endpoint)
         return tier, repeats
 
@@ -230,11 +234,11 @@ class Book:
             return False
         return endpoint.place in self._probing or self._control_tries[endpoint.place] < CONTROL_ATTEMPTS
 
-    def _probe(self, endpoint: Endpoint) -> None:
+    def _probe(self, endpoint: Endpoint, at_ns: int) -> None:
         if endpoint.place not in self._probing:
             self._probing.add(endpoint.place)
             self._control_tries[endpoint.place] += 1
-            self._controls.append(endpoint)
+            self._controls.append((at_ns + self._control_after_ns, endpoint))
 
     def _back(self, endpoint: Endpoint, due_ns: int) -> None:
         """Who was given up and is listed again, is called again; each time only after the longest pause."""

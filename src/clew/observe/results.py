@@ -1,5 +1,6 @@
 """What comes back: each Answer becomes Sightings, changes the book, and closes its dial."""
 
+from collections import defaultdict
 from dataclasses import replace
 
 from clew.core import clock
@@ -43,7 +44,7 @@ class Results:
         self._run, self._book, self._keeper = run, book, keeper
         self._lists, self._account = lists, account
         self._interval_ns = int(revisit_seconds * SECOND)
-        self._told: set[tuple[int, str]] = set()
+        self._told: dict[str, set[int]] = defaultdict(set)  # by source, the endpoints whose proof is kept
         self._started: dict[str, Answer] = {}
         self._exactness = Exactness()
 
@@ -177,9 +178,10 @@ class Results:
         endpoint, new = self._book.listed(
             watch, each.address, each.port, source=source, twin=twin, at_ns=at_ns, due_ns=due_ns
         )
-        if (endpoint.id, named(source)) in self._told:
+        told = self._told[named(source)]
+        if endpoint.id in told:
             return new
-        self._told.add((endpoint.id, named(source)))
+        told.add(endpoint.id)
         self._keeper.keep(
             sighting(
                 self._run,
