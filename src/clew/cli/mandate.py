@@ -37,6 +37,13 @@ def mandate() -> None:
     "--address", "addresses", multiple=True, help="Networks that may be dialled; default: this machine's own."
 )
 @click.option("--country", "countries", multiple=True, help="Countries it covers; default: all.")
+@click.option(
+    "--permit",
+    "permits",
+    multiple=True,
+    type=click.Choice(mandates.PERMITS),
+    help="What it permits besides (may be repeated): each shows interest, or lists us. Default: none.",
+)
 @click.option("--days", default=90, show_default=True, help="For how long from now.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Where the draft goes.")
 def draft(
@@ -47,6 +54,7 @@ def draft(
     trackers: tuple[str, ...],
     addresses: tuple[str, ...],
     countries: tuple[str, ...],
+    permits: tuple[str, ...],
     days: int,
     out: Path,
 ) -> None:
@@ -64,7 +72,7 @@ def draft(
         "countries": list(countries or ["*"]),
         "trackers": list(trackers),
         "exhibits": list(exhibits or ["*"]),
-        "permits": [],
+        "permits": list(permits),
         "not_before": now.isoformat(),
         "not_after": (now + timedelta(days=days)).isoformat(),
     }

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     "--tracker",
     "trackers",
     multiple=True,
-    help="Ask this tracker (http, udp) or DHT node (dht://ADDRESS:PORT) alone; may be repeated. Default: the Mandates'.",
+    help="Ask this tracker or DHT node (http, udp, dht) alone; may be repeated. Default: the Mandates'.",
 )
 @click.option("--allow", multiple=True, help="A network that may be contacted (may be repeated). Default 127.0.0.0/8.")
 @click.option("--gossip", is_flag=True, help="Ask peers whom they know (PEX); the Mandate has to permit it.")
