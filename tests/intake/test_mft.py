@@ -42,9 +42,9 @@ def lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., list[str]]]
         monkeypatch.setattr(held, "descriptors", opened[-1:])
         where, found, cursor, done = BASE | {"offset": offset}, [], "", False
         while not done:
-            said = entries.walk(where | {"root": None, "most": 100, "cursor": cursor, "directories": None}, []).value
-            found += said["items"]
-            cursor, done = said["cursor"], said["done"]
+            part = entries.walk(where | {"root": None, "most": 100, "cursor": cursor, "directories": None}, []).value
+            found += part["items"]
+            cursor, done = part["cursor"], part["done"]
         return [f"{each} {digest(where, each.get('ref'))}" for each in found]
 
     yield walked
@@ -140,8 +140,8 @@ def test_a_volume_is_listed_and_read_as_the_sleuth_kit_does(cluster, tmp_path, l
 
 def test_the_disk_of_the_range_is(tmp_path, lines):
     disk = make_disk(4, tmp_path, SMALL)
-    said = tool("mmls", "-a", disk.image)
-    offset = next(int(line.split()[2]) * SECTOR for line in said.splitlines() if "NTFS" in line)
+    table = tool("mmls", "-a", disk.image)
+    offset = next(int(line.split()[2]) * SECTOR for line in table.splitlines() if "NTFS" in line)
     ours = lines(disk.image, offset, own=True)
     assert plain(disk.image, offset)[True] > 10
     assert ours == lines(disk.image, offset, own=False)
@@ -164,28 +164,83 @@ def test_spoilt_records_are(cluster, tmp_path, lines):
     assert seen[True] > 300
 
 
-def test_a_record_whose_fix_up_does_not_fit_is_not_plain(tmp_path):
-    raw = volume(tmp_path, files=3).read_bytes()
-    record = next(at for at in records(raw) if mft_rows.plain(raw[at : at + RECORD], RECORD, 4096, len(raw) // 4096)[0])
+def said(raw: bytes | bytearray) -> mft_rows.Plain | None:
+    """What one record says, in a volume of 5,000 clusters."""
+    (found,) = mft_rows.plain(bytes(raw), RECORD, 4096, 5_000)
+    return found
+
+
+@pytest.fixture
+def record(tmp_path) -> bytearray:
+    """A plain record, with its $DATA outside it."""
+    raw = volume(tmp_path, files=20).read_bytes()
+    every = (bytearray(raw[at : at + RECORD]) for at in records(raw))
+    return next(each for each in every if (found := said(each)) and found.resident is None)
+
+
+def at_of(record: bytes, kind: int) -> int:
+    """Where its attribute of that type begins."""
+    return next(at for at in attributes(record, 0) if record[at] == kind)
+
+
+def test_a_record_whose_fix_up_does_not_fit_is_not_plain(record):
     for at in range(RECORD):
-        spoilt = bytearray(raw[record : record + RECORD])
+        spoilt = bytearray(record)
         spoilt[at] ^= 0x21
-        said = mft_rows.plain(bytes(spoilt), RECORD, 4096, len(raw) // 4096)[0]
-        assert said is None or at % SECTOR < SECTOR - 2
+        assert said(spoilt) is None or at % SECTOR < SECTOR - 2
 
 
-def test_times_beyond_what_32_bits_hold_are_left_to_the_sleuth_kit(tmp_path):
-    raw = volume(tmp_path, files=3).read_bytes()
-    record = next(at for at in records(raw) if mft_rows.plain(raw[at : at + RECORD], RECORD, 4096, len(raw) // 4096)[0])
-    spoilt = bytearray(raw[record : record + RECORD])
-    at = struct.unpack_from("<H", spoilt, 20)[0] + 24
+@pytest.mark.parametrize(
+    ("kind", "at", "value"),
+    [
+        pytest.param(None, 0, b"BAAD", id="damaged, says NTFS itself"),
+        pytest.param(None, 22, b"\x00", id="not in use"),
+        pytest.param(None, 22, b"\x03", id="a directory"),
+        pytest.param(None, 32, b"\x07", id="part of another record"),
+        pytest.param(0x10, 0, b"\x20", id="attributes in other records"),
+        pytest.param(0x50, 0, b"\x80", id="two contents"),
+        pytest.param(0x50, 0, b"\xc0", id="a reparse point"),
+        pytest.param(0x30, 24 + 64, b"\xff", id="a name that is longer than its attribute"),
+        pytest.param(0x80, 9, b"\x01", id="a stream with a name"),
+        pytest.param(0x80, 12, b"\x01", id="compressed"),
+        pytest.param(0x80, 13, b"\x40", id="encrypted"),
+        pytest.param(0x80, 13, b"\x80", id="sparse"),
+        pytest.param(0x80, 16, b"\x01", id="not the first part of a stream"),
+        pytest.param(0x80, 34, b"\x04", id="packed in units"),
+        pytest.param(0x80, 46, b"\x01\x00" + b"\xff" * 3, id="larger than its runs"),
+        pytest.param(0x80, 48, bytes(8), id="runs of nothing"),
+        pytest.param(0x80, 64, b"\x01\x40\x00", id="a hole"),
+        pytest.param(0x80, 64, b"\x11\x40\x00\x00", id="a run without a place"),
+        pytest.param(0x80, 64, b"\x11\x40\xff\x00", id="a run at minus one"),
+        pytest.param(0x80, 64, b"\x11\x40\x90\x00", id="a run before the first cluster"),
+        pytest.param(0x80, 64, b"\x21\x40\x50\x13\x00", id="a run that ends behind the last cluster"),
+        pytest.param(0x80, 64, b"\x11\x00\x20\x00", id="a run of no clusters"),
+        pytest.param(0x80, 64, b"\x11\x01\x20\x00", id="runs too short for the size"),
+        pytest.param(0x80, 64, b"\x19\x40\x20\x00", id="a length of nine bytes"),
+        pytest.param(0x80, 64, b"\x11\x40\x20\x11\x40\x20\x11\x40", id="no end mark"),
+    ],
+)
+def test_what_is_odd_is_not_plain(kind, at, value, record):
+    place = at if kind is None else at_of(record, kind) + at
+    assert said(record) is not None
+    record[place : place + len(value)] = value
+    assert said(record) is None
+
+
+def test_a_run_is_read_as_it_is_written(record):
+    place = at_of(record, 0x80)
+    record[place + 64 : place + 72] = b"\x11\x20\x70\x11\x30\xa0\x00\x00"
+    assert said(record).runs == [(112, 32), (112 - 96, 48)]
+
+
+def test_times_beyond_what_32_bits_hold_are_left_to_the_sleuth_kit(record):
+    at = at_of(record, 0x10) + 24
     for value, told in ((0, None), (116_444_736_000_000_000, None), (116_444_736_010_000_000, 1_000_000_000)):
-        struct.pack_into("<Q", spoilt, at, value)
-        (said,) = mft_rows.plain(bytes(spoilt), RECORD, 4096, len(raw) // 4096)
-        assert said.times[3] == told
+        struct.pack_into("<Q", record, at, value)
+        assert said(record).times[3] == told
     for late in (1 << 63, (1 << 64) - 1, 200_000_000_000_000_000):
-        struct.pack_into("<Q", spoilt, at, late)
-        assert mft_rows.plain(bytes(spoilt), RECORD, 4096, len(raw) // 4096) == [None]
+        struct.pack_into("<Q", record, at, late)
+        assert said(record) is None
 
 
 def test_few_are_left_to_the_sleuth_kit_and_many_are_looked_at_together(tmp_path):
