@@ -264,6 +264,21 @@ def test_few_are_left_to_the_sleuth_kit_and_many_are_looked_at_together(tmp_path
     assert asked == [(0, mft.TOGETHER * RECORD)]
 
 
+def test_records_that_are_cut_short_or_not_there_are_none(record):
+    assert mft_rows.plain(b"", RECORD, 4096, 5_000) == []
+    assert mft_rows.plain(bytes(record[:-1]), RECORD, 4096, 5_000) == []
+    assert len(mft_rows.plain(bytes(record) * 2 + bytes(100), RECORD, 4096, 5_000)) == 2
+
+    class Broken:
+        def read(self, offset: int, length: int) -> bytes:
+            raise OSError(5, "Input/output error")
+
+    table = mft.Table(Broken(), RECORD, 300, 5_000, 4096)
+    assert [table.plain(number) for number in range(400)] == [None] * 400
+    assert table.record(3) is None
+    assert table.record(-1) is None
+
+
 @pytest.mark.corpus
 @pytest.mark.parametrize("name", [name for name in IMAGES if "ntfs" in name and name.endswith(".gz")])
 def test_images_of_the_corpus_are(name, tmp_path, lines):

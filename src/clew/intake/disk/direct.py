@@ -18,8 +18,6 @@ PLAIN = {"ext", "FAT", "exFAT", "HFS+", "NTFS"}
 _NON_RESIDENT = int(pytsk3.TSK_FS_ATTR_NONRES)
 _ODD = int(pytsk3.TSK_FS_ATTR_COMP) | int(pytsk3.TSK_FS_ATTR_ENC)
 _SPARSE, _FILLER = int(pytsk3.TSK_FS_ATTR_RUN_FLAG_SPARSE), int(pytsk3.TSK_FS_ATTR_RUN_FLAG_FILLER)
-
-
 _ATTRIBUTE = struct.Struct("<IIB5xH")  # type, bytes, whether it lies outside the record; number
 
 
