@@ -3,6 +3,7 @@
 import os
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,10 +22,16 @@ def opened_at(path: Path, offset: int, monkeypatch: pytest.MonkeyPatch) -> tuple
     return image.file_system(BASE | {"offset": offset}), BASE | {"offset": offset}
 
 
-def streams(where: dict) -> list[content.Stream]:
+def streams(where: dict) -> list[tuple[content.Stream, Any, Any]]:
+    """The contents that a walk finds, each with The Sleuth Kit's file and attribute."""
     said = entries.walk(where | {"root": None, "most": 10_000, "cursor": "", "directories": None}, []).value
     assert said["done"]
-    return [content.stream(where | parse(item["ref"]), []) for item in said["items"] if item.get("state") == "open"]
+    places = [parse(item["ref"]) for item in said["items"] if item.get("state") == "open"]
+    opened = image.file_system(where)
+    return [
+        (content.stream(where | at, []), *content.attribute_of(opened, at["record"], at["type"], at["id"]))
+        for at in places
+    ]
 
 
 def test_it_is_what_the_sleuth_kit_reads(tmp_path, monkeypatch):
@@ -34,12 +41,12 @@ def test_it_is_what_the_sleuth_kit_reads(tmp_path, monkeypatch):
     plain = set()
     for offset in offsets:
         opened, where = opened_at(disk.image, offset, monkeypatch)
-        for stream in streams(where):
-            if stream._direct is None:
+        for stream, file, _ in streams(where):
+            if stream._direct is None or stream.size == 0:
                 continue
             plain.add(opened.family)
             named = (stream._kind, stream._number) if opened.family == "NTFS" else ()
-            whole = bytes(stream._file.read_random(0, stream.size, *named))
+            whole = bytes(file.read_random(0, stream.size, *named))
             assert stream.read(0, stream.size + 5) == whole
             assert stream.read(stream.size // 3, 1000) == whole[stream.size // 3 :][:1000]
         os.close(held.descriptors[0])
@@ -59,7 +66,7 @@ def test_what_lies_behind_the_written_end_of_a_stream_is_not_its_own(tmp_path, m
     assert raw.count(sizes) == 1
     volume.write_bytes(raw.replace(sizes, sizes[:8] + (5_000).to_bytes(8, "little")))
     opened, where = opened_at(volume, 0, monkeypatch)
-    (stream,) = [each for each in streams(where) if each.size == len(data)]
-    assert direct(opened, int(stream._file.info.meta.addr), stream._attribute) is None
+    ((stream, file, attribute),) = [each for each in streams(where) if each[0].size == len(data)]
+    assert direct(opened, int(file.info.meta.addr), attribute) is None
     assert stream.read(0, 1 << 20) == data[:5_000] + bytes(len(data) - 5_000)
     os.close(held.descriptors[0])

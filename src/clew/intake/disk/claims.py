@@ -7,6 +7,7 @@ import pytsk3
 
 from clew.intake.api import Range
 from clew.intake.disk.image import FileSystem
+from clew.intake.disk.mft_rows import Plain
 from clew.intake.refs import quote
 from clew.model import ContentState, ItemState, Missing, NameState, Reason
 
@@ -38,7 +39,9 @@ TIMES = {
     "HFS+": "catalog record, UTC",
     "UFS": "inode, UTC",
 }
+_NTFS_TIMES = TIMES["NTFS"]
 _OPEN, _UNREADABLE, _LOST = ItemState.OPEN.value, ItemState.UNREADABLE.value, ContentState.UNREADABLE.value
+_LIVE, _COMPLETE = NameState.LIVE.value, ContentState.COMPLETE.value
 GIVEN_AWAY = "its file record belongs to another file now"
 OVERWRITTEN = "deleted, and all of its clusters belong to other files now"
 NO_POINTERS = "deleted; the file system kept no pointer to its content"
@@ -104,6 +107,38 @@ def contents(opened: FileSystem, file: Any, path: bytes, state: NameState) -> It
         yield 1 << 16, lost | {"times": times(meta), "times_source": TIMES.get(opened.family, opened.family)}
 
 
+def plain(opened: FileSystem, record: int, file: Plain, path: bytes) -> dict[str, Any]:
+    """The Item of a live NTFS file with a plain record: what `contents` says of it."""
+    blocks = first(file.runs, -(-file.size // opened.block))
+    return {
+        "ref": f"{opened.name}/{record}/{NTFS_DATA}-{file.number}/{quote(path)}",
+        "path": path.hex(),
+        "size": file.size,
+        "state": _OPEN,
+        "reason": None,
+        "detail": None,
+        "name_state": _LIVE,
+        "content_state": _COMPLETE,
+        "times": file.times,
+        "times_source": _NTFS_TIMES,
+        "runs": opened.on_image(places(opened, blocks[:MOST_RUNS])),
+        "parent": None,
+    }
+
+
+def first(blocks: list[tuple[int, int]], left: int) -> list[tuple[int, int]]:
+    """The first `left` blocks of these runs."""
+    if len(blocks) == 1:
+        return [(blocks[0][0], min(blocks[0][1], left))]
+    found: list[tuple[int, int]] = []
+    for address, length in blocks:
+        if left <= 0:
+            break
+        found.append((address, min(length, left)))
+        left -= length
+    return found
+
+
 def streams(opened: FileSystem, file: Any) -> list[Any]:
     """The attributes that hold content: the unnamed one first. On HFS+ the resource fork and the extended attributes
     are streams too, but for the packed form of a file that is given unpacked.
@@ -132,10 +167,11 @@ def extents(opened: FileSystem, attribute: Any) -> list[Range]:
     """The byte ranges of the disk, as the file system sees it, that hold the attribute; the last one ends with its
     block.
     """
-    return _places(opened, runs(opened, attribute))
+    return places(opened, runs(opened, attribute))
 
 
-def _places(opened: FileSystem, blocks: list[tuple[int, int]]) -> list[Range]:
+def places(opened: FileSystem, blocks: list[tuple[int, int]]) -> list[Range]:
+    """Block runs as byte ranges of the disk."""
     size, offset = opened.block, opened.offset
     return [(offset + address * size, length * size) for address, length in blocks]
 
@@ -168,7 +204,7 @@ def _content(opened: FileSystem, meta: Any, attribute: Any, path: bytes, state: 
         "content_state": _LOST if isinstance(claim, Missing) else str(claim),
         "times": times(meta),
         "times_source": TIMES.get(opened.family, opened.family),
-        "runs": opened.on_image(_places(opened, blocks[:MOST_RUNS])),
+        "runs": opened.on_image(places(opened, blocks[:MOST_RUNS])),
     }
 
 

@@ -7,18 +7,27 @@ from clew.core.channel import Reply
 from clew.intake.api import Range
 from clew.intake.carving.view import overlap
 from clew.intake.disk import claims
-from clew.intake.disk.direct import direct
+from clew.intake.disk.direct import direct, of_plain
+from clew.intake.disk.extents import Direct, Resident
 from clew.intake.disk.image import FileSystem, file_system, reason
 from clew.model import Missing, Reason
 
 
 class Stream:
-    """One attribute of one file record: the content of an Item."""
+    """One attribute of one file record: the content of an Item. Where a plain record says all of it, The Sleuth Kit is
+    not asked.
+    """
 
     def __init__(self, opened: FileSystem, record: int, kind: int, number: int) -> None:
         self._opened, self._kind, self._number = opened, kind, number
+        self._runs: list[tuple[int, int]] | None = None
+        self._direct: Direct | Resident | None
+        plain = opened.records.plain(record) if opened.records is not None and kind == claims.NTFS_DATA else None
+        if plain is not None and plain.number == number and plain.written == plain.size:
+            self._direct, self._runs, self.size = of_plain(opened, plain), plain.runs, plain.size
+            return
         try:
-            self._file, self._attribute = _attribute(opened, record, kind, number)
+            self._file, self._attribute = attribute_of(opened, record, kind, number)
             self._direct = direct(opened, record, self._attribute)
         except OSError as error:
             raise Absent(Missing(Reason.UNREADABLE, f"its file record cannot be read: {reason(error)}")) from error
@@ -27,8 +36,14 @@ class Stream:
     @property
     def bad(self) -> list[Range]:
         """Ranges of the image that hold part of it and could not be read."""
-        bad = overlap(claims.extents(self._opened, self._attribute), self._opened.image.source.bad)
-        return self._opened.on_image(bad)
+        known = self._opened.image.source.bad
+        if not known:
+            return []
+        if self._runs is not None:
+            ours = claims.places(self._opened, claims.first(self._runs, -(-self.size // self._opened.block)))
+        else:
+            ours = claims.extents(self._opened, self._attribute)
+        return self._opened.on_image(overlap(ours, known))
 
     def read(self, offset: int, length: int) -> bytes:
         """Raises Absent at a read error, and where a bad stretch of the image lies in what must be unpacked."""
@@ -57,14 +72,15 @@ def blocks(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
     found: list[list[Range]] = []
     for record, kind, number in payload["items"]:
         try:
-            found.append(claims.extents(opened, _attribute(opened, record, kind, number)[1]))
+            found.append(claims.extents(opened, attribute_of(opened, record, kind, number)[1]))
         except (OSError, Absent):
             found.append([])
     cluster = opened.taken.cluster if opened.taken is not None else 1
     return Reply({"cluster": cluster * opened.block, "runs": found})
 
 
-def _attribute(opened: FileSystem, record: int, kind: int, number: int) -> tuple[Any, Any]:
+def attribute_of(opened: FileSystem, record: int, kind: int, number: int) -> tuple[Any, Any]:
+    """The Sleuth Kit's file and attribute. Raises OSError, and Absent where there is none of that type and number."""
     file = opened.fs.open_meta(inode=record)
     for attribute in file:
         info = attribute.info

@@ -64,6 +64,7 @@ class _Entry(NamedTuple):
     file: Any
     name: bytes
     address: int
+    sequence: int
     kind: int
     meta: Any  # None where its file record could not be read
 
@@ -98,7 +99,7 @@ class _Reader:
                     own_parent = address
                 if name in _DOTS:
                     continue
-                entry = _Entry(number, file, name, address, int(said.type), info.meta)
+                entry = _Entry(number, file, name, address, int(said.meta_seq), int(said.type), info.meta)
                 if self.own(entry):
                     continue
                 if int(said.flags) & _UNALLOCATED:
@@ -135,6 +136,12 @@ class _Reader:
 
     def entry(self, entry: _Entry) -> None:
         """A live one. A directory has content of its own only as an NTFS stream."""
+        if entry.meta is not None and self.opened.records is not None:
+            plain = self.opened.records.plain(entry.address)
+            if plain is not None and plain.sequence == entry.sequence:
+                item = claims.plain(self.opened, entry.address, plain, self.full(entry.name))
+                self.listing.files.append(((entry.name, entry.address, entry.number << 20), item))
+                return
         is_directory = entry.is_directory
         if is_directory and entry.address not in self.above:
             self.folder(entry)

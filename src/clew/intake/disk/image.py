@@ -7,6 +7,7 @@ import os
 from bisect import bisect_right
 from collections import OrderedDict
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import pytsk3
@@ -14,7 +15,7 @@ import pytsk3
 from clew.core import held
 from clew.core.absent import Absent
 from clew.intake.api import ByteSource, Range
-from clew.intake.disk import allocation, exfat, lvm
+from clew.intake.disk import allocation, exfat, lvm, mft
 from clew.intake.reading import find
 from clew.intake.refs import volume
 from clew.model import Missing, Reason
@@ -80,7 +81,7 @@ class FileSystem:
     taken: allocation.Taken | None
     image: Image
     name: str  # how refs of it begin
-    records: tuple[Any, int] | None = None  # of NTFS: the file $MFT, and the bytes of one record
+    records: mft.Table | None = None  # of NTFS, where clew reads them itself
     entries: exfat.Entries | None = None
     block: int = field(init=False)  # bytes
 
@@ -130,6 +131,8 @@ def file_system(payload: dict[str, Any]) -> FileSystem:
     opened = FileSystem(fs, family, offset, allocation.of(family, fs, source, offset), source, volume(payload))
     if family == "exFAT":
         opened.entries = exfat.Entries(source.source, offset)
+    elif family == "NTFS":
+        opened.records = mft.table(fs, source.source, offset)
     _opened[key] = opened
     if len(_opened) > MOST_OPEN:
         _opened.popitem(last=False)
@@ -138,9 +141,18 @@ def file_system(payload: dict[str, Any]) -> FileSystem:
 
 def _key(payload: dict[str, Any]) -> Key:
     """What tells one image from another."""
-    files = tuple([(status.st_dev, status.st_ino) for status in map(os.fstat, held.descriptors)])
+    first = os.fstat(held.descriptors[0]) if held.descriptors else None
+    files = _files(tuple(held.descriptors), (first.st_dev, first.st_ino) if first is not None else None)
     lv = payload.get("lv")
     return payload["container"], files, (lv[0], lv[1]) if lv else None
+
+
+@lru_cache(maxsize=1)
+def _files(descriptors: tuple[int, ...], _first: tuple[int, int] | None) -> tuple[tuple[int, int], ...]:
+    """What tells these files from others. An image may lie in thousands, and each Item asks; they are the same as long
+    as the first one is, since a worker is born with them.
+    """
+    return tuple([(status.st_dev, status.st_ino) for status in map(os.fstat, descriptors)])
 
 
 def _image(key: Key) -> Image:
