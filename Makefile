@@ -30,9 +30,6 @@ demos: $(VENV)/.run  ## ten operations with fresh seeds, one line of figures eac
 	  $(BIN)/clew demo --out demos/$$n --json 2>demos/$$n.log | tr -d '\n' | tr -s ' ' || exit 1; echo; \
 	done
 
-error-rates: $(VENV)/.run  ## 20 operations of this very build, compared with the truth; writes docs/error-rates.md
-	@$(BIN)/python tools/error_rates.py
-
 ALONE := tests/flow tests/observe tests/range  # they watch the clock, or use both processors themselves
 
 test: $(VENV)/.dev check  ## everything, the review page in headless Chromium included
@@ -53,6 +50,9 @@ bench: $(VENV)/.dev  ## every claim, side by side with its peer
 
 bench-pdq: $(VENV)/.dev  ## the picture hash alone
 	@$(BIN)/python bench/bench_pdq.py
+
+error-rates: $(VENV)/.run  ## 20 operations of this very build, compared with the truth; writes docs/error-rates.md
+	@$(BIN)/python tools/error_rates.py
 
 OBSERVER := tests/observe/test_crash.py tests/observe/test_disturbed.py
 
