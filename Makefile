@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: demo demos test check bench bench-pdq kill soak docs clean
+.PHONY: demo demos error-rates test check bench bench-pdq kill soak docs clean
 .DEFAULT_GOAL := help
 
 help:  ## what there is to make
@@ -51,11 +51,17 @@ bench: $(VENV)/.dev  ## every claim, side by side with its peer
 bench-pdq: $(VENV)/.dev  ## the picture hash alone
 	@$(BIN)/python bench/bench_pdq.py
 
-kill: $(VENV)/.dev  ## kill -9 of intake at every failpoint and at random moments, of observe too; then resume
-	@$(BIN)/python -m pytest -v tests/flow/test_intake_kill.py tests/observe/test_crash.py
+error-rates: $(VENV)/.run  ## 20 operations of this very build, compared with the truth; writes docs/error-rates.md
+	@$(BIN)/python tools/error_rates.py
 
-soak: $(VENV)/.dev  ## 200 kills, 150 power losses, 40 tries a fault, a million files in one folder
-	@CLEW_SOAK=1 $(BIN)/python -m pytest --timeout=7200 tests/flow/test_intake_kill.py tests/flow/test_archive_kill.py tests/faults
+OBSERVER := tests/observe/test_crash.py tests/observe/test_disturbed.py
+
+kill: $(VENV)/.dev  ## kill -9 of intake and observe at every failpoint and at random moments; then resume and compare
+	@$(BIN)/python -m pytest -v tests/flow/test_intake_kill.py $(OBSERVER)
+
+soak: $(VENV)/.dev  ## 200 kills, 150 power losses, 40 tries a fault, 10^6 files in one folder; 10^6 inputs for each parser of observe
+	@CLEW_SOAK=1 $(BIN)/python -m pytest --timeout=7200 tests/flow/test_intake_kill.py tests/flow/test_archive_kill.py tests/faults $(OBSERVER)
+	@$(BIN)/python tests/fuzz/observer.py 1000000
 
 clean:  ## remove what `make` made
 	rm -rf $(VENV) demo demos build .mypy_cache .ruff_cache .import_linter_cache
