@@ -75,8 +75,17 @@ def test_who_answered_is_tried_over_the_others_only_after_a_visit_that_failed() 
     made, endpoint = book()
     visit(made, endpoint, 0, ("tcp",))
     endpoint.control, endpoint.claims = "clean", 1
-    assert visit(made, endpoint, 101 * SECOND, ()) == ["tcp"]
-    assert visit(made, endpoint, 300 * SECOND, ("mse/utp",)) == ["tcp", "mse/tcp", "mse/utp"]
+    assert visit(made, endpoint, 101 * SECOND, (), reached=False) == ["tcp"]
+    assert visit(made, endpoint, 300 * SECOND, ("mse/utp",), reached=False) == ["tcp", "mse/utp"]
+
+
+def test_who_turns_away_what_worked_is_called_over_the_others_at_once() -> None:
+    """An endpoint that changed hands: somebody is there, and closes before a handshake of ours went out."""
+    made, endpoint = book()
+    visit(made, endpoint, 0, ("mse/tcp",))
+    endpoint.control, endpoint.claims = "clean", 1
+    assert visit(made, endpoint, 101 * SECOND, ("tcp",)) == ["mse/tcp", "tcp"]
+    assert (endpoint.transport, endpoint.failures) == ("tcp", 0)
 
 
 def test_who_was_given_up_and_is_listed_again_is_called_again_much_later() -> None:

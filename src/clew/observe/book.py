@@ -144,12 +144,13 @@ class Book:
 
         Not at once where our handshake may have been heard: nobody gets two within the revisit interval. Then later
         again, each time later, and no more after the policy's attempts. Who answered before is first tried again over
-        what worked, and over the others only after a visit that failed.
+        what worked, and over the others only after a visit that failed; at once where somebody is there who turns that
+        transport away: an endpoint that changed hands.
         """
         offered = self._offered(endpoint.address)
         endpoint.tried = transports.failed(offered, endpoint.tried, transport, reached=reached)
         further = transports.following(offered, endpoint.transport, endpoint.tried) is not None
-        if further and another and (endpoint.transport is None or endpoint.failures > 0):
+        if further and another and (endpoint.transport is None or endpoint.failures > 0 or reached):
             endpoint.last_failure, endpoint.next_ns = str(why) if why else None, at_ns
             self._done(endpoint)
             return

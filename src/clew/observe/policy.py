@@ -27,7 +27,7 @@ PURPOSE = "observe"
 PERMIT_STARTED, PERMIT_PLAIN, PERMIT_PLAIN_FIRST = "started_announce", "plaintext", "plaintext_first"
 PERMIT_DHT, PERMIT_PEX = "dht", "pex"
 DHT, PEX = "dht", "pex"  # how a Mandate names the two among its trackers
-BURST_NS = SECOND // 20
+BURST_NS = SECOND // 10  # what a loop that was held up may make good at once
 COVER_NS = 30 * SECOND
 MAX_REMEMBERED = 200_000
 
@@ -239,6 +239,7 @@ def _valid(found: Mandate | Missing, at_ns: int) -> bool:
     return isinstance(found, Missing) or found.not_before_ns <= at_ns <= found.not_after_ns
 
 
+@lru_cache(maxsize=65_536)
 def inside_loopback(network: str) -> bool:
     """Whether an address or network lies wholly inside 127.0.0.0/8, where the training range is."""
     found = ipaddress.ip_network(network)
