@@ -200,7 +200,7 @@ def test_zz_the_audit_counts_everything_that_is_forbidden(operation):
     assert counted.pop("a connection to an endpoint that no source lists") == 1, "the hail of the unlisted one"
     assert counted.pop("something that is no handshake") == 1
     assert counted.pop("a message larger than any that a peer needs") == 1
-    first = report["trackers"][0]["forbidden"]
+    first = report["sources"][0]["forbidden"]
     assert [line.split(" from ")[0] for line in first] == [
         "a request that is no announce",
         "announce for a torrent that is not watched",
@@ -218,10 +218,10 @@ def test_zz_the_audit_counts_everything_that_is_forbidden(operation):
         "handshake with the DHT bit": 1,
     }
     assert report["audit"]["forbidden_messages"] >= 16
-    assert len(report["trackers"][1]["forbidden"]) == 2, "no event, and left=0"
-    assert report["trackers"][1]["listed_outsiders"] == [f"127.0.0.1:{6881}"]
-    assert [each["source"] for each in report["trackers"]] == ["http tracker"] * 2 + ["udp tracker"] * 2 + ["dht"]
-    assert report["trackers"][4]["queries"] == {"get_peers": 1}
+    assert len(report["sources"][1]["forbidden"]) == 2, "no event, and left=0"
+    assert report["sources"][1]["listed_outsiders"] == [f"127.0.0.1:{6881}"]
+    assert [each["source"] for each in report["sources"]] == ["http tracker"] * 2 + ["udp tracker"] * 2 + ["dht"]
+    assert report["sources"][4]["queries"] == {"get_peers": 1}
 
 
 def test_nothing_outlives_a_parent_that_is_killed(tmp_path):
