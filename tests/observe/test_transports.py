@@ -162,3 +162,23 @@ def test_an_endpoint_is_promiscuous_whatever_it_was_reached_over() -> None:
     made.controlled(endpoint, "promiscuous")
     assert made.promiscuous(endpoint)
     assert endpoint.tier == Tier.LISTED.value or endpoint.next_ns is None
+
+
+def test_who_lists_what_is_not_there_keeps_nobody_else_waiting() -> None:
+    """Of those who did not answer, half of all calls at once, and whom a tracker lists before whom a node lists."""
+    made = Book([], Policy(revisit=100, concurrent=8), 0, lambda _: ALL)
+    for number in range(20):
+        source = "dht://127.1.101.1:6881" if number < 12 else "http://127.1.0.1:6969/announce"
+        made.listed("w", f"127.10.0.{number}", 6881, source=source, twin=False, at_ns=0, due_ns=0)
+    made.saved(made.changed())
+    for endpoint, _ in made.due(0, 100):
+        made.failed(endpoint, CLOSED, 0, "mse/tcp", reached=False)
+    second = [endpoint for endpoint, _ in made.due(1, 100)]
+    assert [endpoint.source.partition(":")[0] for endpoint in second] == ["http"] * 4
+    found, _ = made.listed("w", "127.10.1.1", 6881, source="pex://127.10.0.1:1", twin=False, at_ns=1, due_ns=1)
+    made.saved([found])
+    assert made.due(1, 100) == [(found, "contact")], "who was not called yet does not wait for them"
+    for endpoint in second:
+        made.failed(endpoint, CLOSED, 1, "mse/utp", reached=False)
+    third = [endpoint.source.partition(":")[0] for endpoint, _ in made.due(2, 100)]
+    assert third == ["http"] * 4

@@ -13,13 +13,14 @@ from clew.model import Missing, Tier, carrier
 from clew.observe import transports
 from clew.observe.api import REFUSED, SECOND, TOO_SLOW, Contact
 from clew.observe.endpoints import COLUMNS, Endpoint
-from clew.observe.policy import Policy
+from clew.observe.policy import DHT, PEX, Policy, named
 from clew.observe.tiers import weigh
 
 CLEAN, PROMISCUOUS = "clean", "promiscuous"
 CONTROL_ATTEMPTS = 3
 MOST_DOUBLINGS = 6
 UNTIL_CONTROL_NS = SECOND // 4
+UNANSWERED = 2  # from this urgency on
 
 
 class Book:
@@ -31,7 +32,8 @@ class Book:
         self._policy, self._offered = policy, offered
         self._by_key: dict[tuple[str, str, int], Endpoint] = {}
         self._at: dict[tuple[str, int], list[Endpoint]] = defaultdict(list)
-        self._heap: list[tuple[int, int, Endpoint]] = []
+        self._heaps: tuple[list[tuple[int, int, Endpoint]], ...] = ([], [], [], [])  # by `_urgency`
+        self._trying: set[int] = set()
         self._number = itertools.count()
         self._controls: deque[Endpoint] = deque()
         self._control_tries: dict[tuple[str, int], int] = defaultdict(int)
@@ -77,6 +79,7 @@ class Book:
         """This endpoint may not be called."""
         endpoint.next_ns, endpoint.last_failure = None, str(why)
         self._busy.discard(endpoint.id)
+        self._trying.discard(endpoint.id)
         self._probing.discard(endpoint.place)
         self._changed[endpoint.id] = endpoint
 
@@ -87,10 +90,7 @@ class Book:
         goes to whom the probe shows to be promiscuous.
         """
         found: list[tuple[Endpoint, str]] = []
-        while self._heap and len(found) + len(self._controls) < room and self._heap[0][0] <= at_ns:
-            when, _, endpoint = heapq.heappop(self._heap)
-            if endpoint.next_ns != when or endpoint.id in self._busy:
-                continue
+        while len(found) + len(self._controls) < room and (endpoint := self._next(at_ns)) is not None:
             if self._wants_control(endpoint):
                 self._probe(endpoint)
                 endpoint.next_ns = at_ns + UNTIL_CONTROL_NS
@@ -237,9 +237,35 @@ class Book:
 
     def _plan(self, endpoint: Endpoint) -> None:
         if endpoint.next_ns is not None:
-            heapq.heappush(self._heap, (endpoint.next_ns, next(self._number), endpoint))
+            heap = self._heaps[_urgency(endpoint)]
+            heapq.heappush(heap, (endpoint.next_ns, next(self._number), endpoint))
+
+    def _next(self, at_ns: int) -> Endpoint | None:
+        """Who is due, the most urgent first. Of those who did not answer so far, at most half of all calls at once:
+        each may cost as long as we wait, and whoever lists what is not there must not keep us from others.
+        """
+        for urgency, heap in enumerate(self._heaps):
+            if urgency >= UNANSWERED and len(self._trying) >= max(1, self._policy.concurrent // 2):
+                return None
+            while heap and heap[0][0] <= at_ns:
+                when, _, endpoint = heapq.heappop(heap)
+                if endpoint.next_ns == when and endpoint.id not in self._busy:
+                    if urgency >= UNANSWERED:
+                        self._trying.add(endpoint.id)
+                    return endpoint
+        return None
 
     def _done(self, endpoint: Endpoint) -> None:
         self._busy.discard(endpoint.id)
+        self._trying.discard(endpoint.id)
         self._changed[endpoint.id] = endpoint
         self._plan(endpoint)
+
+
+def _urgency(endpoint: Endpoint) -> int:
+    """0 who answered or is new on a tracker's word, 1 new on a node's or a peer's; 2 and 3 are those of 0 and 1 who
+    did not answer so far.
+    """
+    if endpoint.tier != Tier.LISTED.value:
+        return 0
+    return UNANSWERED * bool(endpoint.tried or endpoint.failures) + (named(endpoint.source) in (DHT, PEX))
