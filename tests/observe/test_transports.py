@@ -180,5 +180,19 @@ def test_who_lists_what_is_not_there_keeps_nobody_else_waiting() -> None:
     assert made.due(1, 100) == [(found, "contact")], "who was not called yet does not wait for them"
     for endpoint in second:
         made.failed(endpoint, CLOSED, 1, "mse/utp", reached=False)
-    third = [endpoint.source.partition(":")[0] for endpoint, _ in made.due(2, 100)]
-    assert third == ["http"] * 4
+    third = [endpoint for endpoint, _ in made.due(2, 100)]
+    assert [endpoint.source.partition(":")[0] for endpoint in third] == ["http"] * 4
+    for endpoint in third:
+        made.failed(endpoint, CLOSED, 2, "mse/utp", reached=False)
+    later = [endpoint for endpoint in made if endpoint.source.startswith("dht")][-1]
+    made.listed("w", later.address, later.port, source="udp://127.1.0.1:1", twin=False, at_ns=3, due_ns=3)
+    assert made.due(3, 100)[0] == (later, "contact"), "a tracker lists it too by now"
+
+
+def test_nobody_is_called_before_being_in_the_case_whoever_lists_it() -> None:
+    made = Book([], Policy(revisit=100), 0, lambda _: ALL)
+    for source in ("dht://127.1.101.1:6881", "http://127.1.0.1:6969/announce"):
+        made.listed("w", "127.10.0.1", 6881, source=source, twin=False, at_ns=0, due_ns=0)
+    assert not made.due(1, 100)
+    made.saved(made.changed())
+    assert len(made.due(1, 100)) == 1

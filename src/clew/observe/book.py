@@ -34,6 +34,7 @@ class Book:
         self._at: dict[tuple[str, int], list[Endpoint]] = defaultdict(list)
         self._heaps: tuple[list[tuple[int, int, Endpoint]], ...] = ([], [], [], [])  # by `_urgency`
         self._trying: set[int] = set()
+        self._by_trackers: set[int] = set()
         self._number = itertools.count()
         self._controls: deque[Endpoint] = deque()
         self._control_tries: dict[tuple[str, int], int] = defaultdict(int)
@@ -43,7 +44,9 @@ class Book:
         self._fresh: list[Endpoint] = []
         self._last_id = 0
         for each in rows:
-            self._add(Endpoint(**{name: each[name] for name in COLUMNS}))
+            found = Endpoint(**{name: each[name] for name in COLUMNS})
+            self._add(found)
+            self._vouch(found, found.source)
         for endpoint in self:
             if endpoint.next_ns is None and endpoint.control != PROMISCUOUS:
                 endpoint.next_ns, endpoint.failures = now_ns, 0  # a new run tries everybody once more
@@ -63,6 +66,8 @@ class Book:
         found = self._by_key.get((watch, address, port))
         if found is not None:
             found.last_listed_ns = at_ns
+            if self._vouch(found, source) and all(each is not found for each in self._fresh):
+                self._plan(found)
             self._changed[found.id] = found
             self._back(found, due_ns)
             return found, False
@@ -71,6 +76,7 @@ class Book:
         beside = self._at.get(found.place)
         found.control = beside[0].control if beside else None
         self._add(found)
+        self._vouch(found, source)
         self._changed[found.id] = found
         self._fresh.append(found)
         return found, True
@@ -237,8 +243,23 @@ class Book:
 
     def _plan(self, endpoint: Endpoint) -> None:
         if endpoint.next_ns is not None:
-            heap = self._heaps[_urgency(endpoint)]
+            heap = self._heaps[self._urgency(endpoint)]
             heapq.heappush(heap, (endpoint.next_ns, next(self._number), endpoint))
+
+    def _urgency(self, endpoint: Endpoint) -> int:
+        """0 who answered or is new on a tracker's word, 1 new on a node's or a peer's alone; 2 and 3 are those of 0
+        and 1 who did not answer so far.
+        """
+        if endpoint.tier != Tier.LISTED.value:
+            return 0
+        return UNANSWERED * bool(endpoint.tried or endpoint.failures) + (endpoint.id not in self._by_trackers)
+
+    def _vouch(self, endpoint: Endpoint, source: str) -> bool:
+        """Notes it where this source is the first tracker to list that endpoint."""
+        if endpoint.id in self._by_trackers or named(source) in (DHT, PEX):
+            return False
+        self._by_trackers.add(endpoint.id)
+        return True
 
     def _next(self, at_ns: int) -> Endpoint | None:
         """Who is due, the most urgent first. Of those who did not answer so far, at most half of all calls at once:
@@ -260,12 +281,3 @@ class Book:
         self._trying.discard(endpoint.id)
         self._changed[endpoint.id] = endpoint
         self._plan(endpoint)
-
-
-def _urgency(endpoint: Endpoint) -> int:
-    """0 who answered or is new on a tracker's word, 1 new on a node's or a peer's; 2 and 3 are those of 0 and 1 who
-    did not answer so far.
-    """
-    if endpoint.tier != Tier.LISTED.value:
-        return 0
-    return UNANSWERED * bool(endpoint.tried or endpoint.failures) + (named(endpoint.source) in (DHT, PEX))
