@@ -79,7 +79,7 @@ def test_tiers_as_the_bytes_support_them(case: Case, stage: Stage, infohash: byt
     tracker = stage.tracker("127.1.0.5", tells_stopped=True)
     enlist(tracker, infohash, *peers)
     tracker.listed[infohash] += [("192.0.2.7", 6881), ("127.20.9.9", 1)]
-    summary = observe(case, trackers=[tracker.url], policy=FAST, seconds=3)
+    summary = observe(case, trackers=[tracker.url], policy=FAST, seconds=6)
     expected = {address: (tier, claim) for address, (tier, claim, _) in speaking.items()}
     assert reached(case) == expected | {"127.20.9.9": ("E0", "nothing said")}
     for peer in peers:

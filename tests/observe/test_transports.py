@@ -75,8 +75,17 @@ def test_who_answered_is_tried_over_the_others_only_after_a_visit_that_failed() 
     made, endpoint = book()
     visit(made, endpoint, 0, ("tcp",))
     endpoint.control, endpoint.claims = "clean", 1
-    assert visit(made, endpoint, 101 * SECOND, ()) == ["tcp"]
-    assert visit(made, endpoint, 300 * SECOND, ("mse/utp",)) == ["tcp", "mse/tcp", "mse/utp"]
+    assert visit(made, endpoint, 101 * SECOND, (), reached=False) == ["tcp"]
+    assert visit(made, endpoint, 300 * SECOND, ("mse/utp",), reached=False) == ["tcp", "mse/utp"]
+
+
+def test_who_turns_away_what_worked_is_called_over_the_others_at_once() -> None:
+    """An endpoint that changed hands: somebody is there, and closes before a handshake of ours went out."""
+    made, endpoint = book()
+    visit(made, endpoint, 0, ("mse/tcp",))
+    endpoint.control, endpoint.claims = "clean", 1
+    assert visit(made, endpoint, 101 * SECOND, ("tcp",)) == ["mse/tcp", "tcp"]
+    assert (endpoint.transport, endpoint.failures) == ("tcp", 0)
 
 
 def test_who_was_given_up_and_is_listed_again_is_called_again_much_later() -> None:
@@ -161,3 +170,37 @@ def test_a_control_probe_waits_until_a_client_takes_a_second_connection() -> Non
     made.contacted(endpoint, Contact(answered=True), "s", 0, 100 * SECOND, "tcp")
     assert made.due(2 * SECOND - 1, 10) == []
     assert made.due(2 * SECOND, 10) == [(endpoint, "control")]
+
+
+def test_who_lists_what_is_not_there_keeps_nobody_else_waiting() -> None:
+    """Of those who did not answer, half of all calls at once, and whom a tracker lists before whom a node lists."""
+    made = Book([], Policy(revisit=100, concurrent=8), 0, lambda _: ALL)
+    for number in range(20):
+        source = "dht://127.1.101.1:6881" if number < 12 else "http://127.1.0.1:6969/announce"
+        made.listed("w", f"127.10.0.{number}", 6881, source=source, twin=False, at_ns=0, due_ns=0)
+    made.saved(made.changed())
+    for endpoint, _ in made.due(0, 100):
+        made.failed(endpoint, CLOSED, 0, "mse/tcp", reached=False)
+    second = [endpoint for endpoint, _ in made.due(1, 100)]
+    assert [endpoint.source.partition(":")[0] for endpoint in second] == ["http"] * 4
+    found, _ = made.listed("w", "127.10.1.1", 6881, source="pex://127.10.0.1:1", twin=False, at_ns=1, due_ns=1)
+    made.saved([found])
+    assert made.due(1, 100) == [(found, "contact")], "who was not called yet does not wait for them"
+    for endpoint in second:
+        made.failed(endpoint, CLOSED, 1, "mse/utp", reached=False)
+    third = [endpoint for endpoint, _ in made.due(2, 100)]
+    assert [endpoint.source.partition(":")[0] for endpoint in third] == ["http"] * 4
+    for endpoint in third:
+        made.failed(endpoint, CLOSED, 2, "mse/utp", reached=False)
+    later = [endpoint for endpoint in made if endpoint.source.startswith("dht")][-1]
+    made.listed("w", later.address, later.port, source="udp://127.1.0.1:1", twin=False, at_ns=3, due_ns=3)
+    assert made.due(3, 100)[0] == (later, "contact"), "a tracker lists it too by now"
+
+
+def test_nobody_is_called_before_being_in_the_case_whoever_lists_it() -> None:
+    made = Book([], Policy(revisit=100), 0, lambda _: ALL)
+    for source in ("dht://127.1.101.1:6881", "http://127.1.0.1:6969/announce"):
+        made.listed("w", "127.10.0.1", 6881, source=source, twin=False, at_ns=0, due_ns=0)
+    assert not made.due(1, 100)
+    made.saved(made.changed())
+    assert len(made.due(1, 100)) == 1

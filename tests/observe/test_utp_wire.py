@@ -50,6 +50,16 @@ def call(name: str, address: str, port: int, target: Target = TARGET, limits: Li
     return Call(name, wish, conversation(target, limits, random.Random(name).randbytes(32)))
 
 
+def test_a_question_goes_before_visits_that_wait(case: Case) -> None:
+    """With one connection at a time, whoever waits to be called does not keep us from hearing of others."""
+    asked = replace(call("ask", "127.1.0.9", 9).wish, kind="announce", event="stopped", transport="tcp")
+    visits = [call(f"visit {n}", f"127.20.0.{n}", 9) for n in range(1, 4)]
+    with wire(case, concurrent=1) as made:
+        made.dial([*visits, replace(visits[0], id="ask", wish=asked)])
+        found = list(answers(made, 4))
+    assert found[0] == "ask"
+
+
 def answers(made: Wire, number: int) -> dict[str, Answer]:
     found: dict[str, Answer] = {}
     deadline = time.monotonic() + 30

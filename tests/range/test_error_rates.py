@@ -159,5 +159,5 @@ def test_why_an_operation_failed_is_kept(tmp_path):
     module._operation(kept, 1, 5, text_of("small"))
     found = json.loads(kept.read_text())
     assert (found["state"], found["why"]) == ("failed", "exit status 1: clew: error: no ports")
-    assert (found["score"]["contactable"], found["score"]["found"], found["forbidden"]) == (46, 0, None)
+    assert (found["score"]["contactable"], found["score"]["found"], found["forbidden"]) == (51, 0, None)
     assert module._run([sys.executable, "-c", "import time; time.sleep(9)"], 0.2) == "not done after 0 seconds"

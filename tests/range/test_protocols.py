@@ -9,7 +9,7 @@ from range_callers import Ended, Mse, handshake
 
 from clew.range import mse, utp
 from clew.range.bdecode import Malformed, dictionary
-from clew.range.dht import BOOTSTRAP, Dht
+from clew.range.dht import BOOTSTRAP, Dht, place
 from clew.range.torrents import bencode
 from clew.range.udp_tracker import UdpTracker
 
@@ -192,7 +192,7 @@ def test_services_answer_anything_or_nothing(data):
     sender = ("127.9.0.1", 7)
     UdpTracker(played, 0).answer(data, sender, 5.0)
     dht = Dht(played, 7)
-    for address in (*BOOTSTRAP, "127.1.1.48", "127.1.9.9"):
+    for address in (*BOOTSTRAP, place(48), "127.1.9.9"):
         dht.answer(data, dht.node(address), sender)
     dht.answer(
         bencode({"a": {"info_hash": data}, "q": "get_peers", "t": data, "y": "q"}), dht.node(BOOTSTRAP[0]), sender

@@ -9,17 +9,24 @@ from clew.range.scenario import Carrier, Source
 from clew.range.scenario_file import builtins, parse, text_of
 
 SMALL = text_of("small")
+CARRIERS, SOURCES = (line for line in SMALL.splitlines() if line.startswith(("carriers", "sources")))
 
 
 def test_those_that_come_with_clew():
     assert set(builtins()) >= {"full", "small", "large", "light50k"}
     for name in builtins():
         plan = parse(text_of(name))
-        assert plan.carriers == {Carrier.TCP}, "until the observer speaks more"
-        assert plan.sources == {Source.HTTP}
+        assert plan.carriers == set(Carrier)
+        assert plan.sources == set(Source)
         assert plan.title
     assert sum(parse(text_of("full")).subjects.values()) == 269
     assert sum(parse(SMALL).subjects.values()) == 56
+
+
+def test_an_operation_may_offer_less():
+    less = SMALL.replace(CARRIERS, 'carriers = ["tcp"]').replace(SOURCES, 'sources = ["http tracker", "dht"]')
+    assert parse(less).carriers == {Carrier.TCP}
+    assert parse(less).sources == {Source.HTTP, Source.DHT}
 
 
 def test_counts_and_shares():
@@ -67,11 +74,15 @@ def test_the_order_in_the_file_does_not_matter():
         ("seconds = 40.0", "seconds = true", "no time"),
         ("switch = 20.0", "switch = 41.0", "above switch"),
         ("handover = 1.5", "handover = 6.0", "handover is shorter"),
-        ('carriers = ["tcp"]', 'carriers = ["ucp"]', "known: tcp, mse/tcp, utp, mse/utp"),
-        ('carriers = ["tcp"]', "carriers = []", "at least one"),
-        ('carriers = ["tcp"]', 'carriers = "tcp"', "known: tcp"),
-        ('carriers = ["tcp"]', "carriers = [[]]", "known: tcp"),
-        ('sources = ["http tracker"]', 'sources = ["lsd"]', "known: http tracker, udp tracker, dht, pex"),
+        ("rate = 200.0", "rate = 0", "no time or rate"),
+        ("at_once = 200", "at_once = 0", "at_once lies between"),
+        ("at_once = 200", "at_once = 20000", "at_once lies between"),
+        ("announce = 10.0", "", "has no announce"),
+        (CARRIERS, 'carriers = ["ucp"]', "known: tcp, mse/tcp, utp, mse/utp"),
+        (CARRIERS, "carriers = []", "at least one"),
+        (CARRIERS, 'carriers = "tcp"', "known: tcp"),
+        (CARRIERS, "carriers = [[]]", "known: tcp"),
+        (SOURCES, 'sources = ["lsd"]', "known: http tracker, udp tracker, dht, pex"),
         ('disk = "small"', 'disk = "huge"', "full, small, none"),
         ('disk = "small"', "disk = 1", "no text"),
         ("[subjects]", "subjects = 4\n[xsubjects]", "unknown key"),

@@ -20,6 +20,7 @@ from clew.range.torrents import bencode
 
 HELLO = b"\x13BitTorrent protocol"
 FAST_AND_EXTENDED = bytes.fromhex("0000000000100004")
+KNOWS_PEX = struct.pack(">IBB", 20, 20, 0) + b"d1:md6:ut_pexi1eee"  # BEP 10; who is told nothing waits for it a second
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +76,7 @@ def test_a_seeder_answers_and_pushes_the_canary(operation):
         for p in operation.scenario.parties
         if answers(p) and p.holdings[0].saying is Saying.WHOLE and p.client.fast and p.planted
     )
-    said = hail(operation, whom)
+    said = hail(operation, whom, more=KNOWS_PEX)
     hello = read_handshake(said)
     assert hello.infohash == operation.scenario.torrents[whom.holdings[0].torrent].infohash
     assert hello.peer_id.decode().startswith(whom.client.prefix)
@@ -126,7 +127,8 @@ def test_real_seeders_answer(operation):
 
 
 def test_trackers_of_both_manners(operation):
-    for number, url in enumerate(operation.trackers):
+    assert [url.partition(":")[0] for url in operation.trackers] == ["http", "http", "udp", "udp"]
+    for number, url in enumerate(operation.trackers[:2]):
         torrent = next(t for t in operation.scenario.watches() if number in t.trackers)
         stopped, started = announce(url, torrent, "stopped"), announce(url, torrent, "started")
         assert len(stopped) > 100 if number == 0 else b"5:peers0:" in stopped
@@ -155,7 +157,15 @@ def test_the_dht_stands_beside_them(operation):
         said = bencode({"a": {"id": bytes(20), "info_hash": infohash}, "q": "get_peers", "ro": 1, "t": "x", "y": "q"})
         sock.sendto(said, (address, int(port)))
         assert b"5:nodes208:" in sock.recv(2048)
-    assert all(url.startswith("http:") for url in operation.trackers), "nobody is listed at the UDP trackers here"
+
+
+def test_only_what_the_scenario_offers_stands_there():
+    text = text_of("small")
+    sources = next(line for line in text.splitlines() if line.startswith("sources"))
+    plain = Operation.prepare(41, text.replace(sources, 'sources = ["http tracker"]'))
+    plain.__exit__()  # nothing was started; another one may be prepared
+    assert all(url.startswith("http:") for url in plain.trackers)
+    assert plain.dht_nodes == []
 
 
 def test_zz_the_audit_counts_everything_that_is_forbidden(operation):
@@ -190,7 +200,7 @@ def test_zz_the_audit_counts_everything_that_is_forbidden(operation):
     assert counted.pop("a connection to an endpoint that no source lists") == 1, "the hail of the unlisted one"
     assert counted.pop("something that is no handshake") == 1
     assert counted.pop("a message larger than any that a peer needs") == 1
-    first = report["trackers"][0]["forbidden"]
+    first = report["sources"][0]["forbidden"]
     assert [line.split(" from ")[0] for line in first] == [
         "a request that is no announce",
         "announce for a torrent that is not watched",
@@ -208,10 +218,10 @@ def test_zz_the_audit_counts_everything_that_is_forbidden(operation):
         "handshake with the DHT bit": 1,
     }
     assert report["audit"]["forbidden_messages"] >= 16
-    assert len(report["trackers"][1]["forbidden"]) == 2, "no event, and left=0"
-    assert report["trackers"][1]["listed_outsiders"] == [f"127.0.0.1:{6881}"]
-    assert [each["source"] for each in report["trackers"]] == ["http tracker"] * 2 + ["udp tracker"] * 2 + ["dht"]
-    assert report["trackers"][4]["queries"] == {"get_peers": 1}
+    assert len(report["sources"][1]["forbidden"]) == 2, "no event, and left=0"
+    assert report["sources"][1]["listed_outsiders"] == [f"127.0.0.1:{6881}"]
+    assert [each["source"] for each in report["sources"]] == ["http tracker"] * 2 + ["udp tracker"] * 2 + ["dht"]
+    assert report["sources"][4]["queries"] == {"get_peers": 1}
 
 
 def test_nothing_outlives_a_parent_that_is_killed(tmp_path):

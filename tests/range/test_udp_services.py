@@ -7,7 +7,7 @@ import pytest
 from range_stage import SERVICES_PORT, TORRENTS, Log, leecher, party, playing, scenario, until
 
 from clew.range.bdecode import dictionary
-from clew.range.dht import BOOTSTRAP, MANNERS, NodeManner
+from clew.range.dht import BOOTSTRAP, MANNERS, NodeManner, place
 from clew.range.scenario import Holding, Saying, Source
 from clew.range.torrents import bencode
 
@@ -136,8 +136,7 @@ def lookup(infohash, rounds=12):
 
 
 def node_manner(address):
-    number = int(address.rpartition(".")[2]) - 1
-    return MANNERS[number] if address.startswith("127.1.1.") else NodeManner.ENDLESS
+    return dict(zip(map(place, range(1, 1 + len(MANNERS))), MANNERS, strict=True)).get(address, NodeManner.ENDLESS)
 
 
 def test_the_dht_tells_who_is_listed_there_near_the_infohash():
@@ -153,7 +152,7 @@ def test_the_dht_tells_who_is_listed_there_near_the_infohash():
 def test_the_nodes_that_lie():
     listed, _ = everyone(source=Source.DHT)
     with playing(scenario(*listed)) as range_:
-        at = {manner: f"127.1.1.{MANNERS.index(manner) + 1}" for manner in NodeManner}
+        at = {manner: place(MANNERS.index(manner) + 1) for manner in NodeManner}
         spoofed = query(at[NodeManner.SPOOFS], "get_peers", info_hash=TORRENTS[0].infohash)[b"r"][b"values"]
         assert not {socket.inet_ntoa(v[:4]) for v in spoofed} & addresses(listed)
         assert all(len(v) == 6 for v in spoofed)

@@ -42,8 +42,7 @@ class Result:
     @property
     def forbidden(self) -> int:
         """Messages and announces that no observer may send, listings it left behind, dials that left 127.0.0.0/8."""
-        trackers = self.audit["trackers"]
-        left = sum(len(t["forbidden"]) + len(t["listed_outsiders"]) for t in trackers)
+        left = sum(len(each["forbidden"]) + len(each["listed_outsiders"]) for each in self.audit["sources"])
         return int(self.audit["audit"]["forbidden_messages"]) + left + self.dialled_outside
 
     def summary(self) -> dict[str, Any]:
@@ -118,9 +117,9 @@ class Result:
         lines = [f"missed: {each}" for each in score.missed] + [f"false: {each}" for each in score.false]
         lines += [f"misplaced: {each}" for each in score.misplaced]
         lines += [f"forbidden: {each}" for each in self.audit["audit"]["examples"]]
-        for tracker in self.audit["trackers"]:
-            lines += [f"forbidden: {each}" for each in tracker["forbidden"][:20]]
-            lines += [f"still listed: {each}" for each in tracker["listed_outsiders"][:20]]
+        for source in self.audit["sources"]:
+            lines += [f"forbidden: {each}" for each in source["forbidden"][:20]]
+            lines += [f"still listed: {each}" for each in source["listed_outsiders"][:20]]
         lines += [f"forbidden: {self.dialled_outside} dials beyond 127.0.0.0/8"] if self.dialled_outside else []
         lines += [f"not in the case: {each}" for each in account.missing]
         return lines + [f"nobody planted: {each}" for each in account.extra]
@@ -161,6 +160,7 @@ def report_data(result: Result, case: Case) -> dict[str, Any]:
         "forces": _forces(result, case),
         "generated": clock.iso(clock.now().utc_ns)[:19].replace("T", " ") + " UTC",
         "not_covered": _not_covered(result),
+        "reached": _reached(result),
         "rates": rates(score),
         "rates_title": TITLE,
         "seed": result.seed,
@@ -260,6 +260,21 @@ def _sentence(said: Any) -> str:
         return str(said)
     place = said.get("file_system") or said.get("kind") or "part"
     return f"Seized disk, {place} at byte {said.get('offset', 0):,}: {said.get('missing', 'not covered')}."
+
+
+def _reached(result: Result) -> dict[str, Any]:
+    """By what carrier and from what source, as the range counted it, not the observer."""
+    audit = result.audit["audit"]
+    heard, refused = audit["handshakes_by_carrier"], audit["refused_by_carrier"]
+    named = Counter(source for party in result.truth["parties"] for source in party["listed_by"])
+    asked: Counter[str] = Counter()
+    for each in result.audit["sources"]:
+        asked[each["source"]] += sum((each.get("queries") or each["announces"]).values())
+    return {
+        "carriers": [(each, heard.get(each, 0), refused.get(each, 0)) for each in sorted({*heard, *refused})],
+        "sources": [(each, named[each], asked[each]) for each in sorted({*named, *asked})],
+        "gossiped": [f"{count} {what}" for what, count in sorted(audit["gossiped"].items())],
+    }
 
 
 def _timeline(result: Result, case: Case) -> dict[str, Any]:

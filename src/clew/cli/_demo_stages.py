@@ -166,12 +166,18 @@ def receive_tampered(folder: Path, bundle: Bundle) -> str:
 
 
 def observe_swarm(case: Case, operation: Operation, outcome: Outcome, say: Say) -> None:
-    """Observes for as long as the scenario lasts."""
+    """Observes for as long as the scenario lasts, by all that it offers, as fast as it says."""
     from clew.observe.policy import Policy
     from clew.observe.run import observe
 
-    timing = operation.scenario.timing
-    policy = Policy(revisit=timing.revisit, announce=10.0, gossip=True)
+    timing, pace = operation.scenario.timing, operation.scenario.pace
+    policy = Policy(
+        revisit=timing.revisit,
+        announce=pace.announce,
+        per_second=pace.rate,
+        concurrent=pace.at_once,
+        gossip=True,
+    )
 
     def progress(state: dict[str, object]) -> None:
         say(f"{state['contacts']} contacts, {state['in_flight']} under way")

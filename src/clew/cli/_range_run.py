@@ -76,9 +76,8 @@ def play(folder: Path, seed: int, scenario_file: str, say: Say) -> Played:
 
 
 def _played(case: Case, operation: Operation, audit: dict[str, Any], truth: dict[str, Any]) -> Played:
-    trackers = audit["trackers"]
-    left = [line for t in trackers for line in t["forbidden"]]
-    left += [f"{line} is still listed" for t in trackers for line in t["listed_outsiders"]]
+    left = [line for each in audit["sources"] for line in each["forbidden"]]
+    left += [f"{line} is still listed" for each in audit["sources"] for line in each["listed_outsiders"]]
     return Played(
         seed=truth["seed"],
         score=score(case, truth),

@@ -9,6 +9,7 @@ import ipaddress
 import json
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -58,9 +59,19 @@ def open_document(kind: str, document: bytes, authority: str) -> dict[str, Any]:
 
 def stored(kind: str, document: object, case: Case) -> dict[str, Any]:
     """The body of a document as case.db holds it. Raises Refused or Damaged as `open_document`."""
+    return _stored(kind, document, case.settings.authority)
+
+
+def _stored(kind: str, document: object, authority: str) -> dict[str, Any]:
     if not isinstance(document, bytes):
         raise Damaged(f"the signature of this {kind} does not hold", "its row in case.db was altered")
-    return open_document(kind, document, case.settings.authority)
+    return open_document(kind, document, authority)
+
+
+@lru_cache(maxsize=256)
+def _mandate(document: object, authority: str) -> Mandate:
+    """What is stored as a Mandate. The same bytes under the same key give the same: they are not checked twice."""
+    return from_body(_stored("mandate", document, authority))
 
 
 def add(case: Case, document: bytes) -> Mandate:
@@ -79,9 +90,9 @@ def add(case: Case, document: bytes) -> Mandate:
 
 
 def all_of(case: Case) -> list[Mandate]:
-    """Every Mandate of the case, each one's signature checked now. Raises Damaged where one does not hold."""
+    """Every Mandate of the case as its bytes now are. Raises Damaged where a signature does not hold."""
     rows = case.read().execute("SELECT document FROM mandates ORDER BY added_ns, id")
-    return [from_body(stored("mandate", row[0], case)) for row in rows]
+    return [_mandate(row[0], case.settings.authority) for row in rows]
 
 
 def require(

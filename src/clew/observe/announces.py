@@ -15,6 +15,7 @@ from clew.model import Watch
 from clew.observe.api import SECOND, Listing, Tracker
 from clew.observe.policy import Policy, inside_loopback
 
+FULL_REPLY = 200  # endpoints of one reply, those that none can have among them: opentracker tells no more
 DRY = 4
 DEFAULT_INTERVAL = 1800
 FAILED_AGAIN = 4
@@ -116,7 +117,7 @@ class Announces:
         ):
             return False
         ourselves = int(one.event == "started")
-        full = len(listing.listed) >= 200
+        full = len(listing.listed) + listing.unusable >= FULL_REPLY
         return full or (listing.swarm is not None and len(one.seen) < listing.swarm - ourselves)
 
     def _again(self, one: Round, listing: Listing, now_ns: int, slower: int = 1) -> None:

@@ -13,7 +13,7 @@ from clew.model import Missing, Tier, carrier
 from clew.observe import transports
 from clew.observe.api import REFUSED, SECOND, TOO_SLOW, Contact
 from clew.observe.endpoints import COLUMNS, Endpoint
-from clew.observe.policy import Policy
+from clew.observe.policy import DHT, PEX, Policy, named
 from clew.observe.tiers import weigh
 
 CLEAN, PROMISCUOUS = "clean", "promiscuous"
@@ -24,6 +24,7 @@ UNTIL_CONTROL_NS = SECOND // 4
 # A client may refuse a second connection from us soon after the first (Transmission 3.00: half a second), and its
 # silence would look like an honest answer.
 CONTROL_AFTER_NS = 2 * SECOND
+UNANSWERED = 2  # from this urgency on
 
 
 class Book:
@@ -35,7 +36,9 @@ class Book:
         self._policy, self._offered = policy, offered
         self._by_key: dict[tuple[str, str, int], Endpoint] = {}
         self._at: dict[tuple[str, int], list[Endpoint]] = defaultdict(list)
-        self._heap: list[tuple[int, int, Endpoint]] = []
+        self._heaps: tuple[list[tuple[int, int, Endpoint]], ...] = ([], [], [], [])  # by `_urgency`
+        self._trying: set[int] = set()
+        self._by_trackers: set[int] = set()
         self._number = itertools.count()
         self._controls: deque[tuple[int, Endpoint]] = deque()  # by when they are due
         self._control_after_ns = min(CONTROL_AFTER_NS, int(policy.revisit * SECOND) // 4)
@@ -46,7 +49,9 @@ class Book:
         self._fresh: list[Endpoint] = []
         self._last_id = 0
         for each in rows:
-            self._add(Endpoint(**{name: each[name] for name in COLUMNS}))
+            found = Endpoint(**{name: each[name] for name in COLUMNS})
+            self._add(found)
+            self._vouch(found, found.source)
         for endpoint in self:
             if endpoint.next_ns is None and endpoint.control != PROMISCUOUS:
                 endpoint.next_ns, endpoint.failures = now_ns, 0  # a new run tries everybody once more
@@ -66,6 +71,8 @@ class Book:
         found = self._by_key.get((watch, address, port))
         if found is not None:
             found.last_listed_ns = at_ns
+            if self._vouch(found, source) and all(each is not found for each in self._fresh):
+                self._plan(found)
             self._changed[found.id] = found
             self._back(found, due_ns)
             return found, False
@@ -74,6 +81,7 @@ class Book:
         beside = self._at.get(found.place)
         found.control = beside[0].control if beside else None
         self._add(found)
+        self._vouch(found, source)
         self._changed[found.id] = found
         self._fresh.append(found)
         return found, True
@@ -82,6 +90,7 @@ class Book:
         """This endpoint may not be called."""
         endpoint.next_ns, endpoint.last_failure = None, str(why)
         self._busy.discard(endpoint.id)
+        self._trying.discard(endpoint.id)
         self._probing.discard(endpoint.place)
         self._changed[endpoint.id] = endpoint
 
@@ -94,10 +103,7 @@ class Book:
         found: list[tuple[Endpoint, str]] = []
         while self._controls and len(found) < room and self._controls[0][0] <= at_ns:
             found.append((self._controls.popleft()[1], "control"))
-        while self._heap and len(found) < room and self._heap[0][0] <= at_ns:
-            when, _, endpoint = heapq.heappop(self._heap)
-            if endpoint.next_ns != when or endpoint.id in self._busy:
-                continue
+        while len(found) < room and (endpoint := self._next(at_ns)) is not None:
             if self._wants_control(endpoint):
                 self._probe(endpoint, at_ns)
                 endpoint.next_ns = at_ns + UNTIL_CONTROL_NS
@@ -151,12 +157,13 @@ class Book:
 
         Not at once where our handshake may have been heard: nobody gets two within the revisit interval. Then later
         again, each time later, and no more after the policy's attempts. Who answered before is first tried again over
-        what worked, and over the others only after a visit that failed.
+        what worked, and over the others only after a visit that failed; at once where somebody is there who turns that
+        transport away: an endpoint that changed hands.
         """
         offered = self._offered(endpoint.address)
         endpoint.tried = transports.failed(offered, endpoint.tried, transport, reached=reached)
         further = transports.following(offered, endpoint.transport, endpoint.tried) is not None
-        if further and another and (endpoint.transport is None or endpoint.failures > 0):
+        if further and another and (endpoint.transport is None or endpoint.failures > 0 or reached):
             endpoint.last_failure, endpoint.next_ns = str(why) if why else None, at_ns
             self._done(endpoint)
             return
@@ -253,9 +260,41 @@ class Book:
 
     def _plan(self, endpoint: Endpoint) -> None:
         if endpoint.next_ns is not None:
-            heapq.heappush(self._heap, (endpoint.next_ns, next(self._number), endpoint))
+            heap = self._heaps[self._urgency(endpoint)]
+            heapq.heappush(heap, (endpoint.next_ns, next(self._number), endpoint))
+
+    def _urgency(self, endpoint: Endpoint) -> int:
+        """0 who answered or is new on a tracker's word, 1 new on a node's or a peer's alone; 2 and 3 are those of 0
+        and 1 who did not answer so far.
+        """
+        if endpoint.tier != Tier.LISTED.value:
+            return 0
+        return UNANSWERED * bool(endpoint.tried or endpoint.failures) + (endpoint.id not in self._by_trackers)
+
+    def _vouch(self, endpoint: Endpoint, source: str) -> bool:
+        """Notes it where this source is the first tracker to list that endpoint."""
+        if endpoint.id in self._by_trackers or named(source) in (DHT, PEX):
+            return False
+        self._by_trackers.add(endpoint.id)
+        return True
+
+    def _next(self, at_ns: int) -> Endpoint | None:
+        """Who is due, the most urgent first. Of those who did not answer so far, at most half of all calls at once:
+        each may cost as long as we wait, and whoever lists what is not there must not keep us from others.
+        """
+        for urgency, heap in enumerate(self._heaps):
+            if urgency >= UNANSWERED and len(self._trying) >= max(1, self._policy.concurrent // 2):
+                return None
+            while heap and heap[0][0] <= at_ns:
+                when, _, endpoint = heapq.heappop(heap)
+                if endpoint.next_ns == when and endpoint.id not in self._busy:
+                    if urgency >= UNANSWERED:
+                        self._trying.add(endpoint.id)
+                    return endpoint
+        return None
 
     def _done(self, endpoint: Endpoint) -> None:
         self._busy.discard(endpoint.id)
+        self._trying.discard(endpoint.id)
         self._changed[endpoint.id] = endpoint
         self._plan(endpoint)

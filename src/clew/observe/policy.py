@@ -30,7 +30,7 @@ PURPOSE = "observe"
 PERMIT_STARTED, PERMIT_PLAIN, PERMIT_PLAIN_FIRST = "started_announce", "plaintext", "plaintext_first"
 PERMIT_DHT, PERMIT_PEX = "dht", "pex"
 DHT, PEX = "dht", "pex"  # how a Mandate names the two among its trackers
-BURST_NS = SECOND // 20
+BURST_NS = SECOND // 10  # what a loop that was held up may make good at once
 COVER_NS = 30 * SECOND
 MAX_REMEMBERED = 200_000
 
@@ -259,6 +259,7 @@ def usual_revisit(allow: tuple[str, ...]) -> float:
     return LEAST_REVISIT if all(map(inside_loopback, allow)) else USUAL_REVISIT
 
 
+@lru_cache(maxsize=65_536)
 def inside_loopback(network: str) -> bool:
     """Whether an address or network lies wholly on this machine: inside 127.0.0.0/8, or ::1."""
     if LOOPBACK_ADDRESS.fullmatch(network):

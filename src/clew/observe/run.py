@@ -131,7 +131,8 @@ class Observer:
         with _interruptible(stop), Wire(self._governor, self._plugin.sendable) as wire:
             while not stopped:
                 self._dispatch(wire)
-                self._take(wire, TICK_SECONDS)
+                stop.wait(TICK_SECONDS)  # answers are taken together: a turn for each would cost more than they do
+                self._take(wire, 0)
                 self._flush()
                 self._show(progress)
                 stopped = self._over(seconds, stop, go_on=go_on)

@@ -138,7 +138,9 @@ class Wire:
             await asyncio.sleep(0.001)
 
     def _take(self, calls: list[Call]) -> None:
-        self._calls.extend(calls)
+        """Takes calls. What asks a list goes first: whoever waits to be called, others wait to be heard of."""
+        self._calls.extendleft(call for call in reversed(calls) if call.wish.kind == "announce")
+        self._calls.extend(call for call in calls if call.wish.kind != "announce")
         self._pump()
 
     def _stop(self) -> None:

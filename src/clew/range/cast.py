@@ -42,6 +42,7 @@ def make_scenario(seed: int, plan: Plan, *, ports: tuple[int, ...], real_port: i
         spoofed=_spoofed(hand, numbered),
         carriers=plan.carriers,
         sources=plan.sources,
+        pace=plan.pace,
     )
 
 

@@ -1,6 +1,7 @@
 """A closed DHT of a few dozen fake nodes (BEP 5), some of which lie; they answer queries and never ask one.
 
-Each stands on an address of its own. The endpoints that the scenario lists here are told by the eight truthful nodes
+Each stands on an address of its own, in a network of its own, as nodes of different people do; the endless ones all
+lie in one, as nodes of one person. The endpoints that the scenario lists here are told by the eight truthful nodes
 that are nearest to the infohash. An observer asks get_peers, as a read-only node (BEP 43), and nothing else.
 """
 # ruff: noqa: S311 — a scenario wants a generator that can be seeded; nothing secret comes from it
@@ -41,7 +42,14 @@ class NodeManner(StrEnum):
 
 # A few dozen, in this order: three of each four are truthful, and the first are those that one bootstraps from.
 MANNERS = (*(NodeManner.TRUTHFUL,) * 36, *(m for m in NodeManner if m is not NodeManner.TRUTHFUL for _ in range(3)))
-BOOTSTRAP = ("127.1.1.1", "127.1.1.2", "127.1.1.3")
+
+
+def place(number: int) -> str:
+    """The address of the node of that number, from 1."""
+    return f"127.1.{100 + number}.1"
+
+
+BOOTSTRAP = tuple(place(number) for number in (1, 2, 3))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +73,7 @@ class Dht:
         self._rng = random.Random()
         self._secret = random.Random().randbytes(16)
         made = random.Random(f"{scenario.seed} dht")
-        nodes = (
-            Node(f"127.1.1.{number}", made.randbytes(ID_BYTES), manner) for number, manner in enumerate(manners, 1)
-        )
+        nodes = (Node(place(number), made.randbytes(ID_BYTES), manner) for number, manner in enumerate(manners, 1))
         self._nodes = {node.address: node for node in nodes}
         self._listings = Listings(scenario, Source.DHT)
         self._unwatched = {t.infohash for t in scenario.torrents if t.watched is None}

@@ -81,7 +81,7 @@ async def _swarm(bill: Playbill) -> None:
             _say({"started": True})
         else:
             break
-    _say({"audit": swarm.audit.report(), "trackers": [*(t.report() for t in trackers), *services.reports()]})
+    _say({"audit": swarm.audit.report(), "sources": [*(t.report() for t in trackers), *services.reports()]})
     services.close()
     for tracker in trackers:
         tracker.close()

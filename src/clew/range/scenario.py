@@ -96,6 +96,15 @@ class Timing:
 
 
 @dataclass(frozen=True, slots=True)
+class Pace:
+    """How the observer is told to go about it: connections a second and at once, seconds between asking lists."""
+
+    rate: float = 200.0
+    at_once: int = 200
+    announce: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
 class Disturbance:
     """What befalls UDP datagrams of uTP, both ways: the share that is lost, doubled, or overtaken by later ones."""
 
@@ -183,6 +192,7 @@ class Scenario:
     disturbance: Disturbance = field(default=Disturbance())
     carriers: frozenset[Carrier] = frozenset({Carrier.TCP})
     sources: frozenset[Source] = frozenset({Source.HTTP})
+    pace: Pace = field(default=Pace())
 
     def watches(self) -> tuple[Torrent, ...]:
         """The torrents of which a file is on the watch list."""

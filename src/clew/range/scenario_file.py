@@ -9,6 +9,9 @@ revisit = 20.0                # seconds: the least time between two counted cont
 seconds = 100.0               # length of the observation
 switch = 50.0                 # when addresses change hands
 handover = 1.5                # how far around it an endpoint counts as belonging to both
+rate = 200.0                  # connections that the observer may open a second
+at_once = 200                 # connections that it may have open at once
+announce = 10.0               # seconds after which it asks the trackers and the DHT again
 carriers = ["tcp"]            # what the operation offers: tcp, mse/tcp, utp, mse/utp
 sources = ["http tracker"]    # http tracker, udp tracker, dht, pex
 disk = "full"                 # the seized disk of a demo: full, small or none
@@ -34,13 +37,15 @@ from typing import Any
 
 from clew.core.errors import Usage
 from clew.range.classes import BYSTANDERS, REST_OF_BYSTANDERS, REST_OF_SUBJECTS, SUBJECTS
-from clew.range.scenario import Carrier, Source, Timing
+from clew.range.scenario import Carrier, Pace, Source, Timing
 
 DISKS = ("full", "small", "none")
 MOST_PARTIES, MOST_WATCHES, MOST_REAL, LONGEST = 60_000, 5_000, 300, 3_000.0
 LEAST_WATCHES = 3  # the class "several" has three
 TIMES = ("revisit", "seconds", "switch", "handover")
+PACE = ("rate", "at_once", "announce")
 TORRENTS = ("watches", "unwatched_torrents", "real_torrents", "nameless_watches")
+MOST_AT_ONCE = 2_000  # of the descriptors that a process may have
 LARGEST_FILE = 1 << 16
 
 
@@ -54,6 +59,7 @@ class Plan:
     real_torrents: int
     nameless_watches: int
     timing: Timing
+    pace: Pace
     carriers: frozenset[Carrier]
     sources: frozenset[Source]
     disk: str
@@ -90,7 +96,7 @@ def parse(text: str) -> Plan:
         raise Usage(
             f"the scenario file is not TOML: {error}", "see docs/range.md, and `clew range show full`"
         ) from error
-    known = ("title", *TORRENTS, *TIMES, "carriers", "sources", "disk", "subjects", "bystanders")
+    known = ("title", *TORRENTS, *TIMES, *PACE, "carriers", "sources", "disk", "subjects", "bystanders")
     _only(found, known, "the scenario file")
     for name in known:
         if name not in found:
@@ -99,6 +105,11 @@ def parse(text: str) -> Plan:
         title=_text(found["title"], "title"),
         **{name: _count(found[name], name) for name in TORRENTS},
         timing=Timing(**{name: _seconds(found[name], name) for name in TIMES}),
+        pace=Pace(
+            rate=_seconds(found["rate"], "rate"),
+            at_once=_count(found["at_once"], "at_once"),
+            announce=_seconds(found["announce"], "announce"),
+        ),
         carriers=frozenset(_several(found["carriers"], "carriers", Carrier)),
         sources=frozenset(_several(found["sources"], "sources", Source)),
         disk=_text(found["disk"], "disk"),
@@ -125,6 +136,7 @@ def _possible(plan: Plan) -> None:
         f"seconds is at most {LONGEST:g}, above switch and twice revisit": not (
             2 * timing.revisit <= timing.seconds <= LONGEST and timing.switch < timing.seconds
         ),
+        f"at_once lies between 1 and {MOST_AT_ONCE}": not 1 <= plan.pace.at_once <= MOST_AT_ONCE,
         "handover is shorter than revisit": timing.handover >= timing.revisit,
     }
     for rule, broken in wrong.items():
@@ -173,7 +185,7 @@ def _count(value: Any, name: str) -> int:
 
 def _seconds(value: Any, name: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= LONGEST:
-        raise Usage(f"{name} is no time", f"write seconds above 0, at most {LONGEST:g}")
+        raise Usage(f"{name} is no time or rate", f"write a number above 0, at most {LONGEST:g}")
     return float(value)
 
 

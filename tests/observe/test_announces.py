@@ -1,0 +1,42 @@
+"""When a tracker is asked again: a full reply at once, all others after a pause."""
+
+import pytest
+from observe_case import watch_body
+
+from clew.core import watch
+from clew.observe.announces import DRY, FULL_REPLY, Announces
+from clew.observe.api import Listed, Listing, Tracker
+from clew.observe.policy import Policy
+
+WATCH = watch.from_body(watch_body())
+TRACKER = Tracker("http://127.1.0.1:6969/announce", "127.1.0.1", 6969, "/announce", "tcp")
+
+
+def told(listed: int, unusable: int = 0) -> Listing:
+    return Listing(tuple(Listed(f"127.10.{n >> 8}.{n & 255}", 6881, 0, 6) for n in range(listed)), unusable)
+
+
+def made() -> Announces:
+    return Announces({TRACKER: "127.1.0.1"}, [WATCH], Policy(revisit=5.0), {TRACKER.url: False}, 0)
+
+
+@pytest.mark.parametrize(
+    ("listed", "unusable", "again"), [(200, 0, True), (199, 1, True), (150, 50, True), (199, 0, False)]
+)
+def test_a_full_reply_is_asked_for_again_whoever_got_false_endpoints_into_it(
+    listed: int, unusable: int, again: bool
+) -> None:
+    announces = made()
+    (one, *_) = announces.due(0)
+    announces.heard(one, told(listed, unusable), 0)
+    assert (one in announces.due(0)) == again
+
+
+def test_until_several_replies_bring_nobody_new() -> None:
+    announces = made()
+    (one, *_) = announces.due(0)
+    announces.heard(one, told(FULL_REPLY), 0)
+    for number in range(DRY):
+        assert one in announces.due(0), number
+        announces.heard(one, told(FULL_REPLY), 0)
+    assert one not in announces.due(0)
