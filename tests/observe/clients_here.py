@@ -51,11 +51,11 @@ class Client:
         return self.name.split(",")[0]
 
 
-# A client that can be told which method of MSE it prefers is there twice. Transmission 3.00 that prefers plaintext
-# chooses it, reads the encrypted first message (IA) as if it were plaintext already, and closes: it offers no MSE then.
+# A client that can be told which method of MSE it prefers is there twice. (Transmission 3.00 that prefers plaintext
+# would read an IA, which is encrypted, as if it were plaintext already, and close: ours is empty.)
 CLIENTS = (
     Client("Transmission", "127.11.0.5", 51413, "Transmission ", b"-TR", RC4_UTP, v6=("tcp",)),
-    Client("Transmission, plaintext", "127.11.0.6", 51414, "Transmission ", b"-TR", {"tcp": "tcp", "utp": "utp"}),
+    Client("Transmission, plaintext", "127.11.0.6", 51414, "Transmission ", b"-TR", PLAIN_UTP),
     Client("aria2, RC4", "127.12.0.5", 6882, "aria2/", b"A2-", RC4),
     Client("aria2", "127.12.0.6", 6882, "aria2/", b"A2-", PLAIN),
     Client("qBittorrent", QBITTORRENT, 6883, "qBittorrent/", b"-qB", RC4_UTP),
@@ -97,7 +97,7 @@ def transmission(folder: Path, data: Path, made: Path, here: Client) -> list[str
     chosen = {
         "bind-address-ipv4": here.address, "bind-address-ipv6": V6, "peer-port": here.port,
         "download-dir": str(data), "incomplete-dir-enabled": False,
-        "encryption": int("mse/tcp" in here.offers),  # 0: takes plaintext where it may choose; 1: RC4
+        "encryption": int(here.offers["mse/tcp"] == "mse-rc4/tcp"),  # 0: takes plaintext where it may choose; 1: RC4
         "utp-enabled": True, "dht-enabled": False, "lpd-enabled": False, "port-forwarding-enabled": False,
         "rpc-enabled": False, "watch-dir": str(folder / "watched"), "watch-dir-enabled": True,
     }  # fmt: skip

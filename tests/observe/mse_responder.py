@@ -43,7 +43,7 @@ class Responder:
         self.infohashes, self.private, self.pad_b, self.pad_d = infohashes, private, pad_b, pad_d
         self.choose, self.vc, self.length = RC4, bytes(8), len(pad_d)
         self.offered = self.pad_a = self.pad_c = -1
-        self.heard = b""  # IA, and later all that we sent, in plaintext
+        self.heard = b""  # what we sent, in plaintext; ours has no IA
 
     def key(self) -> bytes:
         return pow(2, self.private, P).to_bytes(96, "big")
@@ -61,8 +61,7 @@ class Responder:
         self.offered, self.pad_c = int.from_bytes(plain[8:12], "big"), int.from_bytes(plain[12:14], "big")
         assert not any(plain[14 : 14 + self.pad_c])
         rest = plain[14 + self.pad_c :]
-        self.heard = rest[2:]
-        assert int.from_bytes(rest[:2], "big") == len(self.heard)
+        assert rest == bytes(2), "len(IA) is 0, and nothing more is said before the answer"
         head = self.vc + self.choose.to_bytes(4, "big") + self.length.to_bytes(2, "big") + self.pad_d
         return self.pad_b + crypt(self._out, head)
 

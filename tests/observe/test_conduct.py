@@ -94,10 +94,9 @@ def unveiled(wire: bytes) -> bytes:
     assert pad <= MAX_PAD
     assert not any(crypt(stream, sealed[14 : 14 + pad]))
     (length,) = struct.unpack(">H", crypt(stream, sealed[14 + pad : 16 + pad]))
-    assert length == 68
-    first = crypt(stream, sealed[16 + pad : 84 + pad])
-    rest = sealed[84 + pad :]
-    return first + (rest if rest[:3] == b"\0\0\0" else crypt(stream, rest))
+    assert length == 0, "nothing is said to who has not proven to know the infohash"
+    rest = sealed[16 + pad :]
+    return rest if rest[:20] == b"\x13BitTorrent protocol" else crypt(stream, rest)
 
 
 def judge_utp(sent: list[bytes]) -> bytes:
@@ -170,11 +169,12 @@ def judge(kind: str, sent: list[bytes], received: int) -> None:
         scheme = over.split(":")[0]
         judge_dht(sent) if scheme == "dht" else judges[scheme](sent, how)
         return
+    most = 4 if over.startswith("mse") else 2  # the key and the proof of MSE, and two handshakes
     if over.endswith("utp"):
-        assert len(sent) <= 3 * TRIES + received + 1
+        assert len(sent) <= (1 + most) * TRIES + received + 1
         stream = judge_utp(sent)
     else:
-        assert len(sent) <= 3
+        assert len(sent) <= most
         stream = b"".join(sent)
     clear = unveiled(stream) if over.startswith("mse") and stream else stream
     judge_stream(clear, gossip=how == "gossip")

@@ -26,7 +26,7 @@ from mse_play import (
     plainly,
     run,
 )
-from mse_responder import PLAIN, RC4, P, Responder
+from mse_responder import PLAIN, RC4, P, Responder, crypt, keystream, sha1
 
 from clew.core.errors import Damaged
 from clew.model import Claim, Missing, Reason
@@ -73,6 +73,63 @@ def test_byte_by_byte_is_the_same_as_whole() -> None:
     assert whole.contact == single.contact
     assert whole.end.traffic == single.end.traffic
     assert other.heard == again.heard
+
+
+@pytest.mark.parametrize(("choose", "said"), [(RC4, "handshake"), (PLAIN, "handshake"), (4, None)])
+def test_our_peer_id_goes_to_nobody_who_has_not_proven_and_chosen(choose: int, said: str | None) -> None:
+    other, one = Responder(INFOHASH, pad_b=b"12345", pad_d=b"123"), Play()
+    other.choose = choose
+    one.give(other.key())
+    answer, before = other.prove(one.sent), len(one.sent)
+    one.give(answer[:-1], *range(len(answer)))
+    assert len(one.sent) == before, "it has not said all of its answer"
+    assert [e.message.name for e in one.events if isinstance(e, Send)] == ["mse key", "mse proof"]
+    one.give(answer[-1:])
+    assert [e.message.name for e in one.events if isinstance(e, Send)][2:] == ([said] if said else [])
+    other.hears(one.sent[before:])
+    assert other.heard == (Handshake(INFOHASH, OURS).encode() if said else b"")
+    one.wait()
+    assert one.end.traffic.get("sent handshake", 0) == len(other.heard)
+    assert (OURS in one.end.transcript) == (choose == PLAIN)
+
+
+def test_who_gave_a_key_speaks_mse_and_who_gave_none_does_not() -> None:
+    for key, shut in ((b"", True), (bytes(96), True), (Responder(INFOHASH).key(), False)):
+        one = Play()
+        one.give(key)
+        if not any(isinstance(e, Sighted) for e in one.events):
+            one.events += one.talk.closed(one.now)
+        assert (one.contact.answered, one.contact.shut) == (False, shut)
+
+
+@pytest.mark.parametrize("choose", [PLAIN, RC4])
+def test_a_transcript_of_version_2_whose_proof_has_an_ia_is_still_read(choose: int) -> None:
+    """Up to version 2 of the plug-in our handshake stood in the proof, encrypted whatever was chosen then."""
+    other = Responder(INFOHASH, pad_b=b"B" * 9, pad_d=b"D" * 4)
+    other.choose = choose
+    one = run(other, ANSWER + BITFIELD)
+    now = [s for s in decode(one.end.transcript) if s.kind is not Kind.END]
+    _, proof, hello, _ = [s for s in now if s.kind is Kind.SENT]
+    secret = pow(int.from_bytes(one.sent[:96], "big"), other.private, P).to_bytes(96, "big")
+    key, said = sha1(b"keyA", secret, INFOHASH), Handshake(INFOHASH, OURS).encode()
+    head = crypt(keystream(key), proof.data[40:])[:-2]
+    sealed = proof.data[:40] + crypt(keystream(key), head + len(said).to_bytes(2, "big") + said)
+    before = Transcript(ENTROPY)
+    for each in now:
+        if each.kind is Kind.SENT and each is not hello:
+            before.sent(sealed if each is proof else each.data, each.at_ns)
+        elif each.kind is Kind.RECEIVED:
+            before.received(each.data, each.at_ns)
+        elif each.label:
+            before.left_out(each.label, each.length, each.at_ns)
+    kept = decode(before.encode())
+    assert joined(plaintext(kept, INFOHASH), *SENT) == joined(plaintext(now, INFOHASH), *SENT) == [other.heard]
+    assert joined(plaintext(kept, INFOHASH), *RECEIVED) == joined(plaintext(now, INFOHASH), *RECEIVED)
+    old, new = (
+        sorted(line.split(" s ", 1)[1] for line in describe(each, {INFOHASH: "W-1"}))
+        for each in (before.encode(), one.end.transcript)
+    )
+    assert [*old, "-- time was up"] == sorted(new, key=lambda words: words[0] == "-")
 
 
 def test_the_same_entropy_is_the_same_conversation_and_another_is_another() -> None:
@@ -164,6 +221,23 @@ def test_each_of_its_steps_has_the_time_of_an_answer() -> None:
         one.give(step())
     assert one.contact.answered
     assert one.contact.missing is None
+
+
+@pytest.mark.parametrize("closes", [True, False])
+def test_who_proves_and_chooses_and_then_says_nothing_has_the_time_of_an_answer(closes: bool) -> None:
+    other, one = Responder(INFOHASH), Play()
+    one.give(other.key())
+    one.now += LIMITS.answer_ns - SECOND
+    one.give(other.prove(one.sent))
+    chosen = one.now
+    assert one.talk.wake_ns == chosen + LIMITS.answer_ns
+    if closes:
+        one.events += one.talk.closed(one.now)
+        assert one.contact.missing == Missing(Reason.UNREADABLE, "the peer closed before it answered")
+    else:
+        one.events += one.talk.tick(one.talk.wake_ns)
+        assert one.contact.missing == Missing(Reason.LIMIT_REACHED, "no answer in time")
+    assert (one.contact.answered, one.contact.transport, one.contact.shut) == (False, "mse-rc4/tcp", False)
 
 
 class Talker:
@@ -318,7 +392,7 @@ def test_whatever_comes_in_it_ends_and_is_accounted_for(
     if closes:
         one.events += one.talk.closed(one.now)
     one.wait()
-    assert sum(isinstance(e, Send) for e in one.events) <= 3
+    assert sum(isinstance(e, Send) for e in one.events) <= 4
     kept = decode(one.end.transcript)
     stored = b"".join(s.data for s in kept if s.kind is Kind.RECEIVED)
     assert len(stored) <= len(told)
@@ -354,9 +428,9 @@ def test_an_mse_transcript_reads_line_by_line() -> None:
     lines = describe(one.end.transcript, {b"\x01" * 20: "W-9", INFOHASH: "W-1"})
     words = [line.split(" s ", 1)[1] for line in lines]
     assert words[1:3] == ["<< MSE: its key", ">> MSE: proof that we know the infohash W-1"]
-    assert words[3].startswith(">> handshake, ")
-    assert words[4] == "<< MSE: 2 bytes of padding, proof that it knew the infohash"
-    assert words[5] == "<< MSE: it chose RC4, 0 bytes of padding"
+    assert words[3] == "<< MSE: 2 bytes of padding, proof that it knew the infohash"
+    assert words[4] == "<< MSE: it chose RC4, 0 bytes of padding"
+    assert words[5].startswith(">> handshake, ")
     assert words[6].startswith("<< handshake, ")
     assert words[7:] == [
         ">> extension handshake {m={}, upload_only=1}",

@@ -1,9 +1,9 @@
 """Message Stream Encryption (MSE) around a conversation over a stream, as its first side, A; the other side is B.
 
-The inner conversation's handshake goes out with our proof (IA); from then on bytes are decrypted inwards and encrypted
-outwards, as B chose. The tape gets what was on the wire. Padding is arbitrary bytes of a stranger: it is left out, only
-its length is kept. A proof of B shows that it knew the infohash beforehand, since its RC4 key is made of it. Sections
-as in `_mse_keys`.
+The inner conversation begins when B has proven that it knows the infohash and has chosen a method: who cannot is told
+no peer id. From then on bytes are decrypted inwards and encrypted outwards, as B chose. The tape gets what was on the
+wire. Padding is arbitrary bytes of a stranger: it is left out, only its length is kept. A proof of B shows that it knew
+the infohash beforehand, since its RC4 key is made of it. Sections as in `_mse_keys`.
 """
 
 from collections import Counter
@@ -32,7 +32,7 @@ class CipherTape:
         self._tape = tape
         self._came = bytearray()
         self._unwanted = 0  # bytes that were left out and have not come yet
-        self.seal: Callable[[bytes], bytes] | None = None  # none yet: its handshake is noted as part of our proof
+        self.seal: Callable[[bytes], bytes] = bytes  # set before anything is sent: what our plaintext is on the wire
 
     @property
     def pending(self) -> int:
@@ -50,8 +50,7 @@ class CipherTape:
 
     def sent(self, data: bytes, at_ns: int) -> None:
         """Plaintext that the inner conversation sent."""
-        if self.seal is not None:
-            self._tape.sent(self.seal(data), at_ns)
+        self._tape.sent(self.seal(data), at_ns)
 
     def received(self, data: bytes, at_ns: int) -> None:
         """Plaintext that the inner conversation read."""
@@ -216,7 +215,7 @@ class MseConversation:
         return self._pad_d(chosen)
 
     def _pad_d(self, chosen: int) -> int:
-        """Step 4: PadD, which may be empty; then the stream begins."""
+        """Step 4: PadD, which may be empty; then the stream begins, with the inner conversation's handshake."""
         if len(self._held) < self._most:
             return 0
         self._open(bytes(self._held))
@@ -227,21 +226,19 @@ class MseConversation:
             self._open = self._inner_tape.seal = bytes
         else:
             self._inner_tape.seal = keys.rc4(self._key_a, self._at)
+        self._outwards(self._inner.opened(self._now))
         return 0
 
     # what is common -------------------------------------------------------------------------------------------------
 
     def _prove(self, secret: bytes) -> None:
-        """Step 3. The handshake's own bytes are counted by the inner conversation."""
-        begun = self._inner.opened(self._now)[0]
-        assert isinstance(begun, Send)
-        assert isinstance(begun.message, Handshake)
-        proof = MseProof(secret, begun.message, self._provide, self._drawn.pad_c)
-        infohash = begun.message.infohash
+        """Step 3."""
+        infohash = self._target.infohash
+        proof = MseProof(secret, infohash, self._provide, self._drawn.pad_c)
         self._key_a, self._at = keys.key_a(secret, infohash), proof.encrypted
         self._open = keys.rc4(keys.key_b(secret, infohash))
         self._vc = self._open(keys.VC)
-        self._send(proof, less=len(begun.message.encode()))
+        self._send(proof)
 
     def _next(self, take: Callable[[], int], most: int, awaited: str) -> None:
         self._take, self._most, self._awaited = take, most, awaited
@@ -258,10 +255,10 @@ class MseConversation:
             self._tape.left_out("mse padding", length, self._now)
             self._traffic["received mse padding"] += length
 
-    def _send(self, message: Sendable, less: int = 0) -> None:
+    def _send(self, message: Sendable) -> None:
         data = message.encode()
         self._tape.sent(data, self._now)
-        self._traffic[f"sent {message.name}"] += len(data) - less
+        self._traffic[f"sent {message.name}"] += len(data)
         self._out.append(Send(message))
 
     def _finish(self, missing: Missing | None) -> None:
@@ -282,6 +279,7 @@ class MseConversation:
             self._inner_tape.forget()
             assert isinstance(event.finding, Contact)
             transport = f"{METHODS.get(self._chosen, 'mse')}/{self._carrier}"
+            # Who gave a key speaks MSE: it does not hold the infohash, and will not over another transport.
             finding = replace(event.finding, transport=transport, shut=not self._key_a)
             self._traffic.update(event.traffic)
             self._out.append(Sighted(finding, event.transcript, dict(self._traffic)))

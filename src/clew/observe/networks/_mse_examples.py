@@ -6,7 +6,6 @@ from dataclasses import replace
 from clew.model import Missing, Reason
 from clew.observe.api import ENTROPY_BYTES, Example, Target
 from clew.observe.networks import _mse_keys as keys
-from clew.observe.networks._messages import Handshake
 from clew.observe.networks._mse_messages import PLAINTEXT, RC4, MseKey, MseProof
 
 ENTROPY = bytes(range(ENTROPY_BYTES))  # what the contract test gives
@@ -17,7 +16,7 @@ _PAD_B, _PAD_D = b"pad of B" * 9, b"pad of D"
 
 
 def around(plain: Iterable[Example]) -> Iterator[Example]:
-    """Each contact with RC4, the first also with plaintext after the handshake, and ways to fail."""
+    """Each contact with RC4, the first also with plaintext after the choice, and ways to fail."""
     contacts = [example for example in plain if isinstance(example.about, Target)]
     yield from (_over(example, RC4) for example in contacts)
     yield _over(contacts[0], PLAINTEXT)
@@ -31,8 +30,7 @@ def _begun(example: Example) -> tuple[tuple[str, bytes], ...]:
 
 
 def _proof(example: Example) -> MseProof:
-    assert isinstance(example.about, Target)
-    return MseProof(_SECRET, Handshake(example.about.infohash, example.about.peer_id), PLAINTEXT | RC4, _DRAWN.pad_c)
+    return MseProof(_SECRET, example.about.infohash, PLAINTEXT | RC4, _DRAWN.pad_c)
 
 
 def _over(example: Example, chosen: int) -> Example:
@@ -42,7 +40,7 @@ def _over(example: Example, chosen: int) -> Example:
     choice = theirs(keys.VC + chosen.to_bytes(4, "big") + len(_PAD_D).to_bytes(2, "big") + _PAD_D)
     if chosen == PLAINTEXT:
         ours = theirs = bytes
-    rest = [(way, (ours if way == "out" else theirs)(data)) for way, data in example.script[1:]]
+    rest = [(way, (ours if way == "out" else theirs)(data)) for way, data in example.script]
     method = "rc4" if chosen == RC4 else "plain"
     return replace(
         example,

@@ -1,7 +1,7 @@
 """What the MSE layer can send: three frozen types, none with a field that could carry content.
 
-MseKey is made of nothing but the entropy. MseProof carries a Handshake, Encrypted one of the messages of a stream,
-as objects of exactly these types; whatever else they are made of goes through a hash or is the key of a cipher.
+MseKey is made of nothing but the entropy. Encrypted carries one of the messages of a stream, as an object of exactly
+these types; whatever else MseProof and it are made of goes through a hash or is the key of a cipher.
 Sections as in `_mse_keys`.
 """
 
@@ -13,6 +13,8 @@ from clew.observe.networks._messages import AfterHandshake, ExtensionHandshake, 
 
 PLAINTEXT, RC4 = 1, 2  # "Constants/Variables": bits of crypto_provide and crypto_select
 RC4_KEY_BYTES = 20  # "Functions": HASH() is SHA-1
+INFOHASH_BYTES = 20  # "Functions": SKEY, for BitTorrent the infohash
+IA_LENGTH_BYTES = 2  # "The handshake packet format", step 3: len(IA)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,27 +38,30 @@ class MseKey:
 
 @dataclass(frozen=True, slots=True)
 class MseProof:
-    """Step 3: that we know S and the infohash, what we offer, `pad` zeros as PadC, and the handshake as IA."""
+    """Step 3: that we know S and the infohash, what we offer, `pad` zeros as PadC, and no IA.
+
+    An IA, the handshake, would tell our peer id to whoever has not yet proven to know the infohash. Transmission 3.00
+    that chooses plaintext takes an IA for plaintext, too, although it is encrypted.
+    """
 
     secret: bytes = field(repr=False)
-    handshake: Handshake
+    infohash: bytes = field(repr=False)
     provide: int
     pad: int
     name: str = "mse proof"
 
     def __post_init__(self) -> None:
-        if type(self.handshake) is not Handshake:
-            raise TypeError(f"a proof carries a handshake, not {type(self.handshake).__name__}")
-        if len(self.secret) != keys.KEY_BYTES or not 0 < self.provide <= PLAINTEXT | RC4:
-            raise ValueError("a proof needs the agreed secret and a method that exists")
+        if len(self.secret) != keys.KEY_BYTES or len(self.infohash) != INFOHASH_BYTES:
+            raise ValueError("a proof needs the agreed secret and an infohash")
+        if not 0 < self.provide <= PLAINTEXT | RC4:
+            raise ValueError("a proof needs a method that exists")
         if not 0 <= self.pad <= keys.MAX_PAD:
             raise ValueError(f"PadC is at most {keys.MAX_PAD} bytes")
 
     def encode(self) -> bytes:
         """The two hashes and what is encrypted."""
-        infohash = self.handshake.infohash
-        hashes = keys.secret_hash(self.secret) + keys.stream_hash(self.secret, infohash)
-        return hashes + keys.rc4(keys.key_a(self.secret, infohash))(self._clear())
+        hashes = keys.secret_hash(self.secret) + keys.stream_hash(self.secret, self.infohash)
+        return hashes + keys.rc4(keys.key_a(self.secret, self.infohash))(self._clear())
 
     @property
     def encrypted(self) -> int:
@@ -64,9 +69,8 @@ class MseProof:
         return len(self._clear())
 
     def _clear(self) -> bytes:
-        first = self.handshake.encode()
         head = keys.VC + self.provide.to_bytes(4, "big") + self.pad.to_bytes(2, "big") + bytes(self.pad)
-        return head + len(first).to_bytes(2, "big") + first
+        return head + bytes(IA_LENGTH_BYTES)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,7 @@ from dataclasses import dataclass, replace
 from clew.core.errors import Damaged
 from clew.observe.api import ENTROPY_BYTES
 from clew.observe.networks import _mse_keys as keys
-from clew.observe.networks._messages import HANDSHAKE_BYTES
-from clew.observe.networks._mse_messages import PLAINTEXT, RC4, MseKey
+from clew.observe.networks._mse_messages import IA_LENGTH_BYTES, PLAINTEXT, RC4, MseKey
 from clew.observe.transcript import Kind, Segment
 
 SENT = (Kind.SENT, Kind.SENT_LEFT_OUT)
@@ -39,7 +38,8 @@ class Reading:
     pad_d: int = 0
     key_a: bytes = b""
     key_b: bytes = b""
-    pad_c: int = 0
+    used_a: int = 0  # bytes of our RC4 stream that our proof used up, without its IA
+    first: int = 0  # len(IA): what of the stream went out with our proof, as up to version 2 of the plug-in
 
     @property
     def agreed(self) -> bool:
@@ -67,8 +67,11 @@ def reading(segments: list[Segment], infohashes: Iterable[bytes]) -> Reading | N
     told = sent[len(key) + 20 : len(key) + HASHES]
     found.infohash = next((h for h in infohashes if keys.stream_hash(secret, h) == told), None)
     if found.infohash is not None:
-        found.pad_c = drawn.pad_c
         found.key_a, found.key_b = keys.key_a(secret, found.infohash), keys.key_b(secret, found.infohash)
+        found.used_a = VC + 4 + 2 + drawn.pad_c + IA_LENGTH_BYTES
+        begun = found.ours + HASHES
+        proof = keys.rc4(found.key_a)(sent[begun : begun + found.used_a])
+        found.first = int.from_bytes(proof[-IA_LENGTH_BYTES:], "big")
         _answer(found, received)
     return found
 
@@ -86,9 +89,8 @@ def plaintext(segments: list[Segment], infohash: bytes) -> list[Segment]:
 
 def stream(segments: list[Segment], found: Reading) -> Iterator[Segment]:
     """The stream inside, of a transcript whose infohash is known."""
-    head = VC + 4 + 2 + found.pad_c + 2
-    plain = found.chosen == PLAINTEXT
-    sent = _Side(found.ours + HASHES + head, keys.rc4(found.key_a, head), HANDSHAKE_BYTES if plain else None)
+    plain, begun = found.chosen == PLAINTEXT, found.ours + HASHES + found.used_a
+    sent = _Side(begun, keys.rc4(found.key_a, found.used_a), found.first if plain else None)
     received = None
     if found.proof is not None and found.agreed:
         used = VC + CHOICE + found.pad_d
