@@ -65,6 +65,36 @@ def test_a_seeder_that_the_dht_alone_tells_of(make_case: Any, tmp_path: Path) ->
         session.pause()
 
 
+def test_made_up_endpoints_are_kept_up_to_a_limit_and_counted_beyond(
+    make_case: Any, stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("clew.observe.results.MOST_HEARSAY", 1)
+    info = make_torrent(tmp_path)
+    first, seeding, port = client(info, tmp_path, listen_interfaces="127.28.2.1:0")
+    others = [
+        client(info, tmp_path / str(n), listen_interfaces=f"127.28.2.{n}:0", outgoing_interfaces=f"127.28.2.{n}",
+               download_rate_limit=1_000)
+        for n in (2, 3)
+    ]  # fmt: skip
+    until(lambda: seeding.status().is_seeding)
+
+    def connected() -> bool:
+        for _, handle, _ in others:
+            handle.connect_peer(("127.28.2.1", port))
+        return {"127.28.2.2", "127.28.2.3"} <= {peer.ip[0] for peer in seeding.get_peer_info()}
+
+    until(connected)
+    tracker = stage.tracker("127.1.0.9", tells_stopped=True)
+    tracker.listed[bytes.fromhex(str(info.info_hash()))] = [("127.28.2.1", port)]
+    case = make_case(watched(info), **PERMITS)
+    summary = observe(case, trackers=[tracker.url], policy=POLICY, seconds=8)
+    found = case.read().execute("SELECT count(*) FROM endpoints WHERE source LIKE 'pex:%'").fetchone()[0]
+    assert found == 1
+    assert summary.limits["listed by pex beyond 1 endpoints of a Watch"] >= 1
+    for session, *_ in [(first,), *others]:
+        session.pause()
+
+
 def test_the_dht_is_not_asked_without_its_permit(make_case: Any) -> None:
     with pytest.raises(Refused, match="permit 'dht'"):
         observe(make_case(), trackers=["dht://127.25.1.1:6881"], policy=POLICY, seconds=1)

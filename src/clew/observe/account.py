@@ -56,6 +56,7 @@ class Account:
     ourselves: int = 0
     ourselves_ns: int = 0
     gossiped: int = 0
+    limits: Counter[str] = field(default_factory=Counter)
     trackers: dict[str, Counter[str]] = field(default_factory=dict)
 
     def error(self, missing: Missing | None) -> None:

@@ -64,6 +64,10 @@ class Book:
     def __len__(self) -> int:
         return len(self._by_key)
 
+    def known(self, watch: str, address: str, port: int) -> bool:
+        """Whether this endpoint is in the book."""
+        return (watch, address, port) in self._by_key
+
     def listed(
         self, watch: str, address: str, port: int, *, source: str, twin: bool, at_ns: int, due_ns: int
     ) -> tuple[Endpoint, bool]:

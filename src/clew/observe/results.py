@@ -1,6 +1,6 @@
 """What comes back: each Answer becomes Sightings, changes the book, and closes its dial."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import replace
 
 from clew.core import clock
@@ -23,6 +23,7 @@ from clew.observe.steady import Steady
 from clew.observe.tiers import undecided
 from clew.observe.wire import STOPPED, Answer
 
+MOST_HEARSAY = 20_000
 NO_NETWORK_PAUSE_NS = 5 * SECOND
 
 
@@ -44,6 +45,7 @@ class Results:
         self._run, self._book, self._keeper = run, book, keeper
         self._lists, self._account = lists, account
         self._interval_ns = int(revisit_seconds * SECOND)
+        self._hearsay: Counter[str] = Counter()  # by Watch, endpoints that a node or a peer named first
         self._told: dict[str, set[int]] = defaultdict(set)  # by source, the endpoints whose proof is kept
         self._started: dict[str, Answer] = {}
         self._exactness = Exactness()
@@ -174,6 +176,8 @@ class Results:
         """Takes one who was listed, the first time by this source with the proof; says whether it is new."""
         if each.address == answer.local[0] and each.port == ANNOUNCED_PORT:
             return False
+        if not self._room(watch, each, named(source)):
+            return False
         at_ns, due_ns = answer.ended.utc_ns, self._time.at(answer.ended)
         endpoint, new = self._book.listed(
             watch, each.address, each.port, source=source, twin=twin, at_ns=at_ns, due_ns=due_ns
@@ -200,6 +204,16 @@ class Results:
             )
         )
         return new
+
+    def _room(self, watch: str, each: Listed, source: str) -> bool:
+        """Whether one more endpoint is kept: nodes and peers can make up as many as they like."""
+        if source not in (DHT, PEX) or self._book.known(watch, each.address, each.port):
+            return True
+        if self._hearsay[watch] >= MOST_HEARSAY:
+            self._account.limits[f"listed by {source} beyond {MOST_HEARSAY:,} endpoints of a Watch"] += 1
+            return False
+        self._hearsay[watch] += 1
+        return True
 
     def _on_goodbye(self, answer: Answer, errand: Errand) -> tuple[str, Missing | None]:
         """`stopped` after `started`: how long we ourselves were listed is kept as a sighting of ourselves."""

@@ -309,7 +309,7 @@ class Observer:
                 "seconds": round(account.ourselves_ns / SECOND, 3),
                 "gossiped": account.gossiped,
             },
-            limits=self._lists.limits(),
+            limits=self._lists.limits() | account.limits,
             trackers={url: dict(counts) for url, counts in account.trackers.items()},
         )
 
