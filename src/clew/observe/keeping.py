@@ -126,7 +126,8 @@ def begin(case: Case, run: Run, policy: str, at_ns: int, mandate: str, time: Ste
 def end(case: Case, run: Run, at_ns: int, summary: dict[str, Any], mandate: str) -> None:
     """Closes the run with what it covered."""
     with case.write("observe") as tx:
-        values = (at_ns, json.dumps(summary["coverage"], sort_keys=True), run.id)
+        covered = summary["coverage"] | {"limits": summary["limits"]}
+        values = (at_ns, json.dumps(covered, sort_keys=True), run.id)
         tx.execute("UPDATE observe_runs SET ended_ns=?, coverage=? WHERE id=?", values)
         counts = {name: summary[name] for name in ("contacts", "controls", "announces")}
         tx.record(

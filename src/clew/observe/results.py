@@ -153,6 +153,7 @@ class Results:
         self._account.tracker(
             url, "failed" if listing.missing else "listed", 1 if listing.missing else len(listing.listed)
         )
+        self._account.left_aside(listing)
         for each in listing.listed:
             if self._listed(answer, one.watch.id, one.tracker.url, one.infohash, one.twin, listing, each):
                 self._lists.news(one)
@@ -162,6 +163,7 @@ class Results:
     def _gossip(self, answer: Answer, endpoint: Endpoint, infohash: bytes, gossip: Listing) -> None:
         """Takes whom a peer told us of; that it tells of us is only counted."""
         source = f"{PEX}://{endpoint.address}:{endpoint.port}"
+        self._account.left_aside(gossip, "gossip ")
         for each in gossip.listed:
             if each.address == answer.local[0]:
                 self._account.gossiped += 1

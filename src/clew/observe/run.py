@@ -308,7 +308,7 @@ class Observer:
                 "seconds": round(account.ourselves_ns / SECOND, 3),
                 "gossiped": account.gossiped,
             },
-            limits=self._lists.limits(),
+            limits=dict(account.limits) | self._lists.limits(),
             trackers={url: dict(counts) for url, counts in account.trackers.items()},
         )
 

@@ -1,0 +1,32 @@
+"""What could get lost without a word: each loss has its place in the account, or there is none."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+from observe_case import FAST
+from observe_stage import EXTENDED, INNER, Stage, answers, bitfield, message
+
+from clew.core.case import Case
+from clew.observe.account import LEFT_ASIDE
+from clew.observe.run import observe
+
+
+def test_listed_endpoints_that_are_none_are_counted(case: Case, stage: Stage, infohash: bytes) -> None:
+    tracker = stage.tracker("127.1.0.13", tells_stopped=True)
+    body = b"d5:peers20:" + b"\x7f\x1d\x00\x01\x00\x00" * 3 + b"xxe"
+    tracker.reply = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+    summary = observe(case, trackers=[tracker.url], policy=FAST, seconds=0.3)
+    assert summary.limits == {LEFT_ASIDE: 4 * summary.announces}
+    row = case.read().execute("SELECT coverage FROM observe_runs").fetchone()
+    assert json.loads(row["coverage"])["limits"] == summary.limits
+
+
+def test_gossip_that_cannot_be_read_is_accounted_for(make_case: Any, stage: Stage, infohash: bytes) -> None:
+    case = make_case(permits=["pex"])
+    junk = message(20, b"\x00d1:md6:ut_pexi1eee") + bitfield(*INNER) + message(20, b"\x01no dictionary")
+    peer = stage.peer("127.29.0.1", answers(junk, torrents={infohash}, reserved=EXTENDED))
+    tracker = stage.tracker("127.1.0.13", tells_stopped=True)
+    tracker.listed[infohash] = [(peer.address, peer.port)]
+    summary = observe(case, trackers=[tracker.url], policy=replace(FAST, gossip=True), seconds=2)
+    assert [name for name in summary.limits if name.startswith("gossip not read: unparsable")]
