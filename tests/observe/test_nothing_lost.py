@@ -9,6 +9,7 @@ from observe_stage import EXTENDED, INNER, Stage, answers, bitfield, message
 
 from clew.core.case import Case
 from clew.observe.account import LEFT_ASIDE
+from clew.observe.replay import TOO_LITTLE, replay
 from clew.observe.run import observe
 
 
@@ -30,3 +31,14 @@ def test_gossip_that_cannot_be_read_is_accounted_for(make_case: Any, stage: Stag
     tracker.listed[infohash] = [(peer.address, peer.port)]
     summary = observe(case, trackers=[tracker.url], policy=replace(FAST, gossip=True), seconds=2)
     assert [name for name in summary.limits if name.startswith("gossip not read: unparsable")]
+
+
+def test_a_list_of_which_too_little_was_kept_is_not_called_the_same(case: Case, stage: Stage, infohash: bytes) -> None:
+    tracker = stage.tracker("127.1.0.13", tells_stopped=True)
+    body = b"d5:peers6:" + b"\x7f\x1d\x00\x01\x00\x07" + b"6:zoolesl" + b"1:a" * 500 + b"ee"
+    tracker.reply = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+    observe(case, trackers=[tracker.url], policy=FAST, seconds=0.5)
+    found = replay(case)
+    assert found.not_derived[TOO_LITTLE] == 1
+    assert not found.same["listed E0"]
+    assert not found.differing

@@ -38,6 +38,7 @@ SIDES = {
 FORMATS = ("pcap", "pcapng")
 EARLY_NS = 1_000_000  # a capture may cut its times down to microseconds, and a clock is set now and then
 MOST_SHOWN = 200
+NOTHING = "nothing was compared: of this run no contact is kept in which anything was said"
 SQL = """
 SELECT id, kind, address, port, transport, local_address, local_port, started_ns, ended_ns, transcript FROM sightings
 WHERE kind IN ('contact', 'control') AND run = ? ORDER BY sequence
@@ -204,6 +205,8 @@ def _result(
     flaws = [str(flaw) for flaw in heard.account.flaws]
     if strays := heard.account.counts[STRAYS]:
         flaws.append(f"{strays} {STRAYS}")
+    if not any(counts.keys() - {_compare.SILENT} for counts in states.values()):
+        flaws.append(NOTHING)
     counted = {name: dict(counts) for name, counts in states.items()}
     return Compared(run, sha256, counted, off, len(heard.flows), undisclosed, dict(heard.account.counts), flaws)
 
