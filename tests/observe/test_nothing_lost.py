@@ -8,8 +8,14 @@ from observe_case import FAST
 from observe_stage import EXTENDED, INNER, Stage, answers, bitfield, message
 
 from clew.core.case import Case
+from clew.core.clock import Instant
 from clew.observe.account import LEFT_ASIDE
+from clew.observe.api import SECOND
+from clew.observe.book import Book
+from clew.observe.gaps import NO_NETWORK, Gaps, of_case
+from clew.observe.keeping import Keeper
 from clew.observe.replay import TOO_LITTLE, replay
+from clew.observe.rows import Run
 from clew.observe.run import observe
 
 
@@ -42,3 +48,16 @@ def test_a_list_of_which_too_little_was_kept_is_not_called_the_same(case: Case, 
     assert found.not_derived[TOO_LITTLE] == 1
     assert not found.same["listed E0"]
     assert not found.differing
+
+
+def test_a_run_that_is_killed_while_the_network_is_gone_names_the_gap(case: Case) -> None:
+    gaps = Gaps()
+    keeper = Keeper(case, Run("r", "clew 0 bittorrent 1", "", "here", None, None), Book([], FAST, 0, tuple), gaps)
+    for second in (1, 5, 9):
+        at = Instant(second * SECOND, second * SECOND)
+        gaps.call(at, at, NO_NETWORK)
+        keeper.flush("0" * 32)
+        assert of_case(case) == [(SECOND, second * SECOND, NO_NETWORK.detail)]
+    gaps.call(Instant(12 * SECOND, 12 * SECOND), Instant(13 * SECOND, 13 * SECOND), None)
+    keeper.flush("0" * 32)
+    assert of_case(case) == [(SECOND, 13 * SECOND, NO_NETWORK.detail)]

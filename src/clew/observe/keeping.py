@@ -80,7 +80,7 @@ class Keeper:
             tx.executemany(INSERT, [row(each) for each in changed])
             tx.executemany("UPDATE dials SET state=?, detail=? WHERE id=?", self._ended)
             tx.executemany(
-                "INSERT OR IGNORE INTO observe_gaps VALUES (?,?,?,?)", [(self._run.id, *gap) for gap in gaps]
+                "INSERT OR REPLACE INTO observe_gaps VALUES (?,?,?,?)", [(self._run.id, *gap) for gap in gaps]
             )
             tx.record("sightings.kept", subject={"run": self._run.id}, counts=self._counts(), mandate=mandate)
             failpoint("observe.receipt.inside")
