@@ -4,19 +4,25 @@ import json
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from observe_case import FAST
 from observe_stage import EXTENDED, INNER, Stage, answers, bitfield, message
 
 from clew.core.case import Case
 from clew.core.clock import Instant
 from clew.observe.account import LEFT_ASIDE
-from clew.observe.api import SECOND
+from clew.observe.api import SECOND, TOO_SLOW, Contact, Sighted, Target
 from clew.observe.book import Book
+from clew.observe.endpoints import Endpoint
 from clew.observe.gaps import NO_NETWORK, Gaps, of_case
 from clew.observe.keeping import Keeper
+from clew.observe.networks.bittorrent import PLUGIN
+from clew.observe.policy import Wish
 from clew.observe.replay import TOO_LITTLE, replay
 from clew.observe.rows import Run
 from clew.observe.run import observe
+from clew.observe.silence import NOBODY_HEARD, Silence
+from clew.observe.wire import Answer, Call
 
 
 def test_listed_endpoints_that_are_none_are_counted(case: Case, stage: Stage, infohash: bytes) -> None:
@@ -61,3 +67,44 @@ def test_a_run_that_is_killed_while_the_network_is_gone_names_the_gap(case: Case
     gaps.call(Instant(12 * SECOND, 12 * SECOND), Instant(13 * SECOND, 13 * SECOND), None)
     keeper.flush("0" * 32)
     assert of_case(case) == [(SECOND, 13 * SECOND, NO_NETWORK.detail)]
+
+
+def called(number: int, at_s: int, *, answered: bool) -> Answer:
+    wish = Wish("contact", "w", f"127.29.1.{number}", 1, "")
+    began, ended = Instant(at_s * SECOND, at_s * SECOND), Instant((at_s + 1) * SECOND, (at_s + 1) * SECOND)
+    target = Target("W-1", b"h" * 20, (), b"p" * 20)
+    call = Call(f"{number} {at_s}", wish, PLUGIN.contact(target, FAST.limits(), "tcp", bytes(32)))
+    said = Sighted(Contact(answered=True), b"", {"received handshake": 68}) if answered else None
+    return Answer(call, said, None if answered else TOO_SLOW, began, ended, ("", 0), "m")
+
+
+def test_where_nobody_at_all_is_heard_it_is_a_gap_and_they_are_called_again() -> None:
+    book, gaps, silence = Book([], FAST, 0, lambda _: ("tcp",)), Gaps(), Silence()
+    peers = [book.listed("w", f"127.29.1.{n}", 1, source="t", twin=False, at_ns=0, due_ns=0)[0] for n in range(5)]
+    book.saved(peers)
+    for peer in peers[:4]:
+        peer.tier, peer.control = "E1", "clean"
+    for at_s in (10, 12, 14):
+        for number, peer in enumerate(peers):
+            assert silence.call(called(number, at_s, answered=False), peer, gaps) == []
+            book.failed(peer, TOO_SLOW, at_s * SECOND)
+    assert {peer.next_ns for peer in peers} == {None}, "given up, as if all were gone"
+    assert gaps.take() == [(10 * SECOND, 15 * SECOND, NOBODY_HEARD)]
+    again = silence.call(called(9, 20, answered=True), None, gaps)
+    assert gaps.take() == [(10 * SECOND, 21 * SECOND, NOBODY_HEARD)]
+    assert again == peers
+    for peer in again:
+        book.again(peer, 30 * SECOND)
+    assert [each for each, _ in book.due(30 * SECOND, 9)] == peers
+    assert {peer.failures for peer in peers} == {0}
+
+
+@pytest.mark.parametrize("known", [0, 2])
+def test_that_a_few_are_gone_or_many_never_answer_is_no_gap(known: int) -> None:
+    gaps, silence = Gaps(), Silence()
+    for number in range(50):
+        tier = "E2" if number < known else "E0"
+        peer = Endpoint(number, "w", f"127.29.1.{number}", 1, 0, 0, "t", tier=tier)
+        silence.call(called(number, 1, answered=False), peer, gaps)
+    assert silence.call(called(99, 3, answered=True), None, gaps) == []
+    assert gaps.take() == []

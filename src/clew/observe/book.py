@@ -176,6 +176,15 @@ class Book:
         endpoint.last_failure, endpoint.next_ns = str(why), again_ns
         self._done(endpoint)
 
+    def again(self, endpoint: Endpoint, at_ns: int) -> None:
+        """What failed there says nothing: as if it had not been called or probed, but not sooner than `at_ns`."""
+        if endpoint.control != CLEAN:
+            self._control_tries.pop(endpoint.place, None)
+        if endpoint.failures == 0 or endpoint.control == PROMISCUOUS or endpoint.id in self._busy:
+            return
+        endpoint.failures, endpoint.next_ns = 0, at_ns
+        self._done(endpoint)
+
     def put_back(self, endpoint: Endpoint) -> None:
         """This call was never made; it is due as before."""
         self._done(endpoint)

@@ -19,6 +19,7 @@ from clew.observe.keeping import Keeper
 from clew.observe.lists import Lists
 from clew.observe.policy import DHT, PEX, named
 from clew.observe.rows import Run, sighting
+from clew.observe.silence import Silence
 from clew.observe.steady import Steady
 from clew.observe.tiers import undecided
 from clew.observe.wire import STOPPED, Answer
@@ -47,6 +48,7 @@ class Results:
         self._told: dict[str, set[int]] = defaultdict(set)  # by source, the endpoints whose proof is kept
         self._started: dict[str, Answer] = {}
         self._exactness = Exactness()
+        self._silence = Silence()
 
     def take(self, answer: Answer, errand: Errand) -> None:
         """Takes what became of one call."""
@@ -55,6 +57,7 @@ class Results:
             self._run = replace(self._run, clock_offset_ns=known[0], clock_error_ns=known[1])
         if answer.mandate:
             self._gaps.call(answer.started, answer.ended, answer.missing)
+            self._listen(answer, errand.endpoint)
         if answer.sighted is not None:
             self._account.traffic.update(answer.sighted.traffic)
         if errand.goodbye_to:
@@ -67,6 +70,13 @@ class Results:
             state, why = on(answer, errand.endpoint, errand.infohash)
         self._account.error(why)
         self._keeper.ended(answer.call.id, state, str(why) if why else None)
+
+    def _listen(self, answer: Answer, endpoint: Endpoint | None) -> None:
+        """Whether anybody is heard at all; what we ended ourselves says nothing of that."""
+        if answer.missing in (NO_NETWORK, STOPPED):
+            return
+        for each in self._silence.call(answer, endpoint, self._gaps):
+            self._book.again(each, self._time.at(answer.ended) + self._interval_ns)
 
     def _on_contact(self, answer: Answer, endpoint: Endpoint, infohash: bytes) -> tuple[str, Missing | None]:
         contact = _contact_of(answer)
