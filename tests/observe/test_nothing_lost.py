@@ -1,13 +1,16 @@
 """What could get lost without a word: each loss has its place in the account, or there is none."""
 
 import json
+import time
+from asyncio import StreamReader, StreamWriter
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from observe_case import FAST
-from observe_stage import EXTENDED, INNER, Stage, answers, bitfield, message
+from observe_stage import EXTENDED, INNER, Peer, Stage, answers, bitfield, message
 
+from clew.core import shards
 from clew.core.case import Case
 from clew.core.clock import Instant
 from clew.observe.account import LEFT_ASIDE
@@ -19,6 +22,7 @@ from clew.observe.keeping import Keeper
 from clew.observe.networks.bittorrent import PLUGIN
 from clew.observe.policy import Wish
 from clew.observe.replay import TOO_LITTLE, replay
+from clew.observe.retention import KEEP_NS, purge
 from clew.observe.rows import Run
 from clew.observe.run import observe
 from clew.observe.silence import NOBODY_HEARD, Silence
@@ -108,3 +112,36 @@ def test_that_a_few_are_gone_or_many_never_answer_is_no_gap(known: int) -> None:
         silence.call(called(number, 1, answered=False), peer, gaps)
     assert silence.call(called(99, 3, answered=True), None, gaps) == []
     assert gaps.take() == []
+
+
+def test_a_run_that_goes_on_forgets_in_time(
+    case: Case, stage: Stage, infohash: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("clew.observe.retention.KEEP_NS", SECOND)
+    monkeypatch.setattr("clew.observe.retention.EVERY_NS", SECOND // 4)
+    peer = stage.peer("127.29.0.2", answers(bitfield(*INNER), torrents={infohash}))
+    tracker = stage.tracker("127.1.0.13", tells_stopped=True)
+    tracker.listed[infohash] = [(peer.address, peer.port), ("127.29.0.3", 1)]
+    observe(case, trackers=[tracker.url], policy=replace(FAST, announce=60.0), seconds=4)
+    assert [row["address"] for row in case.read().execute("SELECT address FROM endpoints")] == ["127.29.0.2"]
+    kept = shards.query(case, "SELECT kind, count(*) n FROM sightings WHERE address = '127.29.0.3' GROUP BY 1")
+    assert "listed" not in kept["kind"].to_pylist()
+    assert replay(case).differing == []
+
+
+def test_a_contact_that_failed_with_who_had_answered_is_kept(case: Case, stage: Stage, infohash: bytes) -> None:
+    peer = stage.peer("127.29.0.4", answers(bitfield(*INNER), torrents={infohash}))
+    tracker = stage.tracker("127.1.0.13", tells_stopped=True)
+    tracker.listed[infohash] = [(peer.address, peer.port), ("127.29.0.5", 1)]
+
+    async def falls_silent(peer: Peer, reader: StreamReader, writer: StreamWriter) -> None:
+        talk = answers(bitfield(*INNER), torrents={infohash} if len(peer.heard) == 1 else set())
+        await talk(peer, reader, writer)
+
+    peer.talk = falls_silent
+    observe(case, trackers=[tracker.url], policy=FAST, seconds=2.5)
+    purge(case, time.time_ns() + KEEP_NS + 60 * SECOND)
+    sql = "SELECT address, tier FROM sightings WHERE kind = 'contact' ORDER BY sequence"
+    kept = [(row["address"], row["tier"]) for row in shards.query(case, sql).to_pylist()]
+    assert kept[:2] == [("127.29.0.4", "E1"), ("127.29.0.4", "E0")]
+    assert {address for address, _ in kept} == {"127.29.0.4"}

@@ -64,8 +64,8 @@ class Keeper:
         changed, gaps = self._book.changed(), self._gaps.take()
         if not self._rows and not self._ended and not changed and not gaps:
             return
-        brief = [r for r in self._rows if r["tier"] == Tier.LISTED.value and r["kind"] not in LASTING]
-        lasting = [r for r in self._rows if r["tier"] != Tier.LISTED.value or r["kind"] in LASTING]
+        lasting = [r for r in self._rows if self._lasts(r)]
+        brief = [r for r in self._rows if not self._lasts(r)]
         failpoint("observe.receipt.before")
         pending = {
             name + new_id(): shards.write(self._case, "sightings", rows)
@@ -87,6 +87,15 @@ class Keeper:
         failpoint("observe.receipt.after")
         self._book.saved(changed)
         self._rows, self._ended = [], []
+
+    def _lasts(self, row: dict[str, Any]) -> bool:
+        """Whether a sighting is kept for good: also a contact that failed with who has answered, for it speaks
+        against what a lead says of him.
+        """
+        if row["tier"] != Tier.LISTED.value or row["kind"] in LASTING:
+            return True
+        contact = row["kind"] == SightingKind.CONTACT.value
+        return contact and self._book.answered(row["watch"], row["address"], row["port"])
 
     def _counts(self) -> dict[str, int]:
         counts: dict[str, int] = {"dials": len(self._ended)}

@@ -124,6 +124,7 @@ class Observer:
         )
         self._errands: dict[str, Errand] = {}
         self._flushed_ns = self._shown_ns = self._dispatched_ns = 0
+        self._forget_ns = steady_ns + retention.EVERY_NS
 
     def run(self, seconds: float | None, progress: Progress | None = None, *, go_on: bool = False) -> Summary:
         """Goes on until time is up, everybody is settled (unless it is to `go_on`), or a signal."""
@@ -133,6 +134,7 @@ class Observer:
                 self._dispatch(wire)
                 self._take(wire, TICK_SECONDS)
                 self._flush()
+                self._forget()
                 self._show(progress)
                 stopped = self._over(seconds, stop, go_on=go_on)
             wire.stop()
@@ -251,6 +253,16 @@ class Observer:
         if self._keeper.waiting >= FLUSH_ROWS or now_ns - self._flushed_ns > pause * SECOND:
             self._keeper.flush(self._mandate)
             self._flushed_ns = now_ns
+
+    def _forget(self) -> None:
+        """Keeps to retention while the run goes on; by the steady time, for a clock that is set must forget nobody."""
+        now_ns = self._steady.at(clock.now())
+        if now_ns < self._forget_ns:
+            return
+        self._forget_ns = now_ns + retention.EVERY_NS
+        self._keeper.flush(self._mandate)
+        retention.purge(self._case, now_ns)
+        self._book.forget(now_ns - retention.KEEP_NS)
 
     def _over(self, seconds: float | None, stop: threading.Event, *, go_on: bool) -> str:
         if stop.is_set():
