@@ -145,3 +145,14 @@ def test_a_contact_that_failed_with_who_had_answered_is_kept(case: Case, stage: 
     kept = [(row["address"], row["tier"]) for row in shards.query(case, sql).to_pylist()]
     assert kept[:2] == [("127.29.0.4", "E1"), ("127.29.0.4", "E0")]
     assert {address for address, _ in kept} == {"127.29.0.4"}
+
+
+def test_who_was_called_when_the_run_was_stopped_is_not_called_twice_within_the_interval(
+    case: Case, stage: Stage, infohash: bytes
+) -> None:
+    peer = stage.peer("127.29.0.6", answers(bitfield(*INNER), torrents={infohash}, wait=30))
+    tracker = stage.tracker("127.1.0.13", tells_stopped=True)
+    tracker.listed[infohash] = [(peer.address, peer.port)]
+    for _ in range(2):
+        observe(case, trackers=[tracker.url], policy=replace(FAST, revisit=60.0, answer=20.0), seconds=1.2)
+    assert len(peer.heard) == 1
