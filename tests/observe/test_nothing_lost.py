@@ -26,6 +26,7 @@ from clew.observe.retention import KEEP_NS, purge
 from clew.observe.rows import Run
 from clew.observe.run import observe
 from clew.observe.silence import NOBODY_HEARD, Silence
+from clew.observe.standing import standing
 from clew.observe.wire import Answer, Call
 
 
@@ -156,3 +157,14 @@ def test_who_was_called_when_the_run_was_stopped_is_not_called_twice_within_the_
     for _ in range(2):
         observe(case, trackers=[tracker.url], policy=replace(FAST, revisit=60.0, answer=20.0), seconds=1.2)
     assert len(peer.heard) == 1
+
+
+def test_the_last_run_of_an_old_case_is_the_one_that_began_last(case: Case) -> None:
+    """Before version 6 runs had no number: all have 0."""
+    with case.write("observe") as tx:
+        for name, started_ns in (("a", 3), ("b", 9), ("c", 5)):
+            values = (name, started_ns, "{}", "here", "m")
+            tx.execute("INSERT INTO observe_runs (id, started_ns, config, vantage, mandate) VALUES (?,?,?,?,?)", values)
+    last = standing(case).last_run
+    assert last is not None
+    assert last["id"] == "b"

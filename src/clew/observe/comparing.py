@@ -96,7 +96,7 @@ def compare(case: Case, path: Path, *, run: str | None = None, accept_weak: bool
 
 
 def _run(case: Case, run: str | None) -> Any:
-    sql = "SELECT * FROM observe_runs WHERE substr(id, 1, ?) = ? ORDER BY number DESC LIMIT 2"
+    sql = "SELECT * FROM observe_runs WHERE substr(id, 1, ?) = ? ORDER BY number DESC, started_ns DESC LIMIT 2"
     rows = case.read().execute(sql, (len(run or ""), run or "")).fetchall()
     if not rows or (run and len(rows) > 1):
         raise Usage("there is no such run in this case, or more than one", "see: clew observe --json, field run")
