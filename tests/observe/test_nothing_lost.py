@@ -14,6 +14,7 @@ from clew.core import shards
 from clew.core.case import Case
 from clew.core.clock import Instant
 from clew.observe.account import LEFT_ASIDE
+from clew.observe.announces import NOT_NAMED
 from clew.observe.api import SECOND, TOO_SLOW, Contact, Sighted, Target
 from clew.observe.book import Book
 from clew.observe.endpoints import Endpoint
@@ -30,7 +31,7 @@ from clew.observe.standing import standing
 from clew.observe.wire import Answer, Call
 
 
-def test_listed_endpoints_that_are_none_are_counted(case: Case, stage: Stage, infohash: bytes) -> None:
+def test_listed_endpoints_that_are_none_are_counted(case: Case, stage: Stage) -> None:
     tracker = stage.tracker("127.1.0.13", tells_stopped=True)
     body = b"d5:peers20:" + b"\x7f\x1d\x00\x01\x00\x00" * 3 + b"xxe"
     tracker.reply = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
@@ -168,3 +169,11 @@ def test_the_last_run_of_an_old_case_is_the_one_that_began_last(case: Case) -> N
     last = standing(case).last_run
     assert last is not None
     assert last["id"] == "b"
+
+
+def test_endpoints_that_a_tracker_counts_and_never_names_are_told(case: Case, stage: Stage) -> None:
+    tracker = stage.tracker("127.1.0.13", tells_stopped=True)
+    body = b"d8:completei40e10:incompletei2e5:peers6:" + b"\x7f\x1d\x00\x09\x00\x01" + b"e"
+    tracker.reply = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+    summary = observe(case, trackers=[tracker.url], policy=replace(FAST, repeats=3), seconds=1.5)
+    assert summary.limits == {NOT_NAMED: 41}
