@@ -96,6 +96,24 @@ def test_networks_and_transports_are_those_of_contacts(case, tmp_path):
     assert json.loads(json.dumps(found.as_dict()))["share_contacted"] is None
 
 
+def test_what_limits_kept_runs_from_is_told(case):
+    observed(case, [(0, 1), (2, 3), (4, None)])
+    with case.write("observe") as tx:
+        for run, count in (("r0", 2), ("r1", 3)):
+            told = json.dumps({"limits": {"lookup ended by its size": count}})
+            tx.execute("UPDATE observe_runs SET coverage=? WHERE id=?", (told, run))
+    found = coverage.read(case)
+    assert found.left_aside == (("lookup ended by its size", 5),)
+    assert "left aside while asking who is there: 5 (lookup ended by its size)" in found.sentences()
+
+
+def test_that_failed_contacts_are_forgotten_is_said_beside_their_number(case, tmp_path):
+    lead_case(case, tmp_path, claims())
+    assert any(
+        line.startswith("contacts with who never answered are forgotten") for line in coverage.read(case).sentences()
+    )
+
+
 @pytest.mark.parametrize("listed", [[], [("127.10.1.1", "E0", None)]])
 def test_there_is_no_estimate_of_the_unseen(case, listed):
     observed(case, [(0, 1)], listed)

@@ -230,6 +230,14 @@ def test_frames_that_were_cut_are_a_gap() -> None:
     assert account.counts["directions of a flow that break off at a gap"] == 1
 
 
+def test_datagrams_that_were_cut_are_not_called_of_no_watch() -> None:
+    query = b"d1:ad2:id20:" + bytes(20) + b"9:info_hash20:" + INFOHASH + b"e1:q9:get_peers1:t2:aa1:y1:qe"
+    found, account = read(cut_frames([(START, udp(A, B, query))], 60))
+    assert not found
+    assert account.counts["datagrams that are cut off and may have been of a Watch"] == 1
+    assert not account.counts["datagrams of other protocols, or of no Watch"]
+
+
 def test_http_announces_and_replies() -> None:
     tracker = ("127.1.0.1", 6969)
     ask = (

@@ -17,7 +17,7 @@ from clew.cli.main import cli
 from clew.core import shards
 from clew.core.case import Case
 from clew.core.errors import Usage
-from clew.observe.comparing import compare
+from clew.observe.comparing import NOTHING, compare
 from clew.observe.run import observe
 from clew.observe.transcript import Kind, decode
 
@@ -118,6 +118,15 @@ def test_a_datagram_or_an_answer_that_nobody_disclosed_shows(observed: tuple[Cas
         assert [each["why"] for each in compare(case, other).undisclosed] == [why]
     other.write_bytes(path.read_bytes() + pcap(stray, link=1)[24:])
     assert "beginning is not in the capture" in str(compare(case, other).flaws)
+
+
+def test_a_run_of_which_nothing_is_compared_does_not_match(case: Case, stage: Stage, tmp_path: Path) -> None:
+    tracker, empty = stage.tracker("127.1.0.9", tells_stopped=True), tmp_path / "empty.pcap"
+    observe(case, trackers=[tracker.url], policy=OWN, seconds=0.2)
+    empty.write_bytes(pcap([]))
+    found = compare(case, empty)
+    assert (found.off, found.undisclosed, found.matches) == ([], [], False)
+    assert found.flaws == [NOTHING]
 
 
 def test_a_run_that_is_not_there(case: Case, tmp_path: Path) -> None:

@@ -155,6 +155,9 @@ def test_what_was_not_covered_comes_from_the_case(world: World) -> None:
     )
     with world.case.write("observe") as tx:
         tx.execute("INSERT INTO observe_runs VALUES (?,?,?,?,?,?,?,'',0,1)", run)
+        for start in (0, 7_200 * 10**9):
+            gap = (run[0], start, start + 3_600 * 10**9, "this machine had no network")
+            tx.execute("INSERT INTO observe_gaps VALUES (?,?,?,?)", gap)
         for number, tier in enumerate(("E0", "E0", "E2")):
             sql = "INSERT INTO endpoints (watch, address, port, first_listed_ns, last_listed_ns, source, tier)"
             tx.execute(f"{sql} VALUES ('w', '192.0.2.9', ?, 1, 1, 'tracker', ?)", (number, tier))
@@ -164,6 +167,7 @@ def test_what_was_not_covered_comes_from_the_case(world: World) -> None:
     assert "2 of 3 listed addresses and ports never answered; being listed is hearsay and is not in here." in lines
     assert "uTP is not asked." in lines
     assert "For 2.0 hours since observing began, no observation was under way." in lines
+    assert "While observing (2 times, 2.00 hours): this machine had no network." in lines
     assert "Files of the seized exhibits that are unreadable (encrypted): 1." in lines
 
 

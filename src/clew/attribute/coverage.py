@@ -59,6 +59,7 @@ class Coverage:
     contacted: int
     not_contacted: tuple[tuple[str, int], ...]
     interrupted: int
+    left_aside: tuple[tuple[str, int], ...] = ()
     unseen: str = unseen.STATEMENT
 
     @property
@@ -102,9 +103,12 @@ class Coverage:
         yield from (f"not contacted: {count} ({why})" for why, count in self.not_contacted)
         if self.interrupted:
             yield f"contacts that were interrupted, and are not counted: {self.interrupted}"
+        yield from (f"left aside while asking who is there: {count} ({why})" for why, count in self.left_aside)
         yield f"networks: {', '.join(self.networks) or 'none'}; listed by: {', '.join(self.sources) or 'nobody'}"
         told = ", ".join(f"{name} ({answered} of {of} answered)" for name, of, answered in self.transports)
         yield f"contacts over: {told or 'none'}; who uses other networks, transports or sources was not seen"
+        if self.transports:
+            yield "contacts with who never answered are forgotten after 7 days and not in these numbers any more"
         yield f"how many were not seen at all: {self.unseen}"
 
     def _interruptions(self) -> Iterator[str]:
@@ -138,6 +142,7 @@ def read(case: Case) -> Coverage:
         contacted=len(places) - silent.total(),
         not_contacted=tuple(sorted(silent.items())),
         interrupted=conn.execute("SELECT count(*) FROM dials WHERE state = 'interrupted'").fetchone()[0],
+        left_aside=_left_aside(row["coverage"] for row in runs),
     )
 
 
@@ -149,6 +154,14 @@ def _gaps(runs: list[tuple[int, int]], inside: Iterable[tuple[int, int, str]]) -
         if started_ns > until_ns:
             found.append((until_ns, started_ns, NO_RUN))
     return tuple(Gap(f"gap {number}", *each) for number, each in enumerate(sorted(found), 1))
+
+
+def _left_aside(told: Iterable[str]) -> tuple[tuple[str, int], ...]:
+    """What limits kept runs from, by its words, as each run tells at its end; one that was killed does not."""
+    found = Counter[str]()
+    for text in told:
+        found.update(json.loads(text).get("limits", {}))
+    return tuple(sorted(found.items()))
 
 
 def _transports(contacts: list[dict[str, Any]]) -> tuple[tuple[str, int, int], ...]:

@@ -9,7 +9,7 @@ from clew.core import clock
 from clew.core.case import Case
 from clew.model import Missing, Tier
 from clew.observe import gaps
-from clew.observe.api import SECOND
+from clew.observe.api import SECOND, Listing
 from clew.observe.book import PROMISCUOUS
 from clew.observe.endpoints import Endpoint
 
@@ -17,6 +17,7 @@ NOT_COVERED = (
     "who cannot be reached from outside is only listed; who is on no list that was asked is not seen. Not seen is no "
     "evidence of absence; possession is not tested."
 )
+LEFT_ASIDE = "listed endpoints that are none, have port 0, or are too many"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +59,19 @@ class Account:
     gossiped: int = 0
     limits: Counter[str] = field(default_factory=Counter)
     trackers: dict[str, Counter[str]] = field(default_factory=dict)
+    limits: Counter[str] = field(default_factory=Counter)
 
     def error(self, missing: Missing | None) -> None:
         """One contact or announce that something was missing of, by kind."""
         if missing is not None:
             self.errors[str(missing)] += 1
+
+    def left_aside(self, listing: Listing, what: str = "") -> None:
+        """What of a list was not taken: endpoints that are none or too many, and `what` could not be read at all."""
+        if listing.unusable:
+            self.limits[LEFT_ASIDE] += listing.unusable
+        if what and listing.missing is not None:
+            self.limits[f"{what}not read: {listing.missing}"] += 1
 
     def tracker(self, url: str, what: str, number: int = 1) -> None:
         """Something that happened at a tracker."""

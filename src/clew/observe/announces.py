@@ -8,7 +8,7 @@ once in its own interval.
 
 import heapq
 import itertools
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
 from clew.model import Watch
@@ -19,6 +19,7 @@ FULL_REPLY = 200  # endpoints of one reply, those that none can have among them:
 DRY = 4
 DEFAULT_INTERVAL = 1800
 FAILED_AGAIN = 4
+NOT_NAMED = "endpoints that trackers counted and did not name in their last round"
 
 
 @dataclass(slots=True, eq=False)
@@ -60,6 +61,7 @@ class Announces:
         self._number = itertools.count()
         self._out = 0
         self._quiet: dict[int, int] = defaultdict(int)
+        self._short: dict[int, int] = {}
         self.usable: dict[str, bool] = dict.fromkeys((t.url for t in trackers), False)
         for tracker, address in trackers.items():
             for watch in watches:
@@ -108,6 +110,10 @@ class Announces:
         waiting = [one for _, _, one in self._heap]
         return not self._out and all(one.rounds >= 1 and self._quiet[id(one)] >= rounds for one in waiting)
 
+    def limits(self) -> Counter[str]:
+        """How many endpoints there should be that no reply named."""
+        return +Counter({NOT_NAMED: sum(self._short.values())})
+
     def _more(self, one: Round, listing: Listing) -> bool:
         if (
             not inside_loopback(one.address)
@@ -122,6 +128,8 @@ class Announces:
 
     def _again(self, one: Round, listing: Listing, now_ns: int, slower: int = 1) -> None:
         """The end of a round: the next one begins with `stopped`, not before the tracker wants to be asked again."""
+        if listing.swarm is not None:  # it may count us too
+            self._short[id(one)] = max(0, listing.swarm - int(one.event == "started") - len(one.seen))
         pause = self._policy.round_seconds() * slower
         if not inside_loopback(one.address):
             pause = max(pause, listing.min_interval or listing.interval or DEFAULT_INTERVAL)

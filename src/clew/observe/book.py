@@ -187,6 +187,17 @@ class Book:
         endpoint.last_failure, endpoint.next_ns = str(why), again_ns
         self._done(endpoint)
 
+    def again(self, endpoint: Endpoint, at_ns: int) -> None:
+        """What failed there says nothing: as if it had not been called or probed, but not sooner than `at_ns`."""
+        if (endpoint.watch, *endpoint.place) not in self._by_key:
+            return
+        if endpoint.control != CLEAN:
+            self._control_tries.pop(endpoint.place, None)
+        if endpoint.failures == 0 or endpoint.control == PROMISCUOUS or endpoint.id in self._busy:
+            return
+        endpoint.failures, endpoint.next_ns = 0, at_ns
+        self._done(endpoint)
+
     def put_back(self, endpoint: Endpoint) -> None:
         """This call was never made; it is due as before."""
         self._done(endpoint)
@@ -207,6 +218,20 @@ class Book:
         for each in self._at[endpoint.place]:
             if each.next_ns is not None and each.id not in self._busy:
                 self.refused(each, why, max(each.next_ns, again_ns))
+
+    def forget(self, before_ns: int) -> None:
+        """Drops who was only listed, last before this moment, as `retention.purge` does; not who is called just now."""
+        for each in [e for e in self if e.tier == Tier.LISTED.value and e.last_listed_ns < before_ns]:
+            if each.control is None and each.id not in self._busy:
+                each.next_ns = None
+                del self._by_key[each.watch, each.address, each.port]
+                self._at[each.place].remove(each)
+                self._changed.pop(each.id, None)
+
+    def answered(self, watch: str, address: str, port: int) -> bool:
+        """Whether this endpoint has ever answered for this Watch."""
+        found = self._by_key.get((watch, address, port))
+        return found is not None and found.tier != Tier.LISTED.value
 
     def promiscuous(self, endpoint: Endpoint) -> bool:
         """Whether the control probe was echoed there."""

@@ -38,6 +38,7 @@ SIDES = {
 FORMATS = ("pcap", "pcapng")
 EARLY_NS = 1_000_000  # a capture may cut its times down to microseconds, and a clock is set now and then
 MOST_SHOWN = 200
+NOTHING = "nothing was compared: of this run no contact is kept in which anything was said"
 SQL = """
 SELECT id, kind, address, port, transport, local_address, local_port, started_ns, ended_ns, transcript FROM sightings
 WHERE kind IN ('contact', 'control') AND run = ? ORDER BY sequence
@@ -95,7 +96,7 @@ def compare(case: Case, path: Path, *, run: str | None = None, accept_weak: bool
 
 
 def _run(case: Case, run: str | None) -> Any:
-    sql = "SELECT * FROM observe_runs WHERE substr(id, 1, ?) = ? ORDER BY number DESC LIMIT 2"
+    sql = "SELECT * FROM observe_runs WHERE substr(id, 1, ?) = ? ORDER BY number DESC, started_ns DESC LIMIT 2"
     rows = case.read().execute(sql, (len(run or ""), run or "")).fetchall()
     if not rows or (run and len(rows) > 1):
         raise Usage("there is no such run in this case, or more than one", "see: clew observe --json, field run")
@@ -204,6 +205,8 @@ def _result(
     flaws = [str(flaw) for flaw in heard.account.flaws]
     if strays := heard.account.counts[STRAYS]:
         flaws.append(f"{strays} {STRAYS}")
+    if not any(counts.keys() - {_compare.SILENT} for counts in states.values()):
+        flaws.append(NOTHING)
     counted = {name: dict(counts) for name, counts in states.items()}
     return Compared(run, sha256, counted, off, len(heard.flows), undisclosed, dict(heard.account.counts), flaws)
 

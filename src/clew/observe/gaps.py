@@ -17,22 +17,30 @@ STEP_NS = SECOND  # what UTC may drift against the monotonic clock between two c
 
 @dataclass(slots=True)
 class Gaps:
-    """The gaps of one run; `take` hands on those that are not in the case yet, as (from, to, why)."""
+    """The gaps of one run; `take` hands on those that are not in the case yet, as (from, to, why).
+
+    One that is still open is among them, as far as it is known, so that a run that is killed in it names it too; it
+    comes again, longer, under the same beginning and reason.
+    """
 
     _since: Instant | None = None
     _last: Instant | None = None
-    _found: list[tuple[int, int, str]] = field(default_factory=list)
+    _found: dict[tuple[int, str], int] = field(default_factory=dict)
 
     def call(self, began: Instant, ended: Instant, missing: Missing | None) -> None:
         """Looks at one call that is over: both of its moments, and what was missing."""
         self.look(ended)
         if missing == NO_NETWORK:
             self._since = self._since or began
+            self.add(self._since, ended, NO_NETWORK.detail)
         elif self._since is not None:
-            # Measured by the monotonic clock, so that a clock set meanwhile cannot hide or stretch it.
-            length = max(0, ended.mono_ns - self._since.mono_ns)
-            self._found.append((self._since.utc_ns, self._since.utc_ns + length, NO_NETWORK.detail))
+            self.add(self._since, ended, NO_NETWORK.detail)
             self._since = None
+
+    def add(self, since: Instant, until: Instant, why: str) -> None:
+        """A gap, or as much of it as there is by now."""
+        # Measured by the monotonic clock, so that a clock set meanwhile cannot hide or stretch it.
+        self._found[since.utc_ns, why] = since.utc_ns + max(0, until.mono_ns - since.mono_ns)
 
     def over(self, at: Instant) -> None:
         """The run ends: so does a gap that is open."""
@@ -41,8 +49,8 @@ class Gaps:
 
     def take(self) -> list[tuple[int, int, str]]:
         """What was found since the last time."""
-        found, self._found = self._found, []
-        return found
+        found, self._found = self._found, {}
+        return [(since, until, why) for (since, why), until in found.items()]
 
     def look(self, at: Instant) -> None:
         """Looks at the clock, at moments that come in order; an earlier one than before says nothing."""
@@ -53,7 +61,7 @@ class Gaps:
         step = step_ns(last, at) if last is not None else 0
         if last is not None and abs(step) > STEP_NS:
             why = f"the clock was set {abs(step) / SECOND:.3f} s {'forward' if step > 0 else 'back'}"
-            self._found.append((last.utc_ns, at.utc_ns, why))
+            self._found[last.utc_ns, why] = at.utc_ns
 
 
 def step_ns(before: Instant, after: Instant) -> int:

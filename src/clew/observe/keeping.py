@@ -64,8 +64,8 @@ class Keeper:
         changed, gaps = self._book.changed(), self._gaps.take()
         if not self._rows and not self._ended and not changed and not gaps:
             return
-        brief = [r for r in self._rows if r["tier"] == Tier.LISTED.value and r["kind"] not in LASTING]
-        lasting = [r for r in self._rows if r["tier"] != Tier.LISTED.value or r["kind"] in LASTING]
+        lasting = [r for r in self._rows if self._lasts(r)]
+        brief = [r for r in self._rows if not self._lasts(r)]
         failpoint("observe.receipt.before")
         pending = {
             name + new_id(): shards.write(self._case, "sightings", rows)
@@ -80,13 +80,22 @@ class Keeper:
             tx.executemany(INSERT, [row(each) for each in changed])
             tx.executemany("UPDATE dials SET state=?, detail=? WHERE id=?", self._ended)
             tx.executemany(
-                "INSERT OR IGNORE INTO observe_gaps VALUES (?,?,?,?)", [(self._run.id, *gap) for gap in gaps]
+                "INSERT OR REPLACE INTO observe_gaps VALUES (?,?,?,?)", [(self._run.id, *gap) for gap in gaps]
             )
             tx.record("sightings.kept", subject={"run": self._run.id}, counts=self._counts(), mandate=mandate)
             failpoint("observe.receipt.inside")
         failpoint("observe.receipt.after")
         self._book.saved(changed)
         self._rows, self._ended = [], []
+
+    def _lasts(self, row: dict[str, Any]) -> bool:
+        """Whether a sighting is kept for good: also a contact that failed with who has answered, for it speaks
+        against what a lead says of him.
+        """
+        if row["tier"] != Tier.LISTED.value or row["kind"] in LASTING:
+            return True
+        contact = row["kind"] == SightingKind.CONTACT.value
+        return contact and self._book.answered(row["watch"], row["address"], row["port"])
 
     def _counts(self) -> dict[str, int]:
         counts: dict[str, int] = {"dials": len(self._ended)}
@@ -126,7 +135,8 @@ def begin(case: Case, run: Run, policy: str, at_ns: int, mandate: str, time: Ste
 def end(case: Case, run: Run, at_ns: int, summary: dict[str, Any], mandate: str) -> None:
     """Closes the run with what it covered."""
     with case.write("observe") as tx:
-        values = (at_ns, json.dumps(summary["coverage"], sort_keys=True), run.id)
+        covered = summary["coverage"] | {"limits": summary["limits"]}
+        values = (at_ns, json.dumps(covered, sort_keys=True), run.id)
         tx.execute("UPDATE observe_runs SET ended_ns=?, coverage=? WHERE id=?", values)
         counts = {name: summary[name] for name in ("contacts", "controls", "announces")}
         tx.record(

@@ -32,8 +32,8 @@ class Lists:
         return self._announces.quiet(rounds) and self._lookups.quiet(rounds)
 
     def limits(self) -> dict[str, int]:
-        """What limits kept lookups from."""
-        return dict(self._lookups.limits())
+        """What limits kept lookups from, and what trackers did not name."""
+        return dict(self._lookups.limits() + self._announces.limits())
 
     def _of(self, one: Round) -> Announces | Lookups:
         return self._lookups if self._lookups.owns(one) else self._announces

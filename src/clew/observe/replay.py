@@ -36,6 +36,7 @@ SQL = "SELECT * FROM sightings ORDER BY list_position($runs, run) NULLS FIRST, s
 BATCH = 1_000
 EARLIER = "kept by an earlier version, without what a replay needs"
 UNREAD = "extension handshake"
+TOO_LITTLE = "too little of the list was kept around the endpoint"
 
 
 def replay(case: Case) -> Derived:
@@ -85,6 +86,9 @@ class _State:
         empty = row["kind"] == SightingKind.OURSELVES.value or _wordless(row)
         if not empty and row["run"] in self.grounds.runs:
             said += self._again(row, network, wrong)
+        if said[-1] == TOO_LITTLE and not wrong:
+            found.not_derived[TOO_LITTLE] += 1
+            return said
         if row["kind"] in OUR_CONTACT and (row["watch"], row["address"], row["port"]) in self.unknown:
             found.not_derived["the tier alone: not all that was there before could be derived"] += 1
         name = f"{row['kind']} {row['tier']}"
@@ -251,7 +255,7 @@ def _listed(row: dict[str, Any], network: Network, wrong: list[str]) -> list[Any
     """The endpoint, read again from what was kept of the list."""
     found = network.listed(decode(row["transcript"]), row["source"])
     if found is None:
-        return ["too little was kept"]
+        return [TOO_LITTLE]
     if len(found) != 1 or not same_place(found[0], (row["address"], row["port"])):
         wrong.append("the list that was kept names another endpoint, or none, or more")
     wrong += ["tier"] if (row["tier"], row["claim"]) != (Tier.LISTED.value, Claim.NOTHING_SAID.value) else []

@@ -19,6 +19,7 @@ from clew.observe.keeping import Keeper
 from clew.observe.lists import Lists
 from clew.observe.policy import DHT, PEX, named
 from clew.observe.rows import Run, sighting
+from clew.observe.silence import Silence
 from clew.observe.steady import Steady
 from clew.observe.tiers import undecided
 from clew.observe.wire import STOPPED, Answer
@@ -49,6 +50,7 @@ class Results:
         self._told: dict[str, set[int]] = defaultdict(set)  # by source, the endpoints whose proof is kept
         self._started: dict[str, Answer] = {}
         self._exactness = Exactness()
+        self._silence = Silence()
 
     def take(self, answer: Answer, errand: Errand) -> None:
         """Takes what became of one call."""
@@ -57,6 +59,7 @@ class Results:
             self._run = replace(self._run, clock_offset_ns=known[0], clock_error_ns=known[1])
         if answer.mandate:
             self._gaps.call(answer.started, answer.ended, answer.missing)
+            self._listen(answer, errand.endpoint)
         if answer.sighted is not None:
             self._account.traffic.update(answer.sighted.traffic)
         if errand.goodbye_to:
@@ -70,10 +73,20 @@ class Results:
         self._account.error(why)
         self._keeper.ended(answer.call.id, state, str(why) if why else None)
 
+    def _listen(self, answer: Answer, endpoint: Endpoint | None) -> None:
+        """Whether anybody is heard at all; what we ended ourselves says nothing of that."""
+        if answer.missing in (NO_NETWORK, STOPPED):
+            return
+        for each in self._silence.call(answer, endpoint, self._gaps):
+            self._book.again(each, self._time.at(answer.ended) + self._interval_ns)
+
     def _on_contact(self, answer: Answer, endpoint: Endpoint, infohash: bytes) -> tuple[str, Missing | None]:
         contact = _contact_of(answer)
         if _cut_off(contact):
-            self._book.put_back(endpoint)
+            if answer.mandate:  # it was opened, and may have been heard: not again within the interval
+                self._book.refused(endpoint, contact.missing, self._time.at(answer.started) + self._interval_ns)
+            else:
+                self._book.put_back(endpoint)
             return _unmade(answer), contact.missing
         if contact.missing == NO_NETWORK:
             self._book.refused(endpoint, contact.missing, self._time.at(answer.ended) + NO_NETWORK_PAUSE_NS)
@@ -155,6 +168,7 @@ class Results:
         self._account.tracker(
             url, "failed" if listing.missing else "listed", 1 if listing.missing else len(listing.listed)
         )
+        self._account.left_aside(listing)
         for each in listing.listed:
             if self._listed(answer, one.watch.id, one.tracker.url, one.infohash, one.twin, listing, each):
                 self._lists.news(one)
@@ -164,6 +178,7 @@ class Results:
     def _gossip(self, answer: Answer, endpoint: Endpoint, infohash: bytes, gossip: Listing) -> None:
         """Takes whom a peer told us of; that it tells of us is only counted."""
         source = f"{PEX}://{endpoint.address}:{endpoint.port}"
+        self._account.left_aside(gossip, "gossip ")
         for each in gossip.listed:
             if each.address == answer.local[0]:
                 self._account.gossiped += 1

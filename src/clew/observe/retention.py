@@ -7,13 +7,15 @@ from clew.observe.api import SECOND
 
 BRIEF = "brief "
 KEEP_NS = 7 * 24 * 3600 * SECOND
+EVERY_NS = 3600 * SECOND  # how often a run that goes on for days looks for what is too old
 
 
 def purge(case: Case, now_ns: int) -> int:
     """Forgets E0 sightings and endpoints older than 7 days; returns how many sightings. The caller holds the lease.
 
     Rows of tier E0 that are no evidence lie in shards of their own, so whole shards go; their receipts stay. Those of
-    control probes and of ourselves are kept: they speak against a lead, or about us.
+    control probes, of ourselves, and of contacts that failed with who had answered before are kept: they speak against
+    a lead, or about us.
     """
     before = now_ns - KEEP_NS
     with case.write("observe") as tx:

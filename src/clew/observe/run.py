@@ -124,6 +124,7 @@ class Observer:
         )
         self._errands: dict[str, Errand] = {}
         self._flushed_ns = self._shown_ns = self._dispatched_ns = 0
+        self._forget_ns = steady_ns + retention.EVERY_NS
 
     def run(self, seconds: float | None, progress: Progress | None = None, *, go_on: bool = False) -> Summary:
         """Goes on until time is up, everybody is settled (unless it is to `go_on`), or a signal."""
@@ -134,6 +135,7 @@ class Observer:
                 stop.wait(TICK_SECONDS)  # answers are taken together: a turn for each would cost more than they do
                 self._take(wire, 0)
                 self._flush()
+                self._forget()
                 self._show(progress)
                 stopped = self._over(seconds, stop, go_on=go_on)
             wire.stop()
@@ -253,6 +255,16 @@ class Observer:
             self._keeper.flush(self._mandate)
             self._flushed_ns = now_ns
 
+    def _forget(self) -> None:
+        """Keeps to retention while the run goes on; by the steady time, for a clock that is set must forget nobody."""
+        now_ns = self._steady.at(clock.now())
+        if now_ns < self._forget_ns:
+            return
+        self._forget_ns = now_ns + retention.EVERY_NS
+        self._keeper.flush(self._mandate)
+        retention.purge(self._case, now_ns)
+        self._book.forget(now_ns - retention.KEEP_NS)
+
     def _over(self, seconds: float | None, stop: threading.Event, *, go_on: bool) -> str:
         if stop.is_set():
             return "interrupted"
@@ -309,7 +321,7 @@ class Observer:
                 "seconds": round(account.ourselves_ns / SECOND, 3),
                 "gossiped": account.gossiped,
             },
-            limits=self._lists.limits() | account.limits,
+            limits=dict(account.limits) | self._lists.limits(),
             trackers={url: dict(counts) for url, counts in account.trackers.items()},
         )
 

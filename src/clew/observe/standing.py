@@ -80,7 +80,7 @@ def _counts(case: Case, sql: str) -> dict[str, int]:
 
 
 def _last_run(case: Case) -> dict[str, Any] | None:
-    row = case.read().execute("SELECT * FROM observe_runs ORDER BY number DESC LIMIT 1").fetchone()
+    row = case.read().execute("SELECT * FROM observe_runs ORDER BY number DESC, started_ns DESC LIMIT 1").fetchone()
     if row is None:
         return None
     ended = clock.iso(row["ended_ns"]) if row["ended_ns"] is not None else None

@@ -1,6 +1,7 @@
 """What a Bundle says about its own limits: what was not covered, what a register answered, and the build's mark."""
 
 import json
+import sqlite3
 from typing import Any
 
 from clew.core import validated
@@ -66,7 +67,15 @@ def _network(case: Case) -> list[str]:
         said |= dict.fromkeys([line] if isinstance(line, str) else line or ())
         if hours := coverage.get("downtime_seconds", 0) / 3600:
             lines.append(f"For {hours:.1f} hours since observing began, no observation was under way.")
-    return lines + list(said)
+    return lines + _gaps(conn) + list(said)
+
+
+def _gaps(conn: sqlite3.Connection) -> list[str]:
+    """Times inside a run in which it saw nothing or its clock was set, each reason with its number and sum."""
+    rows = conn.execute(
+        "SELECT why, count(*) AS n, sum(max(0, to_ns - from_ns)) AS ns FROM observe_gaps GROUP BY why ORDER BY why"
+    )
+    return [f"While observing ({row['n']} times, {row['ns'] / 1e9 / 3600:.2f} hours): {row['why']}." for row in rows]
 
 
 def _exhibits(case: Case) -> list[str]:

@@ -38,7 +38,11 @@ def _findings(frames: Iterable[Frame], watchlist: Watchlist, account: Account) -
             continue
         if one.protocol == TCP:
             tcp.segment(one)
-        elif not utp.take(one) and (one.cut or not any(each.take(one) for each in others)):
+        elif utp.take(one):
+            pass
+        elif one.cut:
+            account.counts["datagrams that are cut off and may have been of a Watch"] += 1
+        elif not any(each.take(one) for each in others):
             account.counts["datagrams of other protocols, or of no Watch"] += 1
         while found:
             yield found.popleft()

@@ -1,0 +1,179 @@
+"""What could get lost without a word: each loss has its place in the account, or there is none."""
+
+import json
+import time
+from asyncio import StreamReader, StreamWriter
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from observe_case import FAST
+from observe_stage import EXTENDED, INNER, Peer, Stage, answers, bitfield, message
+
+from clew.core import shards
+from clew.core.case import Case
+from clew.core.clock import Instant
+from clew.observe.account import LEFT_ASIDE
+from clew.observe.announces import NOT_NAMED
+from clew.observe.api import SECOND, TOO_SLOW, Contact, Sighted, Target
+from clew.observe.book import Book
+from clew.observe.endpoints import Endpoint
+from clew.observe.gaps import NO_NETWORK, Gaps, of_case
+from clew.observe.keeping import Keeper
+from clew.observe.networks.bittorrent import PLUGIN
+from clew.observe.policy import Wish
+from clew.observe.replay import TOO_LITTLE, replay
+from clew.observe.retention import KEEP_NS, purge
+from clew.observe.rows import Run
+from clew.observe.run import observe
+from clew.observe.silence import NOBODY_HEARD, Silence
+from clew.observe.standing import standing
+from clew.observe.wire import Answer, Call
+
+
+def test_listed_endpoints_that_are_none_are_counted(case: Case, stage: Stage) -> None:
+    tracker = stage.tracker("127.1.0.13", tells_stopped=True)
+    body = b"d5:peers20:" + b"\x7f\x1d\x00\x01\x00\x00" * 3 + b"xxe"
+    tracker.reply = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+    summary = observe(case, trackers=[tracker.url], policy=FAST, seconds=0.3)
+    assert summary.limits == {LEFT_ASIDE: 4 * summary.announces}
+    row = case.read().execute("SELECT coverage FROM observe_runs").fetchone()
+    assert json.loads(row["coverage"])["limits"] == summary.limits
+
+
+def test_gossip_that_cannot_be_read_is_accounted_for(make_case: Any, stage: Stage, infohash: bytes) -> None:
+    case = make_case(permits=["pex"])
+    junk = message(20, b"\x00d1:md6:ut_pexi1eee") + bitfield(*INNER) + message(20, b"\x01no dictionary")
+    peer = stage.peer("127.29.0.1", answers(junk, torrents={infohash}, reserved=EXTENDED))
+    tracker = stage.tracker("127.1.0.13", tells_stopped=True)
+    tracker.listed[infohash] = [(peer.address, peer.port)]
+    summary = observe(case, trackers=[tracker.url], policy=replace(FAST, gossip=True), seconds=2)
+    assert [name for name in summary.limits if name.startswith("gossip not read: unparsable")]
+
+
+def test_a_list_of_which_too_little_was_kept_is_not_called_the_same(case: Case, stage: Stage, infohash: bytes) -> None:
+    tracker = stage.tracker("127.1.0.13", tells_stopped=True)
+    body = b"d5:peers6:" + b"\x7f\x1d\x00\x01\x00\x07" + b"6:zoolesl" + b"1:a" * 500 + b"ee"
+    tracker.reply = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+    observe(case, trackers=[tracker.url], policy=FAST, seconds=0.5)
+    found = replay(case)
+    assert found.not_derived[TOO_LITTLE] == 1
+    assert not found.same["listed E0"]
+    assert not found.differing
+
+
+def test_a_run_that_is_killed_while_the_network_is_gone_names_the_gap(case: Case) -> None:
+    gaps = Gaps()
+    keeper = Keeper(case, Run("r", "clew 0 bittorrent 1", "", "here", None, None), Book([], FAST, 0, tuple), gaps)
+    for second in (1, 5, 9):
+        at = Instant(second * SECOND, second * SECOND)
+        gaps.call(at, at, NO_NETWORK)
+        keeper.flush("0" * 32)
+        assert of_case(case) == [(SECOND, second * SECOND, NO_NETWORK.detail)]
+    gaps.call(Instant(12 * SECOND, 12 * SECOND), Instant(13 * SECOND, 13 * SECOND), None)
+    keeper.flush("0" * 32)
+    assert of_case(case) == [(SECOND, 13 * SECOND, NO_NETWORK.detail)]
+
+
+def called(number: int, at_s: int, *, answered: bool) -> Answer:
+    wish = Wish("contact", "w", f"127.29.1.{number}", 1, "")
+    began, ended = Instant(at_s * SECOND, at_s * SECOND), Instant((at_s + 1) * SECOND, (at_s + 1) * SECOND)
+    target = Target("W-1", b"h" * 20, (), b"p" * 20)
+    call = Call(f"{number} {at_s}", wish, PLUGIN.contact(target, FAST.limits(), "tcp", bytes(32)))
+    said = Sighted(Contact(answered=True), b"", {"received handshake": 68}) if answered else None
+    return Answer(call, said, None if answered else TOO_SLOW, began, ended, ("", 0), "m")
+
+
+def test_where_nobody_at_all_is_heard_it_is_a_gap_and_they_are_called_again() -> None:
+    book, gaps, silence = Book([], FAST, 0, lambda _: ("tcp",)), Gaps(), Silence()
+    peers = [book.listed("w", f"127.29.1.{n}", 1, source="t", twin=False, at_ns=0, due_ns=0)[0] for n in range(5)]
+    book.saved(peers)
+    for peer in peers[:4]:
+        peer.tier, peer.control = "E1", "clean"
+    for at_s in (10, 12, 14):
+        for number, peer in enumerate(peers):
+            assert silence.call(called(number, at_s, answered=False), peer, gaps) == []
+            book.failed(peer, TOO_SLOW, at_s * SECOND)
+    assert {peer.next_ns for peer in peers} == {None}, "given up, as if all were gone"
+    assert gaps.take() == [(10 * SECOND, 15 * SECOND, NOBODY_HEARD)]
+    again = silence.call(called(9, 20, answered=True), None, gaps)
+    assert gaps.take() == [(10 * SECOND, 21 * SECOND, NOBODY_HEARD)]
+    assert again == peers
+    for peer in again:
+        book.again(peer, 30 * SECOND)
+    assert [each for each, _ in book.due(30 * SECOND, 9)] == peers
+    assert {peer.failures for peer in peers} == {0}
+
+
+@pytest.mark.parametrize("known", [0, 2])
+def test_that_a_few_are_gone_or_many_never_answer_is_no_gap(known: int) -> None:
+    gaps, silence = Gaps(), Silence()
+    for number in range(50):
+        tier = "E2" if number < known else "E0"
+        peer = Endpoint(number, "w", f"127.29.1.{number}", 1, 0, 0, "t", tier=tier)
+        silence.call(called(number, 1, answered=False), peer, gaps)
+    assert silence.call(called(99, 3, answered=True), None, gaps) == []
+    assert gaps.take() == []
+
+
+def test_a_run_that_goes_on_forgets_in_time(
+    case: Case, stage: Stage, infohash: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("clew.observe.retention.KEEP_NS", SECOND)
+    monkeypatch.setattr("clew.observe.retention.EVERY_NS", SECOND // 4)
+    peer = stage.peer("127.29.0.2", answers(bitfield(*INNER), torrents={infohash}))
+    tracker = stage.tracker("127.1.0.13", tells_stopped=True)
+    tracker.listed[infohash] = [(peer.address, peer.port), ("127.29.0.3", 1)]
+    observe(case, trackers=[tracker.url], policy=replace(FAST, announce=60.0), seconds=4)
+    assert [row["address"] for row in case.read().execute("SELECT address FROM endpoints")] == ["127.29.0.2"]
+    kept = shards.query(case, "SELECT kind, count(*) n FROM sightings WHERE address = '127.29.0.3' GROUP BY 1")
+    assert "listed" not in kept["kind"].to_pylist()
+    assert replay(case).differing == []
+
+
+def test_a_contact_that_failed_with_who_had_answered_is_kept(case: Case, stage: Stage, infohash: bytes) -> None:
+    peer = stage.peer("127.29.0.4", answers(bitfield(*INNER), torrents={infohash}))
+    tracker = stage.tracker("127.1.0.13", tells_stopped=True)
+    tracker.listed[infohash] = [(peer.address, peer.port), ("127.29.0.5", 1)]
+
+    async def falls_silent(peer: Peer, reader: StreamReader, writer: StreamWriter) -> None:
+        talk = answers(bitfield(*INNER), torrents={infohash} if len(peer.heard) == 1 else set())
+        await talk(peer, reader, writer)
+
+    peer.talk = falls_silent
+    observe(case, trackers=[tracker.url], policy=FAST, seconds=2.5)
+    purge(case, time.time_ns() + KEEP_NS + 60 * SECOND)
+    sql = "SELECT address, tier FROM sightings WHERE kind = 'contact' ORDER BY sequence"
+    kept = [(row["address"], row["tier"]) for row in shards.query(case, sql).to_pylist()]
+    assert kept[:2] == [("127.29.0.4", "E1"), ("127.29.0.4", "E0")]
+    assert {address for address, _ in kept} == {"127.29.0.4"}
+
+
+def test_who_was_called_when_the_run_was_stopped_is_not_called_twice_within_the_interval(
+    case: Case, stage: Stage, infohash: bytes
+) -> None:
+    peer = stage.peer("127.29.0.6", answers(bitfield(*INNER), torrents={infohash}, wait=30))
+    tracker = stage.tracker("127.1.0.13", tells_stopped=True)
+    tracker.listed[infohash] = [(peer.address, peer.port)]
+    for _ in range(2):
+        observe(case, trackers=[tracker.url], policy=replace(FAST, revisit=60.0, answer=20.0), seconds=1.2)
+    assert len(peer.heard) == 1
+
+
+def test_the_last_run_of_an_old_case_is_the_one_that_began_last(case: Case) -> None:
+    """Before version 6 runs had no number: all have 0."""
+    with case.write("observe") as tx:
+        for name, started_ns in (("a", 3), ("b", 9), ("c", 5)):
+            values = (name, started_ns, "{}", "here", "m")
+            tx.execute("INSERT INTO observe_runs (id, started_ns, config, vantage, mandate) VALUES (?,?,?,?,?)", values)
+    last = standing(case).last_run
+    assert last is not None
+    assert last["id"] == "b"
+
+
+def test_endpoints_that_a_tracker_counts_and_never_names_are_told(case: Case, stage: Stage) -> None:
+    tracker = stage.tracker("127.1.0.13", tells_stopped=True)
+    body = b"d8:completei40e10:incompletei2e5:peers6:" + b"\x7f\x1d\x00\x09\x00\x01" + b"e"
+    tracker.reply = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+    summary = observe(case, trackers=[tracker.url], policy=replace(FAST, repeats=3), seconds=1.5)
+    assert summary.limits == {NOT_NAMED: 41}
