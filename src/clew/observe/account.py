@@ -59,7 +59,6 @@ class Account:
     gossiped: int = 0
     limits: Counter[str] = field(default_factory=Counter)
     trackers: dict[str, Counter[str]] = field(default_factory=dict)
-    limits: Counter[str] = field(default_factory=Counter)
 
     def error(self, missing: Missing | None) -> None:
         """One contact or announce that something was missing of, by kind."""
