@@ -112,7 +112,7 @@ class Wish:
     """A connection that somebody would like to open. `source` is the tracker that listed it, or the tracker itself.
 
     A `goodbye` takes back a `started`: neither quiet hours nor the rate may hold it up. `transport` is the one that is
-    tried, as Sightings name it.
+    tried, as Sightings name it. `gossip`: the peer is to be asked whom it knows, which keeps us there for longer.
     """
 
     kind: str
@@ -123,6 +123,7 @@ class Wish:
     event: str = ""
     goodbye: bool = False
     transport: str = "tcp"
+    gossip: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,9 +249,13 @@ def named(source: str) -> str:
 
 
 def _permit(wish: Wish) -> str | None:
-    """What a Mandate has to permit apart: to ask the DHT, which shows interest, and to be listed by a tracker."""
+    """What a Mandate has to permit apart: to ask the DHT, which shows interest, to ask peers, who may tell of us, and
+    to be listed by a tracker.
+    """
     if wish.kind == "announce" and named(wish.source) == DHT:
         return PERMIT_DHT
+    if wish.gossip:
+        return PERMIT_PEX
     return PERMIT_STARTED if wish.event == "started" else None
 
 
