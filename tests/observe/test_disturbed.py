@@ -196,3 +196,20 @@ def test_going_on_visits_those_who_are_settled_again(case: Case, stage: Stage, i
 
 def _contacts(case: Case) -> list[dict[str, Any]]:
     return shards.query(case, "SELECT * FROM sightings WHERE kind = 'contact' ORDER BY monotonic_ns").to_pylist()
+
+
+@pytest.mark.parametrize(("answer", "seconds"), [(30.0, 2.5), (0.5, None)], ids=["cut off", "given up"])
+def test_the_next_run_sends_no_second_handshake_too_soon(
+    case: Case, stage: Stage, infohash: bytes, answer: float, seconds: float | None
+) -> None:
+    """Neither to whom the end of a run cut off before it answered, nor to whom that run had given up."""
+    silent = stage.peer("127.24.9.1", answers(bitfield(6), torrents={infohash}, wait=60))
+    tracker = stage.tracker("127.1.0.29", tells_stopped=True)
+    tracker.listed[infohash] = [(silent.address, silent.port)]
+    policy = replace(FAST, revisit=60.0, attempts=1, answer=answer)
+    observe(case, trackers=[tracker.url], policy=policy, seconds=seconds)
+    assert len(silent.heard) == 1
+    observe(case, trackers=[tracker.url], policy=policy, seconds=2.5)
+    assert len(silent.heard) == 1, "the revisit interval is not over"
+    due = case.read().execute("SELECT next_ns FROM endpoints").fetchone()["next_ns"]
+    assert due is not None, "it is called again, later"

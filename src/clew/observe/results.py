@@ -71,7 +71,11 @@ class Results:
     def _on_contact(self, answer: Answer, endpoint: Endpoint, infohash: bytes) -> tuple[str, Missing | None]:
         contact = _contact_of(answer)
         if _cut_off(contact):
-            self._book.put_back(endpoint)
+            if answer.local[0]:  # it was connected, so that our handshake may have been heard
+                again_ns = self._time.at(answer.started) + self._interval_ns
+                self._book.refused(endpoint, contact.missing, again_ns)
+            else:
+                self._book.put_back(endpoint)
             return _unmade(answer), contact.missing
         if contact.missing == NO_NETWORK:
             self._book.refused(endpoint, contact.missing, self._time.at(answer.ended) + NO_NETWORK_PAUSE_NS)

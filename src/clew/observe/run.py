@@ -102,7 +102,7 @@ class Observer:
         self._steady = steady(case, self._start)
         steady_ns = self._steady.at(self._start)
         self._interrupted = keeping.begin(
-            case, self._run, policy.text(), self._start.utc_ns, self._mandate, self._steady, steady_ns + wait_ns
+            case, self._run, policy.text(), self._start, self._mandate, self._steady, wait_ns
         )
         known = case.read().execute(f"SELECT {','.join(COLUMNS)} FROM endpoints")  # noqa: S608 - our own names
         self._book = Book(known, policy, steady_ns, offers)
