@@ -59,6 +59,11 @@ def test_outside_the_allow_list_nothing_is_dialled(case: Case) -> None:
     assert verdict.detail == "outside the allow-list"
 
 
+@pytest.mark.parametrize("hidden", ["::ffff:127.20.0.1", "::ffff:192.0.2.1", "::1%0", "2001:db8::1%x"])
+def test_no_form_of_an_address_goes_round_the_allow_list(hidden: str) -> None:
+    assert not Policy(allow=("127.0.0.0/8", "::1/128", "::/0")).allows(hidden)
+
+
 @pytest.mark.parametrize(
     ("other", "why"),
     [

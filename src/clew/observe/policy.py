@@ -91,8 +91,10 @@ class Policy:
         return Limits(answer_ns=int(self.answer * SECOND), hold_ns=int(self.hold * SECOND))
 
     def allows(self, address: str) -> bool:
-        """Whether the address lies inside the allow-list."""
+        """Whether the address lies inside the allow-list; one that hides an IPv4 address or a zone does not."""
         one = ipaddress.ip_address(address)
+        if isinstance(one, ipaddress.IPv6Address) and (one.ipv4_mapped or one.scope_id):
+            return False
         return any(one in _network(each) for each in self.allow)
 
     def quiet(self, at_ns: int) -> bool:
