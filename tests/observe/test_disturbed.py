@@ -1,11 +1,14 @@
 """Long runs that are disturbed come to the facts of an undisturbed one: killed, disk full, clock set, network gone."""
 
+import asyncio
+import contextlib
 import json
 import random
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -213,3 +216,38 @@ def test_the_next_run_sends_no_second_handshake_too_soon(
     assert len(silent.heard) == 1, "the revisit interval is not over"
     due = case.read().execute("SELECT next_ns FROM endpoints").fetchone()["next_ns"]
     assert due is not None, "it is called again, later"
+
+
+def test_a_stop_takes_us_off_the_list_of_a_slow_tracker(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has our `started` and has not replied: `stopped` follows all the same, before the run is over."""
+    heard: list[str] = []
+    connect = asyncio.selector_events.BaseSelectorEventLoop.sock_connect
+
+    async def from_afar(loop: Any, sock: socket.socket, address: Any) -> None:
+        await asyncio.sleep(0.15)
+        await connect(loop, sock, address)
+
+    monkeypatch.setattr(asyncio.selector_events.BaseSelectorEventLoop, "sock_connect", from_afar)
+    with socket.create_server(("127.1.0.30", 0)) as server:
+
+        def serve() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    conn, _ = server.accept()
+                    threading.Thread(target=reply, args=(conn,), daemon=True).start()
+
+        def reply(conn: socket.socket) -> None:
+            with conn:
+                event = conn.recv(4096).partition(b"event=")[2].split(b" ")[0].decode()
+                heard.append(event)
+                if event == "started":
+                    conn.recv(1)  # until we hang up
+                else:
+                    conn.sendall(b"HTTP/1.0 200 OK\r\n\r\nd8:intervali1e5:peers0:e")
+
+        threading.Thread(target=serve, daemon=True).start()
+        url = f"http://127.1.0.30:{server.getsockname()[1]}/a"
+        observe(case, trackers=[url], policy=replace(FAST, answer=20.0), seconds=2.0)
+        assert heard.count("started") == 1
+        assert heard[-1] == "stopped"
+        server.shutdown(socket.SHUT_RDWR)
