@@ -44,6 +44,24 @@ def test_a_bitfield_of_another_length_or_with_spare_bits_is_wrong(total: int, da
     assert (Pieces(total, range(0)).bitfield(data) is None) == right
 
 
+@pytest.mark.parametrize("after", [b"\0\0\0\x02\x05\xff", b"\0\0\0\x03\x05\xff\xff", b"\0\0\0\x01\x0f",
+                                   b"\0\0\0\x05\x04\0\0\1\0"],
+                         ids=["wrong length", "spare bits", "have_none", "a HAVE beyond the last"])  # fmt: skip
+def test_what_a_peer_denies_in_the_same_breath_is_no_claim(after: bytes) -> None:
+    target = Target("W-1", b"i" * 20, (b"i" * 20,), b"p" * 20, pieces=12, inner=range(2, 9))
+    talk = BITTORRENT.contact(target, Limits(), "tcp", bytes(32))
+    talk.opened(0)
+    have = b"\0\0\0\x05\x04\0\0\0\5"
+    hello = PROTOCOL + bytes((0, 0, 0, 0, 0, 0x10, 0, 4)) + b"i" * 20 + b"t" * 20
+    assert not any(isinstance(event, Sighted) for event in talk.receive(hello + have, 1))
+    (end,) = talk.receive(after, 2)
+    assert isinstance(end, Sighted)
+    assert isinstance(end.finding, Contact)
+    assert (end.finding.answered, end.finding.claim) == (True, Claim.NOTHING_SAID)
+    assert (end.finding.pieces_claimed, end.finding.inner_claimed) == (None, None)
+    assert end.finding.missing is not None
+
+
 def endpoint() -> Endpoint:
     return Endpoint(1, "W", "127.0.0.1", 1, 0, 0, "t")
 
