@@ -11,7 +11,8 @@
    One that tells nothing of its client is set aside.
 4. A run is cut where nothing was heard for longer than `max_gap_ns`: continuity is stated only inside an interval.
 5. A run is a Subject if, for some Watch, a contact of tier E2 in it repeats an earlier claim in the same run, the
-   least interval apart. A claim on the other side of a cut does not count.
+   least interval apart and for the same infohash: twins number their pieces apart (BEP 52). A claim on the other side
+   of a cut does not count.
 6. An address and port once found promiscuous, on whatever Watch and over whatever carrier, is no Subject.
 
 The result does not depend on the order in which contacts are given.
@@ -208,14 +209,17 @@ def _interval(watch: str, claims: list[Contact], policy: Policy) -> Interval | N
     """The interval of one Watch, at the strongest level that a repeat within the run supports."""
     for torrent_only in (False, True):
         level = [c for c in claims if torrent_only or c.claims_file]
-        if any(_is_repeat(each, level[0], policy) for each in level):
+        first: dict[bytes, Contact] = {}
+        for each in level:
+            first.setdefault(each.version, each)
+        if any(_is_repeat(each, first[each.version], policy) for each in level):
             from_ns, to_ns = min(c.started_ns for c in level), max(c.ended_ns for c in level)
             return Interval(watch, from_ns, to_ns, torrent_only, tuple(c.id for c in level))
     return None
 
 
 def _is_repeat(each: Contact, first: Contact, policy: Policy) -> bool:
-    """Whether this E2 contact came long enough after the first claim of its level."""
+    """Whether this E2 contact came long enough after the first claim of its level and infohash."""
     return each.tier is Tier.CLAIMS and each.started_ns - first.started_ns >= policy.least_repeat_ns(each.address)
 
 
