@@ -25,7 +25,9 @@ from clew.core.case import Case
 from clew.core.clock import Instant
 from clew.model import Missing, Reason
 from clew.observe.account import coverage
+from clew.observe.api import Event
 from clew.observe.exactness import Exactness
+from clew.observe.networks._peer import PeerConversation
 from clew.observe.run import observe
 
 HOUR = 3_600_000_000_000
@@ -251,3 +253,19 @@ def test_a_stop_takes_us_off_the_list_of_a_slow_tracker(case: Case, monkeypatch:
         assert heard.count("started") == 1
         assert heard[-1] == "stopped"
         server.shutdown(socket.SHUT_RDWR)
+
+
+def test_a_conversation_that_breaks_is_not_begun_again_over_the_other_carrier(
+    case: Case, stage: Stage, infohash: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> list[Event]:
+        raise ValueError("a mistake of ours")
+
+    monkeypatch.setattr(PeerConversation, "receive", broken)
+    peer = stage.peer("127.24.9.2", answers(bitfield(6), torrents={infohash}))
+    tracker = stage.tracker("127.1.0.31", tells_stopped=True)
+    tracker.listed[infohash] = [(peer.address, peer.port)]
+    policy = replace(FAST, revisit=60.0, transports=("tcp", "utp"))
+    observe(case, trackers=[tracker.url], policy=policy, seconds=2.5)
+    dials = case.read().execute("SELECT transport FROM dials WHERE kind='contact'").fetchall()
+    assert [row["transport"] for row in dials] == ["tcp"]

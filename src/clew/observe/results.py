@@ -86,8 +86,14 @@ class Results:
         self._account.contacts += 1
         name, tier, repeats = answer.call.id, Tier.LISTED, None
         if answer.sighted is None:
+            # Connected, and yet without a finding: a conversation that broke, after our handshake perhaps.
             self._book.failed(
-                endpoint, answer.missing, self._time.at(answer.started), answer.call.wish.transport, reached=False
+                endpoint,
+                answer.missing,
+                self._time.at(answer.started),
+                answer.call.wish.transport,
+                reached=bool(answer.local[0]),
+                another=not answer.local[0],
             )
         else:
             tier, repeats = self._book.contacted(
