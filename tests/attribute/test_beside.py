@@ -43,6 +43,9 @@ def test_a_shrunk_claim_of_a_contact_that_broke_off_says_so():
 def test_pieces_of_the_twins_of_a_hybrid_are_never_compared():
     v1, v2 = {"infohash_sent": b"1" * 20}, {"infohash_sent": b"2" * 20, "pieces_claimed": 4, "inner_claimed": 2}
     assert of([seen(0, 0, **v1), seen(1, 20, **v1), seen(2, 40, **v2), seen(3, 60, **v1)]).contradictions == ()
+    answered = [{"infohash_sent": b"1" * 20, "infohash_echoed": each} for each in (b"1" * 20, b"2" * 20)]
+    twin = seen(2, 40, pieces_claimed=4, inner_claimed=2, **answered[1])
+    assert of([seen(0, 0, **answered[0]), seen(1, 20, **answered[0]), twin]).contradictions == ()
 
 
 def test_what_nobody_said_is_no_claim_of_fewer():

@@ -60,6 +60,29 @@ def test_nothing_merges_across(other):
     assert sorted(map(sorted, held)) == [["s000", "s001"], ["s002", "s003"]]
 
 
+def test_claims_of_the_two_twins_do_not_repeat_each_other():
+    """We send one infohash; the peer may answer with its twin, whose pieces it then tells."""
+    v1, v2 = ({"infohash_sent": b"1" * 20, "infohash_echoed": each * 20} for each in (b"1", b"2"))
+    crossed = [seen(0, 0, tier=Tier.ANSWERED, **v1), seen(1, 20, repeats="s000", **v2)]
+    assert merge(crossed).drafts == ()
+    (draft,) = merge([*crossed, seen(2, 40, repeats="s000", **v1)]).drafts
+    assert draft.intervals[0].sightings == ("s000", "s001", "s002")
+
+
+def test_a_clock_set_back_hides_no_reassignment():
+    """By its times the other client's contact came first, by the observer's numbers in between."""
+    other = {"client": "Transmission 4.0.5", "peer_id": TR + bytes(12), "tier": Tier.ANSWERED}
+    contacts = [
+        seen(0, 90, run="r", sequence=1, tier=Tier.ANSWERED),
+        seen(1, 40, run="r", sequence=2, **other),
+        seen(2, 50, run="r", sequence=3, tier=Tier.ANSWERED),
+        seen(3, 70, run="r", sequence=4, repeats="s002"),
+    ]
+    (draft,) = merge(contacts).drafts
+    assert draft.intervals[0].sightings == ("s002", "s003")
+    assert draft.from_ns == 50 * MINUTE
+
+
 @pytest.mark.parametrize("transport", ["mse-rc4/tcp", "mse-plain/tcp"])
 def test_encryption_is_no_other_carrier(transport):
     (draft,) = merge([seen(0, 0), seen(1, 20, transport=transport), seen(2, 40)]).drafts

@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 from observe_case import watch_body
 from observe_stage import EXTENSION, MODERN, PROTOCOL, message
 
-from clew.core import watch
+from clew.core import bencode, watch
 from clew.model import Claim, Missing, Reason
 from clew.observe.announces import infohashes
 from clew.observe.api import SECOND, Ask, Contact, Conversation, Event, Limits, Listing, Send, Sighted, Target
 from clew.observe.networks._dht import MAX_DATAGRAM
 from clew.observe.networks._pex import MOST
+from clew.observe.networks._tracker import endpoints
 from clew.observe.networks._udp_messages import DhtGetPeers, UdpAnnounce, UdpConnect
 from clew.observe.networks.bittorrent import PLUGIN
 from clew.observe.transcript import Kind, decode
@@ -331,6 +332,16 @@ def contact(*, gossip: bool = True, hold: int = 120) -> Conversation:
     talk = PLUGIN.contact(target, Limits(hold_ns=hold * SECOND), "tcp", ENTROPY)
     talk.opened(0)
     return talk
+
+
+def test_one_address_has_one_form_and_no_zone() -> None:
+    """Otherwise an endpoint listed in several would be called that many times, and an IPv4 one as if it were none."""
+    mapped = ipaddress.ip_address("::ffff:127.10.0.1").packed + b"\x1a\xe1"
+    words = [{b"ip": ip, b"port": 6881} for ip in (b"::ffff:127.10.0.1", b"::1%one", b"2001:DB8::1")]
+    whole = bencoded({b"peers": words, b"peers6": mapped})
+    found, unusable = endpoints(bencode.dictionary(whole), whole)
+    assert [(e.address, e.port) for e in found] == [("127.10.0.1", 6881), ("2001:db8::1", 6881), ("127.10.0.1", 6881)]
+    assert unusable == 1
 
 
 HELLO = PROTOCOL + MODERN + INFOHASH + b"-TR3000-abcdefghijkl"

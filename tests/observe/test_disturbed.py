@@ -1,11 +1,14 @@
 """Long runs that are disturbed come to the facts of an undisturbed one: killed, disk full, clock set, network gone."""
 
+import asyncio
+import contextlib
 import json
 import random
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -22,7 +25,9 @@ from clew.core.case import Case
 from clew.core.clock import Instant
 from clew.model import Missing, Reason
 from clew.observe.account import coverage
+from clew.observe.api import Event
 from clew.observe.exactness import Exactness
+from clew.observe.networks._peer import PeerConversation
 from clew.observe.run import observe
 
 HOUR = 3_600_000_000_000
@@ -196,3 +201,71 @@ def test_going_on_visits_those_who_are_settled_again(case: Case, stage: Stage, i
 
 def _contacts(case: Case) -> list[dict[str, Any]]:
     return shards.query(case, "SELECT * FROM sightings WHERE kind = 'contact' ORDER BY monotonic_ns").to_pylist()
+
+
+@pytest.mark.parametrize(("answer", "seconds"), [(30.0, 2.5), (0.5, None)], ids=["cut off", "given up"])
+def test_the_next_run_sends_no_second_handshake_too_soon(
+    case: Case, stage: Stage, infohash: bytes, answer: float, seconds: float | None
+) -> None:
+    """Neither to whom the end of a run cut off before it answered, nor to whom that run had given up."""
+    silent = stage.peer("127.24.9.1", answers(bitfield(6), torrents={infohash}, wait=60))
+    tracker = stage.tracker("127.1.0.29", tells_stopped=True)
+    tracker.listed[infohash] = [(silent.address, silent.port)]
+    policy = replace(FAST, revisit=60.0, attempts=1, answer=answer)
+    observe(case, trackers=[tracker.url], policy=policy, seconds=seconds)
+    assert len(silent.heard) == 1
+    observe(case, trackers=[tracker.url], policy=policy, seconds=2.5)
+    assert len(silent.heard) == 1, "the revisit interval is not over"
+    due = case.read().execute("SELECT next_ns FROM endpoints").fetchone()["next_ns"]
+    assert due is not None, "it is called again, later"
+
+
+def test_a_stop_takes_us_off_the_list_of_a_slow_tracker(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has our `started` and has not replied: `stopped` follows all the same, before the run is over."""
+    heard: list[str] = []
+    connect = asyncio.selector_events.BaseSelectorEventLoop.sock_connect
+
+    async def from_afar(loop: Any, sock: socket.socket, address: Any) -> None:
+        await asyncio.sleep(0.15)
+        await connect(loop, sock, address)
+
+    monkeypatch.setattr(asyncio.selector_events.BaseSelectorEventLoop, "sock_connect", from_afar)
+    with socket.create_server(("127.1.0.30", 0)) as server:
+
+        def serve() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    conn, _ = server.accept()
+                    threading.Thread(target=reply, args=(conn,), daemon=True).start()
+
+        def reply(conn: socket.socket) -> None:
+            with conn:
+                event = conn.recv(4096).partition(b"event=")[2].split(b" ")[0].decode()
+                heard.append(event)
+                if event == "started":
+                    conn.recv(1)  # until we hang up
+                else:
+                    conn.sendall(b"HTTP/1.0 200 OK\r\n\r\nd8:intervali1e5:peers0:e")
+
+        threading.Thread(target=serve, daemon=True).start()
+        url = f"http://127.1.0.30:{server.getsockname()[1]}/a"
+        observe(case, trackers=[url], policy=replace(FAST, answer=20.0), seconds=2.0)
+        assert heard.count("started") == 1
+        assert heard[-1] == "stopped"
+        server.shutdown(socket.SHUT_RDWR)
+
+
+def test_a_conversation_that_breaks_is_not_begun_again_over_the_other_carrier(
+    case: Case, stage: Stage, infohash: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> list[Event]:
+        raise ValueError("a mistake of ours")
+
+    monkeypatch.setattr(PeerConversation, "receive", broken)
+    peer = stage.peer("127.24.9.2", answers(bitfield(6), torrents={infohash}))
+    tracker = stage.tracker("127.1.0.31", tells_stopped=True)
+    tracker.listed[infohash] = [(peer.address, peer.port)]
+    policy = replace(FAST, revisit=60.0, transports=("tcp", "utp"))
+    observe(case, trackers=[tracker.url], policy=policy, seconds=2.5)
+    dials = case.read().execute("SELECT transport FROM dials WHERE kind='contact'").fetchall()
+    assert [row["transport"] for row in dials] == ["tcp"]

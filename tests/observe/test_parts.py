@@ -1,5 +1,7 @@
 """The parts by themselves: bencoding, claims, tiers, transcripts, HTTP replies."""
 
+import errno
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,13 +10,14 @@ from clew.core.errors import Damaged
 from clew.model import Claim, Missing, Reason, Tier
 from clew.observe.api import Ask, Contact, Limits, Sighted, Target
 from clew.observe.endpoints import Endpoint
+from clew.observe.lines import unconnected
 from clew.observe.networks._claims import Pieces
 from clew.observe.networks._http import Reply, Unusable
 from clew.observe.networks._messages import PROTOCOL, Announce, ExtensionHandshake, Handshake, quote
 from clew.observe.networks._peer import client_of
 from clew.observe.networks._words import plain
 from clew.observe.networks.bittorrent import PLUGIN as BITTORRENT
-from clew.observe.tiers import weigh
+from clew.observe.tiers import undecided, weigh
 from clew.observe.transcript import Kind, Transcript, decode
 
 
@@ -39,6 +42,24 @@ def test_pieces_are_counted_as_by_hand(total: int, data: st.DataObject) -> None:
 def test_a_bitfield_of_another_length_or_with_spare_bits_is_wrong(total: int, data: bytes) -> None:
     right = len(data) == -(-total // 8) and not int.from_bytes(data, "big") & ((1 << (len(data) * 8 - total)) - 1)
     assert (Pieces(total, range(0)).bitfield(data) is None) == right
+
+
+@pytest.mark.parametrize("after", [b"\0\0\0\x02\x05\xff", b"\0\0\0\x03\x05\xff\xff", b"\0\0\0\x01\x0f",
+                                   b"\0\0\0\x05\x04\0\0\1\0"],
+                         ids=["wrong length", "spare bits", "have_none", "a HAVE beyond the last"])  # fmt: skip
+def test_what_a_peer_denies_in_the_same_breath_is_no_claim(after: bytes) -> None:
+    target = Target("W-1", b"i" * 20, (b"i" * 20,), b"p" * 20, pieces=12, inner=range(2, 9))
+    talk = BITTORRENT.contact(target, Limits(), "tcp", bytes(32))
+    talk.opened(0)
+    have = b"\0\0\0\x05\x04\0\0\0\5"
+    hello = PROTOCOL + bytes((0, 0, 0, 0, 0, 0x10, 0, 4)) + b"i" * 20 + b"t" * 20
+    assert not any(isinstance(event, Sighted) for event in talk.receive(hello + have, 1))
+    (end,) = talk.receive(after, 2)
+    assert isinstance(end, Sighted)
+    assert isinstance(end.finding, Contact)
+    assert (end.finding.answered, end.finding.claim) == (True, Claim.NOTHING_SAID)
+    assert (end.finding.pieces_claimed, end.finding.inner_claimed) == (None, None)
+    assert end.finding.missing is not None
 
 
 def endpoint() -> Endpoint:
@@ -86,6 +107,27 @@ def test_a_peer_id_of_another_style_is_another_client() -> None:
     )
     assert weigh(one, first, "s0", 0, 300, "tcp") == (Tier.ANSWERED, None)
     assert weigh(one, second, "s1", 300, 300, "tcp") == (Tier.ANSWERED, None)
+
+
+@pytest.mark.parametrize(
+    "contact",
+    [
+        Contact(missing=unconnected(OSError(errno.EHOSTUNREACH, "No route to host"))),
+        Contact(missing=unconnected(ConnectionRefusedError())),
+        Contact(missing=Missing(Reason.UNREADABLE, "no MSE: the peer closed before its key"), shut=True),
+        Contact(missing=Missing(Reason.LIMIT_REACHED, "no answer in time")),
+    ],
+    ids=lambda contact: contact.missing.detail,
+)
+def test_a_probe_that_was_not_heard_decides_nothing(contact: Contact) -> None:
+    """Over uTP such an end comes from within the conversation, which then has a finding all the same."""
+    assert undecided(contact) == contact.missing
+
+
+def test_a_probe_decides_by_an_echo_or_by_a_peer_that_hangs_up() -> None:
+    closed = Missing(Reason.UNREADABLE, "the peer closed before it answered")
+    assert undecided(Contact(missing=closed)) is None
+    assert undecided(Contact(missing=closed, infohash_echoed=bytes(20), shut=True)) is None
 
 
 def test_words_of_strangers_hold_no_infohash() -> None:

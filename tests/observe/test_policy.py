@@ -5,7 +5,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from observe_case import FAST
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from observe_case import FAST, MANDATE
 
 from clew.core import mandate
 from clew.core.case import Case
@@ -56,6 +57,11 @@ def test_outside_the_allow_list_nothing_is_dialled(case: Case) -> None:
     verdict = Governor(case, FAST, "bittorrent").decide(wish("192.0.2.1"), at(0))
     assert isinstance(verdict, Missing)
     assert verdict.detail == "outside the allow-list"
+
+
+@pytest.mark.parametrize("hidden", ["::ffff:127.20.0.1", "::ffff:192.0.2.1", "::1%0", "2001:db8::1%x"])
+def test_no_form_of_an_address_goes_round_the_allow_list(hidden: str) -> None:
+    assert not Policy(allow=("127.0.0.0/8", "::1/128", "::/0")).allows(hidden)
 
 
 @pytest.mark.parametrize(
@@ -111,6 +117,20 @@ def test_beyond_loopback_plaintext_with_its_permit(make_case: Callable[..., Case
     assert governor.decide(wish("192.0.2.1"), at(0)) == Go("0" * 32)
     assert governor.permits(permit, at(0).utc_ns)
     assert not governor.permits("dht", at(0).utc_ns)
+
+
+def test_gossip_needs_the_permit_of_the_mandate_that_covers_the_peer(
+    make_case: Callable[..., Case], authority: Ed25519PrivateKey
+) -> None:
+    case = make_case(addresses=["127.20.0.0/16"], permits=[])
+    asking = replace(wish(), gossip=True)
+    assert isinstance(Governor(case, FAST, "bittorrent").decide(asking, at(0)), Missing)
+    other = MANDATE | {"id": "1" * 32, "addresses": ["127.21.0.0/16"], "permits": ["pex"]}
+    mandate.add(case, mandate.sign_document("mandate", other, authority))
+    governor = Governor(case, FAST, "bittorrent")
+    assert isinstance(governor.decide(asking, at(0)), Missing), "another peer's Mandate permits nothing here"
+    assert governor.decide(wish(), at(0)) == Go("0" * 32)
+    assert governor.decide(replace(asking, address="127.21.0.1"), at(0)) == Go("1" * 32)
 
 
 def test_started_needs_the_permit(make_case: Callable[..., Case]) -> None:

@@ -101,8 +101,8 @@ def _shrinking(draft: Draft, labels: Mapping[str, str]) -> Iterator[str]:
     (BEP 52).
     """
     told = [c for c in draft.run if c.claim is not Claim.NOTHING_SAID]
-    for watch, sent in sorted({(c.watch, c.infohash_sent) for c in told}):
-        same = [c for c in told if (c.watch, c.infohash_sent) == (watch, sent)]
+    for watch, version in sorted({(c.watch, c.version) for c in told}):
+        same = [c for c in told if (c.watch, c.version) == (watch, version)]
         for before, after in pairwise(same):
             if fewer := _fewer(before, after):
                 yield (

@@ -11,7 +11,7 @@ from clew.model import Claim, SightingKind, Tier, carrier
 SQL = """
 SELECT DISTINCT id, kind, watch, tier, claim, address, port, transport, started_ns, ended_ns, peer_id, client,
        pieces_claimed, inner_claimed, pieces_total, repeats, promiscuous, missing, missing_detail, infohash_sent,
-       run, sequence
+       infohash_echoed, run, sequence
 FROM sightings WHERE kind IN ('contact', 'control') ORDER BY started_ns, id
 """
 
@@ -43,6 +43,7 @@ class Contact:
     missing: str | None = None
     missing_detail: str | None = None
     infohash_sent: bytes = b""
+    infohash_echoed: bytes | None = None
     run: str | None = None
     sequence: int | None = None
 
@@ -50,6 +51,11 @@ class Contact:
     def carrier(self) -> str:
         """What carried it, "tcp" or "utp": the same whether the stream was encrypted (MSE) or not."""
         return carrier(self.transport)
+
+    @property
+    def version(self) -> bytes:
+        """The infohash that it was about: a peer may answer with the twin (BEP 52), and tell the pieces of that."""
+        return self.infohash_echoed or self.infohash_sent
 
     @property
     def answered(self) -> bool:

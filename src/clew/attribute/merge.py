@@ -1,7 +1,8 @@
 """Which contacts are one Subject. The rule, in order; whatever it does not say is a possible link, never a merge.
 
-1. Only one address, port and carrier (TCP or uTP, whether encrypted or not). Contacts there are put in order of time
-   and cut into runs. The same address and port over the other carrier is a possible link.
+1. Only one address, port and carrier (TCP or uTP, whether encrypted or not). Contacts there are put in order, within
+   a run of the observer by their numbers and not by a clock, and cut into runs. The same address and port over the
+   other carrier is a possible link.
 2. A run goes on while the client does: the client string of the extension handshake and the client prefix of the
    peer-id (BEP 20), as far as known, stay what they were, and something known is shared. The full peer-id is not asked
    to stay: qBittorrent changes it on every connection. Contacts on one address and port that tell different clients
@@ -10,7 +11,8 @@
    One that tells nothing of its client is set aside.
 4. A run is cut where nothing was heard for longer than `max_gap_ns`: continuity is stated only inside an interval.
 5. A run is a Subject if, for some Watch, a contact of tier E2 in it repeats an earlier claim in the same run, the
-   least interval apart. A claim on the other side of a cut does not count.
+   least interval apart and for the same infohash: twins number their pieces apart (BEP 52). A claim on the other side
+   of a cut does not count.
 6. An address and port once found promiscuous, on whatever Watch and over whatever carrier, is no Subject.
 
 The result does not depend on the order in which contacts are given.
@@ -18,7 +20,7 @@ The result does not depend on the order in which contacts are given.
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from clew.attribute.endpoints import Address, Cut, Endpoint, addresses, cuts, endpoints, joined, prefixes
@@ -102,7 +104,7 @@ def merge(contacts: Iterable[Contact], policy: Policy | None = None, marked: Ite
     """The Subjects among these contacts, by the rule above. `marked` are further promiscuous (address, port)."""
     policy = policy or Policy()
     known = {c.id: c for c in contacts}
-    ordered = sorted(known.values(), key=lambda c: (c.started_ns, c.id))
+    ordered = in_order(known.values())
     promiscuous = {(c.address, c.port) for c in ordered if c.promiscuous} | set(marked)
     places: dict[tuple[str, int, str], list[Contact]] = defaultdict(list)
     for each in ordered:
@@ -127,6 +129,23 @@ def merge(contacts: Iterable[Contact], policy: Policy | None = None, marked: Ite
         refused=refused,
         prefixes=prefixes(ordered),
     )
+
+
+def in_order(contacts: Collection[Contact]) -> list[Contact]:
+    """Contacts as they were made: within a run of the observer by their numbers, which nobody can set as a clock can.
+
+    A clock set back would otherwise put another client's contacts before those that they came between.
+    """
+    begun: dict[str | None, int] = {}
+    for each in contacts:
+        begun[each.run] = min(begun.get(each.run, each.started_ns), each.started_ns)
+
+    def place(each: Contact) -> tuple[int, str, int, int, str]:
+        if each.run is None or each.sequence is None:
+            return each.started_ns, "", 0, each.started_ns, each.id
+        return begun[each.run], each.run, each.sequence, each.started_ns, each.id
+
+    return sorted(contacts, key=place)
 
 
 def runs(ordered: Sequence[Contact], policy: Policy) -> list[list[Contact]]:
@@ -190,14 +209,17 @@ def _interval(watch: str, claims: list[Contact], policy: Policy) -> Interval | N
     """The interval of one Watch, at the strongest level that a repeat within the run supports."""
     for torrent_only in (False, True):
         level = [c for c in claims if torrent_only or c.claims_file]
-        if any(_is_repeat(each, level[0], policy) for each in level):
-            ended_ns = max(c.ended_ns for c in level)
-            return Interval(watch, level[0].started_ns, ended_ns, torrent_only, tuple(c.id for c in level))
+        first: dict[bytes, Contact] = {}
+        for each in level:
+            first.setdefault(each.version, each)
+        if any(_is_repeat(each, first[each.version], policy) for each in level):
+            from_ns, to_ns = min(c.started_ns for c in level), max(c.ended_ns for c in level)
+            return Interval(watch, from_ns, to_ns, torrent_only, tuple(c.id for c in level))
     return None
 
 
 def _is_repeat(each: Contact, first: Contact, policy: Policy) -> bool:
-    """Whether this E2 contact came long enough after the first claim of its level."""
+    """Whether this E2 contact came long enough after the first claim of its level and infohash."""
     return each.tier is Tier.CLAIMS and each.started_ns - first.started_ns >= policy.least_repeat_ns(each.address)
 
 

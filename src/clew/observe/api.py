@@ -24,6 +24,7 @@ ENTROPY_BYTES = 32
 # No connection came about, so that what was to be asked was not heard: no answer to it can be read from the silence.
 REFUSED = Missing(Reason.UNREADABLE, "connection refused")
 TOO_SLOW = Missing(Reason.LIMIT_REACHED, "no connection in time")
+NO_CONNECTION = "no connection: "  # begins what is said where the system told another reason
 
 
 class Sendable(Protocol):

@@ -54,7 +54,10 @@ class Book:
             self._vouch(found, found.source)
         for endpoint in self:
             if endpoint.next_ns is None and endpoint.control != PROMISCUOUS:
-                endpoint.next_ns, endpoint.failures = now_ns, 0  # a new run tries everybody once more
+                endpoint.next_ns, endpoint.failures = (
+                    now_ns,
+                    0,
+                )  # a new run tries everybody once more (`keeping.begin`: not too soon)
             endpoint.tried = ""
             self._plan(endpoint)
 

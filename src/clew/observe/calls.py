@@ -57,14 +57,14 @@ class Caller:
         call, first = self._announce(one, "started", goodbye)
         return [(call, first), (goodbye, Errand(None, one, last.infohash, last.peer_id, goodbye_to=call.id))]
 
-    def visit(self, endpoint: Endpoint, wish: Wish, *, gossip: bool = False) -> tuple[Call, Errand]:
+    def visit(self, endpoint: Endpoint, wish: Wish) -> tuple[Call, Errand]:
         """A contact with an endpoint, which may ask for gossip, or a control probe of it, as the wish's kind says."""
         entropy, known = self._chance(ENTROPY_BYTES), self._watches[endpoint.watch]
         hashes = infohashes(known)
         sent = next((h for h, twin in hashes if twin == bool(endpoint.twin)), hashes[0][0])
         random = self._chance(20) if wish.kind == "control" else None
         target = target_of(known, sent, peer_id_of(entropy), random)
-        target = replace(target, gossip=True) if gossip else target
+        target = replace(target, gossip=True) if wish.gossip else target
         call = Call(self._chance(16).hex(), wish, self._plugin.contact(target, self._limits, wish.transport, entropy))
         return call, Errand(endpoint, None, target.infohash, target.peer_id)
 

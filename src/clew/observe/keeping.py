@@ -5,9 +5,10 @@ from typing import Any
 
 from clew.core import shards
 from clew.core.case import Case, Transaction, new_id
+from clew.core.clock import Instant
 from clew.core.failpoints import failpoint
 from clew.model import SightingKind, Tier
-from clew.observe.book import Book
+from clew.observe.book import PROMISCUOUS, Book
 from clew.observe.endpoints import INSERT, row
 from clew.observe.gaps import Gaps
 from clew.observe.retention import BRIEF
@@ -105,12 +106,14 @@ class Keeper:
         return counts
 
 
-def begin(case: Case, run: Run, policy: str, at_ns: int, mandate: str, time: Steady, again_ns: int) -> int:
+def begin(case: Case, run: Run, policy: str, now: Instant, mandate: str, time: Steady, wait_ns: int) -> int:
     """Accounts for what an earlier run left behind, and begins this one; returns how many dials were interrupted.
 
-    An interrupted dial may have reached its peer, so that endpoint is not called again before `again_ns`, the end of
-    the revisit interval counted from now. Nobody waits longer than that because a clock was wrong in an earlier run.
+    An interrupted dial may have reached its peer, so that endpoint is not called again before the end of the revisit
+    interval (`wait_ns`) counted from now; nor is who was given up by a run that ended less than the interval ago.
+    Nobody waits longer than that because a clock was wrong in an earlier run.
     """
+    again_ns = time.at(now) + wait_ns
     with case.write("observe") as tx:
         left = tx.execute("SELECT id, endpoint FROM dials WHERE state=?", (INTENT,)).fetchall()
         tx.execute("UPDATE dials SET state=?, detail=? WHERE state=?", (INTERRUPTED, KILLED, INTENT))
@@ -121,9 +124,14 @@ def begin(case: Case, run: Run, policy: str, at_ns: int, mandate: str, time: Ste
         )
         _close_killed(tx)
         tx.execute(
+            "UPDATE endpoints SET next_ns=?, failures=0 WHERE next_ns IS NULL AND failures > 0 AND control IS NOT ? "
+            "AND EXISTS (SELECT 1 FROM observe_runs WHERE ended_ns > ?)",
+            (again_ns, PROMISCUOUS, now.utc_ns - wait_ns),
+        )
+        tx.execute(
             "INSERT INTO observe_runs (id, started_ns, config, vantage, mandate, boot, steady_ns, number) "
             "VALUES (?,?,?,?,?,?,?,(SELECT 1 + COALESCE(MAX(number), 0) FROM observe_runs))",
-            (run.id, at_ns, policy, run.vantage, mandate, time.boot, time.base_ns),
+            (run.id, now.utc_ns, policy, run.vantage, mandate, time.boot, time.base_ns),
         )
         subject = {"run": run.id, "policy": policy, "vantage": run.vantage}
         tx.record("observing.began", subject=subject, counts={"interrupted": len(left)}, mandate=mandate)

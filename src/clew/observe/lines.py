@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from clew.core import clock
 from clew.core.clock import Instant
 from clew.model import Missing, Reason
-from clew.observe.api import REFUSED, SECOND, Conversation, Send, Sendable, Sighted
+from clew.observe.api import NO_CONNECTION, REFUSED, SECOND, Conversation, Send, Sendable, Sighted
 
 MOST_DATAGRAM = 2 * 1024  # more than any Ethernet carries in one piece; whoever sends more is not read
 LEAST_WAKE_SECONDS = 0.001
@@ -206,4 +206,4 @@ def unconnected(error: OSError) -> Missing:
     """Why there is no connection, of what the system says."""
     if isinstance(error, ConnectionRefusedError):
         return REFUSED
-    return Missing(Reason.UNREADABLE, f"no connection: {error.strerror or type(error).__name__}")
+    return Missing(Reason.UNREADABLE, f"{NO_CONNECTION}{error.strerror or type(error).__name__}")

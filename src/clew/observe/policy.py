@@ -91,8 +91,10 @@ class Policy:
         return Limits(answer_ns=int(self.answer * SECOND), hold_ns=int(self.hold * SECOND))
 
     def allows(self, address: str) -> bool:
-        """Whether the address lies inside the allow-list."""
+        """Whether the address lies inside the allow-list; one that hides an IPv4 address or a zone does not."""
         one = ipaddress.ip_address(address)
+        if isinstance(one, ipaddress.IPv6Address) and (one.ipv4_mapped or one.scope_id):
+            return False
         return any(one in _network(each) for each in self.allow)
 
     def quiet(self, at_ns: int) -> bool:
@@ -112,7 +114,7 @@ class Wish:
     """A connection that somebody would like to open. `source` is the tracker that listed it, or the tracker itself.
 
     A `goodbye` takes back a `started`: neither quiet hours nor the rate may hold it up. `transport` is the one that is
-    tried, as Sightings name it.
+    tried, as Sightings name it. `gossip`: the peer is to be asked whom it knows, which keeps us there for longer.
     """
 
     kind: str
@@ -123,6 +125,7 @@ class Wish:
     event: str = ""
     goodbye: bool = False
     transport: str = "tcp"
+    gossip: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,9 +251,13 @@ def named(source: str) -> str:
 
 
 def _permit(wish: Wish) -> str | None:
-    """What a Mandate has to permit apart: to ask the DHT, which shows interest, and to be listed by a tracker."""
+    """What a Mandate has to permit apart: to ask the DHT, which shows interest, to ask peers, who may tell of us, and
+    to be listed by a tracker.
+    """
     if wish.kind == "announce" and named(wish.source) == DHT:
         return PERMIT_DHT
+    if wish.gossip:
+        return PERMIT_PEX
     return PERMIT_STARTED if wish.event == "started" else None
 
 

@@ -46,7 +46,7 @@ class Results:
         self._run, self._book, self._keeper = run, book, keeper
         self._lists, self._account = lists, account
         self._interval_ns = int(revisit_seconds * SECOND)
-        self._hearsay: Counter[str] = Counter()  # by Watch, endpoints that a node or a peer named first
+        self.count_hearsay()
         self._told: dict[str, set[int]] = defaultdict(set)  # by source, the endpoints whose proof is kept
         self._started: dict[str, Answer] = {}
         self._exactness = Exactness()
@@ -97,8 +97,14 @@ class Results:
         self._account.contacts += 1
         name, tier, repeats = answer.call.id, Tier.LISTED, None
         if answer.sighted is None:
+            # Connected, and yet without a finding: a conversation that broke, after our handshake perhaps.
             self._book.failed(
-                endpoint, answer.missing, self._time.at(answer.started), answer.call.wish.transport, reached=False
+                endpoint,
+                answer.missing,
+                self._time.at(answer.started),
+                answer.call.wish.transport,
+                reached=bool(answer.local[0]),
+                another=not answer.local[0],
             )
         else:
             tier, repeats = self._book.contacted(
@@ -219,6 +225,11 @@ class Results:
             )
         )
         return new
+
+    def count_hearsay(self) -> None:
+        """Counts anew, by Watch, who is only listed, and by a node or a peer first: some were forgotten meanwhile."""
+        listed = (each for each in self._book if each.tier == Tier.LISTED.value)
+        self._hearsay = Counter(each.watch for each in listed if named(each.source) in (DHT, PEX))
 
     def _room(self, watch: str, each: Listed, source: str) -> bool:
         """Whether one more endpoint is kept: nodes and peers can make up as many as they like."""

@@ -11,10 +11,12 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from clew.core import clock, mandate, plugins, watch
 from clew.core.case import Case, new_id
+from clew.core.clock import Instant
 from clew.core.errors import Refused, Usage
 from clew.core.lease import lease
 from clew.model import Missing, Watch
@@ -24,7 +26,7 @@ from clew.observe.announces import Announces
 from clew.observe.api import SECOND, Network, Tracker
 from clew.observe.book import Book
 from clew.observe.calls import Caller, Errand
-from clew.observe.endpoints import COLUMNS
+from clew.observe.endpoints import COLUMNS, Endpoint
 from clew.observe.gaps import Gaps
 from clew.observe.gossip import Gossip
 from clew.observe.keeping import Keeper
@@ -32,7 +34,6 @@ from clew.observe.lists import Lists
 from clew.observe.lookups import Lookups
 from clew.observe.policy import (
     DHT,
-    PERMIT_PEX,
     PERMIT_PLAIN,
     PERMIT_PLAIN_FIRST,
     PEX,
@@ -101,7 +102,7 @@ class Observer:
         self._steady = steady(case, self._start)
         steady_ns = self._steady.at(self._start)
         self._interrupted = keeping.begin(
-            case, self._run, policy.text(), self._start.utc_ns, self._mandate, self._steady, steady_ns + wait_ns
+            case, self._run, policy.text(), self._start, self._mandate, self._steady, wait_ns
         )
         known = case.read().execute(f"SELECT {','.join(COLUMNS)} FROM endpoints")  # noqa: S608 - our own names
         self._book = Book(known, policy, steady_ns, offers)
@@ -110,8 +111,7 @@ class Observer:
         self._account = Account()
         self._caller = Caller(plugin, policy.limits(), watches, case.settings.id)
         self._lists = self._ask_of(places, list(watches.values()))
-        told = policy.gossip and self._governor.permits(PERMIT_PEX, self._start.utc_ns)
-        self._gossip = Gossip(wait_ns if told else 0)
+        self._gossip = Gossip(wait_ns if policy.gossip else 0)
         self._results = Results(
             self._run,
             self._book,
@@ -226,10 +226,17 @@ class Observer:
             if isinstance(covered, Missing):
                 self._book.never(endpoint, covered)
             else:
-                asks = kind == "contact" and self._gossip.ask(endpoint, self._steady.at(now))
-                made.append(self._caller.visit(endpoint, wish, gossip=asks))
+                made.append(self._caller.visit(endpoint, self._asking(endpoint, wish, now)))
         if made:
             self._send(wire, made, now.utc_ns)
+
+    def _asking(self, endpoint: Endpoint, wish: Wish, now: Instant) -> Wish:
+        """The visit, asking for gossip too where it is this endpoint's turn and the Mandate that covers it permits."""
+        asking = replace(wish, gossip=True)
+        may = self._policy.gossip and wish.kind == "contact"
+        if not may or isinstance(self._governor.cover(asking, now), Missing):
+            return wish
+        return asking if self._gossip.ask(endpoint, self._steady.at(now)) else wish
 
     def _send(self, wire: Wire, made: list[tuple[Call, Errand]], at_ns: int) -> None:
         intents = [(call, errand.endpoint.id if errand.endpoint else None) for call, errand in made]
@@ -264,6 +271,7 @@ class Observer:
         self._keeper.flush(self._mandate)
         retention.purge(self._case, now_ns)
         self._book.forget(now_ns - retention.KEEP_NS)
+        self._results.count_hearsay()
 
     def _over(self, seconds: float | None, stop: threading.Event, *, go_on: bool) -> str:
         if stop.is_set():

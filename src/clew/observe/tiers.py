@@ -1,7 +1,7 @@
 """How a claim becomes a tier (DESIGN section 1): decided here and nowhere else, also when a sighting is replayed."""
 
 from clew.model import Claim, Missing, Reason, Tier
-from clew.observe.api import REFUSED, Contact
+from clew.observe.api import NO_CONNECTION, REFUSED, Contact
 from clew.observe.endpoints import Endpoint
 
 LEVELS = {Claim.TORRENT_ONLY: 1, Claim.WATCHED_FILE: 2}
@@ -41,8 +41,10 @@ def undecided(contact: Contact) -> Missing | None:
     missing = contact.missing
     if contact.infohash_echoed is not None or missing is None:
         return None
-    slow = missing.reason is Reason.LIMIT_REACHED or missing == REFUSED
-    return missing if slow or (missing.reason is Reason.INTERRUPTED and not contact.answered) else None
+    unheard = contact.shut or missing == REFUSED or missing.detail.startswith(NO_CONNECTION)
+    slow = missing.reason is Reason.LIMIT_REACHED
+    stopped = missing.reason is Reason.INTERRUPTED and not contact.answered
+    return missing if unheard or slow or stopped else None
 
 
 def _client(contact: Contact) -> str | None:

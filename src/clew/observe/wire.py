@@ -102,7 +102,7 @@ class Wire:
         return found
 
     def stop(self) -> None:
-        """Opens nothing more, ends what is open, lets follow-ups through; returns when every Answer is there."""
+        """Opens nothing more but goodbyes, ends what is open but them; returns when every Answer is there."""
         if self._thread.is_alive():
             with contextlib.suppress(RuntimeError):  # the loop may end by itself in between
                 self._loop.call_soon_threadsafe(self._stop)
@@ -150,9 +150,10 @@ class Wire:
         self._aside.clear()
         for call in waiting:
             self._never(call, STOPPED)
-        self._hang_up(lambda call: not _follows(call))
+        # A `started` that waits for its reply too: its goodbye follows at once, and needs the time that is left.
+        self._hang_up(lambda call: not _takes_back(call))
         for name, task in list(self._tasks.items()):
-            if name not in self._lines and not task.get_name().startswith("follow"):
+            if name not in self._lines and not task.get_name().startswith("goodbye"):
                 task.cancel()
         self._stopped.set()
 
@@ -189,7 +190,7 @@ class Wire:
         return False
 
     def _open(self, call: Call, mandate: str, at: Instant) -> None:
-        name = ("follow " if _follows(call) else "") + call.id
+        name = ("goodbye " if _takes_back(call) else "") + call.id
         self._tasks[call.id] = self._loop.create_task(self._connect(call, mandate, at), name=name)
 
     async def _connect(self, call: Call, mandate: str, at: Instant) -> None:
@@ -250,9 +251,9 @@ class Wire:
             self._never(call.then, why)
 
 
-def _follows(call: Call) -> bool:
+def _takes_back(call: Call) -> bool:
     """Whether a call may still go through while the wire is being stopped: it takes us off a list."""
-    return call.then is not None or call.wish.event == "stopped"
+    return call.wish.event == "stopped"
 
 
 def resolve(host: str) -> str:

@@ -14,22 +14,22 @@ class Pieces:
 
     def bitfield(self, data: bytes) -> str | None:
         """Takes a bitfield (BEP 3: first bit first, spare bits zero); says what is wrong with it, or None."""
-        if self.said:
-            return "pieces told a second time"
         length = len(data) * 8
         bits = int.from_bytes(data, "big")
         if self.total is not None:
             if len(data) != -(-self.total // 8):
-                return "a bitfield of the wrong length"
+                return self.void("a bitfield of the wrong length")
             if bits & ((1 << (length - self.total)) - 1):
-                return "a bitfield with spare bits set"
+                return self.void("a bitfield with spare bits set")
+        if self.said:
+            return "pieces told a second time"
         self.said, self._bits = True, _reversed(data)
         return None
 
     def have(self, index: int) -> str | None:
         """Takes one HAVE; says what is wrong with it, or None."""
         if index >= (self.total if self.total is not None else 1 << 18):
-            return "a HAVE beyond the last piece"
+            return self.void("a HAVE beyond the last piece")
         self.said = True
         self._bits |= 1 << index
         return None
@@ -37,9 +37,15 @@ class Pieces:
     def everything(self, all_of_it: bool) -> str | None:
         """Takes have_all or have_none (BEP 6); says what is wrong with it, or None."""
         if self.said:
-            return "pieces told a second time"
+            told = "pieces told a second time"
+            return told if all_of_it else self.void(told)
         self.said, self._all = True, all_of_it
         return None
+
+    def void(self, why: str) -> str:
+        """Takes everything back: who says this does not know the torrent, or denies what it said. Returns `why`."""
+        self.said, self._all, self._bits = False, False, 0
+        return why
 
     @property
     def claimed(self) -> int | None:

@@ -4,7 +4,6 @@ Zeros stand in for what was left out of a string: endpoints of port 0, which are
 left out (a list, or a part of one), another value of the same length stands in.
 """
 
-import ipaddress
 import re
 
 from clew.core import bencode
@@ -13,7 +12,7 @@ from clew.observe.api import Listed
 from clew.observe.networks import _pex
 from clew.observe.networks._dht import values
 from clew.observe.networks._filled import value
-from clew.observe.networks._lists import AROUND, OTHERS, UNKEPT, V4_BYTES, V6_BYTES, compact
+from clew.observe.networks._lists import AROUND, OTHERS, UNKEPT, V4_BYTES, V6_BYTES, address, compact
 from clew.observe.networks._messages import EXTENDED
 from clew.observe.networks._tracker import endpoints, tracker
 from clew.observe.networks._udp_messages import ANNOUNCE
@@ -101,7 +100,7 @@ def _in_words(data: bytes) -> tuple[str, int]:
     try:
         if length is None or len(data) != length.end() + int(length[1]):
             raise ValueError("no string")
-        return str(ipaddress.ip_address(data[length.end() :].decode("ascii"))), 0
+        return address(data[length.end() :].decode("ascii")), 0
     except ValueError as error:
         raise Damaged("the list that was kept holds no address", HINT) from error
 

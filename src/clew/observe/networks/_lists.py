@@ -20,7 +20,25 @@ NOBODY = frozenset(("0.0.0.0", "::"))  # noqa: S104 - compared with, never bound
 
 def endpoint(data: bytes) -> tuple[str, int]:
     """Address and port of one compact endpoint."""
-    return str(ipaddress.ip_address(data[:-2])), int.from_bytes(data[-2:], "big")
+    return _written(ipaddress.ip_address(data[:-2])), int.from_bytes(data[-2:], "big")
+
+
+def address(text: str) -> str:
+    """An address that a list names in words, in the one way in which we write it. Raises ValueError for any other.
+
+    A zone (RFC 4007 section 11) means something on the machine that wrote it alone, and is any text at all.
+    """
+    if "%" in text:
+        raise ValueError("an address with a zone")
+    return _written(ipaddress.ip_address(text))
+
+
+def _written(found: ipaddress.IPv4Address | ipaddress.IPv6Address) -> str:
+    """IPv4-mapped addresses (RFC 4291 section 2.5.5.2) are the IPv4 ones: the system dials those, and so must the
+    allow-list, the Mandate, the revisit interval and the registers know them.
+    """
+    mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
+    return str(mapped or found)
 
 
 def compact(value: bytes, width: int, start: int) -> tuple[list[Listed], int]:

@@ -186,7 +186,7 @@ class PeerConversation:
         elif most is None:
             wrong = Missing(Reason.REFUSED, f"{name}: its content is never read")
         elif kind == m.BITFIELD and self._target.pieces is not None and size != -(-self._target.pieces // 8):
-            wrong = Missing(Reason.UNPARSABLE, "a bitfield of the wrong length")
+            wrong = Missing(Reason.UNPARSABLE, self._pieces.void("a bitfield of the wrong length"))
         elif size > most:
             wrong = Missing(Reason.TOO_LARGE, f"{name} longer than {most} bytes")
         elif not size and kind == m.EXTENDED:

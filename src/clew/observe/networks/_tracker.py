@@ -13,7 +13,7 @@ from clew.core.errors import Usage
 from clew.model import Missing, Reason
 from clew.observe.api import Ask, Event, Limits, Listed, Listing, Send, Sighted, Tracker
 from clew.observe.networks._http import Reply, Unusable
-from clew.observe.networks._lists import V4_BYTES, V6_BYTES, compact, payload, redact
+from clew.observe.networks._lists import V4_BYTES, V6_BYTES, address, compact, payload, redact
 from clew.observe.networks._messages import Announce
 from clew.observe.networks._words import plain
 from clew.observe.transcript import Transcript
@@ -183,11 +183,11 @@ def _dictionaries(value: list[object], body: bytes, start: int) -> tuple[list[Li
         if not isinstance(ip, bytes) or not isinstance(port, int) or not 0 < port < 65536:
             continue
         try:
-            address = str(ipaddress.ip_address(ip.decode("ascii")))
+            there = address(ip.decode("ascii"))
         except ValueError:
             continue
         at = body.find(b"%d:%s" % (len(ip), ip), start)
-        found.append(Listed(address, port, at, at + len(b"%d:%s" % (len(ip), ip))))
+        found.append(Listed(there, port, at, at + len(b"%d:%s" % (len(ip), ip))))
     return found, len(value) - len(found)
 
 
