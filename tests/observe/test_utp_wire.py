@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-from unittest.mock import Mock
+from unittest.mock import MagicMock, Mock
 
 import libtorrent as lt
 import pytest
@@ -204,7 +204,7 @@ def test_nobody_there(case: Case) -> None:
 
 @pytest.mark.parametrize(("why", "verdict"), [(REFUSED, str(REFUSED)), (TOO_SLOW, str(TOO_SLOW)), (None, CLEAN)])
 def test_a_control_probe_that_was_not_heard_decides_nothing(why: Missing | None, verdict: str) -> None:
-    book, now = Mock(), clock.now()
+    book, now = MagicMock(), clock.now()
     why = why or Missing(Reason.UNREADABLE, "the peer closed before it answered")
     probe = call("probe", "127.24.0.9", 9)
     probe = replace(probe, wish=replace(probe.wish, kind="control"))
