@@ -30,7 +30,8 @@ demos: $(VENV)/.run  ## ten operations with fresh seeds, one line of figures eac
 	  $(BIN)/clew demo --out demos/$$n --json 2>demos/$$n.log | tr -d '\n' | tr -s ' ' || exit 1; echo; \
 	done
 
-ALONE := tests/flow  # whole operations: they use both processors themselves
+# Whole operations and stages beside each other: they use both processors themselves.
+ALONE := $(addprefix tests/flow/test_,concurrent.py concurrent_stages.py demo.py examples.py)
 
 test: $(VENV)/.dev check  ## everything, the review page in headless Chromium included
 	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ALONE:%=--ignore=%)
