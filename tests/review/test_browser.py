@@ -129,6 +129,7 @@ def test_a_key_released_before_the_picture_came_shows_nothing(page: Page) -> Non
     def hold(route: Route) -> None:
         held.append(route)
 
+    page.wait_for_load_state("networkidle")  # the page listens to keys once it has its queue
     page.route("**/reveal/*", hold)
     with page.expect_request("**/reveal/*"):
         page.keyboard.down(" ")
