@@ -27,8 +27,8 @@ def derived(entropy: bytes, purpose: str, length: int) -> bytes:
 class Question:
     """One request at a time, its tries, and the account of what came."""
 
-    def __init__(self, limits: Limits, tape: Transcript, entropy: bytes) -> None:
-        self._limits, self._entropy = limits, entropy
+    def __init__(self, limits: Limits, tape: Transcript) -> None:
+        self._limits = limits
         self.tape, self.traffic = tape, Counter[str]()
         self._request: tuple[Sendable, tuple[bytes, bytes, bytes], str] | None = None
         self._tries = self._received = self._dropped = self._dropped_bytes = 0

@@ -31,7 +31,7 @@ class DhtConversation:
 
     def __init__(self, ask: Ask, limits: Limits, tape: Transcript, entropy: bytes) -> None:
         self._ask, self._limits = ask, limits
-        self._question = Question(limits, tape, entropy)
+        self._question = Question(limits, tape)
         # BEP 42 has a node derive its id from the address by which others know it. We do not know ours, and a
         # read-only node is stored nowhere and stores nothing, so that a random id, of this question alone, will do.
         self._node_id = derived(entropy, "node id", ID_BYTES)

@@ -26,7 +26,7 @@ class UdpTrackerConversation:
 
     def __init__(self, ask: Ask, limits: Limits, tape: Transcript, entropy: bytes) -> None:
         self._ask, self._limits = ask, limits
-        self._question = Question(limits, tape, entropy)
+        self._question = Question(limits, tape)
         self._expected = CONNECT
         # Of each step its own, so that an answer to the first is none to the second.
         self._transactions = {CONNECT: derived(entropy, "connect", 4), ANNOUNCE: derived(entropy, "announce", 4)}
