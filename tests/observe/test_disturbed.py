@@ -1,6 +1,5 @@
 """Long runs that are disturbed come to the facts of an undisturbed one: killed, disk full, clock set, network gone."""
 
-import asyncio
 import contextlib
 import json
 import random
@@ -12,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -27,6 +27,7 @@ from clew.model import Missing, Reason
 from clew.observe.account import coverage
 from clew.observe.api import Event
 from clew.observe.exactness import Exactness
+from clew.observe.lines import Line
 from clew.observe.networks._peer import PeerConversation
 from clew.observe.run import observe
 
@@ -223,13 +224,12 @@ def test_the_next_run_sends_no_second_handshake_too_soon(
 def test_a_stop_takes_us_off_the_list_of_a_slow_tracker(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     """It has our `started` and has not replied: `stopped` follows all the same, before the run is over."""
     heard: list[str] = []
-    connect = asyncio.selector_events.BaseSelectorEventLoop.sock_connect
+    dial = Line.dial
 
-    async def from_afar(loop: Any, sock: socket.socket, address: Any) -> None:
-        await asyncio.sleep(0.15)
-        await connect(loop, sock, address)
+    def from_afar(line: Line, *given: Any, **named: Any) -> None:
+        line._loop.at(time.monotonic_ns() + 150_000_000, partial(dial, line, *given, **named))
 
-    monkeypatch.setattr(asyncio.selector_events.BaseSelectorEventLoop, "sock_connect", from_afar)
+    monkeypatch.setattr(Line, "dial", from_afar)
     with socket.create_server(("127.1.0.30", 0)) as server:
 
         def serve() -> None:

@@ -1,86 +1,176 @@
-"""Open connections, of a stream (TCP) or of datagrams (UDP): each feeds one Conversation and does what comes out."""
+"""One line to one peer: its socket and its Conversation, from the first packet to the last.
 
-import asyncio
+Over TCP bytes come as a stream; over UDP (uTP, DHT, trackers) each datagram is one message, and the socket is
+connected, so that it hears its one peer alone. One piece is read a turn of the loop, so that a flood of one peer leaves
+the others their turn.
+"""
+
+import errno
+import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import dataclass
+from typing import Any
 
 from clew.core import clock
 from clew.core.clock import Instant
 from clew.model import Missing, Reason
-from clew.observe.api import NO_CONNECTION, REFUSED, SECOND, Conversation, Send, Sendable, Sighted
+from clew.observe.api import NO_CONNECTION, REFUSED, SECOND, TOO_SLOW, Conversation, Event, Send, Sendable, Sighted
+from clew.observe.gaps import NO_NETWORK
+from clew.observe.loop import READABLE, WRITABLE, Loop, Timer
 
 MOST_DATAGRAM = 2 * 1024  # more than any Ethernet carries in one piece; whoever sends more is not read
-LEAST_WAKE_SECONDS = 0.001
+MOST_PIECE = 32 * 1024  # of a stream, in one turn
+LEAST_WAKE_NS = SECOND // 1_000
+GONE = (errno.ENETDOWN, errno.ENETUNREACH, errno.EADDRNOTAVAIL)  # connect(2), bind(2): it is us who have no network
 
 Spent = Callable[[int, int], None]  # is told of so many bytes sent or received, and when (monotonic nanoseconds)
 
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a connection ended: with a result, or with why there is none."""
+    """How a line ended: with a result, or with why there is none.
+
+    It `began` when it was connected, or, where nobody was reached and `local` is ("", 0), when it was dialled.
+    """
 
     sighted: Sighted | None
     missing: Missing | None
+    began: Instant
     at: Instant
+    local: tuple[str, int]
 
 
-class _Exchange:
-    """One Conversation in the loop's thread: its events, its timer, its end."""
+class Line:
+    """`over` is called once, in a turn after the socket was closed."""
+
+    __slots__ = (
+        *("_loop", "_talk", "_sendable", "_spent", "_over", "_sock", "_number", "_datagrams", "_connected", "_shut"),
+        *("_began", "_local", "_timer", "_wake_ns", "_unsent", "_sighted", "_missing", "_ended"),
+    )
 
     def __init__(
         self,
+        loop: Loop,
         talk: Conversation,
-        sendable: tuple[type[Sendable], ...],
-        write: Callable[[bytes], None],
-        close: Callable[[], None],
+        sendable: Set[type[Sendable]],
         spent: Spent,
+        over: Callable[[Ending], None],
     ) -> None:
-        self._talk, self._sendable, self._write, self._close = talk, sendable, write, close
-        self._spent = spent
-        self._timer: asyncio.TimerHandle | None = None
+        self._loop, self._talk, self._sendable, self._spent, self._over = loop, talk, sendable, spent, over
+        self._sock: socket.socket | None = None
+        self._number = -1
+        self._datagrams = self._connected = self._shut = False
+        self._began: Instant | None = None
+        self._local = ("", 0)
+        self._timer: Timer | None = None
         self._wake_ns = 0
+        self._unsent = b""
         self._sighted: Sighted | None = None
         self._missing: Missing | None = None
         self._ended: Instant | None = None
 
-    def opened(self) -> None:
-        """The connection is there."""
-        self._do(lambda: self._talk.opened(clock.now().mono_ns))
+    def dial(
+        self, make: Callable[[], socket.socket], place: tuple[str, int], at: Instant, answer_ns: int, *, datagrams: bool
+    ) -> None:
+        """Connects a socket that is made now; who has not taken the connection after `answer_ns` is too slow."""
+        self._began, self._datagrams = at, datagrams
+        try:
+            self._sock = make()
+            self._number = self._sock.fileno()
+            answer = self._sock.connect_ex(place)
+            if answer not in (0, errno.EINPROGRESS):
+                raise OSError(answer, os.strerror(answer))
+        except OSError as error:
+            # A machine may have IPv4 alone for good: without IPv6 it is not the network that is gone.
+            self._never(NO_NETWORK if error.errno in GONE and ":" not in place[0] else unconnected(error))
+            return
+        self._loop.watch(self._number, self._ready, READABLE if datagrams else WRITABLE)
+        if datagrams:
+            self._reached()
+        else:
+            self._timer = self._loop.at(at.mono_ns + answer_ns, lambda: self._never(TOO_SLOW))
 
-    def receive(self, data: bytes) -> None:
-        """Bytes came in."""
-        now_ns = clock.now().mono_ns
-        self._spent(len(data), now_ns)
-        self._do(lambda: self._talk.receive(data, now_ns))
+    def end(self, why: Missing) -> None:
+        """Hangs up, for this reason."""
+        if self._connected:
+            self._closed(why)
+        else:
+            self._never(why)
 
-    def closed(self, why: Missing | None = None) -> None:
-        """The other side closed, or, with `why`, we close."""
-        if self._ended is None:
-            self._do(lambda: self._talk.closed(clock.now().mono_ns, why))
+    # connecting -----------------------------------------------------------------------------------------------------
 
-    def ending(self) -> Ending:
-        """How it ended; nothing happens in here any more."""
+    def _ready(self, events: int) -> None:
+        if not self._connected:
+            self._arrive()
+            return
+        if events & WRITABLE:
+            self._write(b"")
+        if events & ~WRITABLE and not self._shut:
+            self._read()
+
+    def _arrive(self) -> None:
+        """The connection has come about, or has failed: connect(2), EINPROGRESS."""
+        assert self._sock is not None
+        failed = self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if failed:
+            gone = failed in GONE and self._sock.family == socket.AF_INET
+            self._never(NO_NETWORK if gone else unconnected(OSError(failed, os.strerror(failed))))
+            return
         if self._timer is not None:
             self._timer.cancel()
-        return Ending(self._sighted, self._missing, self._ended or clock.now())
+            self._timer = None
+        self._loop.rewatch(self._number, READABLE)
+        self._reached()
 
-    def _tick(self) -> None:
-        self._timer = None
-        self._do(lambda: self._talk.tick(clock.now().mono_ns))
+    def _reached(self) -> None:
+        assert self._sock is not None
+        self._local, self._began, self._connected = self._sock.getsockname()[:2], clock.now(), True
+        self._do(self._talk.opened, self._began.mono_ns)
 
-    def _do(self, step: Callable[[], list[Send | Sighted]]) -> None:
+    def _never(self, why: Missing) -> None:
+        if not self._shut:
+            self._missing = why
+            self._close()
+
+    # the conversation -----------------------------------------------------------------------------------------------
+
+    def _read(self) -> None:
+        assert self._sock is not None
         try:
-            for event in step():
+            data = self._sock.recv(MOST_DATAGRAM + 1 if self._datagrams else MOST_PIECE)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError as error:  # of a stream, the other side broke off; of datagrams, what ICMP told
+            self._closed(unconnected(error) if self._datagrams else None)
+            return
+        if self._datagrams and len(data) > MOST_DATAGRAM:
+            self._closed(Missing(Reason.TOO_LARGE, f"a datagram of more than {MOST_DATAGRAM} bytes"))
+        elif data or self._datagrams:
+            now_ns = clock.now().mono_ns
+            self._spent(len(data), now_ns)
+            self._do(self._talk.receive, data, now_ns)
+        else:
+            self._closed(None)
+
+    def _closed(self, why: Missing | None) -> None:
+        """The other side closed, or, with `why`, we close."""
+        if self._ended is None:
+            self._do(self._talk.closed, clock.now().mono_ns, why)
+        self._close()
+
+    def _do(self, step: Callable[..., list[Event]], *given: Any) -> None:
+        try:
+            for event in step(*given):
                 self._handle(event)
-        except BaseException as error:
+        except Exception as error:  # noqa: BLE001  a mistake in a conversation costs this one contact, and is said
             self._missing = Missing(Reason.UNPARSABLE, f"clew could not read it: {type(error).__name__}")
             self._ended = self._ended or clock.now()
             self._close()
-            raise
-        self._watch_time()
+        else:
+            self._watch_time()
 
-    def _handle(self, event: Send | Sighted) -> None:
+    def _handle(self, event: Event) -> None:
         if isinstance(event, Send):
             if type(event.message) not in self._sendable:
                 raise TypeError(f"{type(event.message).__name__} is not in the closed set of what can be sent")
@@ -91,6 +181,25 @@ class _Exchange:
             self._sighted, self._ended = event, clock.now()
             self._close()
 
+    def _write(self, data: bytes) -> None:
+        """Sends, after what is not sent yet. Of a stream, what the system does not take waits until it does."""
+        if self._sock is None or self._shut:
+            return
+        waited, data = bool(self._unsent), self._unsent + data
+        try:
+            count = self._sock.send(data)
+        except (BlockingIOError, InterruptedError):
+            count = 0
+        except OSError as error:  # the conversation may be in the middle of a step
+            why = unconnected(error) if self._datagrams else None
+            self._loop.soon(lambda: self._closed(why))
+            return
+        if self._datagrams:
+            return  # one that was not taken is lost, as it may be lost on its way
+        self._unsent = data[count:]
+        if waited != bool(self._unsent):
+            self._loop.rewatch(self._number, READABLE | WRITABLE if self._unsent else READABLE)
+
     def _watch_time(self) -> None:
         """Sets the timer to when the conversation wants to wake, if that has moved forward."""
         wake_ns = self._talk.wake_ns
@@ -99,107 +208,29 @@ class _Exchange:
         if self._timer is not None:
             self._timer.cancel()
         self._wake_ns = wake_ns
-        left = (wake_ns - clock.now().mono_ns) / SECOND
-        self._timer = asyncio.get_running_loop().call_later(max(LEAST_WAKE_SECONDS, left), self._tick)
+        self._timer = self._loop.at(max(wake_ns, clock.now().mono_ns + LEAST_WAKE_NS), self._tick)
 
+    def _tick(self) -> None:
+        self._timer = None
+        self._do(self._talk.tick, clock.now().mono_ns)
 
-class StreamLine(asyncio.Protocol):
-    """One open TCP connection. `over` is called once, when it is closed."""
-
-    def __init__(
-        self, talk: Conversation, sendable: tuple[type[Sendable], ...], over: Callable[[Ending], None], spent: Spent
-    ) -> None:
-        self._exchange, self._over = _Exchange(talk, sendable, self._write, self._close, spent), over
-        self._transport: asyncio.Transport | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Lets the conversation begin."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        self._exchange.opened()
-
-    def data_received(self, data: bytes) -> None:
-        """Bytes came in."""
-        self._exchange.receive(data)
-
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
-        """The connection is closed, by whichever side."""
-        try:
-            self._exchange.closed()
-        finally:
-            self._over(self._exchange.ending())
-
-    def end(self, why: Missing) -> None:
-        """Ends the conversation from our side."""
-        self._exchange.closed(why)
-
-    def _write(self, data: bytes) -> None:
-        if self._transport is not None:
-            self._transport.write(data)
+    # the end --------------------------------------------------------------------------------------------------------
 
     def _close(self) -> None:
-        if self._transport is None:
+        """Closes the socket. What a peer that does not read has not taken is dropped with it."""
+        if self._shut:
             return
-        if self._transport.get_write_buffer_size():
-            self._transport.abort()  # a peer that does not read would hold the connection open
-        else:
-            self._transport.close()
-
-
-class DatagramLine:
-    """One connected UDP socket, which hears its one peer alone. `over` is called once, when it is closed.
-
-    One datagram is read a turn of the loop, so that a flood of one peer leaves the others their turn.
-    """
-
-    def __init__(
-        self,
-        talk: Conversation,
-        sendable: tuple[type[Sendable], ...],
-        over: Callable[[Ending], None],
-        spent: Spent,
-        sock: socket.socket,
-    ) -> None:
-        self._exchange, self._over = _Exchange(talk, sendable, self._write, self._close, spent), over
-        self._sock, self._loop = sock, asyncio.get_running_loop()
-        self._loop.add_reader(sock, self._readable)
-        self._open = True
-
-    def begin(self) -> None:
-        """Lets the conversation begin."""
-        self._exchange.opened()
-
-    def end(self, why: Missing) -> None:
-        """Ends the conversation from our side."""
-        self._exchange.closed(why)
-
-    def _readable(self) -> None:
-        try:
-            data = self._sock.recv(MOST_DATAGRAM + 1)
-        except (BlockingIOError, InterruptedError):
-            return
-        except OSError as error:
-            self._exchange.closed(unconnected(error))
-            return
-        if len(data) > MOST_DATAGRAM:
-            self._exchange.closed(Missing(Reason.TOO_LARGE, f"a datagram of more than {MOST_DATAGRAM} bytes"))
-        else:
-            self._exchange.receive(data)
-
-    def _write(self, data: bytes) -> None:
-        try:
-            self._sock.send(data)
-        except (BlockingIOError, InterruptedError):
-            return  # lost, as it may be lost on its way
-        except OSError as error:  # what ICMP told of an earlier datagram; the conversation is in the middle of a step
-            self._loop.call_soon(self._exchange.closed, unconnected(error))
-
-    def _close(self) -> None:
-        if self._open:
-            self._open = False
-            self._loop.remove_reader(self._sock)
+        self._shut = True
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._sock is not None:
+            self._loop.forget(self._number)
             self._sock.close()
-            self._loop.call_soon(lambda: self._over(self._exchange.ending()))
+        self._loop.soon(self._finish)
+
+    def _finish(self) -> None:
+        assert self._began is not None
+        self._over(Ending(self._sighted, self._missing, self._began, self._ended or clock.now(), self._local))
 
 
 def unconnected(error: OSError) -> Missing:

@@ -1,0 +1,109 @@
+"""The wire's own loop: sockets that are ready and moments that are due, in one thread (epoll(7), eventfd(2)).
+
+asyncio does this too; but a contact lives for two exchanges, and there each costs several times what it costs here
+(bench/bench_observe.py).
+"""
+
+import heapq
+import itertools
+import os
+import select
+from collections import deque
+from collections.abc import Callable
+
+from clew.core import clock
+from clew.observe.api import SECOND
+
+READABLE, WRITABLE = select.EPOLLIN, select.EPOLLOUT
+MOST_EVENTS = 512  # taken in one turn
+LONGEST_WAIT_NS = 60 * SECOND
+
+Step = Callable[[], None]
+
+
+class Timer:
+    """A step that is to come; `cancel` forgets it."""
+
+    __slots__ = ("step",)
+
+    def __init__(self, step: Step) -> None:
+        self.step: Step | None = step
+
+    def cancel(self) -> None:
+        """It will not come."""
+        self.step = None
+
+
+class Loop:
+    """All but `hand` is for the thread that runs it. What a step raises ends the run."""
+
+    def __init__(self) -> None:
+        self._poll = select.epoll()
+        self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._poll.register(self._bell, READABLE)
+        self._watched: dict[int, Callable[[int], None]] = {}
+        self._soon: deque[Step] = deque()
+        self._timers: list[tuple[int, int, Timer]] = []
+        self._number = itertools.count()
+
+    def close(self) -> None:
+        """Gives back the two descriptors; sockets are their owners'."""
+        self._poll.close()
+        os.close(self._bell)
+
+    def hand(self, step: Step) -> None:
+        """A step for the next turn, from any thread. Raises OSError where the loop is closed."""
+        self._soon.append(step)
+        os.eventfd_write(self._bell, 1)
+
+    def soon(self, step: Step) -> None:
+        """A step for the next turn."""
+        self._soon.append(step)
+
+    def at(self, when_ns: int, step: Step) -> Timer:
+        """A step for when the monotonic clock says so."""
+        timer = Timer(step)
+        heapq.heappush(self._timers, (when_ns, next(self._number), timer))
+        return timer
+
+    def watch(self, descriptor: int, ready: Callable[[int], None], events: int) -> None:
+        """`ready` is called each turn in which one of these events is there, or the connection is broken."""
+        self._watched[descriptor] = ready
+        self._poll.register(descriptor, events)
+
+    def rewatch(self, descriptor: int, events: int) -> None:
+        """From now on these events."""
+        self._poll.modify(descriptor, events)
+
+    def forget(self, descriptor: int) -> None:
+        """No more events of this descriptor; before it is closed, for its number is given again."""
+        if self._watched.pop(descriptor, None) is not None:
+            self._poll.unregister(descriptor)
+
+    def run(self, until: Callable[[], bool]) -> None:
+        """Takes turns until that is so."""
+        while not until():
+            self._turn()
+
+    def _turn(self) -> None:
+        for descriptor, events in self._poll.poll(self._pause(), MOST_EVENTS):
+            if descriptor == self._bell:
+                os.eventfd_read(self._bell)
+            elif (ready := self._watched.get(descriptor)) is not None:
+                ready(events)
+        now_ns = clock.now().mono_ns
+        while self._timers and self._timers[0][0] <= now_ns:
+            if (step := heapq.heappop(self._timers)[2].step) is not None:
+                step()
+        for _ in range(len(self._soon)):
+            self._soon.popleft()()
+
+    def _pause(self) -> float:
+        """Seconds until a step is due."""
+        if self._soon:
+            return 0.0
+        while self._timers and self._timers[0][2].step is None:
+            heapq.heappop(self._timers)
+        if not self._timers:
+            return LONGEST_WAIT_NS / SECOND
+        return max(0.0, (self._timers[0][0] - clock.now().mono_ns) / SECOND)
