@@ -10,7 +10,7 @@ from pathlib import Path
 
 from disturbed_runs import balanced, facts, troupe
 from observe_case import FAST
-from observe_stage import Stage
+from observe_stage import Peer, Stage
 
 from clew.core.case import Case
 from clew.observe.run import observe
@@ -20,9 +20,11 @@ def ip(*words: str) -> None:
     subprocess.run(["ip", *words], check=True)
 
 
-def cut() -> None:
+def cut(peers: list[Peer]) -> None:
+    """Once a peer was called, takes the route away for a second."""
     route = ("local", "127.0.0.0/8", "dev", "lo", "table", "local")
-    time.sleep(0.5)
+    while not any(peer.heard for peer in peers):
+        time.sleep(0.02)
     ip("route", "del", *route)
     time.sleep(1.0)
     ip("route", "add", *route)
@@ -33,7 +35,7 @@ if __name__ == "__main__":
     case = Case.open(Path(sys.argv[1]), actor="tester")
     with Stage() as stage:
         tracker, peers = troupe(stage, bytes.fromhex(sys.argv[2]))
-        threading.Thread(target=cut).start()
+        threading.Thread(target=cut, args=(peers,)).start()
         found = observe(case, trackers=[tracker.url], policy=replace(FAST, revisit=0.8, announce=0.3))
         balanced(case, peers)
     tiers = sorted(str(row[2]) for row in facts(case))

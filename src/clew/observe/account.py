@@ -1,6 +1,7 @@
 """What a run did, in numbers: for its end, for the ledger, and for people who want to know what was not covered."""
 
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -77,29 +78,27 @@ class Account:
         self.trackers.setdefault(url, Counter())[what] += number
 
 
-def by_place(endpoints: list[Endpoint]) -> dict[str, int]:
+def by_place(places: Iterable[Sequence[Endpoint]]) -> dict[str, int]:
     """Places (address and port) by the highest tier of any Watch; promiscuous ones apart."""
-    best: dict[tuple[str, int], str] = {}
-    for each in endpoints:
-        tier = PROMISCUOUS if each.control == PROMISCUOUS else each.tier
-        best[each.place] = max(best.get(each.place, ""), tier)
-    counts = Counter(best.values())
+    counts = Counter(max(PROMISCUOUS if e.control == PROMISCUOUS else e.tier for e in place) for place in places)
     return {name: counts[name] for name in (*(t.value for t in Tier), PROMISCUOUS)}
 
 
-def coverage(case: Case, endpoints: list[Endpoint]) -> dict[str, Any]:
+def coverage(case: Case, places: Iterable[Sequence[Endpoint]]) -> dict[str, Any]:
     """What share of the listed could be contacted, for what reasons others could not, and when nobody was watching."""
-    reached = {e.place for e in endpoints if e.tier != Tier.LISTED.value}
-    listed = {e.place for e in endpoints}
-    why: dict[tuple[str, int], str] = {}
-    for each in endpoints:
-        if each.place not in reached:
-            why[each.place] = each.last_failure or "not called yet"
+    listed = reached = 0
+    why: Counter[str] = Counter()
+    for place in places:
+        listed += 1
+        if any(each.tier != Tier.LISTED.value for each in place):
+            reached += 1
+        else:
+            why[place[-1].last_failure or "not called yet"] += 1
     return {
-        "listed": len(listed),
-        "answered": len(reached),
-        "share": round(len(reached) / len(listed), 4) if listed else None,
-        "not_answered": dict(Counter(why.values())),
+        "listed": listed,
+        "answered": reached,
+        "share": round(reached / listed, 4) if listed else None,
+        "not_answered": dict(why),
         "downtime_seconds": downtime_ns(case) / SECOND,
         "gaps": [{"from": clock.iso(a), "to": clock.iso(b), "why": why} for a, b, why in gaps.of_case(case)],
         "not_covered": NOT_COVERED,

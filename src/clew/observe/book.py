@@ -34,8 +34,8 @@ class Book:
         self, rows: Iterable[sqlite3.Row], policy: Policy, now_ns: int, offered: Callable[[str], tuple[str, ...]]
     ) -> None:
         self._policy, self._offered = policy, offered
-        self._by_key: dict[tuple[str, str, int], Endpoint] = {}
-        self._at: dict[tuple[str, int], list[Endpoint]] = defaultdict(list)
+        self._at: dict[tuple[str, int], tuple[Endpoint, ...]] = {}
+        self._count = 0
         self._heaps: tuple[list[tuple[int, int, Endpoint]], ...] = ([], [], [], [])  # by `_urgency`
         self._trying: set[int] = set()
         self._by_trackers: set[int] = set()
@@ -62,20 +62,24 @@ class Book:
             self._plan(endpoint)
 
     def __iter__(self) -> Iterator[Endpoint]:
-        return iter(self._by_key.values())
+        return itertools.chain.from_iterable(self._at.values())
 
     def __len__(self) -> int:
-        return len(self._by_key)
+        return self._count
+
+    def places(self) -> Iterable[tuple[Endpoint, ...]]:
+        """The endpoints of each address and port together, one for each Watch."""
+        return self._at.values()
 
     def known(self, watch: str, address: str, port: int) -> bool:
         """Whether this endpoint is in the book."""
-        return (watch, address, port) in self._by_key
+        return self._find(watch, (address, port)) is not None
 
     def listed(
         self, watch: str, address: str, port: int, *, source: str, twin: bool, at_ns: int, due_ns: int
     ) -> tuple[Endpoint, bool]:
         """Notes a listing; says whether this endpoint is new. A new one is not due before `save` was told."""
-        found = self._by_key.get((watch, address, port))
+        found = self._find(watch, (address, port))
         if found is not None:
             found.last_listed_ns = at_ns
             if self._vouch(found, source) and all(each is not found for each in self._fresh):
@@ -192,7 +196,7 @@ class Book:
 
     def again(self, endpoint: Endpoint, at_ns: int) -> None:
         """What failed there says nothing: as if it had not been called or probed, but not sooner than `at_ns`."""
-        if (endpoint.watch, *endpoint.place) not in self._by_key:
+        if self._find(endpoint.watch, endpoint.place) is None:
             return
         if endpoint.control != CLEAN:
             self._control_tries.pop(endpoint.place, None)
@@ -208,6 +212,8 @@ class Book:
     def controlled(self, endpoint: Endpoint, verdict: str | Missing) -> None:
         """Takes the result of a control probe, for every Watch at that address and port."""
         self._probing.discard(endpoint.place)
+        if verdict in (CLEAN, PROMISCUOUS):
+            self._control_tries.pop(endpoint.place, None)  # there are as many places as endpoints
         for each in self._at[endpoint.place]:
             each.control = str(verdict)
             self._changed[each.id] = each
@@ -227,13 +233,12 @@ class Book:
         for each in [e for e in self if e.tier == Tier.LISTED.value and e.last_listed_ns < before_ns]:
             if each.control is None and each.id not in self._busy:
                 each.next_ns = None
-                del self._by_key[each.watch, each.address, each.port]
-                self._at[each.place].remove(each)
+                self._remove(each)
                 self._changed.pop(each.id, None)
 
     def answered(self, watch: str, address: str, port: int) -> bool:
         """Whether this endpoint has ever answered for this Watch."""
-        found = self._by_key.get((watch, address, port))
+        found = self._find(watch, (address, port))
         return found is not None and found.tier != Tier.LISTED.value
 
     def promiscuous(self, endpoint: Endpoint) -> bool:
@@ -286,9 +291,21 @@ class Book:
             self._plan(endpoint)
 
     def _add(self, endpoint: Endpoint) -> None:
-        self._by_key[endpoint.watch, endpoint.address, endpoint.port] = endpoint
-        self._at[endpoint.place].append(endpoint)
+        place = endpoint.place
+        self._at[place] = (*self._at.get(place, ()), endpoint)
+        self._count += 1
         self._last_id = max(self._last_id, endpoint.id)
+
+    def _remove(self, endpoint: Endpoint) -> None:
+        left = tuple(each for each in self._at[endpoint.place] if each is not endpoint)
+        self._count -= 1
+        if left:
+            self._at[endpoint.place] = left
+        else:
+            del self._at[endpoint.place]
+
+    def _find(self, watch: str, place: tuple[str, int]) -> Endpoint | None:
+        return next((each for each in self._at.get(place, ()) if each.watch == watch), None)
 
     def _plan(self, endpoint: Endpoint) -> None:
         if endpoint.next_ns is not None:

@@ -1,20 +1,19 @@
 """What is asked: turns a due round or endpoint into Calls. Nothing here opens anything."""
 
 import hashlib
-import os
 from dataclasses import dataclass, field, replace
 
 from clew.core import clock
 from clew.model import Watch
 from clew.observe.announces import Round, infohashes
 from clew.observe.api import ENTROPY_BYTES, Ask, Limits, Network, Target
+from clew.observe.chance import Chance
 from clew.observe.endpoints import Endpoint
 from clew.observe.policy import Wish
 from clew.observe.wire import Call
 
 PEER_ID_PREFIX = b"-CW0100-"  # published, so that other observers can tell us apart
 PEER_ID_BYTES = 20
-CHANCE_BYTES = 8 * 1024
 ANNOUNCED_PORT = 9  # discard (RFC 863): nobody listens there, least of all we
 UNKNOWN_LEFT = (
     1 << 20
@@ -42,9 +41,11 @@ class Errand:
 class Caller:
     """Makes Calls with the conversations of one network plug-in."""
 
-    def __init__(self, plugin: Network, limits: Limits, watches: dict[str, Watch], case_id: str) -> None:
+    def __init__(
+        self, plugin: Network, limits: Limits, watches: dict[str, Watch], case_id: str, chance: Chance
+    ) -> None:
         self._plugin, self._limits, self._watches = plugin, limits, watches
-        self._chance = _Chance()
+        self._chance = chance
         # One peer id towards trackers for the whole case: `stopped` after a crash then takes back what `started` began.
         own = hashlib.sha256(f"clew observer {case_id}".encode()).digest()
         self._tracker_peer_id = PEER_ID_PREFIX + own[: PEER_ID_BYTES - len(PEER_ID_PREFIX)]
@@ -65,7 +66,7 @@ class Caller:
         random = self._chance(20) if wish.kind == "control" else None
         target = target_of(known, sent, peer_id_of(entropy), random)
         target = replace(target, gossip=True) if wish.gossip else target
-        call = Call(self._chance(16).hex(), wish, self._plugin.contact(target, self._limits, wish.transport, entropy))
+        call = Call(self._chance.id(), wish, self._plugin.contact(target, self._limits, wish.transport, entropy))
         return call, Errand(endpoint, None, target.infohash, target.peer_id)
 
     def _announce(
@@ -83,9 +84,7 @@ class Caller:
         )
         left = one.watch.file_length or UNKNOWN_LEFT
         ask = Ask(one.tracker, one.watch.label, one.infohash, event, self._tracker_peer_id, ANNOUNCED_PORT, left)
-        call = Call(
-            self._chance(16).hex(), wish, self._plugin.ask(ask, self._limits, self._chance(ENTROPY_BYTES)), then
-        )
+        call = Call(self._chance.id(), wish, self._plugin.ask(ask, self._limits, self._chance(ENTROPY_BYTES)), then)
         return call, Errand(None, one, one.infohash, self._tracker_peer_id)
 
 
@@ -101,16 +100,3 @@ def peer_id_of(entropy: bytes) -> bytes:
     """Our peer id in one contact: the prefix that all may know us by, and what only this contact has."""
     own = hashlib.sha256(b"clew peer id" + entropy).digest()
     return PEER_ID_PREFIX + own[: PEER_ID_BYTES - len(PEER_ID_PREFIX)]
-
-
-class _Chance:
-    """Random bytes of the system, many at once: each call of it lets other threads in, which thousands would feel."""
-
-    def __init__(self) -> None:
-        self._held, self._at = b"", 0
-
-    def __call__(self, count: int) -> bytes:
-        if self._at + count > len(self._held):
-            self._held, self._at = os.urandom(CHANCE_BYTES), 0
-        self._at += count
-        return self._held[self._at - count : self._at]

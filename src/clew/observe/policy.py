@@ -92,10 +92,7 @@ class Policy:
 
     def allows(self, address: str) -> bool:
         """Whether the address lies inside the allow-list; one that hides an IPv4 address or a zone does not."""
-        one = ipaddress.ip_address(address)
-        if isinstance(one, ipaddress.IPv6Address) and (one.ipv4_mapped or one.scope_id):
-            return False
-        return any(one in _network(each) for each in self.allow)
+        return _inside(self.allow, address)
 
     def quiet(self, at_ns: int) -> bool:
         """Whether this moment lies in quiet hours."""
@@ -180,15 +177,15 @@ class Governor:
 
     def decide(self, wish: Wish, at: Instant) -> Go | Wait | Missing:
         """Whether this connection is opened now. On Go it counts as open until `release`."""
+        place = (wish.address, wish.port)
+        if place in self._open or len(self._open) >= self.policy.concurrent:
+            return Wait(None)
         covered = self.cover(wish, at)
         if isinstance(covered, Missing):
             return covered
-        place = (wish.address, wish.port)
         visit = (wish.watch, *place, wish.kind, wish.transport)
         if self.policy.quiet(at.utc_ns) and not wish.goodbye:
             return Wait(at.mono_ns + 60 * SECOND)
-        if place in self._open or len(self._open) >= self.policy.concurrent:
-            return Wait(None)
         if wish.kind == "contact" and at.mono_ns < self._last.get(visit, -1 << 62) + self._revisit_ns:
             return Missing(Reason.REFUSED, "sooner than the policy's revisit interval")
         earliest_ns = max(self._next_ns, self._even_ns)
@@ -273,6 +270,14 @@ def inside_loopback(network: str) -> bool:
         return True
     found = ipaddress.ip_network(network)
     return found.subnet_of(LOOPBACK) if isinstance(found, ipaddress.IPv4Network) else found.subnet_of(LOOPBACK_V6)
+
+
+@lru_cache(maxsize=4_096)
+def _inside(networks: tuple[str, ...], address: str) -> bool:
+    one = ipaddress.ip_address(address)
+    if isinstance(one, ipaddress.IPv6Address) and (one.ipv4_mapped or one.scope_id):
+        return False
+    return any(one in _network(each) for each in networks)
 
 
 @lru_cache(maxsize=64)

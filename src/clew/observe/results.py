@@ -4,7 +4,6 @@ from collections import Counter, defaultdict
 from dataclasses import replace
 
 from clew.core import clock
-from clew.core.case import new_id
 from clew.model import Missing, Reason, SightingKind, Tier
 from clew.observe import keeping
 from clew.observe.account import Account
@@ -12,6 +11,7 @@ from clew.observe.announces import Round
 from clew.observe.api import SECOND, Contact, Listed, Listing
 from clew.observe.book import CLEAN, PROMISCUOUS, Book
 from clew.observe.calls import ANNOUNCED_PORT, Errand
+from clew.observe.chance import Chance
 from clew.observe.endpoints import Endpoint
 from clew.observe.exactness import Exactness
 from clew.observe.gaps import NO_NETWORK, Gaps
@@ -41,8 +41,9 @@ class Results:
         revisit_seconds: float,
         time: Steady,
         gaps: Gaps,
+        chance: Chance,
     ) -> None:
-        self._time, self._gaps = time, gaps
+        self._time, self._gaps, self._chance = time, gaps, chance
         self._run, self._book, self._keeper = run, book, keeper
         self._lists, self._account = lists, account
         self._interval_ns = int(revisit_seconds * SECOND)
@@ -211,7 +212,7 @@ class Results:
             sighting(
                 self._run,
                 answer,
-                id=new_id(),
+                id=self._chance.id(),
                 kind=SightingKind.LISTED,
                 tier=Tier.LISTED,
                 infohash=infohash,
@@ -253,7 +254,7 @@ class Results:
                 sighting(
                     self._run,
                     answer,
-                    id=new_id(),
+                    id=self._chance.id(),
                     kind=SightingKind.OURSELVES,
                     tier=Tier.LISTED,
                     infohash=errand.infohash,

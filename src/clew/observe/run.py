@@ -26,6 +26,7 @@ from clew.observe.announces import Announces
 from clew.observe.api import SECOND, Network, Tracker
 from clew.observe.book import Book
 from clew.observe.calls import Caller, Errand
+from clew.observe.chance import Chance
 from clew.observe.endpoints import COLUMNS, Endpoint
 from clew.observe.gaps import Gaps
 from clew.observe.gossip import Gossip
@@ -54,7 +55,7 @@ TICK_SECONDS = 0.05
 DISPATCH_SECONDS = 0.1  # intents are committed in batches: each costs a synchronous write
 NEW_FLUSH_SECONDS = 0.3
 LEAST_FLUSH_SECONDS, MOST_FLUSH_SECONDS = 0.5, 5.0
-FLUSH_ROWS = 500
+FLUSH_ROWS = 1_000
 MOST_IN_FLIGHT = 1_000
 
 Progress = Callable[[dict[str, object]], None]
@@ -109,7 +110,8 @@ class Observer:
         self._gaps = Gaps()
         self._keeper = Keeper(case, self._run, self._book, self._gaps)
         self._account = Account()
-        self._caller = Caller(plugin, policy.limits(), watches, case.settings.id)
+        chance = Chance()
+        self._caller = Caller(plugin, policy.limits(), watches, case.settings.id, chance)
         self._lists = self._ask_of(places, list(watches.values()))
         self._gossip = Gossip(wait_ns if policy.gossip else 0)
         self._results = Results(
@@ -121,6 +123,7 @@ class Observer:
             policy.revisit,
             self._steady,
             self._gaps,
+            chance,
         )
         self._errands: dict[str, Errand] = {}
         self._flushed_ns = self._shown_ns = self._dispatched_ns = 0
@@ -310,20 +313,20 @@ class Observer:
         return {"oldest": errand.what(), "oldest_s": (now_ns - errand.since_ns) / SECOND}
 
     def _summary(self, stopped: str) -> Summary:
-        endpoints, account = list(self._book), self._account
+        account = self._account
         return Summary(
             run=self._run.id,
             stopped=stopped,
             seconds=round(self._elapsed(), 3),
             watches=self._watches,
-            places=by_place(endpoints),
+            places=by_place(self._book.places()),
             contacts=account.contacts,
             controls=account.controls,
             announces=account.announces,
             interrupted_before=self._interrupted,
             errors=dict(account.errors),
             traffic=dict(account.traffic),
-            coverage=coverage(self._case, endpoints),
+            coverage=coverage(self._case, self._book.places()),
             ourselves={
                 "times": account.ourselves,
                 "seconds": round(account.ourselves_ns / SECOND, 3),
