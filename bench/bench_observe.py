@@ -1,8 +1,9 @@
 """The observer beside a libtorrent session at the same light peers: CPU a contacted peer, and memory at 50,000.
 
 Ours asks the tracker, calls every peer, probes each that answers once more with a random infohash, and keeps the
-proof; libtorrent is told the peers' addresses and connects to each once. What a peer claims is then read off its log,
-or polled twice a second, which misses some: real peers hang up within milliseconds. All over plain TCP.
+proof. libtorrent is told the peers' addresses, and does one of three things: the same (each peer twice, the second time
+for an infohash that nobody has, every line of its log written to a file), each peer once with its log read, or each
+peer once and polled twice a second, which misses some: real peers hang up within milliseconds. All over plain TCP.
 """
 
 import argparse
@@ -40,11 +41,11 @@ class Absent:  # pandas: an install has none; where a tool of the tests brings i
         if name == "pandas":
             raise ModuleNotFoundError(name)
 sys.meta_path.insert(0, Absent)
-from clew.core import shards
 from clew.core.case import Case
+from clew.core.long_run import settle_in
 from clew.observe.policy import Policy
 from clew.observe.run import observe
-shards.keep_small()  # as the verb does
+settle_in()  # as the verb does
 policy = Policy(visits=1, quiet_rounds=1, announce=1.0, per_second=2000, transports=("tcp",), revisit=3600)
 found = observe(Case.open(Path(sys.argv[1])), trackers=[sys.argv[2]], policy=policy)
 sys.exit(found.stopped != "settled")
@@ -54,7 +55,8 @@ import sys, time
 import libtorrent as lt
 sys.path.insert(0, sys.argv[4])
 from _peers import PORT, address
-count, folder, logged = int(sys.argv[1]), sys.argv[3], sys.argv[5] == "logged"
+count, folder, how = int(sys.argv[1]), sys.argv[3], sys.argv[5]
+logged = how != "polled"
 session = lt.session({
     "enable_dht": False, "enable_lsd": False, "enable_upnp": False, "enable_natpmp": False, "ssrf_mitigation": False,
     "allow_multiple_connections_per_ip": True, "close_redundant_connections": False,
@@ -63,20 +65,38 @@ session = lt.session({
     "max_peerlist_size": 2 * count, "max_paused_peerlist_size": 2 * count, "unchoke_slots_limit": 0,
     "alert_mask": lt.alert.category_t.peer_log_notification if logged else 0, "alert_queue_size": 1_000_000,
 })
-wanted = lt.add_torrent_params()
-wanted.ti, wanted.save_path = lt.torrent_info(lt.bdecode(open(sys.argv[2], "rb").read())), folder
-wanted.flags |= lt.torrent_flags.upload_mode
-handle = session.add_torrent(wanted)
+def added(about):
+    wanted = lt.add_torrent_params()
+    wanted.ti, wanted.save_path = lt.torrent_info(about), folder
+    wanted.flags |= lt.torrent_flags.upload_mode
+    return session.add_torrent(wanted)
+about = lt.bdecode(open(sys.argv[2], "rb").read())
+handle, probed, proof = added(about), set(), None
+if how == "same":
+    about[b"info"][b"name"] = b"nobody has it"
+    control = added(about)
+    proof = open(folder + "/proof.log", "w")
 for number in range(count):
     handle.connect_peer((address(number), PORT))
-claimed, deadline = set(), time.monotonic() + 60
-while len(claimed) < count and time.monotonic() < deadline:
+claimed, deadline = set(), time.monotonic() + 120
+while min(len(claimed), len(probed) if proof else count) < count and time.monotonic() < deadline:
     time.sleep(0.5)
-    if logged:
-        told = (each for each in session.pop_alerts() if "<== " in (said := each.message()) and "BITFIELD" in said)
-        claimed.update(each.endpoint[0] for each in told)
-    else:
+    if not logged:
         claimed.update(each.ip[0] for each in handle.get_peer_info() if each.num_pieces)
+        continue
+    for each in session.pop_alerts():
+        if not isinstance(each, lt.peer_log_alert):
+            continue
+        said, peer = each.message(), each.endpoint[0]
+        if proof:
+            proof.write(f"{each.timestamp} {said}\\n")
+            if each.handle == control:
+                probed.add(peer)
+                continue
+        if "<== " in said and "BITFIELD" in said and peer not in claimed:
+            claimed.add(peer)
+            if proof:
+                control.connect_peer((peer, PORT))
 print(len(claimed), flush=True)
 session.pause()
 """
@@ -132,6 +152,8 @@ def libtorrents(folder: Path, count: int, how: str) -> tuple[Cost, int]:
     with peers(count, 200), told.open("w") as out:
         command = [sys.executable, "-c", PEER, str(count), str(torrent), str(folder), str(HERE), how]
         cost = measure(command, stdout=out.fileno())
+    if cost.status:
+        raise SystemExit(f"libtorrent's session ended with status {cost.status}")
     return cost, int(told.read_text() or 0)
 
 
@@ -142,7 +164,7 @@ def measured(options: argparse.Namespace) -> Iterable[Claim]:
         if options.peers:
             our, kept = ours(here / "case", options.peers, 200, memory=False)
             mine = 1e3 * our.cpu / max(1, kept)
-            for how in ("logged", "polled"):
+            for how in ("same", "logged", "polled"):
                 peer, claimed = libtorrents(here, options.peers, how)
                 other = 1e3 * peer.cpu / max(1, claimed)
                 title = f"CPU a contacted peer; {kept:,} kept; libtorrent, {how}, {claimed:,} seen"

@@ -69,11 +69,11 @@ def observe(
     same command goes on where it ended. Exit status 3: a tracker gave no usable reply.
     """
     from clew.cli._live import LiveView
-    from clew.core import shards
+    from clew.core.long_run import settle_in
     from clew.observe.policy import Policy, usual_revisit
     from clew.observe.run import observe as run
 
-    shards.keep_small()
+    settle_in()
     usual = Policy()
     given = {
         "per_second": rate,

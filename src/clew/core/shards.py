@@ -79,11 +79,6 @@ class Pending:
     sha256: bytes
 
 
-def keep_small() -> None:
-    """For a process that runs for days and writes small shards: Arrow's own pool would keep what it once had."""
-    pa.set_memory_pool(pa.system_memory_pool())
-
-
 def write(case: Case, kind: str, rows: Sequence[dict[str, Any]] | pa.Table) -> Pending:
     """Writes one shard of `kind`, named by its own SHA-256; the same rows always make the same file."""
     table = rows if isinstance(rows, pa.Table) else pa.Table.from_pylist(list(rows), schema=SCHEMAS[kind])
