@@ -167,9 +167,11 @@ def receive_tampered(folder: Path, bundle: Bundle) -> str:
 
 def observe_swarm(case: Case, operation: Operation, outcome: Outcome, say: Say) -> None:
     """Observes for as long as the scenario lasts, by all that it offers, as fast as it says."""
+    from clew.core.long_run import settle_in
     from clew.observe.policy import Policy
     from clew.observe.run import observe
 
+    settle_in()
     timing, pace = operation.scenario.timing, operation.scenario.pace
     policy = Policy(
         revisit=timing.revisit,
