@@ -13,8 +13,9 @@ from typing import Any
 from clew.core.channel import Reply
 from clew.model import Missing
 from clew.observe.captures._endpoint import text
-from clew.observe.captures._flows import Ends, TcpFlows
+from clew.observe.captures._flows import TcpFlows
 from clew.observe.captures._packets import TCP, Packet, packet
+from clew.observe.captures._streams import Ends
 from clew.observe.captures._utp import UtpFlows
 from clew.observe.taken import Account
 
