@@ -33,7 +33,7 @@ from hypothesis import strategies as st
 
 from clew.core import plugins
 from clew.model import Missing
-from clew.observe.captures import _datagrams, _dissect, _flows, _utp
+from clew.observe.captures import _datagrams, _dissect, _flows, _streams, _utp
 from clew.observe.captures._flows import TcpFlows
 from clew.observe.captures._packets import Packet
 from clew.observe.captures._utp import UtpFlows
@@ -155,7 +155,7 @@ def test_who_is_put_out_by_a_flood_is_said(monkeypatch: pytest.MonkeyPatch) -> N
     flow = Flow(A, B).say(0, hello(INFOHASH, OURS)).say(1, hello(INFOHASH, THEIRS))
     flood = [(flow.at_ns, tcp((f"10.0.0.{n}", 1), B, 1, SYN)) for n in range(1, 9)]
     found, _ = read(pcap([*flow.packets, *flood]))
-    assert [str(f.contact.missing) for f in found if f.contact] == [str(_flows.DROPPED)] * 2
+    assert [str(f.contact.missing) for f in found if f.contact] == [str(_streams.DROPPED)] * 2
 
 
 def test_findings_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -178,7 +178,7 @@ def test_questions_without_answers_are_forgotten_in_order(monkeypatch: pytest.Mo
 def test_what_waits_for_missing_bytes_is_bounded() -> None:
     flow = Flow(A, B).say(0, hello(INFOHASH, OURS)).say(1, hello(INFOHASH, THEIRS))
     flow.sequence[1] += 1
-    flow.say(1, bytes(2 * _flows.MAX_AHEAD))
+    flow.say(1, bytes(2 * _streams.MAX_AHEAD))
     found, account = read(pcap(flow.packets))
     assert account.counts["directions of a flow that break off at a gap"] == 1
     assert account.counts["bytes left aside"] > 0

@@ -56,6 +56,9 @@ def test_every_run_counts_failures_too():
     missed = table["rates"]["contactable subjects missed"]
     assert (missed["n"], missed["of"], missed["with_any"]) == (contactable, 19 * 8 + contactable, 1)
     assert missed["at_most"] > missed["n"] / missed["of"]
+    false = table["rates"]["leads that are false"]
+    assert (false["of"], false["operations"]) == (19 * 9, 19), "one without a lead says nothing of false ones"
+    assert false["at_most"] > 1 - 0.05 ** (1 / 20), "and lowers no bound"
     assert table["by_class"]["cgnat"]["missed"]["n"] == 4
     assert table["by_class"]["plain"]["missed"]["n"] == 10
     assert sum(row["missed"]["n"] for row in table["by_country"].values()) == contactable
@@ -63,6 +66,8 @@ def test_every_run_counts_failures_too():
     text = page(table)
     assert "| 20 | 140 | failed | 1 |" in text
     assert "| unknown | unknown | exit status 1 |" in text
+    assert "it adds nothing to the false leads" in " ".join(text.split())
+    assert "| leads that are false | 0 | 171 | 14.59% | 0 of 19 |" in text
 
 
 def test_the_page():

@@ -10,9 +10,12 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 FRAGMENT = 8
+BETWEEN = b"\0"  # stands in no needle, so that values put together hold what each of them holds
+ROWS = 2_000  # of a column or table, looked at together
 
 
 def canary_bytes(folder: Path, canary: bytes) -> int:
@@ -21,10 +24,9 @@ def canary_bytes(folder: Path, canary: bytes) -> int:
     found = 0
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
         found += _count(path.read_bytes(), needles)
-        for value in _values(path):
-            found += _count(value, needles)
-            if value[:1] == b"\x78":
-                found += _count(_inflated(value), needles)
+        for values in _values(path):
+            found += _count(BETWEEN.join(values), needles)
+            found += _count(BETWEEN.join(_inflated(each) for each in values if each[:1] == b"\x78"), needles)
     return found
 
 
@@ -40,22 +42,23 @@ def _count(data: bytes, needles: list[bytes]) -> int:
     return FRAGMENT * sum(data.count(needle) for needle in needles)
 
 
-def _values(path: Path) -> Iterator[bytes]:
-    """What a file of a case holds once it is decoded."""
+def _values(path: Path) -> Iterator[list[bytes]]:
+    """What a file of a case holds once it is decoded, some values at a time."""
     if path.suffix == ".parquet":
-        for batch in pq.ParquetFile(path).iter_batches():
-            for column in batch.columns:
-                yield from (_bytes(v) for v in column.to_pylist() if isinstance(v, bytes | str))
+        for batch in pq.ParquetFile(path).iter_batches(ROWS):
+            for column in (c for c in batch.columns if not pa.types.is_primitive(c.type)):
+                yield [_bytes(v) for v in column.to_pylist() if isinstance(v, bytes | str)]
     elif path.suffix == ".db":
         yield from _rows(path)
 
 
-def _rows(path: Path) -> Iterator[bytes]:
+def _rows(path: Path) -> Iterator[list[bytes]]:
     with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as conn:
         names = [row[0] for row in conn.execute("SELECT name FROM sqlite_master WHERE type='table'")]
         for name in names:
-            for row in conn.execute(f'SELECT * FROM "{name}"'):  # noqa: S608 — names out of the file itself
-                yield from (_bytes(v) for v in row if isinstance(v, bytes | str))
+            rows = conn.execute(f'SELECT * FROM "{name}"')  # noqa: S608 — names out of the file itself
+            while some := rows.fetchmany(ROWS):
+                yield [_bytes(v) for row in some for v in row if isinstance(v, bytes | str)]
 
 
 def _bytes(value: bytes | str) -> bytes:

@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 from clew.range.bdecode import Malformed, Value, dictionary
@@ -28,6 +29,7 @@ NEAREST = 8  # K of BEP 5
 VALUES = 80  # endpoints a reply, so that it fits one Ethernet frame
 ENDLESS_PREFIX = "127.1.9."  # every address of it is an endless node
 METHOD_UNKNOWN, PROTOCOL_ERROR = 204, 203  # BEP 5, "Errors"
+MOST_TARGETS = 4_096  # whose nearest nodes are remembered
 
 
 class NodeManner(StrEnum):
@@ -78,6 +80,8 @@ class Dht:
         self._listings = Listings(scenario, Source.DHT)
         self._unwatched = {t.infohash for t in scenario.torrents if t.watched is None}
         self._announced: dict[bytes, set[Endpoint]] = {}
+        self._near = lru_cache(MOST_TARGETS)(self._nearest)
+        self._keepers = lru_cache(MOST_TARGETS)(self._responsible)
         self._queries: Counter[str] = Counter()
         self._forbidden: Counter[str] = Counter()
 
@@ -172,11 +176,11 @@ class Dht:
         also = tuple(self._announced.get(infohash, ()))
         return self._listings.sample(infohash, time.time() - self.start_at, VALUES, also=also)
 
-    def _keepers(self, infohash: bytes) -> list[Node]:
+    def _responsible(self, infohash: bytes) -> tuple[Node, ...]:
         honest = (n for n in self._nodes.values() if n.manner in (NodeManner.TRUTHFUL, NodeManner.SLOW))
-        return sorted(honest, key=lambda n: _distance(n.id, infohash))[:NEAREST]
+        return tuple(sorted(honest, key=lambda n: _distance(n.id, infohash))[:NEAREST])
 
-    def _near(self, target: bytes) -> bytes:
+    def _nearest(self, target: bytes) -> bytes:
         found = sorted(self._nodes.values(), key=lambda n: _distance(n.id, target))[:NEAREST]
         return b"".join(n.id + compact([(n.address, self._port)]) for n in found)
 

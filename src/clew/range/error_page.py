@@ -18,9 +18,12 @@ not err independently, so that the operation, not the lead, is what is counted. 
 "If independent" is the Clopper-Pearson bound that would hold if every subject or lead were an independent trial. It is
 printed to be compared, not to be relied upon.
 
-Every operation counts. Of one that failed, all contactable subjects count as missed. An attempt that was interrupted
-from outside (a killed process, a machine that was switched off) is made again with the same seed, and counted under
-"attempts". Seeds are the first 31 bits of SHA-256 of "clew error rates BUILD NUMBER", so that nobody chooses them."""
+Every operation counts. Of one that failed, all contactable subjects count as missed: they stand under "errors" and
+under "of". It has no lead that could be looked at, so that it adds nothing to the false leads, neither to "errors" nor
+to "of": the rates of false leads and their bounds rest on the operations that have a lead, as many as "operations with
+any" says. An attempt that was interrupted from outside (a killed process, a machine that was switched off) is made
+again with the same seed, and counted under "attempts". Seeds are the first 31 bits of SHA-256 of "clew error rates
+BUILD NUMBER", so that nobody chooses them."""
 
 
 def page(table: Mapping[str, Any]) -> str:

@@ -4,7 +4,9 @@ import random
 import socket
 import struct
 from dataclasses import dataclass
+from functools import lru_cache
 
+from clew.range.clients import Client
 from clew.range.scenario import Holding, Party, Saying
 from clew.range.sockets import Endpoint
 from clew.range.torrents import Bencodable, Torrent, bencode
@@ -67,45 +69,62 @@ def bits(pieces: tuple[int, ...] | range, total: int) -> bytes:
 
 def possession(holding: Holding, torrent: Torrent, *, fast: bool) -> bytes:
     """The messages that tell what is held; Fast ones only where both sides know them."""
-    total = torrent.pieces
-    nothing = message(HAVE_NONE) if fast else b""
-    haves = b"".join(message(HAVE, struct.pack(">I", piece)) for piece in holding.pieces)
-    said = {
-        Saying.WHOLE: message(HAVE_ALL) if fast else message(BITFIELD, bits(range(total), total)),
-        Saying.BITFIELD: message(BITFIELD, bits(holding.pieces, total)),
-        Saying.HAVES: nothing + haves,
-        Saying.NONE: nothing,
-        Saying.EMPTY: message(BITFIELD, bits((), total)),
-        Saying.WRONG_LENGTH: message(BITFIELD, b"\xff" * (total // 8 + 3)),
-        # A whole number of bytes has no spare bits: one byte more then says the same untruth.
-        Saying.SPARE_BITS: message(BITFIELD, b"\xff" * (-(-total // 8) + (total % 8 == 0))),
-    }
-    return said[holding.saying]
+    total, nothing = torrent.pieces, message(HAVE_NONE) if fast else b""
+    match holding.saying:
+        case Saying.WHOLE if fast:
+            return message(HAVE_ALL)
+        case Saying.HAVES:
+            return nothing + b"".join(message(HAVE, struct.pack(">I", piece)) for piece in holding.pieces)
+        case Saying.NONE:
+            return nothing
+        case saying:
+            return message(BITFIELD, _bitfield(saying, holding, total))
 
 
-def extension_handshake(party: Party, torrent: Torrent, port: int, caller_address: str) -> bytes:
+def _bitfield(saying: Saying, holding: Holding, total: int) -> bytes:
+    """What one of those that send a bitfield has in it."""
+    match saying:
+        case Saying.WRONG_LENGTH:
+            return b"\xff" * (total // 8 + 3)
+        case Saying.SPARE_BITS:  # a whole number of bytes has none: one byte more then says the same untruth
+            return b"\xff" * (-(-total // 8) + (total % 8 == 0))
+        case Saying.WHOLE:
+            return bits(range(total), total)
+        case Saying.EMPTY:
+            return bits((), total)
+        case _:
+            return bits(holding.pieces, total)
+
+
+@lru_cache(1 << 14)  # the same party says the same at each visit
+def extension_handshake(client: Client, metadata_size: int, port: int, caller_address: str) -> bytes:
     """BEP 10's handshake as real clients fill it."""
     fields: dict[str, Bencodable] = {
         "m": {"ut_metadata": 2, "ut_pex": 1},
-        "metadata_size": len(torrent.info),
+        "metadata_size": metadata_size,
         "reqq": 250,
         "yourip": bytes(int(part) for part in caller_address.split(".")),
     }
-    if party.client.version:
-        fields["v"] = party.client.version
-    if party.client.port_told:
+    if client.version:
+        fields["v"] = client.version
+    if client.port_told:
         fields["p"] = port
     return message(EXTENDED, b"\x00" + bencode(fields))
 
 
 def compact(endpoints: list[Endpoint]) -> bytes:
     """6 bytes an endpoint, as trackers (BEP 23) and PEX (BEP 11) tell them."""
-    return b"".join(socket.inet_aton(address) + port.to_bytes(2, "big") for address, port in endpoints)
+    return b"".join(map(_six, endpoints))
+
+
+@lru_cache(1 << 16)  # the same endpoints are told again and again
+def _six(endpoint: Endpoint) -> bytes:
+    return socket.inet_aton(endpoint[0]) + endpoint[1].to_bytes(2, "big")
 
 
 def pex(number: int, added: list[Endpoint], rng: random.Random) -> bytes:
     """One ut_pex message (BEP 11), `number` being what the caller calls it: flags 0x10 reachable, 0x02 seed."""
-    flags = bytes(0x10 | rng.choice((0x00, 0x02)) for _ in added)
+    flags = bytes(0x10 | drawn & 0x02 for drawn in rng.randbytes(len(added)))
     fields: dict[str, Bencodable] = {"added": compact(added), "added.f": flags, "dropped": b""}
     return message(EXTENDED, bytes((number,)) + bencode(fields))
 
@@ -137,6 +156,6 @@ def answer(
     client = party.client
     said = handshake(client.reserved, echo, peer_id)
     if client.extended and caller.extended:
-        said += extension_handshake(party, torrent, port, caller_address)
+        said += extension_handshake(client, len(torrent.info), port, caller_address)
     said += possession(holding, torrent, fast=client.fast and caller.fast)
     return said

@@ -14,16 +14,18 @@ import time
 from pathlib import Path
 from typing import IO, Any, Self
 
+from clew.core import descriptors
 from clew.core.errors import ClewError
 from clew.range.dht import BOOTSTRAP
 from clew.range.places import TRACKER_ADDRESSES
 from clew.range.play import Playbill
-from clew.range.scenario import Source
+from clew.range.scenario import Manner, Scenario, Source
 from clew.range.sockets import wildcard
 
 # Ports that real clients use, below the range of ephemeral ports, so that no outgoing connection can stand on one.
 WISHED_PORTS = (*range(6881, 6900), 8999, 16881, 21413, 26881, *range(20_001, 22_000, 7))
 PORTS = 40
+A_SESSION = 6  # descriptors of one libtorrent session that seeds
 ANSWER_WITHIN = 60.0
 STOP_WITHIN = 10.0
 
@@ -154,6 +156,7 @@ class Operation:
 
     def __enter__(self) -> Self:
         try:
+            _room(self.scenario)
             self._actors["swarm"] = Actor("swarm", self.bill)
             self._actors["swarm"].ask()
             assert self._folder is not None
@@ -183,6 +186,13 @@ class Operation:
         self._reservation.close()
         if self._folder is not None:
             self._folder.cleanup()
+
+
+def _room(scenario: Scenario) -> None:
+    """Raises Usage where a process may not hold as many sockets open as the operation asks for."""
+    real = sum(party.manner is Manner.REAL for party in scenario.parties)
+    most = max(scenario.pace.at_once + 2 * PORTS, real * A_SESSION)
+    descriptors.room_for(most, f"this operation has {most:,} sockets open", "lower at_once in the scenario file")
 
 
 def free_ports(count: int) -> tuple[int, ...]:

@@ -53,6 +53,7 @@ class Script:
         self._torrents = {t.infohash: t for t in scenario.torrents}
         self._spoofed = {(address, port) for _, address, port in scenario.spoofed}
         self._visits: Counter[str] = Counter()
+        self._peer_ids: dict[str, bytes] = {}
         self._at: dict[str, tuple[Party, ...]] = {}  # by address: no key of its own for each of 50,000 endpoints
         for party in scenario.parties:
             for address in dict.fromkeys(stay.address for stay in party.stays):
@@ -117,4 +118,8 @@ class Script:
         """The same one every time, but for clients that change theirs at every connection."""
         if party.client.per_connection:
             return party.client.peer_id(self.rng)
-        return party.client.peer_id(random.Random(f"{self.scenario.seed} {party.id}"))
+        known = self._peer_ids.get(party.id)
+        if known is None:
+            known = party.client.peer_id(random.Random(f"{self.scenario.seed} {party.id}"))
+            self._peer_ids[party.id] = known
+        return known

@@ -16,12 +16,12 @@ Bencodable = int | bytes | str | Sequence["Bencodable"] | Mapping[str, "Bencodab
 
 def bencode(value: Bencodable) -> bytes:
     """BEP 3 bencoding; dictionary keys sorted as raw strings."""
-    if isinstance(value, int):
-        return b"i%de" % value
     if isinstance(value, str):
         value = value.encode()
-    if isinstance(value, bytes):
+    if isinstance(value, bytes):  # the commonest by far
         return b"%d:%s" % (len(value), value)
+    if isinstance(value, int):
+        return b"i%de" % value
     if isinstance(value, Mapping):
         pairs = sorted((key.encode(), bencode(item)) for key, item in value.items())
         return b"d" + b"".join(bencode(key) + item for key, item in pairs) + b"e"

@@ -6,13 +6,12 @@ belong to an attacker once they have parsed his disk.
 """
 
 import os
-import resource
 from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from clew.core.errors import Usage
+from clew.core import descriptors
 from clew.intake import plugged, recount
 from clew.intake.api import Ask, Found, Job, Note, Part, Seen, Unavailable
 from clew.intake.refs import layer as layer_of
@@ -23,7 +22,6 @@ from clew.model import ContentState, ItemState, Missing, NameState, Reason
 
 MOST = 500  # Items of one answer
 RANGE = 20_000  # file records of one sweep task
-SPARE_FILES = 512  # that the case and its workers need beside an image's
 CORNERED = 256  # directories listed in one go after which the search for a deadly one is over
 SPARSE = 100
 SWEPT = {"NTFS", "ext"}
@@ -56,7 +54,8 @@ class Disk:
     """
 
     def __init__(self, paths: Sequence[Path], container: str, acquire: str = ACQUIRE, growth: int = 1) -> None:
-        _room_for(len(paths))
+        many = f"the image lies in {len(paths):,} files"
+        descriptors.room_for(len(paths), many, "join the segments")
         self.held = tuple(map(open_read_only, paths))
         self._container = container
         self._paths = tuple(paths)
@@ -237,21 +236,6 @@ def _next_step(step: int | None, heard: _said.Stretch) -> int | None:
     if step == 0:
         return 1 if heard.next is not None else 0
     return 2 * step
-
-
-def _room_for(files: int) -> None:
-    """Lets this process hold as many files open as an image in thousands of segments has. Raises Usage where it may
-    not.
-    """
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = files + SPARE_FILES
-    if hard != resource.RLIM_INFINITY and wanted > hard:
-        raise Usage(
-            f"the image lies in {files:,} files, and only {hard:,} may be open at a time",
-            f"raise the limit (ulimit -Hn {wanted}), or join the segments",
-        )
-    if soft != resource.RLIM_INFINITY and wanted > soft:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def open_read_only(path: Path) -> int:

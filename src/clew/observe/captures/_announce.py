@@ -6,7 +6,7 @@ from collections.abc import Callable
 from clew.model import Missing, SightingKind
 from clew.observe.api import ENTROPY_BYTES, Ask, Event, Limits, Listed, Listing, Sighted, Tracker
 from clew.observe.captures._endpoint import V6_BYTES, place, text
-from clew.observe.captures._flows import Ends
+from clew.observe.captures._streams import Ends
 from clew.observe.networks.bittorrent import PLUGIN
 from clew.observe.taken import ANNOUNCES, UNUSABLE, Account, Finding, Watched, Watchlist
 from clew.observe.transcript import Transcript

@@ -13,8 +13,10 @@ from typing import Any
 from clew.core.channel import Reply
 from clew.model import Missing
 from clew.observe.captures._endpoint import text
-from clew.observe.captures._flows import Ends, TcpFlows
+from clew.observe.captures._flows import TcpFlows
+from clew.observe.captures._fragments import Fragments
 from clew.observe.captures._packets import TCP, Packet, packet
+from clew.observe.captures._streams import Ends
 from clew.observe.captures._utp import UtpFlows
 from clew.observe.taken import Account
 
@@ -99,13 +101,14 @@ class _Ours:
 def compare(payload: dict[str, Any], fds: list[int]) -> Iterator[Reply]:
     """Verdicts on the transcripts of `expected`, every flow that has one of the addresses `own`, and the account."""
     account = Account()
-    ours = _Ours(set(payload["own"]), account)
+    ours, fragments = _Ours(set(payload["own"]), account), Fragments(account)
     frames = sys.modules[payload["module"]].frames
     with os.fdopen(fds[0], "rb", BUFFER, closefd=False) as stream:
         for frame in frames(stream, account):
-            one = packet(frame, account)
+            one = packet(frame, account, fragments)
             if one is not None:
                 ours.take(one)
+    fragments.finish()
     ours.finish()
     by_place: dict[Place, list[Recorded]] = {}
     for flow in ours.flows:

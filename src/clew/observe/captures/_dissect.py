@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from clew.model import Missing, Reason
 from clew.observe.captures._datagrams import Dht, UdpTrackers
 from clew.observe.captures._flows import TcpFlows
+from clew.observe.captures._fragments import Fragments
 from clew.observe.captures._frames import Frame
 from clew.observe.captures._packets import TCP, packet
 from clew.observe.captures._talk import StreamTalk
@@ -29,11 +30,12 @@ def dissect(frames: Iterable[Frame], watchlist: Watchlist, account: Account) -> 
 
 def _findings(frames: Iterable[Frame], watchlist: Watchlist, account: Account) -> Iterator[Finding]:
     found: deque[Finding] = deque()
+    fragments = Fragments(account)
     tcp = TcpFlows(lambda ends: StreamTalk(ends, watchlist, account, found.append), account)
     utp = UtpFlows(lambda ends: StreamTalk(ends, watchlist, account, found.append), account)
     others = (UdpTrackers(watchlist, account, found.append), Dht(watchlist, account, found.append))
     for frame in frames:
-        one = packet(frame, account)
+        one = packet(frame, account, fragments)
         if one is None:
             continue
         if one.protocol == TCP:
@@ -46,6 +48,7 @@ def _findings(frames: Iterable[Frame], watchlist: Watchlist, account: Account) -
             account.counts["datagrams of other protocols, or of no Watch"] += 1
         while found:
             yield found.popleft()
+    fragments.finish()
     tcp.finish()
     utp.finish()
     yield from found

@@ -1,12 +1,13 @@
 """From a frame to what TCP or UDP carried: link layers, VLAN tags, IPv4 and IPv6.
 
 Checksums are not looked at: a capture made on the sending machine has none that hold (offloading). Fragments of IP are
-counted and not put together; tunnels are not looked into.
+put together where they are of UDP (`_fragments`), else counted; tunnels are not looked into.
 """
 
 from dataclasses import dataclass
 from struct import Struct
 
+from clew.observe.captures._fragments import LOST, UDP, UNIT, Fragment, Fragments
 from clew.observe.captures._frames import Frame
 from clew.observe.taken import Account
 
@@ -16,13 +17,14 @@ RAW_OLD = (12, 14)  # DLT_RAW of other systems, found in files
 ETHER_4, ETHER_6 = 0x0800, 0x86DD  # IEEE 802 numbers (IANA)
 VLAN = (0x8100, 0x88A8, 0x9100)  # IEEE 802.1Q, 802.1ad, and its forerunner
 MAX_TAGS = 4
-TCP, UDP = 6, 17
+TCP = 6
 HOP_BY_HOP, ROUTING, FRAGMENT, AUTHENTICATION, DESTINATION = 0, 43, 44, 51, 60  # RFC 8200 section 4
 MAX_HEADERS = 8
 FIN, SYN, RST, ACK = 0x01, 0x02, 0x04, 0x10  # RFC 9293 section 3.1
 
 _V4 = Struct("!BBHHHBBH4s4s")
 _V6 = Struct("!IHBB16s16s")
+_FRAGMENT = Struct("!BBHI")
 _TCP = Struct("!HHIIBB")
 _UDP = Struct("!HHHH")
 
@@ -43,17 +45,17 @@ class Packet:
     flags: int = 0
 
 
-def packet(frame: Frame, account: Account) -> Packet | None:
-    """The packet in a frame; None, and a count, where there is none that is read."""
+def packet(frame: Frame, account: Account, fragments: Fragments) -> Packet | None:
+    """The packet in a frame, or that it makes whole; None, and a count, where there is none that is read."""
     account.counts["frames"] += 1
     data = _network(frame.link, frame.data, account)
     if data is None:
         return None
     version = data[0] >> 4 if data else 0
     if version == 4 and len(data) >= _V4.size:
-        return _version_4(frame, data, account)
+        return _version_4(frame, data, account, fragments)
     if version == 6 and len(data) >= _V6.size:
-        return _version_6(frame, data, account)
+        return _version_6(frame, data, account, fragments)
     account.counts["frames without an IP packet that can be read"] += 1
     return None
 
@@ -83,27 +85,31 @@ def _network(link: int, data: bytes, account: Account) -> bytes | None:
     return data[at:]
 
 
-def _version_4(frame: Frame, data: bytes, account: Account) -> Packet | None:
-    first, _, total, _, fragment, _, protocol, _, source, target = _V4.unpack_from(data)
+def _version_4(frame: Frame, data: bytes, account: Account, fragments: Fragments) -> Packet | None:
+    first, _, total, identification, fragment, _, protocol, _, source, target = _V4.unpack_from(data)
     start = (first & 0x0F) * 4
-    if fragment & 0x3FFF:  # more fragments, or an offset
-        account.counts["fragments of IP, not put together"] += 1
-        return None
     missing = frame.length - len(frame.data)
     whole = total or len(data) + missing  # 0: segmentation offloaded to the network card
-    return _transport(frame, (source, target), protocol, data[start:whole], max(0, whole - len(data)), account)
+    payload, cut = data[start:whole], max(0, whole - len(data))
+    if fragment & 0x3FFF:  # more fragments, or an offset
+        key, offset = (source, target, identification), (fragment & 0x1FFF) * UNIT
+        piece = Fragment(frame.at_ns, key, offset, bool(fragment & 0x2000), payload)
+        return _joined(frame, piece, protocol, cut, account, fragments)
+    return _transport(frame, (source, target), protocol, payload, cut, account)
 
 
-def _version_6(frame: Frame, data: bytes, account: Account) -> Packet | None:
+def _version_6(frame: Frame, data: bytes, account: Account, fragments: Fragments) -> Packet | None:
     _, length, kind, _, source, target = _V6.unpack_from(data)
     at = _V6.size
     whole = at + length if length else len(data) + frame.length - len(frame.data)
     for _ in range(MAX_HEADERS):
-        if kind == FRAGMENT:
-            if int.from_bytes(data[at + 2 : at + 4], "big") & 0xFFF9:  # an offset, or more fragments
-                account.counts["fragments of IP, not put together"] += 1
-                return None
-            step = 8
+        if kind == FRAGMENT and at + _FRAGMENT.size <= len(data):
+            upper, _, told, identification = _FRAGMENT.unpack_from(data, at)
+            if told & 0xFFF9:  # an offset, or more fragments
+                payload, cut = data[at + _FRAGMENT.size : whole], max(0, whole - len(data))
+                piece = Fragment(frame.at_ns, (source, target, identification), told & 0xFFF8, bool(told & 1), payload)
+                return _joined(frame, piece, upper, cut, account, fragments)
+            step = _FRAGMENT.size
         elif kind in (HOP_BY_HOP, ROUTING, DESTINATION):
             step = 8 * (data[at + 1] + 1) if at + 2 <= len(data) else 8
         elif kind == AUTHENTICATION:
@@ -112,6 +118,17 @@ def _version_6(frame: Frame, data: bytes, account: Account) -> Packet | None:
             break
         kind, at = data[at] if at < len(data) else 59, at + step
     return _transport(frame, (source, target), kind, data[at:whole], max(0, whole - len(data)), account)
+
+
+def _joined(
+    frame: Frame, piece: Fragment, protocol: int, cut: int, account: Account, fragments: Fragments
+) -> Packet | None:
+    """The datagram that a fragment makes whole. One of another protocol, or cut off in the capture, is only counted."""
+    if protocol != UDP or cut:
+        account.counts[LOST] += 1
+        return None
+    whole = fragments.take(piece)
+    return None if whole is None else _transport(frame, piece.key[:2], UDP, whole, 0, account)
 
 
 def _transport(

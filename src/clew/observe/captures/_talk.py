@@ -9,8 +9,8 @@ from collections.abc import Callable
 from clew.model import Missing, SightingKind
 from clew.observe.captures._announce import HttpAnnounce, begins_request
 from clew.observe.captures._endpoint import text
-from clew.observe.captures._flows import Ends
 from clew.observe.captures._speaker import Speaker
+from clew.observe.captures._streams import Ends
 from clew.observe.networks._messages import PROTOCOL
 from clew.observe.taken import Account, Finding, Watched, Watchlist
 

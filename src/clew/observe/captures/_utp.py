@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from struct import Struct
 
 from clew.model import Missing
-from clew.observe.captures._flows import CUT_OFF, DROPPED, FULL, GAP, MAX_FLOWS, MAX_WAITING, Ends, Stream, Talk
 from clew.observe.captures._packets import Packet
+from clew.observe.captures._streams import CUT_OFF, DROPPED, FULL, GAP, MAX_FLOWS, Ends, Held, Stream, Talk
 from clew.observe.taken import Account
 
 # "header format": type and version, extension, connection id, two times, window, seq_nr, ack_nr
@@ -71,15 +71,14 @@ class UtpFlows:
         self._open_talk, self._account = open_talk, account
         self._flows: OrderedDict[Key, Flow] = OrderedDict()  # by the name under which its opener sends
         self._sides: dict[Key, tuple[Flow, int]] = {}
-        self._waiting = 0
-        self._now = 0
+        self._held = Held(account)
 
     def take(self, packet: Packet) -> bool:
         """Takes a UDP datagram; says whether it is uTP."""
         found = datagram(packet.payload)
         if found is None:
             return False
-        self._now = packet.at_ns
+        self._held.now_ns = packet.at_ns
         if found.kind == OPENING:
             self._open(packet, found)
             return True
@@ -97,7 +96,7 @@ class UtpFlows:
     def finish(self) -> None:
         """The capture is over."""
         for flow in list(self._flows.values()):
-            self._end(flow, CUT_OFF)
+            self._held.end(flow, CUT_OFF)
         self._flows.clear()
         self._sides.clear()
 
@@ -122,7 +121,7 @@ class UtpFlows:
 
     def _follow(self, flow: Flow, side: int, found: Datagram, packet: Packet) -> None:
         if found.kind == RESET:
-            self._end(flow, None)
+            self._held.end(flow, None)
             return
         if side == 1 and flow.answered is None:
             flow.answered = found.number
@@ -132,9 +131,9 @@ class UtpFlows:
         for each, stream in enumerate(flow.streams):
             self._forward(flow, each, stream)
         if all(s.over or (n in flow.finals and s.ahead(flow.finals[n]) < 0) for n, s in enumerate(flow.streams)):
-            self._end(flow, None)
+            self._held.end(flow, None)
         elif flow.talk.over:
-            self._leave(flow)
+            self._held.leave(flow)
 
     def _begin_answer(self, flow: Flow, side: int, found: Datagram) -> None:
         """Where the answering direction begins. BEP 29 counts the ST_STATE that answers as a packet, clients in use
@@ -155,7 +154,7 @@ class UtpFlows:
             self._account.counts["bytes left aside"] += len(found.payload)
             return
         if packet.cut:
-            self._gap(flow, side, GAP)
+            self._held.gap(flow, side, GAP)
             return
         piece = found.payload if found.kind == DATA else b""
         if found.kind == FINAL:
@@ -163,41 +162,22 @@ class UtpFlows:
         if stream.next is not None and stream.ahead(found.number) < 0:
             self._account.counts["segments sent again"] += 1
             return
-        self._waiting += stream.wait(found.number, piece)
+        self._held.bytes += stream.wait(found.number, piece)
 
     def _forward(self, flow: Flow, side: int, stream: Stream) -> None:
         """Hands on what has its turn."""
         while stream.next is not None and stream.next in stream.pieces and not flow.talk.over:
             data = stream.pieces.pop(stream.next)
             stream.waiting -= len(data)
-            self._waiting -= len(data)
+            self._held.bytes -= len(data)
             stream.next = (stream.next + 1) % WRAP
             if data:
-                flow.talk.data(side, data, self._now)
-        if not stream.over and (stream.full or self._waiting > MAX_WAITING):
-            self._gap(flow, side, GAP if stream.full else FULL)
-
-    def _gap(self, flow: Flow, side: int, why: Missing) -> None:
-        self._account.counts["directions of a flow that break off at a gap"] += 1
-        self._waiting -= flow.streams[side].drop()
-        flow.talk.gap(side, why, self._now)
-
-    def _end(self, flow: Flow, why: Missing | None) -> None:
-        if flow.done:
-            return
-        for side, stream in enumerate(flow.streams):
-            if stream.pieces and not stream.over and not flow.talk.over:
-                self._gap(flow, side, GAP)
-        flow.talk.closed(self._now, why)
-        self._leave(flow)
-
-    def _leave(self, flow: Flow) -> None:
-        for stream in flow.streams:
-            self._waiting -= stream.drop()
-        flow.done = True
+                flow.talk.data(side, data, self._held.now_ns)
+        if not stream.over and (stream.full or self._held.full):
+            self._held.gap(flow, side, GAP if stream.full else FULL)
 
     def _forget(self, flow: Flow, why: Missing) -> None:
-        self._end(flow, why)
+        self._held.end(flow, why)
         del self._flows[flow.keys[0]]
         for key in flow.keys:
             if self._sides.get(key, (None, 0))[0] is flow:
