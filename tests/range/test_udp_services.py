@@ -156,6 +156,8 @@ def test_the_nodes_that_lie():
         spoofed = query(at[NodeManner.SPOOFS], "get_peers", info_hash=TORRENTS[0].infohash)[b"r"][b"values"]
         assert not {socket.inet_ntoa(v[:4]) for v in spoofed} & addresses(listed)
         assert all(len(v) == 6 for v in spoofed)
+        again = query(at[NodeManner.SPOOFS], "get_peers", info_hash=TORRENTS[0].infohash)[b"r"][b"values"]
+        assert again == spoofed, "whoever lies tells the same lies again"
         address = at[NodeManner.ENDLESS]
         for _ in range(5):
             nodes = query(address, "get_peers", info_hash=TORRENTS[0].infohash)[b"r"][b"nodes"]

@@ -33,6 +33,10 @@ def caveats(draft: Draft, place: Where, address: Address | None, beside: Beside,
             f"shared address: {_times(len(address.ports), 'port')} and {_times(len(address.clients), 'client')} "
             "answered here; several machines, households or customers, or one after another"
         )
+    elif address and address.silent_ports:
+        found.append(
+            f"perhaps a shared address: {_times(len(address.silent_ports), 'other port')} listed here did not answer"
+        )
     if beside.prefix:
         found.append(
             f"IPv6: a machine may change its address inside {beside.prefix}; addresses are compared by this /64, never "

@@ -41,9 +41,13 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Everything that answered at one address: signs that several people share it."""
+    """Everything that answered at one address: signs that several people share it.
+
+    `silent_ports` were called and never answered: somebody else may be there whom we could not reach.
+    """
 
     ports: frozenset[int]
+    silent_ports: frozenset[int]
     clients: frozenset[str]
     promiscuous_ports: frozenset[int]
 
@@ -95,8 +99,11 @@ def endpoints(ordered: Iterable[Contact], cut: Mapping[Place, Sequence[Cut]]) ->
 def addresses(ordered: Iterable[Contact], promiscuous: Iterable[Place]) -> dict[str, Address]:
     """By address alone."""
     ports: dict[str, set[int]] = defaultdict(set)
+    called: dict[str, set[int]] = defaultdict(set)
     clients: dict[str, set[str]] = defaultdict(set)
     for each in ordered:
+        if each.kind is SightingKind.CONTACT:
+            called[each.address].add(each.port)
         if each.answered:
             ports[each.address].add(each.port)
             if told := identity(each):
@@ -105,7 +112,12 @@ def addresses(ordered: Iterable[Contact], promiscuous: Iterable[Place]) -> dict[
     for address, port in promiscuous:
         bad[address].add(port)
     return {
-        address: Address(frozenset(ports[address]), frozenset(clients[address]), frozenset(bad[address]))
+        address: Address(
+            frozenset(ports[address]),
+            frozenset(called[address] - ports[address]),
+            frozenset(clients[address]),
+            frozenset(bad[address]),
+        )
         for address in {*ports, *bad}
     }
 

@@ -155,6 +155,8 @@ class Line:
 
     def _closed(self, why: Missing | None) -> None:
         """The other side closed, or, with `why`, we close."""
+        if self._shut:
+            return
         if self._ended is None:
             self._do(self._talk.closed, clock.now().mono_ns, why)
         self._close()

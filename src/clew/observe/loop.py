@@ -67,7 +67,11 @@ class Loop:
         return timer
 
     def watch(self, descriptor: int, ready: Callable[[int], None], events: int) -> None:
-        """`ready` is called each turn in which one of these events is there, or the connection is broken."""
+        """`ready` is called each turn in which one of these events is there, or the connection is broken.
+
+        Not for a `ready` to call: a descriptor closed in this turn may come again under its number, and its old event
+        would be taken for the new one's.
+        """
         self._watched[descriptor] = ready
         self._poll.register(descriptor, events)
 

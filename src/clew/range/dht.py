@@ -170,7 +170,8 @@ class Dht:
 
     def _values(self, node: Node, infohash: bytes) -> list[Endpoint]:
         if node.manner is NodeManner.SPOOFS:
-            return [nowhere((self._port,), self._rng) for _ in range(VALUES)]
+            lies = random.Random(node.id + infohash)  # the same whenever it is asked, as poisoned indices tell them
+            return [nowhere((self._port,), lies) for _ in range(VALUES)]
         if node.manner is NodeManner.ENDLESS or node not in self._keepers(infohash):
             return []
         also = tuple(self._announced.get(infohash, ()))
