@@ -130,11 +130,21 @@ class Book:
         return transports.following(offered, endpoint.transport, endpoint.tried) or offered[0]
 
     def contacted(
-        self, endpoint: Endpoint, contact: Contact, sighting: str, at_ns: int, interval_ns: int, transport: str
+        self,
+        endpoint: Endpoint,
+        contact: Contact,
+        sighting: str,
+        at_ns: int,
+        interval_ns: int,
+        transport: str,
+        *,
+        twin: bool = False,
     ) -> tuple[Tier, str | None]:
-        """Takes the result of a contact that came about over `transport`; returns its tier and what it repeats."""
+        """Takes the result of a contact that came about over `transport`, about the v2 `twin` or the v1 infohash; returns
+        its tier and what it repeats.
+        """
         endpoint.contacts += 1
-        tier, repeats = weigh(endpoint, contact, sighting, at_ns, interval_ns, carrier(transport))
+        tier, repeats = weigh(endpoint, contact, sighting, at_ns, interval_ns, carrier(transport), twin=twin)
         if not contact.answered:
             reached = contact.missing not in (REFUSED, TOO_SLOW)  # over uTP nobody was there
             self.failed(endpoint, contact.missing, at_ns, transport, reached=reached, another=contact.shut)
