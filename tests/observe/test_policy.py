@@ -7,15 +7,18 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from observe_case import FAST, MANDATE
+from observe_stage import Stage, answers, bitfield
 
 from clew.core import mandate
 from clew.core.case import Case
 from clew.core.clock import Instant
 from clew.core.errors import Refused, Usage
 from clew.model import Missing
-from clew.observe.api import SECOND
+from clew.observe.api import SECOND, Contact, Sighted, Target
+from clew.observe.networks.bittorrent import PLUGIN
 from clew.observe.policy import Go, Governor, Policy, Wait, Wish, inside_loopback
 from clew.observe.run import observe
+from clew.observe.wire import Answer, Call
 
 TRACKER = "http://127.1.0.1:6969/announce"
 NOW = 1_800_000_000 * SECOND
@@ -157,6 +160,58 @@ def test_not_sooner_than_the_revisit_interval(case: Case) -> None:
     assert isinstance(governor.decide(wish(kind="control"), at(299)), Go)
     governor.release("127.20.0.1", 6881)
     assert isinstance(governor.decide(wish(), at(300)), Go)
+
+
+def test_whoever_may_have_heard_us_is_called_over_no_other_transport(case: Case) -> None:
+    governor = Governor(case, Policy(revisit=300), "bittorrent")
+    assert isinstance(governor.decide(wish(transport="mse/tcp"), at(0)), Go)
+    governor.release("127.20.0.1", 6881)
+    for transport in ("mse/tcp", "tcp", "mse/utp", "utp"):
+        assert isinstance(governor.decide(wish(transport=transport), at(299)), Missing), transport
+    assert isinstance(governor.decide(replace(wish(transport="tcp"), watch="other"), at(299)), Go), "for one Watch"
+    governor.release("127.20.0.1", 6881)
+    assert isinstance(governor.decide(wish(transport="tcp"), at(300)), Go)
+
+
+def test_another_transport_follows_where_no_handshake_of_ours_was_heard(case: Case) -> None:
+    governor = Governor(case, Policy(revisit=300), "bittorrent")
+    for second, transport in enumerate(("mse/tcp", "mse/utp", "tcp")):
+        assert isinstance(governor.decide(wish(transport=transport), at(second)), Go)
+        governor.release("127.20.0.1", 6881)
+        if transport != "tcp":
+            governor.unheard(wish(transport=transport))
+            assert isinstance(governor.decide(wish(transport=transport), at(second)), Missing), "not the same again"
+    assert isinstance(governor.decide(wish(transport="utp"), at(299)), Missing), "the last one was heard"
+    governor.unheard(wish(kind="control"))
+    assert isinstance(governor.decide(wish(transport="utp"), at(299)), Missing), "a probe is of no visit"
+    assert isinstance(governor.decide(wish(transport="utp"), at(302)), Go)
+
+
+def test_who_takes_plaintext_alone_is_not_kept_waiting(case: Case, stage: Stage, infohash: bytes) -> None:
+    """MSE ends there before our handshake went out, so that another transport follows in the same visit."""
+    peer = stage.peer("127.20.0.1", answers(bitfield(6), torrents={infohash}))
+    tracker = stage.tracker("127.1.0.5", tells_stopped=True)
+    tracker.listed[infohash] = [(peer.address, peer.port)]
+    policy = replace(FAST, revisit=60.0, transports=("mse/tcp", "tcp"))
+    assert observe(case, trackers=[tracker.url], policy=policy, seconds=2.5).places["E1"] == 1
+    dials = case.read().execute("SELECT transport, state FROM dials WHERE kind = 'contact' ORDER BY intended_ns")
+    assert [tuple(row) for row in dials] == [("mse/tcp", "failed"), ("tcp", "done")]
+
+
+@pytest.mark.parametrize(
+    ("finding", "local", "unheard"),
+    [
+        (None, ("", 0), True),
+        (None, ("127.9.0.1", 4), False),
+        (Contact(shut=True), ("127.9.0.1", 4), True),
+        (Contact(), ("127.9.0.1", 4), False),
+        (Contact(answered=True), ("127.9.0.1", 4), False),
+    ],
+)
+def test_what_can_have_been_heard(finding: Contact | None, local: tuple[str, int], unheard: bool) -> None:
+    talk = PLUGIN.contact(Target("W", b"h" * 20, (), b"p" * 20), FAST.limits(), "tcp", bytes(32))
+    sighted = Sighted(finding, b"") if finding else None
+    assert Answer(Call("c", wish(), talk), sighted, None, at(0), at(1), local, "m").unheard is unheard
 
 
 def test_a_goodbye_waits_neither_for_the_rate_nor_for_quiet_hours(case: Case) -> None:

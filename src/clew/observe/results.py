@@ -104,7 +104,7 @@ class Results:
                 self._time.at(answer.started),
                 answer.call.wish.transport,
                 reached=bool(answer.local[0]),
-                another=not answer.local[0],
+                another=answer.unheard,
             )
         else:
             tier, repeats = self._book.contacted(

@@ -19,7 +19,7 @@ from clew.core import clock
 from clew.core.clock import Instant
 from clew.core.errors import ClewError
 from clew.model import Missing, Reason, carrier
-from clew.observe.api import SECOND, TOO_SLOW, Conversation, Sendable, Sighted
+from clew.observe.api import SECOND, TOO_SLOW, Contact, Conversation, Sendable, Sighted
 from clew.observe.gaps import NO_NETWORK
 from clew.observe.lines import DatagramLine, Ending, StreamLine, unconnected
 from clew.observe.policy import Go, Governor, Wait, Wish, inside_loopback
@@ -53,6 +53,12 @@ class Answer:
     ended: Instant
     local: tuple[str, int] = ("", 0)
     mandate: str = ""
+
+    @property
+    def unheard(self) -> bool:
+        """Whether no handshake of ours went out: there was no connection, or it ended before."""
+        found = self.sighted.finding if self.sighted is not None else None
+        return found.shut if isinstance(found, Contact) else not self.local[0]
 
 
 class Wire:
@@ -234,6 +240,8 @@ class Wire:
         call, place = answer.call, (answer.call.wish.address, answer.call.wish.port)
         self._lines.pop(call.id, None)
         self._governor.release(*place)
+        if answer.unheard:
+            self._governor.unheard(call.wish)
         self._answers.put(answer)
         waiting = self._aside.get(place)
         if waiting:
