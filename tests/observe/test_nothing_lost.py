@@ -68,10 +68,10 @@ def test_a_run_that_is_killed_while_the_network_is_gone_names_the_gap(case: Case
     for second in (1, 5, 9):
         at = Instant(second * SECOND, second * SECOND)
         gaps.call(at, at, NO_NETWORK)
-        keeper.flush("0" * 32)
+        keeper.flush("0" * 32, {})
         assert of_case(case) == [(SECOND, second * SECOND, NO_NETWORK.detail)]
     gaps.call(Instant(12 * SECOND, 12 * SECOND), Instant(13 * SECOND, 13 * SECOND), None)
-    keeper.flush("0" * 32)
+    keeper.flush("0" * 32, {})
     assert of_case(case) == [(SECOND, 13 * SECOND, NO_NETWORK.detail)]
 
 

@@ -1,6 +1,7 @@
 """How a run's facts get into the case: intents before, sightings after, each batch in one transaction."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from clew.core import shards
@@ -29,6 +30,7 @@ class Keeper:
         self._rows: list[dict[str, Any]] = []
         self._ended: list[tuple[str, str | None, str]] = []
         self._sequence = 0
+        self._limits: Mapping[str, int] = {}
 
     @property
     def waiting(self) -> int:
@@ -60,10 +62,13 @@ class Keeper:
             tx.record("contacts.intended", subject={"run": self._run.id}, counts=counts, mandate=mandate)
         failpoint("observe.intent.after")
 
-    def flush(self, mandate: str) -> None:
-        """Commits what was taken: shards, receipts, endpoints, dials and the ledger's entry in one transaction."""
+    def flush(self, mandate: str, limits: Mapping[str, int]) -> None:
+        """Commits what was taken: shards, receipts, endpoints, dials and the ledger's entry in one transaction.
+
+        `limits` are those that the run has come to so far: were it killed, nobody else could tell them.
+        """
         changed, gaps = self._book.changed(), self._gaps.take()
-        if not self._rows and not self._ended and not changed and not gaps:
+        if not self._rows and not self._ended and not changed and not gaps and limits == self._limits:
             return
         lasting = [r for r in self._rows if self._lasts(r)]
         brief = [r for r in self._rows if not self._lasts(r)]
@@ -83,11 +88,14 @@ class Keeper:
             tx.executemany(
                 "INSERT OR REPLACE INTO observe_gaps VALUES (?,?,?,?)", [(self._run.id, *gap) for gap in gaps]
             )
+            if limits != self._limits:
+                covered = json.dumps({"limits": limits}, sort_keys=True)
+                tx.execute("UPDATE observe_runs SET coverage=? WHERE id=?", (covered, self._run.id))
             tx.record("sightings.kept", subject={"run": self._run.id}, counts=self._counts(), mandate=mandate)
             failpoint("observe.receipt.inside")
         failpoint("observe.receipt.after")
         self._book.saved(changed)
-        self._rows, self._ended = [], []
+        self._rows, self._ended, self._limits = [], [], limits
 
     def _lasts(self, row: dict[str, Any]) -> bool:
         """Whether a sighting is kept for good: also a contact that failed with who has answered, for it speaks

@@ -141,7 +141,7 @@ class Observer:
             wire.stop()
             self._take(wire, 0)
         self._gaps.over(clock.now())
-        self._keeper.flush(self._mandate)
+        self._keep()
         summary = self._summary(stopped)
         keeping.end(self._case, self._run, clock.now().utc_ns, summary.as_dict(), self._mandate)
         return summary
@@ -249,7 +249,7 @@ class Observer:
         for answer in wire.collect(timeout):
             self._results.take(answer, self._errands.pop(answer.call.id))
             if self._keeper.waiting >= FLUSH_ROWS:  # a list of thousands is not kept in memory as a whole
-                self._keeper.flush(self._mandate)
+                self._keep()
 
     def _flush(self) -> None:
         now = clock.now()
@@ -259,8 +259,16 @@ class Observer:
         if self._book.fresh:  # nobody is called before being in the case
             pause = NEW_FLUSH_SECONDS
         if self._keeper.waiting >= FLUSH_ROWS or now_ns - self._flushed_ns > pause * SECOND:
-            self._keeper.flush(self._mandate)
+            self._keep()
             self._flushed_ns = now_ns
+
+    def _keep(self) -> None:
+        """Commits what was taken."""
+        self._keeper.flush(self._mandate, self._limits())
+
+    def _limits(self) -> dict[str, int]:
+        """The limits that this run has come to, by their words, and how often."""
+        return dict(self._account.limits) | self._lists.limits()
 
     def _forget(self) -> None:
         """Keeps to retention while the run goes on; by the steady time, for a clock that is set must forget nobody."""
@@ -268,7 +276,7 @@ class Observer:
         if now_ns < self._forget_ns:
             return
         self._forget_ns = now_ns + retention.EVERY_NS
-        self._keeper.flush(self._mandate)
+        self._keep()
         retention.purge(self._case, now_ns)
         self._book.forget(now_ns - retention.KEEP_NS)
         self._results.count_hearsay()
@@ -329,7 +337,7 @@ class Observer:
                 "seconds": round(account.ourselves_ns / SECOND, 3),
                 "gossiped": account.gossiped,
             },
-            limits=dict(account.limits) | self._lists.limits(),
+            limits=self._limits(),
             trackers={url: dict(counts) for url, counts in account.trackers.items()},
         )
 
