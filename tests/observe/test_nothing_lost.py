@@ -160,6 +160,20 @@ def test_who_was_called_when_the_run_was_stopped_is_not_called_twice_within_the_
     assert len(peer.heard) == 1
 
 
+def test_who_might_not_be_called_any_more_is_not_called_twice_within_the_interval(
+    case: Case, stage: Stage, infohash: bytes
+) -> None:
+    peer = stage.peer("127.29.0.7", answers(bitfield(*INNER), torrents={infohash}))
+    tracker = stage.tracker("127.1.0.13", tells_stopped=True)
+    tracker.listed[infohash] = [(peer.address, peer.port)]
+    policy = replace(FAST, revisit=60.0)
+    observe(case, trackers=[tracker.url], policy=policy, seconds=1.2)
+    with case.write("observe") as tx:  # as where the Mandate ended before the control probe
+        tx.execute("UPDATE endpoints SET next_ns=NULL, control='clean'")
+    observe(case, trackers=[tracker.url], policy=policy, seconds=1.2)
+    assert len(peer.heard) == 1
+
+
 def test_the_last_run_of_an_old_case_is_the_one_that_began_last(case: Case) -> None:
     """Before version 6 runs had no number: all have 0."""
     with case.write("observe") as tx:

@@ -233,6 +233,46 @@ def test_a_mandate_ends_when_it_ends(case: Case) -> None:
     assert isinstance(governor.cover(wish(), Instant(end + 1, 6)), Missing)
 
 
+def test_a_mandate_that_is_added_or_whose_time_comes_is_noticed(case: Case, authority: Ed25519PrivateKey) -> None:
+    governor = Governor(case, FAST, "bittorrent")
+    first, second = "0" * 32, "1" * 32
+    assert governor.valid(at(0)) == {first}
+    later = mandate.parse_time("2027-01-15T09:00:00Z")  # an hour after NOW
+    body = MANDATE | {"id": second, "not_before": "2027-01-15T09:00:00Z"}
+    mandate.add(case, mandate.sign_document("mandate", body, authority))
+    assert governor.valid(at(29)) == {first}
+    assert governor.valid(at(31)) == {first}, "it is there, and does not hold yet"
+    assert governor.valid(Instant(later, 200 * SECOND)) == {first, second}
+
+
+def test_a_renewed_mandate_reaches_who_is_known_already(
+    make_case: Callable[..., Case],
+    authority: Ed25519PrivateKey,
+    stage: Stage,
+    infohash: bytes,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("clew.observe.policy.COVER_NS", SECOND // 4)
+    case = make_case(addresses=["127.1.0.0/16"])  # the tracker, and no peer
+    peer = stage.peer("127.20.0.1", answers(bitfield(6), torrents={infohash}))
+    tracker = stage.tracker("127.1.0.5", tells_stopped=True)
+    tracker.listed[infohash] = [(peer.address, peer.port)]
+    seen: list[int] = []
+
+    def renew(_: dict[str, object]) -> None:
+        seen.append(len(peer.heard))
+        if len(seen) == 2:
+            other = MANDATE | {"id": "1" * 32, "addresses": ["127.20.0.0/16"]}
+            mandate.add(case, mandate.sign_document("mandate", other, authority))
+            tracker.listed[infohash].clear()
+
+    summary = observe(
+        case, trackers=[tracker.url], policy=replace(FAST, announce=60.0), seconds=4, go_on=True, progress=renew
+    )
+    assert seen[:2] == [0, 0]
+    assert summary.places["E2"] == 1
+
+
 def test_the_rate_and_the_number_are_held(case: Case) -> None:
     governor = Governor(case, Policy(per_second=100, concurrent=150), "bittorrent")
     went, tick = 0, 0

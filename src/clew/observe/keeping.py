@@ -118,7 +118,8 @@ def begin(case: Case, run: Run, policy: str, now: Instant, mandate: str, time: S
     """Accounts for what an earlier run left behind, and begins this one; returns how many dials were interrupted.
 
     An interrupted dial may have reached its peer, so that endpoint is not called again before the end of the revisit
-    interval (`wait_ns`) counted from now; nor is who was given up by a run that ended less than the interval ago.
+    interval (`wait_ns`) counted from now; nor is who was given up, or might not be called any more, by a run that ended
+    less than the interval ago.
     Nobody waits longer than that because a clock was wrong in an earlier run.
     """
     again_ns = time.at(now) + wait_ns
@@ -132,7 +133,8 @@ def begin(case: Case, run: Run, policy: str, now: Instant, mandate: str, time: S
         )
         _close_killed(tx)
         tx.execute(
-            "UPDATE endpoints SET next_ns=?, failures=0 WHERE next_ns IS NULL AND failures > 0 AND control IS NOT ? "
+            "UPDATE endpoints SET next_ns=?, failures=0 WHERE next_ns IS NULL AND failures + contacts > 0 "
+            "AND control IS NOT ? "
             "AND EXISTS (SELECT 1 FROM observe_runs WHERE ended_ns > ?)",
             (again_ns, PROMISCUOUS, now.utc_ns - wait_ns),
         )

@@ -213,6 +213,10 @@ class Governor:
             self._remember(wish, at.mono_ns)
         return Go(covered.id)
 
+    def valid(self, at: Instant) -> frozenset[str]:
+        """The Mandates, by id, that hold at this moment, whatever they cover; looked up as for `cover`."""
+        return frozenset(m.id for m in self._checked(at) if m.not_before_ns <= at.utc_ns <= m.not_after_ns)
+
     def permits(self, permit: str, at_ns: int) -> bool:
         """Whether a Mandate to observe gives this permit now."""
         return any(

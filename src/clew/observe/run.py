@@ -123,6 +123,7 @@ class Observer:
             self._gaps,
         )
         self._errands: dict[str, Errand] = {}
+        self._valid = self._governor.valid(self._start)
         self._flushed_ns = self._shown_ns = self._dispatched_ns = 0
         self._forget_ns = steady_ns + retention.EVERY_NS
 
@@ -209,6 +210,7 @@ class Observer:
         if now.mono_ns - self._dispatched_ns < DISPATCH_SECONDS * SECOND:
             return
         self._dispatched_ns = now.mono_ns
+        self._renew(now)
         if self._policy.quiet(now.utc_ns):
             return
         made = [pair for one in self._lists.due(now.mono_ns) for pair in self._caller.question(one)]
@@ -229,6 +231,12 @@ class Observer:
                 made.append(self._caller.visit(endpoint, self._asking(endpoint, wish, now)))
         if made:
             self._send(wire, made, now.utc_ns)
+
+    def _renew(self, now: Instant) -> None:
+        """Looks again at who could not be called, where a Mandate was added or its time has come."""
+        before, self._valid = self._valid, self._governor.valid(now)
+        if self._valid - before:
+            self._book.allowed(self._steady.at(now))
 
     def _asking(self, endpoint: Endpoint, wish: Wish, now: Instant) -> Wish:
         """The visit, asking for gossip too where it is this endpoint's turn and the Mandate that covers it permits."""
