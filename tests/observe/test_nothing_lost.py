@@ -142,7 +142,20 @@ def test_a_contact_that_failed_with_who_had_answered_is_kept(case: Case, stage: 
 
     peer.talk = falls_silent
     observe(case, trackers=[tracker.url], policy=FAST, seconds=2.5)
+    dialled = {row[0]: row["address"] for row in case.read().execute("SELECT id, address FROM dials")}
+    with case.write("observe") as tx:  # two that an earlier run never made, and one that it was killed in
+        sql = "INSERT INTO dials SELECT ?, run, endpoint, watch, address, port, kind, transport, intended_ns, ?, '' FROM dials "
+        for name, state in (("cut off", "interrupted"), ("no call", "not made")):
+            tx.execute(f"{sql} WHERE address = '127.29.0.4' LIMIT 1", (name, state))
     purge(case, time.time_ns() + KEEP_NS + 60 * SECOND)
+    sql = "SELECT id, address FROM dials WHERE state <> 'done' AND kind = 'contact'"
+    left = {row["id"]: row["address"] for row in case.read().execute(sql)}
+    assert "cut off" in left
+    assert "no call" not in left
+    assert set(left.values()) == {"127.29.0.4"}, "of who never answered nothing is left"
+    assert "127.29.0.5" in dialled.values()
+    contacts = shards.query(case, "SELECT id FROM sightings WHERE kind IN ('contact', 'control')")["id"].to_pylist()
+    assert {row["id"] for row in case.read().execute("SELECT id FROM dials")} >= set(contacts), "each with its dial"
     sql = "SELECT address, tier FROM sightings WHERE kind = 'contact' ORDER BY sequence"
     kept = [(row["address"], row["tier"]) for row in shards.query(case, sql).to_pylist()]
     assert kept[:2] == [("127.29.0.4", "E1"), ("127.29.0.4", "E0")]
