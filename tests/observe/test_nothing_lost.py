@@ -144,9 +144,12 @@ def test_a_contact_that_failed_with_who_had_answered_is_kept(case: Case, stage: 
     observe(case, trackers=[tracker.url], policy=FAST, seconds=2.5)
     dialled = {row[0]: row["address"] for row in case.read().execute("SELECT id, address FROM dials")}
     with case.write("observe") as tx:  # two that an earlier run never made, and one that it was killed in
-        sql = "INSERT INTO dials SELECT ?, run, endpoint, watch, address, port, kind, transport, intended_ns, ?, '' FROM dials "
-        for name, state in (("cut off", "interrupted"), ("no call", "not made")):
-            tx.execute(f"{sql} WHERE address = '127.29.0.4' LIMIT 1", (name, state))
+        sql = (
+            "INSERT INTO dials SELECT ?, run, endpoint, watch, address, port, kind, transport, intended_ns, ?, '' "
+            "FROM dials WHERE address = '127.29.0.4' LIMIT 1"
+        )
+        for values in (("cut off", "interrupted"), ("no call", "not made")):
+            tx.execute(sql, values)
     purge(case, time.time_ns() + KEEP_NS + 60 * SECOND)
     sql = "SELECT id, address FROM dials WHERE state <> 'done' AND kind = 'contact'"
     left = {row["id"]: row["address"] for row in case.read().execute(sql)}

@@ -66,7 +66,9 @@ def endpoint() -> Endpoint:
     return Endpoint(1, "W", "127.0.0.1", 1, 0, 0, "t")
 
 
-def weighed(one: Endpoint, contact: Contact, sighting: str, at_ns: int, *, twin: bool = False) -> tuple[Tier, str | None]:
+def weighed(
+    one: Endpoint, contact: Contact, sighting: str, at_ns: int, *, twin: bool = False
+) -> tuple[Tier, str | None]:
     return weigh(one, contact, sighting, at_ns, 300, "tcp", twin=twin)
 
 

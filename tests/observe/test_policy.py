@@ -136,6 +136,16 @@ def test_gossip_needs_the_permit_of_the_mandate_that_covers_the_peer(
     assert governor.decide(replace(asking, address="127.21.0.1"), at(0)) == Go("1" * 32)
 
 
+def test_a_node_of_the_dht_needs_its_address_in_the_mandate_s_scope(make_case: Callable[..., Case]) -> None:
+    """A tracker that is named is in scope by its name; "dht" names nobody."""
+    scope = {"addresses": ["127.20.0.0/16", "192.0.2.0/24"], "permits": ["dht"], "trackers": ["dht", TRACKER]}
+    governor = Governor(make_case(**scope), Policy(allow=("127.0.0.0/8", "192.0.2.0/23")), "bittorrent")
+    for address, covered in (("127.20.0.1", True), ("127.21.0.1", False), ("192.0.2.1", True), ("192.0.3.1", False)):
+        node = Wish("announce", "", address, 6881, f"dht://{address}:6881", transport="udp")
+        assert isinstance(governor.decide(node, at(0)), Go if covered else Missing), address
+    assert isinstance(governor.decide(wish("192.0.3.1", 6969, "announce"), at(1)), Go)
+
+
 def test_started_needs_the_permit(make_case: Callable[..., Case]) -> None:
     governor = Governor(make_case(permits=[]), FAST, "bittorrent")
     announce = wish("127.1.0.1", 6969, "announce", event="started")

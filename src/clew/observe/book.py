@@ -151,8 +151,9 @@ class Book:
         *,
         twin: bool = False,
     ) -> tuple[Tier, str | None]:
-        """Takes the result of a contact that came about over `transport`, about the v2 `twin` or the v1 infohash; returns
-        its tier and what it repeats.
+        """Takes the result of a contact that came about over `transport`, and was about the v2 `twin` or the v1 infohash.
+
+        Returns its tier and what it repeats.
         """
         endpoint.contacts += 1
         tier, repeats = weigh(endpoint, contact, sighting, at_ns, interval_ns, carrier(transport), twin=twin)

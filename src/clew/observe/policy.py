@@ -175,9 +175,11 @@ class Governor:
         if not self.policy.allows(wish.address):
             return Missing(Reason.REFUSED, "outside the allow-list")
         try:
-            found = self._require(wish, at, None if wish.kind == "announce" else wish.address)
-            if wish.kind == "announce" and named(wish.source) not in found.trackers:
-                found = self._require(wish, at, wish.address)  # a tracker that is not named needs its address in scope
+            # A tracker that is named is in scope by that; "dht" names no node, so each needs its address in scope.
+            asked = wish.kind == "announce" and named(wish.source) != DHT
+            found = self._require(wish, at, None if asked else wish.address)
+            if asked and named(wish.source) not in found.trackers:
+                found = self._require(wish, at, wish.address)  # a tracker that is not named needs its address too
         except Refused as error:
             return Missing(Reason.REFUSED, error.message)
         if inside_loopback(wish.address):

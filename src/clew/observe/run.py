@@ -169,7 +169,8 @@ class Observer:
         trackers = {place: address for place, address in places.items() if place not in nodes}
         may = {t.url: self._may_start(t, address) for t, address in trackers.items()}
         policy, begin = self._policy, self._start.mono_ns
-        return Lists(Announces(trackers, watches, policy, may, begin), Lookups(nodes, watches, policy, begin))
+        lookups = Lookups(nodes, watches, policy, begin, self._may_ask_node)
+        return Lists(Announces(trackers, watches, policy, may, begin), lookups)
 
     def _offers(self) -> Callable[[str], tuple[str, ...]]:
         """By address, the transports to try: those of the plug-in that the policy and the Mandates leave.
@@ -203,6 +204,10 @@ class Observer:
     def _may_start(self, tracker: Tracker, address: str) -> bool:
         wish = Wish("announce", "", address, tracker.port, tracker.url, "started")
         return not isinstance(self._governor.cover(wish, self._start), Missing)
+
+    def _may_ask_node(self, address: str) -> bool:
+        wish = Wish("announce", "", address, 0, f"{DHT}://")
+        return not isinstance(self._governor.cover(wish, clock.now()), Missing)
 
     def _dispatch(self, wire: Wire) -> None:
         """Commits what is due as intent, then hands it to the wire."""
