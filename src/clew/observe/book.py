@@ -151,7 +151,7 @@ class Book:
         *,
         twin: bool = False,
     ) -> tuple[Tier, str | None]:
-        """Takes the result of a contact that came about over `transport`, and was about the v2 `twin` or the v1 infohash.
+        """Takes the result of a contact that came about over `transport`, about the v1 infohash or the v2 `twin`.
 
         Returns its tier and what it repeats.
         """
