@@ -10,14 +10,15 @@ import pytest
 from observe_case import FAST
 from observe_stage import EXTENDED, INNER, Peer, Stage, answers, bitfield, message
 
-from clew.core import shards
+from clew.core import clock, shards
 from clew.core.case import Case
 from clew.core.clock import Instant
+from clew.observe import keeping
 from clew.observe.account import LEFT_ASIDE
 from clew.observe.announces import NOT_NAMED
 from clew.observe.api import SECOND, TOO_SLOW, Contact, Sighted, Target
 from clew.observe.book import Book
-from clew.observe.endpoints import Endpoint
+from clew.observe.endpoints import INSERT, Endpoint, row
 from clew.observe.gaps import NO_NETWORK, Gaps, of_case
 from clew.observe.keeping import Keeper
 from clew.observe.networks.bittorrent import PLUGIN
@@ -28,6 +29,7 @@ from clew.observe.rows import Run
 from clew.observe.run import observe
 from clew.observe.silence import NOBODY_HEARD, Silence
 from clew.observe.standing import standing
+from clew.observe.steady import steady
 from clew.observe.wire import Answer, Call
 
 
@@ -146,7 +148,7 @@ def test_a_contact_that_failed_with_who_had_answered_is_kept(case: Case, stage: 
     with case.write("observe") as tx:  # two that an earlier run never made, and one that it was killed in
         sql = (
             "INSERT INTO dials SELECT ?, run, endpoint, watch, address, port, kind, transport, intended_ns, ?, '' "
-            "FROM dials WHERE address = '127.29.0.4' LIMIT 1"
+            "FROM dials WHERE address = '127.29.0.4' AND kind = 'contact' LIMIT 1"
         )
         for values in (("cut off", "interrupted"), ("no call", "not made")):
             tx.execute(sql, values)
@@ -176,18 +178,26 @@ def test_who_was_called_when_the_run_was_stopped_is_not_called_twice_within_the_
     assert len(peer.heard) == 1
 
 
-def test_who_might_not_be_called_any_more_is_not_called_twice_within_the_interval(
-    case: Case, stage: Stage, infohash: bytes
+@pytest.mark.parametrize(
+    ("contacts", "failures", "control", "waits"),
+    [(1, 0, None, True), (0, 3, None, True), (0, 0, None, False), (1, 0, "promiscuous", False)],
+)
+def test_who_was_called_by_a_run_that_just_ended_waits_whatever_became_of_it(
+    case: Case, contacts: int, failures: int, control: str | None, waits: bool
 ) -> None:
-    peer = stage.peer("127.29.0.7", answers(bitfield(*INNER), torrents={infohash}))
-    tracker = stage.tracker("127.1.0.13", tells_stopped=True)
-    tracker.listed[infohash] = [(peer.address, peer.port)]
-    policy = replace(FAST, revisit=60.0)
-    observe(case, trackers=[tracker.url], policy=policy, seconds=1.2)
-    with case.write("observe") as tx:  # as where the Mandate ended before the control probe
-        tx.execute("UPDATE endpoints SET next_ns=NULL, control='clean'")
-    observe(case, trackers=[tracker.url], policy=policy, seconds=1.2)
-    assert len(peer.heard) == 1
+    """Given up, or not to be called any more: where the Mandate ended between a contact and its control probe."""
+    now, wait_ns, run = clock.now(), 60 * SECOND, Run("r", "clew 0 bittorrent 1", "", "here", None, None)
+    with case.write("observe") as tx:
+        values = ("before", now.utc_ns - 9 * SECOND, now.utc_ns - SECOND, "{}", "here", "m")
+        tx.execute(
+            "INSERT INTO observe_runs (id, started_ns, ended_ns, config, vantage, mandate) VALUES (?,?,?,?,?,?)", values
+        )
+        one = Endpoint(1, "w", "127.29.0.7", 1, 0, 0, "t", contacts=contacts, failures=failures, control=control)
+        tx.execute(INSERT, row(one))
+    lasting = steady(case, now)
+    keeping.begin(case, run, "{}", now, "m", lasting, wait_ns)
+    due_ns = case.read().execute("SELECT next_ns FROM endpoints").fetchone()[0]
+    assert due_ns == (lasting.at(now) + wait_ns if waits else None)
 
 
 def test_the_last_run_of_an_old_case_is_the_one_that_began_last(case: Case) -> None:

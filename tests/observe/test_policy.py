@@ -1,12 +1,13 @@
 """The one place that decides to dial: what it lets go, what it holds back, what it refuses."""
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from observe_case import FAST, MANDATE
+from observe_case import FAST, MANDATE, watch_body
 from observe_stage import Stage, answers, bitfield
 
 from clew.core import mandate
@@ -14,7 +15,10 @@ from clew.core.case import Case
 from clew.core.clock import Instant
 from clew.core.errors import Refused, Usage
 from clew.model import Missing
-from clew.observe.api import SECOND, Contact, Sighted, Target
+from clew.observe import keeping
+from clew.observe.api import REFUSED, SECOND, TOO_SLOW, Contact, Sighted, Target
+from clew.observe.gaps import NO_NETWORK
+from clew.observe.lines import unconnected
 from clew.observe.networks.bittorrent import PLUGIN
 from clew.observe.policy import Go, Governor, Policy, Wait, Wish, inside_loopback
 from clew.observe.run import observe
@@ -197,13 +201,49 @@ def test_another_transport_follows_where_no_handshake_of_ours_was_heard(case: Ca
     assert isinstance(governor.decide(wish(transport="utp"), at(302)), Go)
 
 
+def test_whom_an_earlier_run_called_is_refused_whatever_the_queue_says(
+    case: Case, stage: Stage, infohash: bytes
+) -> None:
+    peer = stage.peer("127.20.0.1", answers(bitfield(6), torrents={infohash}))
+    tracker = stage.tracker("127.1.0.5", tells_stopped=True)
+    tracker.listed[infohash] = [(peer.address, peer.port)]
+    with case.write("observe") as tx:
+        row = ("d", "r", watch_body()["id"], peer.address, peer.port, "contact", "mse/tcp", time.time_ns(), "done")
+        tx.execute("INSERT INTO dials VALUES (?,?,NULL,?,?,?,?,?,?,?,NULL)", row)
+    observe(case, trackers=[tracker.url], policy=replace(FAST, revisit=60.0), seconds=3)
+    assert peer.heard == []
+    told = case.read().execute("SELECT detail FROM dials WHERE kind = 'contact' AND state = 'not made'").fetchone()
+    assert told["detail"] == "refused: sooner than the policy's revisit interval"
+
+
+def test_of_earlier_calls_those_that_may_have_been_heard_are_recalled(case: Case) -> None:
+    no_route = unconnected(OSError(5, "x"))
+    ended = [("done", None, 10), ("intent", None, 20), ("failed", "limit reached: no answer in time", 30),
+             ("failed", str(REFUSED), 40), ("failed", str(TOO_SLOW), 40), ("failed", str(no_route), 40),
+             ("interrupted", str(NO_NETWORK), 40), ("not made", "refused: x", 40), ("interrupted", "killed", 100_000),
+             ("done", None, 5), ("done", None, -50)]  # fmt: skip
+    insert = "INSERT INTO dials VALUES (?,'r',NULL,'W','127.20.0.1',?,?,'tcp',?,?,?)"
+    with case.write("observe") as tx:
+        for port, (state, detail, ago) in enumerate(ended):
+            tx.execute(insert, (f"d{port}", port, "contact", NOW - ago * SECOND, state, detail))
+            tx.execute(insert, (f"c{port}", port + 50, "control", NOW - ago * SECOND, state, detail))
+    found = keeping.heard(case, at(0), 60 * SECOND)
+    assert [(port, (100 * SECOND - when) // SECOND) for _, _, port, when in found] == [
+        (2, 30), (1, 20), (0, 10), (9, 5), (10, 0)
+    ]  # fmt: skip
+    governor = Governor(case, Policy(revisit=60), "bittorrent")
+    governor.recall(found)
+    assert isinstance(governor.decide(wish(port=2, transport="utp"), at(29)), Missing)
+    assert isinstance(governor.decide(wish(port=2, transport="utp"), at(30)), Go)
+
+
 def test_who_takes_plaintext_alone_is_not_kept_waiting(case: Case, stage: Stage, infohash: bytes) -> None:
     """MSE ends there before our handshake went out, so that another transport follows in the same visit."""
     peer = stage.peer("127.20.0.1", answers(bitfield(6), torrents={infohash}))
     tracker = stage.tracker("127.1.0.5", tells_stopped=True)
     tracker.listed[infohash] = [(peer.address, peer.port)]
     policy = replace(FAST, revisit=60.0, transports=("mse/tcp", "tcp"))
-    assert observe(case, trackers=[tracker.url], policy=policy, seconds=2.5).places["E1"] == 1
+    assert observe(case, trackers=[tracker.url], policy=policy, seconds=4).places["E1"] == 1
     dials = case.read().execute("SELECT transport, state FROM dials WHERE kind = 'contact' ORDER BY intended_ns")
     assert [tuple(row) for row in dials] == [("mse/tcp", "failed"), ("tcp", "done")]
 

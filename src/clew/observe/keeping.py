@@ -9,9 +9,10 @@ from clew.core.case import Case, Transaction, new_id
 from clew.core.clock import Instant
 from clew.core.failpoints import failpoint
 from clew.model import SightingKind, Tier
+from clew.observe.api import NO_CONNECTION, REFUSED, TOO_SLOW
 from clew.observe.book import PROMISCUOUS, Book
 from clew.observe.endpoints import INSERT, row
-from clew.observe.gaps import Gaps
+from clew.observe.gaps import NO_NETWORK, Gaps
 from clew.observe.retention import BRIEF
 from clew.observe.rows import Run
 from clew.observe.steady import Steady
@@ -148,6 +149,23 @@ def begin(case: Case, run: Run, policy: str, now: Instant, mandate: str, time: S
         failpoint("observe.begin.inside")
     failpoint("observe.begin.after")
     return len(left)
+
+
+def heard(case: Case, now: Instant, wait_ns: int) -> list[tuple[str, str, int, int]]:
+    """Who may have heard us less than `wait_ns` ago, in an earlier run: (watch, address, port, monotonic ns), in order.
+
+    From the intents, not from the queue, which is held against it. Whether a handshake went out is not in them, so that
+    all are taken but those of which it is certain that none did. A clock set back makes nobody wait longer than that.
+    """
+    sql = (
+        "SELECT watch, address, port, MIN(MAX(intended_ns), :now) AS at_ns FROM dials WHERE kind = 'contact' "
+        "AND intended_ns > :since AND state <> :unmade AND COALESCE(detail, '') NOT IN (:refused, :slow, :gone) "
+        "AND COALESCE(detail, '') NOT LIKE :unconnected GROUP BY watch, address, port ORDER BY at_ns"
+    )
+    told = {"unmade": NOT_MADE, "refused": str(REFUSED), "slow": str(TOO_SLOW), "gone": str(NO_NETWORK)}
+    told["unconnected"] = f"{REFUSED.reason.value}: {NO_CONNECTION}%"
+    rows = case.read().execute(sql, told | {"now": now.utc_ns, "since": now.utc_ns - wait_ns})
+    return [(*row[:3], now.mono_ns - (now.utc_ns - row["at_ns"])) for row in rows]
 
 
 def end(case: Case, run: Run, at_ns: int, summary: dict[str, Any], mandate: str) -> None:

@@ -4,8 +4,9 @@
 Mandate, one connection per address and port, within the rate, not sooner than the revisit interval, not in quiet
 hours. Beyond 127.0.0.0/8 the Mandate has to name the tracker; "*" is not enough there.
 
-The revisit interval holds for an address and port whatever the transport: for one Watch nobody hears two handshakes of
-ours within it. Only where a connection ended before our handshake went out may another transport follow at once.
+The revisit interval holds for an address and port whatever the transport, also over the end of a run: for one Watch
+nobody hears two handshakes of ours within it. Only where a connection ended before our handshake went out may another
+transport follow at once.
 """
 
 import ipaddress
@@ -13,6 +14,7 @@ import json
 import re
 import time
 from collections import OrderedDict
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 
@@ -235,6 +237,10 @@ class Governor:
     def release(self, address: str, port: int) -> None:
         """This connection is closed."""
         self._open.discard((address, port))
+
+    def recall(self, visits: Iterable[tuple[str, str, int, int]]) -> None:
+        """Takes whom an earlier run called: (watch, address, port, when in this machine's monotonic ns), in order."""
+        self._last.update(((watch, address, port), _Visit(at_ns, "")) for watch, address, port, at_ns in visits)
 
     def unheard(self, wish: Wish) -> None:
         """This connection ended before a handshake of ours went out: another transport may be tried at once."""
