@@ -272,7 +272,7 @@ def looked_up(torrent: Torrent) -> dict[str, Any]:
     """What a lookup in the DHT finds from one node on, and whom the nodes that it asked know afterwards."""
     node, (infohash,) = f"dht://{NODE[0]}:{NODE[1]}", torrent.infohashes()
     until(lambda: ask(node, infohash).listed, 300)  # until a client has announced itself there
-    lookups = Lookups({at(*NODE): NODE[0]}, [watch.from_body(torrent.watch(1, "v1"))], FAST, 0)
+    lookups = Lookups({at(*NODE): NODE[0]}, [watch.from_body(torrent.watch(1, "v1"))], FAST, 0, lambda _: True)
     asked, found = set[str](), set[tuple[str, int]]()
     waiting = lookups.due(0)
     while waiting:

@@ -11,10 +11,12 @@ from pathlib import Path
 import pytest
 from observe_stage import Peer, Stage, Tracker, answers, bitfield
 
+from clew.attribute import coverage
 from clew.core import failpoints, shards
 from clew.core.case import Case
 from clew.core.errors import Held
 from clew.core.lease import lease
+from clew.observe.account import LEFT_ASIDE
 
 HERE = Path(__file__).parent
 FAILPOINTS = (
@@ -93,6 +95,25 @@ def test_killed_at_a_failpoint_and_resumed(case: Case, stage: Stage, infohash: b
     listed = shards.query(case, "SELECT DISTINCT address FROM sightings WHERE kind = 'listed'").to_pylist()
     assert {row["address"] for row in listed} == {peer.address for peer in peers}
     assert tracker.announced == set(), "what `started` began before the kill is taken back"
+
+
+def test_a_run_that_is_killed_has_told_what_limits_it_came_to(case: Case, stage: Stage) -> None:
+    tracker = stage.tracker("127.1.0.6", tells_stopped=True)
+    none = b"d5:peers18:" + b"\x7f\x17\x00\x01\x00\x00" * 3 + b"e"  # port 0: endpoints that can be none
+    tracker.reply = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(none), none)
+    run = start(case, tracker, "60")
+    deadline, told = time.monotonic() + 30, "{}"
+    while "limits" not in told and time.monotonic() < deadline:
+        time.sleep(0.05)
+        row = case.read().execute("SELECT coverage FROM observe_runs").fetchone()
+        told = row["coverage"] if row else told
+    run.kill()
+    assert run.wait(30) == -signal.SIGKILL
+    assert case.read().execute("SELECT ended_ns FROM observe_runs").fetchone()[0] is None
+    ((why, count),) = coverage.read(case).left_aside
+    assert why == LEFT_ASIDE
+    asked = case.read().execute("SELECT count(*) FROM dials WHERE state = 'done'").fetchone()[0]
+    assert count == 3 * asked > 0
 
 
 def test_sigint_ends_the_run_in_order_within_a_second(case: Case, stage: Stage, infohash: bytes) -> None:

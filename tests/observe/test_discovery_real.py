@@ -136,7 +136,7 @@ def test_libtorrent_s_dht_is_read_and_knows_us_nowhere() -> None:
 
     body = watch_body(infohash_v1=infohash.hex())
     policy, asked, found = Policy(revisit=5.0), [], set()
-    lookups = Lookups({at(addresses[2], ports[2]): addresses[2]}, [watch.from_body(body)], policy, 0)
+    lookups = Lookups({at(addresses[2], ports[2]): addresses[2]}, [watch.from_body(body)], policy, 0, lambda _: True)
     waiting = lookups.due(0)
     while waiting:
         one = waiting.pop()

@@ -91,7 +91,7 @@ def run(world: World, lookups: Lookups, now: int = 0) -> int:
 
 def begin(world: World, policy: Policy = POLICY) -> Lookups:
     first = next(iter(world.ids))
-    return Lookups({at(*first): first[0]}, [WATCH], policy, 0)
+    return Lookups({at(*first): first[0]}, [WATCH], policy, 0, lambda _: True)
 
 
 def test_the_nearest_of_both_families_are_asked_once_each_and_few_at_a_time() -> None:
@@ -134,6 +134,17 @@ def test_a_node_outside_the_allow_list_is_never_asked_and_counted() -> None:
     assert lookups.limits()["node outside the allow-list"] == 1
 
 
+def test_a_node_outside_the_mandates_is_never_asked_and_counted_and_takes_no_other_s_place() -> None:
+    world = World([f"127.{n}.1.1" for n in range(20, 120)])
+    first = next(iter(world.ids))
+    covered = {first[0], *(address for address, _ in world.nearest("4")[K : 3 * K])}
+    lookups = Lookups({at(*first): first[0]}, [WATCH], POLICY, 0, lambda address: address in covered)
+    run(world, lookups)
+    assert {address for address, _ in world.asked} <= covered
+    assert len(world.asked) > K
+    assert lookups.limits()["node outside the Mandates"] > 0
+
+
 def test_an_id_that_does_not_fit_or_another_than_was_told_does_not_count() -> None:
     world = World(["127.20.1.1"])
     liars = {(f"127.{n}.9.9", 6881): INFOHASH[:19] + bytes([n]) for n in range(30, 30 + K)}
@@ -152,7 +163,7 @@ def test_an_id_that_does_not_fit_or_another_than_was_told_does_not_count() -> No
 
 def test_endless_new_nodes_end_it_at_its_size() -> None:
     draw, now = random.Random(7), 0
-    lookups = Lookups({at("127.1.1.1", 1): "127.1.1.1"}, [WATCH], POLICY, 0)
+    lookups = Lookups({at("127.1.1.1", 1): "127.1.1.1"}, [WATCH], POLICY, 0, lambda _: True)
     asked, near = 0, 1 << 159
     waiting = lookups.due(now)
     while waiting:
@@ -200,10 +211,10 @@ def test_what_was_not_sent_is_asked_again() -> None:
 
 def test_rounds_are_of_the_shape_that_callers_take() -> None:
     both = watch.from_body(watch_body(infohash_v2="ab" * 32))
-    lookups = Lookups({at("127.20.1.1", 7): "127.20.1.1"}, [both], POLICY, 0)
+    lookups = Lookups({at("127.20.1.1", 7): "127.20.1.1"}, [both], POLICY, 0, lambda _: True)
     rounds = lookups.due(0)
     assert [(one.infohash, one.twin) for one in rounds] == [(both.infohash_v1, False), (b"\xab" * 20, True)]
     for one in rounds:
         assert (one.event, one.tracker) == ("", PLUGIN.tracker("dht://127.20.1.1:7"))
     assert at("::1", 7) == PLUGIN.tracker("dht://[::1]:7")
-    assert Lookups({}, [both], POLICY, 0).quiet(9)
+    assert Lookups({}, [both], POLICY, 0, lambda _: True).quiet(9)

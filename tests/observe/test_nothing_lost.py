@@ -10,14 +10,15 @@ import pytest
 from observe_case import FAST
 from observe_stage import EXTENDED, INNER, Peer, Stage, answers, bitfield, message
 
-from clew.core import shards
+from clew.core import clock, shards
 from clew.core.case import Case
 from clew.core.clock import Instant
+from clew.observe import keeping
 from clew.observe.account import LEFT_ASIDE
 from clew.observe.announces import NOT_NAMED
 from clew.observe.api import SECOND, TOO_SLOW, Contact, Sighted, Target
 from clew.observe.book import Book
-from clew.observe.endpoints import Endpoint
+from clew.observe.endpoints import INSERT, Endpoint, row
 from clew.observe.gaps import NO_NETWORK, Gaps, of_case
 from clew.observe.keeping import Keeper
 from clew.observe.networks.bittorrent import PLUGIN
@@ -28,6 +29,7 @@ from clew.observe.rows import Run
 from clew.observe.run import observe
 from clew.observe.silence import NOBODY_HEARD, Silence
 from clew.observe.standing import standing
+from clew.observe.steady import steady
 from clew.observe.wire import Answer, Call
 
 
@@ -68,10 +70,10 @@ def test_a_run_that_is_killed_while_the_network_is_gone_names_the_gap(case: Case
     for second in (1, 5, 9):
         at = Instant(second * SECOND, second * SECOND)
         gaps.call(at, at, NO_NETWORK)
-        keeper.flush("0" * 32)
+        keeper.flush("0" * 32, {})
         assert of_case(case) == [(SECOND, second * SECOND, NO_NETWORK.detail)]
     gaps.call(Instant(12 * SECOND, 12 * SECOND), Instant(13 * SECOND, 13 * SECOND), None)
-    keeper.flush("0" * 32)
+    keeper.flush("0" * 32, {})
     assert of_case(case) == [(SECOND, 13 * SECOND, NO_NETWORK.detail)]
 
 
@@ -142,7 +144,23 @@ def test_a_contact_that_failed_with_who_had_answered_is_kept(case: Case, stage: 
 
     peer.talk = falls_silent
     observe(case, trackers=[tracker.url], policy=FAST, seconds=2.5)
+    dialled = {row[0]: row["address"] for row in case.read().execute("SELECT id, address FROM dials")}
+    with case.write("observe") as tx:  # two that an earlier run never made, and one that it was killed in
+        sql = (
+            "INSERT INTO dials SELECT ?, run, endpoint, watch, address, port, kind, transport, intended_ns, ?, '' "
+            "FROM dials WHERE address = '127.29.0.4' AND kind = 'contact' LIMIT 1"
+        )
+        for values in (("cut off", "interrupted"), ("no call", "not made")):
+            tx.execute(sql, values)
     purge(case, time.time_ns() + KEEP_NS + 60 * SECOND)
+    sql = "SELECT id, address FROM dials WHERE state <> 'done' AND kind = 'contact'"
+    left = {row["id"]: row["address"] for row in case.read().execute(sql)}
+    assert "cut off" in left
+    assert "no call" not in left
+    assert set(left.values()) == {"127.29.0.4"}, "of who never answered nothing is left"
+    assert "127.29.0.5" in dialled.values()
+    contacts = shards.query(case, "SELECT id FROM sightings WHERE kind IN ('contact', 'control')")["id"].to_pylist()
+    assert {row["id"] for row in case.read().execute("SELECT id FROM dials")} >= set(contacts), "each with its dial"
     sql = "SELECT address, tier FROM sightings WHERE kind = 'contact' ORDER BY sequence"
     kept = [(row["address"], row["tier"]) for row in shards.query(case, sql).to_pylist()]
     assert kept[:2] == [("127.29.0.4", "E1"), ("127.29.0.4", "E0")]
@@ -158,6 +176,28 @@ def test_who_was_called_when_the_run_was_stopped_is_not_called_twice_within_the_
     for _ in range(2):
         observe(case, trackers=[tracker.url], policy=replace(FAST, revisit=60.0, answer=20.0), seconds=1.2)
     assert len(peer.heard) == 1
+
+
+@pytest.mark.parametrize(
+    ("contacts", "failures", "control", "waits"),
+    [(1, 0, None, True), (0, 3, None, True), (0, 0, None, False), (1, 0, "promiscuous", False)],
+)
+def test_who_was_called_by_a_run_that_just_ended_waits_whatever_became_of_it(
+    case: Case, contacts: int, failures: int, control: str | None, waits: bool
+) -> None:
+    """Given up, or not to be called any more: where the Mandate ended between a contact and its control probe."""
+    now, wait_ns, run = clock.now(), 60 * SECOND, Run("r", "clew 0 bittorrent 1", "", "here", None, None)
+    with case.write("observe") as tx:
+        values = ("before", now.utc_ns - 9 * SECOND, now.utc_ns - SECOND, "{}", "here", "m")
+        tx.execute(
+            "INSERT INTO observe_runs (id, started_ns, ended_ns, config, vantage, mandate) VALUES (?,?,?,?,?,?)", values
+        )
+        one = Endpoint(1, "w", "127.29.0.7", 1, 0, 0, "t", contacts=contacts, failures=failures, control=control)
+        tx.execute(INSERT, row(one))
+    lasting = steady(case, now)
+    keeping.begin(case, run, "{}", now, "m", lasting, wait_ns)
+    due_ns = case.read().execute("SELECT next_ns FROM endpoints").fetchone()[0]
+    assert due_ns == (lasting.at(now) + wait_ns if waits else None)
 
 
 def test_the_last_run_of_an_old_case_is_the_one_that_began_last(case: Case) -> None:

@@ -17,7 +17,7 @@ from clew.observe.networks._messages import PROTOCOL, Announce, ExtensionHandsha
 from clew.observe.networks._peer import client_of
 from clew.observe.networks._words import plain
 from clew.observe.networks.bittorrent import PLUGIN as BITTORRENT
-from clew.observe.tiers import undecided, weigh
+from clew.observe.tiers import about_twin, undecided, weigh
 from clew.observe.transcript import Kind, Transcript, decode
 
 
@@ -66,6 +66,12 @@ def endpoint() -> Endpoint:
     return Endpoint(1, "W", "127.0.0.1", 1, 0, 0, "t")
 
 
+def weighed(
+    one: Endpoint, contact: Contact, sighting: str, at_ns: int, *, twin: bool = False
+) -> tuple[Tier, str | None]:
+    return weigh(one, contact, sighting, at_ns, 300, "tcp", twin=twin)
+
+
 def said(claim: Claim, client: str | None = "A") -> Contact:
     return Contact(answered=True, claim=claim, client=client)
 
@@ -88,16 +94,32 @@ WATCHED, TORRENT, NONE = Claim.WATCHED_FILE, Claim.TORRENT_ONLY, Claim.NONE
 )
 def test_a_claim_becomes_e2_by_repetition_alone(visits: list[tuple[int, Claim]], tiers: list[str]) -> None:
     one = endpoint()
-    found = [weigh(one, said(claim), f"s{n}", at, 300, "tcp") for n, (at, claim) in enumerate(visits)]
+    found = [weighed(one, said(claim), f"s{n}", at) for n, (at, claim) in enumerate(visits)]
     assert [tier.value for tier, _ in found] == tiers
     assert all((repeats is not None) == (tier is Tier.CLAIMS) for tier, repeats in found)
 
 
 def test_another_client_is_no_repetition() -> None:
     one = endpoint()
-    assert weigh(one, said(WATCHED, "A"), "s0", 0, 300, "tcp") == (Tier.ANSWERED, None)
-    assert weigh(one, said(WATCHED, "B"), "s1", 300, 300, "tcp") == (Tier.ANSWERED, None)
-    assert weigh(one, said(WATCHED, "B"), "s2", 600, 300, "tcp") == (Tier.CLAIMS, "s1")
+    assert weighed(one, said(WATCHED, "A"), "s0", 0) == (Tier.ANSWERED, None)
+    assert weighed(one, said(WATCHED, "B"), "s1", 300) == (Tier.ANSWERED, None)
+    assert weighed(one, said(WATCHED, "B"), "s2", 600) == (Tier.CLAIMS, "s1")
+
+
+def test_a_claim_about_the_twin_is_no_repetition() -> None:
+    """The twins of a hybrid torrent number their pieces apart (BEP 52)."""
+    one = endpoint()
+    assert weighed(one, said(WATCHED), "s0", 0, twin=False) == (Tier.ANSWERED, None)
+    assert weighed(one, said(WATCHED), "s1", 300, twin=True) == (Tier.ANSWERED, None)
+    assert weighed(one, said(WATCHED), "s2", 600, twin=True) == (Tier.CLAIMS, "s1")
+
+
+@pytest.mark.parametrize("sent_twin", [False, True])
+def test_a_claim_is_about_the_infohash_that_was_answered(sent_twin: bool) -> None:
+    one, other = b"1" * 20, b"2" * 20
+    for echoed, flipped in ((one, False), (None, False), (other, True)):
+        contact = Contact(answered=True, infohash_echoed=echoed)
+        assert about_twin(contact, one, sent_twin=sent_twin) is (sent_twin != flipped)
 
 
 def test_a_peer_id_of_another_style_is_another_client() -> None:
@@ -105,8 +127,8 @@ def test_a_peer_id_of_another_style_is_another_client() -> None:
     first, second = (
         Contact(True, WATCHED, peer_id=each) for each in (b"M4-20-8-aaaaaaaaaaaa", b"-qB4520-aaaaaaaaaaaa")
     )
-    assert weigh(one, first, "s0", 0, 300, "tcp") == (Tier.ANSWERED, None)
-    assert weigh(one, second, "s1", 300, 300, "tcp") == (Tier.ANSWERED, None)
+    assert weighed(one, first, "s0", 0) == (Tier.ANSWERED, None)
+    assert weighed(one, second, "s1", 300) == (Tier.ANSWERED, None)
 
 
 @pytest.mark.parametrize(
@@ -163,7 +185,7 @@ def test_long_names_of_keys_and_long_replies_are_not_kept() -> None:
 
 def test_who_did_not_answer_is_only_listed() -> None:
     silent = Contact(missing=Missing(Reason.LIMIT_REACHED, ""))
-    assert weigh(endpoint(), silent, "s", 0, 300, "tcp") == (Tier.LISTED, None)
+    assert weighed(endpoint(), silent, "s", 0) == (Tier.LISTED, None)
 
 
 SEGMENTS = st.lists(

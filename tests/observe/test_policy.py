@@ -1,21 +1,28 @@
 """The one place that decides to dial: what it lets go, what it holds back, what it refuses."""
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from observe_case import FAST, MANDATE
+from observe_case import FAST, MANDATE, watch_body
+from observe_stage import Stage, answers, bitfield
 
 from clew.core import mandate
 from clew.core.case import Case
 from clew.core.clock import Instant
 from clew.core.errors import Refused, Usage
 from clew.model import Missing
-from clew.observe.api import SECOND
+from clew.observe import keeping
+from clew.observe.api import REFUSED, SECOND, TOO_SLOW, Contact, Sighted, Target
+from clew.observe.gaps import NO_NETWORK
+from clew.observe.lines import unconnected
+from clew.observe.networks.bittorrent import PLUGIN
 from clew.observe.policy import Go, Governor, Policy, Wait, Wish, inside_loopback
 from clew.observe.run import observe
+from clew.observe.wire import Answer, Call
 
 TRACKER = "http://127.1.0.1:6969/announce"
 NOW = 1_800_000_000 * SECOND
@@ -133,6 +140,16 @@ def test_gossip_needs_the_permit_of_the_mandate_that_covers_the_peer(
     assert governor.decide(replace(asking, address="127.21.0.1"), at(0)) == Go("1" * 32)
 
 
+def test_a_node_of_the_dht_needs_its_address_in_the_mandate_s_scope(make_case: Callable[..., Case]) -> None:
+    """A tracker that is named is in scope by its name; "dht" names nobody."""
+    scope = {"addresses": ["127.20.0.0/16", "192.0.2.0/24"], "permits": ["dht"], "trackers": ["dht", TRACKER]}
+    governor = Governor(make_case(**scope), Policy(allow=("127.0.0.0/8", "192.0.2.0/23")), "bittorrent")
+    for address, covered in (("127.20.0.1", True), ("127.21.0.1", False), ("192.0.2.1", True), ("192.0.3.1", False)):
+        node = Wish("announce", "", address, 6881, f"dht://{address}:6881", transport="udp")
+        assert isinstance(governor.decide(node, at(0)), Go if covered else Missing), address
+    assert isinstance(governor.decide(wish("192.0.3.1", 6969, "announce"), at(1)), Go)
+
+
 def test_started_needs_the_permit(make_case: Callable[..., Case]) -> None:
     governor = Governor(make_case(permits=[]), FAST, "bittorrent")
     announce = wish("127.1.0.1", 6969, "announce", event="started")
@@ -159,6 +176,94 @@ def test_not_sooner_than_the_revisit_interval(case: Case) -> None:
     assert isinstance(governor.decide(wish(), at(300)), Go)
 
 
+def test_whoever_may_have_heard_us_is_called_over_no_other_transport(case: Case) -> None:
+    governor = Governor(case, Policy(revisit=300), "bittorrent")
+    assert isinstance(governor.decide(wish(transport="mse/tcp"), at(0)), Go)
+    governor.release("127.20.0.1", 6881)
+    for transport in ("mse/tcp", "tcp", "mse/utp", "utp"):
+        assert isinstance(governor.decide(wish(transport=transport), at(299)), Missing), transport
+    assert isinstance(governor.decide(replace(wish(transport="tcp"), watch="other"), at(299)), Go), "for one Watch"
+    governor.release("127.20.0.1", 6881)
+    assert isinstance(governor.decide(wish(transport="tcp"), at(300)), Go)
+
+
+def test_another_transport_follows_where_no_handshake_of_ours_was_heard(case: Case) -> None:
+    governor = Governor(case, Policy(revisit=300), "bittorrent")
+    for second, transport in enumerate(("mse/tcp", "mse/utp", "tcp")):
+        assert isinstance(governor.decide(wish(transport=transport), at(second)), Go)
+        governor.release("127.20.0.1", 6881)
+        if transport != "tcp":
+            governor.unheard(wish(transport=transport))
+            assert isinstance(governor.decide(wish(transport=transport), at(second)), Missing), "not the same again"
+    assert isinstance(governor.decide(wish(transport="utp"), at(299)), Missing), "the last one was heard"
+    governor.unheard(wish(kind="control"))
+    assert isinstance(governor.decide(wish(transport="utp"), at(299)), Missing), "a probe is of no visit"
+    assert isinstance(governor.decide(wish(transport="utp"), at(302)), Go)
+
+
+def test_whom_an_earlier_run_called_is_refused_whatever_the_queue_says(
+    case: Case, stage: Stage, infohash: bytes
+) -> None:
+    peer = stage.peer("127.20.0.1", answers(bitfield(6), torrents={infohash}))
+    tracker = stage.tracker("127.1.0.5", tells_stopped=True)
+    tracker.listed[infohash] = [(peer.address, peer.port)]
+    with case.write("observe") as tx:
+        row = ("d", "r", watch_body()["id"], peer.address, peer.port, "contact", "mse/tcp", time.time_ns(), "done")
+        tx.execute("INSERT INTO dials VALUES (?,?,NULL,?,?,?,?,?,?,?,NULL)", row)
+    observe(case, trackers=[tracker.url], policy=replace(FAST, revisit=60.0), seconds=3)
+    assert peer.heard == []
+    told = case.read().execute("SELECT detail FROM dials WHERE kind = 'contact' AND state = 'not made'").fetchone()
+    assert told["detail"] == "refused: sooner than the policy's revisit interval"
+
+
+def test_of_earlier_calls_those_that_may_have_been_heard_are_recalled(case: Case) -> None:
+    no_route = unconnected(OSError(5, "x"))
+    ended = [("done", None, 10), ("intent", None, 20), ("failed", "limit reached: no answer in time", 30),
+             ("failed", str(REFUSED), 40), ("failed", str(TOO_SLOW), 40), ("failed", str(no_route), 40),
+             ("interrupted", str(NO_NETWORK), 40), ("not made", "refused: x", 40), ("interrupted", "killed", 100_000),
+             ("done", None, 5), ("done", None, -50)]  # fmt: skip
+    insert = "INSERT INTO dials VALUES (?,'r',NULL,'W','127.20.0.1',?,?,'tcp',?,?,?)"
+    with case.write("observe") as tx:
+        for port, (state, detail, ago) in enumerate(ended):
+            tx.execute(insert, (f"d{port}", port, "contact", NOW - ago * SECOND, state, detail))
+            tx.execute(insert, (f"c{port}", port + 50, "control", NOW - ago * SECOND, state, detail))
+    found = keeping.heard(case, at(0), 60 * SECOND)
+    assert [(port, (100 * SECOND - when) // SECOND) for _, _, port, when in found] == [
+        (2, 30), (1, 20), (0, 10), (9, 5), (10, 0)
+    ]  # fmt: skip
+    governor = Governor(case, Policy(revisit=60), "bittorrent")
+    governor.recall(found)
+    assert isinstance(governor.decide(wish(port=2, transport="utp"), at(29)), Missing)
+    assert isinstance(governor.decide(wish(port=2, transport="utp"), at(30)), Go)
+
+
+def test_who_takes_plaintext_alone_is_not_kept_waiting(case: Case, stage: Stage, infohash: bytes) -> None:
+    """MSE ends there before our handshake went out, so that another transport follows in the same visit."""
+    peer = stage.peer("127.20.0.1", answers(bitfield(6), torrents={infohash}))
+    tracker = stage.tracker("127.1.0.5", tells_stopped=True)
+    tracker.listed[infohash] = [(peer.address, peer.port)]
+    policy = replace(FAST, revisit=60.0, transports=("mse/tcp", "tcp"))
+    assert observe(case, trackers=[tracker.url], policy=policy, seconds=4).places["E1"] == 1
+    dials = case.read().execute("SELECT transport, state FROM dials WHERE kind = 'contact' ORDER BY intended_ns")
+    assert [tuple(row) for row in dials] == [("mse/tcp", "failed"), ("tcp", "done")]
+
+
+@pytest.mark.parametrize(
+    ("finding", "local", "unheard"),
+    [
+        (None, ("", 0), True),
+        (None, ("127.9.0.1", 4), False),
+        (Contact(shut=True), ("127.9.0.1", 4), True),
+        (Contact(), ("127.9.0.1", 4), False),
+        (Contact(answered=True), ("127.9.0.1", 4), False),
+    ],
+)
+def test_what_can_have_been_heard(finding: Contact | None, local: tuple[str, int], unheard: bool) -> None:
+    talk = PLUGIN.contact(Target("W", b"h" * 20, (), b"p" * 20), FAST.limits(), "tcp", bytes(32))
+    sighted = Sighted(finding, b"") if finding else None
+    assert Answer(Call("c", wish(), talk), sighted, None, at(0), at(1), local, "m").unheard is unheard
+
+
 def test_a_goodbye_waits_neither_for_the_rate_nor_for_quiet_hours(case: Case) -> None:
     hour = (NOW // SECOND // 3600) % 24
     quiet = (hour, (hour + 1) % 24)
@@ -176,6 +281,46 @@ def test_a_mandate_ends_when_it_ends(case: Case) -> None:
     end = mandate.all_of(case)[0].not_after_ns
     assert not isinstance(governor.cover(wish(), Instant(end, 5)), Missing)
     assert isinstance(governor.cover(wish(), Instant(end + 1, 6)), Missing)
+
+
+def test_a_mandate_that_is_added_or_whose_time_comes_is_noticed(case: Case, authority: Ed25519PrivateKey) -> None:
+    governor = Governor(case, FAST, "bittorrent")
+    first, second = "0" * 32, "1" * 32
+    assert governor.valid(at(0)) == {first}
+    later = mandate.parse_time("2027-01-15T09:00:00Z")  # an hour after NOW
+    body = MANDATE | {"id": second, "not_before": "2027-01-15T09:00:00Z"}
+    mandate.add(case, mandate.sign_document("mandate", body, authority))
+    assert governor.valid(at(29)) == {first}
+    assert governor.valid(at(31)) == {first}, "it is there, and does not hold yet"
+    assert governor.valid(Instant(later, 200 * SECOND)) == {first, second}
+
+
+def test_a_renewed_mandate_reaches_who_is_known_already(
+    make_case: Callable[..., Case],
+    authority: Ed25519PrivateKey,
+    stage: Stage,
+    infohash: bytes,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("clew.observe.policy.COVER_NS", SECOND // 4)
+    case = make_case(addresses=["127.1.0.0/16"])  # the tracker, and no peer
+    peer = stage.peer("127.20.0.1", answers(bitfield(6), torrents={infohash}))
+    tracker = stage.tracker("127.1.0.5", tells_stopped=True)
+    tracker.listed[infohash] = [(peer.address, peer.port)]
+    seen: list[int] = []
+
+    def renew(_: dict[str, object]) -> None:
+        seen.append(len(peer.heard))
+        if len(seen) == 2:
+            other = MANDATE | {"id": "1" * 32, "addresses": ["127.20.0.0/16"]}
+            mandate.add(case, mandate.sign_document("mandate", other, authority))
+            tracker.listed[infohash].clear()
+
+    summary = observe(
+        case, trackers=[tracker.url], policy=replace(FAST, announce=60.0), seconds=4, go_on=True, progress=renew
+    )
+    assert seen[:2] == [0, 0]
+    assert summary.places["E2"] == 1
 
 
 def test_the_rate_and_the_number_are_held(case: Case) -> None:

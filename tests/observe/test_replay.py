@@ -11,15 +11,16 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from observe_case import FAST
+from observe_case import FAST, MANDATE
 from observe_stage import INNER, Stage, answers, bitfield, message, says
 
 from clew.attribute.api import RegisterSpec
 from clew.attribute.run import attribute
 from clew.cli.main import main
-from clew.core import bencode, shards
+from clew.core import bencode, mandate, shards
 from clew.core.case import Case
 from clew.observe import replay as replaying
+from clew.observe.basis import Basis, Run
 from clew.observe.networks._filled import stand_in
 from clew.observe.networks._peer import LEFT_OUT_KEY, LEFT_OUT_VALUE
 from clew.observe.replay import replay
@@ -126,6 +127,27 @@ def test_the_verb_derives_sightings_and_leads_in_processes_of_their_own(
     told = capsys.readouterr().out
     for words in ("hash seeds 1 and 2", "DIFFERS lead", "score", "clew capture compare"):
         assert words in told
+
+
+@pytest.mark.parametrize(
+    ("source", "wrong"),
+    [
+        ("dht://127.2.0.1:6881", None),
+        ("dht://192.0.2.1:6881", "the address 192.0.2.1 is out of scope"),
+        ("dht://[2001:db8::1]:6881", "the address 2001:db8::1 is out of scope"),
+        ("dht://elsewhere:6881", "its source names no node of the DHT"),
+        ("http://192.0.2.1:6969/announce", None),
+    ],
+)
+def test_whoever_listed_was_asked_within_the_mandate(source: str, wrong: str | None) -> None:
+    """A tracker is in scope by its name, a node of the DHT by its address."""
+    scope = MANDATE | {"permits": ["dht"], "trackers": ["dht", "http://192.0.2.1:6969/announce"]}
+    run = Run(1, "c", "here", None, 0, 0)
+    grounds = Basis({"r": run}, {"m": mandate.from_body(scope)})
+    row = {"run": "r", "config": "c", "vantage": "here", "mandate": "m", "transcript": b"x", "kind": "listed",
+           "address": "198.51.100.1", "source": source, "started_ns": 1_800_000_000 * 10**9}  # fmt: skip
+    found = grounds.wrong(row, "bittorrent")
+    assert found == [] if wrong is None else [wrong in each for each in found] == [True]
 
 
 def test_a_child_that_would_open_a_socket_or_a_process_fails(tmp_path: Path) -> None:

@@ -97,6 +97,33 @@ def test_who_was_given_up_and_is_listed_again_is_called_again_much_later() -> No
     assert made.due(200 * SECOND + (100 << 6) * SECOND, 10) == [(endpoint, "contact")]
 
 
+def test_who_might_not_be_called_is_looked_at_again_and_not_too_soon() -> None:
+    why = Missing(Reason.REFUSED, "no Mandate covers this")
+    made, endpoint = book()
+    assert made.due(0, 9) == [(endpoint, "contact")]
+    made.never(endpoint, why)
+    assert made.due(1_000 * SECOND, 9) == []
+    made.allowed(1_000 * SECOND)
+    assert made.due(1_000 * SECOND, 9) == [(endpoint, "contact")]
+    made.allowed(1_001 * SECOND)
+    assert made.due(1_001 * SECOND, 9) == [], "it is called already"
+    made.contacted(endpoint, Contact(answered=True), "s", 1_001 * SECOND, 100 * SECOND, "tcp")
+    assert made.due(1_005 * SECOND, 9) == [(endpoint, "control")]
+    made.never(endpoint, why)
+    made.allowed(1_010 * SECOND)
+    assert made.due(1_100 * SECOND, 9) == [], "the visit was not due"
+    assert made.due(1_101 * SECOND, 9) == []
+    assert made.due(1_105 * SECOND, 9) == [(endpoint, "control")], "the probe that could not be made comes first"
+
+
+def test_who_was_given_up_is_not_called_because_a_mandate_was_added() -> None:
+    made, endpoint = book()
+    for at_s in (0, 101):
+        visit(made, endpoint, at_s * SECOND, (), reached=False)
+    made.allowed(1_000 * SECOND)
+    assert made.due(10_000 * SECOND, 9) == []
+
+
 def test_a_control_probe_goes_in_clear_over_the_carrier_that_worked() -> None:
     assert transports.probe(ALL, "mse-rc4/utp") == "utp"
     assert transports.probe(("mse/tcp",), "mse-plain/tcp") == "mse/tcp"

@@ -157,7 +157,7 @@ def _gaps(runs: list[tuple[int, int]], inside: Iterable[tuple[int, int, str]]) -
 
 
 def _left_aside(told: Iterable[str]) -> tuple[tuple[str, int], ...]:
-    """What limits kept runs from, by its words, as each run tells at its end; one that was killed does not."""
+    """What limits kept runs from, by its words, as each run keeps telling while it goes on."""
     found = Counter[str]()
     for text in told:
         found.update(json.loads(text).get("limits", {}))

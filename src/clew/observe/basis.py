@@ -51,8 +51,12 @@ class Basis:
         found = self.mandates.get(row["mandate"])
         if found is None:
             return ["its mandate is not in the case"]
-        address = row["address"] if row["kind"] in OUR_CONTACT else None
         name, told = named(row["source"]), row["kind"] == SightingKind.LISTED.value
+        address = row["address"] if row["kind"] in OUR_CONTACT else None
+        if told and name == DHT:
+            address = _node(row["source"])
+            if address is None:
+                return ["its source names no node of the DHT"]
         wanted = {"network": network, "tracker": None if told and name == PEX else name}
         wanted["permit"] = name if told and name in (DHT, PEX) else None  # permits are named as sources are
         why = mandate.outside(found, PURPOSE, row["started_ns"], address, wanted)
@@ -79,6 +83,16 @@ def _run(row: Any) -> Run:
             limits, interval_ns = made.limits(), int(made.revisit * SECOND)
     config = hashlib.sha256(text.encode()).hexdigest()
     return Run(row["number"], config, row["vantage"], limits, interval_ns, row["steady_ns"])
+
+
+def _node(source: str) -> str | None:
+    """The address of a node, of its source dht://ADDRESS:PORT; None where there is none."""
+    host = source.removeprefix(f"{DHT}://").rpartition(":")[0].strip("[]")
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return None
+    return host
 
 
 def same_place(one: tuple[str, int], other: tuple[str, int]) -> bool:

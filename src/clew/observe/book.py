@@ -47,6 +47,7 @@ class Book:
         self._busy: set[int] = set()
         self._changed: dict[int, Endpoint] = {}
         self._fresh: list[Endpoint] = []
+        self._barred: dict[int, tuple[Endpoint, int]] = {}  # who may not be called, and when a call was due
         self._last_id = 0
         for each in rows:
             found = Endpoint(**{name: each[name] for name in COLUMNS})
@@ -98,12 +99,21 @@ class Book:
         return found, True
 
     def never(self, endpoint: Endpoint, why: Missing) -> None:
-        """This endpoint may not be called."""
+        """This endpoint may not be called, until `allowed` says that more may be."""
+        self._barred[endpoint.id] = endpoint, endpoint.next_ns or 0
         endpoint.next_ns, endpoint.last_failure = None, str(why)
         self._busy.discard(endpoint.id)
         self._trying.discard(endpoint.id)
         self._probing.discard(endpoint.place)
         self._changed[endpoint.id] = endpoint
+
+    def allowed(self, at_ns: int) -> None:
+        """The Mandates have changed: whoever could not be called is looked at again, none sooner than was due."""
+        barred, self._barred = self._barred, {}
+        for endpoint, due_ns in barred.values():
+            if self._find(endpoint.watch, endpoint.place) is not None and endpoint.control != PROMISCUOUS:
+                endpoint.next_ns = max(at_ns, due_ns)
+                self._done(endpoint)
 
     def due(self, at_ns: int, room: int) -> list[tuple[Endpoint, str]]:
         """At most `room` calls that are due now, as (endpoint, "contact" | "control"), control probes first.
@@ -121,6 +131,7 @@ class Book:
                 self._plan(endpoint)
             else:
                 self._busy.add(endpoint.id)
+                self._barred.pop(endpoint.id, None)
                 found.append((endpoint, "contact"))
         return found
 
@@ -134,11 +145,22 @@ class Book:
         return transports.following(offered, endpoint.transport, endpoint.tried) or offered[0]
 
     def contacted(
-        self, endpoint: Endpoint, contact: Contact, sighting: str, at_ns: int, interval_ns: int, transport: str
+        self,
+        endpoint: Endpoint,
+        contact: Contact,
+        sighting: str,
+        at_ns: int,
+        interval_ns: int,
+        transport: str,
+        *,
+        twin: bool = False,
     ) -> tuple[Tier, str | None]:
-        """Takes the result of a contact that came about over `transport`; returns its tier and what it repeats."""
+        """Takes the result of a contact that came about over `transport`, about the v1 infohash or the v2 `twin`.
+
+        Returns its tier and what it repeats.
+        """
         endpoint.contacts += 1
-        tier, repeats = weigh(endpoint, contact, sighting, at_ns, interval_ns, carrier(transport))
+        tier, repeats = weigh(endpoint, contact, sighting, at_ns, interval_ns, carrier(transport), twin=twin)
         if not contact.answered:
             reached = contact.missing not in (REFUSED, TOO_SLOW)  # over uTP nobody was there
             self.failed(endpoint, contact.missing, at_ns, transport, reached=reached, another=contact.shut)

@@ -36,6 +36,7 @@ class Endpoint:
     transport: str | None = None
     tried: str = ""
     first_carrier: str | None = None
+    first_twin: int | None = None
 
     @property
     def place(self) -> tuple[str, int]:

@@ -1,6 +1,7 @@
 """How a run's facts get into the case: intents before, sightings after, each batch in one transaction."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from clew.core import shards
@@ -8,9 +9,10 @@ from clew.core.case import Case, Transaction, new_id
 from clew.core.clock import Instant
 from clew.core.failpoints import failpoint
 from clew.model import SightingKind, Tier
+from clew.observe.api import NO_CONNECTION, REFUSED, TOO_SLOW
 from clew.observe.book import PROMISCUOUS, Book
 from clew.observe.endpoints import INSERT, row
-from clew.observe.gaps import Gaps
+from clew.observe.gaps import NO_NETWORK, Gaps
 from clew.observe.retention import BRIEF
 from clew.observe.rows import Run
 from clew.observe.steady import Steady
@@ -29,6 +31,7 @@ class Keeper:
         self._rows: list[dict[str, Any]] = []
         self._ended: list[tuple[str, str | None, str]] = []
         self._sequence = 0
+        self._limits: Mapping[str, int] = {}
 
     @property
     def waiting(self) -> int:
@@ -60,10 +63,13 @@ class Keeper:
             tx.record("contacts.intended", subject={"run": self._run.id}, counts=counts, mandate=mandate)
         failpoint("observe.intent.after")
 
-    def flush(self, mandate: str) -> None:
-        """Commits what was taken: shards, receipts, endpoints, dials and the ledger's entry in one transaction."""
+    def flush(self, mandate: str, limits: Mapping[str, int]) -> None:
+        """Commits what was taken: shards, receipts, endpoints, dials and the ledger's entry in one transaction.
+
+        `limits` are those that the run has come to so far: were it killed, nobody else could tell them.
+        """
         changed, gaps = self._book.changed(), self._gaps.take()
-        if not self._rows and not self._ended and not changed and not gaps:
+        if not self._rows and not self._ended and not changed and not gaps and limits == self._limits:
             return
         lasting = [r for r in self._rows if self._lasts(r)]
         brief = [r for r in self._rows if not self._lasts(r)]
@@ -83,11 +89,14 @@ class Keeper:
             tx.executemany(
                 "INSERT OR REPLACE INTO observe_gaps VALUES (?,?,?,?)", [(self._run.id, *gap) for gap in gaps]
             )
+            if limits != self._limits:
+                covered = json.dumps({"limits": limits}, sort_keys=True)
+                tx.execute("UPDATE observe_runs SET coverage=? WHERE id=?", (covered, self._run.id))
             tx.record("sightings.kept", subject={"run": self._run.id}, counts=self._counts(), mandate=mandate)
             failpoint("observe.receipt.inside")
         failpoint("observe.receipt.after")
         self._book.saved(changed)
-        self._rows, self._ended = [], []
+        self._rows, self._ended, self._limits = [], [], limits
 
     def _lasts(self, row: dict[str, Any]) -> bool:
         """Whether a sighting is kept for good: also a contact that failed with who has answered, for it speaks
@@ -110,7 +119,8 @@ def begin(case: Case, run: Run, policy: str, now: Instant, mandate: str, time: S
     """Accounts for what an earlier run left behind, and begins this one; returns how many dials were interrupted.
 
     An interrupted dial may have reached its peer, so that endpoint is not called again before the end of the revisit
-    interval (`wait_ns`) counted from now; nor is who was given up by a run that ended less than the interval ago.
+    interval (`wait_ns`) counted from now; nor is who was given up, or might not be called any more, by a run that ended
+    less than the interval ago.
     Nobody waits longer than that because a clock was wrong in an earlier run.
     """
     again_ns = time.at(now) + wait_ns
@@ -124,7 +134,8 @@ def begin(case: Case, run: Run, policy: str, now: Instant, mandate: str, time: S
         )
         _close_killed(tx)
         tx.execute(
-            "UPDATE endpoints SET next_ns=?, failures=0 WHERE next_ns IS NULL AND failures > 0 AND control IS NOT ? "
+            "UPDATE endpoints SET next_ns=?, failures=0 WHERE next_ns IS NULL AND failures + contacts > 0 "
+            "AND control IS NOT ? "
             "AND EXISTS (SELECT 1 FROM observe_runs WHERE ended_ns > ?)",
             (again_ns, PROMISCUOUS, now.utc_ns - wait_ns),
         )
@@ -138,6 +149,23 @@ def begin(case: Case, run: Run, policy: str, now: Instant, mandate: str, time: S
         failpoint("observe.begin.inside")
     failpoint("observe.begin.after")
     return len(left)
+
+
+def heard(case: Case, now: Instant, wait_ns: int) -> list[tuple[str, str, int, int]]:
+    """Who may have heard us less than `wait_ns` ago, in an earlier run: (watch, address, port, monotonic ns), in order.
+
+    From the intents, not from the queue, which is held against it. Whether a handshake went out is not in them, so that
+    all are taken but those of which it is certain that none did. A clock set back makes nobody wait longer than that.
+    """
+    sql = (
+        "SELECT watch, address, port, MIN(MAX(intended_ns), :now) AS at_ns FROM dials WHERE kind = 'contact' "
+        "AND intended_ns > :since AND state <> :unmade AND COALESCE(detail, '') NOT IN (:refused, :slow, :gone) "
+        "AND COALESCE(detail, '') NOT LIKE :unconnected GROUP BY watch, address, port ORDER BY at_ns"
+    )
+    told = {"unmade": NOT_MADE, "refused": str(REFUSED), "slow": str(TOO_SLOW), "gone": str(NO_NETWORK)}
+    told["unconnected"] = f"{REFUSED.reason.value}: {NO_CONNECTION}%"
+    rows = case.read().execute(sql, told | {"now": now.utc_ns, "since": now.utc_ns - wait_ns})
+    return [(*row[:3], now.mono_ns - (now.utc_ns - row["at_ns"])) for row in rows]
 
 
 def end(case: Case, run: Run, at_ns: int, summary: dict[str, Any], mandate: str) -> None:

@@ -11,7 +11,7 @@ announced there, so that a Round of these has no event.
 
 import ipaddress
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from clew.model import Watch
@@ -28,6 +28,7 @@ PER_NETWORK = 2  # nodes of one /24 (IPv4) or /48 (IPv6) that one lookup asks
 PREFIX = {4: 24, 6: 48}
 FARTHEST = 1 << 160  # of a node whose id is not known yet
 Place = tuple[str, int]
+Covered = Callable[[str], bool]  # whether a Mandate covers asking a node at this address
 
 
 @dataclass(slots=True)
@@ -87,15 +88,17 @@ class Lookup:
         self.asked, self.out = self.asked + 1, self.out + 1
         self.networks[network(node.address)] += 1
 
-    def learn(self, listing: Listing, allowed: Policy) -> None:
+    def learn(self, listing: Listing, allowed: Policy, covered: Covered) -> None:
         """Takes the nodes that an answer names, as far as we may ask them; of too many, the nearest are kept."""
         for address, port, node_id in listing.nodes:
             if (address, port) in self.nodes:
                 continue
-            if allowed.allows(address):
-                self.nodes[address, port] = Node(address, port, node_id, distance(node_id, self.infohash))
-            else:
+            if not allowed.allows(address):
                 self.limits["node outside the allow-list"] += 1
+            elif not covered(address):
+                self.limits["node outside the Mandates"] += 1
+            else:
+                self.nodes[address, port] = Node(address, port, node_id, distance(node_id, self.infohash))
         if len(self.nodes) > MOST_KNOWN:
             far = sorted((n for n in self.nodes.values() if not (n.asked or n.named)), key=_far)
             for node in far[MOST_KNOWN // 2 :]:
@@ -133,8 +136,10 @@ class Lookup:
 class Lookups:
     """Every lookup, by when it is due (monotonic nanoseconds). `bootstrap` are nodes by their addresses."""
 
-    def __init__(self, bootstrap: dict[Tracker, str], watches: list[Watch], policy: Policy, now_ns: int) -> None:
-        self._policy = policy
+    def __init__(
+        self, bootstrap: dict[Tracker, str], watches: list[Watch], policy: Policy, now_ns: int, covered: Covered
+    ) -> None:
+        self._policy, self._covered = policy, covered
         start = {(at, t.port): Node(at, t.port, None, named=True) for t, at in bootstrap.items()}
         self._out: dict[Round, tuple[Lookup, Node]] = {}
         self._lookups = {
@@ -172,7 +177,7 @@ class Lookups:
                 node.node_id, node.far = listing.node, distance(listing.node, lookup.infohash)
             node.answered = node.node_id == listing.node  # otherwise it is not who it was said to be
             node.counts = node.answered and fits(listing.node, node.address)
-            lookup.learn(listing, self._policy)
+            lookup.learn(listing, self._policy, self._covered)
         self._end_of(lookup, now_ns)
 
     def never_asked(self, one: Round, now_ns: int) -> None:

@@ -3,6 +3,10 @@
 `observe.wire` opens no socket that `Governor.decide` did not let go: inside the allow-list, covered by a signed
 Mandate, one connection per address and port, within the rate, not sooner than the revisit interval, not in quiet
 hours. Beyond 127.0.0.0/8 the Mandate has to name the tracker; "*" is not enough there.
+
+The revisit interval holds for an address and port whatever the transport, also over the end of a run: for one Watch
+nobody hears two handshakes of ours within it. Only where a connection ended before our handshake went out may another
+transport follow at once.
 """
 
 import ipaddress
@@ -10,6 +14,7 @@ import json
 import re
 import time
 from collections import OrderedDict
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 
@@ -139,6 +144,17 @@ class Wait:
     until_ns: int | None
 
 
+@dataclass(slots=True)
+class _Visit:
+    """The last visit of an endpoint for a Watch: when it began (monotonic), over what (names by spaces), and whether a
+    handshake of ours may have been heard.
+    """
+
+    at_ns: int
+    tried: str
+    heard: bool = True
+
+
 class Governor:
     """Decides about every connection. Knows which are open; ask `release` when one is closed."""
 
@@ -148,7 +164,7 @@ class Governor:
         self.bytes = self._even_ns = 0
         self._next_ns, self._revisit_ns = 0, int(policy.revisit * SECOND)
         self._mandates: tuple[int, list[Mandate]] = (-1, [])
-        self._last: OrderedDict[tuple[str, str, int, str, str], int] = OrderedDict()
+        self._last: OrderedDict[tuple[str, str, int], _Visit] = OrderedDict()
 
     def cover(self, wish: Wish, at: Instant) -> Mandate | Missing:
         """The Mandate that covers this connection, or why there may be none.
@@ -158,9 +174,11 @@ class Governor:
         if not self.policy.allows(wish.address):
             return Missing(Reason.REFUSED, "outside the allow-list")
         try:
-            found = self._require(wish, at, None if wish.kind == "announce" else wish.address)
-            if wish.kind == "announce" and named(wish.source) not in found.trackers:
-                found = self._require(wish, at, wish.address)  # a tracker that is not named needs its address in scope
+            # A tracker that is named is in scope by that; "dht" names no node, so each needs its address in scope.
+            asked = wish.kind == "announce" and named(wish.source) != DHT
+            found = self._require(wish, at, None if asked else wish.address)
+            if asked and named(wish.source) not in found.trackers:
+                found = self._require(wish, at, wish.address)  # a tracker that is not named needs its address too
         except Refused as error:
             return Missing(Reason.REFUSED, error.message)
         if inside_loopback(wish.address):
@@ -183,10 +201,9 @@ class Governor:
         covered = self.cover(wish, at)
         if isinstance(covered, Missing):
             return covered
-        visit = (wish.watch, *place, wish.kind, wish.transport)
         if self.policy.quiet(at.utc_ns) and not wish.goodbye:
             return Wait(at.mono_ns + 60 * SECOND)
-        if wish.kind == "contact" and at.mono_ns < self._last.get(visit, -1 << 62) + self._revisit_ns:
+        if wish.kind == "contact" and self._too_soon(wish, at.mono_ns):
             return Missing(Reason.REFUSED, "sooner than the policy's revisit interval")
         earliest_ns = max(self._next_ns, self._even_ns)
         if at.mono_ns < earliest_ns and not wish.goodbye:
@@ -194,11 +211,12 @@ class Governor:
         self._next_ns = max(self._next_ns, at.mono_ns - BURST_NS) + int(SECOND / self.policy.per_second)
         self._open.add(place)
         if wish.kind == "contact":
-            self._last[visit] = at.mono_ns
-            self._last.move_to_end(visit)
-            while len(self._last) > MAX_REMEMBERED or next(iter(self._last.values())) < at.mono_ns - self._revisit_ns:
-                self._last.popitem(last=False)
+            self._remember(wish, at.mono_ns)
         return Go(covered.id)
+
+    def valid(self, at: Instant) -> frozenset[str]:
+        """The Mandates, by id, that hold at this moment, whatever they cover; looked up as for `cover`."""
+        return frozenset(m.id for m in self._checked(at) if m.not_before_ns <= at.utc_ns <= m.not_after_ns)
 
     def permits(self, permit: str, at_ns: int) -> bool:
         """Whether a Mandate to observe gives this permit now."""
@@ -217,10 +235,38 @@ class Governor:
         """This connection is closed."""
         self._open.discard((address, port))
 
+    def recall(self, visits: Iterable[tuple[str, str, int, int]]) -> None:
+        """Takes whom an earlier run called: (watch, address, port, when in this machine's monotonic ns), in order."""
+        self._last.update(((watch, address, port), _Visit(at_ns, "")) for watch, address, port, at_ns in visits)
+
+    def unheard(self, wish: Wish) -> None:
+        """This connection ended before a handshake of ours went out: another transport may be tried at once."""
+        visit = self._last.get((wish.watch, wish.address, wish.port))
+        if visit is not None and wish.kind == "contact":
+            visit.heard = False
+
     def spent(self, count: int, at_ns: int) -> None:
         """So many bytes were sent or received."""
         self.bytes += count
         self._even_ns = max(self._even_ns, at_ns - BURST_NS) + int(count * SECOND / self.policy.bytes_per_second)
+
+    def _too_soon(self, wish: Wish, now_ns: int) -> bool:
+        """Whether the endpoint may have heard us within the interval, or was called over this transport in it."""
+        last = self._within(wish, now_ns)
+        return last is not None and (last.heard or wish.transport in last.tried.split())
+
+    def _within(self, wish: Wish, now_ns: int) -> _Visit | None:
+        """The last visit, where it began within the revisit interval."""
+        last = self._last.get((wish.watch, wish.address, wish.port))
+        return last if last is not None and now_ns < last.at_ns + self._revisit_ns else None
+
+    def _remember(self, wish: Wish, now_ns: int) -> None:
+        """Takes a contact that is opened now, as one that hears us until `unheard` says otherwise."""
+        before, place = self._within(wish, now_ns), (wish.watch, wish.address, wish.port)
+        self._last[place] = _Visit(now_ns, f"{before.tried} {wish.transport}" if before else wish.transport)
+        self._last.move_to_end(place)
+        while len(self._last) > MAX_REMEMBERED or next(iter(self._last.values())).at_ns < now_ns - self._revisit_ns:
+            self._last.popitem(last=False)
 
     def _require(self, wish: Wish, at: Instant, address: str | None) -> Mandate:
         return mandate.covering(

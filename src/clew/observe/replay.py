@@ -24,7 +24,7 @@ from clew.observe.calls import peer_id_of, target_of
 from clew.observe.endpoints import Endpoint
 from clew.observe.rows import tool
 from clew.observe.run import NETWORKS
-from clew.observe.tiers import undecided, weigh
+from clew.observe.tiers import about_twin, undecided, weigh
 from clew.observe.transcript import CLOSED, TIME, Kind, Segment, decode
 
 COMPARED = (
@@ -179,7 +179,9 @@ class _State:
             run = self.grounds.runs[row["run"]]
             endpoint = self.endpoints.setdefault(key, Endpoint(0, *key, 0, 0, ""))
             at_ns = row["monotonic_ns"] + run.base_ns
-            tier, repeats = weigh(endpoint, contact, row["id"], at_ns, run.interval_ns, carrier(row["transport"]))
+            sent, over = row["infohash_sent"], carrier(row["transport"])
+            twin = about_twin(contact, sent, sent_twin=sent != self.watches[row["watch"]].infohash_v1)
+            tier, repeats = weigh(endpoint, contact, row["id"], at_ns, run.interval_ns, over, twin=twin)
         if key not in self.unknown:
             wrong += ["tier"] if tier.value != row["tier"] else []
             wrong += ["what it repeats"] if repeats != row["repeats"] else []

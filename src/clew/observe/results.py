@@ -21,7 +21,7 @@ from clew.observe.policy import DHT, PEX, named
 from clew.observe.rows import Run, sighting
 from clew.observe.silence import Silence
 from clew.observe.steady import Steady
-from clew.observe.tiers import undecided
+from clew.observe.tiers import about_twin, undecided
 from clew.observe.wire import STOPPED, Answer
 
 MOST_HEARSAY = 20_000
@@ -105,7 +105,7 @@ class Results:
                 self._time.at(answer.started),
                 answer.call.wish.transport,
                 reached=bool(answer.local[0]),
-                another=not answer.local[0],
+                another=answer.unheard,
             )
         else:
             tier, repeats = self._book.contacted(
@@ -115,6 +115,7 @@ class Results:
                 self._time.at(answer.started),
                 self._interval_ns,
                 answer.call.wish.transport,
+                twin=about_twin(contact, infohash, sent_twin=bool(endpoint.twin)),
             )
         self._keeper.keep(
             sighting(

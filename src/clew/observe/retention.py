@@ -15,7 +15,8 @@ def purge(case: Case, now_ns: int) -> int:
 
     Rows of tier E0 that are no evidence lie in shards of their own, so whole shards go; their receipts stay. Those of
     control probes, of ourselves, and of contacts that failed with who had answered before are kept: they speak against
-    a lead, or about us.
+    a lead, or about us. So are the dials behind them, which say that a call was made, also where it was cut off: every
+    dial of who has answered is kept, but those that were never made.
     """
     before = now_ns - KEEP_NS
     with case.write("observe") as tx:
@@ -31,7 +32,10 @@ def purge(case: Case, now_ns: int) -> int:
             "DELETE FROM endpoints WHERE tier=? AND last_listed_ns<? AND control IS NULL", (Tier.LISTED.value, before)
         ).rowcount
         dials = tx.execute(
-            "DELETE FROM dials WHERE intended_ns<? AND state IN ('failed', 'interrupted', 'not made')", (before,)
+            "DELETE FROM dials WHERE intended_ns<? AND (state = 'not made' OR state IN ('failed', 'interrupted') "
+            "AND NOT EXISTS (SELECT 1 FROM endpoints e WHERE e.watch = dials.watch AND e.address = dials.address "
+            "AND e.port = dials.port AND e.tier<>?))",
+            (before, Tier.LISTED.value),
         ).rowcount
         if forgotten or gone or dials:
             tx.record("sightings.forgotten", counts={"sightings": forgotten, "endpoints": gone, "dials": dials})

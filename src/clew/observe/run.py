@@ -105,6 +105,7 @@ class Observer:
         self._interrupted = keeping.begin(
             case, self._run, policy.text(), self._start, self._mandate, self._steady, wait_ns
         )
+        self._governor.recall(keeping.heard(case, self._start, wait_ns))
         known = case.read().execute(f"SELECT {','.join(COLUMNS)} FROM endpoints")  # noqa: S608 - our own names
         self._book = Book(known, policy, steady_ns, offers)
         self._gaps = Gaps()
@@ -126,6 +127,7 @@ class Observer:
             chance,
         )
         self._errands: dict[str, Errand] = {}
+        self._valid = self._governor.valid(self._start)
         self._flushed_ns = self._shown_ns = self._dispatched_ns = 0
         self._forget_ns = steady_ns + retention.EVERY_NS
 
@@ -144,7 +146,7 @@ class Observer:
             wire.stop()
             self._take(wire, 0)
         self._gaps.over(clock.now())
-        self._keeper.flush(self._mandate)
+        self._keep()
         summary = self._summary(stopped)
         keeping.end(self._case, self._run, clock.now().utc_ns, summary.as_dict(), self._mandate)
         return summary
@@ -171,7 +173,8 @@ class Observer:
         trackers = {place: address for place, address in places.items() if place not in nodes}
         may = {t.url: self._may_start(t, address) for t, address in trackers.items()}
         policy, begin = self._policy, self._start.mono_ns
-        return Lists(Announces(trackers, watches, policy, may, begin), Lookups(nodes, watches, policy, begin))
+        lookups = Lookups(nodes, watches, policy, begin, self._may_ask_node)
+        return Lists(Announces(trackers, watches, policy, may, begin), lookups)
 
     def _offers(self) -> Callable[[str], tuple[str, ...]]:
         """By address, the transports to try: those of the plug-in that the policy and the Mandates leave.
@@ -206,12 +209,17 @@ class Observer:
         wish = Wish("announce", "", address, tracker.port, tracker.url, "started")
         return not isinstance(self._governor.cover(wish, self._start), Missing)
 
+    def _may_ask_node(self, address: str) -> bool:
+        wish = Wish("announce", "", address, 0, f"{DHT}://")
+        return not isinstance(self._governor.cover(wish, clock.now()), Missing)
+
     def _dispatch(self, wire: Wire) -> None:
         """Commits what is due as intent, then hands it to the wire."""
         now = clock.now()
         if now.mono_ns - self._dispatched_ns < DISPATCH_SECONDS * SECOND:
             return
         self._dispatched_ns = now.mono_ns
+        self._renew(now)
         if self._policy.quiet(now.utc_ns):
             return
         made = [pair for one in self._lists.due(now.mono_ns) for pair in self._caller.question(one)]
@@ -233,6 +241,12 @@ class Observer:
         if made:
             self._send(wire, made, now.utc_ns)
 
+    def _renew(self, now: Instant) -> None:
+        """Looks again at who could not be called, where a Mandate was added or its time has come."""
+        before, self._valid = self._valid, self._governor.valid(now)
+        if self._valid - before:
+            self._book.allowed(self._steady.at(now))
+
     def _asking(self, endpoint: Endpoint, wish: Wish, now: Instant) -> Wish:
         """The visit, asking for gossip too where it is this endpoint's turn and the Mandate that covers it permits."""
         asking = replace(wish, gossip=True)
@@ -252,7 +266,7 @@ class Observer:
         for answer in wire.collect(timeout):
             self._results.take(answer, self._errands.pop(answer.call.id))
             if self._keeper.waiting >= FLUSH_ROWS:  # a list of thousands is not kept in memory as a whole
-                self._keeper.flush(self._mandate)
+                self._keep()
 
     def _flush(self) -> None:
         now = clock.now()
@@ -262,8 +276,16 @@ class Observer:
         if self._book.fresh:  # nobody is called before being in the case
             pause = NEW_FLUSH_SECONDS
         if self._keeper.waiting >= FLUSH_ROWS or now_ns - self._flushed_ns > pause * SECOND:
-            self._keeper.flush(self._mandate)
+            self._keep()
             self._flushed_ns = now_ns
+
+    def _keep(self) -> None:
+        """Commits what was taken."""
+        self._keeper.flush(self._mandate, self._limits())
+
+    def _limits(self) -> dict[str, int]:
+        """The limits that this run has come to, by their words, and how often."""
+        return dict(self._account.limits) | self._lists.limits()
 
     def _forget(self) -> None:
         """Keeps to retention while the run goes on; by the steady time, for a clock that is set must forget nobody."""
@@ -271,7 +293,7 @@ class Observer:
         if now_ns < self._forget_ns:
             return
         self._forget_ns = now_ns + retention.EVERY_NS
-        self._keeper.flush(self._mandate)
+        self._keep()
         retention.purge(self._case, now_ns)
         self._book.forget(now_ns - retention.KEEP_NS)
         self._results.count_hearsay()
@@ -332,7 +354,7 @@ class Observer:
                 "seconds": round(account.ourselves_ns / SECOND, 3),
                 "gossiped": account.gossiped,
             },
-            limits=dict(account.limits) | self._lists.limits(),
+            limits=self._limits(),
             trackers={url: dict(counts) for url, counts in account.trackers.items()},
         )
 

@@ -22,7 +22,7 @@ from clew.core.failpoints import failpoint
 from clew.core.lease import lease
 from clew.model import Claim, Missing, Reason, SightingKind, Tier, Watch
 from clew.observe.announces import infohashes
-from clew.observe.api import SECOND
+from clew.observe.api import SECOND, Contact
 from clew.observe.captures import _work
 from clew.observe.captures._carry import read_account, read_finding, watched_to
 from clew.observe.captures._dissect import MOST_BYTES, MOST_FINDINGS
@@ -32,7 +32,7 @@ from clew.observe.policy import LEAST_REVISIT, PURPOSE, inside_loopback
 from clew.observe.retention import BRIEF
 from clew.observe.rows import tool
 from clew.observe.taken import Account, Finding, Source, Watched, Watchlist
-from clew.observe.tiers import weigh
+from clew.observe.tiers import about_twin, weigh
 
 NETWORK, NETWORK_VERSION = "bittorrent", "1"
 ENTRY = f"{_work.__name__}:{_work.read.__name__}"
@@ -110,6 +110,7 @@ class _Reading:
         self._known = known
         self.module = type(plugin).__module__
         self._watched = [watched(each) for each in watches]
+        self._first = {each.id: each.infohashes[0] for each in self._watched}
         self._watchlist = Watchlist(self._watched)
         self._found: list[Finding] = []
         self._account: Account | None = None
@@ -193,12 +194,12 @@ class _Reading:
 
     def _rows(self, sha256: bytes, basis: str) -> Iterator[dict[str, Any]]:
         """Every finding as a row of the sightings shard, graded in the order of the file's own times."""
-        known: dict[tuple[str, str, int, str], Endpoint] = {}
+        known: dict[tuple[str, str, int, str, bool], Endpoint] = {}
         for found in sorted(self._found, key=lambda each: each.started_ns):
             row = self._row(found, sha256, basis)
             before = self._known.get(tuple(row[name] for name in SAME))
             name = before or new_id()
-            key = (found.watch, found.address, found.port, found.transport)
+            key = (found.watch, found.address, found.port, found.transport, self._twin(found))
             endpoint = known.setdefault(
                 key, Endpoint(0, *key[:3], found.started_ns, found.started_ns, found.source)
             )  # fmt: skip
@@ -210,7 +211,13 @@ class _Reading:
         if found.contact is None or not found.returned:
             return Tier.LISTED, None
         least = self._interval if inside_loopback(found.address) else max(self._interval, LEAST_REVISIT)
-        return weigh(endpoint, found.contact, name, found.started_ns, int(least * SECOND), found.transport)
+        interval_ns, twin = int(least * SECOND), self._twin(found)
+        return weigh(endpoint, found.contact, name, found.started_ns, interval_ns, found.transport, twin=twin)
+
+    def _twin(self, found: Finding) -> bool:
+        """Whether it is about the second infohash of its Watch."""
+        sent_twin = found.infohash != self._first[found.watch]
+        return about_twin(found.contact or Contact(), found.infohash, sent_twin=sent_twin)
 
     def _row(self, found: Finding, sha256: bytes, basis: str) -> dict[str, Any]:
         contact = found.contact

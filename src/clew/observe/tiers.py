@@ -8,13 +8,21 @@ LEVELS = {Claim.TORRENT_ONLY: 1, Claim.WATCHED_FILE: 2}
 
 
 def weigh(
-    endpoint: Endpoint, contact: Contact, sighting: str, at_ns: int, interval_ns: int, carried_by: str
+    endpoint: Endpoint,
+    contact: Contact,
+    sighting: str,
+    at_ns: int,
+    interval_ns: int,
+    carried_by: str,
+    *,
+    twin: bool,
 ) -> tuple[Tier, str | None]:
     """The tier of one contact, and the claim that it repeats; notes a first claim in `endpoint`.
 
     A claim counts as repeated only if the earlier one lies at least the interval back, came over the same carrier
-    (behind one address TCP and UDP may be different machines) and from the same client as far as both told, and
-    claimed at least as much. Any other claim is a first claim again.
+    (behind one address TCP and UDP may be different machines) and from the same client as far as both told, was about
+    the same infohash (`twin`: the v2 one, which numbers its pieces apart) and claimed at least as much. Any other claim
+    is a first claim again.
     """
     if not contact.answered:
         return Tier.LISTED, None
@@ -25,15 +33,20 @@ def weigh(
     known = LEVELS[Claim(endpoint.first_level)] if endpoint.first_level else 0
     client = _client(contact)
     other = endpoint.first_client is not None and client is not None and client != endpoint.first_client
-    other = other or endpoint.first_carrier not in (None, carried_by)
+    other = other or endpoint.first_carrier not in (None, carried_by) or endpoint.first_twin not in (None, twin)
     if other or level > known or endpoint.first_claim_ns is None or at_ns < endpoint.first_claim_ns:
         endpoint.first_claim, endpoint.first_claim_ns = sighting, at_ns
         endpoint.first_level, endpoint.first_client = contact.claim.value, client
-        endpoint.first_carrier = carried_by
+        endpoint.first_carrier, endpoint.first_twin = carried_by, int(twin)
         return Tier.ANSWERED, None
     if at_ns - endpoint.first_claim_ns < interval_ns:
         return Tier.ANSWERED, None
     return Tier.CLAIMS, endpoint.first_claim
+
+
+def about_twin(contact: Contact, sent: bytes, *, sent_twin: bool) -> bool:
+    """Whether what was said is about the v2 twin: a peer may answer with the infohash that was not sent (BEP 52)."""
+    return sent_twin != (contact.infohash_echoed not in (None, sent))
 
 
 def undecided(contact: Contact) -> Missing | None:

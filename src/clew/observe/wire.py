@@ -18,7 +18,7 @@ from clew.core import clock
 from clew.core.clock import Instant
 from clew.core.errors import ClewError
 from clew.model import Missing, Reason, carrier
-from clew.observe.api import SECOND, Conversation, Sendable, Sighted
+from clew.observe.api import SECOND, Contact, Conversation, Sendable, Sighted
 from clew.observe.lines import Ending, Line
 from clew.observe.loop import Loop, Timer
 from clew.observe.policy import Go, Governor, Wait, Wish, inside_loopback
@@ -51,6 +51,12 @@ class Answer:
     ended: Instant
     local: tuple[str, int] = ("", 0)
     mandate: str = ""
+
+    @property
+    def unheard(self) -> bool:
+        """Whether no handshake of ours went out: there was no connection, or it ended before."""
+        found = self.sighted.finding if self.sighted is not None else None
+        return found.shut if isinstance(found, Contact) else not self.local[0]
 
 
 class Wire:
@@ -188,7 +194,10 @@ class Wire:
         place = (call.wish.address, call.wish.port)
         del self._lines[call.id]
         self._governor.release(*place)
-        self._answers.put(Answer(call, end.sighted, end.missing, end.began, end.at, end.local, mandate))
+        answer = Answer(call, end.sighted, end.missing, end.began, end.at, end.local, mandate)
+        if answer.unheard:
+            self._governor.unheard(call.wish)
+        self._answers.put(answer)
         waiting = self._aside.get(place)
         if waiting:
             self._calls.appendleft(waiting.popleft())
