@@ -98,7 +98,7 @@ class MseConversation:
         self._inner_tape = CipherTape(tape)
         self._inner = inner(self._inner_tape)
         self._drawn = keys.drawn(entropy)
-        self._traffic = Counter[str]()
+        self._traffic: Counter[str] = Counter()
         self._held = bytearray()
         self._take: Callable[[], int] = self._key
         self._most, self._awaited = keys.KEY_BYTES, "its key"
@@ -275,7 +275,7 @@ class MseConversation:
             if isinstance(event, Send):
                 self._out.append(Send(self._wrapped(event.message)))
                 continue
-            self._over = True
+            self._over, self._take = True, _nothing  # refers to itself no more, so that it is given back at once
             self._inner_tape.forget()
             assert isinstance(event.finding, Contact)
             transport = f"{METHODS.get(self._chosen, 'mse')}/{self._carrier}"
@@ -295,3 +295,8 @@ class MseConversation:
     def _flush(self) -> list[Event]:
         out, self._out = self._out, []
         return out
+
+
+def _nothing() -> int:
+    """The step once all is over."""
+    return 0

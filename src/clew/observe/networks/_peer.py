@@ -40,7 +40,7 @@ class PeerConversation:
     def __init__(self, target: Target, limits: Limits, tape: Tape) -> None:
         self._target, self._limits, self._tape = target, limits, tape
         self._pieces = Pieces(target.pieces, target.inner)
-        self._traffic = Counter[str]()
+        self._traffic: Counter[str] = Counter()
         self._held = bytearray()
         self._need: int = len(m.PROTOCOL)
         self._take: Callable[[bytes], None] = self._protocol
@@ -313,7 +313,7 @@ class PeerConversation:
             self._held.clear()
         if how:
             self._tape.end(how, self._now)
-        self._over = True
+        self._over, self._take = True, _nothing  # refers to itself no more, so that it is given back at once
         self._out.append(Sighted(self._contact(missing), self._tape.encode(), dict(self._traffic)))
 
     def _contact(self, missing: Missing | None) -> Contact:
@@ -344,6 +344,10 @@ class PeerConversation:
     def _flush(self) -> list[Event]:
         out, self._out = self._out, []
         return out
+
+
+def _nothing(_data: bytes) -> None:
+    """What is taken once all is over."""
 
 
 def _kept(found: dict[bytes, tuple[object, slice]], key: bytes) -> object:

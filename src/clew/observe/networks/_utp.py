@@ -76,7 +76,7 @@ class UtpConversation:
         self._waiting = self._datagrams = 0
         self._connected = self._gone = self._over = self._acked = False
         self._now = self._end_ns = 0
-        self._traffic = Counter[str]()
+        self._traffic: Counter[str] = Counter()
         self._out: list[Event] = []
 
     @property
