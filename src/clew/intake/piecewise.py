@@ -115,8 +115,10 @@ class Tree:
 
 
 class Ed2k:
-    """ed2k: the MD4 of parts of 9,728,000 bytes, and of all their MD4 where there is more than one. For whole multiples
-    clients differ: some append the MD4 of nothing (`red`), some do not (`blue`).
+    """ed2k: the MD4 (RFC 1320) of parts of 9,728,000 bytes, and of all their MD4 where there is more than one.
+
+    For whole multiples clients differ. eMule and aMule count size / part + 1 hashes (eMule, CKnownFile::SetFileSize),
+    so that the MD4 of nothing is the last (`red`); others, as later versions of ed2k_hash, leave that out (`blue`).
     """
 
     def __init__(self) -> None:

@@ -18,6 +18,7 @@ from clew.core.channel import Reply
 from clew.intake import mediatype
 from clew.intake.api import Blob, ByteSource, Extractor, Frame, Probe, Value
 from clew.intake.hashing import Hashing
+from clew.intake.piecewise import Runner, runner
 from clew.model import ContentState, Missing, Reason
 
 HOLD = 192 << 20  # larger contents are not kept in memory: Extractors read them through `Probe.source`
@@ -46,23 +47,25 @@ def examine(source: ByteSource, payload: dict[str, Any]) -> Iterator[Reply]:
     """Everything that intake asks of one content. Ends in Absent where part of it was given as zeros, or was not there.
 
     `payload`: "size" as listed, "state" the ContentState that the listing claims, "extractors" ("module:name" each),
-    "mode", "every" (optional, see `Probe`), "hold" (optional) bytes to hold at most, and "known_good" (optional), name
-    and id of each of the worker's known-good lists, in their order.
+    "mode", "every" (optional, see `Probe`), "hold" (optional) bytes to hold at most, "checks" (optional, see
+    `piecewise.runner`), and "known_good" (optional), name and id of each of the worker's known-good lists, in their
+    order.
 
     What is held is hashed before anything looks at it. What is too large for that is hashed while its Extractors read
     it, so that it is read once, and its hashes come last; should one of them kill the worker, the supervisor asks for
     the hashes alone.
     """
-    read = Hashing(source)
+    runners = [runner(each) for each in payload.get("checks", ())]
+    read = Hashing(source, runners)
     data = read.whole(payload.get("hold", HOLD))
     if data is not None:
-        yield _content(read, payload)  # before anything looks at the bytes
+        yield _content(read, runners, payload)  # before anything looks at the bytes
     first = read.read(0, mediatype.TYPED_BYTES) if data is None else bytes(data[: mediatype.TYPED_BYTES])
     media_type = mediatype.of(first)
     wanting = [each for each in map(find, payload["extractors"]) if each.wants(media_type)]
     known: list[Reply] = []
     if data is None and not wanting:
-        yield _content(read, payload)
+        yield _content(read, runners, payload)
     if data is not None or not wanting:
         known = list(_known_good(read, payload))
     yield Reply({"type": media_type})
@@ -72,7 +75,7 @@ def examine(source: ByteSource, payload: dict[str, Any]) -> Iterator[Reply]:
     for extractor in () if known else wanting:
         yield from _traits(extractor, probe)
     if data is None and wanting:
-        yield _content(read, payload)
+        yield _content(read, runners, payload)
         yield from _known_good(read, payload)
     if source.bad:
         stretches = ", ".join(f"{length:,} at {offset:,}" for offset, length in source.bad[:MOST_BAD])
@@ -86,11 +89,14 @@ def examine(source: ByteSource, payload: dict[str, Any]) -> Iterator[Reply]:
         )
 
 
-def _content(read: Hashing, payload: dict[str, Any]) -> Reply:
-    """The hashes, once all is read."""
+def _content(read: Hashing, runners: list[Runner], payload: dict[str, Any]) -> Reply:
+    """The hashes, once all is read; and what the runners found out, where it was all that was listed."""
     read.finish()
     state = str(ContentState.PARTIAL) if read.bad or read.cut else _state(payload, read.done)
-    return Reply({"content": {**read.digests(), "size": read.done, "state": state}})
+    said: dict[str, Any] = {"content": {**read.digests(), "size": read.done, "state": state}}
+    if runners and read.done == payload["size"] and not (read.bad or read.cut):
+        said["checks"] = [each.end() for each in runners]
+    return Reply(said)
 
 
 def _known_good(read: Hashing, payload: dict[str, Any]) -> Iterator[Reply]:

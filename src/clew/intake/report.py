@@ -109,5 +109,6 @@ def _runs(case: Case, found: Report) -> None:
         weak = sorted(name for name, layer in isolation.items() if not layer["reached"])
         run = {"run": row["id"], "started_ns": row["started_ns"], "seconds": seconds, "effects": effects, "weak": weak}
         said = {name: config.get(name, "") for name in ("versions", "hashing")}
-        found.runs.append({**run, **said, "known_good": config.get("known_good", [])})
+        said |= {"known_good": config.get("known_good", []), "in_pass": config.get("in_pass", {})}
+        found.runs.append({**run, **said})
         found.isolation, found.effects = isolation, effects

@@ -11,6 +11,8 @@ from clew.core.engine import Outcome, Pool, Task
 from clew.core.failpoints import failpoint
 from clew.intake import said
 from clew.intake.api import Job, Session, Unavailable
+from clew.intake.in_pass import NOTHING, InPass
+from clew.intake.piece_traits import asked, of_emule
 from clew.model import ContentState, ItemState, Missing, Reason
 
 # What one Item may put into the case, whatever its worker says.
@@ -83,6 +85,7 @@ class Reader:
     in_hand: Callable[[bytes, float], None] = _nobody_looks  # path of the Item longest in hand, and its seconds
     known_good: tuple[tuple[str, str], ...] = ()  # name and id of each of the workers' lists, in their order
     doubted: set[str] = field(default_factory=set)
+    in_pass: InPass = NOTHING
     _hands: dict[str, Batch] = field(default_factory=dict)
 
     def run(self, pool: Pool, batches: Iterable[Due | None], meanwhile: Callable[[], None] = lambda: None) -> None:
@@ -125,6 +128,7 @@ class Reader:
                 batch.left.add(item)
                 self._hands[item] = batch
                 payload = self._payload(record.row, job, self.look.extractors)
+                payload["checks"] = asked(self.in_pass.checks(record.row["size"]))
                 yield Task(item, READ, payload, job.fds, max(record.row["size"], job.bytes))
                 meanwhile()
             batch.drawn = True
@@ -164,6 +168,7 @@ class Reader:
                 record.missing = Missing(Reason.LIMIT_REACHED, "the worker's answers had no end")
             elif "content" in reply.value:
                 record.content = said.content(reply.value["content"])
+                self._checked(record, reply.value.get("checks"))
             elif "type" in reply.value:
                 record.media_type = said.media_type(reply.value["type"])
             else:
@@ -177,6 +182,13 @@ class Reader:
                 record.missing = Missing(Reason.UNREADABLE, "the worker ended without a content")
             if record.content is not None or record.media_type is None or record.alone:
                 self._done(batch, item)
+
+    def _checked(self, record: Record, found: Any) -> None:
+        """What the bytes were held against on their way. Raises one of WRONG."""
+        if found is not None and record.content is not None:
+            traits = self.in_pass.traits(record.row["size"], found)
+            record.content["ed2k"] = of_emule(traits)
+            record.traits += traits
 
     def _done(self, batch: Batch, item: str) -> None:
         record = batch.records[item]
