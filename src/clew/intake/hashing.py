@@ -22,7 +22,7 @@ class Hashing:
     """
 
     def __init__(self, source: ByteSource, runners: Sequence[Runner] = ()) -> None:
-        self._source, self._runners = source, runners
+        self._source, self.runners = source, runners
         self._hashes = one_pass.three()
         self.done = 0
         self._ended = False  # nothing lies behind what is hashed
@@ -92,6 +92,6 @@ class Hashing:
 
     def _hash(self, data: bytes) -> None:
         self._hashes.update(data)
-        for each in self._runners:
+        for each in self.runners:
             each.feed(data)
         self.done += len(data)

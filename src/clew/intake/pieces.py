@@ -15,7 +15,7 @@ from typing import Any
 from clew.core import clock, mandate, shards
 from clew.core.absent import Absent
 from clew.core.case import Case
-from clew.intake.again import Reopened, places, reopened
+from clew.intake.again import OTHERS, Reopened, places, reopened
 from clew.intake.options import Options
 from clew.intake.piece_plan import SPECS, ed2k, files, of_exhibit, outcomes
 from clew.intake.piece_traits import BY, MODE, Check, Held, Named, Part, asked, naming, results
@@ -142,7 +142,7 @@ def _read(
         else:
             try:
                 if outcome.reply.value["sha256"] != content.hex():
-                    raise Absent(Missing(Reason.UNREADABLE, "the exhibit's bytes have changed since intake"))
+                    raise Absent(Missing(Reason.UNREADABLE, OTHERS))
                 said = outcome.reply.value["results"]
                 traits[content] = results(sizes[content], said, checks[content], named, done)
                 done.contents += 1

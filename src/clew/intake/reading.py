@@ -18,7 +18,7 @@ from clew.core.channel import Reply
 from clew.intake import mediatype
 from clew.intake.api import Blob, ByteSource, Extractor, Frame, Probe, Value
 from clew.intake.hashing import Hashing
-from clew.intake.piecewise import Runner, runner
+from clew.intake.piecewise import runner
 from clew.model import ContentState, Missing, Reason
 
 HOLD = 192 << 20  # larger contents are not kept in memory: Extractors read them through `Probe.source`
@@ -47,25 +47,25 @@ def examine(source: ByteSource, payload: dict[str, Any]) -> Iterator[Reply]:
     """Everything that intake asks of one content. Ends in Absent where part of it was given as zeros, or was not there.
 
     `payload`: "size" as listed, "state" the ContentState that the listing claims, "extractors" ("module:name" each),
-    "mode", "every" (optional, see `Probe`), "hold" (optional) bytes to hold at most, "checks" (optional, see
-    `piecewise.runner`), and "known_good" (optional), name and id of each of the worker's known-good lists, in their
-    order.
+    "mode", and optional: "every" (see `Probe`), "hold", bytes to hold at most, "checks" (see `piecewise.runner`),
+    "beginning", of how many of its first bytes the hash is wanted, and "known_good", name and id of each of the
+    worker's known-good lists, in their order.
 
     What is held is hashed before anything looks at it. What is too large for that is hashed while its Extractors read
     it, so that it is read once, and its hashes come last; should one of them kill the worker, the supervisor asks for
     the hashes alone.
     """
-    runners = [runner(each) for each in payload.get("checks", ())]
-    read = Hashing(source, runners)
+    wanted = [{"beginning": payload.get("beginning", 0)}, *payload.get("checks", ())]
+    read = Hashing(source, [runner(each) for each in wanted])
     data = read.whole(payload.get("hold", HOLD))
     if data is not None:
-        yield _content(read, runners, payload)  # before anything looks at the bytes
+        yield _content(read, payload)  # before anything looks at the bytes
     first = read.read(0, mediatype.TYPED_BYTES) if data is None else bytes(data[: mediatype.TYPED_BYTES])
     media_type = mediatype.of(first)
     wanting = [each for each in map(find, payload["extractors"]) if each.wants(media_type)]
     known: list[Reply] = []
     if data is None and not wanting:
-        yield _content(read, runners, payload)
+        yield _content(read, payload)
     if data is not None or not wanting:
         known = list(_known_good(read, payload))
     yield Reply({"type": media_type})
@@ -75,7 +75,7 @@ def examine(source: ByteSource, payload: dict[str, Any]) -> Iterator[Reply]:
     for extractor in () if known else wanting:
         yield from _traits(extractor, probe)
     if data is None and wanting:
-        yield _content(read, runners, payload)
+        yield _content(read, payload)
         yield from _known_good(read, payload)
     if source.bad:
         stretches = ", ".join(f"{length:,} at {offset:,}" for offset, length in source.bad[:MOST_BAD])
@@ -89,13 +89,16 @@ def examine(source: ByteSource, payload: dict[str, Any]) -> Iterator[Reply]:
         )
 
 
-def _content(read: Hashing, runners: list[Runner], payload: dict[str, Any]) -> Reply:
-    """The hashes, once all is read; and what the runners found out, where it was all that was listed."""
+def _content(read: Hashing, payload: dict[str, Any]) -> Reply:
+    """The hashes, once all is read; and what came out of the checks, where it was all that was listed."""
     read.finish()
     state = str(ContentState.PARTIAL) if read.bad or read.cut else _state(payload, read.done)
     said: dict[str, Any] = {"content": {**read.digests(), "size": read.done, "state": state}}
-    if runners and read.done == payload["size"] and not (read.bad or read.cut):
-        said["checks"] = [each.end() for each in runners]
+    beginning, *checks = read.runners
+    if payload.get("beginning"):
+        said["beginning"] = beginning.end()["sha256"]
+    if checks and read.done == payload["size"] and not (read.bad or read.cut):
+        said["checks"] = [each.end() for each in checks]
     return Reply(said)
 
 

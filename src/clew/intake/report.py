@@ -17,7 +17,10 @@ from clew.intake.report_words import words
 from clew.model import ContentState, NameState
 
 _CONTENTS = """
-SELECT media_type, content_state, count(*) AS items FROM contents WHERE exhibit=? GROUP BY ALL
+SELECT media_type, content_state, count(*) AS items FROM (
+  SELECT DISTINCT ON (item) media_type, content_state FROM contents WHERE exhibit=?
+  ORDER BY item, content_state = 'partial', size DESC
+) GROUP BY ALL
 """
 _NAMES = "SELECT name_state, found_by, count(*) AS items FROM listings WHERE exhibit=? GROUP BY ALL"
 _STOPPED = """
