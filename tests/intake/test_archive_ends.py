@@ -131,6 +131,13 @@ def test_what_follows_a_stream_is_said_and_costs_none_of_its_bytes(name, data, s
         assert [reason for reason in reasons if "something else follows" in reason] == reasons != []
 
 
+def test_what_follows_a_compressed_tar_is_said(streams):
+    archive = opened(streams("zstd", tarred([("a.txt", TEXT)])) + BEHIND, STREAMS["zstd"])
+    headers, end = listed(archive)
+    assert [header.path for header in headers] == [b"a.txt"]
+    assert "something else follows" in end.detail
+
+
 @pytest.mark.parametrize("name", ["zstd", "lz4"])
 def test_several_frames_are_one_stream(name, streams):
     skippable = struct.pack("<II", 0x184D2A53, 5) + b"notes"

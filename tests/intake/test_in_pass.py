@@ -20,6 +20,7 @@ from clew.intake.options import Options
 from clew.intake.piece_traits import Part
 from clew.intake.pieces import held_against
 from clew.intake.reading import examine
+from clew.intake.report_words import _in_pass
 from clew.intake.run import intake
 
 OPTIONS = Options(
@@ -156,7 +157,11 @@ def test_a_torrent_that_is_not_at_hand_is_left_and_the_files_are_taken_in(exhibi
 def test_what_is_named_by_very_many_torrents_is_left_to_a_look_of_its_own():
     part = Part(bytes(32), 0, 5, 0, "v2", {"root": bytes(32).hex()})
     assert len(InPass({5: [part] * MOST_CHECKS}).checks(5)) == MOST_CHECKS
-    assert InPass({5: [part] * (MOST_CHECKS + 1)}, {5: {}}).checks(5) == [None]
+    crowded = InPass({5: [part] * (MOST_CHECKS + 1), 6: [part]}, {5: {}})
+    assert crowded.checks(5) == [None]
+    assert crowded.as_dict()["sizes_left"] == 1
+    said = _in_pass([{"in_pass": crowded.as_dict()}])
+    assert said[-1] == "left to `clew pieces`: files of 1 sizes that too many files of torrents have"
 
 
 @pytest.mark.parametrize(

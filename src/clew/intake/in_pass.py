@@ -37,7 +37,9 @@ class InPass:
         """For the record of a run."""
         parts = sum(map(len, self.parts.values()))
         entries = sum(len(each) for hashes in self.named.values() for each in hashes.values())
-        return {"files": parts, "ed2k_entries": entries, "ed2k_of_all": self.every, "left": sorted(self.done.failed)}
+        crowded = sum(len(each) > MOST_CHECKS for each in self.parts.values())
+        counts = {"files": parts, "ed2k_entries": entries, "sizes_left": crowded}
+        return {**counts, "ed2k_of_all": self.every, "left": sorted(self.done.failed)}
 
 
 NOTHING = InPass()

@@ -98,7 +98,11 @@ def _in_pass(runs: list[dict[str, Any]]) -> list[str]:
         lines.append(f"held against what earlier exhibits name: {files:,} files of torrents, {entries:,} ed2k entries")
     if asked.get("ed2k_of_all"):
         lines.append("ed2k hashes were made of all contents")
-    return lines + ([f"left to `clew pieces`: {len(left):,} torrents or lists of earlier exhibits"] if left else [])
+    if left:
+        lines.append(f"left to `clew pieces`: {len(left):,} torrents or lists of earlier exhibits")
+    if crowded := asked.get("sizes_left"):
+        lines.append(f"left to `clew pieces`: files of {crowded:,} sizes that too many files of torrents have")
+    return lines
 
 
 def _effects(runs: list[dict[str, Any]]) -> list[str]:
