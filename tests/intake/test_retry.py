@@ -12,7 +12,7 @@ from clew.intake import work
 from clew.intake.options import Options
 from clew.intake.run import intake
 from clew.intake.telling import Telling
-from clew.intake.work import CHANGED, LESS, Record
+from clew.intake.work import CHANGED, HASHED, LESS, Record
 
 WHOLE = bytes(at * at % 251 for at in range(300_000))
 PART = WHOLE[:100_000]
@@ -82,7 +82,7 @@ def test_more_of_it_is_taken_in_and_less_is_not(tmp_path, monkeypatch, file):
     cut_short(case, file, monkeypatch, WHOLE, PART)
     file.write_bytes(WHOLE[:50_000])
     assert not take(case, file, retry=True).complete
-    assert item(case) == ("unreadable", "unreadable", LESS.detail)
+    assert item(case) == ("unreadable", "unreadable", HASHED + LESS.detail)
     file.write_bytes(WHOLE[:200_000])
     assert not take(case, file, retry=True).complete
     assert "only 200,000 of the 300,000 bytes" in item(case)[2]
@@ -92,13 +92,25 @@ def test_more_of_it_is_taken_in_and_less_is_not(tmp_path, monkeypatch, file):
     assert [size for _, size, _ in contents(case)] == [100_000, 200_000, 300_000]
 
 
+def test_what_cannot_be_read_at_all_any_more_keeps_what_was_hashed(tmp_path, monkeypatch, file):
+    case = new_case(tmp_path / "case")
+    cut_short(case, file, monkeypatch, WHOLE, PART)
+    file.rename(tmp_path / "away")
+    assert not take(case, file, retry=True).complete
+    assert item(case)[2].startswith(HASHED)
+    assert contents(case) == [(sha256(PART), len(PART), "partial")]
+    (tmp_path / "away").rename(file)
+    file.write_bytes(WHOLE)
+    assert take(case, file, retry=True).complete
+
+
 def test_bytes_of_which_the_part_is_not_the_beginning_are_not_taken_for_the_same_file(tmp_path, monkeypatch, file):
     case = new_case(tmp_path / "case")
     cut_short(case, file, monkeypatch, WHOLE, PART)
     other = b"\xff" + WHOLE[1:]
     file.write_bytes(other)
     assert not take(case, file, retry=True).complete
-    assert item(case) == ("unreadable", "unreadable", CHANGED.detail)
+    assert item(case) == ("unreadable", "unreadable", HASHED + CHANGED.detail)
     assert contents(case) == [(sha256(PART), len(PART), "partial")]
     assert all(content == sha256(PART) for content, _ in traits(case))
 

@@ -285,7 +285,7 @@ class Reader:
 def _final(item: str, record: Record) -> tuple[str, str | None, str | None, str]:
     if record.missing is None:
         return str(ItemState.DONE), None, None, item
-    hashed = HASHED if record.content is not None else ""
+    hashed = HASHED if record.content is not None or record.earlier else ""
     detail = hashed + record.missing.detail
     return str(ItemState.UNREADABLE), str(record.missing.reason), detail, item
 
