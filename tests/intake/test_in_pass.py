@@ -4,6 +4,7 @@ import json
 import random
 import struct
 import subprocess
+from dataclasses import replace
 
 import libtorrent as lt
 import pytest
@@ -12,10 +13,11 @@ from cases import new_case, sha256
 
 from clew.cli.main import main
 from clew.core import shards
-from clew.intake import piecewise
+from clew.intake import piecewise, work
 from clew.intake.account import facts_digest
 from clew.intake.artefacts import _examples as made
 from clew.intake.in_pass import MOST_CHECKS, InPass
+from clew.intake.listing import BatchSize
 from clew.intake.options import Options
 from clew.intake.piece_traits import Part
 from clew.intake.pieces import held_against
@@ -98,6 +100,27 @@ def test_files_are_held_against_what_an_earlier_exhibit_names_and_the_facts_are_
     assert told(later, B, "pieces.verified") == []
     assert held_against(later, options=OPTIONS).contents == 3
     assert facts_digest(case) == facts_digest(later)
+
+
+def test_a_run_that_stopped_and_goes_on_tells_the_same(exhibits, monkeypatch):
+    whole, stopped = new_case(exhibits / "whole"), new_case(exhibits / "stopped")
+    taken(whole, exhibits, "client", "files")
+    taken(stopped, exhibits, "client")
+    one_by_one, seen = replace(OPTIONS, batch=BatchSize(1, 1 << 20)), []
+
+    def stop(name):
+        if name == "intake.receipt.before":
+            seen.append(name)
+            if len(seen) == 3:
+                raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(work, "failpoint", stop)
+        with pytest.raises(KeyboardInterrupt):
+            intake(stopped, path=exhibits / "files", label="files", options=one_by_one)
+    assert facts_digest(stopped) != facts_digest(whole)
+    assert intake(stopped, path=exhibits / "files", label="files", options=one_by_one).complete
+    assert facts_digest(stopped) == facts_digest(whole)
 
 
 def test_bytes_are_read_once_whatever_they_are_held_against():
