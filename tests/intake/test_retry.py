@@ -12,7 +12,7 @@ from clew.intake import work
 from clew.intake.options import Options
 from clew.intake.run import intake
 from clew.intake.telling import Telling
-from clew.intake.work import CHANGED, HASHED, LESS, Record
+from clew.intake.work import CHANGED, HASHED, LESS, UNSURE, Record
 
 WHOLE = bytes(at * at % 251 for at in range(300_000))
 PART = WHOLE[:100_000]
@@ -129,18 +129,34 @@ def row(size, state, name=b"x"):
 
 
 @pytest.mark.parametrize(
-    ("before", "now", "beginning", "why"),
+    ("before", "now", "beginning", "image", "why"),
     [
-        ([], row(9, "complete"), None, None),
-        ([row(9, "partial")], row(9, "partial"), None, None),  # the same once more
-        ([row(9, "partial", b"zeros")], row(9, "complete"), None, None),  # zeros stood for what is there now
-        ([row(9, "complete", b"whole")], row(5, "partial"), None, LESS),
-        ([row(5, "partial", b"part"), row(9, "complete", b"whole")], row(7, "partial"), sha256(b"part"), LESS),
-        ([row(9, "complete", b"whole")], row(9, "complete"), None, CHANGED),
-        ([row(5, "partial", b"part")], row(9, "complete"), sha256(b"part"), None),
-        ([row(5, "partial", b"part")], row(9, "complete"), sha256(b"other"), CHANGED),
+        ([], row(9, "complete"), None, False, None),
+        ([row(9, "partial")], row(9, "partial"), None, False, None),  # the same once more
+        ([row(9, "partial", b"zeros")], row(9, "complete"), None, True, None),  # zeros stood for what is there now
+        ([row(9, "partial", b"wrong")], row(9, "complete"), None, False, UNSURE),
+        ([row(9, "complete", b"whole")], row(5, "partial"), None, True, LESS),
+        ([row(5, "partial", b"part"), row(9, "complete", b"whole")], row(7, "partial"), sha256(b"part"), False, LESS),
+        ([row(9, "complete", b"whole")], row(9, "complete"), None, True, CHANGED),
+        ([row(5, "partial", b"part")], row(9, "complete"), sha256(b"part"), False, None),
+        ([row(5, "partial", b"part")], row(9, "complete"), sha256(b"other"), True, CHANGED),
     ],
 )
-def test_what_counts_as_more_of_the_same(before, now, beginning, why):
+def test_what_counts_as_more_of_the_same(before, now, beginning, image, why):
     record = Record({}, now, earlier=before, beginning=beginning)
-    assert work._not_taken(record) is why
+    assert work._not_taken(record, recognised=image) is why
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "had"),
+    [
+        ([], "complete", False),
+        (["partial"], "partial", True),
+        (["partial"], "complete", False),  # the zeros that stood there were right
+        (["complete"], "partial", True),
+        (["partial", "complete"], "complete", True),
+    ],
+)
+def test_the_same_bytes_are_in_the_case_once_but_for_what_is_known_of_them(before, now, had):
+    record = Record({}, row(9, now), earlier=[row(9, state) for state in before])
+    assert work._in_the_case(record) is had

@@ -28,6 +28,11 @@ HASHED = "hashed, but then: "  # how the detail of an Item begins whose content 
 LESS = Missing(
     Reason.UNREADABLE, "more of it could be read before than now: what was hashed then stays, and no less is taken in"
 )
+UNSURE = Missing(
+    Reason.UNREADABLE,
+    "it could be hashed in part only before, and nothing shows that what can be read now is the same file; that is not "
+    "in the case: take the exhibit in once more, under another label",
+)
 CHANGED = Missing(Reason.UNREADABLE, "its bytes are not those that were hashed before: the exhibit has changed")
 
 
@@ -264,11 +269,10 @@ class Reader:
         """Items whose content is in the case already, or is not to come in: what was first read whole of one stays, and
         where its bytes are others now, that is said. What was read in part stays too, beside more of it.
         """
-        for record in records.values():
-            if record.content is not None and (why := _not_taken(record)):
+        for record in (each for each in records.values() if each.earlier):
+            if why := _not_taken(record, recognised=self.session.acquisition is not None):
                 record.content, record.traits, record.missing = None, [], why
-        had = {item: {row["sha256"] for row in record.earlier} for item, record in records.items()}
-        return {item for item, record in records.items() if record.content and record.content["sha256"] in had[item]}
+        return {item for item, record in records.items() if _in_the_case(record)}
 
     def _traits(self, records: Mapping[str, Record], whole: set[bytes]) -> list[dict[str, Any]]:
         """Each Content's once, however many Items of this batch hold it, and not those of `whole`, which grows."""
@@ -290,8 +294,19 @@ def _final(item: str, record: Record) -> tuple[str, str | None, str | None, str]
     return str(ItemState.UNREADABLE), str(record.missing.reason), detail, item
 
 
-def _not_taken(record: Record) -> Missing | None:
-    """Why what was read now is not a content of this Item, beside what earlier attempts read of it."""
+def _in_the_case(record: Record) -> bool:
+    """Whether an earlier attempt read the same bytes, and no less of them."""
+    now = record.content
+    if now is None:
+        return False
+    states = {row["content_state"] for row in record.earlier if row["sha256"] == now["sha256"]}
+    return bool(states) and (states != {ContentState.PARTIAL} or now["content_state"] == ContentState.PARTIAL)
+
+
+def _not_taken(record: Record, *, recognised: bool) -> Missing | None:
+    """Why what was read now is not a content of this Item, beside what earlier attempts read of it. `recognised`: the
+    Exhibit is an image that was shown to be the same one.
+    """
     now, before = record.content, record.earlier
     if now is None or not before or now["sha256"] in {row["sha256"] for row in before}:
         return None
@@ -300,6 +315,6 @@ def _not_taken(record: Record) -> Missing | None:
     longest = before[-1]
     if now["size"] < longest["size"]:
         return LESS
-    if now["size"] > longest["size"] and record.beginning != longest["sha256"]:
-        return CHANGED  # of the same size, zeros may have stood for what can be read now
-    return None
+    if now["size"] > longest["size"]:
+        return None if record.beginning == longest["sha256"] else CHANGED
+    return None if recognised else UNSURE  # zeros may have stood for what can be read now
