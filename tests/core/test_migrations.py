@@ -70,3 +70,19 @@ def test_a_failing_migration_leaves_the_version_before(first_version: Path, monk
     with closing(sqlite3.connect(first_version / "case.db")) as conn:
         assert conn.execute("PRAGMA user_version").fetchone()[0] == NEXT - 1
         assert not conn.execute("SELECT 1 FROM sqlite_master WHERE name='half'").fetchall()
+
+
+def test_released_versions_keep_their_numbers_and_none_comes_between_them() -> None:
+    numbers = [number for number, _ in db.migrations()]
+    assert numbers[:7] == [1, 2, 3, 5, 6, 7, 8]
+    assert len(set(numbers)) == len(numbers)
+
+
+def test_a_version_left_out_is_passed_over(first_version: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    far = (NEXT + 5, SECOND[1])
+    versions = later(far)
+    monkeypatch.setattr(db, "migrations", lambda: versions)
+    case = Case.open(first_version)
+    assert db.version(case.read()) == NEXT + 5
+    case.close()
+    Case.open(first_version).close()  # nothing is done twice

@@ -21,7 +21,7 @@ from clew.intake.run import exact, intake
 from clew.intake.sources import _disk, _said, folder
 from clew.intake.telling import Telling
 from clew.intake.walk import Listing, preorder
-from clew.intake.work import CHANGED, MOST_STORED, MOST_TRAITS, Batch, Look, Reader, Record
+from clew.intake.work import CHANGED, HASHED, MOST_STORED, MOST_TRAITS, Batch, Look, Reader, Record
 from clew.model import Missing, Reason
 
 PLAIN = Options(workers=1, extractors=())
@@ -147,7 +147,11 @@ def test_evidence_that_changed_between_two_attempts_is_told(tmp_path):
     again = Options(workers=1, extractors=("nasty_extractor:PLUGIN",))
     summary = intake(case, path=root, label="F", workers=1, options=again)
     found = items(case)[b"f"]
-    assert (found["state"], found["detail"], found["sha256"]) == ("unreadable", CHANGED.detail, sha256(b"first"))
+    assert (found["state"], found["detail"], found["sha256"]) == (
+        "unreadable",
+        HASHED + CHANGED.detail,
+        sha256(b"first"),
+    )
     assert not summary.account.complete
     assert traits(case, sha256(b"second")) == {}
 

@@ -1,7 +1,6 @@
 """How much of a batch lies in memory: Traits are written while it is read, and the facts are the same."""
 
 import io
-from dataclasses import replace
 
 import pytest
 from cases import new_case
@@ -11,7 +10,6 @@ from clew.intake import work
 from clew.intake.account import facts_digest
 from clew.intake.options import Options
 from clew.intake.run import intake
-from clew.intake.telling import Telling
 
 
 @pytest.fixture
@@ -37,18 +35,3 @@ def test_traits_are_written_before_their_batch_is_over(tmp_path, monkeypatch, pi
     assert together == 1
     monkeypatch.setattr(work, "MOST_HELD", 0)
     assert take(new_case(tmp_path / "b"), pictures) == (facts, 3)  # of six files, two by two alike
-
-
-def test_what_was_partial_before_is_not_called_changed(tmp_path, monkeypatch):
-    """It was short when it was read, and is whole when it is read again."""
-    file = tmp_path / "x" / "f"
-    file.parent.mkdir()
-    file.write_bytes(b"a" * 100)
-    case, options = new_case(tmp_path / "case"), Options(workers=1, extractors=())
-    with monkeypatch.context() as short:
-        short.setattr(Telling, "listed", lambda *_: file.write_bytes(b"a" * 50))
-        assert not intake(case, path=file.parent, label="X", options=options).complete
-    file.write_bytes(b"a" * 100)
-    assert not intake(case, path=file.parent, label="X", options=replace(options, retry=True)).complete
-    (detail,) = (row["detail"] for row in case.read().execute("SELECT detail FROM items"))
-    assert detail == work.MORE.detail

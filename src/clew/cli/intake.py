@@ -29,6 +29,9 @@ from clew.core.errors import Exit, Usage
 @click.option("--retry", is_flag=True, help="Afterwards try what was tried and failed once more, and only that.")
 @click.option("--moved", is_flag=True, help="The exhibit lies at another PATH than before; it must be the same one.")
 @click.option("--again-known-good", is_flag=True, help="Afterwards look at what known-good hash sets stopped, too.")
+@click.option(
+    "--ed2k", is_flag=True, help="Make every file's ed2k hash, not only where a seized client names its size."
+)
 @click.option("--accept-weak-isolation", is_flag=True, help="Go on where this system cannot lock parsers up fully.")
 @click.option("--batch-items", type=click.IntRange(1), default=2_000, show_default=True, help="Items of one receipt.")
 @click.option("--batch-mib", type=click.IntRange(1), default=256, show_default=True, help="MiB of one receipt.")
@@ -48,6 +51,7 @@ def intake(
     retry: bool,
     moved: bool,
     again_known_good: bool,
+    ed2k: bool,
     accept_weak_isolation: bool,
     batch_items: int,
     batch_mib: int,
@@ -87,6 +91,7 @@ def intake(
             retry=retry,
             again_known_good=again_known_good,
             moved=moved,
+            ed2k=ed2k,
             accept_weak_isolation=accept_weak_isolation,
             batch=BatchSize(batch_items, batch_mib << 20),
             seizure=Seizure(seized_by, seized_where, parse_time(seized_at) if seized_at else None),

@@ -15,6 +15,7 @@ from clew.intake.expand import Archives
 from clew.intake.options import Options
 from clew.intake.tools import choose, open_pool, versions
 
+OTHERS = "its bytes are others now: they have changed since intake, or more of them can be read than then"
 WHERE = """
 SELECT c.sha256, l.item, l.ref, l.size, l.content_state, l.exhibit
 FROM contents c JOIN listings l USING (item)

@@ -33,6 +33,7 @@ _ARCHIVES = """
 SELECT l.item, l.ref, l.path, l.name_state, c.media_type, c.size, c.content_state
 FROM listings l JOIN contents c USING (item)
 WHERE l.exhibit=$exhibit AND c.media_type IN (SELECT unnest($types))
+ORDER BY c.content_state <> 'partial', c.size
 """
 # Members and bytes to be read by outermost archive; what stands for the rest of an archive counts as one.
 _SPENT = """

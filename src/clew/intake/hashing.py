@@ -1,8 +1,11 @@
 """The three hashes of a Content, taken while somebody else reads it, so that large contents are read once."""
 
+from collections.abc import Sequence
+
 from clew.core import one_pass
 from clew.core.absent import CutShort
 from clew.intake.api import ByteSource, Range
+from clew.intake.piecewise import Runner
 from clew.model import Missing
 
 CHUNK = 1 << 20
@@ -15,11 +18,11 @@ class Hashing:
 
     Whoever reads forward has everything hashed when done. What is read out of order, such as an index at the end, is
     given and not counted; `finish` reads what is left. `done` is how many bytes are hashed. Where the source breaks off
-    after some bytes, they are all there is, and `cut` says why.
+    after some bytes, they are all there is, and `cut` says why. Each of `runners` is fed with the same bytes.
     """
 
-    def __init__(self, source: ByteSource) -> None:
-        self._source = source
+    def __init__(self, source: ByteSource, runners: Sequence[Runner] = ()) -> None:
+        self._source, self.runners = source, runners
         self._hashes = one_pass.three()
         self.done = 0
         self._ended = False  # nothing lies behind what is hashed
@@ -89,4 +92,6 @@ class Hashing:
 
     def _hash(self, data: bytes) -> None:
         self._hashes.update(data)
+        for each in self.runners:
+            each.feed(data)
         self.done += len(data)

@@ -115,8 +115,10 @@ class Tree:
 
 
 class Ed2k:
-    """ed2k: the MD4 of parts of 9,728,000 bytes, and of all their MD4 where there is more than one. For whole multiples
-    clients differ: some append the MD4 of nothing (`red`), some do not (`blue`).
+    """ed2k: the MD4 (RFC 1320) of parts of 9,728,000 bytes, and of all their MD4 where there is more than one.
+
+    For whole multiples clients differ. eMule and aMule count size / part + 1 hashes (eMule, CKnownFile::SetFileSize),
+    so that the MD4 of nothing is the last (`red`); others, as later versions of ed2k_hash, leave that out (`blue`).
     """
 
     def __init__(self) -> None:
@@ -152,6 +154,23 @@ class Ed2k:
         return parts[0] if len(parts) == 1 else md4(b"".join(parts)).digest()
 
 
+class Beginning:
+    """The SHA-256 of the first bytes."""
+
+    def __init__(self, length: int) -> None:
+        self._hash, self._left = hashlib.sha256(), length
+
+    def feed(self, chunk: bytes) -> None:
+        """Takes what belongs to them."""
+        if self._left:
+            self._hash.update(memoryview(chunk)[: self._left])
+            self._left -= min(self._left, len(chunk))
+
+    def end(self) -> dict[str, Any]:
+        """The hash, hexadecimal."""
+        return {"sha256": self._hash.hexdigest()}
+
+
 def runner(wanted: dict[str, Any]) -> Runner:
     """The Runner that a payload asks for. Raises KeyError, TypeError or ValueError for any other."""
     match wanted:
@@ -161,4 +180,6 @@ def runner(wanted: dict[str, Any]) -> Runner:
             return Tree(bytes.fromhex(root))
         case {"ed2k": True}:
             return Ed2k()
+        case {"beginning": int(length)}:
+            return Beginning(length)
     raise ValueError("nothing that can be found out")

@@ -18,6 +18,7 @@ from clew.core.channel import Reply
 from clew.intake import mediatype
 from clew.intake.api import Blob, ByteSource, Extractor, Frame, Probe, Value
 from clew.intake.hashing import Hashing
+from clew.intake.piecewise import runner
 from clew.model import ContentState, Missing, Reason
 
 HOLD = 192 << 20  # larger contents are not kept in memory: Extractors read them through `Probe.source`
@@ -46,14 +47,16 @@ def examine(source: ByteSource, payload: dict[str, Any]) -> Iterator[Reply]:
     """Everything that intake asks of one content. Ends in Absent where part of it was given as zeros, or was not there.
 
     `payload`: "size" as listed, "state" the ContentState that the listing claims, "extractors" ("module:name" each),
-    "mode", "every" (optional, see `Probe`), "hold" (optional) bytes to hold at most, and "known_good" (optional), name
-    and id of each of the worker's known-good lists, in their order.
+    "mode", and optional: "every" (see `Probe`), "hold", bytes to hold at most, "checks" (see `piecewise.runner`),
+    "beginning", of how many of its first bytes the hash is wanted, and "known_good", name and id of each of the
+    worker's known-good lists, in their order.
 
     What is held is hashed before anything looks at it. What is too large for that is hashed while its Extractors read
     it, so that it is read once, and its hashes come last; should one of them kill the worker, the supervisor asks for
     the hashes alone.
     """
-    read = Hashing(source)
+    wanted = [{"beginning": payload.get("beginning", 0)}, *payload.get("checks", ())]
+    read = Hashing(source, [runner(each) for each in wanted])
     data = read.whole(payload.get("hold", HOLD))
     if data is not None:
         yield _content(read, payload)  # before anything looks at the bytes
@@ -87,10 +90,16 @@ def examine(source: ByteSource, payload: dict[str, Any]) -> Iterator[Reply]:
 
 
 def _content(read: Hashing, payload: dict[str, Any]) -> Reply:
-    """The hashes, once all is read."""
+    """The hashes, once all is read; and what came out of the checks, where it was all that was listed."""
     read.finish()
     state = str(ContentState.PARTIAL) if read.bad or read.cut else _state(payload, read.done)
-    return Reply({"content": {**read.digests(), "size": read.done, "state": state}})
+    said: dict[str, Any] = {"content": {**read.digests(), "size": read.done, "state": state}}
+    beginning, *checks = read.runners
+    if payload.get("beginning"):
+        said["beginning"] = beginning.end()["sha256"]
+    if checks and read.done == payload["size"] and not (read.bad or read.cut):
+        said["checks"] = [each.end() for each in checks]
+    return Reply(said)
 
 
 def _known_good(read: Hashing, payload: dict[str, Any]) -> Iterator[Reply]:

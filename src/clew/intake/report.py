@@ -17,7 +17,10 @@ from clew.intake.report_words import words
 from clew.model import ContentState, NameState
 
 _CONTENTS = """
-SELECT media_type, content_state, count(*) AS items FROM contents WHERE exhibit=? GROUP BY ALL
+SELECT media_type, content_state, count(*) AS items FROM (
+  SELECT DISTINCT ON (item) media_type, content_state FROM contents WHERE exhibit=?
+  ORDER BY item, content_state = 'partial', size DESC
+) GROUP BY ALL
 """
 _NAMES = "SELECT name_state, found_by, count(*) AS items FROM listings WHERE exhibit=? GROUP BY ALL"
 _STOPPED = """
@@ -109,5 +112,6 @@ def _runs(case: Case, found: Report) -> None:
         weak = sorted(name for name, layer in isolation.items() if not layer["reached"])
         run = {"run": row["id"], "started_ns": row["started_ns"], "seconds": seconds, "effects": effects, "weak": weak}
         said = {name: config.get(name, "") for name in ("versions", "hashing")}
-        found.runs.append({**run, **said, "known_good": config.get("known_good", [])})
+        said |= {"known_good": config.get("known_good", []), "in_pass": config.get("in_pass", {})}
+        found.runs.append({**run, **said})
         found.isolation, found.effects = isolation, effects

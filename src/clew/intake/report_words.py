@@ -13,6 +13,7 @@ def words(report: dict[str, Any], account: Account) -> str:
     first = [*_stopped_short(report["runs"]), *_image(report["acquisition"])]
     lines = [*_types(report), *_states(report)]
     lines += [*_stopped(report["known_good"]), *_silent(report), *report["not_asked"]]
+    lines += _in_pass(report["runs"])
     lines += [*_tools(report["runs"]), f"isolation: {isolation_words(report['isolation'])}", *_effects(report["runs"])]
     lines.append("what is not listed here was not looked for; that is no statement that nothing else was there")
     told = [*map(printable, [title, *first]), account.words(), *map(printable, lines)]
@@ -86,6 +87,22 @@ def _tools(runs: list[dict[str, Any]]) -> list[str]:
     seconds = sum(run["seconds"] or 0 for run in runs)
     line = f"{_count(len(runs), 'run')}, {seconds:,.0f} seconds" + (f", {stopped} of them stopped" if stopped else "")
     return [line, *(f"read with {versions}" for versions in used), *(f"hashed by {how}" for how in hashed)]
+
+
+def _in_pass(runs: list[dict[str, Any]]) -> list[str]:
+    """What the newest run held its contents against on their way."""
+    asked = runs[-1]["in_pass"] if runs else {}
+    files, entries, left = asked.get("files"), asked.get("ed2k_entries"), asked.get("left")
+    lines = []
+    if files or entries:
+        lines.append(f"held against what earlier exhibits name: {files:,} files of torrents, {entries:,} ed2k entries")
+    if asked.get("ed2k_of_all"):
+        lines.append("ed2k hashes were made of all contents")
+    if left:
+        lines.append(f"left to `clew pieces`: {len(left):,} torrents or lists of earlier exhibits")
+    if crowded := asked.get("sizes_left"):
+        lines.append(f"left to `clew pieces`: files of {crowded:,} sizes that too many files of torrents have")
+    return lines
 
 
 def _effects(runs: list[dict[str, Any]]) -> list[str]:

@@ -23,8 +23,10 @@ from clew.intake.acquire import acquire
 from clew.intake.api import FAST, Job, Session, Source
 from clew.intake.course import Course
 from clew.intake.expand import Archives
+from clew.intake.in_pass import NOTHING, InPass
 from clew.intake.listing import Lister
 from clew.intake.options import Options
+from clew.intake.piece_plan import called_for
 from clew.intake.report import Report, report
 from clew.intake.report_words import isolation_words
 from clew.intake.second import exact
@@ -83,6 +85,7 @@ class Run:
     mandate: str
     bar: Progress
     lists: Stopping
+    in_pass: InPass = NOTHING
 
     def go(self, path: Path) -> None:
         """Acquires, lists and reads; retries and looks again where asked."""
@@ -92,6 +95,7 @@ class Run:
             opened = self.source.open(path)
             session = stack.enter_context(closing(Archives(self.case, self.held.id, opened, self.options.budgets)))
             self.held = custody.recognise(self.case, self.held, path, session, self.mandate)
+            self.in_pass = called_for(self.case, self.held.id, self.options)
             pool = stack.enter_context(open_pool(self.source, session, specs, self.options, self.lists.descriptors))
             run = self._begin(pool, look)
             self.bar.isolation(isolation_words(pool.isolation))
@@ -114,6 +118,7 @@ class Run:
         lister = Lister(case, exhibit, self.source, self.mandate, self.options.batch, told.listed)
         known = tuple((each.name, each.id) for each in self.lists.known_good)
         reader = Reader(case, exhibit, session, look, self.mandate, told.read, told.in_hand, known)
+        reader.in_pass = self.in_pass
         course, ask = Course(case, exhibit, lister, reader, told.all_listed), asking(pool)
         course.run(pool, session, ask)
         if self.options.retry:
@@ -132,6 +137,7 @@ class Run:
         config |= {"retry": self.options.retry, "again_known_good": self.options.again_known_good}
         config["known_good"] = [{"name": each.name, "id": each.id} for each in self.lists.known_good]
         config["hashing"] = pool.hashing
+        config["in_pass"] = self.in_pass.as_dict()
         config["archives"] = asdict(self.options.budgets)
         with self.case.write("intake") as tx:
             layers, now = json.dumps(pool.isolation), clock.now().utc_ns

@@ -28,6 +28,11 @@ def content(value: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def beginning(value: Any) -> bytes | None:
+    """The SHA-256 of a content's beginning, where it was asked for. Raises one of WRONG."""
+    return None if value is None else _hash(value, 32)
+
+
 def acquisition(value: dict[str, Any]) -> tuple[dict[str, bytes], int, dict[str, Any]]:
     """Of a whole image: its digests, its size, and what else its one read taught (JSON). Raises one of WRONG.
 

@@ -13,7 +13,7 @@ from clew.core import shards
 from clew.core.case import Case
 from clew.core.engine import Pool, Task
 from clew.intake import said
-from clew.intake.again import places, reopened
+from clew.intake.again import OTHERS, places, reopened
 from clew.intake.api import EXACT, Session, Unavailable
 from clew.intake.options import Options
 from clew.intake.reading import find
@@ -119,7 +119,7 @@ def _read(
     for sha256, found in traits.items():
         if sha256 not in same:
             found.clear()
-            failed.setdefault(sha256, Missing(Reason.UNREADABLE, "the exhibit's bytes have changed since intake"))
+            failed.setdefault(sha256, Missing(Reason.UNREADABLE, OTHERS))
         elif not found:
             failed.setdefault(sha256, Missing(Reason.NOT_APPLICABLE, f"no {again.trait} of a content of its type"))
     plugin = find(again.extractor)

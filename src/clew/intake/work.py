@@ -11,6 +11,8 @@ from clew.core.engine import Outcome, Pool, Task
 from clew.core.failpoints import failpoint
 from clew.intake import said
 from clew.intake.api import Job, Session, Unavailable
+from clew.intake.in_pass import NOTHING, InPass
+from clew.intake.piece_traits import asked, of_emule
 from clew.model import ContentState, ItemState, Missing, Reason
 
 # What one Item may put into the case, whatever its worker says.
@@ -19,11 +21,17 @@ MOST_DETAIL, MOST_TRAITS, MOST_STORED = 1_000, 210_000, 64 << 20
 MOST_HELD, TRAIT = 64 << 20, 1_000
 READ = "clew.intake.reading:read"
 Due = tuple[str, list[dict[str, Any]]]  # a batch, and the listing rows of those of its Items that are to be read
+_EARLIER = """
+SELECT item, sha256, size, content_state FROM contents WHERE item IN (SELECT unnest($items)) ORDER BY size
+"""
 HASHED = "hashed, but then: "  # how the detail of an Item begins whose content is known all the same
-MORE = Missing(
+LESS = Missing(
+    Reason.UNREADABLE, "more of it could be read before than now: what was hashed then stays, and no less is taken in"
+)
+UNSURE = Missing(
     Reason.UNREADABLE,
-    "it could be hashed in part only before, and other bytes of it can be read now; those are not in the case: "
-    "take the exhibit in once more, under another label",
+    "it could be hashed in part only before, and nothing shows that what can be read now is the same file; that is not "
+    "in the case: take the exhibit in once more, under another label",
 )
 CHANGED = Missing(Reason.UNREADABLE, "its bytes are not those that were hashed before: the exhibit has changed")
 
@@ -49,6 +57,8 @@ class Record:
     traits: list[dict[str, Any]] = field(default_factory=list)
     stored: int = 0  # bytes of blobs and texts
     alone: bool = False  # its hashes were asked for again, without an Extractor
+    earlier: list[dict[str, Any]] = field(default_factory=list)  # rows of `contents` of earlier attempts
+    beginning: bytes | None = None  # SHA-256 of as many of its first bytes as an earlier attempt had
 
 
 @dataclass(slots=True)
@@ -83,6 +93,7 @@ class Reader:
     in_hand: Callable[[bytes, float], None] = _nobody_looks  # path of the Item longest in hand, and its seconds
     known_good: tuple[tuple[str, str], ...] = ()  # name and id of each of the workers' lists, in their order
     doubted: set[str] = field(default_factory=set)
+    in_pass: InPass = NOTHING
     _hands: dict[str, Batch] = field(default_factory=dict)
 
     def run(self, pool: Pool, batches: Iterable[Due | None], meanwhile: Callable[[], None] = lambda: None) -> None:
@@ -114,6 +125,7 @@ class Reader:
                 continue
             name, rows = due
             batch = Batch(name, {row["item"]: Record(row) for row in rows})
+            self._recall(batch.records)
             waiting.append(batch)
             for item, record in batch.records.items():
                 try:
@@ -124,7 +136,8 @@ class Reader:
                     continue
                 batch.left.add(item)
                 self._hands[item] = batch
-                payload = self._payload(record.row, job, self.look.extractors)
+                payload = self._payload(record, job, self.look.extractors)
+                payload["checks"] = asked(self.in_pass.checks(record.row["size"]))
                 yield Task(item, READ, payload, job.fds, max(record.row["size"], job.bytes))
                 meanwhile()
             batch.drawn = True
@@ -143,13 +156,14 @@ class Reader:
                     self._done(batch, item)
                     continue
                 size = max(record.row["size"], job.bytes)
-                yield Task(item, READ, self._payload(record.row, job, ()), job.fds, size)
+                yield Task(item, READ, self._payload(record, job, ()), job.fds, size)
 
-    def _payload(self, row: dict[str, Any], job: Job, extractors: tuple[str, ...]) -> dict[str, Any]:
-        state = row["content_state"]
+    def _payload(self, record: Record, job: Job, extractors: tuple[str, ...]) -> dict[str, Any]:
+        row, state = record.row, record.row["content_state"]
         if row["item"] in self.doubted and state == ContentState.COMPLETE:
             state = str(ContentState.OVERWRITTEN_POSSIBLE)
         wanted = {"size": row["size"], "state": state, "extractors": extractors, "mode": self.look.mode}
+        wanted["beginning"] = record.earlier[-1]["size"] if record.earlier else 0
         return {"opener": job.opener, "known_good": self.known_good, **wanted, **job.payload}
 
     def _take(self, batch: Batch, outcome: Outcome) -> None:
@@ -164,6 +178,8 @@ class Reader:
                 record.missing = Missing(Reason.LIMIT_REACHED, "the worker's answers had no end")
             elif "content" in reply.value:
                 record.content = said.content(reply.value["content"])
+                record.beginning = said.beginning(reply.value.get("beginning"))
+                self._checked(record, reply.value.get("checks"))
             elif "type" in reply.value:
                 record.media_type = said.media_type(reply.value["type"])
             else:
@@ -177,6 +193,13 @@ class Reader:
                 record.missing = Missing(Reason.UNREADABLE, "the worker ended without a content")
             if record.content is not None or record.media_type is None or record.alone:
                 self._done(batch, item)
+
+    def _checked(self, record: Record, found: Any) -> None:
+        """What the bytes were held against on their way. Raises one of WRONG."""
+        if found is not None and record.content is not None:
+            traits = self.in_pass.traits(record.row["size"], found)
+            record.content["ed2k"] = of_emule(traits)
+            record.traits += traits
 
     def _done(self, batch: Batch, item: str) -> None:
         record = batch.records[item]
@@ -236,21 +259,20 @@ class Reader:
             if record.content is not None and item not in known
         ]
 
+    def _recall(self, records: Mapping[str, Record]) -> None:
+        """What earlier attempts hashed of these Items."""
+        if tried := [item for item, record in records.items() if record.row.get("attempts")]:
+            for row in shards.query(self.case, _EARLIER, {"items": tried}).to_pylist():
+                records[row["item"]].earlier.append(row)
+
     def _known(self, records: Mapping[str, Record]) -> set[str]:
-        """Items whose content an earlier attempt had hashed. Where one has other bytes now, that is said, and what was
-        first read of it stays.
+        """Items whose content is in the case already, or is not to come in: what was first read whole of one stays, and
+        where its bytes are others now, that is said. What was read in part stays too, beside more of it.
         """
-        tried = [item for item, record in records.items() if record.row.get("attempts")]
-        if not tried:
-            return set()
-        sql = "SELECT item, sha256, content_state FROM contents WHERE item IN (SELECT unnest($items))"
-        first = {row["item"]: row for row in shards.query(self.case, sql, {"items": tried}).to_pylist()}
-        for item, row in first.items():
-            record = records[item]
-            if record.content is not None and record.content["sha256"] != row["sha256"]:
-                why = MORE if row["content_state"] == ContentState.PARTIAL else CHANGED
+        for record in (each for each in records.values() if each.earlier):
+            if why := _not_taken(record, recognised=self.session.acquisition is not None):
                 record.content, record.traits, record.missing = None, [], why
-        return set(first)
+        return {item for item, record in records.items() if _in_the_case(record)}
 
     def _traits(self, records: Mapping[str, Record], whole: set[bytes]) -> list[dict[str, Any]]:
         """Each Content's once, however many Items of this batch hold it, and not those of `whole`, which grows."""
@@ -267,6 +289,32 @@ class Reader:
 def _final(item: str, record: Record) -> tuple[str, str | None, str | None, str]:
     if record.missing is None:
         return str(ItemState.DONE), None, None, item
-    hashed = HASHED if record.content is not None else ""
+    hashed = HASHED if record.content is not None or record.earlier else ""
     detail = hashed + record.missing.detail
     return str(ItemState.UNREADABLE), str(record.missing.reason), detail, item
+
+
+def _in_the_case(record: Record) -> bool:
+    """Whether an earlier attempt read the same bytes, and no less of them."""
+    now = record.content
+    if now is None:
+        return False
+    states = {row["content_state"] for row in record.earlier if row["sha256"] == now["sha256"]}
+    return bool(states) and (states != {ContentState.PARTIAL} or now["content_state"] == ContentState.PARTIAL)
+
+
+def _not_taken(record: Record, *, recognised: bool) -> Missing | None:
+    """Why what was read now is not a content of this Item, beside what earlier attempts read of it. `recognised`: the
+    Exhibit is an image that was shown to be the same one.
+    """
+    now, before = record.content, record.earlier
+    if now is None or not before or now["sha256"] in {row["sha256"] for row in before}:
+        return None
+    if any(row["content_state"] != ContentState.PARTIAL for row in before):
+        return LESS if now["content_state"] == ContentState.PARTIAL else CHANGED
+    longest = before[-1]
+    if now["size"] < longest["size"]:
+        return LESS
+    if now["size"] > longest["size"]:
+        return None if record.beginning == longest["sha256"] else CHANGED
+    return None if recognised else UNSURE  # zeros may have stood for what can be read now

@@ -1,6 +1,7 @@
 """Compression around one stream of bytes: gzip, zlib, bzip2, xz, lzma by the standard library, the rest by libarchive.
 
-The standard library checks what libarchive 3.6 leaves unchecked (the CRC-32 and length of RFC 1952). Where a tar or
+The standard library checks what libarchive 3.6 leaves unchecked (the CRC-32 and length of RFC 1952); what follows the
+end of the others, and whether they are empty, is found by `ends`. Where a tar or
 cpio archive lies in the stream, its members are meant; otherwise the stream is the one member.
 """
 
@@ -12,10 +13,11 @@ from typing import Any
 
 from clew.core.absent import Absent
 from clew.intake.api import ByteSource
+from clew.intake.archives import ends
 from clew.intake.archives.gunzip import Gunzip, gzip_header
 from clew.intake.archives.inflating import unpacked
 from clew.intake.archives.kinds import BLOCK, Kind, is_tar
-from clew.intake.archives.members import CHUNK, Forward, Header, What, lost
+from clew.intake.archives.members import CHUNK, Forward, Header, Slice, What, lost
 from clew.intake.archives.streamed import Streamed
 
 _PIECE = 1 << 16  # compressed bytes given to a decompressor at a time
@@ -116,8 +118,14 @@ class Compressed:
             return
         if self._raw is not None:
             self._raw.close()
-        self._raw = Streamed(self._source, self._kind, self._stem)
-        yield from self._raw.chunks(0)
+        extent = ends.of_stream(self._source, self._kind.filter)
+        source = Slice(self._source, 0, extent.end) if extent else self._source
+        self._raw = raw = Streamed(source, self._kind, self._stem)
+        yield from raw.chunks(0)
+        if raw.empty and not (extent and extent.empty):
+            raise lost(f"it begins as {self._kind.name}, and not one byte of it could be unpacked")
+        if ends.anything_behind(self._source, raw.passed):
+            raise lost(f"the {self._kind.name} stream is whole, but something else follows it that was not read")
 
 
 class _Pieces:

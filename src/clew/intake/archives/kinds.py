@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-ZIP, SEVEN_ZIP, RAR = "zip", "7z", "rar"
+ZIP, SEVEN_ZIP, RAR, CAB = "zip", "7z", "rar", "cab"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ _KINDS: dict[str, Kind] = {
     "application/x-cpio": Kind("cpio", ("cpio",)),
     "application/x-archive": Kind("ar", ("ar",)),
     "application/vnd.debian.binary-package": Kind("ar", ("ar",)),
-    "application/vnd.ms-cab-compressed": Kind("cab", ("cab",), solid=True),
+    "application/vnd.ms-cab-compressed": Kind(CAB, ("cab",), solid=True),
     "application/x-lha": Kind("lha", ("lha",)),
     "application/x-lzh-compressed": Kind("lha", ("lha",)),
     "application/gzip": Kind("gzip", _PACKED, "gzip"),

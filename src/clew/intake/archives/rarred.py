@@ -7,11 +7,12 @@ what libarchive lists.
 
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 
 from clew.core.absent import Absent
 from clew.intake.api import ByteSource
+from clew.intake.archives import ends
 from clew.intake.archives.kinds import Kind
 from clew.intake.archives.members import Header, What, encrypted, exactly, lost
 from clew.intake.archives.streamed import Streamed
@@ -38,8 +39,9 @@ class Rarred:
     def __init__(self, source: ByteSource, kind: Kind, stem: bytes, seekable: bool) -> None:
         self._streamed = Streamed(source, kind, stem, seekable)
         self.notes = self._streamed.notes
-        self._read = blocks(source)
+        self._source, self._read = source, blocks(source)
         self._blocks: list[Block] = []
+        self._end: int | None = None  # behind the last block, once that was read
         self._closed: Absent | None = None  # the block headers themselves are encrypted
 
     def headers(self, first: int) -> Iterator[Header]:
@@ -55,6 +57,8 @@ class Rarred:
             yield replace(header, missing=encrypted("this member")) if closed else header
         if self._block(count) is not None:
             raise lost(f"{count} members could be listed, and its block headers name more")
+        if self._end is not None and ends.anything_behind(self._source, self._end):
+            self.notes["rar archives with bytes behind their end"] = 1
 
     def chunks(self, number: int) -> Iterator[bytes]:
         """The content, checked against its CRC-32."""
@@ -80,7 +84,9 @@ class Rarred:
         """File header `number`; None where they end before or make no sense: libarchive's word is all there is then."""
         while len(self._blocks) <= number:
             try:
-                block = next(self._read, None)
+                block = next(self._read)
+            except StopIteration as end:
+                block, self._end = None, end.value if self._end is None else self._end
             except Absent as absent:
                 self._closed = absent if absent.missing.reason is Reason.ENCRYPTED else None
                 block = None
@@ -90,20 +96,24 @@ class Rarred:
         return self._blocks[number]
 
 
-def blocks(source: ByteSource) -> Iterator[Block]:
-    """The file headers of an archive, in order. Raises Absent where they make no sense or are encrypted themselves."""
+def blocks(source: ByteSource) -> Generator[Block, None, int | None]:
+    """The file headers of an archive, in order; at the end, behind which byte that is, as far as they tell. Raises
+    Absent where they make no sense or are encrypted themselves.
+    """
     magic = source.read(0, len(_RAR5))
     if magic == _RAR5:
-        return _blocks5(source, len(_RAR5))
-    return _blocks4(source, len(_RAR4)) if magic.startswith(_RAR4) else iter(())
+        return (yield from _blocks5(source, len(_RAR5)))
+    return (yield from _blocks4(source, len(_RAR4))) if magic.startswith(_RAR4) else None
 
 
-def _blocks4(source: ByteSource, at: int) -> Iterator[Block]:
+def _blocks4(source: ByteSource, at: int) -> Generator[Block, None, int | None]:
     while True:
         head = exactly(source, at, 7)
         _, kind, flags, size = struct.unpack("<HBHH", head)
-        if size < 7 or kind == _END4:
-            return
+        if size < 7:
+            return None
+        if kind == _END4:
+            return at + int(size)
         if kind == _MAIN4 and flags & 0x80:
             raise Absent(encrypted("its list of members"))
         body = exactly(source, at, size)
@@ -116,7 +126,7 @@ def _blocks4(source: ByteSource, at: int) -> Iterator[Block]:
         at += size + behind
 
 
-def _blocks5(source: ByteSource, at: int) -> Iterator[Block]:
+def _blocks5(source: ByteSource, at: int) -> Generator[Block, None, int]:
     while True:
         length, used = _number(exactly(source, at + 4, 3), 0)
         if not 0 < length <= _MOST_HEADER:
@@ -127,7 +137,7 @@ def _blocks5(source: ByteSource, at: int) -> Iterator[Block]:
         extra, here = _number(body, here) if flags & 1 else (0, here)
         behind, here = _number(body, here) if flags & 2 else (0, here)
         if kind == _END5:
-            return
+            return at + 4 + used + length
         if kind == _CRYPT5:
             raise Absent(encrypted("its list of members"))
         if kind == _FILE5:

@@ -5,6 +5,7 @@ Which archive a callback is for stands in its client data. Names come out as the
 or as UTF-8 where the format itself keeps Unicode (7z, rar, cab); workers run in C.UTF-8.
 """
 
+import contextlib
 import ctypes
 import itertools
 import stat
@@ -15,6 +16,7 @@ from libarchive import ffi
 
 from clew.core.absent import Absent
 from clew.intake.api import ByteSource
+from clew.intake.archives import ends
 from clew.intake.archives.kinds import BLOCK, Kind
 from clew.intake.archives.members import CHUNK, SECOND, Header, What, encrypted, lost
 from clew.model import Missing, Reason
@@ -67,7 +69,7 @@ _TIMES = {
                 for what, kind in (("_is_set", _INT), ("", ctypes.c_int64), ("_nsec", ctypes.c_long)))
     for name in ("mtime", "atime", "ctime", "birthtime")
 }  # fmt: skip
-_CPIO, _TAR, _RAW = 0x10000, 0x30000, 0x90000  # ARCHIVE_FORMAT_RAW
+_CPIO, _TAR, _RAW, _LHA = 0x10000, 0x30000, 0x90000, 0xB0000  # ARCHIVE_FORMAT_... (archive.h)
 _LAST_OF_CPIO = b"TRAILER!!!"  # the name of its last entry, which libarchive leaves unread
 _BASE = 0xFF0000  # ARCHIVE_FORMAT_BASE_MASK
 _BROKEN = Missing(Reason.UNPARSABLE, "a stretch that holds no header that could be read: members may be lost there")
@@ -138,12 +140,18 @@ class Streamed:
         self._wall: tuple[int, Absent] | None = None  # no member from this number on can be reached, and why
 
     def headers(self, first: int) -> Iterator[Header]:
-        """Members from `first` on, as libarchive meets them."""
+        """Members from `first` on, as libarchive meets them. What lies behind the archive is noted."""
         if self._handle is None or self._ended or self._at >= first:
             self._begin()
-        while self._step():
-            if self._at >= first:
-                yield self._header()
+        try:
+            while self._step():
+                if self._at >= first:
+                    yield self._header()
+        except Absent:
+            with contextlib.suppress(Absent):  # why it broke off says more
+                self._note_behind()
+            raise
+        self._note_behind()
 
     def chunks(self, number: int) -> Iterator[bytes]:
         """The content of one member; members before it are passed over."""
@@ -202,6 +210,16 @@ class Streamed:
         while at < stated:  # a sparse file of tar that ends in a hole
             yield bytes(min(CHUNK, stated - at))
             at += min(CHUNK, stated - at)
+
+    @property
+    def empty(self) -> bool:
+        """Whether libarchive found nothing in a compressed stream, be it that it could not unpack it."""
+        return self._empty
+
+    @property
+    def passed(self) -> int:
+        """How many bytes of the source libarchive has gone through."""
+        return max(0, int(_filter_bytes(self._handle, -1)))
 
     def place(self, _number: int) -> ByteSource | None:
         """As Archive: libarchive does not say."""
@@ -288,6 +306,13 @@ class Streamed:
                 raise self._reason("what follows its end")
             rest = feed.data
         raise lost("bytes follow the mark of its end that were not read: another archive may lie there")
+
+    def _note_behind(self) -> None:
+        end = ends.of_archive(self._source, self._kind.name)
+        if end is None and self._wall is None and _format_code(self._handle) & _BASE == _LHA:
+            end = self.passed  # at the zero that marks its end
+        if end is not None and ends.anything_behind(self._source, end):
+            self.notes[f"{self._kind.name} archives with bytes behind their end"] = 1
 
     def _failed(self, what: str, code: int) -> Absent:
         """Why libarchive, or the source behind it, gave up; after a fatal error nothing behind that member is tried."""
