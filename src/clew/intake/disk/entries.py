@@ -7,7 +7,7 @@ import pytsk3
 
 from clew.core.channel import Reply
 from clew.intake.disk import claims, ntfs
-from clew.intake.disk.image import FileSystem, file_system, reason
+from clew.intake.disk.image import FileSystem, file_system, reason, searched
 from clew.intake.disk.stretch import At, Item, Tree, stretch
 from clew.intake.walk import Listing
 from clew.model import Missing, NameState, Reason
@@ -35,7 +35,7 @@ def walk(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
         return item | {"reason": str(missing.reason)}
 
     key = (id(opened), str(root))
-    tree = Tree(key, opened.image, lambda at: _list(opened, root, at), lambda at: _path(root, at), lost)
+    tree = Tree(key, opened.image, lambda at: _list(opened, payload, at), lambda at: _path(root, at), lost)
     return stretch(tree, payload)
 
 
@@ -44,10 +44,12 @@ def _path(root: Any, at: At) -> bytes:
     return b"/".join([bytes.fromhex(root[0]), *names] if root else names)
 
 
-def _list(opened: FileSystem, root: Any, at: At) -> Listing[Item] | Missing:
+def _list(opened: FileSystem, payload: dict[str, Any], at: At) -> Listing[Item] | Missing:
+    root = payload["root"]
     address = at[-1][1] if at else (root[1] if root else opened.root)
     try:
-        directory = opened.fs.open_dir(inode=address)
+        fs = searched(opened, payload) if root and not at else opened.fs
+        directory = fs.open_dir(inode=address)
     except OSError as error:
         return Missing(Reason.UNREADABLE, f"the directory could not be listed: {reason(error)}")
     above = {key[1] for key in at} | {opened.root, address}

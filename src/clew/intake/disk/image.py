@@ -6,6 +6,7 @@ An opened file system is kept between tasks, since opening one costs more than m
 import os
 from bisect import bisect_right
 from collections import OrderedDict
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -15,7 +16,7 @@ import pytsk3
 from clew.core import held
 from clew.core.absent import Absent
 from clew.intake.api import ByteSource, Range
-from clew.intake.disk import allocation, exfat, lvm, mft
+from clew.intake.disk import allocation, exfat, lvm, mft, sift
 from clew.intake.reading import find
 from clew.intake.refs import volume
 from clew.model import Missing, Reason
@@ -34,6 +35,18 @@ FAMILIES = {
     "HFS+": (pytsk3.TSK_FS_TYPE_HFS,),
     "UFS": (pytsk3.TSK_FS_TYPE_FFS1, pytsk3.TSK_FS_TYPE_FFS1B, pytsk3.TSK_FS_TYPE_FFS2),
 }
+
+
+# How The Sleuth Kit is asked for each of them, in its own order. Left to itself it also tries YAFFS2, and for that it
+# reads half of every volume, whatever it holds.
+_ASKED = (
+    pytsk3.TSK_FS_TYPE_NTFS_DETECT,
+    pytsk3.TSK_FS_TYPE_FAT_DETECT,
+    pytsk3.TSK_FS_TYPE_EXT_DETECT,
+    pytsk3.TSK_FS_TYPE_FFS_DETECT,
+    pytsk3.TSK_FS_TYPE_HFS_DETECT,
+    pytsk3.TSK_FS_TYPE_ISO9660_DETECT,
+)
 
 
 class Image(pytsk3.Img_Info):  # type: ignore[misc]
@@ -83,6 +96,7 @@ class FileSystem:
     name: str  # how refs of it begin
     records: mft.Table | None = None  # of NTFS, where clew reads them itself
     entries: exfat.Entries | None = None
+    search: pytsk3.FS_Info | None = None  # of FAT and exFAT, see `searched`
     block: int = field(init=False)  # bytes
 
     def __post_init__(self) -> None:
@@ -123,11 +137,8 @@ def file_system(payload: dict[str, Any]) -> FileSystem:
         _opened.move_to_end(key)
         return _opened[key]
     source = _image(key[0])
-    try:
-        fs = pytsk3.FS_Info(source, offset=offset)
-    except OSError as error:
-        raise Absent(Missing(Reason.UNPARSABLE, f"no file system could be opened: {reason(error)}")) from error
-    family = next((name for name, types in FAMILIES.items() if int(fs.info.ftype) in map(int, types)), "other")
+    fs = _detected(source, offset)
+    family = next(name for name, types in FAMILIES.items() if int(fs.info.ftype) in map(int, types))
     opened = FileSystem(fs, family, offset, allocation.of(family, fs, source, offset), source, volume(payload))
     if family == "exFAT":
         opened.entries = exfat.Entries(source.source, offset)
@@ -137,6 +148,32 @@ def file_system(payload: dict[str, Any]) -> FileSystem:
     if len(_opened) > MOST_OPEN:
         _opened.popitem(last=False)
     return opened
+
+
+def _detected(source: Image, offset: int) -> pytsk3.FS_Info:
+    """The one file system that begins there. Raises Absent where there is none, or where it may be one of two."""
+    found: list[pytsk3.FS_Info] = []
+    for kind in _ASKED:
+        with suppress(OSError):
+            found.append(pytsk3.FS_Info(source, offset=offset, type=kind))
+    if len(found) != 1:
+        names = [name for name, types in FAMILIES.items() for fs in found if int(fs.info.ftype) in map(int, types)]
+        why = f"it may be {' or '.join(names)}" if found else "its beginning is that of none that is read"
+        raise Absent(Missing(Reason.UNPARSABLE, f"no file system could be opened: {why}"))
+    return found[0]
+
+
+def searched(opened: FileSystem, payload: dict[str, Any]) -> pytsk3.FS_Info:
+    """The same file system for a search for lost entries: without the free clusters of which "sifted" says that there
+    are none in them. It is for that search alone: as The Sleuth Kit keeps what it read, their contents are not in it.
+    """
+    if opened.taken is None or "sifted" not in payload:
+        return opened.fs
+    if opened.search is None:
+        passed, found = ([(at, length) for at, length in payload["sifted"][name]] for name in ("passed", "found"))
+        source = sift.Sifted(opened.image, opened, opened.taken, passed, found)
+        opened.search = pytsk3.FS_Info(Image(source), offset=opened.offset, type=opened.fs.info.ftype)
+    return opened.search
 
 
 def _key(payload: dict[str, Any]) -> Key:
