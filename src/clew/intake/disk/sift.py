@@ -7,7 +7,7 @@ The Sleuth Kit), after Microsoft, FAT32 File System Specification, 2000, "FAT Di
 system specification, sections 6 and 7.
 """
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import Protocol
@@ -22,6 +22,7 @@ from clew.intake.disk.allocation import Taken
 
 ENTRY = 32  # bytes
 MOST = 5_000  # ranges of one stretch of carving
+_DIRECTORY = 0x10  # of an entry's attributes
 _LONG, _VOLUME, _FOR_FILES, _ATTRIBUTES = 0x0F, 0x08, 0x31, 0x3F
 _FIRST_PART, _DELETED = 0x4F, 0xE5  # of a long name: the highest number of a part, and the mark of a deleted one
 _LOWER_CASE, _TENTHS = 0x18, 200
@@ -117,14 +118,21 @@ def looks(family: str) -> bool:
 
 class Sifted:
     """A ByteSource that gives the bytes of another one, but for free clusters in `passed` outside `found`, which are
-    not read again: they come as zeros. Both are in order and do not overlap.
+    not read again: they come as zeros. Both are in order and do not overlap. Entries whose attributes lie at the image
+    offsets `plain`, in order, are no directories in it.
     """
 
     def __init__(
-        self, source: ByteSource, volume: Volume, taken: Taken, passed: Sequence[Range], found: Sequence[Range]
+        self,
+        source: ByteSource,
+        volume: Volume,
+        taken: Taken,
+        passed: Sequence[Range],
+        found: Sequence[Range],
+        plain: Sequence[int] = (),
     ) -> None:
         self._source, self._volume, self._taken = source, volume, taken
-        self._passed, self._found = passed, found
+        self._passed, self._found, self._plain = passed, found, plain
 
     @property
     def size(self) -> int:
@@ -147,7 +155,10 @@ class Sifted:
             parts.append(part)
             if len(part) < stop - start:
                 break
-        return b"".join(parts)
+        data = bytearray().join(parts)
+        for place in self._plain[bisect_left(self._plain, offset) : bisect_left(self._plain, offset + len(data))]:
+            data[place - offset] &= ~_DIRECTORY
+        return bytes(data)
 
     def _stretches(self, offset: int, end: int) -> Iterator[tuple[int, int, bool]]:
         """(from, to, whether it need not be read) of all between `offset` and `end`."""
