@@ -20,6 +20,7 @@ from clew.intake.options import Options
 from clew.intake.report import Report
 from clew.intake.run import intake
 from clew.intake.sources import _carving, _doubts, _said
+from clew.intake.sources._sifted import Sifted
 from clew.model import ContentState, ItemState, Missing, NameState, Reason
 from clew.range import filesystems
 
@@ -172,14 +173,14 @@ def test_the_sector_that_kills_its_worker_is_named_and_the_rest_is_carved():
         return {"finds": [find | {"next": payload["end"]}], "next": payload["end"], "notes": {}}
 
     part = Part("gap@0", {"offset": 0, "length": 1 << 20})
-    found = list(_carving.items(part, "", {}, ask))
+    found = list(_carving.items(part, "", {}, ask, Sifted()))
     lost = [each for each in found if each.state == ItemState.UNREADABLE]
     assert [each.ref for each in lost] == [f"carved@{deadly}-512"]
     assert "reader died" in lost[0].missing.detail
     covered = {(p["after"], p["end"]) for p in asked if not p["after"] <= deadly < p["end"]}
     assert sum(end - start for start, end in covered) == (1 << 20) - 512
     assert len(asked) < 60
-    resumed = list(_carving.items(part, lost[0].cursor, {}, ask))
+    resumed = list(_carving.items(part, lost[0].cursor, {}, ask, Sifted()))
     assert all(each.state == ItemState.OPEN for each in resumed)
 
 
@@ -191,7 +192,7 @@ def test_a_worker_that_always_fails_does_not_cost_a_line_a_sector():
         return Missing(Reason.UNKNOWN, "never")
 
     part = Part("gap@0", {"offset": 0, "length": 1 << 30})
-    found = list(_carving.items(part, "", {}, ask))
+    found = list(_carving.items(part, "", {}, ask, Sifted()))
     assert len(found) == _carving.MOST_LOST
     assert sum(each.size for each in found) == 1 << 30
     assert len(asked) < 100

@@ -8,10 +8,10 @@ from typing import Any
 
 from clew.core.absent import absent
 from clew.core.channel import Reply
-from clew.intake.api import Range
+from clew.intake.api import ByteSource, Range
 from clew.intake.carving.carver import Carved, Carver
 from clew.intake.carving.view import View, overlap
-from clew.intake.disk import allocation
+from clew.intake.disk import allocation, sift
 from clew.intake.disk.image import FileSystem, file_system, image
 from clew.intake.disk.stretch import SECONDS
 from clew.model import Reason
@@ -24,9 +24,12 @@ def carve(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
     """Worker entry: files that begin from image offset "after" up to "end" in the space that belongs to nobody between
     "offset" and "offset" + "length"; all of it where "whole" is set.
 
-    Ends early after "most" finds; "next" is where to go on.
+    Ends early after "most" finds; "next" is where to go on. "sifted" are what was read of a volume where lost entries
+    are searched for, and where in it they may be (ranges of the image).
     """
     disk, began, after, end = image(payload), monotonic(), payload["after"], payload["end"]
+    source: ByteSource = disk.source
+    sieve: sift.Sieve | None = None
     if payload["whole"]:
         cluster, stretches = GUESSED_CLUSTER, iter([(payload["offset"], payload["length"])])
     else:
@@ -35,8 +38,10 @@ def carve(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
             raise absent(Reason.UNKNOWN, f"clew does not read which blocks of {opened.family} are free")
         cluster = opened.taken.cluster * int(opened.fs.info.block_size)
         stretches = _free(opened, opened.taken, after, payload["offset"] + payload["length"])
+        if sift.looks(opened.family):
+            source = sieve = sift.Sieve(source, opened, opened.taken)
     passed: list[Range] = []
-    carver = Carver(disk.source, _remembered(stretches, passed), cluster, after, end)
+    carver = Carver(source, _remembered(stretches, passed), cluster, after, end)
     finds: list[dict[str, Any]] = []
     at, done = after, True
     for step in carver.steps():
@@ -49,7 +54,8 @@ def carve(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
     following = max(end, at) if done else at
     bad = overlap(overlap([(after, following - after)], passed), disk.source.bad)
     notes = dict(carver.notes) | ({UNREADABLE: sum(length for _, length in bad)} if bad else {})
-    return Reply({"finds": finds, "next": following, "notes": notes})
+    sifted = {"passed": sieve.passed.list, "found": sieve.found.list} if sieve is not None else None
+    return Reply({"finds": finds, "next": following, "notes": notes, "sifted": sifted})
 
 
 def reopen(payload: dict[str, Any], _descriptors: list[int]) -> View:

@@ -7,7 +7,7 @@ import pytsk3
 
 from clew.core.channel import Reply
 from clew.intake.disk import claims, ntfs
-from clew.intake.disk.image import FileSystem, file_system, reason
+from clew.intake.disk.image import FileSystem, file_system, reason, searched, tree
 from clew.intake.disk.stretch import At, Item, Tree, stretch
 from clew.intake.walk import Listing
 from clew.model import Missing, NameState, Reason
@@ -16,6 +16,7 @@ FIRST_CNID = 16  # of HFS+: those before it are the file system's own (Apple, Te
 OWN_FILES = "files of the file system itself ($MFT and the like), left out"
 LABELS = "volume labels, left out"
 LINKED_TWICE = "further names of directories that are listed at their own place"
+ELSEWHERE = "entries in clusters that belong to another directory too, listed there"
 STALE = "deleted names of directories whose record was given away, not entered"
 
 _UNALLOCATED = int(pytsk3.TSK_FS_NAME_FLAG_UNALLOC)
@@ -35,7 +36,7 @@ def walk(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
         return item | {"reason": str(missing.reason)}
 
     key = (id(opened), str(root))
-    tree = Tree(key, opened.image, lambda at: _list(opened, root, at), lambda at: _path(root, at), lost)
+    tree = Tree(key, opened.image, lambda at: _list(opened, payload, at), lambda at: _path(root, at), lost)
     return stretch(tree, payload)
 
 
@@ -44,10 +45,15 @@ def _path(root: Any, at: At) -> bytes:
     return b"/".join([bytes.fromhex(root[0]), *names] if root else names)
 
 
-def _list(opened: FileSystem, root: Any, at: At) -> Listing[Item] | Missing:
+def _list(opened: FileSystem, payload: dict[str, Any], at: At) -> Listing[Item] | Missing:
+    root, clusters = payload["root"], tree(opened)
     address = at[-1][1] if at else (root[1] if root else opened.root)
     try:
-        directory = opened.fs.open_dir(inode=address)
+        lost = searched(opened, payload) if root else opened.fs
+        fs = opened.fs if at else lost
+        directory = fs.open_dir(inode=address)
+        if root and clusters is not None:
+            clusters.extend(lost, root[1])
     except OSError as error:
         return Missing(Reason.UNREADABLE, f"the directory could not be listed: {reason(error)}")
     above = {key[1] for key in at} | {opened.root, address}
@@ -87,7 +93,7 @@ class _Reader:
 
     def read(self, directory: Any) -> None:
         """Live entries first: an equal deleted one is an old copy of an entry that lives on."""
-        own_parent = self.parent
+        own_parent, tree = self.parent, self.opened.tree
         live: set[tuple[bytes, int]] = set()
         deleted: list[_Entry] = []
         try:
@@ -101,6 +107,9 @@ class _Reader:
                     continue
                 entry = _Entry(number, file, name, address, int(said.meta_seq), int(said.type), info.meta)
                 if self.own(entry):
+                    continue
+                if tree is not None and tree.elsewhere(address, self.address):
+                    self.listing.notes[ELSEWHERE] += 1
                     continue
                 if int(said.flags) & _UNALLOCATED:
                     deleted.append(entry)
@@ -143,7 +152,7 @@ class _Reader:
                 self.listing.files.append(((entry.name, entry.address, entry.number << 20), item))
                 return
         is_directory = entry.is_directory
-        if is_directory and entry.address not in self.above:
+        if is_directory:
             self.folder(entry)
         if entry.meta is None:
             self.name_only(entry, NameState.LIVE, "its file record could not be read")
@@ -154,7 +163,9 @@ class _Reader:
         """A live sub-directory, once, and on NTFS only where its own record names this directory: directories that are
         linked twice on each level would else be listed without end. What is not entered is found by the sweep.
         """
-        elsewhere = entry.address in self.entered
+        elsewhere = entry.address in self.entered or entry.address in self.above
+        if self.named_before(entry, NameState.LIVE):
+            return
         if self.opened.family == "NTFS" and entry.meta is not None:
             elsewhere |= all(parent != self.address for parent, _, _ in ntfs.names(entry.file))
         if elsewhere:
@@ -162,6 +173,15 @@ class _Reader:
         else:
             self.entered.add(entry.address)
             self.listing.folders.append((entry.name, entry.address, 0))
+
+    def named_before(self, entry: _Entry, state: NameState) -> bool:
+        """Whether the directory of an entry is listed under another one (FAT, exFAT): that is said in its place."""
+        tree = self.opened.tree
+        before = tree.named_before(entry.address) if tree is not None else None
+        if before is not None:
+            why = f"its clusters are those of the directory with record {before}, where they are listed"
+            self.name_only(entry, state, why)
+        return before is not None
 
     def deleted(self, entry: _Entry) -> None:
         """A deleted one, whose record may be its own still, gone, or another file's."""
@@ -172,6 +192,8 @@ class _Reader:
             if said is not None:
                 self.name_only(entry, *said)
         elif entry.is_directory:
+            if not reused and self.named_before(entry, NameState.DELETED):
+                return
             if meta is not None and not reused and entry.address not in self.above:
                 self.listing.folders.append((entry.name, entry.address, 1))
             else:

@@ -6,6 +6,7 @@ An opened file system is kept between tasks, since opening one costs more than m
 import os
 from bisect import bisect_right
 from collections import OrderedDict
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -15,7 +16,7 @@ import pytsk3
 from clew.core import held
 from clew.core.absent import Absent
 from clew.intake.api import ByteSource, Range
-from clew.intake.disk import allocation, exfat, lvm, mft
+from clew.intake.disk import allocation, exfat, fat_tree, lvm, mft, sift
 from clew.intake.reading import find
 from clew.intake.refs import volume
 from clew.model import Missing, Reason
@@ -34,6 +35,18 @@ FAMILIES = {
     "HFS+": (pytsk3.TSK_FS_TYPE_HFS,),
     "UFS": (pytsk3.TSK_FS_TYPE_FFS1, pytsk3.TSK_FS_TYPE_FFS1B, pytsk3.TSK_FS_TYPE_FFS2),
 }
+
+
+# How The Sleuth Kit is asked for each of them, in its own order. Left to itself it also tries YAFFS2, and for that it
+# reads half of every volume, whatever it holds.
+_ASKED = (
+    pytsk3.TSK_FS_TYPE_NTFS_DETECT,
+    pytsk3.TSK_FS_TYPE_FAT_DETECT,
+    pytsk3.TSK_FS_TYPE_EXT_DETECT,
+    pytsk3.TSK_FS_TYPE_FFS_DETECT,
+    pytsk3.TSK_FS_TYPE_HFS_DETECT,
+    pytsk3.TSK_FS_TYPE_ISO9660_DETECT,
+)
 
 
 class Image(pytsk3.Img_Info):  # type: ignore[misc]
@@ -83,6 +96,8 @@ class FileSystem:
     name: str  # how refs of it begin
     records: mft.Table | None = None  # of NTFS, where clew reads them itself
     entries: exfat.Entries | None = None
+    search: pytsk3.FS_Info | None = None  # of FAT and exFAT, see `searched`
+    tree: fat_tree.Tree | None = None  # see `tree`
     block: int = field(init=False)  # bytes
 
     def __post_init__(self) -> None:
@@ -113,33 +128,67 @@ def image(payload: dict[str, Any]) -> Image:
     """The exhibit's image, opened once in this worker: "container" ("module:function") reads the held descriptors;
     where "lv" names one, a logical volume in it.
     """
-    return _image(_key(payload))
+    return _image(key(payload))
 
 
 def file_system(payload: dict[str, Any]) -> FileSystem:
     """The file system at byte "offset" of the image. Raises Absent where there is none that can be read."""
-    key, offset = (_key(payload), payload["offset"]), payload["offset"]
-    if key in _opened:
-        _opened.move_to_end(key)
-        return _opened[key]
-    source = _image(key[0])
-    try:
-        fs = pytsk3.FS_Info(source, offset=offset)
-    except OSError as error:
-        raise Absent(Missing(Reason.UNPARSABLE, f"no file system could be opened: {reason(error)}")) from error
-    family = next((name for name, types in FAMILIES.items() if int(fs.info.ftype) in map(int, types)), "other")
+    offset = payload["offset"]
+    place = key(payload), offset
+    if place in _opened:
+        _opened.move_to_end(place)
+        return _opened[place]
+    source = _image(place[0])
+    fs = _detected(source, offset)
+    family = next(name for name, types in FAMILIES.items() if int(fs.info.ftype) in map(int, types))
     opened = FileSystem(fs, family, offset, allocation.of(family, fs, source, offset), source, volume(payload))
     if family == "exFAT":
         opened.entries = exfat.Entries(source.source, offset)
     elif family == "NTFS":
         opened.records = mft.table(fs, source.source, offset)
-    _opened[key] = opened
+    _opened[place] = opened
     if len(_opened) > MOST_OPEN:
         _opened.popitem(last=False)
     return opened
 
 
-def _key(payload: dict[str, Any]) -> Key:
+def _detected(source: Image, offset: int) -> pytsk3.FS_Info:
+    """The one file system that begins there. Raises Absent where there is none, or where it may be one of two."""
+    found: list[pytsk3.FS_Info] = []
+    for kind in _ASKED:
+        with suppress(OSError):
+            found.append(pytsk3.FS_Info(source, offset=offset, type=kind))
+    if len(found) != 1:
+        names = [name for name, types in FAMILIES.items() for fs in found if int(fs.info.ftype) in map(int, types)]
+        why = f"it may be {' or '.join(names)}" if found else "its beginning is that of none that is read"
+        raise Absent(Missing(Reason.UNPARSABLE, f"no file system could be opened: {why}"))
+    return found[0]
+
+
+def tree(opened: FileSystem) -> fat_tree.Tree | None:
+    """Which directory has which clusters, on FAT and exFAT."""
+    if opened.tree is None and opened.taken is not None and opened.family in {"FAT", "exFAT"}:
+        opened.tree = fat_tree.Tree(opened.fs, opened.family, opened.taken, opened.image, opened.offset)
+    return opened.tree
+
+
+def searched(opened: FileSystem, payload: dict[str, Any]) -> pytsk3.FS_Info:
+    """The same file system for a search for lost entries: without the free clusters of which "sifted" says that there
+    are none in them, and without the ways between directories that make no tree, which The Sleuth Kit would all go.
+    It is for that search alone: as The Sleuth Kit keeps what it read, the contents of files are not in it.
+    """
+    again = opened.tree.named_again() if opened.tree is not None else []
+    if opened.taken is None or not (again or "sifted" in payload):
+        return opened.fs
+    if opened.search is None:
+        said = payload.get("sifted", {"passed": [], "found": []})
+        passed, found = ([(at, length) for at, length in said[name]] for name in ("passed", "found"))
+        source = sift.Sifted(opened.image, opened, opened.taken, passed, found, again)
+        opened.search = pytsk3.FS_Info(Image(source), offset=opened.offset, type=opened.fs.info.ftype)
+    return opened.search
+
+
+def key(payload: dict[str, Any]) -> Key:
     """What tells one image from another."""
     first = os.fstat(held.descriptors[0]) if held.descriptors else None
     files = _files(tuple(held.descriptors), (first.st_dev, first.st_ino) if first is not None else None)
@@ -155,20 +204,20 @@ def _files(descriptors: tuple[int, ...], _first: tuple[int, int] | None) -> tupl
     return tuple([(status.st_dev, status.st_ino) for status in map(os.fstat, descriptors)])
 
 
-def _image(key: Key) -> Image:
-    if key in _images:
-        _images.move_to_end(key)
-        return _images[key]
-    container, files, logical = key
+def _image(which: Key) -> Image:
+    if which in _images:
+        _images.move_to_end(which)
+        return _images[which]
+    container, files, logical = which
     source: ByteSource
     if logical is None:
         source = find(container)(held.descriptors)
     else:
         source = lvm.volume(_image((container, files, None)).source, *logical)
-    _images[key] = Image(source)
+    _images[which] = Image(source)
     if len(_images) > MOST_IMAGES:
         _images.popitem(last=False)
-    return _images[key]
+    return _images[which]
 
 
 def lost_in(bad: list[Range], offset: int, length: int) -> int:

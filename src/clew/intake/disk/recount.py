@@ -21,7 +21,7 @@ from clew.intake.api import ByteSource
 from clew.intake.containers.fileobject import FileObject
 from clew.intake.disk import apfs_books, ntfs
 from clew.intake.disk.entries import FIRST_CNID
-from clew.intake.disk.image import image
+from clew.intake.disk.image import image, key
 from clew.model import Missing, Reason
 
 SECONDS = 5.0
@@ -70,10 +70,14 @@ def count(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
     except OSError as error:
         raise Absent(Missing(Reason.UNPARSABLE, f"{READERS[family]} does not open it: {str(error)[:300]}")) from error
     pending = [reader.root] if payload["pending"] is None else list(payload["pending"])
+    counted = _counted(payload)
     contents = unreadable = 0
     end = monotonic() + SECONDS
     while pending and monotonic() < end:
         here = pending.pop()
+        if here in counted:
+            continue
+        counted.add(here)
         try:
             for entry in reader.entries(here):
                 contents += entry.contents
@@ -84,6 +88,18 @@ def count(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
         if len(pending) > MOST_PENDING:
             raise Absent(Missing(Reason.LIMIT_REACHED, f"more than {MOST_PENDING:,} directories wait to be counted"))
     return Reply({"contents": contents, "unreadable": unreadable, "pending": pending})
+
+
+_last: dict[str, Any] = {"volume": None, "directories": set()}
+
+
+def _counted(payload: dict[str, Any]) -> set[int]:
+    """The directories of that volume that this worker has counted: they may refer to each other in circles."""
+    volume = key(payload), payload["offset"]
+    if payload["pending"] is None or _last["volume"] != volume:
+        _last.update(volume=volume, directories=set())
+    directories: set[int] = _last["directories"]
+    return directories
 
 
 def _books(source: ByteSource, offset: int, number: int) -> Reply:

@@ -97,8 +97,6 @@ def describe(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
         if signatures.unexplained(source, offset, payload["length"]):
             raise Absent(Missing(Reason.UNKNOWN, UNEXPLAINED)) from None
         raise
-    if opened.family == "other":
-        raise Absent(Missing(Reason.UNKNOWN, "a file system that this version does not read"))
     info = opened.fs.info
     blocks, each = int(info.last_block) - int(info.first_block) + 1, int(info.block_size)
     found: dict[str, Any] = {

@@ -6,6 +6,7 @@ from typing import Any
 from clew.intake.api import Ask, Found, Note, Part
 from clew.intake.refs import carved
 from clew.intake.sources import _said
+from clew.intake.sources._sifted import Sifted
 from clew.model import ContentState, ItemState, Missing, NameState
 
 MOST = 500  # finds of one answer
@@ -14,7 +15,7 @@ SECTOR = 512
 MOST_LOST = 64  # sectors in a row that kill their worker; it is not they, then, and the rest is given up
 
 
-def items(part: Part, cursor: str, payload: dict[str, Any], ask: Ask) -> Iterator[Found | Note]:
+def items(part: Part, cursor: str, payload: dict[str, Any], ask: Ask, sifted: Sifted) -> Iterator[Found | Note]:
     """The finds of one part after the cursor, an image offset. Where a worker dies, the range is halved down to the
     sector that kills it; that one is named and passed over.
     """
@@ -30,6 +31,7 @@ def items(part: Part, cursor: str, payload: dict[str, Any], ask: Ask) -> Iterato
         )
         if not isinstance(heard, Missing):
             events, after = heard
+            sifted.take(answer)
             yield from events
             span, lost = min(span * 2, RANGE), 0
         elif end - after > SECTOR:

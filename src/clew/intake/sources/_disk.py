@@ -18,6 +18,7 @@ from clew.intake.refs import layer as layer_of
 from clew.intake.refs import parse, parse_carved, place_of, quote, volume
 from clew.intake.sources import _carving, _doubts, _recount, _said
 from clew.intake.sources._records import Records
+from clew.intake.sources._sifted import Sifted
 from clew.model import ContentState, ItemState, Missing, NameState, Reason
 
 MOST = 500  # Items of one answer
@@ -59,6 +60,7 @@ class Disk:
         self.held = tuple(map(open_read_only, paths))
         self._container = container
         self._paths = tuple(paths)
+        self._sifted: dict[str, Sifted] = {}  # by volume: what carving told the search for lost entries
         self.detail: dict[str, Any] = {"opened": "read-only", "files": len(paths)}
         stored = sum(os.lseek(descriptor, 0, os.SEEK_END) for descriptor in self.held)
         self.acquisition: Job | None = Job(acquire, self._payload(size=stored), bytes=stored * growth)
@@ -139,7 +141,8 @@ class Disk:
     def items(self, part: Part, cursor: str, seen: Seen, ask: Ask) -> Iterator[Found | Note]:
         """One stretch of the walk or sweep after the other; what kills a worker is cornered and named."""
         if part.name.endswith("/carve"):
-            return _carving.items(part, cursor, self._payload(**layer_of(part.detail)), ask)
+            sifted = self._sifted.setdefault(volume(part.detail), Sifted())
+            return _carving.items(part, cursor, self._payload(**layer_of(part.detail)), ask, sifted)
         if part.name.endswith("/recount"):
             where = {key: part.detail[key] for key in ("file_system", "length")} | place_of(part.detail)
             return _recount.items(self._payload(**where), cursor, ask)
@@ -152,6 +155,8 @@ class Disk:
 
     def _walk(self, detail: Mapping[str, Any], root: Any, cursor: str, ask: Ask) -> Iterator[Found | Note]:
         payload = self._payload(**place_of(detail), root=root, most=MOST, cursor=cursor, directories=None)
+        if root and volume(detail) in self._sifted:
+            payload["sifted"] = self._sifted[volume(detail)].told()
         entry = "clew.intake.disk.apfs:walk" if "apfs" in detail else "clew.intake.disk.entries:walk"
         culprit: tuple[str, bytes] | None = None
         size = detail["length"] if root else 0
@@ -255,12 +260,12 @@ def _file_system(name: str, known: dict[str, Any]) -> Iterator[Part]:
         if known["last_inode"] > known["length"] // LEAST_RECORD:
             why = f"it claims {known['last_inode']:,} file records, for which there is no room in it"
             yield Part(f"{name}/records", known | {"kind": "sweep over file records"}, Missing(Reason.UNPARSABLE, why))
-    elif known["file_system"] in ORPHANAGE:
-        yield Part(f"{name}/orphans", known | {"kind": "search for lost directory entries"})
     missing = None
     if not known["free_known"]:
         missing = Missing(Reason.UNKNOWN, "clew does not read which of its blocks are free: nothing was carved")
     yield Part(f"{name}/carve", known | {"kind": FREE}, missing)
+    if known["file_system"] in ORPHANAGE:  # after carving, which tells it where in free space there may be any
+        yield Part(f"{name}/orphans", known | {"kind": "search for lost directory entries"})
     yield from _second(name, known)
     if "beside" in known:
         yield Part(f"{name}/beside", known | {"kind": "partition"}, Missing(Reason.UNKNOWN, known["beside"]))

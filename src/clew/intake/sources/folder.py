@@ -19,6 +19,7 @@ from clew.model import ContentState, ItemState, Missing, Reason
 
 MOST_LEVELS = 1000
 READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
+BEYOND = 1 << 16  # bytes asked for at a time behind the end that the file had
 KINDS = {
     stat.S_IFLNK: "a symbolic link, which is not followed",
     stat.S_IFIFO: "a named pipe, which holds no content",
@@ -151,8 +152,9 @@ class File:
 
     def read(self, offset: int, length: int) -> bytes:
         """Raises Absent at a read error, and at the end where the file has changed."""
-        try:
-            data = os.pread(self._descriptor, length, offset)
+        left = self.size - offset
+        try:  # room for more than there is costs time; behind the end lies something only where the file grew
+            data = os.pread(self._descriptor, min(length, left if left > 0 else BEYOND), offset)
         except OSError as error:
             raise Absent(Missing(Reason.UNREADABLE, f"read error at byte {offset}: {error.strerror}")) from error
         if not data and self._state() != self._before:

@@ -1,0 +1,137 @@
+"""Which directory of a FAT or exFAT volume holds which clusters, so that each is listed once.
+
+Nothing but the first cluster of a directory says which it is, and every entry has a number of its own: directories
+that refer to each other have more paths than can be walked. So all are looked through once, breadth first, live ones
+before deleted ones. Whoever names a directory first has it, and whoever comes first to a cluster has the entries in it.
+"""
+
+import struct
+from collections import deque
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+import pytsk3
+
+from clew.intake.api import ByteSource
+from clew.intake.disk.allocation import Taken
+
+MOST_ENTRIES = 2_000_000  # of a volume that are looked through; directories beyond are walked as they come
+_ENTRY = 32  # bytes
+_FIRST_ADDRESS = 3  # of an entry, as The Sleuth Kit numbers them from the first sector that can hold one
+_UNALLOCATED = int(pytsk3.TSK_FS_NAME_FLAG_UNALLOC)
+_ATTRIBUTES = {"FAT": 11, "exFAT": 4}  # the byte of an entry that says whether it names a directory
+_DIRECTORY, _ALLOCATED = int(pytsk3.TSK_FS_META_TYPE_DIR), int(pytsk3.TSK_FS_META_FLAG_ALLOC)
+_DOTS = frozenset({b".", b".."})
+
+
+class _Named(NamedTuple):
+    """A directory as an entry in another one, `directory`, names it."""
+
+    address: int
+    directory: int
+    clusters: Iterable[int]
+
+
+class Tree:
+    """The directories of one volume. Addresses are The Sleuth Kit's, clusters are named by their first sector."""
+
+    def __init__(self, fs: pytsk3.FS_Info, family: str, taken: Taken, source: ByteSource, offset: int) -> None:
+        self._fs, self._taken, self._offset = fs, taken, offset
+        self._first = _first_sector(family, source.read(offset, 512))
+        self._attributes = _ATTRIBUTES[family]
+        self._sector = int(fs.info.block_size)
+        self._owner: dict[int, int] = {}  # cluster: the directory that has it
+        self._again: dict[int, int] = {}  # a directory's entry: the one that named the same directory before
+        self._known: set[int] = set()
+        self._lost: set[int] = set()  # directories of lost entries, which lie nowhere
+        self._left = MOST_ENTRIES
+        root = int(fs.info.root_inum)
+        for cluster in self._clusters(fs.open_meta(inode=root)):
+            self._owner.setdefault(cluster, root)
+        self._look(fs, root)
+
+    def extend(self, fs: pytsk3.FS_Info, root: int) -> None:
+        """Adds what lies below the directory of lost entries, `root`, as listed by `fs`."""
+        if root not in self._lost:
+            self._lost.add(root)
+            self._look(fs, root)
+
+    def named_before(self, address: int) -> int | None:
+        """The entry that named the directory behind another one before; None where that is the first."""
+        return self._again.get(address)
+
+    def elsewhere(self, address: int, directory: int) -> bool:
+        """Whether the entry at `address` lies in a cluster that another directory than that one has."""
+        if directory in self._lost:
+            return False
+        sector, _ = self._place(address)
+        return self._owner.get(self._taken.boundary(sector), directory) != directory
+
+    def named_again(self) -> list[int]:
+        """Where in the image the attributes of each such further entry lie, in order."""
+        places = sorted(map(self._place, self._again))
+        return [self._offset + sector * self._sector + at + self._attributes for sector, at in places]
+
+    def _place(self, address: int) -> tuple[int, int]:
+        """The sector of an entry, and its byte there."""
+        sector, number = divmod(address - _FIRST_ADDRESS, self._sector // _ENTRY)
+        return self._first + sector, number * _ENTRY
+
+    def _look(self, fs: pytsk3.FS_Info, root: int) -> None:
+        """All directories from `root` on, which `fs` lists."""
+        live, deleted = deque([root]), deque[_Named]()
+        while (live or deleted) and self._left > 0:
+            if live:
+                here = live.popleft()
+            elif self._claim(deleted[0]):
+                here = deleted.popleft().address
+            else:
+                deleted.popleft()
+                continue
+            try:
+                for file in (fs if here == root else self._fs).open_dir(inode=here):
+                    self._left -= 1
+                    self._entry(file, here, live, deleted)
+            except OSError:
+                continue  # the walk itself says so
+
+    def _entry(self, file: Any, here: int, live: deque[int], deleted: deque[_Named]) -> None:
+        name, meta = file.info.name, file.info.meta
+        if meta is None or int(meta.type) != _DIRECTORY or bytes(name.name) in _DOTS:
+            return
+        if not int(name.flags) & _UNALLOCATED:
+            found = _Named(int(name.meta_addr), here, self._clusters(file))
+            if self._claim(found):
+                live.append(found.address)
+        elif not int(meta.flags) & _ALLOCATED:
+            deleted.append(_Named(int(name.meta_addr), here, list(self._clusters(file))))
+
+    def _claim(self, found: _Named) -> bool:
+        """Whether that is the first entry to name its directory, which then has those clusters that are nobody's."""
+        address = found.address
+        if address in self._known or self.elsewhere(address, found.directory):
+            return False
+        self._known.add(address)
+        for number, cluster in enumerate(found.clusters):
+            owner = self._owner.setdefault(cluster, address)
+            if number == 0 and owner != address:
+                self._again[address] = owner
+                return False
+        return True
+
+    def _clusters(self, file: Any) -> Iterator[int]:
+        """Those of a directory."""
+        for attribute in file:
+            for run in attribute:
+                first = int(run.addr)
+                yield from range(first, first + int(run.len), self._taken.cluster)
+            return
+
+
+def _first_sector(family: str, boot: bytes) -> int:
+    """The sector from which The Sleuth Kit numbers entries: behind the tables, or exFAT's cluster heap."""
+    if family == "exFAT":
+        (heap,) = struct.unpack_from("<I", boot, 88)
+        return int(heap)
+    reserved, tables, size = struct.unpack_from("<HB5xH", boot, 14)
+    return int(reserved + tables * (size or struct.unpack_from("<I", boot, 36)[0]))
