@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from observe_case import MANDATE, watch_body
+from observe_case import new_case, watch_body
 from observe_stage import Stage
 
-from clew.core import keys, mandate, watch
 from clew.core.case import Case
 
 
@@ -23,13 +22,7 @@ def make_case(tmp_path: Path, authority: Ed25519PrivateKey) -> Callable[..., Cas
     """A case with a Mandate (fields replaced by `other`) and the given Watches."""
 
     def make(*bodies: dict[str, Any], **other: Any) -> Case:
-        made = Case.create(
-            tmp_path / "case", operation="Test", force="AT", authority=keys.public_hex(authority), actor="tester"
-        )
-        mandate.add(made, mandate.sign_document("mandate", MANDATE | other, authority))
-        for body in bodies or (watch_body(),):
-            watch.add(made, mandate.sign_document("watch", body, authority))
-        return made
+        return new_case(tmp_path / "case", authority, *bodies, **other)
 
     return make
 
@@ -41,7 +34,7 @@ def case(make_case: Callable[..., Case]) -> Iterator[Case]:
     made.close()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def infohash() -> bytes:
     return bytes.fromhex(watch_body()["infohash_v1"])
 

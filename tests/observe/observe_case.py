@@ -1,10 +1,14 @@
 """What a case for the observer's tests is made of."""
 
 import hashlib
+from pathlib import Path
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from observe_stage import INNER, PIECES
 
+from clew.core import keys, mandate, watch
+from clew.core.case import Case
 from clew.observe.policy import Policy
 
 PIECE_LENGTH = 1 << 15
@@ -42,3 +46,12 @@ def watch_body(number: int = 1, **other: Any) -> dict[str, Any]:
         "mandate": MANDATE["id"],
     }
     return body | other
+
+
+def new_case(folder: Path, authority: Ed25519PrivateKey, *bodies: dict[str, Any], **other: Any) -> Case:
+    """A case with a Mandate (fields replaced by `other`) and the given Watches, or one."""
+    made = Case.create(folder, operation="Test", force="AT", authority=keys.public_hex(authority), actor="tester")
+    mandate.add(made, mandate.sign_document("mandate", MANDATE | other, authority))
+    for body in bodies or (watch_body(),):
+        watch.add(made, mandate.sign_document("watch", body, authority))
+    return made
