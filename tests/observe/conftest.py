@@ -1,5 +1,6 @@
 """What the observer's tests share: a case with a Mandate and a Watch, and a stage of fake peers and trackers."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -43,3 +44,11 @@ def infohash() -> bytes:
 def stage() -> Iterator[Stage]:
     with Stage() as made:
         yield made
+
+
+@pytest.fixture
+def observed(played: Path, tmp_path: Path) -> Iterator[Case]:
+    """A copy, for one test, of the case that its module `played`."""
+    case = Case.open(shutil.copytree(played, tmp_path / "observed"), actor="tester")
+    yield case
+    case.close()
