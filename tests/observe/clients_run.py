@@ -11,7 +11,6 @@ import json
 import os
 import resource
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -27,7 +26,7 @@ import clients_here as here
 import libtorrent as lt
 from clients_here import BY_NAME, CLIENTS, OPENTRACKER, QBITTORRENT, TRACKER_PORT, TRACKERS
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from observe_case import new_case, watch_body
+from observe_case import ends_when, new_case, watch_body
 from test_discovery_real import LIMITS, NODES, PEER_ID, ask, hold, places, until
 
 from clew.core import watch
@@ -202,15 +201,14 @@ def observed(
     addresses = ["127.0.0.0/8", f"{here.V6}/128"]
     case = new_case(folder, Ed25519PrivateKey.generate(), *bodies, addresses=addresses)
 
-    def look(_: dict[str, object]) -> None:
-        """Ends the run, as a person would, once everybody is there."""
+    def all_seen() -> bool:
         rows = case.read().execute(
             "SELECT watch, address, port FROM endpoints WHERE tier = 'E2' AND control IN ('clean', 'promiscuous')"
         )
-        if who <= {(int(row["watch"], 16), row["address"], row["port"]) for row in rows}:
-            os.kill(os.getpid(), signal.SIGINT)
+        return who <= {(int(row["watch"], 16), row["address"], row["port"]) for row in rows}
 
     try:
+        look = ends_when(all_seen)
         return observe(case, trackers=list(trackers), policy=policy, seconds=MOST_SECONDS, progress=look).as_dict()
     finally:
         case.close()

@@ -1,6 +1,9 @@
 """What a case for the observer's tests is made of."""
 
 import hashlib
+import os
+import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -55,3 +58,13 @@ def new_case(folder: Path, authority: Ed25519PrivateKey, *bodies: dict[str, Any]
     for body in bodies or (watch_body(),):
         watch.add(made, mandate.sign_document("watch", body, authority))
     return made
+
+
+def ends_when(over: Callable[[], bool]) -> Callable[[dict[str, object]], None]:
+    """For `progress` of a run: ends it, as a person would, once that is so; asked about once a second."""
+
+    def look(_: dict[str, object]) -> None:
+        if over():
+            os.kill(os.getpid(), signal.SIGINT)
+
+    return look
