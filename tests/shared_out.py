@@ -13,7 +13,38 @@ import pytest
 import own_network
 
 # Whose tests take more than 15 seconds (`--durations`), the longest first.
-LONGEST = ()
+LONGEST = (
+    "flow/test_intake_kill.py",
+    "faults/test_faults.py",
+    "observe/test_disturbed.py",
+    "faults/test_powerloss.py",
+    "observe/test_real_clients.py",
+    "observe/test_crash.py",
+    "contracts/test_sources.py",
+    "flow/test_archive_kill.py",
+    "observe/test_tshark.py",
+    "observe/test_operation.py",
+    "observe/test_discovery_run.py",
+    "intake/test_course.py",
+    "intake/test_dense.py",
+    "intake/test_corpus_images.py",
+    "intake/test_pictures.py",
+    "observe/test_taking.py",
+    "observe/test_replay.py",
+    "contracts/test_extractors.py",
+    "share/test_exports.py",
+    "range/test_carriers_libtorrent.py",
+    "intake/test_disk_intake.py",
+    "core/test_engine.py",
+    "intake/test_video.py",
+    "intake/test_known_good.py",
+    "intake/test_formats_in_worker.py",
+    "core/test_shards.py",
+    "faults/test_hostile_corpus.py",
+    "intake/test_carving_disk.py",
+    "observe/test_comparing.py",
+    "review/test_browser.py",
+)
 TESTS = Path(__file__).parent
 
 

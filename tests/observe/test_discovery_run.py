@@ -120,8 +120,8 @@ def test_a_peer_that_gossip_alone_tells_of(make_case: Any, stage: Stage, tmp_pat
     def seen() -> bool:
         """Whether both are at E2; without the permit, whether the one was visited more often than it takes to tell."""
         rows = case.read().execute("SELECT tier, contacts FROM endpoints").fetchall()
-        return (
-            [row["tier"] for row in rows] == ["E2"] * 2 or (not permitted and sum(row["contacts"] for row in rows) >= 5)
+        return [row["tier"] for row in rows] == ["E2"] * 2 or (
+            not permitted and sum(row["contacts"] for row in rows) >= 5
         )
 
     observe(case, trackers=[tracker.url], policy=POLICY, seconds=20, progress=ends_when(seen))
