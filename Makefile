@@ -33,9 +33,12 @@ demos: $(VENV)/.run  ## ten operations with fresh seeds, one line of figures eac
 # Whole operations and stages beside each other: they use both processors themselves.
 ALONE := $(addprefix tests/flow/test_,concurrent.py concurrent_stages.py demo.py examples.py)
 
+# Hundreds of processes are started, each of which would compile the source anew where nothing keeps it compiled.
+PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest
+
 test: $(VENV)/.dev check  ## everything, the review page in headless Chromium included
-	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ALONE:%=--ignore=%)
-	@$(BIN)/python -m pytest $(ALONE)
+	@$(PYTEST) -n auto --dist loadfile --no-loadscope-reorder $(ALONE:%=--ignore=%)
+	@$(PYTEST) $(ALONE)
 
 check: $(VENV)/.dev  ## ruff, mypy strict, import-linter, generated parts of the README up to date
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -11,7 +11,7 @@ import own_network
 settings.register_profile("clew", deadline=None)  # a test says what holds, never how long it takes
 settings.load_profile("clew")
 
-pytest_plugins = ["facts_case"]
+pytest_plugins = ["facts_case", "shared_out"]
 
 
 def _corpus() -> bool:

@@ -5,6 +5,7 @@ Where the system does not allow it (no root), tests run on the machine's `lo` as
 
 import ctypes
 import fcntl
+import functools
 import os
 import socket
 import struct
@@ -13,8 +14,9 @@ CLONE_NEWNET = 0x40000000  # unshare(2)
 SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 0x1  # netdevice(7)
 
 
+@functools.cache
 def enter() -> bool:
-    """Moves this process, and all that it starts, into a network of its own; says whether it could."""
+    """Moves this process, and all that it starts, into a network of its own, once; says whether it could."""
     if os.geteuid() != 0 or ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNET) != 0:
         return False
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from clew import flow
 from clew.core import db, plugins
+from shared_out import LONGEST, TESTS
 
 SRC = Path(__file__).parent.parent / "src" / "clew"
 
@@ -62,3 +63,8 @@ def test_plugin_folders_hold_plugins_alone() -> None:
         loaded = plugins.load_all(f"clew.{kind}")
         assert loaded, f"{kind} has no plug-in"
         assert {p.name for p in loaded.values()} == set(loaded), f"{kind}: a plug-in's name is its file's name"
+
+
+def test_the_longest_files_are_there() -> None:
+    assert len(set(LONGEST)) == len(LONGEST)
+    assert not [name for name in LONGEST if not (TESTS / name).is_file()]

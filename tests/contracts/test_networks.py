@@ -10,25 +10,21 @@ from clew.core import plugins
 from clew.core.errors import Usage
 from clew.model import carrier
 from clew.observe.api import (
-    ENTROPY_BYTES,
     SECOND,
     Ask,
     Contact,
-    Conversation,
     Example,
-    Limits,
     Listing,
     Network,
     Send,
     Sighted,
 )
 from clew.observe.transcript import Kind, decode
+from example_talk import begin, heard
 
 PACKAGE = "clew.observe.networks"
 NETWORKS = plugins.load_all(PACKAGE)
 EXAMPLES = [pytest.param(n, e, id=f"{name}: {e.name}") for name, n in NETWORKS.items() for e in n.examples]
-LIMITS = Limits()
-ENTROPY = bytes(range(ENTROPY_BYTES))
 MOST_HELD = 256 * 1024
 MOST_SENT = (
     4  # messages of a stream, two of them of MSE; over UDP also what is repeated, and an answer to each datagram
@@ -40,13 +36,6 @@ def datagrams(example: Example) -> bool:
     """Whether what comes in is datagrams, each of them whole."""
     about = example.about
     return carrier(about.tracker.transport if isinstance(about, Ask) else example.transport) in ("utp", "udp")
-
-
-def begin(network: Network, example: Example) -> Conversation:
-    about = example.about
-    if isinstance(about, Ask):
-        return network.ask(about, LIMITS, ENTROPY)
-    return network.contact(about, LIMITS, example.transport, ENTROPY)
 
 
 def play(network: Network, example: Example, step: int | None) -> tuple[bytes, Sighted]:
@@ -115,7 +104,7 @@ def junk(draw: st.DrawFn) -> tuple[str, int, list[bytes]]:
     """Which network and example, and bytes that begin like its script and go on as anything."""
     name = draw(st.sampled_from(sorted(NETWORKS)))
     number = draw(st.integers(0, len(NETWORKS[name].examples) - 1))
-    said = [data for direction, data in NETWORKS[name].examples[number].script if direction == "in"]
+    said = heard(NETWORKS[name].examples[number])
     more = draw(st.lists(st.binary(max_size=40) | messages(), max_size=12))
     if datagrams(NETWORKS[name].examples[number]):
         return name, number, said[: draw(st.integers(0, len(said)))] + more

@@ -6,13 +6,11 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from clew.core import mandate, plugins, shards
-from clew.core.case import Case
+from case_made import new_case
+from clew.core import plugins, shards
 from clew.core.engine import Policy, Pool
 from clew.core.errors import ClewError
-from clew.core.keys import public_hex
 from clew.intake.api import Found, Source
 from clew.intake.options import LIMITS, Options
 from clew.intake.run import intake
@@ -57,18 +55,6 @@ def cases(name: str) -> list[tuple[str, dict[bytes, bytes]]]:
     found = [(kind, dict(files)) for kind, files in source.examples()]
     assert found, "a source carries at least one benign exhibit"
     return found
-
-
-def new_case(folder: Path) -> Case:
-    key = Ed25519PrivateKey.generate()
-    case = Case.create(folder, operation="Test", force="AT", authority=public_hex(key), actor="wren")
-    body = {
-        **{scope: [] for scope in ("networks", "addresses", "countries", "trackers", "permits")},
-        "id": "M-1", "operation": "Test", "authority": "court", "purposes": ["intake"], "exhibits": ["*"],
-        "not_before": "2020-01-01T00:00:00Z", "not_after": "2060-01-01T00:00:00Z",
-    }  # fmt: skip
-    mandate.add(case, mandate.sign_document("mandate", body, key))
-    return case
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -3,7 +3,9 @@
 from pathlib import Path
 
 import pytest
-from disturbed import empty_case, undisturbed, write_evidence
+from disturbed import undisturbed, write_evidence
+
+from case_made import empty_case
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""A small exhibit, an empty case, and what every disturbed run must come to in the end."""
+"""A small exhibit, and what every disturbed run must come to in the end."""
 
 import os
 import random
@@ -9,12 +9,9 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from PIL import Image
 
-from clew.core import mandate
 from clew.core.case import Case
-from clew.core.keys import public_hex
 from clew.core.verify import verify_case
 from clew.intake.account import account, facts_digest
 
@@ -38,20 +35,6 @@ def write_evidence(root: Path) -> Path:
     cut.write_bytes(cut.read_bytes()[:300])
     (root / "link").symlink_to("/etc/hostname")
     return root
-
-
-def empty_case(folder: Path) -> Path:
-    """A case with a Mandate, to be copied."""
-    key = Ed25519PrivateKey.generate()
-    case = Case.create(folder, operation="Test", force="AT", authority=public_hex(key), actor="wren")
-    body = {
-        **{name: [] for name in ("networks", "addresses", "countries", "trackers", "permits")},
-        "id": "M-1", "operation": "Test", "authority": "court", "purposes": ["intake"], "exhibits": ["*"],
-        "not_before": "2020-01-01T00:00:00Z", "not_after": "2060-01-01T00:00:00Z",
-    }  # fmt: skip
-    mandate.add(case, mandate.sign_document("mandate", body, key))
-    case.close()
-    return folder
 
 
 def words(case: Path, exhibit: Path, *more: str, code: str = CLEW) -> list[str]:

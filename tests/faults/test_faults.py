@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 import traced
-from disturbed import CLEW, SOAK, empty_case, finished, take_in, undisturbed, words
+from disturbed import CLEW, SOAK, finished, take_in, undisturbed, words
 
+from case_made import empty_case
 from clew.range.disk import SMALL, make_disk
 
 TRIES = 40 if SOAK else 2

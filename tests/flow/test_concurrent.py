@@ -8,11 +8,9 @@ import time
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from clew.core import clock, mandate
+from case_made import new_case
 from clew.core.case import Case
-from clew.core.keys import public_hex
 
 GRADES = 1_000
 BATCH = 2_000  # rows that one bulk transaction writes: items of an intake receipt, dials of an observer
@@ -53,16 +51,7 @@ print(json.dumps(spans))
 
 @pytest.fixture
 def case(tmp_path: Path) -> Case:
-    key = Ed25519PrivateKey.generate()
-    case = Case.create(tmp_path / "case", operation="T", force="AT", authority=public_hex(key), actor="wren")
-    now = clock.now().utc_ns
-    body = {
-        "id": "M-1", "operation": "T", "authority": "court", "purposes": ["review"], "networks": [], "addresses": [],
-        "countries": [], "trackers": [], "exhibits": ["*"], "permits": [],
-        "not_before": clock.iso(now - 3600 * 10**9), "not_after": clock.iso(now + 3600 * 10**9),
-    }  # fmt: skip
-    mandate.add(case, mandate.sign_document("mandate", body, key))
-    return case
+    return new_case(tmp_path / "case", purposes=["review"])
 
 
 def test_1000_grades_beside_intake_and_observing(case: Case, tmp_path: Path) -> None:

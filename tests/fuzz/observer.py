@@ -28,26 +28,24 @@ if "--one" in sys.argv:  # the imports below are those that atheris watches
     watched = atheris.instrument_imports(include=["clew.observe", "clew.core.bencode"])
 else:
     watched = contextlib.nullcontext()
+sys.path.insert(0, str(Path(__file__).parents[1]))  # run as a program, the helper lies one folder up
 with watched:
     from clew.core import bencode, plugins
     from clew.core.errors import Damaged, Usage
     from clew.observe import transcript
     from clew.observe.api import (
-        ENTROPY_BYTES,
         Ask,
         Contact,
-        Conversation,
         Example,
-        Limits,
         Listing,
         Network,
         Send,
         Sighted,
     )
+    from example_talk import begin, heard
 
     NETWORKS: dict[str, Network] = plugins.load_all("clew.observe.networks")
 
-LIMITS, ENTROPY = Limits(), bytes(range(ENTROPY_BYTES))
 MOST_TICKS, MOST_HELD, MOST_SENT = 64, 512 * 1024, 64
 Target = Callable[[bytes], None]
 
@@ -69,11 +67,6 @@ def grouped() -> dict[str, list[tuple[Network, Example]]]:
     return found
 
 
-def heard(example: Example) -> list[bytes]:
-    """What comes in, in an example's script."""
-    return [data for direction, data in example.script if direction == "in"]
-
-
 def parts(data: bytes) -> Iterator[bytes]:
     """The parts of an input, as the module's first lines say."""
     at = 0
@@ -81,13 +74,6 @@ def parts(data: bytes) -> Iterator[bytes]:
         length = int.from_bytes(data[at : at + 2], "big")
         yield data[at + 2 : at + 2 + length]
         at += 2 + length
-
-
-def begin(network: Network, example: Example) -> Conversation:
-    """The conversation that an example holds."""
-    if isinstance(example.about, Ask):
-        return network.ask(example.about, LIMITS, ENTROPY)
-    return network.contact(example.about, LIMITS, example.transport, ENTROPY)
 
 
 def converse(network: Network, example: Example, incoming: list[bytes]) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import observer
 import pytest
 
+import example_talk
 from clew.observe.api import Sighted
 
 TARGETS = observer.targets()
@@ -31,7 +32,7 @@ def test_every_example_and_every_transport_is_in_a_target() -> None:
 
 def test_a_conversation_that_does_not_end_or_breaks_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
     network, example = observer.grouped()["bittorrent dht"][0]
-    kind = type(observer.begin(network, example))
+    kind = type(example_talk.begin(network, example))
     with monkeypatch.context() as patch:
         patch.setattr(kind, "tick", lambda *_: [])
         with pytest.raises(AssertionError, match="does not end"):

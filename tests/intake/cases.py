@@ -1,29 +1,10 @@
-"""A case with a Mandate for everything, and what the tests ask of it."""
+"""What the tests of intake ask of a case."""
 
 import hashlib
-from pathlib import Path
 from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
-from clew.core import mandate, shards
+from clew.core import shards
 from clew.core.case import Case
-from clew.core.keys import public_hex
-
-WIDE = {"not_before": "2020-01-01T00:00:00Z", "not_after": "2060-01-01T00:00:00Z"}
-EMPTY: dict[str, list[str]] = {
-    name: [] for name in ("networks", "addresses", "countries", "trackers", "exhibits", "permits")
-}
-
-
-def new_case(folder: Path, **scope: Any) -> Case:
-    """A new case; `scope` narrows its one Mandate."""
-    key = Ed25519PrivateKey.generate()
-    case = Case.create(folder, operation="Test", force="AT", authority=public_hex(key), actor="wren")
-    body = {"id": "M-1", "operation": "Test", "authority": "court", **EMPTY, **WIDE}
-    body |= {"purposes": ["intake"], "exhibits": ["*"]} | scope
-    mandate.add(case, mandate.sign_document("mandate", body, key))
-    return case
 
 
 def items(case: Case) -> dict[bytes, dict[str, Any]]:

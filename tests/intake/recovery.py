@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from carvable import film, picture, saved
-from cases import new_case
 
+from case_made import new_case
 from clew.core import shards
 from clew.intake.options import Options
 from clew.intake.run import intake

@@ -10,10 +10,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from cases import new_case
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from case_made import new_case
 from clew.core import resumable
 from clew.core.case import Case
 from clew.core.errors import ClewError, Damaged

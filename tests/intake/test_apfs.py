@@ -6,8 +6,9 @@ import struct
 from pathlib import Path
 
 import pytest
-from cases import items, new_case, sha256
+from cases import items, sha256
 
+from case_made import new_case
 from clew.core import shards
 from clew.intake.containers.raw import Raw
 from clew.intake.disk import apfs_books

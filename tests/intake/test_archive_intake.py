@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 from archive_world import TEXT, rar5, tarred, zipped
-from cases import new_case, sha256
+from cases import sha256
 
+from case_made import new_case
 from clew.core import shards
 from clew.core.case import Case
 from clew.intake.account import Account

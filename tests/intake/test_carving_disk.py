@@ -7,10 +7,11 @@ import shutil
 from pathlib import Path
 
 import pytest
-from cases import items, new_case, sha256
+from cases import items, sha256
 from recovery import PEERS, by_clew, by_peer, hits, photographs, removed_as_by_linux, tool
 from test_disk_intake import gpt
 
+from case_made import new_case
 from clew.intake import refs
 from clew.intake.account import NOT_CARVED
 from clew.intake.api import Note, Part

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from cases import new_case
 
+from case_made import new_case
 from clew.core import shards
 from clew.core.errors import ClewError
 from clew.intake.options import Options

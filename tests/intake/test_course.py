@@ -8,8 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from cases import items, new_case
+from cases import items
 
+from case_made import new_case
 from clew.core.case import Case
 from clew.core.engine import Pool
 from clew.intake import batches, course

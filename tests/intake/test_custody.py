@@ -7,8 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from cases import items, new_case
+from cases import items
 
+from case_made import new_case
 from clew.core.case import Case
 from clew.core.errors import Held, Refused, Usage
 from clew.core.lease import lease

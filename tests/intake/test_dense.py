@@ -10,9 +10,10 @@ import av
 import films
 import numpy as np
 import pytest
-from cases import new_case, sha256
+from cases import sha256
 from click.testing import CliRunner
 
+from case_made import new_case
 from clew.cli.main import cli
 from clew.core import pdq, shards
 from clew.core.case import Case

@@ -8,8 +8,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from cases import items, new_case, sha256
+from cases import items, sha256
 
+from case_made import new_case
 from clew.core import held
 from clew.intake.disk import entries
 from clew.intake.options import Options

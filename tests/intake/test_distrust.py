@@ -5,8 +5,9 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from cases import items, new_case, sha256, traits
+from cases import items, sha256, traits
 
+from case_made import new_case
 from clew.core import pictures, shards
 from clew.core.channel import Reply
 from clew.core.engine import Outcome, Task

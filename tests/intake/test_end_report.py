@@ -4,10 +4,10 @@ import json
 import zipfile
 
 import pytest
-from cases import new_case
 from click.testing import CliRunner
 from PIL import Image
 
+from case_made import new_case
 from clew.cli.main import cli
 from clew.core.case import Case
 from clew.intake.account import Account

@@ -8,9 +8,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from cases import items, new_case, sha256
+from cases import items, sha256
 from ewf_cases import acquire, mixture, one_chunk_a_segment
 
+from case_made import new_case
 from clew.core import held
 from clew.core.errors import Usage
 from clew.intake import said

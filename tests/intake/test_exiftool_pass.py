@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 import tiffs
-from cases import new_case, sha256, traits
+from cases import sha256, traits
 from PIL import Image
 from tiffs import ASCII, LONG, UNDEFINED, Block, Ifd
 
+from case_made import new_case
 from clew.core import external
 from clew.core.case import Case
 from clew.intake import exiftool

@@ -5,8 +5,9 @@ import socket
 from pathlib import Path
 
 import pytest
-from cases import items, new_case, sha256, traits
+from cases import items, sha256, traits
 
+from case_made import new_case
 from clew.core import verify
 from clew.core.case import Case
 from clew.core.errors import Held, Refused, Usage

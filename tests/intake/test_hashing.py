@@ -7,10 +7,11 @@ from pathlib import Path
 
 import nasty_extractor
 import pytest
-from cases import items, new_case, sha256, traits
+from cases import items, sha256, traits
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from case_made import new_case
 from clew.intake import hashing, reading
 from clew.intake.hashing import Hashing
 from clew.intake.options import Options

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import hostile
 import pytest
-from cases import items, new_case, sha256, traits
+from cases import items, sha256, traits
 
+from case_made import new_case
 from clew.cli.main import main
 from clew.core.case import Case
 from clew.core.engine import Limits

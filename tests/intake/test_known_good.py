@@ -4,11 +4,12 @@ import json
 from pathlib import Path
 
 import pytest
-from cases import new_case, sha256, traits
+from cases import sha256, traits
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from case_made import new_case
 from clew.core import held, sorted_keys
 from clew.core.case import Case
 from clew.core.errors import Damaged

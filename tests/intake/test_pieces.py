@@ -11,11 +11,12 @@ from pathlib import Path
 
 import libtorrent as lt
 import pytest
-from cases import new_case, sha256
+from cases import sha256
 from Cryptodome.Hash import MD4
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from case_made import new_case
 from clew.cli.main import main
 from clew.core import shards
 from clew.core.case import Case

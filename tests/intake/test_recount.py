@@ -4,8 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
-from cases import items, new_case
+from cases import items
 
+from case_made import new_case
 from clew.core.case import Case
 from clew.intake import recount
 from clew.intake.account import account

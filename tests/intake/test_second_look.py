@@ -4,8 +4,9 @@ from pathlib import Path
 
 import hostile
 import pytest
-from cases import new_case, sha256, traits
+from cases import sha256, traits
 
+from case_made import new_case
 from clew.core.case import Case
 from clew.intake.options import Options
 from clew.intake.run import exact, intake

@@ -4,9 +4,10 @@ import io
 import os
 
 import pytest
-from cases import new_case, sha256, traits
+from cases import sha256, traits
 from PIL import Image
 
+from case_made import new_case
 from clew.core.engine import Limits, Policy, Pool, Reply, Task
 from clew.intake import mediatype, typing_pass
 from clew.intake.extractors.pdq import waves

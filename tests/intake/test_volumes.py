@@ -7,12 +7,13 @@ import zlib
 from pathlib import Path
 
 import pytest
-from cases import items, new_case, sha256
+from cases import items, sha256
 from exfat_image import File, make
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lvm_volume import EXTENT, FIRST, physical
 
+from case_made import new_case
 from clew.core import shards
 from clew.core.absent import Absent
 from clew.intake.disk import gpt, lvm, signatures

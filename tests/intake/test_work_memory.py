@@ -3,9 +3,9 @@
 import io
 
 import pytest
-from cases import new_case
 from PIL import Image
 
+from case_made import new_case
 from clew.intake import work
 from clew.intake.account import facts_digest
 from clew.intake.options import Options

@@ -10,13 +10,15 @@ from pathlib import Path
 
 START_SECONDS = 20.0
 QUIET_SECONDS = 0.3  # what is under way reaches the file
+BUFFER_KIB = "131072"  # 1,023 packets of any size wait in it for a tcpdump that gets no processor
 
 
 @contextmanager
 def capturing(path: Path, what: str) -> Iterator[Path]:
     """Captures what the filter `what` (pcap-filter(7)) lets through into `path`, for the block. Nothing may be lost."""
-    command = ["tcpdump", "-i", "lo", "-n", "-U", "-B", "32768", "--immediate-mode", "-s", "0", "-Z", getpass.getuser()]
-    process = subprocess.Popen([*command, "-w", str(path), what], stderr=subprocess.PIPE, text=True)
+    command = ["tcpdump", "-i", "lo", "-n", "-U", "-B", BUFFER_KIB, "--immediate-mode", "-s", "0"]
+    command += ["-Z", getpass.getuser(), "-w", str(path), what]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
     try:
         deadline = time.monotonic() + START_SECONDS

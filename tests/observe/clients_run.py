@@ -11,7 +11,6 @@ import json
 import os
 import resource
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -27,11 +26,10 @@ import clients_here as here
 import libtorrent as lt
 from clients_here import BY_NAME, CLIENTS, OPENTRACKER, QBITTORRENT, TRACKER_PORT, TRACKERS
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from observe_case import MANDATE, watch_body
+from observe_case import ends_when, new_case, watch_body
 from test_discovery_real import LIMITS, NODES, PEER_ID, ask, hold, places, until
 
-from clew.core import keys, mandate, watch
-from clew.core.case import Case
+from clew.core import watch
 from clew.observe.api import SECOND, Contact, Send, Target
 from clew.observe.lookups import Lookups, at
 from clew.observe.networks.bittorrent import PLUGIN
@@ -200,22 +198,17 @@ def observed(
     folder: Path, bodies: Iterable[dict[str, Any]], trackers: Iterable[str], policy: Policy, who: set[Any]
 ) -> dict[str, Any]:
     """One case, observed until each of `who` (number of the Watch, address, port) is at E2 and was probed."""
-    key = Ed25519PrivateKey.generate()
-    case = Case.create(folder, operation="Test", force="AT", authority=keys.public_hex(key), actor="tester")
-    body = MANDATE | {"addresses": ["127.0.0.0/8", f"{here.V6}/128"]}
-    mandate.add(case, mandate.sign_document("mandate", body, key))
-    for each in bodies:
-        watch.add(case, mandate.sign_document("watch", each, key))
+    addresses = ["127.0.0.0/8", f"{here.V6}/128"]
+    case = new_case(folder, Ed25519PrivateKey.generate(), *bodies, addresses=addresses)
 
-    def look(_: dict[str, object]) -> None:
-        """Ends the run, as a person would, once everybody is there."""
+    def all_seen() -> bool:
         rows = case.read().execute(
             "SELECT watch, address, port FROM endpoints WHERE tier = 'E2' AND control IN ('clean', 'promiscuous')"
         )
-        if who <= {(int(row["watch"], 16), row["address"], row["port"]) for row in rows}:
-            os.kill(os.getpid(), signal.SIGINT)
+        return who <= {(int(row["watch"], 16), row["address"], row["port"]) for row in rows}
 
     try:
+        look = ends_when(all_seen)
         return observe(case, trackers=list(trackers), policy=policy, seconds=MOST_SECONDS, progress=look).as_dict()
     finally:
         case.close()

@@ -1,15 +1,15 @@
 """What the observer's tests share: a case with a Mandate and a Watch, and a stage of fake peers and trackers."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from observe_case import MANDATE, watch_body
+from observe_case import new_case, watch_body
 from observe_stage import Stage
 
-from clew.core import keys, mandate, watch
 from clew.core.case import Case
 
 
@@ -23,13 +23,7 @@ def make_case(tmp_path: Path, authority: Ed25519PrivateKey) -> Callable[..., Cas
     """A case with a Mandate (fields replaced by `other`) and the given Watches."""
 
     def make(*bodies: dict[str, Any], **other: Any) -> Case:
-        made = Case.create(
-            tmp_path / "case", operation="Test", force="AT", authority=keys.public_hex(authority), actor="tester"
-        )
-        mandate.add(made, mandate.sign_document("mandate", MANDATE | other, authority))
-        for body in bodies or (watch_body(),):
-            watch.add(made, mandate.sign_document("watch", body, authority))
-        return made
+        return new_case(tmp_path / "case", authority, *bodies, **other)
 
     return make
 
@@ -41,7 +35,7 @@ def case(make_case: Callable[..., Case]) -> Iterator[Case]:
     made.close()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def infohash() -> bytes:
     return bytes.fromhex(watch_body()["infohash_v1"])
 
@@ -50,3 +44,11 @@ def infohash() -> bytes:
 def stage() -> Iterator[Stage]:
     with Stage() as made:
         yield made
+
+
+@pytest.fixture
+def observed(played: Path, tmp_path: Path) -> Iterator[Case]:
+    """A copy, for one test, of the case that its module `played`."""
+    case = Case.open(shutil.copytree(played, tmp_path / "observed"), actor="tester")
+    yield case
+    case.close()

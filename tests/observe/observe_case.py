@@ -1,10 +1,17 @@
 """What a case for the observer's tests is made of."""
 
 import hashlib
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from observe_stage import INNER, PIECES
 
+from clew.core import keys, mandate, watch
+from clew.core.case import Case
 from clew.observe.policy import Policy
 
 PIECE_LENGTH = 1 << 15
@@ -42,3 +49,22 @@ def watch_body(number: int = 1, **other: Any) -> dict[str, Any]:
         "mandate": MANDATE["id"],
     }
     return body | other
+
+
+def new_case(folder: Path, authority: Ed25519PrivateKey, *bodies: dict[str, Any], **other: Any) -> Case:
+    """A case with a Mandate (fields replaced by `other`) and the given Watches, or one."""
+    made = Case.create(folder, operation="Test", force="AT", authority=keys.public_hex(authority), actor="tester")
+    mandate.add(made, mandate.sign_document("mandate", MANDATE | other, authority))
+    for body in bodies or (watch_body(),):
+        watch.add(made, mandate.sign_document("watch", body, authority))
+    return made
+
+
+def ends_when(over: Callable[[], bool]) -> Callable[[dict[str, object]], None]:
+    """For `progress` of a run: ends it, as a person would, once that is so; asked about once a second."""
+
+    def look(_: dict[str, object]) -> None:
+        if over():
+            os.kill(os.getpid(), signal.SIGINT)
+
+    return look

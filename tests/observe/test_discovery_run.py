@@ -6,7 +6,7 @@ from typing import Any
 
 import libtorrent as lt
 import pytest
-from observe_case import FAST, watch_body
+from observe_case import FAST, ends_when, watch_body
 from observe_stage import Stage
 from test_discovery_real import NODES, OURS, ask, until
 from test_libtorrent import NAMES, PIECE, SETTINGS, make_torrent
@@ -116,7 +116,15 @@ def test_a_peer_that_gossip_alone_tells_of(make_case: Any, stage: Stage, tmp_pat
     tracker = stage.tracker("127.1.0.8", tells_stopped=True)
     tracker.listed[bytes.fromhex(str(info.info_hash()))] = [("127.28.1.1", port)]
     case = make_case(watched(info), **(PERMITS if permitted else {}))
-    observe(case, trackers=[tracker.url], policy=POLICY, seconds=8)
+
+    def seen() -> bool:
+        """Whether both are at E2; without the permit, whether the one was visited more often than it takes to tell."""
+        rows = case.read().execute("SELECT tier, contacts FROM endpoints").fetchall()
+        return [row["tier"] for row in rows] == ["E2"] * 2 or (
+            not permitted and sum(row["contacts"] for row in rows) >= 5
+        )
+
+    observe(case, trackers=[tracker.url], policy=POLICY, seconds=20, progress=ends_when(seen))
     rows = shards.query(case, "SELECT * FROM sightings").to_pylist()
     told = [row for row in rows if row["kind"] == "listed" and row["source"] == f"pex://127.28.1.1:{port}"]
     assert [(row["address"], row["port"]) for row in told] == ([("127.28.1.2", other)] if permitted else [])

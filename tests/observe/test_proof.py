@@ -3,10 +3,12 @@
 import hashlib
 import ipaddress
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from observe_case import FAST
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from observe_case import FAST, new_case
 from observe_stage import INNER, Stage, answers, bitfield, message
 
 from clew import __version__
@@ -22,30 +24,39 @@ YEAR_NS = 365 * 86_400 * 1_000_000_000
 OURS = "127.9.0.1"
 
 
+@pytest.fixture(scope="module")
+def observed(tmp_path_factory: pytest.TempPathFactory, infohash: bytes) -> Iterator[Case]:
+    """One case for the tests here, which only read it: a run over every transport that the stage's peers take."""
+    case = new_case(tmp_path_factory.mktemp("proof") / "case", Ed25519PrivateKey.generate())
+    with Stage() as stage:
+        peer = stage.peer("127.26.0.1", answers(bitfield(*INNER), torrents={infohash}))
+        tracker = stage.tracker("127.1.0.9", tells_stopped=False)
+        tracker.listed[infohash] = [(peer.address, peer.port), ("127.26.9.9", 1)]
+        observe(case, trackers=[tracker.url], policy=replace(FAST, transports=(), bind=OURS), seconds=3)
+    yield case
+    case.close()
+
+
 @pytest.fixture
-def rows(case: Case, stage: Stage, infohash: bytes) -> list[dict[str, object]]:
-    """Sightings of every kind, over every transport that the stage's peers take."""
-    peer = stage.peer("127.26.0.1", answers(bitfield(*INNER), torrents={infohash}))
-    tracker = stage.tracker("127.1.0.9", tells_stopped=False)
-    tracker.listed[infohash] = [(peer.address, peer.port), ("127.26.9.9", 1)]
-    observe(case, trackers=[tracker.url], policy=replace(FAST, transports=(), bind=OURS), seconds=3)
-    found: list[dict[str, object]] = shards.query(case, "SELECT * FROM sightings").to_pylist()
+def rows(observed: Case) -> list[dict[str, object]]:
+    """Sightings of every kind."""
+    found: list[dict[str, object]] = shards.query(observed, "SELECT * FROM sightings").to_pylist()
     assert {row["kind"] for row in found} == {"listed", "contact", "control", "ourselves"}
     return found
 
 
 def test_every_sighting_says_when_where_by_what_and_under_which_mandate(
-    case: Case, rows: list[dict[str, object]]
+    observed: Case, rows: list[dict[str, object]]
 ) -> None:
-    runs = {row["id"]: row for row in case.read().execute("SELECT * FROM observe_runs")}
+    runs = {row["id"]: row for row in observed.read().execute("SELECT * FROM observe_runs")}
     measured = not isinstance(clock.quality(), Missing)
     for row in rows:
         run = runs[row["run"]]
         assert row["tool"] == f"clew {__version__} bittorrent {PLUGIN.version}"
         assert row["config"] == hashlib.sha256(run["config"].encode()).hexdigest()
         assert "revisit" in json.loads(run["config"])
-        assert row["mandate"] in {each.id for each in mandate.all_of(case)}
-        assert row["vantage"] == case.settings.vantage
+        assert row["mandate"] in {each.id for each in mandate.all_of(observed)}
+        assert row["vantage"] == observed.settings.vantage
         assert isinstance(row["started_ns"], int)
         assert isinstance(row["ended_ns"], int)
         assert isinstance(row["monotonic_ns"], int)

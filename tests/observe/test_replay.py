@@ -3,15 +3,16 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
-from observe_case import FAST, MANDATE
+from observe_case import FAST, MANDATE, new_case
 from observe_stage import INNER, Stage, answers, bitfield, message, says
 
 from clew.attribute.api import RegisterSpec
@@ -27,9 +28,13 @@ from clew.observe.replay import replay
 from clew.observe.run import observe
 
 
-@pytest.fixture(params=[("tcp",), ()], ids=["tcp", "all"])
-def observed(case: Case, stage: Stage, infohash: bytes, request: pytest.FixtureRequest) -> Case:
-    """A case with peers of many manners: claims, lies, silence, hostile values in the extension handshake."""
+@pytest.fixture(scope="module", params=[("tcp",), ()], ids=["tcp", "all"])
+def observed(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, infohash: bytes
+) -> Iterator[Case]:
+    """A case, which the tests only read, with peers of many manners: claims, lies, silence, hostile values in the
+    extension handshake.
+    """
     long = b"x" * 40
     odd = b"\x00d%d:%s5:hello1:mde1:vi3e4:blob600:%se" % (len(long), long, bytes(600))
     hello = b"\x13BitTorrent protocol" + bytes((0, 0, 0, 0, 0, 0x10, 0, 0)) + b"{infohash}" + b"-TE1234-abcdefghijkl"
@@ -43,11 +48,14 @@ def observed(case: Case, stage: Stage, infohash: bytes, request: pytest.FixtureR
         says(b"HTTP/1.1 400 no\r\n\r\n"),
         says(hello + b"\x00\x00"),
     ]
-    peers = [stage.peer(f"127.24.0.{number}", talk) for number, talk in enumerate(talks, 1)]
-    tracker = stage.tracker("127.1.0.7", tells_stopped=True)
-    tracker.listed[infohash] = [(peer.address, peer.port) for peer in peers] + [("127.24.9.9", 1)]
-    observe(case, trackers=[tracker.url], policy=replace(FAST, transports=request.param), seconds=5)
-    return case
+    case = new_case(tmp_path_factory.mktemp("replay") / "case", Ed25519PrivateKey.generate())
+    with Stage() as stage:
+        peers = [stage.peer(f"127.24.0.{number}", talk) for number, talk in enumerate(talks, 1)]
+        tracker = stage.tracker("127.1.0.7", tells_stopped=True)
+        tracker.listed[infohash] = [(peer.address, peer.port) for peer in peers] + [("127.24.9.9", 1)]
+        observe(case, trackers=[tracker.url], policy=replace(FAST, transports=request.param), seconds=5)
+    yield case
+    case.close()
 
 
 def test_what_was_kept_follows_from_the_bytes(observed: Case, monkeypatch: pytest.MonkeyPatch) -> None:

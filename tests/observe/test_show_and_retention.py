@@ -2,10 +2,12 @@
 
 import json
 import time
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from observe_case import FAST
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from observe_case import FAST, new_case
 from observe_stage import Stage, answers, bitfield, message
 
 from clew.cli.main import cli, main
@@ -15,18 +17,24 @@ from clew.observe.retention import KEEP_NS, purge
 from clew.observe.run import observe
 
 
-def run_once(case: Case, stage: Stage, infohash: bytes) -> None:
-    peer = stage.peer("127.25.0.1", answers(bitfield(6) + message(7, b"x" * 600), torrents={infohash}))
-    tracker = stage.tracker("127.1.0.8", tells_stopped=True)
-    tracker.listed[infohash] = [(peer.address, peer.port), ("127.25.0.2", 1)]
-    observe(case, trackers=[tracker.url], policy=FAST, seconds=3)
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory, infohash: bytes) -> Path:
+    """One who claims, one who is only listed: a case to be copied."""
+    folder = tmp_path_factory.mktemp("shown") / "case"
+    case = new_case(folder, Ed25519PrivateKey.generate())
+    with Stage() as stage:
+        peer = stage.peer("127.25.0.1", answers(bitfield(6) + message(7, b"x" * 600), torrents={infohash}))
+        tracker = stage.tracker("127.1.0.8", tells_stopped=True)
+        tracker.listed[infohash] = [(peer.address, peer.port), ("127.25.0.2", 1)]
+        observe(case, trackers=[tracker.url], policy=FAST, seconds=3)
+    case.close()
+    return folder
 
 
-def test_a_sighting_is_shown_line_by_line_without_its_infohash(case: Case, stage: Stage, infohash: bytes) -> None:
-    run_once(case, stage, infohash)
+def test_a_sighting_is_shown_line_by_line_without_its_infohash(observed: Case, infohash: bytes) -> None:
     sql = "SELECT id FROM sightings WHERE kind = 'contact' AND tier = 'E2'"
-    name = shards.query(case, sql).to_pylist()[0]["id"]
-    shown = CliRunner().invoke(cli, ["show", "sighting", str(case.folder), name])
+    name = shards.query(observed, sql).to_pylist()[0]["id"]
+    shown = CliRunner().invoke(cli, ["show", "sighting", str(observed.folder), name])
     assert shown.exit_code == 0, shown.output
     for words in (
         ">> handshake",
@@ -38,10 +46,10 @@ def test_a_sighting_is_shown_line_by_line_without_its_infohash(case: Case, stage
     ):
         assert words in shown.output
     assert infohash.hex() not in shown.output
-    found = json.loads(CliRunner().invoke(cli, ["show", "sighting", str(case.folder), name[:12], "--json"]).output)
+    found = json.loads(CliRunner().invoke(cli, ["show", "sighting", str(observed.folder), name[:12], "--json"]).output)
     assert (found["tier"], found["watch"], found["answered with"]) == ("E2", "W-1", "the infohash sent")
-    listed = shards.query(case, "SELECT id FROM sightings WHERE kind = 'listed'").to_pylist()[0]["id"]
-    shown = CliRunner().invoke(cli, ["show", "sighting", str(case.folder), listed])
+    listed = shards.query(observed, "SELECT id FROM sightings WHERE kind = 'listed'").to_pylist()[0]["id"]
+    shown = CliRunner().invoke(cli, ["show", "sighting", str(observed.folder), listed])
     assert "left out: the infohash of W-1" in shown.output
     assert "left out: other endpoints listed" in shown.output
 
@@ -76,21 +84,20 @@ def test_the_verb_refuses_a_short_interval_elsewhere(case: Case, capsys: pytest.
     assert "127.0.0.0/8" in capsys.readouterr().err
 
 
-def test_who_was_only_listed_is_forgotten_after_seven_days(case: Case, stage: Stage, infohash: bytes) -> None:
-    run_once(case, stage, infohash)
+def test_who_was_only_listed_is_forgotten_after_seven_days(observed: Case) -> None:
     count = "SELECT kind, tier, count(*) n FROM sightings GROUP BY ALL ORDER BY ALL"
-    before = shards.query(case, count).to_pylist()
-    assert purge(case, time.time_ns() + KEEP_NS - 60_000_000_000) == 0
-    assert shards.query(case, count).to_pylist() == before
-    forgotten = purge(case, time.time_ns() + KEEP_NS + 60_000_000_000)
-    after = shards.query(case, count).to_pylist()
+    before = shards.query(observed, count).to_pylist()
+    assert purge(observed, time.time_ns() + KEEP_NS - 60_000_000_000) == 0
+    assert shards.query(observed, count).to_pylist() == before
+    forgotten = purge(observed, time.time_ns() + KEEP_NS + 60_000_000_000)
+    after = shards.query(observed, count).to_pylist()
     brief = [row for row in before if row["kind"] == "listed" or (row["kind"], row["tier"]) == ("contact", "E0")]
     assert forgotten == sum(row["n"] for row in brief) > 0
     assert after == [row for row in before if row not in brief]
-    assert [r["address"] for r in case.read().execute("SELECT address FROM endpoints")] == ["127.25.0.1"]
-    receipted = {row["path"] for row in case.read().execute("SELECT path FROM shards")}
-    on_disk = {str(path.relative_to(case.folder)) for path in (case.folder / "shards").rglob("*.parquet")}
+    assert [r["address"] for r in observed.read().execute("SELECT address FROM endpoints")] == ["127.25.0.1"]
+    receipted = {row["path"] for row in observed.read().execute("SELECT path FROM shards")}
+    on_disk = {str(path.relative_to(observed.folder)) for path in (observed.folder / "shards").rglob("*.parquet")}
     assert on_disk == receipted
-    last = json.loads(case.read().execute("SELECT line FROM ledger ORDER BY seq DESC LIMIT 1").fetchone()[0])
+    last = json.loads(observed.read().execute("SELECT line FROM ledger ORDER BY seq DESC LIMIT 1").fetchone()[0])
     assert last["action"] == "sightings.forgotten"
-    assert purge(case, time.time_ns() + KEEP_NS + 60_000_000_000) == 0
+    assert purge(observed, time.time_ns() + KEEP_NS + 60_000_000_000) == 0

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from observe_case import FAST
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from observe_case import FAST, new_case
 from observe_stage import Stage, answers, bitfield
 from rich.console import Console
 
@@ -26,18 +27,21 @@ from clew.observe.run import observe
 from clew.observe.standing import standing
 
 
-@pytest.fixture
-def observed(make_case: Any, stage: Stage, infohash: bytes, tmp_path: Path) -> Case:
-    """Two who claim, one who is only listed, and a register that knows one of them."""
-    case: Case = make_case(purposes=["observe", "attribute"])
-    peers = [stage.peer(f"127.27.0.{n}", answers(bitfield(6), torrents={infohash})) for n in (1, 2)]
-    tracker = stage.tracker("127.1.0.15", tells_stopped=True)
-    tracker.listed[infohash] = [(peer.address, peer.port) for peer in peers] + [("127.27.0.3", 9)]
-    observe(case, trackers=[tracker.url], policy=FAST)
-    register = tmp_path / "places.csv"
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory, infohash: bytes) -> Path:
+    """Two who claim, one who is only listed, and a register that knows one of them: a case to be copied."""
+    folder = tmp_path_factory.mktemp("standing")
+    case = new_case(folder / "case", Ed25519PrivateKey.generate(), purposes=["observe", "attribute"])
+    with Stage() as stage:
+        peers = [stage.peer(f"127.27.0.{n}", answers(bitfield(6), torrents={infohash})) for n in (1, 2)]
+        tracker = stage.tracker("127.1.0.15", tells_stopped=True)
+        tracker.listed[infohash] = [(peer.address, peer.port) for peer in peers] + [("127.27.0.3", 9)]
+        observe(case, trackers=[tracker.url], policy=FAST)
+    register = folder / "places.csv"
     register.write_text("# dated 2026-11-01\nnetwork,kind,country\n127.27.0.1/32,isp,AT\n")
     attribute(case, registers=[RegisterSpec("prefixes", register)])
-    return case
+    case.close()
+    return folder / "case"
 
 
 def test_status_tells_what_the_queue_holds(observed: Case) -> None:
