@@ -4,6 +4,7 @@
 A file without a receipt is garbage that no reader sees. Readers take the list from case.db and never from the folder.
 """
 
+import contextlib
 import hashlib
 import io
 from collections.abc import Callable, Sequence
@@ -19,6 +20,7 @@ from clew.core.errors import Damaged
 from clew.core.files import write_durably
 
 COMPRESSION = "zstd"
+READS = 5  # tries of one query beside a compaction
 
 T = TypeVar("T")
 
@@ -134,15 +136,15 @@ def query(case: Case, sql: str, parameters: Sequence[Any] | dict[str, Any] = ())
     """
     import duckdb  # here, since who only writes shards does without its memory
 
-    return _again(lambda: _query(case, sql, parameters), (Damaged, duckdb.IOException))
+    return _again(lambda: _query(case, sql, parameters), Damaged, duckdb.IOException)
 
 
-def _again(read: Callable[[], T], gone: type[Exception] | tuple[type[Exception], ...]) -> T:
-    """Reads once more where a file went away meanwhile: its rows were merged into another one."""
-    try:
-        return read()
-    except gone:
-        return read()
+def _again(read: Callable[[], T], *gone: type[Exception]) -> T:
+    """Reads anew where a file went away meanwhile: its rows were merged into another one. Each merging may meet it."""
+    for _ in range(READS - 1):
+        with contextlib.suppress(*gone):
+            return read()
+    return read()
 
 
 def _query(case: Case, sql: str, parameters: Sequence[Any] | dict[str, Any]) -> pa.Table:
