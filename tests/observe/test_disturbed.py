@@ -227,7 +227,7 @@ def test_a_stop_takes_us_off_the_list_of_a_slow_tracker(case: Case, monkeypatch:
     dial = Line.dial
 
     def from_afar(line: Line, *given: Any, **named: Any) -> None:
-        line._loop.at(time.monotonic_ns() + 150_000_000, partial(dial, line, *given, **named))
+        line._reactor.at(time.monotonic_ns() + 150_000_000, partial(dial, line, *given, **named))
 
     monkeypatch.setattr(Line, "dial", from_afar)
     with socket.create_server(("127.1.0.30", 0)) as server:

@@ -1,7 +1,7 @@
 """One line to one peer: its socket and its Conversation, from the first packet to the last.
 
 Over TCP bytes come as a stream; over UDP (uTP, DHT, trackers) each datagram is one message, and the socket is
-connected, so that it hears its one peer alone. One piece is read a turn of the loop, so that a flood of one peer leaves
+connected, so that it hears its one peer alone. One piece is read a turn of the reactor, so that a flood of one peer leaves
 the others their turn.
 """
 
@@ -17,7 +17,7 @@ from clew.core.clock import Instant
 from clew.model import Missing, Reason
 from clew.observe.api import NO_CONNECTION, REFUSED, SECOND, TOO_SLOW, Conversation, Event, Send, Sendable, Sighted
 from clew.observe.gaps import NO_NETWORK
-from clew.observe.loop import READABLE, WRITABLE, Loop, Timer
+from clew.observe.reactor import READABLE, WRITABLE, Reactor, Timer
 
 MOST_DATAGRAM = 2 * 1024  # more than any Ethernet carries in one piece; whoever sends more is not read
 MOST_PIECE = 32 * 1024  # of a stream, in one turn
@@ -45,19 +45,19 @@ class Line:
     """`over` is called once, in a turn after the socket was closed."""
 
     __slots__ = (
-        *("_loop", "_talk", "_sendable", "_spent", "_over", "_sock", "_number", "_datagrams", "_connected", "_shut"),
+        *("_reactor", "_talk", "_sendable", "_spent", "_over", "_sock", "_number", "_datagrams", "_connected", "_shut"),
         *("_began", "_local", "_timer", "_wake_ns", "_unsent", "_sighted", "_missing", "_ended"),
     )
 
     def __init__(
         self,
-        loop: Loop,
+        reactor: Reactor,
         talk: Conversation,
         sendable: Set[type[Sendable]],
         spent: Spent,
         over: Callable[[Ending], None],
     ) -> None:
-        self._loop, self._talk, self._sendable, self._spent, self._over = loop, talk, sendable, spent, over
+        self._reactor, self._talk, self._sendable, self._spent, self._over = reactor, talk, sendable, spent, over
         self._sock: socket.socket | None = None
         self._number = -1
         self._datagrams = self._connected = self._shut = False
@@ -85,11 +85,11 @@ class Line:
             # A machine may have IPv4 alone for good: without IPv6 it is not the network that is gone.
             self._never(NO_NETWORK if error.errno in GONE and ":" not in place[0] else unconnected(error))
             return
-        self._loop.watch(self._number, self._ready, READABLE if datagrams else WRITABLE)
+        self._reactor.watch(self._number, self._ready, READABLE if datagrams else WRITABLE)
         if datagrams:
             self._reached()
         else:
-            self._timer = self._loop.at(at.mono_ns + answer_ns, lambda: self._never(TOO_SLOW))
+            self._timer = self._reactor.at(at.mono_ns + answer_ns, lambda: self._never(TOO_SLOW))
 
     def end(self, why: Missing) -> None:
         """Hangs up, for this reason."""
@@ -120,7 +120,7 @@ class Line:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self._loop.rewatch(self._number, READABLE)
+        self._reactor.rewatch(self._number, READABLE)
         self._reached()
 
     def _reached(self) -> None:
@@ -194,13 +194,13 @@ class Line:
             count = 0
         except OSError as error:  # the conversation may be in the middle of a step
             why = unconnected(error) if self._datagrams else None
-            self._loop.soon(lambda: self._closed(why))
+            self._reactor.soon(lambda: self._closed(why))
             return
         if self._datagrams:
             return  # one that was not taken is lost, as it may be lost on its way
         self._unsent = data[count:]
         if waited != bool(self._unsent):
-            self._loop.rewatch(self._number, READABLE | WRITABLE if self._unsent else READABLE)
+            self._reactor.rewatch(self._number, READABLE | WRITABLE if self._unsent else READABLE)
 
     def _watch_time(self) -> None:
         """Sets the timer to when the conversation wants to wake, if that has moved forward."""
@@ -210,7 +210,7 @@ class Line:
         if self._timer is not None:
             self._timer.cancel()
         self._wake_ns = wake_ns
-        self._timer = self._loop.at(max(wake_ns, clock.now().mono_ns + LEAST_WAKE_NS), self._tick)
+        self._timer = self._reactor.at(max(wake_ns, clock.now().mono_ns + LEAST_WAKE_NS), self._tick)
 
     def _tick(self) -> None:
         self._timer = None
@@ -226,9 +226,9 @@ class Line:
         if self._timer is not None:
             self._timer.cancel()
         if self._sock is not None:
-            self._loop.forget(self._number)
+            self._reactor.forget(self._number)
             self._sock.close()
-        self._loop.soon(self._finish)
+        self._reactor.soon(self._finish)
 
     def _finish(self) -> None:
         assert self._began is not None

@@ -1,6 +1,6 @@
 """The wire: the one place that opens sockets, and none without the Governor's word.
 
-Runs a loop in a thread of its own, so that commits of the case never delay the time of a received segment.
+Runs a reactor in a thread of its own, so that commits of the case never delay the time of a received segment.
 Never listens. Sends nothing but messages of the plug-in's closed set.
 """
 
@@ -20,7 +20,7 @@ from clew.core.errors import ClewError
 from clew.model import Missing, Reason, carrier
 from clew.observe.api import SECOND, Contact, Conversation, Sendable, Sighted
 from clew.observe.lines import Ending, Line
-from clew.observe.loop import Loop, Timer
+from clew.observe.reactor import Reactor, Timer
 from clew.observe.policy import Go, Governor, Wait, Wish, inside_loopback
 
 IP_BIND_ADDRESS_NO_PORT = 24  # ip(7): no port is chosen before connect, else binding scans all ports in TIME_WAIT
@@ -64,7 +64,7 @@ class Wire:
 
     def __init__(self, governor: Governor, sendable: tuple[type[Sendable], ...]) -> None:
         self._governor, self._sendable = governor, frozenset(sendable)
-        self._loop = Loop()
+        self._reactor = Reactor()
         self._answers: queue.SimpleQueue[Answer | None] = queue.SimpleQueue()
         self._calls: deque[Call] = deque()
         self._aside: dict[tuple[str, int], deque[Call]] = defaultdict(deque)
@@ -83,12 +83,12 @@ class Wire:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
-        self._loop.close()
+        self._reactor.close()
 
     def dial(self, calls: Iterable[Call]) -> None:
         """Takes calls; their Answers come by `collect`, one for each, whatever happens."""
         taken = list(calls)
-        self._loop.hand(lambda: self._take(taken))
+        self._reactor.hand(lambda: self._take(taken))
 
     def collect(self, timeout: float) -> list[Answer]:
         """The Answers that are there; waits `timeout` seconds for the first. Raises ClewError if the wire broke."""
@@ -108,18 +108,18 @@ class Wire:
     def stop(self) -> None:
         """Opens nothing more but goodbyes, ends what is open but them; returns when every Answer is there."""
         if self._thread.is_alive():
-            self._loop.hand(self._stop)
+            self._reactor.hand(self._stop)
             self._thread.join()
 
-    # the loop's thread ----------------------------------------------------------------------------------------------
+    # the reactor's thread ----------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
         try:
-            self._loop.run(lambda: self._stopping)
+            self._reactor.run(lambda: self._stopping)
             while self._lines:
                 late_ns = clock.now().mono_ns + GOODBYE_NS
-                self._loop.at(late_ns, lambda: None)
-                self._loop.run(lambda: not self._lines or clock.now().mono_ns >= late_ns)  # noqa: B023 - run at once
+                self._reactor.at(late_ns, lambda: None)
+                self._reactor.run(lambda: not self._lines or clock.now().mono_ns >= late_ns)  # noqa: B023 - run at once
                 self._hang_up(lambda _: True)
         except BaseException as error:
             self._failure = error
@@ -172,7 +172,7 @@ class Wire:
             return True
         self._calls.appendleft(call)
         if wait.until_ns is not None:
-            self._timer = self._loop.at(wait.until_ns, self._go_on)
+            self._timer = self._reactor.at(wait.until_ns, self._go_on)
         return False
 
     def _go_on(self) -> None:
@@ -183,7 +183,7 @@ class Wire:
         wish, bind = call.wish, self._governor.policy.bind
         datagrams = carrier(wish.transport) in DATAGRAMS
         line = Line(
-            self._loop, call.conversation, self._sendable, self._governor.spent, partial(self._over, call, mandate)
+            self._reactor, call.conversation, self._sendable, self._governor.spent, partial(self._over, call, mandate)
         )
         self._lines[call.id] = (call, line)
         make = partial(_socket, wish.address, bind, datagrams=datagrams)

@@ -1,4 +1,4 @@
-"""The wire's own loop: sockets that are ready and moments that are due, in one thread (epoll(7), eventfd(2)).
+"""The wire's own event loop: sockets that are ready and moments that are due, in one thread (epoll(7), eventfd(2)).
 
 asyncio does this too; but a contact lives for two exchanges, and there each costs several times what it costs here
 (bench/bench_observe.py).
@@ -34,7 +34,7 @@ class Timer:
         self.step = None
 
 
-class Loop:
+class Reactor:
     """All but `hand` is for the thread that runs it. What a step raises ends the run."""
 
     def __init__(self) -> None:
@@ -52,7 +52,7 @@ class Loop:
         os.close(self._bell)
 
     def hand(self, step: Step) -> None:
-        """A step for the next turn, from any thread. Raises OSError where the loop is closed."""
+        """A step for the next turn, from any thread. Raises OSError where it is closed."""
         self._soon.append(step)
         os.eventfd_write(self._bell, 1)
 

@@ -1,4 +1,4 @@
-"""The wire's own loop, and lines on it: what asyncio did before, by hand and with a peer that reads late."""
+"""The wire's own reactor, and lines on it: what asyncio did before, by hand and with a peer that reads late."""
 
 import os
 import socket
@@ -13,73 +13,73 @@ from clew.core import clock
 from clew.model import Missing
 from clew.observe.api import SECOND, TOO_SLOW, Event, Send, Sighted
 from clew.observe.lines import Ending, Line
-from clew.observe.loop import READABLE, Loop
+from clew.observe.reactor import READABLE, Reactor
 
 MEGABYTE = 1 << 20
 
 
 @pytest.fixture
-def loop() -> Iterator[Loop]:
-    made = Loop()
+def reactor() -> Iterator[Reactor]:
+    made = Reactor()
     yield made
     made.close()
 
 
-def run(loop: Loop, *steps: object, seconds: float = 5.0) -> None:
+def run(reactor: Reactor, *steps: object, seconds: float = 5.0) -> None:
     """Turns until all the lists hold something; fails after so many seconds."""
     late_ns = time.monotonic_ns() + int(seconds * SECOND)
-    loop.at(late_ns, lambda: None)
-    loop.run(lambda: all(steps) or time.monotonic_ns() >= late_ns)
+    reactor.at(late_ns, lambda: None)
+    reactor.run(lambda: all(steps) or time.monotonic_ns() >= late_ns)
     assert all(steps)
 
 
-def test_timers_come_in_the_order_of_their_moments_and_not_when_cancelled(loop: Loop) -> None:
+def test_timers_come_in_the_order_of_their_moments_and_not_when_cancelled(reactor: Reactor) -> None:
     came: list[str] = []
     now_ns, last = time.monotonic_ns(), []
-    loop.at(now_ns + 30_000_000, lambda: came.append("third"))
-    loop.at(now_ns + 10_000_000, lambda: came.append("first"))
-    loop.at(now_ns + 10_000_000, lambda: came.append("second"))
-    loop.at(now_ns + 20_000_000, lambda: came.append("never")).cancel()
-    loop.at(now_ns + 31_000_000, lambda: last.append(1))
-    run(loop, last)
+    reactor.at(now_ns + 30_000_000, lambda: came.append("third"))
+    reactor.at(now_ns + 10_000_000, lambda: came.append("first"))
+    reactor.at(now_ns + 10_000_000, lambda: came.append("second"))
+    reactor.at(now_ns + 20_000_000, lambda: came.append("never")).cancel()
+    reactor.at(now_ns + 31_000_000, lambda: last.append(1))
+    run(reactor, last)
     assert came == ["first", "second", "third"]
 
 
-def test_a_step_that_another_thread_hands_over_wakes_the_loop(loop: Loop) -> None:
+def test_a_step_that_another_thread_hands_over_wakes_the_loop(reactor: Reactor) -> None:
     came: list[int] = []
-    threading.Timer(0.05, lambda: loop.hand(lambda: came.append(threading.get_ident()))).start()
-    run(loop, came)
+    threading.Timer(0.05, lambda: reactor.hand(lambda: came.append(threading.get_ident()))).start()
+    run(reactor, came)
     assert came == [threading.get_ident()]
 
 
-def test_a_step_that_makes_a_step_leaves_sockets_their_turn(loop: Loop) -> None:
+def test_a_step_that_makes_a_step_leaves_sockets_their_turn(reactor: Reactor) -> None:
     one, other = socket.socketpair()
     heard: list[bytes] = []
-    loop.watch(one.fileno(), lambda _: heard.append(one.recv(1)), READABLE)
+    reactor.watch(one.fileno(), lambda _: heard.append(one.recv(1)), READABLE)
 
     def again() -> None:
         if not heard:
-            loop.soon(again)
+            reactor.soon(again)
 
-    loop.soon(again)
+    reactor.soon(again)
     other.send(b"x")
-    run(loop, heard)
-    loop.forget(one.fileno())
+    run(reactor, heard)
+    reactor.forget(one.fileno())
     other.send(b"y")
-    loop.soon(lambda: heard.append(b"turn"))
-    loop.run(lambda: len(heard) > 1)
+    reactor.soon(lambda: heard.append(b"turn"))
+    reactor.run(lambda: len(heard) > 1)
     assert heard == [b"x", b"turn"], "who is forgotten is not read"
     one.close()
     other.close()
 
 
-def test_what_a_step_raises_ends_the_run(loop: Loop) -> None:
+def test_what_a_step_raises_ends_the_run(reactor: Reactor) -> None:
     def broken() -> None:
         raise ValueError("broken")
 
-    loop.soon(broken)
+    reactor.soon(broken)
     with pytest.raises(ValueError, match="broken"):
-        loop.run(lambda: False)
+        reactor.run(lambda: False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,9 @@ class Talk:
         return [Sighted(why, b"")]
 
 
-def dialled(loop: Loop, talk: Talk, place: tuple[str, int], answer_ns: int = 5 * SECOND) -> tuple[Line, list[Ending]]:
+def dialled(
+    reactor: Reactor, talk: Talk, place: tuple[str, int], answer_ns: int = 5 * SECOND
+) -> tuple[Line, list[Ending]]:
     ends: list[Ending] = []
 
     def make() -> socket.socket:
@@ -125,12 +127,12 @@ def dialled(loop: Loop, talk: Talk, place: tuple[str, int], answer_ns: int = 5 *
         sock.setblocking(False)
         return sock
 
-    line = Line(loop, talk, frozenset((Much,)), lambda _count, _at: None, ends.append)
+    line = Line(reactor, talk, frozenset((Much,)), lambda _count, _at: None, ends.append)
     line.dial(make, place, clock.now(), answer_ns, datagrams=False)
     return line, ends
 
 
-def test_what_the_system_does_not_take_at_once_is_sent_later_and_in_order(loop: Loop) -> None:
+def test_what_the_system_does_not_take_at_once_is_sent_later_and_in_order(reactor: Reactor) -> None:
     said = os.urandom(8 * MEGABYTE)
     heard = bytearray()
     with socket.create_server(("127.24.0.40", 0)) as server:
@@ -146,8 +148,8 @@ def test_what_the_system_does_not_take_at_once_is_sent_later_and_in_order(loop: 
         reader = threading.Thread(target=read_late)
         reader.start()
         talk = Talk(said)
-        _, ends = dialled(loop, talk, server.getsockname())
-        run(loop, ends, seconds=20)
+        _, ends = dialled(reactor, talk, server.getsockname())
+        run(reactor, ends, seconds=20)
         reader.join()
     assert bytes(heard) == said
     assert talk.heard == [b"thanks"]
@@ -155,40 +157,40 @@ def test_what_the_system_does_not_take_at_once_is_sent_later_and_in_order(loop: 
     assert ends[0].local[0] == "127.0.0.1"
 
 
-def test_who_does_not_read_does_not_hold_us(loop: Loop) -> None:
+def test_who_does_not_read_does_not_hold_us(reactor: Reactor) -> None:
     with socket.create_server(("127.24.0.41", 0)) as server:
-        line, ends = dialled(loop, Talk(bytes(64 * MEGABYTE)), server.getsockname())
+        line, ends = dialled(reactor, Talk(bytes(64 * MEGABYTE)), server.getsockname())
         begun = [1]
-        loop.at(time.monotonic_ns() + SECOND // 10, lambda: line.end(TOO_SLOW))
-        run(loop, ends, begun)
+        reactor.at(time.monotonic_ns() + SECOND // 10, lambda: line.end(TOO_SLOW))
+        run(reactor, ends, begun)
     assert ends[0].sighted is not None
     assert ends[0].sighted.finding == TOO_SLOW
 
 
-def test_who_does_not_take_the_connection_is_too_slow(loop: Loop) -> None:
+def test_who_does_not_take_the_connection_is_too_slow(reactor: Reactor) -> None:
     with socket.create_server(("127.24.0.42", 0), backlog=0) as server:
         crowd = [socket.socket() for _ in range(4)]  # connect(2): a full backlog drops what comes
         for each in crowd:
             each.setblocking(False)
             each.connect_ex(server.getsockname())
-        _, ends = dialled(loop, Talk(b"x"), server.getsockname(), answer_ns=SECOND // 5)
-        run(loop, ends)
+        _, ends = dialled(reactor, Talk(b"x"), server.getsockname(), answer_ns=SECOND // 5)
+        run(reactor, ends)
         for each in crowd:
             each.close()
     assert (ends[0].sighted, ends[0].missing, ends[0].local) == (None, TOO_SLOW, ("", 0))
-    assert not loop._watched.keys() - {loop._bell}
+    assert not reactor._watched.keys() - {reactor._bell}
 
 
-def test_a_line_ends_once(loop: Loop) -> None:
+def test_a_line_ends_once(reactor: Reactor) -> None:
     with socket.create_server(("127.24.0.43", 0)) as server:
-        line, ends = dialled(loop, Talk(b"x"), server.getsockname())
+        line, ends = dialled(reactor, Talk(b"x"), server.getsockname())
         conn, _ = server.accept()
         conn.close()
-        loop.at(time.monotonic_ns() + SECOND // 20, lambda: line.end(TOO_SLOW))
-        run(loop, ends)
+        reactor.at(time.monotonic_ns() + SECOND // 20, lambda: line.end(TOO_SLOW))
+        run(reactor, ends)
         came: list[int] = []
-        loop.at(time.monotonic_ns() + SECOND // 10, lambda: came.append(1))
-        run(loop, came)
+        reactor.at(time.monotonic_ns() + SECOND // 10, lambda: came.append(1))
+        run(reactor, came)
     assert len(ends) == 1
     assert ends[0].sighted is not None
     assert ends[0].sighted.finding is None, "the peer was first"
