@@ -5,10 +5,10 @@ import weakref
 from collections.abc import Iterator
 
 import pytest
-from example_talk import begin, heard
 
 from clew.observe.api import Example
 from clew.observe.networks.bittorrent import PLUGIN
+from example_talk import begin, heard
 
 
 @pytest.fixture

@@ -1,8 +1,8 @@
 """One line to one peer: its socket and its Conversation, from the first packet to the last.
 
 Over TCP bytes come as a stream; over UDP (uTP, DHT, trackers) each datagram is one message, and the socket is
-connected, so that it hears its one peer alone. One piece is read a turn of the reactor, so that a flood of one peer leaves
-the others their turn.
+connected, so that it hears its one peer alone. One piece is read a turn of the reactor, so that a flood of one peer
+leaves the others their turn.
 """
 
 import errno

@@ -20,8 +20,8 @@ from clew.core.errors import ClewError
 from clew.model import Missing, Reason, carrier
 from clew.observe.api import SECOND, Contact, Conversation, Sendable, Sighted
 from clew.observe.lines import Ending, Line
-from clew.observe.reactor import Reactor, Timer
 from clew.observe.policy import Go, Governor, Wait, Wish, inside_loopback
+from clew.observe.reactor import Reactor, Timer
 
 IP_BIND_ADDRESS_NO_PORT = 24  # ip(7): no port is chosen before connect, else binding scans all ports in TIME_WAIT
 RECEIVE_BUFFER = 32 * 1024  # what a peer can push at us unasked before we look at it
@@ -111,7 +111,7 @@ class Wire:
             self._reactor.hand(self._stop)
             self._thread.join()
 
-    # the reactor's thread ----------------------------------------------------------------------------------------------
+    # the reactor's thread ----------------------------------------------------------------------------------------
 
     def _run(self) -> None:
         try:
