@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cases import items, new_case
+from cases import items
 from exfat_image import File, _entries, make
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from case_made import new_case
 from clew.core import held
 from clew.intake.disk import entries, image, recount, stretch
 from clew.intake.options import Options

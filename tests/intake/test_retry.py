@@ -5,8 +5,9 @@ from dataclasses import replace
 
 import pytest
 from archive_world import TEXT, zipped
-from cases import new_case, sha256
+from cases import sha256
 
+from case_made import new_case
 from clew.core import shards
 from clew.intake import work
 from clew.intake.options import Options

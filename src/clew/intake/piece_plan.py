@@ -28,6 +28,7 @@ MOST_WANTED = 5_000  # files of a torrent
 SENSELESS = "a trait of this artefact does not say what it must"
 MOST_LENGTH = 1 << 30  # bytes of a piece
 MOST_HELD = 64 << 20  # bytes of piece hashes that a run holds
+MOST_IN_PASS = 64 << 20  # zeros of a pad that are hashed behind each content, within the seconds that an Item has
 
 _APART = "($apart IS NULL OR content IN (SELECT sha256 FROM contents WHERE exhibit <> $apart))"
 FILES = f"""
@@ -163,6 +164,9 @@ def called_for(case: Case, exhibit: str, options: Options) -> InPass:
             found.done.failed.update({row["sha256"].hex(): str(error) for row in rows})
             continue
         for part in parts:
+            if part.check.get("zeros", 0) > MOST_IN_PASS:
+                found.done.failed[part.torrent.hex()] = "the pads behind its files are too long for intake's own pass"
+                continue
             held += len(part.check.get("pieces", "")) // 2
             if held > MOST_HELD:
                 found.done.failed[part.torrent.hex()] = "there are too many piece hashes to hold them all"

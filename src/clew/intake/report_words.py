@@ -97,7 +97,7 @@ def _in_pass(runs: list[dict[str, Any]]) -> list[str]:
     if files or entries:
         lines.append(f"held against what earlier exhibits name: {files:,} files of torrents, {entries:,} ed2k entries")
     if asked.get("ed2k_of_all"):
-        lines.append("ed2k hashes were made of all contents")
+        lines.append("ed2k hashes were asked for of every content that the newest run read whole, at its listed size")
     if left:
         lines.append(f"left to `clew pieces`: {len(left):,} torrents or lists of earlier exhibits")
     if crowded := asked.get("sizes_left"):

@@ -57,6 +57,7 @@ class Record:
     traits: list[dict[str, Any]] = field(default_factory=list)
     stored: int = 0  # bytes of blobs and texts
     alone: bool = False  # its hashes were asked for again, without an Extractor
+    checked: bool = False  # its bytes are held against others' hashes on their way: that too can end a worker
     earlier: list[dict[str, Any]] = field(default_factory=list)  # rows of `contents` of earlier attempts
     beginning: bytes | None = None  # SHA-256 of as many of its first bytes as an earlier attempt had
 
@@ -138,6 +139,7 @@ class Reader:
                 self._hands[item] = batch
                 payload = self._payload(record, job, self.look.extractors)
                 payload["checks"] = asked(self.in_pass.checks(record.row["size"]))
+                record.checked = bool(payload["checks"])
                 yield Task(item, READ, payload, job.fds, max(record.row["size"], job.bytes))
                 meanwhile()
             batch.drawn = True
@@ -191,7 +193,8 @@ class Reader:
         if outcome.last:
             if record.content is None and record.missing is None:
                 record.missing = Missing(Reason.UNREADABLE, "the worker ended without a content")
-            if record.content is not None or record.media_type is None or record.alone:
+            again = record.checked or record.media_type is not None
+            if record.content is not None or not again or record.alone:
                 self._done(batch, item)
 
     def _checked(self, record: Record, found: Any) -> None:
@@ -316,5 +319,5 @@ def _not_taken(record: Record, *, recognised: bool) -> Missing | None:
     if now["size"] < longest["size"]:
         return LESS
     if now["size"] > longest["size"]:
-        return None if record.beginning == longest["sha256"] else CHANGED
+        return None if not longest["size"] or record.beginning == longest["sha256"] else CHANGED
     return None if recognised else UNSURE  # zeros may have stood for what can be read now

@@ -104,14 +104,16 @@ class Book:
         endpoint.next_ns, endpoint.last_failure = None, str(why)
         self._busy.discard(endpoint.id)
         self._trying.discard(endpoint.id)
-        self._probing.discard(endpoint.place)
+        if endpoint.place in self._probing:  # this probe could not be made, and does not count as a try
+            self._probing.discard(endpoint.place)
+            self._control_tries[endpoint.place] -= 1
         self._changed[endpoint.id] = endpoint
 
     def allowed(self, at_ns: int) -> None:
         """The Mandates have changed: whoever could not be called is looked at again, none sooner than was due."""
         barred, self._barred = self._barred, {}
         for endpoint, due_ns in barred.values():
-            if self._find(endpoint.watch, endpoint.place) is not None and endpoint.control != PROMISCUOUS:
+            if self._find(endpoint.watch, endpoint.place) is endpoint and endpoint.control != PROMISCUOUS:
                 endpoint.next_ns = max(at_ns, due_ns)
                 self._done(endpoint)
 
@@ -218,8 +220,8 @@ class Book:
 
     def again(self, endpoint: Endpoint, at_ns: int) -> None:
         """What failed there says nothing: as if it had not been called or probed, but not sooner than `at_ns`."""
-        if self._find(endpoint.watch, endpoint.place) is None:
-            return
+        if self._find(endpoint.watch, endpoint.place) is not endpoint:
+            return  # forgotten since, and perhaps listed anew
         if endpoint.control != CLEAN:
             self._control_tries.pop(endpoint.place, None)
         if endpoint.failures == 0 or endpoint.control == PROMISCUOUS or endpoint.id in self._busy:
@@ -257,6 +259,7 @@ class Book:
                 each.next_ns = None
                 self._remove(each)
                 self._changed.pop(each.id, None)
+                self._barred.pop(each.id, None)
 
     def answered(self, watch: str, address: str, port: int) -> bool:
         """Whether this endpoint has ever answered for this Watch."""

@@ -142,8 +142,30 @@ class Line:
         except (BlockingIOError, InterruptedError):
             return
         except OSError as error:  # of a stream, the other side broke off; of datagrams, what ICMP told
-            self._closed(unconnected(error) if self._datagrams else None)
+            if self._datagrams:
+                self._gone(unconnected(error))
+            else:
+                self._closed(None)
             return
+        self._took(data)
+
+    def _gone(self, why: Missing) -> None:
+        """ICMP told that nobody is there any more; recv(2) tells of that before it gives what had come earlier.
+
+        So as many datagrams are read as the socket holds, and no more than a conversation takes.
+        """
+        assert self._sock is not None
+        while not self._shut:
+            try:
+                data = self._sock.recv(MOST_DATAGRAM + 1)
+            except (BlockingIOError, InterruptedError):
+                self._closed(why)
+            except OSError:  # of what was sent meanwhile
+                continue
+            else:
+                self._took(data)
+
+    def _took(self, data: bytes) -> None:
         if self._datagrams and len(data) > MOST_DATAGRAM:
             self._closed(Missing(Reason.TOO_LARGE, f"a datagram of more than {MOST_DATAGRAM} bytes"))
         elif data or self._datagrams:
@@ -165,12 +187,11 @@ class Line:
         try:
             for event in step(*given):
                 self._handle(event)
+            self._watch_time()
         except Exception as error:  # noqa: BLE001  a mistake in a conversation costs this one contact, and is said
             self._missing = Missing(Reason.UNPARSABLE, f"clew could not read it: {type(error).__name__}")
             self._ended = self._ended or clock.now()
             self._close()
-        else:
-            self._watch_time()
 
     def _handle(self, event: Event) -> None:
         if isinstance(event, Send):
@@ -193,8 +214,8 @@ class Line:
         except (BlockingIOError, InterruptedError):
             count = 0
         except OSError as error:  # the conversation may be in the middle of a step
-            why = unconnected(error) if self._datagrams else None
-            self._reactor.soon(lambda: self._closed(why))
+            why = unconnected(error)
+            self._reactor.soon(lambda: self._gone(why) if self._datagrams else self._closed(None))
             return
         if self._datagrams:
             return  # one that was not taken is lost, as it may be lost on its way

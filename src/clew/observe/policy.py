@@ -239,11 +239,15 @@ class Governor:
         """Takes whom an earlier run called: (watch, address, port, when in this machine's monotonic ns), in order."""
         self._last.update(((watch, address, port), _Visit(at_ns, "")) for watch, address, port, at_ns in visits)
 
-    def unheard(self, wish: Wish) -> None:
-        """This connection ended before a handshake of ours went out: another transport may be tried at once."""
+    def unheard(self, wish: Wish, *, left: bool = True) -> None:
+        """This connection ended before a handshake of ours went out: another transport may be tried at once, and the
+        same one too where nothing `left` this machine.
+        """
         visit = self._last.get((wish.watch, wish.address, wish.port))
         if visit is not None and wish.kind == "contact":
             visit.heard = False
+            if not left:
+                visit.tried = " ".join(each for each in visit.tried.split() if each != wish.transport)
 
     def spent(self, count: int, at_ns: int) -> None:
         """So many bytes were sent or received."""

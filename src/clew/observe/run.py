@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from clew.core import clock, mandate, plugins, watch
+from clew.core import clock, descriptors, mandate, plugins, watch
 from clew.core.case import Case, new_id
 from clew.core.clock import Instant
 from clew.core.errors import Refused, Usage
@@ -80,6 +80,8 @@ def observe(
     second, in order. `progress` is called about once a second with how it stands.
     """
     plugin: Network = plugins.load(NETWORKS, network)
+    most = (policy or Policy()).concurrent
+    descriptors.room_for(most, f"{most:,} connections at once were asked for", "lower --concurrent")
     with lease(case, "observe", network):
         return Observer(case, plugin, policy or Policy(), trackers).run(seconds, progress, go_on=go_on)
 
@@ -223,7 +225,9 @@ class Observer:
         if self._policy.quiet(now.utc_ns):
             return
         made = [pair for one in self._lists.due(now.mono_ns) for pair in self._caller.question(one)]
-        room = min(MOST_IN_FLIGHT, 3 * self._policy.concurrent) - len(self._errands)
+        # Trackers that answer slowly or never must not keep us from peers: only visits and probes take room.
+        visits = sum(errand.endpoint is not None for errand in self._errands.values())
+        room = min(MOST_IN_FLIGHT, 3 * self._policy.concurrent) - visits
         for endpoint, kind in self._book.due(self._steady.at(now), max(0, room)):
             wish = Wish(
                 kind,

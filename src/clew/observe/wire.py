@@ -19,6 +19,7 @@ from clew.core.clock import Instant
 from clew.core.errors import ClewError
 from clew.model import Missing, Reason, carrier
 from clew.observe.api import SECOND, Contact, Conversation, Sendable, Sighted
+from clew.observe.gaps import NO_NETWORK
 from clew.observe.lines import Ending, Line
 from clew.observe.policy import Go, Governor, Wait, Wish, inside_loopback
 from clew.observe.reactor import Reactor, Timer
@@ -159,6 +160,7 @@ class Wire:
             verdict = self._governor.decide(call.wish, at)
             if isinstance(verdict, Missing):
                 self._never(call, verdict)
+                self._next_of(call)
             elif isinstance(verdict, Go):
                 self._open(call, verdict.mandate, at)
             elif not self._postpone(call, verdict):
@@ -191,21 +193,25 @@ class Wire:
 
     def _over(self, call: Call, mandate: str, end: Ending) -> None:
         """A connection is closed, or did not come about: hands on the Answer, opens the follow-up and what waited."""
-        place = (call.wish.address, call.wish.port)
         del self._lines[call.id]
-        self._governor.release(*place)
+        self._governor.release(call.wish.address, call.wish.port)
         answer = Answer(call, end.sighted, end.missing, end.began, end.at, end.local, mandate)
         if answer.unheard:
-            self._governor.unheard(call.wish)
+            self._governor.unheard(call.wish, left=answer.missing != NO_NETWORK)
         self._answers.put(answer)
+        self._next_of(call)
+        if call.then is not None:
+            self._calls.appendleft(call.then)
+        self._pump()
+
+    def _next_of(self, call: Call) -> None:
+        """This call is over, or was never made: the next one that waits for its address and port has its turn."""
+        place = (call.wish.address, call.wish.port)
         waiting = self._aside.get(place)
         if waiting:
             self._calls.appendleft(waiting.popleft())
             if not waiting:
                 del self._aside[place]
-        if call.then is not None:
-            self._calls.appendleft(call.then)
-        self._pump()
 
     def _never(self, call: Call, why: Missing) -> None:
         now = clock.now()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from clew.core.absent import Absent
 from clew.intake.api import ByteSource
 from clew.intake.archives.kinds import CAB, SEVEN_ZIP
-from clew.intake.archives.members import CHUNK, exactly
+from clew.intake.archives.members import CHUNK, exactly, lost
 
 _SEVEN_ZIP_HEAD = 32  # bytes of its signature header (7zFormat.txt); of the end header it states place and size
 _ZSTD, _LZ4 = 0xFD2FB528, 0x184D2204  # magics of a frame (RFC 8878, 3.1.1; LZ4 frame format 1.6)
@@ -19,6 +19,7 @@ _RLE = 1  # type of a zstd block whose one byte is repeated (RFC 8878, 3.1.1.2.2
 _LZIP_TRAILER = struct.Struct(
     "<QQ"
 )  # behind the CRC-32: sizes of the data and of the member (lzip manual, file format)
+_MOST_BLOCKS = 1_000_000  # of a zstd or lz4 frame that are walked: of 64 KiB and more each, they hold 64 GB
 _COMPRESS_HEAD = 3  # bytes of a .Z that holds nothing
 
 
@@ -49,7 +50,8 @@ def of_archive(source: ByteSource, name: str) -> int | None:
     if name == CAB:
         return int.from_bytes(head[8:12], "little")
     place, size = struct.unpack_from("<QQ", head, 12)
-    return _SEVEN_ZIP_HEAD + int(place) + int(size)
+    end = _SEVEN_ZIP_HEAD + int(place) + int(size)
+    return end if end <= source.size else None
 
 
 def of_stream(source: ByteSource, compression: str) -> Extent | None:
@@ -91,8 +93,11 @@ def _zstd(source: ByteSource, at: int) -> Extent:
     descriptor = exactly(source, at, 1)[0]
     single, dictionary = descriptor >> 5 & 1, (0, 1, 2, 4)[descriptor & 3]
     at += 1 + (1 - single) + dictionary + (single, 2, 4, 8)[descriptor >> 6]
-    last, empty = False, True
+    last, empty, blocks = False, True, 0
     while not last:
+        blocks += 1
+        if blocks > _MOST_BLOCKS:
+            raise lost("more blocks than are walked")
         block = int.from_bytes(exactly(source, at, 3), "little")
         last, size = bool(block & 1), block >> 3
         at, empty = at + 3 + (1 if block >> 1 & 3 == _RLE else size), empty and not size

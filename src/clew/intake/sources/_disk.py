@@ -159,7 +159,8 @@ class Disk:
             payload["sifted"] = self._sifted[volume(detail)].told()
         entry = "clew.intake.disk.apfs:walk" if "apfs" in detail else "clew.intake.disk.entries:walk"
         culprit: tuple[str, bytes] | None = None
-        size = detail["length"] if root else 0
+        whole = root or detail.get("file_system") in ORPHANAGE  # FAT: its first stretch looks through the whole tree
+        size = detail["length"] if whole else 0
         while True:
             answer = ask(entry, payload, (), size)
             heard = answer if isinstance(answer, Missing) else _said.stretch(answer)
