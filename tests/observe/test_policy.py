@@ -195,10 +195,13 @@ def test_another_transport_follows_where_no_handshake_of_ours_was_heard(case: Ca
         if transport != "tcp":
             governor.unheard(wish(transport=transport))
             assert isinstance(governor.decide(wish(transport=transport), at(second)), Missing), "not the same again"
+    governor.unheard(wish(transport="tcp"), left=False)
+    assert isinstance(governor.decide(wish(transport="tcp"), at(5)), Go), "this machine had no network"
+    governor.release("127.20.0.1", 6881)
     assert isinstance(governor.decide(wish(transport="utp"), at(299)), Missing), "the last one was heard"
     governor.unheard(wish(kind="control"))
     assert isinstance(governor.decide(wish(transport="utp"), at(299)), Missing), "a probe is of no visit"
-    assert isinstance(governor.decide(wish(transport="utp"), at(302)), Go)
+    assert isinstance(governor.decide(wish(transport="utp"), at(305)), Go)
 
 
 def test_whom_an_earlier_run_called_is_refused_whatever_the_queue_says(

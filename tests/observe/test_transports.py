@@ -231,3 +231,16 @@ def test_nobody_is_called_before_being_in_the_case_whoever_lists_it() -> None:
     assert not made.due(1, 100)
     made.saved(made.changed())
     assert len(made.due(1, 100)) == 1
+
+
+def test_who_was_barred_and_forgotten_is_one_endpoint_when_listed_anew() -> None:
+    made, endpoint = book()
+    assert made.due(0, 9) == [(endpoint, "contact")]
+    made.never(endpoint, Missing(Reason.REFUSED, "no Mandate covers this"))
+    made.saved(made.changed())
+    made.forget(10 * SECOND)
+    anew, new = made.listed("w", "127.10.0.1", 6881, source="t", twin=False, at_ns=20 * SECOND, due_ns=20 * SECOND)
+    made.saved(made.changed())
+    made.allowed(21 * SECOND)
+    assert new
+    assert made.due(22 * SECOND, 9) == [(anew, "contact")]

@@ -24,6 +24,7 @@ from utp_stage import INFOHASH, OURS, SAID, TARGET, conversation, end, numbers, 
 
 from clew.core import clock
 from clew.core.case import Case
+from clew.core.clock import Instant
 from clew.model import Claim, Missing, Reason
 from clew.observe.account import Account
 from clew.observe.api import REFUSED, SECOND, TOO_SLOW, Contact, Event, Limits, Send, Sighted, Target
@@ -31,7 +32,7 @@ from clew.observe.book import CLEAN
 from clew.observe.calls import Errand
 from clew.observe.networks._messages import Handshake
 from clew.observe.networks.bittorrent import PLUGIN
-from clew.observe.policy import Governor, Wish
+from clew.observe.policy import Go, Governor, Wait, Wish
 from clew.observe.results import Results
 from clew.observe.rows import Run
 from clew.observe.wire import STOPPED, Answer, Call, Wire, _socket
@@ -344,3 +345,46 @@ def test_our_own_address_is_bound_for_its_own_family_alone(
 ) -> None:
     with _socket(address, bind, datagrams=datagrams) as sock:
         assert sock.getsockname()[:2] == (bound, 0), "and no port is chosen before connect"
+
+
+def test_what_came_before_the_peer_was_gone_is_read(case: Case) -> None:
+    """recv(2) tells of an ICMP error before it gives the datagrams that came earlier: the claim is among them."""
+    peer = UtpPeer(SAID, size=24)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock, wire(case) as made:
+        sock.bind(("127.24.0.8", 0))
+        made.dial([call("gone", "127.24.0.8", sock.getsockname()[1])])
+        said: list[bytes] = []
+        while not said:  # the SYN is confirmed, and with the next datagram all is said at once
+            data, sender = sock.recvfrom(4_096)
+            first = peer.take(data, 0)
+            for each in first:
+                sock.sendto(each, sender)
+            data, sender = sock.recvfrom(4_096)
+            said = peer.take(data, 0)
+        made._reactor.hand(lambda: time.sleep(0.2))  # all of it lies there, and nobody listens any more
+        for each in said:
+            sock.sendto(each, sender)
+        sock.close()
+        answer = answers(made, 1)["gone"]
+    assert answer.sighted is not None
+    assert answer.sighted.finding.claim is Claim.WATCHED_FILE
+
+
+def test_who_waits_behind_a_refused_call_has_its_turn(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The Mandate's time is over while several calls wait for one address and port: each has its answer."""
+    with socket.create_server(("127.24.0.11", 0)) as server, wire(case) as made:
+        decide, went = made._governor.decide, []
+
+        def once(wish: Wish, at: Instant) -> Go | Wait | Missing:
+            if made._governor.busy(wish.address, wish.port):
+                return Wait(None)
+            went.append(wish)
+            return decide(wish, at) if len(went) == 1 else Missing(Reason.REFUSED, "its time is over")
+
+        monkeypatch.setattr(made._governor, "decide", once)
+        calls = [call(str(n), "127.24.0.11", server.getsockname()[1]) for n in range(4)]
+        made.dial(
+            [replace(each, wish=replace(each.wish, transport="tcp"), conversation=Broken("tick")) for each in calls]
+        )
+        found = answers(made, 4)
+    assert sorted(found) == ["0", "1", "2", "3"]
