@@ -142,10 +142,11 @@ def kill_after(
     process = start(folder, evidence)
     try:
         if receipts_first:
-            wanted = draw.randrange(1, (FILES + 1) // BATCH)
-            while receipts(folder) < wanted and process.poll() is None:
+            wanted, begun = draw.randrange(1, (FILES + 1) // BATCH), time.monotonic()
+            while (done := receipts(folder)) < wanted and process.poll() is None:
                 time.sleep(0.005)  # each look costs as much as a little of the run
-            time.sleep(draw.random() * (span[1] - span[0]) * BATCH / FILES)
+                begun = begun if done else time.monotonic()
+            time.sleep(draw.random() * (time.monotonic() - begun) / wanted)  # as this very run goes, however fast
         else:
             with suppress(subprocess.TimeoutExpired):
                 process.wait(span[0] + draw.random() * (span[1] - span[0]))
