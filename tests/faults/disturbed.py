@@ -11,6 +11,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from clew.cli.main import cli
 from clew.core.case import Case
 from clew.core.verify import verify_case
 from clew.intake.account import account, facts_digest
@@ -37,14 +38,23 @@ def write_evidence(root: Path) -> Path:
     return root
 
 
+def options(case: Path, exhibit: Path) -> list[str]:
+    """An intake with small batches."""
+    return ["intake", str(case), str(exhibit), "--label", "F", "--workers", "1", "--batch-items", str(BATCH), "--json"]
+
+
 def words(case: Path, exhibit: Path, *more: str, code: str = CLEW) -> list[str]:
-    """The command line of an intake with small batches; `code` may disturb it from inside."""
-    options = ["--label", "F", "--workers", "1", "--batch-items", str(BATCH), "--json"]
-    return [sys.executable, "-c", code, "intake", str(case), str(exhibit), *options, *more]
+    """Its command line; `code` may disturb it from inside."""
+    return [sys.executable, "-c", code, *options(case, exhibit), *more]
 
 
 def take_in(case: Path, exhibit: Path, *more: str, code: str = CLEW) -> "subprocess.CompletedProcess[bytes]":
     return subprocess.run(words(case, exhibit, *more, code=code), capture_output=True, check=False)
+
+
+def go_on(case: Path, exhibit: Path) -> int:
+    """The same command in this process, undisturbed; its status. An interpreter of its own costs more than its work."""
+    return int(cli.main(options(case, exhibit), standalone_mode=False))
 
 
 def finished(case: Path) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import traced
-from disturbed import CLEW, SOAK, finished, take_in, undisturbed, words
+from disturbed import CLEW, SOAK, finished, go_on, take_in, undisturbed, words
 
 from case_made import empty_case
 from clew.range.disk import SMALL, make_disk
@@ -51,7 +51,7 @@ def test_a_disk_that_is_full_or_fails(which, fault, counted, empty, evidence, di
         ended = injected(case, evidence, "-e", f"inject={which}:{fault}:when={moment}+", "-e", f"trace={which}")
         assert ended.returncode in {1, 0}, (moment, ended.stderr)
         assert ended.returncode == 0 or b"Traceback" not in ended.stderr, (moment, ended.stderr)
-        assert take_in(case, evidence).returncode == 0
+        assert go_on(case, evidence) == 0
         assert finished(case) == digest, moment
         shutil.rmtree(case)
 
@@ -64,7 +64,7 @@ def test_one_write_that_fails_once(counted, empty, evidence, digest, tmp_path):
         shutil.copytree(empty, case)
         moment = dice.randrange(1, counted[WRITES])
         injected(case, evidence, "-e", f"inject={WRITES}:error=EIO:when={moment}", "-e", f"trace={WRITES}")
-        assert take_in(case, evidence).returncode == 0
+        assert go_on(case, evidence) == 0
         assert finished(case) == digest, moment
         shutil.rmtree(case)
 
@@ -83,7 +83,7 @@ def test_short_writes(empty, evidence, digest, tmp_path):
         )
         ended = take_in(case, evidence, code=limit + CLEW)
         assert b"Traceback" not in ended.stderr, ended.stderr
-        assert take_in(case, evidence).returncode == 0
+        assert go_on(case, evidence) == 0
         assert finished(case) == digest, most
         shutil.rmtree(case)
 
@@ -135,7 +135,7 @@ def test_an_image_that_is_unplugged(image, image_digest, empty, tmp_path):
         ended = injected(case, image, *inject, code=blind + CLEW)
         ends[ended.returncode] += 1
         assert b"Traceback" not in ended.stderr, ended.stderr
-        assert take_in(case, image).returncode in {0, 3}
+        assert go_on(case, image) in {0, 3}
         assert finished(case) == image_digest, moment
         shutil.rmtree(case)
     assert ends[1], "no run was disturbed"
@@ -161,5 +161,5 @@ def test_a_folder_that_goes_away_is_no_loss(empty, evidence, digest, tmp_path):
     assert b"clew: hint: connect it again" in ended.stderr
     (tmp_path / "evidence-").rename(root)
     (tmp_path / "d1").rename(root / "d1")
-    assert take_in(case, root).returncode == 0
+    assert go_on(case, root) == 0
     assert finished(case)
