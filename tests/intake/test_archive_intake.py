@@ -188,9 +188,11 @@ def test_what_is_larger_than_is_held_is_streamed_or_said(tmp_path, monkeypatch):
     descriptor = os.open(path, os.O_RDONLY)
     try:
         tar = {**place, "kinds": ["application/gzip", "application/x-tar"], "members": [1, 1]}
+        tar["names"] = [b"inner.tar".hex(), b"b".hex()]
         member = opening.member({"place": tar, "size": len(TEXT) * 2, "overrun": 0}, [descriptor])
         assert member.read(0, 1 << 20) == TEXT * 2
         seven = {**place, "kinds": ["application/gzip", "application/x-7z-compressed"], "members": [2, 0]}
+        seven["names"] = [b"i.7z".hex(), b"".hex()]
         with pytest.raises(Absent, match=r"too large: a 7z archive .* take it in as an exhibit of its own"):
             opening.member({"place": seven, "size": 1, "overrun": 0}, [descriptor])
         said = opening.listing(
@@ -217,7 +219,8 @@ def test_an_archive_kept_open_reads_from_the_task_in_hand(tmp_path):
     }
     for number in range(4):
         descriptor = os.open(tmp_path / "a.zip", os.O_RDONLY)
-        member = opening.member({"place": {**place, "members": [number]}, "size": 5, "overrun": 0}, [descriptor])
+        here = {**place, "members": [number], "names": [f"{number}".encode().hex()]}
+        member = opening.member({"place": here, "size": 5, "overrun": 0}, [descriptor])
         assert member.read(0, 99) == b"%d" % number * 5
         os.close(descriptor)
         reused = os.open(tmp_path / "other", os.O_RDONLY)

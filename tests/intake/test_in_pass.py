@@ -150,7 +150,10 @@ def test_the_ed2k_hash_of_every_content_on_demand_and_an_entry_that_comes_later(
     with pytest.raises(SystemExit) as ended:
         main(command)
     assert ended.value.code == 0
-    assert "ed2k hashes were asked for of every content that the newest run read whole, at its listed size" in capsys.readouterr().out
+    assert (
+        "ed2k hashes were asked for of every content that the newest run read whole, at its listed size"
+        in capsys.readouterr().out
+    )
     rows = shards.query(case, "SELECT sha256, ed2k FROM contents").to_pylist()
     wanted = {sha256(data): ed2k_by_openssl(data) for data in (A, B, BROKEN, b"of another size", TWO_PARTS, b"")}
     assert {row["sha256"]: row["ed2k"] for row in rows} == wanted

@@ -155,6 +155,22 @@ class Streamed:
 
     def chunks(self, number: int) -> Iterator[bytes]:
         """The content of one member; members before it are passed over."""
+        self._reach(number)
+        self._fresh = False
+        if self._broken:
+            raise Absent(_BROKEN)
+        if not self._empty:
+            yield from self._blocks()
+
+    def stated(self, number: int) -> tuple[bytes, int | None]:
+        """Name of one member, and its size where its header says so. Its content can be gone through next."""
+        self._reach(number)
+        if self._broken:
+            return b"", None
+        return _pathname(self._entry) or b"", max(0, _size(self._entry)) if _size_is_set(self._entry) else None
+
+    def _reach(self, number: int) -> None:
+        """To the header of one member, with its content still to come."""
         if self._wall is not None and number >= self._wall[0]:
             raise self._wall[1]
         passed = self._at > number or (self._at == number and not self._fresh)
@@ -165,11 +181,6 @@ class Streamed:
                 self._unpack()
             if not self._step():
                 raise lost(f"the archive ends before its member {number}")
-        self._fresh = False
-        if self._broken:
-            raise Absent(_BROKEN)
-        if not self._empty:
-            yield from self._blocks()
 
     def _unpack(self) -> None:
         """Goes past the member in hand by unpacking it: where libarchive 3.6 skips one of whole 64 KiB in a 7z, it does
