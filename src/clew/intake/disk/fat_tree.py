@@ -2,12 +2,13 @@
 
 Nothing but the first cluster of a directory says which it is, and every entry has a number of its own: directories
 that refer to each other have more paths than can be walked. So all are looked through once, breadth first, live ones
-before deleted ones. Whoever names a directory first has it, and whoever comes first to a cluster has the entries in it.
+before deleted ones. Whoever names a directory first has it, and whoever comes first to a cluster has the entries in it;
+but where a deleted one begins, no other deleted one goes on: behind its beginning, a freed chain is a guess.
 """
 
 import struct
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import pytsk3
@@ -44,6 +45,7 @@ class Tree:
         self._again: dict[int, int] = {}  # a directory's entry: the one that named the same directory before
         self._known: set[int] = set()
         self._lost: set[int] = set()  # directories of lost entries, which lie nowhere
+        self._begun: set[int] = set()  # clusters in which deleted directories begin
         self._left = MOST_ENTRIES
         root = int(fs.info.root_inum)
         for cluster in self._clusters(fs.open_meta(inode=root)):
@@ -83,7 +85,7 @@ class Tree:
         while (live or deleted) and self._left > 0:
             if live:
                 here = live.popleft()
-            elif self._claim(deleted[0]):
+            elif self._claim(deleted[0], self._begun):
                 here = deleted.popleft().address
             else:
                 deleted.popleft()
@@ -104,15 +106,21 @@ class Tree:
             if self._claim(found):
                 live.append(found.address)
         elif not int(meta.flags) & _ALLOCATED:
-            deleted.append(_Named(int(name.meta_addr), here, list(self._clusters(file))))
+            clusters = list(self._clusters(file))
+            self._begun.update(clusters[:1])
+            deleted.append(_Named(int(name.meta_addr), here, clusters))
 
-    def _claim(self, found: _Named) -> bool:
-        """Whether that is the first entry to name its directory, which then has those clusters that are nobody's."""
+    def _claim(self, found: _Named, begun: Collection[int] = ()) -> bool:
+        """Whether that is the first entry to name its directory, which then has those clusters that are nobody's, and
+        in which none of those begins that have `begun`.
+        """
         address = found.address
         if address in self._known or self.elsewhere(address, found.directory):
             return False
         self._known.add(address)
         for number, cluster in enumerate(found.clusters):
+            if number and cluster in begun:
+                continue
             owner = self._owner.setdefault(cluster, address)
             if number == 0 and owner != address:
                 self._again[address] = owner
