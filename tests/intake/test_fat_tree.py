@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from case_made import new_case
 from clew.core import held
-from clew.intake.disk import entries, image, recount, stretch
+from clew.intake.disk import entries, fat_tree, image, recount, stretch
 from clew.intake.options import Options
 from clew.intake.run import intake
 
@@ -183,6 +183,22 @@ def test_a_deleted_directory_has_the_cluster_in_which_it_begins(tmp_path):
     paths = {bytes.fromhex(item["path"]) for item in found if "path" in item}
     assert b"D2/MINE" in paths
     assert b"D1/MINE" not in paths
+
+
+@pytest.mark.parametrize("deleted", [False, True])
+def test_what_lies_behind_the_limit_is_not_entered_and_that_is_said(tmp_path, monkeypatch, deleted):
+    monkeypatch.setattr(fat_tree, "MOST_ENTRIES", 30)
+    volume = crossed(tmp_path / "fat.img", 7, deleted=deleted)
+    found = walked(volume)
+    barred = [item for item in found if item.get("detail") == fat_tree.CUT.detail]
+    assert barred
+    assert {item["reason"] for item in barred} == {"limit reached"}
+    files = [name for name in names(found) if name.startswith("F")]
+    assert files
+    assert len(files) == len(set(files))
+    assert walked(volume, anew=True) == found
+    lost = walked(volume, lost=True)
+    assert [item["reason"] for item in lost] == ["limit reached"]
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -165,9 +165,8 @@ class Streamed:
     def stated(self, number: int) -> tuple[bytes, int | None]:
         """Name of one member, and its size where its header says so. Its content can be gone through next."""
         self._reach(number)
-        if self._broken:
-            return b"", None
-        return _pathname(self._entry) or b"", max(0, _size(self._entry)) if _size_is_set(self._entry) else None
+        size = max(0, _size(self._entry)) if _size_is_set(self._entry) else None
+        return (b"", None) if self._broken else (_pathname(self._entry) or b"", size)
 
     def _reach(self, number: int) -> None:
         """To the header of one member, with its content still to come."""

@@ -15,8 +15,13 @@ import pytsk3
 
 from clew.intake.api import ByteSource
 from clew.intake.disk.allocation import Taken
+from clew.model import Missing, Reason
 
-MOST_ENTRIES = 2_000_000  # of a volume that are looked through; directories beyond are walked as they come
+MOST_ENTRIES = 2_000_000  # of a volume that are looked through; directories that are named behind them are not entered
+CUT = Missing(
+    Reason.LIMIT_REACHED,
+    f"not entered: {MOST_ENTRIES:,} entries of this volume are looked through for directories that refer to each other",
+)
 _ENTRY = 32  # bytes
 _FIRST_ADDRESS = 3  # of an entry, as The Sleuth Kit numbers them from the first sector that can hold one
 _UNALLOCATED = int(pytsk3.TSK_FS_NAME_FLAG_UNALLOC)
@@ -47,6 +52,7 @@ class Tree:
         self._lost: set[int] = set()  # directories of lost entries, which lie nowhere
         self._begun: set[int] = set()  # clusters in which deleted directories begin
         self._left = MOST_ENTRIES
+        self.cut = False  # there were more
         root = int(fs.info.root_inum)
         for cluster in self._clusters(fs.open_meta(inode=root)):
             self._owner.setdefault(cluster, root)
@@ -58,9 +64,13 @@ class Tree:
             self._lost.add(root)
             self._look(fs, root)
 
-    def named_before(self, address: int) -> int | None:
-        """The entry that named the directory behind another one before; None where that is the first."""
-        return self._again.get(address)
+    def not_entered(self, address: int) -> Missing | None:
+        """Why the directory that an entry names is not listed under it; None where it is."""
+        before = self._again.get(address)
+        if before is not None:
+            why = f"its clusters are those of the directory with record {before}, where they are listed"
+            return Missing(Reason.UNREADABLE, why)
+        return CUT if self.cut and address not in self._known else None
 
     def elsewhere(self, address: int, directory: int) -> bool:
         """Whether the entry at `address` lies in a cluster that another directory than that one has."""
@@ -96,6 +106,7 @@ class Tree:
                     self._entry(file, here, live, deleted)
             except OSError:
                 continue  # the walk itself says so
+        self.cut = self.cut or bool(live or deleted)
 
     def _entry(self, file: Any, here: int, live: deque[int], deleted: deque[_Named]) -> None:
         name, meta = file.info.name, file.info.meta
