@@ -163,7 +163,7 @@ class Streamed:
             yield from self._blocks()
 
     def stated(self, number: int) -> tuple[bytes, int | None]:
-        """Name of one member, and its size where its header says so. Its content can be gone through next."""
+        """Name of one member, and its size where its header says so; its content can be had next."""
         self._reach(number)
         size = max(0, _size(self._entry)) if _size_is_set(self._entry) else None
         return (b"", None) if self._broken else (_pathname(self._entry) or b"", size)
@@ -361,10 +361,8 @@ class Streamed:
             return Header(self._at, self._stem, What.FILE, None, passed)
         path = _pathname(entry)
         if path is None:
-            path = b""
-            self.notes["member names that could not be converted"] = 1 + self.notes.get(
-                "member names that could not be converted", 0
-            )
+            path, what = b"", "member names that could not be converted"
+            self.notes[what] = 1 + self.notes.get(what, 0)
         closed = encrypted("this member") if _is_encrypted(entry) > 0 else None
         modified, accessed, changed, born = (_time(entry, name) for name in _TIMES)
         return Header(
