@@ -84,6 +84,17 @@ def zipped(files: Iterable[tuple[str, bytes]], method: int = zipfile.ZIP_DEFLATE
     return out.getvalue()
 
 
+def turned(packed: bytes) -> bytes:
+    """The same zip, with its directory in the opposite order."""
+    begin = struct.unpack_from("<I", packed, len(packed) - 6)[0]
+    entries, at = list[bytes](), begin
+    while packed.startswith(b"PK\x01\x02", at):
+        length = 46 + sum(struct.unpack_from("<3H", packed, at + 28))
+        entries.append(packed[at : at + length])
+        at += length
+    return packed[:begin] + b"".join(reversed(entries)) + packed[at:]
+
+
 def tarred(files: Iterable[tuple[str, bytes]], mode: str = "w") -> bytes:
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode=mode) as archive:  # type: ignore[call-overload]

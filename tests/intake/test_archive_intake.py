@@ -14,6 +14,7 @@ from cases import sha256
 from case_made import new_case
 from clew.core import shards
 from clew.core.case import Case
+from clew.intake import expand
 from clew.intake.account import Account
 from clew.intake.archives.budget import Budgets
 from clew.intake.options import Options
@@ -67,6 +68,23 @@ def test_members_are_items_with_their_archive_as_parent(tmp_path):
     assert by_ref["file/plain%21#0"]["sha256"] == sha256(b"p")
     assert not (tmp_path / "outside").exists()
     exact(case, [])  # opens no pool
+
+
+def test_what_an_earlier_version_listed_stays_as_it_is(tmp_path, monkeypatch):
+    case, folder = new_case(tmp_path / "case"), tree(tmp_path / "x", {"a.zip": zipped([("one", b"1")])})
+    monkeypatch.setattr(expand, "VERSION", "1")
+    take(case, folder)
+    before, receipts = rows(case), "SELECT count(*) FROM receipts"
+    assert before["file/a.zip!one#0"]["found_by"] == "folder 1: archive 1, zip"
+    count = case.read().execute(receipts).fetchone()[0]
+    monkeypatch.undo()
+    (folder / "b.zip").write_bytes(zipped([("two", b"2")]))
+    take(case, folder)
+    assert rows(case) == before
+    assert case.read().execute(receipts).fetchone()[0] == count
+    other = new_case(tmp_path / "other")
+    take(other, folder)
+    assert rows(other)["file/b.zip!two#0"]["found_by"] == "folder 1: archive 2, zip"
 
 
 def test_refs_tell_members_from_names_that_look_like_them():
@@ -188,9 +206,11 @@ def test_what_is_larger_than_is_held_is_streamed_or_said(tmp_path, monkeypatch):
     descriptor = os.open(path, os.O_RDONLY)
     try:
         tar = {**place, "kinds": ["application/gzip", "application/x-tar"], "members": [1, 1]}
+        tar["names"] = [b"inner.tar".hex(), b"b".hex()]
         member = opening.member({"place": tar, "size": len(TEXT) * 2, "overrun": 0}, [descriptor])
         assert member.read(0, 1 << 20) == TEXT * 2
         seven = {**place, "kinds": ["application/gzip", "application/x-7z-compressed"], "members": [2, 0]}
+        seven["names"] = [b"i.7z".hex(), b"".hex()]
         with pytest.raises(Absent, match=r"too large: a 7z archive .* take it in as an exhibit of its own"):
             opening.member({"place": seven, "size": 1, "overrun": 0}, [descriptor])
         said = opening.listing(
@@ -217,7 +237,8 @@ def test_an_archive_kept_open_reads_from_the_task_in_hand(tmp_path):
     }
     for number in range(4):
         descriptor = os.open(tmp_path / "a.zip", os.O_RDONLY)
-        member = opening.member({"place": {**place, "members": [number]}, "size": 5, "overrun": 0}, [descriptor])
+        here = {**place, "members": [number], "names": [f"{number}".encode().hex()]}
+        member = opening.member({"place": here, "size": 5, "overrun": 0}, [descriptor])
         assert member.read(0, 99) == b"%d" % number * 5
         os.close(descriptor)
         reused = os.open(tmp_path / "other", os.O_RDONLY)

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from case_made import new_case
 from clew.core import held
-from clew.intake.disk import entries, image, recount, stretch
+from clew.intake.disk import entries, fat_tree, image, recount, stretch
 from clew.intake.options import Options
 from clew.intake.run import intake
 
@@ -172,6 +172,35 @@ def test_a_live_directory_goes_before_a_deleted_one_with_its_clusters(tmp_path):
     assert paths == [b"UP/NEW/F"]
 
 
+def test_a_deleted_directory_has_the_cluster_in_which_it_begins(tmp_path):
+    """Of a deleted one on exFAT the clusters in a row are taken for its own, though another may begin in the second."""
+    first = b"".join(_entries(File(f"A{number:02}", b"12345", [40])) for number in range(42))  # 4,032 bytes
+    longer = File("D1", first.ljust(8192, b"\0"), [20, 21], deleted=True)
+    other = File("D2", _entries(File("MINE", b"12345", [40])).ljust(4096, b"\0"), [21], deleted=True)
+    volume = make(tmp_path / "exfat.img", [longer, other, File("F40", b"12345", [40])])
+    as_directories(volume, [longer, other])
+    found = walked(volume)
+    paths = {bytes.fromhex(item["path"]) for item in found if "path" in item}
+    assert b"D2/MINE" in paths
+    assert b"D1/MINE" not in paths
+
+
+@pytest.mark.parametrize("deleted", [False, True])
+def test_what_lies_behind_the_limit_is_not_entered_and_that_is_said(tmp_path, monkeypatch, deleted):
+    monkeypatch.setattr(fat_tree, "MOST_ENTRIES", 30)
+    volume = crossed(tmp_path / "fat.img", 7, deleted=deleted)
+    found = walked(volume)
+    barred = [item for item in found if item.get("detail") == fat_tree.CUT.detail]
+    assert barred
+    assert {item["reason"] for item in barred} == {"limit reached"}
+    files = [name for name in names(found) if name.startswith("F")]
+    assert files
+    assert len(files) == len(set(files))
+    assert walked(volume, anew=True) == found
+    lost = walked(volume, lost=True)
+    assert [item["reason"] for item in lost] == ["limit reached"]
+
+
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 1 << 32))
 def test_every_file_that_can_be_reached_is_listed_once(seed, tmp_path):
@@ -208,15 +237,20 @@ def test_of_exfat(tmp_path):
 
     files = [File(f"D{here}", directory(here).ljust(4096, b"\0"), [here]) for here in every]
     volume = make(tmp_path / "exfat.img", [*files, File("F40", b"12345", [40])])
-    raw = bytearray(volume.read_bytes())
-    for each in files:  # the entries in the root: directories, not files
-        at = raw.find(_entries(each))
-        raw[at : at + 32] = _directory(_entries(each))[:32]
-    volume.write_bytes(raw)
+    as_directories(volume, files)
     found = walked(volume)
     assert sorted(names(found)) == sorted(f"F{here}" for here in [*every, 40])
     assert len(said_of(found)) == 12 * 11
     assert walked(volume, anew=True) == found
+
+
+def as_directories(volume: Path, files: Sequence[File]) -> None:
+    """Makes directories of those files in the root."""
+    raw = bytearray(volume.read_bytes())
+    for each in files:
+        at = raw.find(_entries(each))
+        raw[at : at + 32] = _directory(_entries(each))[:32]
+    volume.write_bytes(raw)
 
 
 def _directory(entry_set: bytes) -> bytes:

@@ -1,15 +1,17 @@
 """What is tried again: nothing that was read is lost, nothing doubled, no other bytes are taken for a file's own."""
 
+import zipfile
 from collections import Counter
 from dataclasses import replace
 
 import pytest
-from archive_world import TEXT, zipped
+from archive_world import TEXT, turned, zipped
 from cases import sha256
 
 from case_made import new_case
 from clew.core import shards
 from clew.intake import work
+from clew.intake.archives.opening import OTHERWISE
 from clew.intake.options import Options
 from clew.intake.run import intake
 from clew.intake.telling import Telling
@@ -123,6 +125,32 @@ def test_an_archive_that_is_whole_now_is_opened_whole(tmp_path, monkeypatch, fil
     file.write_bytes(packed)
     take(case, file, retry=True)
     assert {sha256(packed), sha256(TEXT), sha256(TEXT * 2)} <= {each[0] for each in contents(case)}
+
+
+def by_path(case):
+    """Of each member its path, what was hashed, and why that is not all."""
+    sql = "SELECT l.item, l.path, c.sha256 FROM listings l LEFT JOIN contents c USING (item) WHERE contains(ref, '!')"
+    why = {row["id"]: row["detail"] for row in case.read().execute("SELECT id, detail FROM items")}
+    rows = shards.query(case, sql).to_pylist()
+    return [(row["path"].rpartition(b"!/")[2], row["sha256"], why[row["item"]]) for row in rows]
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+@pytest.mark.parametrize(("names", "size"), [("ab", len(TEXT)), ("ab", 1000), ("bb", 1000)])
+def test_a_member_of_a_cut_zip_is_not_given_what_the_whole_one_has_under_its_number(
+    tmp_path, monkeypatch, file, names, size
+):
+    """Its directory may have another order than its local headers, by which it is listed as long as it is cut."""
+    other = b"x" * size
+    packed = turned(zipped([(names[0], other), (names[1], TEXT)], zipfile.ZIP_STORED))
+    case = new_case(tmp_path / "case")
+    cut_short(case, file, monkeypatch, packed, packed[: packed.find(TEXT)])
+    assert (names[1].encode(), None) in {(path, content) for path, content, _ in by_path(case)}
+    file.write_bytes(packed)
+    take(case, file, retry=True)
+    found = by_path(case)
+    assert {content for _, content, _ in found} == {sha256(other), None}  # the first one, read by its local header
+    assert (names[1].encode(), None, OTHERWISE.detail) in found
 
 
 def row(size, state, name=b"x"):

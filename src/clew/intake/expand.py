@@ -17,7 +17,7 @@ from clew.intake.archives import said
 from clew.intake.archives.budget import Budgets
 from clew.intake.archives.kinds import ZIP, Kind, kind_of
 from clew.intake.archives.members import Header, What
-from clew.intake.refs import MEMBER, chain_of, member_ref
+from clew.intake.refs import MEMBER, chain_of, member_ref, names_of
 from clew.model import ContentState, ItemState, Missing, NameState, Reason
 
 PRELOAD = ("clew.intake.archives.opening",)
@@ -27,7 +27,7 @@ TOGETHER = 500  # archives of one part: one with few members does not need commi
 MOST = 500  # members of one answer
 SPAN = 4 << 30  # bytes of members gone past in one answer
 UNPACKED = 10  # bytes that may lie behind a compressed one, for the time that it may take to go past them
-VERSION = "1"
+VERSION = "2"  # in `found_by` alone: in no receipt, so that nothing is read again for it
 
 _ARCHIVES = """
 SELECT l.item, l.ref, l.path, l.name_state, c.media_type, c.size, c.content_state
@@ -147,13 +147,11 @@ class Archives:
 
     def job(self, ref: str) -> Job:
         """How to read any Item: a member by way of the archives around it."""
-        around, numbers = chain_of(ref)
-        if not around:
-            return self._session.job(ref)
-        return self.way(around, numbers, OPENER)
+        around, _ = chain_of(ref)
+        return self.way(around, ref, OPENER) if around else self._session.job(ref)
 
-    def way(self, around: list[str], numbers: list[int], opener: str) -> Job:
-        """The job of something inside these archives. Raises Unavailable where the outermost cannot be opened."""
+    def way(self, around: list[str], ref: str, opener: str) -> Job:
+        """The job of `ref` by way of these archives. Raises Unavailable where the outermost cannot be opened."""
         if any(ref not in self._known for ref in around):
             self._look()
         try:
@@ -166,7 +164,8 @@ class Archives:
             "key": around[0],
             "kinds": [known.media_type for known in archives],
             "stems": [stem(known).hex() for known in archives],
-            "members": numbers,
+            "members": chain_of(ref)[1],
+            "names": [name.hex() for name in names_of(ref)],
         }
         passed = sum(known.passed for known in archives)
         return Job(opener, {"place": place, "overrun": self.budgets.overrun}, outermost.fds, passed)
@@ -255,9 +254,9 @@ class Expansion:
 
     def _hear(self, first: int, most: int) -> said.Stretch | Missing:
         room = self._allowed() - self.archives.spent(self.known).bytes
-        around, numbers = chain_of(self.known.ref)
+        around, _ = chain_of(self.known.ref)
         try:
-            job = self.archives.way([*around, self.known.ref], numbers, LISTING)
+            job = self.archives.way([*around, self.known.ref], self.known.ref, LISTING)
         except Unavailable as gone:
             return gone.missing
         asked = {**job.payload, "first": first, "most": most, "span": SPAN, "room": max(0, room)}

@@ -110,3 +110,8 @@ def chain_of(ref: str) -> tuple[list[str], list[int]]:
     for step in steps:
         around.append(f"{around[-1]}{MEMBER}{step}")
     return around[:-1], [int(step.rpartition("#")[2]) for step in steps]
+
+
+def names_of(ref: str) -> list[bytes]:
+    """What each archive on the way to an Item, and the Item itself, is called in the one around it."""
+    return [unquote(step.rpartition("#")[0]) for step in ref.split(MEMBER)[1:]]

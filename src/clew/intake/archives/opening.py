@@ -26,6 +26,11 @@ HOLD_ALL = 2 * HOLD  # of all that one chain holds
 MOST_RESTARTS = 16  # of one member, for an Extractor that goes back and forth in it
 MOST_SIZE = (1 << 63) - 1
 APART = "export it and take it in as an exhibit of its own"
+OTHERWISE = Missing(
+    Reason.UNREADABLE,
+    "the archive is listed otherwise now than when this was found in it (by its directory, or by its local headers): "
+    "what has its number there now has another name or size, and is not taken for it",
+)
 
 
 class Bound:
@@ -82,6 +87,10 @@ class Undirected:
         """As Archive."""
         return self._streamed.chunks(number)
 
+    def stated(self, number: int) -> tuple[bytes, int | None]:
+        """As Zipped."""
+        return self._streamed.stated(number)
+
     def place(self, _number: int) -> ByteSource | None:
         """As Archive."""
         return None
@@ -136,7 +145,7 @@ def chain(place: dict[str, Any], descriptors: list[int], depth: int) -> Archive:
 
     `place`: "outer" is the payload of the outermost archive's own Job with its "opener", "key" its name; "kinds" the
     media type and "stems" (hexadecimal) the name of each archive on the way, "members" the number of each in the one
-    around it. Raises Absent where one cannot be opened.
+    around it and "names" (hexadecimal) what it was listed as there. Raises Absent where one cannot be opened.
     """
     source: ByteSource = find(place["outer"]["opener"])(place["outer"], descriptors)
     key: tuple[Any, ...] = (place["key"], source.size)
@@ -147,11 +156,11 @@ def chain(place: dict[str, Any], descriptors: list[int], depth: int) -> Archive:
         _root[:] = [Bound(source)]
     for level in range(depth + 1):
         if level:
-            key = (*key, place["members"][level - 1])
+            key = (*key, place["members"][level - 1], place["names"][level - 1])
         if len(_chain) > level and _chain[level].key == key:
             continue
         _cut(level)
-        inner, held = (_root[0], 0) if level == 0 else _inner(_chain[level - 1].archive, place["members"][level - 1])
+        inner, held = (_root[0], 0) if level == 0 else _inner(_chain[level - 1].archive, place, level - 1)
         archive = open_archive(inner, place["kinds"][level], bytes.fromhex(place["stems"][level]))
         _chain.append(Link(key, archive, held))
     return _chain[depth].archive
@@ -163,10 +172,22 @@ def _cut(level: int) -> None:
         _chain.pop().archive.close()
 
 
-def _inner(archive: Archive, number: int) -> tuple[ByteSource, int]:
+def _as_listed(archive: Archive, number: int, name: bytes, size: int | None = None) -> None:
+    """Raises Absent where that number is another member's now: a zip is listed by its directory or by its local
+    headers, whose orders may differ, and which of the two is said by what can be read of it. `size` where it is known.
+    """
+    if isinstance(archive, Zipped | Undirected):
+        named, stated = archive.stated(number)
+        if named != name or (None not in {size, stated} and size != min(stated or 0, MOST_SIZE)):
+            raise Absent(OTHERWISE)
+
+
+def _inner(archive: Archive, around: dict[str, Any], level: int) -> tuple[ByteSource, int]:
     """The bytes of an archive that is a member of another: where they lie as they are, held where they are few enough,
     else as a stream.
     """
+    number = around["members"][level]
+    _as_listed(archive, number, bytes.fromhex(around["names"][level]))
     place = archive.place(number)
     if place is not None:
         return place, 0
@@ -206,10 +227,14 @@ def listing(payload: dict[str, Any], descriptors: list[int]) -> Reply:
 
 
 def member(payload: dict[str, Any], descriptors: list[int]) -> "Member":
-    """Opener: the content of the last of "members", of "overrun" bytes more than its "size" at most."""
+    """Opener: the content of the last of "members", of "overrun" bytes more than its "size" at most. What is hashed of
+    it already is told by those hashes; it is held against its size only where "beginning" says that nothing is.
+    """
     place = payload["place"]
     *around, number = place["members"]
     archive = chain({**place, "members": around}, descriptors, len(around))
+    size = payload["size"] if payload.get("beginning") == 0 else None
+    _as_listed(archive, number, bytes.fromhex(place["names"][-1]), size)
     return Member(archive, number, payload["size"] + payload["overrun"])
 
 

@@ -155,6 +155,21 @@ class Streamed:
 
     def chunks(self, number: int) -> Iterator[bytes]:
         """The content of one member; members before it are passed over."""
+        self._reach(number)
+        self._fresh = False
+        if self._broken:
+            raise Absent(_BROKEN)
+        if not self._empty:
+            yield from self._blocks()
+
+    def stated(self, number: int) -> tuple[bytes, int | None]:
+        """Name of one member, and its size where its header says so; its content can be had next."""
+        self._reach(number)
+        size = max(0, _size(self._entry)) if _size_is_set(self._entry) else None
+        return (b"", None) if self._broken else (_pathname(self._entry) or b"", size)
+
+    def _reach(self, number: int) -> None:
+        """To the header of one member, with its content still to come."""
         if self._wall is not None and number >= self._wall[0]:
             raise self._wall[1]
         passed = self._at > number or (self._at == number and not self._fresh)
@@ -165,11 +180,6 @@ class Streamed:
                 self._unpack()
             if not self._step():
                 raise lost(f"the archive ends before its member {number}")
-        self._fresh = False
-        if self._broken:
-            raise Absent(_BROKEN)
-        if not self._empty:
-            yield from self._blocks()
 
     def _unpack(self) -> None:
         """Goes past the member in hand by unpacking it: where libarchive 3.6 skips one of whole 64 KiB in a 7z, it does
@@ -351,10 +361,8 @@ class Streamed:
             return Header(self._at, self._stem, What.FILE, None, passed)
         path = _pathname(entry)
         if path is None:
-            path = b""
-            self.notes["member names that could not be converted"] = 1 + self.notes.get(
-                "member names that could not be converted", 0
-            )
+            path, what = b"", "member names that could not be converted"
+            self.notes[what] = 1 + self.notes.get(what, 0)
         closed = encrypted("this member") if _is_encrypted(entry) > 0 else None
         modified, accessed, changed, born = (_time(entry, name) for name in _TIMES)
         return Header(

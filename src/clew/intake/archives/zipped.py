@@ -96,6 +96,13 @@ class Zipped:
         if crc != entry.crc:
             raise lost(f"its CRC-32 is {crc:08x}, where the archive states {entry.crc:08x}")
 
+    def stated(self, number: int) -> tuple[bytes, int | None]:
+        """Name and size of one entry."""
+        entry = self._entry(number)
+        if entry is None:
+            raise lost(f"its directory has no entry {number}")
+        return entry.path, entry.size
+
     def place(self, number: int) -> ByteSource | None:
         """Where a stored entry lies."""
         entry = self._entry(number)

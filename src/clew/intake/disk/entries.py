@@ -7,6 +7,7 @@ import pytsk3
 
 from clew.core.channel import Reply
 from clew.intake.disk import claims, ntfs
+from clew.intake.disk.fat_tree import CUT
 from clew.intake.disk.image import FileSystem, file_system, reason, searched, tree
 from clew.intake.disk.stretch import At, Item, Tree, stretch
 from clew.intake.walk import Listing
@@ -48,6 +49,8 @@ def _path(root: Any, at: At) -> bytes:
 def _list(opened: FileSystem, payload: dict[str, Any], at: At) -> Listing[Item] | Missing:
     root, clusters = payload["root"], tree(opened)
     address = at[-1][1] if at else (root[1] if root else opened.root)
+    if root and clusters is not None and clusters.cut:  # The Sleuth Kit would go all ways that are left
+        return Missing(CUT.reason, f"lost entries were not searched for: {CUT.detail}")
     try:
         lost = searched(opened, payload) if root else opened.fs
         fs = opened.fs if at else lost
@@ -164,7 +167,7 @@ class _Reader:
         linked twice on each level would else be listed without end. What is not entered is found by the sweep.
         """
         elsewhere = entry.address in self.entered or entry.address in self.above
-        if self.named_before(entry, NameState.LIVE):
+        if self.not_entered(entry, NameState.LIVE):
             return
         if self.opened.family == "NTFS" and entry.meta is not None:
             elsewhere |= all(parent != self.address for parent, _, _ in ntfs.names(entry.file))
@@ -174,14 +177,15 @@ class _Reader:
             self.entered.add(entry.address)
             self.listing.folders.append((entry.name, entry.address, 0))
 
-    def named_before(self, entry: _Entry, state: NameState) -> bool:
-        """Whether the directory of an entry is listed under another one (FAT, exFAT): that is said in its place."""
+    def not_entered(self, entry: _Entry, state: NameState) -> bool:
+        """Whether the directory of an entry is listed under another one or not at all (FAT, exFAT): that is said in its
+        place.
+        """
         tree = self.opened.tree
-        before = tree.named_before(entry.address) if tree is not None else None
-        if before is not None:
-            why = f"its clusters are those of the directory with record {before}, where they are listed"
-            self.name_only(entry, state, why)
-        return before is not None
+        missing = tree.not_entered(entry.address) if tree is not None else None
+        if missing is not None:
+            self.name_only(entry, state, missing.detail, missing.reason)
+        return missing is not None
 
     def deleted(self, entry: _Entry) -> None:
         """A deleted one, whose record may be its own still, gone, or another file's."""
@@ -192,7 +196,7 @@ class _Reader:
             if said is not None:
                 self.name_only(entry, *said)
         elif entry.is_directory:
-            if not reused and self.named_before(entry, NameState.DELETED):
+            if not reused and self.not_entered(entry, NameState.DELETED):
                 return
             if meta is not None and not reused and entry.address not in self.above:
                 self.listing.folders.append((entry.name, entry.address, 1))
@@ -215,9 +219,10 @@ class _Reader:
         except OSError as error:
             self.name_only(entry, state, f"its file record could not be read: {reason(error)}")
 
-    def name_only(self, entry: _Entry, state: NameState, why: str) -> None:
+    def name_only(self, entry: _Entry, state: NameState, why: str, reason: Reason = Reason.UNREADABLE) -> None:
         """An entry of which nothing but the name is left."""
         item = claims.name_only(self.opened, self.full(entry.name), entry.address, state, why)
+        item["reason"] = str(reason)
         self.listing.files.append(((entry.name, entry.address, entry.number << 20), item))
 
     def full(self, name: bytes) -> bytes:

@@ -2,20 +2,26 @@
 
 Nothing but the first cluster of a directory says which it is, and every entry has a number of its own: directories
 that refer to each other have more paths than can be walked. So all are looked through once, breadth first, live ones
-before deleted ones. Whoever names a directory first has it, and whoever comes first to a cluster has the entries in it.
+before deleted ones. Whoever names a directory first has it, and whoever comes first to a cluster has the entries in it;
+but where a deleted one begins, no other deleted one goes on: behind its beginning, a freed chain is a guess.
 """
 
 import struct
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import pytsk3
 
 from clew.intake.api import ByteSource
 from clew.intake.disk.allocation import Taken
+from clew.model import Missing, Reason
 
-MOST_ENTRIES = 2_000_000  # of a volume that are looked through; directories beyond are walked as they come
+MOST_ENTRIES = 2_000_000  # of a volume that are looked through; directories that are named behind them are not entered
+CUT = Missing(
+    Reason.LIMIT_REACHED,
+    f"not entered: {MOST_ENTRIES:,} entries of this volume are looked through for directories that refer to each other",
+)
 _ENTRY = 32  # bytes
 _FIRST_ADDRESS = 3  # of an entry, as The Sleuth Kit numbers them from the first sector that can hold one
 _UNALLOCATED = int(pytsk3.TSK_FS_NAME_FLAG_UNALLOC)
@@ -44,7 +50,9 @@ class Tree:
         self._again: dict[int, int] = {}  # a directory's entry: the one that named the same directory before
         self._known: set[int] = set()
         self._lost: set[int] = set()  # directories of lost entries, which lie nowhere
+        self._begun: set[int] = set()  # clusters in which deleted directories begin
         self._left = MOST_ENTRIES
+        self.cut = False  # there were more
         root = int(fs.info.root_inum)
         for cluster in self._clusters(fs.open_meta(inode=root)):
             self._owner.setdefault(cluster, root)
@@ -56,9 +64,13 @@ class Tree:
             self._lost.add(root)
             self._look(fs, root)
 
-    def named_before(self, address: int) -> int | None:
-        """The entry that named the directory behind another one before; None where that is the first."""
-        return self._again.get(address)
+    def not_entered(self, address: int) -> Missing | None:
+        """Why the directory that an entry names is not listed under it; None where it is."""
+        before = self._again.get(address)
+        if before is not None:
+            why = f"its clusters are those of the directory with record {before}, where they are listed"
+            return Missing(Reason.UNREADABLE, why)
+        return CUT if self.cut and address not in self._known else None
 
     def elsewhere(self, address: int, directory: int) -> bool:
         """Whether the entry at `address` lies in a cluster that another directory than that one has."""
@@ -83,7 +95,7 @@ class Tree:
         while (live or deleted) and self._left > 0:
             if live:
                 here = live.popleft()
-            elif self._claim(deleted[0]):
+            elif self._claim(deleted[0], self._begun):
                 here = deleted.popleft().address
             else:
                 deleted.popleft()
@@ -94,6 +106,7 @@ class Tree:
                     self._entry(file, here, live, deleted)
             except OSError:
                 continue  # the walk itself says so
+        self.cut = self.cut or bool(live or deleted)
 
     def _entry(self, file: Any, here: int, live: deque[int], deleted: deque[_Named]) -> None:
         name, meta = file.info.name, file.info.meta
@@ -104,15 +117,21 @@ class Tree:
             if self._claim(found):
                 live.append(found.address)
         elif not int(meta.flags) & _ALLOCATED:
-            deleted.append(_Named(int(name.meta_addr), here, list(self._clusters(file))))
+            clusters = list(self._clusters(file))
+            self._begun.update(clusters[:1])
+            deleted.append(_Named(int(name.meta_addr), here, clusters))
 
-    def _claim(self, found: _Named) -> bool:
-        """Whether that is the first entry to name its directory, which then has those clusters that are nobody's."""
+    def _claim(self, found: _Named, begun: Collection[int] = ()) -> bool:
+        """Whether that is the first entry to name its directory, which then has those clusters that are nobody's, and
+        in which none of those begins that have `begun`.
+        """
         address = found.address
         if address in self._known or self.elsewhere(address, found.directory):
             return False
         self._known.add(address)
         for number, cluster in enumerate(found.clusters):
+            if number and cluster in begun:
+                continue
             owner = self._owner.setdefault(cluster, address)
             if number == 0 and owner != address:
                 self._again[address] = owner
