@@ -17,7 +17,7 @@ from clew.intake.api import ByteSource
 from clew.intake.disk.allocation import Taken
 from clew.model import Missing, Reason
 
-MOST_ENTRIES = 2_000_000  # of a volume that are looked through; directories that are named behind them are not entered
+MOST_ENTRIES = 5_000_000  # of a volume that are looked through; directories that are named behind them are not entered
 CUT = Missing(
     Reason.LIMIT_REACHED,
     f"not entered: {MOST_ENTRIES:,} entries of this volume are looked through for directories that refer to each other",
