@@ -25,14 +25,14 @@ def allow(case, **changes):
     return mandate.add(case, mandate.sign_document("mandate", body, AUTHORITY))
 
 
-def put(case, kind, rows, stage):
+def put(case, kind, rows, stage, batch=None):
     """Puts rows into the case's shards under a receipt; columns not given are null, or empty where they must not be."""
     schema = shards.SCHEMAS[kind]
     blank = {f.name: (None if f.nullable else b"" if "binary" in str(f.type) else "" if "string" in str(f.type) else 0)
              for f in schema}  # fmt: skip
     pending = shards.write(case, kind, [blank | row for row in rows])
     with case.write(stage) as tx:
-        shards.commit(tx, stage=stage, batch=f"b{next(_batch)}", versions="1", config="1", pending=[pending])
+        shards.commit(tx, stage=stage, batch=batch or f"b{next(_batch)}", versions="1", config="1", pending=[pending])
 
 
 @pytest.fixture(name="allow")

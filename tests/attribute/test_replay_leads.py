@@ -5,8 +5,9 @@ from lead_case import claims, contact, lead_case
 
 from clew.attribute import urgency
 from clew.attribute.replay import replay
-from clew.core import forces
+from clew.core import clock, forces
 from clew.model import Force
+from clew.observe.retention import BRIEF, KEEP_NS, purge
 from facts_case import put
 
 ROWS = [
@@ -80,6 +81,19 @@ def test_what_has_changed_since_is_said_and_not_compared(made):
     found = replay(made)
     assert found.differing == []
     assert any(name.startswith("state: what it rests on has changed") for name in found.not_derived)
+
+
+def test_what_rested_on_contacts_that_are_forgotten_since_is_not_compared(case, tmp_path):
+    silent = contact(40, 3, port=7000, tier="E0", claim="nothing said", client=None, peer_id=None, run="r", sequence=1)
+    put(case, "sightings", [silent], "observe", batch=f"{BRIEF}1")
+    lead_case(case, tmp_path, claims())
+    (caveats,) = case.read().execute("SELECT caveats FROM leads").fetchone()
+    assert "perhaps a shared address" in caveats
+    assert replay(case).differing == []
+    assert purge(case, clock.now().utc_ns + KEEP_NS) == 1
+    found = replay(case)
+    assert found.differing == []
+    assert any(name.startswith("caveats: ") for name in found.not_derived)
 
 
 def test_a_case_without_leads_or_with_leads_of_an_earlier_version(case, tmp_path):

@@ -20,6 +20,7 @@ from clew.intake.artefacts import _examples as made
 from clew.intake.in_pass import MOST_CHECKS, InPass
 from clew.intake.listing import BatchSize
 from clew.intake.options import Options
+from clew.intake.piece_plan import called_for
 from clew.intake.piece_traits import Part
 from clew.intake.pieces import held_against
 from clew.intake.reading import examine
@@ -122,6 +123,18 @@ def test_a_run_that_stopped_and_goes_on_tells_the_same(exhibits, monkeypatch):
     assert facts_digest(stopped) != facts_digest(whole)
     assert intake(stopped, path=exhibits / "files", label="files", options=one_by_one).complete
     assert facts_digest(stopped) == facts_digest(whole)
+
+
+def test_a_torrent_in_both_exhibits_is_read_from_the_earlier_one(exhibits):
+    """So that a run that goes on, whose own copies are in the case already, holds files against the same."""
+    for number in range(20):
+        (exhibits / "files" / f"{number}.torrent").write_bytes((exhibits / "client" / "t.torrent").read_bytes())
+    case = new_case(exhibits / "case")
+    taken(case, exhibits, "client", "files")
+    own = case.read().execute("SELECT id FROM exhibits WHERE label='files'").fetchone()["id"]
+    found = called_for(case, own, OPTIONS)
+    assert found.checks(len(A))
+    assert found.done.failed == {}
 
 
 def test_bytes_are_read_once_whatever_they_are_held_against():

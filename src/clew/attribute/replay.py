@@ -57,7 +57,7 @@ class _Last:
     @property
     def uncompared(self) -> tuple[str, ...]:
         """Columns of a lead that no longer follow from what the case holds."""
-        forgotten = ("against", "beside") if FORGOTTEN in self.since else ()
+        forgotten = ("against", "beside", "caveats") if FORGOTTEN in self.since else ()
         return (*forgotten, *(PLACED if FORCES & self.since else ()))
 
 

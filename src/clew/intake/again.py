@@ -20,6 +20,7 @@ WHERE = """
 SELECT c.sha256, l.item, l.ref, l.size, l.content_state, l.exhibit
 FROM contents c JOIN listings l USING (item)
 WHERE c.sha256 IN (SELECT unnest($wanted)) AND ($exhibit IS NULL OR c.exhibit = $exhibit)
+  AND ($apart IS NULL OR c.exhibit <> $apart)
 ORDER BY c.sha256, c.content_state <> 'complete', l.name_state <> 'live', l.item
 """
 
@@ -54,13 +55,15 @@ def reopened(
         yield Reopened(session, pool, basis.id, versions(source, specs))
 
 
-def places(case: Case, contents: Iterable[bytes], exhibit: str | None = None) -> dict[str, list[dict[str, Any]]]:
+def places(
+    case: Case, contents: Iterable[bytes], exhibit: str | None = None, apart: str | None = None
+) -> dict[str, list[dict[str, Any]]]:
     """Exhibit -> the Items to read these Contents (SHA-256 each) from: each Content once, where it is wholest; in that
-    one `exhibit` alone where one is given.
+    one `exhibit` alone where one is given, and not in the one that is kept `apart`.
     """
     found: dict[str, list[dict[str, Any]]] = {}
     had: set[bytes] = set()
-    for row in shards.query(case, WHERE, {"wanted": list(contents), "exhibit": exhibit}).to_pylist():
+    for row in shards.query(case, WHERE, {"wanted": list(contents), "exhibit": exhibit, "apart": apart}).to_pylist():
         if row["sha256"] not in had:
             had.add(row["sha256"])
             found.setdefault(row["exhibit"], []).append(row)

@@ -157,9 +157,9 @@ def called_for(case: Case, exhibit: str, options: Options) -> InPass:
         for torrent, index in each:
             wanted[torrent].add(index)
     held, alone = 0, replace(options, workers=1)
-    for other, rows in places(case, wanted).items():
+    for other, rows in places(case, wanted, apart=exhibit).items():
         try:
-            parts = [] if other == exhibit else of_exhibit(case, other, rows, wanted, alone, found.done)
+            parts = of_exhibit(case, other, rows, wanted, alone, found.done)
         except (ClewError, OSError, Absent) as error:
             found.done.failed.update({row["sha256"].hex(): str(error) for row in rows})
             continue
