@@ -104,9 +104,7 @@ class Book:
         endpoint.next_ns, endpoint.last_failure = None, str(why)
         self._busy.discard(endpoint.id)
         self._trying.discard(endpoint.id)
-        if endpoint.place in self._probing:  # this probe could not be made, and does not count as a try
-            self._probing.discard(endpoint.place)
-            self._control_tries[endpoint.place] -= 1
+        self._give_back(endpoint.place)
         self._changed[endpoint.id] = endpoint
 
     def allowed(self, at_ns: int) -> None:
@@ -246,8 +244,7 @@ class Book:
 
     def unprobed(self, endpoint: Endpoint, why: Missing, again_ns: int) -> None:
         """This probe could not be made, and does not count as a try; what is due there waits as long."""
-        self._probing.discard(endpoint.place)
-        self._control_tries[endpoint.place] -= 1
+        self._give_back(endpoint.place)
         for each in self._at[endpoint.place]:
             if each.next_ns is not None and each.id not in self._busy:
                 self.refused(each, why, max(each.next_ns, again_ns))
@@ -308,6 +305,12 @@ class Book:
             self._probing.add(endpoint.place)
             self._control_tries[endpoint.place] += 1
             self._controls.append((at_ns + self._control_after_ns, endpoint))
+
+    def _give_back(self, place: tuple[str, int]) -> None:
+        """The probe that is out there could not be made, and does not count as a try."""
+        if place in self._probing:
+            self._probing.discard(place)
+            self._control_tries[place] -= 1
 
     def _back(self, endpoint: Endpoint, due_ns: int) -> None:
         """Who was given up and is listed again, is called again; each time only after the longest pause."""
