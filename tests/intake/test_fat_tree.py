@@ -7,7 +7,7 @@ import random
 import struct
 import subprocess
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +30,7 @@ CONTENT = 9  # the cluster that all files share: what is in them is not the matt
 SAID = "where they are listed"
 
 
-@pytest.fixture(autouse=True)
-def _closed() -> Iterator[None]:
-    yield
-    for descriptor in held.descriptors:
-        os.close(descriptor)
-    held.descriptors[:] = []
+pytestmark = pytest.mark.usefixtures("none_held")
 
 
 def entry(name: str, cluster: int, attributes: int = 0x10, *, deleted: bool = False) -> bytes:

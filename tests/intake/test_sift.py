@@ -9,7 +9,6 @@ import random
 import shutil
 import struct
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -40,12 +39,7 @@ class Counted:
         return data
 
 
-@pytest.fixture(autouse=True)
-def _anew() -> Iterator[None]:
-    yield
-    for descriptor in held.descriptors:
-        os.close(descriptor)
-    held.descriptors[:] = []
+pytestmark = pytest.mark.usefixtures("none_held")
 
 
 def opened_anew(path: Path) -> tuple[image.FileSystem, Counted]:
