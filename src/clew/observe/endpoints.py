@@ -4,8 +4,11 @@ Times when somebody was listed are UTC; those that intervals are counted by (`fi
 `observe.steady`.
 """
 
+import sqlite3
+import sys
 from dataclasses import dataclass, fields
 from operator import attrgetter
+from typing import Any
 
 from clew.model import Tier
 
@@ -45,7 +48,17 @@ class Endpoint:
 
 
 COLUMNS = tuple(f.name for f in fields(Endpoint))
+OWN = ("address", "first_claim")  # the words that no two endpoints share; all others are held once, not in each
 INSERT = f"INSERT OR REPLACE INTO endpoints ({','.join(COLUMNS)}) VALUES ({','.join('?' * len(COLUMNS))})"  # noqa: S608
 
 
 row = attrgetter(*COLUMNS)  # of an endpoint, the values of INSERT
+
+
+def of_row(found: sqlite3.Row) -> Endpoint:
+    """The endpoint of a row of the table."""
+    return Endpoint(*(_held(name, found[name]) for name in COLUMNS))
+
+
+def _held(name: str, value: Any) -> Any:
+    return sys.intern(value) if isinstance(value, str) and name not in OWN else value
