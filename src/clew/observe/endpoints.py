@@ -49,7 +49,16 @@ class Endpoint:
 
 COLUMNS = tuple(f.name for f in fields(Endpoint))
 OWN = ("address", "first_claim")  # the words that no two endpoints share; all others are held once, not in each
-INSERT = f"INSERT OR REPLACE INTO endpoints ({','.join(COLUMNS)}) VALUES ({','.join('?' * len(COLUMNS))})"  # noqa: S608
+# What an id stands for never changes: the book gives it once, and each run goes on from the largest that it finds.
+LASTING = ("id", "watch", "address", "port", "first_listed_ns", "source", "twin")
+# A row that is there is changed in place, since a REPLACE writes it anew in the index of places too. Were it of another
+# Watch or place after all, no value comes out for `last_listed_ns`, and its NOT NULL refuses the whole transaction.
+_CHANGES = ",".join(f"{n}=excluded.{n}" for n in COLUMNS if n not in (*LASTING, "last_listed_ns"))
+_SAME = "(endpoints.watch, endpoints.address, endpoints.port) = (excluded.watch, excluded.address, excluded.port)"
+INSERT = (
+    f"INSERT OR REPLACE INTO endpoints ({','.join(COLUMNS)}) VALUES ({','.join('?' * len(COLUMNS))}) "  # noqa: S608
+    f"ON CONFLICT (id) DO UPDATE SET last_listed_ns=iif({_SAME}, excluded.last_listed_ns, NULL), {_CHANGES}"
+)
 
 
 row = attrgetter(*COLUMNS)  # of an endpoint, the values of INSERT
