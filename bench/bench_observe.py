@@ -41,11 +41,11 @@ class Absent:  # pandas: an install has none; where a tool of the tests brings i
         if name == "pandas":
             raise ModuleNotFoundError(name)
 sys.meta_path.insert(0, Absent)
-from clew.core.case import Case
 from clew.core.long_run import settle_in
+settle_in()  # first, as the verb does
+from clew.core.case import Case
 from clew.observe.policy import Policy
 from clew.observe.run import observe
-settle_in()  # as the verb does
 policy = Policy(visits=1, quiet_rounds=1, announce=1.0, per_second=2000, transports=("tcp",), revisit=3600)
 found = observe(Case.open(Path(sys.argv[1])), trackers=[sys.argv[2]], policy=policy)
 sys.exit(found.stopped != "settled")

@@ -60,6 +60,11 @@ def test_the_same_rows_make_the_same_file(case: Case) -> None:
     assert shards.write(case, "traits", ROWS) == shards.write(case, "traits", ROWS)
 
 
+def test_what_must_be_there_is_not_left_out(case: Case) -> None:
+    with pytest.raises(ValueError, match="non-nullable"):
+        shards.write(case, "traits", [{"content": None, "name": "pdq"}])
+
+
 def test_a_shard_that_is_gone_is_said(case: Case) -> None:
     pending = shards.write(case, "traits", ROWS)
     commit(case, "a", pending)

@@ -68,12 +68,14 @@ def observe(
     Nothing is ever requested, downloaded or shared. A signed Mandate is needed; Ctrl-C ends the run in order, and the
     same command goes on where it ended. Exit status 3: a tracker gave no usable reply.
     """
-    from clew.cli._live import LiveView
     from clew.core.long_run import settle_in
+
+    settle_in()  # before all that loads Arrow
+
+    from clew.cli._live import LiveView
     from clew.observe.policy import Policy, usual_revisit
     from clew.observe.run import observe as run
 
-    settle_in()
     usual = Policy()
     given = {
         "per_second": rate,

@@ -6,13 +6,14 @@ The book is kept in memory and in the table `endpoints`; the run that holds the 
 import heapq
 import itertools
 import sqlite3
+import sys
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
 
 from clew.model import Missing, Tier, carrier
 from clew.observe import transports
 from clew.observe.api import REFUSED, SECOND, TOO_SLOW, Contact
-from clew.observe.endpoints import COLUMNS, Endpoint
+from clew.observe.endpoints import Endpoint, of_row
 from clew.observe.policy import DHT, PEX, Policy, named
 from clew.observe.tiers import weigh
 
@@ -38,8 +39,7 @@ class Book:
         self._count = 0
         self._heaps: tuple[list[tuple[int, int, Endpoint]], ...] = ([], [], [], [])  # by `_urgency`
         self._trying: set[int] = set()
-        self._by_trackers: set[int] = set()
-        self._number = itertools.count()
+        self._vouched: set[int] = set()  # whom a tracker listed after a node or a peer had
         self._controls: deque[tuple[int, Endpoint]] = deque()  # by when they are due
         self._control_after_ns = min(CONTROL_AFTER_NS, int(policy.revisit * SECOND) // 4)
         self._control_tries: dict[tuple[str, int], int] = defaultdict(int)
@@ -50,9 +50,7 @@ class Book:
         self._barred: dict[int, tuple[Endpoint, int]] = {}  # who may not be called, and when a call was due
         self._last_id = 0
         for each in rows:
-            found = Endpoint(**{name: each[name] for name in COLUMNS})
-            self._add(found)
-            self._vouch(found, found.source)
+            self._add(of_row(each))
         for endpoint in self:
             if endpoint.next_ns is None and endpoint.control != PROMISCUOUS:
                 endpoint.next_ns, endpoint.failures = (
@@ -93,7 +91,6 @@ class Book:
         beside = self._at.get(found.place)
         found.control = beside[0].control if beside else None
         self._add(found)
-        self._vouch(found, source)
         self._changed[found.id] = found
         self._fresh.append(found)
         return found, True
@@ -101,7 +98,7 @@ class Book:
     def never(self, endpoint: Endpoint, why: Missing) -> None:
         """This endpoint may not be called, until `allowed` says that more may be."""
         self._barred[endpoint.id] = endpoint, endpoint.next_ns or 0
-        endpoint.next_ns, endpoint.last_failure = None, str(why)
+        endpoint.next_ns, endpoint.last_failure = None, sys.intern(str(why))
         self._busy.discard(endpoint.id)
         self._trying.discard(endpoint.id)
         self._give_back(endpoint.place)
@@ -197,13 +194,13 @@ class Book:
         endpoint.tried = transports.failed(offered, endpoint.tried, transport, reached=reached)
         further = transports.following(offered, endpoint.transport, endpoint.tried) is not None
         if further and another and (endpoint.transport is None or endpoint.failures > 0 or reached):
-            endpoint.last_failure, endpoint.next_ns = str(why) if why else None, at_ns
+            endpoint.last_failure, endpoint.next_ns = sys.intern(str(why)) if why else None, at_ns
             self._done(endpoint)
             return
         if not further or another:
             endpoint.tried = ""
         endpoint.failures += 1
-        endpoint.last_failure = str(why) if why else None
+        endpoint.last_failure = sys.intern(str(why)) if why else None
         given_up = endpoint.failures >= self._policy.attempts and not endpoint.claims
         # Who claimed before is worth more tries at the plain interval, for as long as the run goes on.
         patience = STEADY_VISITS if endpoint.claims else 1
@@ -213,7 +210,7 @@ class Book:
 
     def refused(self, endpoint: Endpoint, why: Missing | None, again_ns: int) -> None:
         """This call may not be made now, and says nothing about the endpoint."""
-        endpoint.last_failure, endpoint.next_ns = str(why), again_ns
+        endpoint.last_failure, endpoint.next_ns = sys.intern(str(why)), again_ns
         self._done(endpoint)
 
     def again(self, endpoint: Endpoint, at_ns: int) -> None:
@@ -337,8 +334,7 @@ class Book:
 
     def _plan(self, endpoint: Endpoint) -> None:
         if endpoint.next_ns is not None:
-            heap = self._heaps[self._urgency(endpoint)]
-            heapq.heappush(heap, (endpoint.next_ns, next(self._number), endpoint))
+            heapq.heappush(self._heaps[self._urgency(endpoint)], (endpoint.next_ns, endpoint.id, endpoint))
 
     def _urgency(self, endpoint: Endpoint) -> int:
         """0 who answered or is new on a tracker's word, 1 new on a node's or a peer's alone; 2 and 3 are those of 0
@@ -346,13 +342,17 @@ class Book:
         """
         if endpoint.tier != Tier.LISTED.value:
             return 0
-        return UNANSWERED * bool(endpoint.tried or endpoint.failures) + (endpoint.id not in self._by_trackers)
+        return UNANSWERED * bool(endpoint.tried or endpoint.failures) + (not self._by_tracker(endpoint))
+
+    def _by_tracker(self, endpoint: Endpoint) -> bool:
+        """Whether a tracker has listed this endpoint."""
+        return named(endpoint.source) not in (DHT, PEX) or endpoint.id in self._vouched
 
     def _vouch(self, endpoint: Endpoint, source: str) -> bool:
         """Notes it where this source is the first tracker to list that endpoint."""
-        if endpoint.id in self._by_trackers or named(source) in (DHT, PEX):
+        if named(source) in (DHT, PEX) or self._by_tracker(endpoint):
             return False
-        self._by_trackers.add(endpoint.id)
+        self._vouched.add(endpoint.id)
         return True
 
     def _next(self, at_ns: int) -> Endpoint | None:

@@ -4,8 +4,11 @@ Times when somebody was listed are UTC; those that intervals are counted by (`fi
 `observe.steady`.
 """
 
+import sqlite3
+import sys
 from dataclasses import dataclass, fields
 from operator import attrgetter
+from typing import Any
 
 from clew.model import Tier
 
@@ -45,7 +48,26 @@ class Endpoint:
 
 
 COLUMNS = tuple(f.name for f in fields(Endpoint))
-INSERT = f"INSERT OR REPLACE INTO endpoints ({','.join(COLUMNS)}) VALUES ({','.join('?' * len(COLUMNS))})"  # noqa: S608
+OWN = ("address", "first_claim")  # the words that no two endpoints share; all others are held once, not in each
+# What an id stands for never changes: the book gives it once, and each run goes on from the largest that it finds.
+LASTING = ("id", "watch", "address", "port", "first_listed_ns", "source", "twin")
+# A row that is there is changed in place, since a REPLACE writes it anew in the index of places too. Were it of another
+# Watch or place after all, no value comes out for `last_listed_ns`, and its NOT NULL refuses the whole transaction.
+_CHANGES = ",".join(f"{n}=excluded.{n}" for n in COLUMNS if n not in (*LASTING, "last_listed_ns"))
+_SAME = "(endpoints.watch, endpoints.address, endpoints.port) = (excluded.watch, excluded.address, excluded.port)"
+INSERT = (
+    f"INSERT OR REPLACE INTO endpoints ({','.join(COLUMNS)}) VALUES ({','.join('?' * len(COLUMNS))}) "  # noqa: S608
+    f"ON CONFLICT (id) DO UPDATE SET last_listed_ns=iif({_SAME}, excluded.last_listed_ns, NULL), {_CHANGES}"
+)
 
 
 row = attrgetter(*COLUMNS)  # of an endpoint, the values of INSERT
+
+
+def of_row(found: sqlite3.Row) -> Endpoint:
+    """The endpoint of a row of the table."""
+    return Endpoint(*(_held(name, found[name]) for name in COLUMNS))
+
+
+def _held(name: str, value: Any) -> Any:
+    return sys.intern(value) if isinstance(value, str) and name not in OWN else value

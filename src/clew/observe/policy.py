@@ -13,7 +13,6 @@ import ipaddress
 import json
 import re
 import time
-from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -25,6 +24,7 @@ from clew.core.errors import Refused
 from clew.model import Mandate, Missing, Reason
 from clew.observe.api import SECOND, Limits
 from clew.observe.transports import PLAIN
+from clew.observe.visits import Visits
 
 LOOPBACK = ipaddress.IPv4Network("127.0.0.0/8")
 LOOPBACK_ADDRESS = re.compile(r"127(\.(25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)){3}", re.ASCII)  # the same, read fast
@@ -37,7 +37,6 @@ PERMIT_DHT, PERMIT_PEX = "dht", "pex"
 DHT, PEX = "dht", "pex"  # how a Mandate names the two among its trackers
 BURST_NS = SECOND // 10  # what a loop that was held up may make good at once
 COVER_NS = 30 * SECOND
-MAX_REMEMBERED = 200_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +128,11 @@ class Wish:
     transport: str = "tcp"
     gossip: bool = False
 
+    @property
+    def whom(self) -> tuple[str, str, int]:
+        """Watch, address and port: what the revisit interval is about."""
+        return self.watch, self.address, self.port
+
 
 @dataclass(frozen=True, slots=True)
 class Go:
@@ -144,17 +148,6 @@ class Wait:
     until_ns: int | None
 
 
-@dataclass(slots=True)
-class _Visit:
-    """The last visit of an endpoint for a Watch: when it began (monotonic), over what (names by spaces), and whether a
-    handshake of ours may have been heard.
-    """
-
-    at_ns: int
-    tried: str
-    heard: bool = True
-
-
 class Governor:
     """Decides about every connection. Knows which are open; ask `release` when one is closed."""
 
@@ -162,9 +155,9 @@ class Governor:
         self._case, self.policy, self._network = case, policy, network
         self._open: set[tuple[str, int]] = set()
         self.bytes = self._even_ns = 0
-        self._next_ns, self._revisit_ns = 0, int(policy.revisit * SECOND)
+        self._next_ns = 0
         self._mandates: tuple[int, list[Mandate]] = (-1, [])
-        self._last: OrderedDict[tuple[str, str, int], _Visit] = OrderedDict()
+        self._visits = Visits(int(policy.revisit * SECOND))
 
     def cover(self, wish: Wish, at: Instant) -> Mandate | Missing:
         """The Mandate that covers this connection, or why there may be none.
@@ -203,15 +196,16 @@ class Governor:
             return covered
         if self.policy.quiet(at.utc_ns) and not wish.goodbye:
             return Wait(at.mono_ns + 60 * SECOND)
-        if wish.kind == "contact" and self._too_soon(wish, at.mono_ns):
+        contact = wish.kind == "contact"
+        if contact and self._visits.too_soon(wish.whom, wish.transport, at.mono_ns):
             return Missing(Reason.REFUSED, "sooner than the policy's revisit interval")
         earliest_ns = max(self._next_ns, self._even_ns)
         if at.mono_ns < earliest_ns and not wish.goodbye:
             return Wait(earliest_ns)
         self._next_ns = max(self._next_ns, at.mono_ns - BURST_NS) + int(SECOND / self.policy.per_second)
         self._open.add(place)
-        if wish.kind == "contact":
-            self._remember(wish, at.mono_ns)
+        if contact:
+            self._visits.began(wish.whom, at.mono_ns)
         return Go(covered.id)
 
     def valid(self, at: Instant) -> frozenset[str]:
@@ -237,40 +231,19 @@ class Governor:
 
     def recall(self, visits: Iterable[tuple[str, str, int, int]]) -> None:
         """Takes whom an earlier run called: (watch, address, port, when in this machine's monotonic ns), in order."""
-        self._last.update(((watch, address, port), _Visit(at_ns, "")) for watch, address, port, at_ns in visits)
+        self._visits.recall(((watch, address, port), at_ns) for watch, address, port, at_ns in visits)
 
     def unheard(self, wish: Wish, *, left: bool = True) -> None:
         """This connection ended before a handshake of ours went out: another transport may be tried at once, and the
         same one too where nothing `left` this machine.
         """
-        visit = self._last.get((wish.watch, wish.address, wish.port))
-        if visit is not None and wish.kind == "contact":
-            visit.heard = False
-            if not left:
-                visit.tried = " ".join(each for each in visit.tried.split() if each != wish.transport)
+        if wish.kind == "contact":
+            self._visits.unheard(wish.whom, wish.transport, left=left)
 
     def spent(self, count: int, at_ns: int) -> None:
         """So many bytes were sent or received."""
         self.bytes += count
         self._even_ns = max(self._even_ns, at_ns - BURST_NS) + int(count * SECOND / self.policy.bytes_per_second)
-
-    def _too_soon(self, wish: Wish, now_ns: int) -> bool:
-        """Whether the endpoint may have heard us within the interval, or was called over this transport in it."""
-        last = self._within(wish, now_ns)
-        return last is not None and (last.heard or wish.transport in last.tried.split())
-
-    def _within(self, wish: Wish, now_ns: int) -> _Visit | None:
-        """The last visit, where it began within the revisit interval."""
-        last = self._last.get((wish.watch, wish.address, wish.port))
-        return last if last is not None and now_ns < last.at_ns + self._revisit_ns else None
-
-    def _remember(self, wish: Wish, now_ns: int) -> None:
-        """Takes a contact that is opened now, as one that hears us until `unheard` says otherwise."""
-        before, place = self._within(wish, now_ns), (wish.watch, wish.address, wish.port)
-        self._last[place] = _Visit(now_ns, f"{before.tried} {wish.transport}" if before else wish.transport)
-        self._last.move_to_end(place)
-        while len(self._last) > MAX_REMEMBERED or next(iter(self._last.values())).at_ns < now_ns - self._revisit_ns:
-            self._last.popitem(last=False)
 
     def _require(self, wish: Wish, at: Instant, address: str | None) -> Mandate:
         return mandate.covering(
@@ -313,7 +286,7 @@ def usual_revisit(allow: tuple[str, ...]) -> float:
     return LEAST_REVISIT if all(map(inside_loopback, allow)) else USUAL_REVISIT
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=4_096)
 def inside_loopback(network: str) -> bool:
     """Whether an address or network lies wholly on this machine: inside 127.0.0.0/8, or ::1."""
     if LOOPBACK_ADDRESS.fullmatch(network):

@@ -17,6 +17,7 @@ from clew.observe.exactness import Exactness
 from clew.observe.gaps import NO_NETWORK, Gaps
 from clew.observe.keeping import Keeper
 from clew.observe.lists import Lists
+from clew.observe.marks import Marks
 from clew.observe.policy import DHT, PEX, named
 from clew.observe.rows import Run, sighting
 from clew.observe.silence import Silence
@@ -48,7 +49,7 @@ class Results:
         self._lists, self._account = lists, account
         self._interval_ns = int(revisit_seconds * SECOND)
         self.count_hearsay()
-        self._told: dict[str, set[int]] = defaultdict(set)  # by source, the endpoints whose proof is kept
+        self._told: dict[str, Marks] = defaultdict(Marks)  # by source, the endpoints whose proof is kept
         self._started: dict[str, Answer] = {}
         self._exactness = Exactness()
         self._silence = Silence()
@@ -205,10 +206,8 @@ class Results:
         endpoint, new = self._book.listed(
             watch, each.address, each.port, source=source, twin=twin, at_ns=at_ns, due_ns=due_ns
         )
-        told = self._told[named(source)]
-        if endpoint.id in told:
+        if not self._told[named(source)].add(endpoint.id):
             return new
-        told.add(endpoint.id)
         self._keeper.keep(
             sighting(
                 self._run,

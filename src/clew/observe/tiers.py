@@ -1,5 +1,7 @@
 """How a claim becomes a tier (DESIGN section 1): decided here and nowhere else, also when a sighting is replayed."""
 
+import sys
+
 from clew.model import Claim, Missing, Reason, Tier
 from clew.observe.api import NO_CONNECTION, REFUSED, Contact
 from clew.observe.endpoints import Endpoint
@@ -63,4 +65,4 @@ def undecided(contact: Contact) -> Missing | None:
 def _client(contact: Contact) -> str | None:
     """What stays with a client over its connections: its name, and the prefix of its peer id (BEP 20, any style)."""
     prefix = contact.peer_id[:8].hex() if contact.peer_id else ""
-    return f"{prefix} {contact.client or ''}".strip() or None
+    return sys.intern(f"{prefix} {contact.client or ''}".strip()) or None  # the same of thousands of endpoints
