@@ -58,6 +58,39 @@ class _Unacknowledged:
     due_ns: int
 
 
+class InnerTape:
+    """The inner conversation's Tape. The transcript is made once, when our last packet stands on the tape too."""
+
+    __slots__ = ("_tape",)
+
+    def __init__(self, tape: Tape) -> None:
+        self._tape = tape
+
+    def sent(self, data: bytes, at_ns: int) -> None:
+        """Passed on."""
+        self._tape.sent(data, at_ns)
+
+    def received(self, data: bytes, at_ns: int) -> None:
+        """Passed on."""
+        self._tape.received(data, at_ns)
+
+    def left_out(self, label: str, length: int, at_ns: int, *, sent: bool = False) -> None:
+        """Passed on."""
+        self._tape.left_out(label, length, at_ns, sent=sent)
+
+    def header(self, data: bytes, at_ns: int, *, sent: bool = False) -> None:
+        """Passed on."""
+        self._tape.header(data, at_ns, sent=sent)
+
+    def end(self, how: str, at_ns: int) -> None:
+        """Passed on."""
+        self._tape.end(how, at_ns)
+
+    def encode(self) -> bytes:
+        """Nothing yet."""
+        return b""
+
+
 class UtpConversation:
     """One connection that we begin, around the conversation that `inner` makes.
 
@@ -66,7 +99,7 @@ class UtpConversation:
     """
 
     def __init__(self, limits: Limits, inner: Callable[[Tape], Conversation], tape: Tape, entropy: bytes) -> None:
-        self._limits, self._inner, self._tape = limits, inner(tape), tape
+        self._limits, self._inner, self._tape = limits, inner(InnerTape(tape)), tape
         drawn = hashlib.sha256(b"uTP" + entropy).digest()
         self._hears = int.from_bytes(drawn[:2], "big")  # the connection id of packets to us; of ours, one more
         self._syn = self._seq = int.from_bytes(drawn[2:4], "big")  # `_seq` is the last number that we have used
