@@ -203,10 +203,11 @@ def test_a_reset_ends_it_before_and_after_the_connection() -> None:
     assert talk.receive(packet(RESET, connection, 0, seq + 5), 2) == [], "it confirms what we did not send"
     assert talk.receive(packet(RESET, connection + 9, 0, seq), 2) == []
     (over,) = talk.receive(packet(RESET, connection, 0, seq), 2)
-    assert (over.finding.missing, over.finding.transport) == (REFUSED, "")
+    assert (over.finding.missing, over.finding.transport, over.finding.shut) == (REFUSED, "", True)
     one = begun()
     (over,) = one.hand(packet(RESET, one.id, 500, one.ack))
     assert over.finding.missing == Missing(Reason.UNREADABLE, "the peer closed before it answered")
+    assert not over.finding.shut, "our handshake went out"
 
 
 @pytest.mark.parametrize("transport", ["utp", "mse/utp"])
@@ -295,6 +296,19 @@ def test_content_is_nowhere_in_the_transcript(hand: Callable[[Begun], list[Event
     assert one.talk.held == 0
     assert not any(b"CANARY" in each for each in sent(events))
     assert not any("CANARY" in line for line in PLUGIN.describe(over.transcript, {}))
+
+
+def test_what_is_left_out_and_how_it_ended_stand_on_the_tape_in_their_order() -> None:
+    one = begun()
+    one.data(SAID[:28] + INFOHASH + THEIRS)
+    one.first, one.ack = one.first + 1, one.ack + 1
+    kept = decode(end(one.data(b"\x00\x00\x40\x09\x07")).transcript)
+    assert [(s.kind, s.length, s.label) for s in kept[-2:]] == [
+        (Kind.RECEIVED_LEFT_OUT, 0x4008, "piece"),
+        (Kind.SENT_HEADER, 20, ""),
+    ]
+    kept = decode(end(begun().talk.closed(6 * SECOND)).transcript)
+    assert [(s.kind, s.label) for s in kept[-2:]] == [(Kind.END, "closed"), (Kind.SENT_HEADER, "")]
 
 
 @st.composite

@@ -5,7 +5,7 @@ import random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from range_callers import Ended, Mse, handshake
+from range_callers import Ended, Mse, P, handshake
 
 from clew.range import mse, utp
 from clew.range.bdecode import Malformed, dictionary
@@ -84,6 +84,12 @@ def test_mse_in_any_pieces_and_with_any_padding(seed, ways, provide, cuts, pad, 
     assert bytes(responder.inner) == first + said
     responder.out += responder.seal(b"back" + said)
     assert caller.recv() == b"back" + said
+
+
+@given(st.integers(0, P - 1), st.integers(0, 1 << 160))
+@settings(deadline=None)
+def test_a_power_is_that_of_python(base, exponent):
+    assert mse.power(base, exponent) == pow(base, exponent, P).to_bytes(96, "big")
 
 
 @given(st.binary(min_size=96, max_size=1500), st.integers(0, 2**30))

@@ -8,13 +8,14 @@ padD), then the payload. Which torrent is meant is found by its SKEY (the infoha
 import hashlib
 import random
 import secrets
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
-from typing import Any
 
-from Cryptodome.Cipher import ARC4
+from cryptography.hazmat.decrepit.ciphers.algorithms import ARC4
+from cryptography.hazmat.primitives.ciphers import Cipher
+from gmpy2 import mpz, powmod
 
-PRIME = int(
+PRIME = mpz(
     "FFFFFFFFFFFFFFFFC90FDAA22168C234C4C6628B80DC1CD129024E088A67CC74020BBEA63B139B22514A08798E3404DDEF9519B3CD3A431B"
     "302B0A6DF25F14374FE1356D6D51C245E485B576625E7EC6F44C42E9A63A36210000000000090563",
     16,
@@ -43,6 +44,11 @@ def digest(*parts: bytes) -> bytes:
     return hashlib.sha1(b"".join(parts), usedforsecurity=False).digest()
 
 
+def power(base: int, exponent: int) -> bytes:
+    """A public key, or a secret, as it is said and hashed. GMP takes a fifth of the time of Python's own `pow`."""
+    return int(powmod(base, exponent, PRIME)).to_bytes(KEY_BYTES, "big")
+
+
 @lru_cache(256)
 def _key_pair(_number: int) -> tuple[int, bytes]:
     """One of the 256 key pairs that all fakes share, each drawn at random when it is first wanted.
@@ -50,7 +56,7 @@ def _key_pair(_number: int) -> tuple[int, bytes]:
     A pair of its own for every connection would double what a fake of MSE costs. Which pair it is tells nothing.
     """
     private = secrets.randbits(PRIVATE_BITS)
-    return private, pow(GENERATOR, private, PRIME).to_bytes(KEY_BYTES, "big")
+    return private, power(GENERATOR, private)
 
 
 class Responder:
@@ -64,8 +70,8 @@ class Responder:
         self._keys, self._ways, self._rng = tuple(keys), ways, rng
         self._held = bytearray()
         self._secret = b""
-        self._hears: Any = None
-        self._says: Any = None
+        self._hears: Callable[[bytes], bytes] = bytes  # once the torrent is known, RC4 from where it stands
+        self._says: Callable[[bytes], bytes] = bytes
         self._need = KEY_BYTES
         self._step = self._public_key
         self._key = b""
@@ -85,12 +91,10 @@ class Responder:
 
     def seal(self, data: bytes) -> bytes:
         """What goes over the line for something that we say."""
-        sealed: bytes = self._says.encrypt(data) if self.selected == RC4 else data
-        return sealed
+        return self._says(data) if self.selected == RC4 else data
 
     def _open(self, data: bytes) -> bytes:
-        opened: bytes = self._hears.decrypt(data) if self.selected == RC4 else data
-        return opened
+        return self._hears(data) if self.selected == RC4 else data
 
     def _take(self, count: int) -> bytes:
         found = bytes(self._held[:count])
@@ -102,7 +106,7 @@ class Responder:
         if not 1 < theirs < PRIME - 1:
             raise Failed("a public key without a secret in it")
         private, public = _key_pair(self._rng.randrange(256))
-        self._secret = pow(theirs, private, PRIME).to_bytes(KEY_BYTES, "big")
+        self._secret = power(theirs, private)
         self.out += public + self._padding()
         self._need, self._step = HASH_BYTES, self._synchronise
         return True
@@ -129,13 +133,13 @@ class Responder:
         self._need, self._step = HEAD_BYTES, self._head
         return True
 
-    def _stream(self, name: bytes, key: bytes) -> Any:
-        stream = ARC4.new(digest(name, self._secret, key))
-        stream.encrypt(bytes(DISCARDED))
-        return stream
+    def _stream(self, name: bytes, key: bytes) -> Callable[[bytes], bytes]:
+        stream = Cipher(ARC4(digest(name, self._secret, key)), mode=None).encryptor()
+        stream.update(bytes(DISCARDED))
+        return stream.update
 
     def _head(self) -> bool:
-        head = self._hears.decrypt(self._take(HEAD_BYTES))
+        head = self._hears(self._take(HEAD_BYTES))
         if head[:8] != VERIFICATION:
             raise Failed("a verification constant other than eight zeros")
         self._provided = int.from_bytes(head[8:12], "big")
@@ -146,19 +150,19 @@ class Responder:
         return True
 
     def _padding_and_length(self) -> bool:
-        self._need = int.from_bytes(self._hears.decrypt(self._take(self._need))[-2:], "big")
+        self._need = int.from_bytes(self._hears(self._take(self._need))[-2:], "big")
         self._step = self._initial
         return True
 
     def _initial(self) -> bool:
         """Takes IA, says which of the offered ways it shall be, and lets the rest follow that way."""
-        said = self._hears.decrypt(self._take(self._need))
+        said = self._hears(self._take(self._need))
         select = next((way for way in self._ways if self._provided & way), None)
         if select is None:
             raise Refused("no crypto_provide that this party takes")
         padding = self._padding()
         answer = VERIFICATION + select.to_bytes(4, "big") + len(padding).to_bytes(2, "big") + padding
-        self.out += self._says.encrypt(answer)
+        self.out += self._says(answer)
         self.selected = select
         self.inner += said
         rest = self._open(bytes(self._held))

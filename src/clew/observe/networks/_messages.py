@@ -18,6 +18,7 @@ UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012
 BITFIELD, HAVE, EXTENDED, HAVE_ALL, HAVE_NONE = 5, 4, 20, 14, 15
 MAX_BITFIELD = 32 * 1024
 MAX_EXTENDED = 8 * 1024
+MOST = {BITFIELD: MAX_BITFIELD, EXTENDED: MAX_EXTENDED}  # bytes after the type, where the type does not say how many
 # Messages of fixed length without content: type -> (name, length of what follows the type).
 CONTROL = {
     0: ("choke", 0),
@@ -35,6 +36,7 @@ CONTROL = {
     17: ("allowed fast", 4),
 }
 REFUSED = {7: "piece", 21: "hash request", 22: "hashes", 23: "hash reject"}
+NAMES = {**{kind: name for kind, (name, _) in CONTROL.items()}, BITFIELD: "bitfield", EXTENDED: "extended", **REFUSED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +120,4 @@ def quote(data: bytes) -> str:
 
 def message_name(kind: int) -> str:
     """The name of a peer message by its type byte."""
-    if kind in CONTROL:
-        return CONTROL[kind][0]
-    return {BITFIELD: "bitfield", EXTENDED: "extended"}.get(kind) or REFUSED.get(kind, f"unknown message {kind}")
+    return NAMES.get(kind) or f"unknown message {kind}"

@@ -6,7 +6,7 @@ wire. Padding is arbitrary bytes of a stranger: it is left out, only its length 
 the infohash beforehand, since its RC4 key is made of it. Sections as in `_mse_keys`.
 """
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -32,12 +32,17 @@ class CipherTape:
         self._tape = tape
         self._came = bytearray()
         self._unwanted = 0  # bytes that were left out and have not come yet
-        self.seal: Callable[[bytes], bytes] = bytes  # set before anything is sent: what our plaintext is on the wire
+        self._stream: keys.Keystream | None = None
+        self._at = 0
 
     @property
     def pending(self) -> int:
         """Bytes of ciphertext that came and that the inner conversation has not noted yet."""
         return len(self._came)
+
+    def seal(self, stream: keys.Keystream, at: int) -> None:
+        """From now on our plaintext is encrypted on the wire, from this place of this stream on."""
+        self._stream, self._at = stream, at
 
     def came(self, data: bytes) -> None:
         """Ciphertext whose plaintext is about to go inwards."""
@@ -50,7 +55,9 @@ class CipherTape:
 
     def sent(self, data: bytes, at_ns: int) -> None:
         """Plaintext that the inner conversation sent."""
-        self._tape.sent(self.seal(data), at_ns)
+        if self._stream is not None:
+            data, self._at = self._stream.cover(data, self._at), self._at + len(data)
+        self._tape.sent(data, at_ns)
 
     def received(self, data: bytes, at_ns: int) -> None:
         """Plaintext that the inner conversation read."""
@@ -97,13 +104,14 @@ class MseConversation:
         self._entropy, self._carrier, self._provide = entropy, carrier, provide
         self._inner_tape = CipherTape(tape)
         self._inner = inner(self._inner_tape)
-        self._drawn = keys.drawn(entropy)
-        self._traffic: Counter[str] = Counter()
+        self._private = self._pad_c = 0  # once our key is drawn
+        self._traffic: defaultdict[str, int] = defaultdict(int)
         self._held = bytearray()
         self._take: Callable[[], int] = self._key
         self._most, self._awaited = keys.KEY_BYTES, "its key"
-        self._vc = self._key_a = b""
-        self._at = 0  # bytes of our RC4 stream that are used up
+        self._vc = b""
+        self._stream: keys.Keystream | None = None  # of what we send, once it gave a key
+        self._at = 0  # bytes of it that are used up
         self._chosen = 0  # once the stream has begun
         self._open: Callable[[bytes], bytes] = bytes
         self._over = False
@@ -124,7 +132,9 @@ class MseConversation:
         """Sends our key."""
         self._now = now_ns
         self._end_ns, self._wake_ns = now_ns + self._limits.hold_ns, now_ns + self._limits.answer_ns
-        self._send(MseKey(self._entropy))
+        key = MseKey(self._entropy)
+        self._private, self._pad_c = key.drawn.private, key.drawn.pad_c
+        self._send(key)
         return self._flush()
 
     def receive(self, data: bytes, now_ns: int) -> list[Event]:
@@ -177,7 +187,7 @@ class MseConversation:
             return 0
         theirs = self._step("mse key")
         try:
-            secret = keys.agreed(self._drawn.private, theirs)
+            secret = keys.agreed(self._private, theirs)
         except ValueError:
             raise Over(Missing(Reason.UNPARSABLE, "no MSE: its key is none")) from None
         self._prove(secret)
@@ -223,9 +233,10 @@ class MseConversation:
         self._held.clear()
         self._chosen = chosen
         if chosen == PLAINTEXT:
-            self._open = self._inner_tape.seal = bytes
+            self._open = bytes
         else:
-            self._inner_tape.seal = keys.rc4(self._key_a, self._at)
+            assert self._stream is not None
+            self._inner_tape.seal(self._stream, self._at)
         self._outwards(self._inner.opened(self._now))
         return 0
 
@@ -233,10 +244,9 @@ class MseConversation:
 
     def _prove(self, secret: bytes) -> None:
         """Step 3."""
-        infohash = self._target.infohash
-        proof = MseProof(secret, infohash, self._provide, self._drawn.pad_c)
-        self._key_a, self._at = keys.key_a(secret, infohash), proof.encrypted
-        self._open = keys.rc4(keys.key_b(secret, infohash))
+        proof = MseProof(secret, self._target.infohash, self._provide, self._pad_c)
+        self._stream, self._at = proof.stream, proof.encrypted
+        self._open = keys.rc4(keys.key_b(secret, self._target.infohash))
         self._vc = self._open(keys.VC)
         self._send(proof)
 
@@ -280,15 +290,17 @@ class MseConversation:
             assert isinstance(event.finding, Contact)
             transport = f"{METHODS.get(self._chosen, 'mse')}/{self._carrier}"
             # Who gave a key speaks MSE: it does not hold the infohash, and will not over another transport.
-            finding = replace(event.finding, transport=transport, shut=not self._key_a)
-            self._traffic.update(event.traffic)
+            finding = replace(event.finding, transport=transport, shut=self._stream is None)
+            for name, count in event.traffic.items():
+                self._traffic[name] += count
             self._out.append(Sighted(finding, event.transcript, dict(self._traffic)))
 
     def _wrapped(self, message: Sendable) -> Sendable:
         if self._chosen == PLAINTEXT:
             return message
+        assert self._stream is not None
         assert isinstance(message, Handshake | AfterHandshake)
-        sealed = Encrypted(message, self._key_a, self._at)
+        sealed = Encrypted(message, self._stream, self._at)
         self._at += len(message.encode())
         return sealed
 

@@ -6,14 +6,17 @@ of b"clew mse 1" and the entropy gives 20 bytes for the private key (its top bit
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from hashlib import sha1, shake_256
+from typing import Any
 
-from Cryptodome.Cipher import ARC4
+from cryptography.hazmat.decrepit.ciphers.algorithms import ARC4
+from cryptography.hazmat.primitives.ciphers import Cipher
+from gmpy2 import mpz, powmod
 
 # "DH Parameters": a safe prime of 768 bits, generator 2.
-PRIME = int(
+PRIME = mpz(
     "FFFFFFFFFFFFFFFFC90FDAA22168C234C4C6628B80DC1CD129024E088A67CC74020BBEA63B139B22514A08798E3404DD"
     "EF9519B3CD3A431B302B0A6DF25F14374FE1356D6D51C245E485B576625E7EC6F44C42E9A63A36210000000000090563",
     16,
@@ -25,7 +28,9 @@ MAX_PAD = 512  # "Constants/Variables": PadA to PadD
 MAX_PAD_C = 31  # ours is shorter than allowed: it hides nothing from anyone but makes lengths differ
 VC = bytes(8)  # "Constants/Variables": the verification constant
 WINDOW = 5  # bits of a private key that are looked up at once
+RC4_KEY_BYTES = 20  # "Functions": HASH() is SHA-1
 DISCARDED = 1024  # "Functions": the first bytes of RC4's output
+FIRST_BYTES = 160  # of a keystream: more than all that one conversation of ours needs
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,20 +51,20 @@ def drawn(entropy: bytes) -> Drawn:
 
 
 def public(private: int) -> bytes:
-    """The public key, Ya ("DH Parameters"). By the table it costs a quarter of what `pow` takes."""
-    product = 1
+    """The public key, Ya ("DH Parameters"). By the table it costs a quarter of what `powmod` takes."""
+    product = mpz(1)
     for row in _powers():
         product = product * row[private & (1 << WINDOW) - 1] % PRIME
         private >>= WINDOW
-    return product.to_bytes(KEY_BYTES, "big")
+    return int(product).to_bytes(KEY_BYTES, "big")
 
 
 @cache
-def _powers() -> list[list[int]]:
-    """For each WINDOW bits of a private key, the generator to the power of all that they can be: 128 KiB."""
-    rows, base = [], GENERATOR
+def _powers() -> list[list[Any]]:
+    """For each WINDOW bits of a private key, the generator to the power of all that they can be (as mpz)."""
+    rows, base = [], mpz(GENERATOR)
     for _ in range(PRIVATE_BYTES * 8 // WINDOW):
-        row = [1]
+        row = [mpz(1)]
         for _ in range((1 << WINDOW) - 1):
             row.append(row[-1] * base % PRIME)
         rows.append(row)
@@ -72,7 +77,7 @@ def agreed(private: int, theirs: bytes) -> bytes:
     key = int.from_bytes(theirs, "big")
     if not 1 < key < PRIME - 1:
         raise ValueError("no public key")
-    return pow(key, private, PRIME).to_bytes(KEY_BYTES, "big")
+    return int(powmod(key, private, PRIME)).to_bytes(KEY_BYTES, "big")
 
 
 def secret_hash(secret: bytes) -> bytes:
@@ -82,7 +87,7 @@ def secret_hash(secret: bytes) -> bytes:
 
 def stream_hash(secret: bytes, infohash: bytes) -> bytes:
     """HASH('req2', SKEY) xor HASH('req3', S), SKEY being the infohash (same place)."""
-    return bytes(a ^ b for a, b in zip(_hash(b"req2", infohash), _hash(b"req3", secret), strict=True))
+    return _xor(_hash(b"req2", infohash), _hash(b"req3", secret))
 
 
 def key_a(secret: bytes, infohash: bytes) -> bytes:
@@ -97,8 +102,35 @@ def key_b(secret: bytes, infohash: bytes) -> bytes:
 
 def rc4(key: bytes, at: int = 0) -> Callable[[bytes], bytes]:
     """RC4 as it stands `at` bytes into the stream; it encrypts and decrypts what it is given in turn ("Functions")."""
-    cipher: Callable[[bytes], bytes] = ARC4.new(key, drop=DISCARDED + at).encrypt
-    return cipher
+    cipher = Cipher(ARC4(key), mode=None).encryptor()
+    cipher.update(bytes(DISCARDED + at))
+    return cipher.update
+
+
+@dataclass(frozen=True, slots=True)
+class Keystream:
+    """RC4's output under one key ("Functions"), made of nothing but the key, and its first bytes only once.
+
+    Raises ValueError where the key has another length than those of MSE.
+    """
+
+    key: bytes = field(repr=False)
+    first: bytes = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if len(self.key) != RC4_KEY_BYTES:
+            raise ValueError(f"the key of a stream is {RC4_KEY_BYTES} bytes")
+        object.__setattr__(self, "first", rc4(self.key)(bytes(FIRST_BYTES)))
+
+    def cover(self, data: bytes, at: int) -> bytes:
+        """`data` encrypted as it stands `at` bytes into the stream."""
+        end = at + len(data)
+        stream = self.first if end <= FIRST_BYTES else rc4(self.key)(bytes(end))
+        return _xor(data, stream[at:end])
+
+
+def _xor(one: bytes, other: bytes) -> bytes:
+    return (int.from_bytes(one, "big") ^ int.from_bytes(other, "big")).to_bytes(len(one), "big")
 
 
 def _hash(*parts: bytes) -> bytes:

@@ -1,7 +1,8 @@
 """What the MSE layer can send: three frozen types, none with a field that could carry content.
 
 MseKey is made of nothing but the entropy. Encrypted carries one of the messages of a stream, as an object of exactly
-these types; whatever else MseProof and it are made of goes through a hash or is the key of a cipher.
+these types; whatever else MseProof and it are made of goes through a hash or is the key of a cipher. What is costly is
+computed once, as they are made: a tape and a wire, and uTP around them, ask for their bytes again.
 Sections as in `_mse_keys`.
 """
 
@@ -10,25 +11,27 @@ from dataclasses import dataclass, field
 from clew.observe.api import ENTROPY_BYTES
 from clew.observe.networks import _mse_keys as keys
 from clew.observe.networks._messages import AfterHandshake, ExtensionHandshake, GossipHandshake, Handshake
+from clew.observe.networks._mse_keys import Drawn, Keystream
 
 PLAINTEXT, RC4 = 1, 2  # "Constants/Variables": bits of crypto_provide and crypto_select
-RC4_KEY_BYTES = 20  # "Functions": HASH() is SHA-1
 INFOHASH_BYTES = 20  # "Functions": SKEY, for BitTorrent the infohash
 IA_LENGTH_BYTES = 2  # "The handshake packet format", step 3: len(IA)
 
 
 @dataclass(frozen=True, slots=True)
 class MseKey:
-    """Step 1 of "The handshake packet format": Ya, PadA. Computed once, since it is what a handshake costs."""
+    """Step 1 of "The handshake packet format": Ya, PadA."""
 
     entropy: bytes = field(repr=False)
     name: str = "mse key"
+    drawn: Drawn = field(init=False, repr=False, compare=False)
     data: bytes = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if len(self.entropy) != ENTROPY_BYTES:
             raise ValueError(f"entropy is {ENTROPY_BYTES} bytes")
         drawn = keys.drawn(self.entropy)
+        object.__setattr__(self, "drawn", drawn)
         object.__setattr__(self, "data", keys.public(drawn.private) + drawn.pad_a)
 
     def encode(self) -> bytes:
@@ -49,6 +52,8 @@ class MseProof:
     provide: int
     pad: int
     name: str = "mse proof"
+    stream: Keystream = field(init=False, repr=False, compare=False)  # of what we send, the proof at its beginning
+    data: bytes = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if len(self.secret) != keys.KEY_BYTES or len(self.infohash) != INFOHASH_BYTES:
@@ -57,11 +62,14 @@ class MseProof:
             raise ValueError("a proof needs a method that exists")
         if not 0 <= self.pad <= keys.MAX_PAD:
             raise ValueError(f"PadC is at most {keys.MAX_PAD} bytes")
+        hashes = keys.secret_hash(self.secret) + keys.stream_hash(self.secret, self.infohash)
+        stream = Keystream(keys.key_a(self.secret, self.infohash))
+        object.__setattr__(self, "stream", stream)
+        object.__setattr__(self, "data", hashes + stream.cover(self._clear(), 0))
 
     def encode(self) -> bytes:
         """The two hashes and what is encrypted."""
-        hashes = keys.secret_hash(self.secret) + keys.stream_hash(self.secret, self.infohash)
-        return hashes + keys.rc4(keys.key_a(self.secret, self.infohash))(self._clear())
+        return self.data
 
     @property
     def encrypted(self) -> int:
@@ -75,17 +83,19 @@ class MseProof:
 
 @dataclass(frozen=True, slots=True)
 class Encrypted:
-    """Step 5 with RC4: a message as it stands `at` bytes into the stream of `key`."""
+    """Step 5 with RC4: a message as it stands `at` bytes into a stream."""
 
     message: Handshake | AfterHandshake
-    key: bytes = field(repr=False)
+    stream: Keystream = field(repr=False)
     at: int
 
     def __post_init__(self) -> None:
         if type(self.message) not in (Handshake, ExtensionHandshake, GossipHandshake):
             raise TypeError(f"{type(self.message).__name__} is not in the closed set of what can be sent")
-        if len(self.key) != RC4_KEY_BYTES or self.at < 0:
-            raise ValueError(f"the key of a stream is {RC4_KEY_BYTES} bytes, and it has a place in it")
+        if type(self.stream) is not Keystream:
+            raise TypeError("what is encrypted is so under the stream of a key")
+        if self.at < 0:
+            raise ValueError("what is encrypted has a place in its stream")
 
     @property
     def name(self) -> str:
@@ -94,4 +104,4 @@ class Encrypted:
 
     def encode(self) -> bytes:
         """As many bytes as the message has."""
-        return keys.rc4(self.key, self.at)(self.message.encode())
+        return self.stream.cover(self.message.encode(), self.at)

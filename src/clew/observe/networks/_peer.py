@@ -6,7 +6,7 @@ out, and the conversation ends there, on what was said before. Where the target 
 read ut_pex, wait for one such message, and leave the peers in it out of the transcript (`_pex` keeps them one by one).
 """
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable
 
 from clew.core import bencode
@@ -40,7 +40,7 @@ class PeerConversation:
     def __init__(self, target: Target, limits: Limits, tape: Tape) -> None:
         self._target, self._limits, self._tape = target, limits, tape
         self._pieces = Pieces(target.pieces, target.inner)
-        self._traffic: Counter[str] = Counter()
+        self._traffic: defaultdict[str, int] = defaultdict(int)
         self._held = bytearray()
         self._need: int = len(m.PROTOCOL)
         self._take: Callable[[bytes], None] = self._protocol
@@ -84,10 +84,11 @@ class PeerConversation:
         try:
             while at < len(data):
                 part = data[at : at + self._need - len(self._held)]
-                self._held += part
                 at, self._received = at + len(part), self._received + len(part)
-                if len(self._held) == self._need:
-                    self._unit()
+                if len(part) == self._need:  # all of a unit came at once, as most do
+                    self._take(part)
+                else:
+                    self._hold(part)
                 if self._received > self._limits.received:
                     raise Over(Missing(Reason.LIMIT_REACHED, "more bytes than one contact may send"))
         except Over as over:
@@ -117,10 +118,12 @@ class PeerConversation:
 
     # units ----------------------------------------------------------------------------------------------------------
 
-    def _unit(self) -> None:
-        data = bytes(self._held)
-        self._held.clear()
-        self._take(data)
+    def _hold(self, part: bytes) -> None:
+        self._held += part
+        if len(self._held) == self._need:
+            data = bytes(self._held)
+            self._held.clear()
+            self._take(data)
 
     def _next(self, need: int, take: Callable[[bytes], None]) -> None:
         self._need, self._take = need, take
@@ -178,7 +181,7 @@ class PeerConversation:
     def _judge(self, kind: int, size: int) -> None:
         """Whether we read the body of a message of this type and size at all; Over where not."""
         name = m.message_name(kind)
-        most = {m.BITFIELD: m.MAX_BITFIELD, m.EXTENDED: m.MAX_EXTENDED}.get(kind)
+        most = m.MOST.get(kind)
         wrong = None
         if kind in m.CONTROL:
             if size != m.CONTROL[kind][1]:

@@ -19,7 +19,7 @@ payload is taken like any other, so that a replay can hand in each header with t
 """
 
 import hashlib
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -45,6 +45,7 @@ WINDOW = 16 * 1024  # bytes that a peer may have under way to us; also the most 
 MOST_AHEAD = 16  # packets that may wait for an earlier one
 MOST_DATAGRAMS = 512
 HALF = p.NUMBERS // 2  # a number up to this far ahead is later, any other earlier
+RECEIVED = {kind: f"received utp {name.lower()}" for kind, name in p.NAMES.items()}  # for the account
 
 
 @dataclass(slots=True)
@@ -57,6 +58,39 @@ class _Unacknowledged:
     due_ns: int
 
 
+class InnerTape:
+    """The inner conversation's Tape. The transcript is made once, when our last packet stands on the tape too."""
+
+    __slots__ = ("_tape",)
+
+    def __init__(self, tape: Tape) -> None:
+        self._tape = tape
+
+    def sent(self, data: bytes, at_ns: int) -> None:
+        """Passed on."""
+        self._tape.sent(data, at_ns)
+
+    def received(self, data: bytes, at_ns: int) -> None:
+        """Passed on."""
+        self._tape.received(data, at_ns)
+
+    def left_out(self, label: str, length: int, at_ns: int, *, sent: bool = False) -> None:
+        """Passed on."""
+        self._tape.left_out(label, length, at_ns, sent=sent)
+
+    def header(self, data: bytes, at_ns: int, *, sent: bool = False) -> None:
+        """Passed on."""
+        self._tape.header(data, at_ns, sent=sent)
+
+    def end(self, how: str, at_ns: int) -> None:
+        """Passed on."""
+        self._tape.end(how, at_ns)
+
+    def encode(self) -> bytes:
+        """Nothing yet."""
+        return b""
+
+
 class UtpConversation:
     """One connection that we begin, around the conversation that `inner` makes.
 
@@ -65,7 +99,7 @@ class UtpConversation:
     """
 
     def __init__(self, limits: Limits, inner: Callable[[Tape], Conversation], tape: Tape, entropy: bytes) -> None:
-        self._limits, self._inner, self._tape = limits, inner(tape), tape
+        self._limits, self._inner, self._tape = limits, inner(InnerTape(tape)), tape
         drawn = hashlib.sha256(b"uTP" + entropy).digest()
         self._hears = int.from_bytes(drawn[:2], "big")  # the connection id of packets to us; of ours, one more
         self._syn = self._seq = int.from_bytes(drawn[2:4], "big")  # `_seq` is the last number that we have used
@@ -76,14 +110,16 @@ class UtpConversation:
         self._waiting = self._datagrams = 0
         self._connected = self._gone = self._over = self._acked = False
         self._now = self._end_ns = 0
-        self._traffic: Counter[str] = Counter()
+        self._traffic: defaultdict[str, int] = defaultdict(int)
         self._out: list[Event] = []
 
     @property
     def wake_ns(self) -> int:
         """When time alone ends this, or something has to be repeated."""
-        end = self._inner.wake_ns if self._connected else self._end_ns
-        return min([end, *(each.due_ns for each in self._unacknowledged)])
+        wake = self._inner.wake_ns if self._connected else self._end_ns
+        for each in self._unacknowledged:
+            wake = min(wake, each.due_ns)
+        return wake
 
     @property
     def held(self) -> int:
@@ -109,7 +145,7 @@ class UtpConversation:
             self._traffic["received datagram of no use"] += len(data)
         else:
             self._tape.header(packet.head(data), now_ns)
-            self._traffic[f"received utp {p.NAMES[packet.kind].lower()}"] += packet.size
+            self._traffic[RECEIVED[packet.kind]] += packet.size
             self._take(packet, data[packet.size :])
         return self._flush()
 
@@ -256,8 +292,11 @@ class UtpConversation:
         self._waiting = 0
         if self._connected and not self._gone:
             self._say(p.UtpReset(self._header(self._seq + 1)))
-        found = replace(sighted.finding, shut=sighted.finding.shut or not self._connected)
-        self._out.append(Sighted(found, self._tape.encode(), dict(self._traffic + Counter(sighted.traffic))))
+        found = sighted.finding if self._connected else replace(sighted.finding, shut=True)
+        for name, count in sighted.traffic.items():
+            self._traffic[name] += count
+        traffic = {name: count for name, count in self._traffic.items() if count}
+        self._out.append(Sighted(found, self._tape.encode(), traffic))
 
     def _flush(self) -> list[Event]:
         out, self._out = self._out, []

@@ -4,6 +4,7 @@ Sendable is a closed set: UtpSyn, UtpState, UtpReset, and UtpData, whose payload
 the stream and never bytes. There is no UtpFin: a FIN wants an answer, and we close for good (`_utp`).
 """
 
+import struct
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -12,7 +13,8 @@ from clew.observe.networks._messages import ExtensionHandshake, GossipHandshake,
 from clew.observe.networks._mse_messages import Encrypted, MseKey, MseProof
 
 # BEP 29, "header format": type and version, first extension, connection id, two times, window, seq_nr, ack_nr.
-HEADER_BYTES = 20
+LAYOUT = struct.Struct(">BBHIIIHH")
+HEADER_BYTES = LAYOUT.size
 VERSION = 1
 DATA, FIN, STATE, RESET, SYN = range(5)  # BEP 29, "type"
 NAMES = {DATA: "DATA", FIN: "FIN", STATE: "STATE", RESET: "RESET", SYN: "SYN"}
@@ -47,15 +49,7 @@ class Header(NamedTuple):
 
     def encode(self, kind: int) -> bytes:
         """20 bytes, without extensions."""
-        return (
-            bytes((kind << 4 | VERSION, 0))
-            + self.connection.to_bytes(2, "big")
-            + self.time.to_bytes(4, "big")
-            + self.difference.to_bytes(4, "big")
-            + self.window.to_bytes(4, "big")
-            + self.seq.to_bytes(2, "big")
-            + self.ack.to_bytes(2, "big")
-        )
+        return LAYOUT.pack(kind << 4 | VERSION, 0, *self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +126,8 @@ class Packet(NamedTuple):
 
     def head(self, data: bytes) -> bytes:
         """The header and its extensions as they are kept: zeros in place of what an unknown extension says."""
+        if not self.extensions:
+            return data[: self.size]
         out = bytearray(data[: self.size])
         for each in self.extensions:
             if not each.kept:
@@ -143,16 +139,9 @@ def read(data: bytes) -> Packet | None:
     """What a datagram says; None where it is no uTP packet of version 1, or has more extensions than we follow."""
     if len(data) < HEADER_BYTES or data[0] & 0x0F != VERSION or data[0] >> 4 not in NAMES:
         return None
-    header = Header(
-        int.from_bytes(data[2:4], "big"),
-        int.from_bytes(data[4:8], "big"),
-        int.from_bytes(data[8:12], "big"),
-        int.from_bytes(data[12:16], "big"),
-        int.from_bytes(data[16:18], "big"),
-        int.from_bytes(data[18:20], "big"),
-    )
+    _, kind, *fields = LAYOUT.unpack_from(data)
     extensions: list[Extension] = []
-    at, kind = HEADER_BYTES, data[1]
+    at = HEADER_BYTES
     while kind:
         if len(extensions) == MOST_EXTENSIONS or at + 2 > len(data):
             return None
@@ -162,4 +151,4 @@ def read(data: bytes) -> Packet | None:
         kept = kind in KNOWN_EXTENSIONS and stop - start <= KNOWN_EXTENSIONS[kind][1]
         extensions.append(Extension(kind, slice(start, stop), kept))
         kind, at = data[at], stop
-    return Packet(data[0] >> 4, header, tuple(extensions), at)
+    return Packet(data[0] >> 4, Header(*fields), tuple(extensions), at)

@@ -9,4 +9,4 @@ def plain(text: bytes, most: int) -> str:
     """At most `most` bytes as printable text. What could be an infohash is left out: it may be copied from nowhere."""
     decoded = CODE.sub("(code left out)", text.decode("utf-8", "replace"))
     cut = decoded.encode()[:most].decode("utf-8", "ignore")
-    return "".join(c if c.isprintable() else "?" for c in cut).strip()
+    return (cut if cut.isprintable() else "".join(c if c.isprintable() else "?" for c in cut)).strip()
