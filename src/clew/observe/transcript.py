@@ -59,11 +59,17 @@ class Segment:
 
 
 class Transcript:
-    """Collects the segments of one connection. Neighbours of one kind and time become one segment."""
+    """Collects the segments of one connection. Neighbours of one kind and time become one segment.
+
+    All are held as they are stored but the last, which may go on.
+    """
 
     def __init__(self, entropy: bytes = b"") -> None:
         self._entropy = entropy
-        self._segments: list[tuple[Kind, int, bytearray, int, str]] = []
+        self._done = bytearray()
+        self._start_ns = 0
+        self._last: tuple[Kind, int] | None = None  # kind and time of the segment that may go on
+        self._data = bytearray()
 
     def sent(self, data: bytes, at_ns: int) -> None:
         """Bytes that we sent."""
@@ -75,49 +81,56 @@ class Transcript:
 
     def left_out(self, label: str, length: int, at_ns: int, *, sent: bool = False) -> None:
         """Bytes of which only the number and this label are kept."""
-        kind = Kind.SENT_LEFT_OUT if sent else Kind.RECEIVED_LEFT_OUT
-        self._segments.append((kind, at_ns, bytearray(), length, label))
+        self._say(Kind.SENT_LEFT_OUT if sent else Kind.RECEIVED_LEFT_OUT, at_ns, length, label)
 
     def header(self, data: bytes, at_ns: int, *, sent: bool = False) -> None:
         """The header of a datagram; each is a segment of its own."""
-        kind = Kind.SENT_HEADER if sent else Kind.RECEIVED_HEADER
-        self._segments.append((kind, at_ns, bytearray(data), 0, ""))
+        self._close(at_ns)
+        self._done += self._head(Kind.SENT_HEADER if sent else Kind.RECEIVED_HEADER, at_ns, len(data)) + data
 
     def end(self, how: str, at_ns: int) -> None:
         """How the conversation ended, where what was said did not end it."""
-        self._segments.append((Kind.END, at_ns, bytearray(), 0, how))
+        self._say(Kind.END, at_ns, 0, how)
 
     def copy(self) -> "Transcript":
         """A second one that begins with the same segments."""
         twin = Transcript(self._entropy)
-        twin._segments = [(k, t, bytearray(d), n, s) for k, t, d, n, s in self._segments]
+        twin._done, twin._start_ns = self._done[:], self._start_ns
+        twin._last, twin._data = self._last, self._data[:]
         return twin
 
     def encode(self) -> bytes:
         """The stored form; empty bytes where nothing went over the connection."""
-        if not self._segments:
-            return b""
-        start = self._segments[0][1]
-        out = bytearray(MAGIC + start.to_bytes(8, "big"))
-        if self._entropy:
-            out += bytes([Kind.ENTROPY, 0]) + _varint(len(self._entropy)) + self._entropy
-        for kind, at_ns, data, length, label in self._segments:
-            out.append(kind)
-            out += _varint(max(0, at_ns - start))
-            if kind in STORED:
-                out += _varint(len(data)) + data
-            else:
-                text = label.encode()[:LABEL_BYTES]
-                out += _varint(length) + bytes([len(text)]) + text
-        return bytes(out)
+        return bytes(self._done + self._open())
 
     def _add(self, kind: Kind, data: bytes, at_ns: int) -> None:
-        if self._segments:
-            last, at, held, _, _ = self._segments[-1]
-            if last == kind and at == at_ns:
-                held += data
-                return
-        self._segments.append((kind, at_ns, bytearray(data), 0, ""))
+        if self._last == (kind, at_ns):
+            self._data += data
+            return
+        self._close(at_ns)
+        self._last, self._data = (kind, at_ns), bytearray(data)
+
+    def _say(self, kind: Kind, at_ns: int, length: int, label: str) -> None:
+        text = label.encode()[:LABEL_BYTES]
+        self._close(at_ns)
+        self._done += self._head(kind, at_ns, length) + bytes((len(text),)) + text
+
+    def _close(self, next_ns: int) -> None:
+        """Another segment begins at `next_ns`, perhaps the first: the last one goes on no more."""
+        if not self._done:
+            self._start_ns = next_ns
+            self._done += MAGIC + next_ns.to_bytes(8, "big")
+            if self._entropy:
+                self._done += self._head(Kind.ENTROPY, next_ns, len(self._entropy)) + self._entropy
+        self._done += self._open()
+        self._last = None
+
+    def _open(self) -> bytes:
+        """The segment that may go on, as it is stored."""
+        return self._head(*self._last, len(self._data)) + self._data if self._last is not None else b""
+
+    def _head(self, kind: Kind, at_ns: int, length: int) -> bytes:
+        return bytes((kind,)) + _varint(max(0, at_ns - self._start_ns)) + _varint(length)
 
 
 def decode(stored: bytes) -> list[Segment]:
@@ -151,6 +164,8 @@ def _segment(stored: bytes, at: int, start: int) -> tuple[Segment, int]:
 
 
 def _varint(value: int) -> bytes:
+    if value < 0x80:
+        return bytes((value,))
     out = bytearray()
     while value > 0x7F:
         out.append(value & 0x7F | 0x80)
