@@ -41,7 +41,7 @@ def sighting(
 ) -> dict[str, Any]:
     """One row of the sightings shard (`core.shards.SCHEMAS`); `other` replaces single fields."""
     wish, found = answer.call.wish, contact or Contact(missing=answer.missing)
-    row = {
+    row: dict[str, Any] = {
         "id": id,
         "kind": kind.value,
         "watch": wish.watch,
@@ -78,4 +78,5 @@ def sighting(
         "vantage": run.vantage,
         "run": run.id,
     }
-    return row | other
+    row.update(other)
+    return row

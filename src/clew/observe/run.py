@@ -253,9 +253,10 @@ class Observer:
 
     def _asking(self, endpoint: Endpoint, wish: Wish, now: Instant) -> Wish:
         """The visit, asking for gossip too where it is this endpoint's turn and the Mandate that covers it permits."""
+        if not self._policy.gossip or wish.kind != "contact":
+            return wish
         asking = replace(wish, gossip=True)
-        may = self._policy.gossip and wish.kind == "contact"
-        if not may or isinstance(self._governor.cover(asking, now), Missing):
+        if isinstance(self._governor.cover(asking, now), Missing):
             return wish
         return asking if self._gossip.ask(endpoint, self._steady.at(now)) else wish
 
