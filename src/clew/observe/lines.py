@@ -169,7 +169,7 @@ class Line:
         if self._datagrams and len(data) > MOST_DATAGRAM:
             self._closed(Missing(Reason.TOO_LARGE, f"a datagram of more than {MOST_DATAGRAM} bytes"))
         elif data or self._datagrams:
-            now_ns = clock.now().mono_ns
+            now_ns = clock.mono_ns()
             self._spent(len(data), now_ns)
             self._do(self._talk.receive, data, now_ns)
         else:
@@ -180,7 +180,7 @@ class Line:
         if self._shut:
             return
         if self._ended is None:
-            self._do(self._talk.closed, clock.now().mono_ns, why)
+            self._do(self._talk.closed, clock.mono_ns(), why)
         self._close()
 
     def _do(self, step: Callable[..., list[Event]], *given: Any) -> None:
@@ -198,7 +198,7 @@ class Line:
             if type(event.message) not in self._sendable:
                 raise TypeError(f"{type(event.message).__name__} is not in the closed set of what can be sent")
             data = event.message.encode()
-            self._spent(len(data), clock.now().mono_ns)
+            self._spent(len(data), clock.mono_ns())
             self._write(data)
         elif self._ended is None:
             self._sighted, self._ended = event, clock.now()
@@ -231,11 +231,11 @@ class Line:
         if self._timer is not None:
             self._timer.cancel()
         self._wake_ns = wake_ns
-        self._timer = self._reactor.at(max(wake_ns, clock.now().mono_ns + LEAST_WAKE_NS), self._tick)
+        self._timer = self._reactor.at(max(wake_ns, clock.mono_ns() + LEAST_WAKE_NS), self._tick)
 
     def _tick(self) -> None:
         self._timer = None
-        self._do(self._talk.tick, clock.now().mono_ns)
+        self._do(self._talk.tick, clock.mono_ns())
 
     # the end --------------------------------------------------------------------------------------------------------
 

@@ -95,7 +95,7 @@ class Reactor:
                 os.eventfd_read(self._bell)
             elif (ready := self._watched.get(descriptor)) is not None:
                 ready(events)
-        now_ns = clock.now().mono_ns
+        now_ns = clock.mono_ns()
         while self._timers and self._timers[0][0] <= now_ns:
             if (step := heapq.heappop(self._timers)[2].step) is not None:
                 step()
@@ -110,4 +110,4 @@ class Reactor:
             heapq.heappop(self._timers)
         if not self._timers:
             return LONGEST_WAIT_NS / SECOND
-        return max(0.0, (self._timers[0][0] - clock.now().mono_ns) / SECOND)
+        return max(0.0, (self._timers[0][0] - clock.mono_ns()) / SECOND)

@@ -118,9 +118,9 @@ class Wire:
         try:
             self._reactor.run(lambda: self._stopping)
             while self._lines:
-                late_ns = clock.now().mono_ns + GOODBYE_NS
+                late_ns = clock.mono_ns() + GOODBYE_NS
                 self._reactor.at(late_ns, lambda: None)
-                self._reactor.run(lambda: not self._lines or clock.now().mono_ns >= late_ns)  # noqa: B023 - run at once
+                self._reactor.run(lambda: not self._lines or clock.mono_ns() >= late_ns)  # noqa: B023 - run at once
                 self._hang_up(lambda _: True)
         except BaseException as error:
             self._failure = error
