@@ -102,18 +102,20 @@ class Line:
 
     def _ready(self, events: int) -> None:
         if not self._connected:
-            self._arrive()
+            self._arrive(events)
             return
         if events & WRITABLE:
             self._write(b"")
         if events & ~WRITABLE and not self._shut:
             self._read()
 
-    def _arrive(self) -> None:
-        """The connection has come about, or has failed: connect(2), EINPROGRESS."""
+    def _arrive(self, events: int) -> None:
+        """The connection has come about, or has failed: connect(2), EINPROGRESS.
+
+        Who failed has an error or is hung up, and both are always told (epoll_ctl(2)): only then is it asked for.
+        """
         assert self._sock is not None
-        failed = self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        if failed:
+        if events != WRITABLE and (failed := self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)):
             gone = failed in GONE and self._sock.family == socket.AF_INET
             self._never(NO_NETWORK if gone else unconnected(OSError(failed, os.strerror(failed))))
             return

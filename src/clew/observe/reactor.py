@@ -80,9 +80,8 @@ class Reactor:
         self._poll.modify(descriptor, events)
 
     def forget(self, descriptor: int) -> None:
-        """No more events of this descriptor; before it is closed, for its number is given again."""
-        if self._watched.pop(descriptor, None) is not None:
-            self._poll.unregister(descriptor)
+        """No more events of this descriptor, which is closed right after: with that it leaves the poll too (epoll(7))."""
+        self._watched.pop(descriptor, None)
 
     def run(self, until: Callable[[], bool]) -> None:
         """Takes turns until that is so."""

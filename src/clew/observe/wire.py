@@ -236,12 +236,10 @@ def resolve(host: str) -> str:
 
 def _socket(address: str, bind: str, *, datagrams: bool) -> socket.socket:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    if datagrams:
-        sock = socket.socket(family, socket.SOCK_DGRAM)
-    else:
-        sock = socket.socket(family, socket.SOCK_STREAM)
+    kind = socket.SOCK_DGRAM if datagrams else socket.SOCK_STREAM
+    sock = socket.socket(family, kind | socket.SOCK_NONBLOCK)
+    if not datagrams:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else each exchange of MSE waits 40 ms more
-    sock.setblocking(False)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
     same = bind and (":" in bind) == (":" in address)  # of two families neither can be bound for the other
     if same and inside_loopback(address) == inside_loopback(bind):
