@@ -15,6 +15,9 @@ from clew.core import clock
 from clew.observe.api import SECOND
 
 READABLE, WRITABLE = select.EPOLLIN, select.EPOLLOUT
+# Of a stream, each change once (epoll(7)): nothing is set anew meanwhile, and who is told reads until nothing is left.
+CHANGES = READABLE | WRITABLE | select.EPOLLRDHUP | select.EPOLLET
+BROKEN = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR  # what ends a stream: after what is still to be read
 MOST_EVENTS = 512  # taken in one turn
 LONGEST_WAIT_NS = 60 * SECOND
 
@@ -67,7 +70,8 @@ class Reactor:
         return timer
 
     def watch(self, descriptor: int, ready: Callable[[int], None], events: int) -> None:
-        """`ready` is called each turn in which one of these events is there, or the connection is broken.
+        """`ready` is called each turn in which one of these events is there, or the connection is broken; with CHANGES,
+        once for each change.
 
         Not for a `ready` to call: a descriptor closed in this turn may come again under its number, and its old event
         would be taken for the new one's.
@@ -75,12 +79,8 @@ class Reactor:
         self._watched[descriptor] = ready
         self._poll.register(descriptor, events)
 
-    def rewatch(self, descriptor: int, events: int) -> None:
-        """From now on these events."""
-        self._poll.modify(descriptor, events)
-
     def forget(self, descriptor: int) -> None:
-        """No more events of this descriptor, which is closed right after: with that it leaves the poll too (epoll(7))."""
+        """No more events of this descriptor. It is closed right after, and with that leaves the poll too (epoll(7))."""
         self._watched.pop(descriptor, None)
 
     def run(self, until: Callable[[], bool]) -> None:
