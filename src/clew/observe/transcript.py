@@ -28,6 +28,7 @@ from clew.core.errors import Damaged
 MAGIC, MAGIC_1 = b"CT\x02", b"CT\x01"
 HEADER_BYTES = len(MAGIC) + 8
 LABEL_BYTES = 255
+ONE_BYTE = tuple(bytes((value,)) for value in range(256))
 TIME, CLOSED = "time", "closed"  # how a conversation ended, where neither what was said nor we ended it
 
 
@@ -68,8 +69,9 @@ class Transcript:
         self._entropy = entropy
         self._done = bytearray()
         self._start_ns = 0
-        self._last: tuple[Kind, int] | None = None  # kind and time of the segment that may go on
+        self._open: Kind | None = None  # the kind of the last segment where it may go on, and its bytes
         self._data = bytearray()
+        self._at_ns, self._after = -1, b""  # the time of the last segment, and how it is stored
 
     def sent(self, data: bytes, at_ns: int) -> None:
         """Bytes that we sent."""
@@ -85,8 +87,8 @@ class Transcript:
 
     def header(self, data: bytes, at_ns: int, *, sent: bool = False) -> None:
         """The header of a datagram; each is a segment of its own."""
-        self._close(at_ns)
-        self._done += self._head(Kind.SENT_HEADER if sent else Kind.RECEIVED_HEADER, at_ns, len(data)) + data
+        self._begin(at_ns)
+        self._done += self._stored(Kind.SENT_HEADER if sent else Kind.RECEIVED_HEADER, data)
 
     def end(self, how: str, at_ns: int) -> None:
         """How the conversation ended, where what was said did not end it."""
@@ -96,41 +98,42 @@ class Transcript:
         """A second one that begins with the same segments."""
         twin = Transcript(self._entropy)
         twin._done, twin._start_ns = self._done[:], self._start_ns
-        twin._last, twin._data = self._last, self._data[:]
+        twin._open, twin._data = self._open, self._data[:]
+        twin._at_ns, twin._after = self._at_ns, self._after
         return twin
 
     def encode(self) -> bytes:
         """The stored form; empty bytes where nothing went over the connection."""
-        return bytes(self._done + self._open())
+        return bytes(self._done if self._open is None else self._done + self._stored(self._open, self._data))
 
     def _add(self, kind: Kind, data: bytes, at_ns: int) -> None:
-        if self._last == (kind, at_ns):
+        if self._open is kind and self._at_ns == at_ns:
             self._data += data
             return
-        self._close(at_ns)
-        self._last, self._data = (kind, at_ns), bytearray(data)
+        self._begin(at_ns)
+        self._open, self._data = kind, bytearray(data)
 
     def _say(self, kind: Kind, at_ns: int, length: int, label: str) -> None:
         text = label.encode()[:LABEL_BYTES]
-        self._close(at_ns)
-        self._done += self._head(kind, at_ns, length) + bytes((len(text),)) + text
+        self._begin(at_ns)
+        self._done += ONE_BYTE[kind] + self._after + _varint(length) + ONE_BYTE[len(text)] + text
 
-    def _close(self, next_ns: int) -> None:
-        """Another segment begins at `next_ns`, perhaps the first: the last one goes on no more."""
-        if not self._done:
-            self._start_ns = next_ns
-            self._done += MAGIC + next_ns.to_bytes(8, "big")
+    def _begin(self, at_ns: int) -> None:
+        """Another segment begins, perhaps the first: the last one goes on no more."""
+        if self._open is not None:
+            self._done += self._stored(self._open, self._data)
+            self._open = None
+        elif not self._done:
+            self._start_ns = at_ns
+            self._done += MAGIC + at_ns.to_bytes(8, "big")
             if self._entropy:
-                self._done += self._head(Kind.ENTROPY, next_ns, len(self._entropy)) + self._entropy
-        self._done += self._open()
-        self._last = None
+                self._done += ONE_BYTE[Kind.ENTROPY] + ONE_BYTE[0] + _varint(len(self._entropy)) + self._entropy
+        if at_ns != self._at_ns:
+            self._at_ns, self._after = at_ns, _varint(max(0, at_ns - self._start_ns))
 
-    def _open(self) -> bytes:
-        """The segment that may go on, as it is stored."""
-        return self._head(*self._last, len(self._data)) + self._data if self._last is not None else b""
-
-    def _head(self, kind: Kind, at_ns: int, length: int) -> bytes:
-        return bytes((kind,)) + _varint(max(0, at_ns - self._start_ns)) + _varint(length)
+    def _stored(self, kind: Kind, data: bytes | bytearray) -> bytes:
+        """A segment of the last time, as it is stored."""
+        return ONE_BYTE[kind] + self._after + _varint(len(data)) + data
 
 
 def decode(stored: bytes) -> list[Segment]:
@@ -165,7 +168,7 @@ def _segment(stored: bytes, at: int, start: int) -> tuple[Segment, int]:
 
 def _varint(value: int) -> bytes:
     if value < 0x80:
-        return bytes((value,))
+        return ONE_BYTE[value]
     out = bytearray()
     while value > 0x7F:
         out.append(value & 0x7F | 0x80)
