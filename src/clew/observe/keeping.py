@@ -20,8 +20,7 @@ from clew.observe.wire import Call
 
 INTENT, INTERRUPTED, NOT_MADE = "intent", "interrupted", "not made"
 KILLED = "the run ended before the result was kept"
-LISTED, CONTACT = Tier.LISTED.value, SightingKind.CONTACT.value  # once: to ask an enum costs more than to compare
-LASTING = frozenset((SightingKind.CONTROL.value, SightingKind.OURSELVES.value))
+LASTING = frozenset((SightingKind.CONTROL, SightingKind.OURSELVES))
 
 
 class Keeper:
@@ -106,9 +105,9 @@ class Keeper:
         """Whether a sighting is kept for good: also a contact that failed with who has answered, for it speaks
         against what a lead says of him.
         """
-        if row["tier"] != LISTED or row["kind"] in LASTING:
+        if row["tier"] != Tier.LISTED or row["kind"] in LASTING:
             return True
-        return row["kind"] == CONTACT and self._book.answered(row["watch"], row["address"], row["port"])
+        return row["kind"] == SightingKind.CONTACT and self._book.answered(row["watch"], row["address"], row["port"])
 
     def _counts(self) -> dict[str, int]:
         counts: dict[str, int] = {"dials": len(self._ended)}
