@@ -24,6 +24,9 @@ def now() -> Instant:
     return Instant(time.time_ns(), time.monotonic_ns())
 
 
+mono_ns = time.monotonic_ns  # `now().mono_ns`, for who asks thousands of times a second and needs no date
+
+
 def iso(ns: int) -> str:
     """UTC with milliseconds, as 2026-01-31T23:59:59.123Z."""
     seconds, rest = divmod(ns, 1_000_000_000)

@@ -29,7 +29,7 @@ class Errand:
     infohash: bytes = b""
     peer_id: bytes = b""
     goodbye_to: str = ""
-    since_ns: int = field(default_factory=lambda: clock.now().mono_ns)
+    since_ns: int = field(default_factory=clock.mono_ns)
 
     def what(self) -> str:
         """For people: who is called, or which tracker is asked."""

@@ -29,7 +29,9 @@ class Exactness:
         at = self._measured
         if at is None or ended.mono_ns >= at.mono_ns + AGAIN_NS or _set(at, ended):
             at = self.measure()
-        return UNKNOWN if _set(at, began) or _set(at, ended) else self._known
+            if _set(at, ended):
+                return UNKNOWN
+        return UNKNOWN if _set(at, began) else self._known
 
     def measure(self) -> Instant:
         """Asks the kernel now; returns when that was."""

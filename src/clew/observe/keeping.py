@@ -20,7 +20,7 @@ from clew.observe.wire import Call
 
 INTENT, INTERRUPTED, NOT_MADE = "intent", "interrupted", "not made"
 KILLED = "the run ended before the result was kept"
-LASTING = frozenset((SightingKind.CONTROL.value, SightingKind.OURSELVES.value))
+LASTING = frozenset((SightingKind.CONTROL, SightingKind.OURSELVES))
 
 
 class Keeper:
@@ -41,7 +41,8 @@ class Keeper:
     def keep(self, sighting: dict[str, Any]) -> None:
         """Takes a sighting for the next flush, and gives it its number in this run."""
         self._sequence += 1
-        self._rows.append({**sighting, "sequence": self._sequence})
+        sighting["sequence"] = self._sequence
+        self._rows.append(sighting)
 
     def ended(self, dial: str, state: str, detail: str | None) -> None:
         """Takes what became of a dial for the next flush."""
@@ -71,8 +72,10 @@ class Keeper:
         changed, gaps = self._book.changed(), self._gaps.take()
         if not self._rows and not self._ended and not changed and not gaps and limits == self._limits:
             return
-        lasting = [r for r in self._rows if self._lasts(r)]
-        brief = [r for r in self._rows if not self._lasts(r)]
+        lasting: list[dict[str, Any]] = []
+        brief: list[dict[str, Any]] = []
+        for each in self._rows:
+            (lasting if self._lasts(each) else brief).append(each)
         failpoint("observe.receipt.before")
         pending = {
             name + new_id(): shards.write(self._case, "sightings", rows)
@@ -102,10 +105,9 @@ class Keeper:
         """Whether a sighting is kept for good: also a contact that failed with who has answered, for it speaks
         against what a lead says of him.
         """
-        if row["tier"] != Tier.LISTED.value or row["kind"] in LASTING:
+        if row["tier"] != Tier.LISTED or row["kind"] in LASTING:
             return True
-        contact = row["kind"] == SightingKind.CONTACT.value
-        return contact and self._book.answered(row["watch"], row["address"], row["port"])
+        return row["kind"] == SightingKind.CONTACT and self._book.answered(row["watch"], row["address"], row["port"])
 
     def _counts(self) -> dict[str, int]:
         counts: dict[str, int] = {"dials": len(self._ended)}

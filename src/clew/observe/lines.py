@@ -1,8 +1,8 @@
 """One line to one peer: its socket and its Conversation, from the first packet to the last.
 
 Over TCP bytes come as a stream; over UDP (uTP, DHT, trackers) each datagram is one message, and the socket is
-connected, so that it hears its one peer alone. One piece is read a turn of the reactor, so that a flood of one peer
-leaves the others their turn.
+connected, so that it hears its one peer alone. Pieces are read one by one, so that a flood of one peer leaves the
+others their turn of the reactor.
 """
 
 import errno
@@ -17,7 +17,7 @@ from clew.core.clock import Instant
 from clew.model import Missing, Reason
 from clew.observe.api import NO_CONNECTION, REFUSED, SECOND, TOO_SLOW, Conversation, Event, Send, Sendable, Sighted
 from clew.observe.gaps import NO_NETWORK
-from clew.observe.reactor import READABLE, WRITABLE, Reactor, Timer
+from clew.observe.reactor import BROKEN, CHANGES, READABLE, WRITABLE, Reactor, Timer
 
 MOST_DATAGRAM = 2 * 1024  # more than any Ethernet carries in one piece; whoever sends more is not read
 MOST_PIECE = 32 * 1024  # of a stream, in one turn
@@ -46,7 +46,8 @@ class Line:
 
     __slots__ = (
         *("_reactor", "_talk", "_sendable", "_spent", "_over", "_sock", "_number", "_datagrams", "_connected", "_shut"),
-        *("_began", "_local", "_timer", "_wake_ns", "_unsent", "_sighted", "_missing", "_ended"),
+        *("_broken", "_reads_on", "_began", "_local", "_timer", "_wake_ns", "_unsent", "_sighted", "_missing"),
+        "_ended",
     )
 
     def __init__(
@@ -60,7 +61,7 @@ class Line:
         self._reactor, self._talk, self._sendable, self._spent, self._over = reactor, talk, sendable, spent, over
         self._sock: socket.socket | None = None
         self._number = -1
-        self._datagrams = self._connected = self._shut = False
+        self._datagrams = self._connected = self._shut = self._broken = self._reads_on = False
         self._began: Instant | None = None
         self._local = ("", 0)
         self._timer: Timer | None = None
@@ -85,7 +86,7 @@ class Line:
             # A machine may have IPv4 alone for good: without IPv6 it is not the network that is gone.
             self._never(NO_NETWORK if error.errno in GONE and ":" not in place[0] else unconnected(error))
             return
-        self._reactor.watch(self._number, self._ready, READABLE if datagrams else WRITABLE)
+        self._reactor.watch(self._number, self._ready, READABLE if datagrams else CHANGES)
         if datagrams:
             self._reached()
         else:
@@ -102,25 +103,26 @@ class Line:
 
     def _ready(self, events: int) -> None:
         if not self._connected:
-            self._arrive()
-            return
-        if events & WRITABLE:
+            self._arrive(events)
+        elif self._unsent and events & WRITABLE:
             self._write(b"")
-        if events & ~WRITABLE and not self._shut:
+        self._broken = bool(events & BROKEN)
+        if events & ~WRITABLE and not self._reads_on:
             self._read()
 
-    def _arrive(self) -> None:
-        """The connection has come about, or has failed: connect(2), EINPROGRESS."""
+    def _arrive(self, events: int) -> None:
+        """The connection has come about, or has failed: connect(2), EINPROGRESS.
+
+        Who failed has an error or is hung up, and both are always told (epoll_ctl(2)): only then is it asked for.
+        """
         assert self._sock is not None
-        failed = self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        if failed:
+        if events & BROKEN and (failed := self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)):
             gone = failed in GONE and self._sock.family == socket.AF_INET
             self._never(NO_NETWORK if gone else unconnected(OSError(failed, os.strerror(failed))))
             return
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self._reactor.rewatch(self._number, READABLE)
         self._reached()
 
     def _reached(self) -> None:
@@ -137,6 +139,8 @@ class Line:
 
     def _read(self) -> None:
         assert self._sock is not None
+        if self._shut or not self._connected:
+            return
         try:
             data = self._sock.recv(MOST_DATAGRAM + 1 if self._datagrams else MOST_PIECE)
         except (BlockingIOError, InterruptedError):
@@ -148,6 +152,13 @@ class Line:
                 self._closed(None)
             return
         self._took(data)
+        if self._broken or len(data) == MOST_PIECE:  # there may be more, of which nobody tells again
+            self._reads_on = True
+            self._reactor.soon(self._read_on)
+
+    def _read_on(self) -> None:
+        self._reads_on = False
+        self._read()
 
     def _gone(self, why: Missing) -> None:
         """ICMP told that nobody is there any more; recv(2) tells of that before it gives what had come earlier.
@@ -169,7 +180,7 @@ class Line:
         if self._datagrams and len(data) > MOST_DATAGRAM:
             self._closed(Missing(Reason.TOO_LARGE, f"a datagram of more than {MOST_DATAGRAM} bytes"))
         elif data or self._datagrams:
-            now_ns = clock.now().mono_ns
+            now_ns = clock.mono_ns()
             self._spent(len(data), now_ns)
             self._do(self._talk.receive, data, now_ns)
         else:
@@ -180,7 +191,7 @@ class Line:
         if self._shut:
             return
         if self._ended is None:
-            self._do(self._talk.closed, clock.now().mono_ns, why)
+            self._do(self._talk.closed, clock.mono_ns(), why)
         self._close()
 
     def _do(self, step: Callable[..., list[Event]], *given: Any) -> None:
@@ -198,7 +209,7 @@ class Line:
             if type(event.message) not in self._sendable:
                 raise TypeError(f"{type(event.message).__name__} is not in the closed set of what can be sent")
             data = event.message.encode()
-            self._spent(len(data), clock.now().mono_ns)
+            self._spent(len(data), clock.mono_ns())
             self._write(data)
         elif self._ended is None:
             self._sighted, self._ended = event, clock.now()
@@ -208,7 +219,7 @@ class Line:
         """Sends, after what is not sent yet. Of a stream, what the system does not take waits until it does."""
         if self._sock is None or self._shut:
             return
-        waited, data = bool(self._unsent), self._unsent + data
+        data = self._unsent + data
         try:
             count = self._sock.send(data)
         except (BlockingIOError, InterruptedError):
@@ -220,8 +231,6 @@ class Line:
         if self._datagrams:
             return  # one that was not taken is lost, as it may be lost on its way
         self._unsent = data[count:]
-        if waited != bool(self._unsent):
-            self._reactor.rewatch(self._number, READABLE | WRITABLE if self._unsent else READABLE)
 
     def _watch_time(self) -> None:
         """Sets the timer to when the conversation wants to wake, if that has moved forward."""
@@ -231,11 +240,11 @@ class Line:
         if self._timer is not None:
             self._timer.cancel()
         self._wake_ns = wake_ns
-        self._timer = self._reactor.at(max(wake_ns, clock.now().mono_ns + LEAST_WAKE_NS), self._tick)
+        self._timer = self._reactor.at(max(wake_ns, clock.mono_ns() + LEAST_WAKE_NS), self._tick)
 
     def _tick(self) -> None:
         self._timer = None
-        self._do(self._talk.tick, clock.now().mono_ns)
+        self._do(self._talk.tick, clock.mono_ns())
 
     # the end --------------------------------------------------------------------------------------------------------
 

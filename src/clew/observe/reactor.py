@@ -15,6 +15,9 @@ from clew.core import clock
 from clew.observe.api import SECOND
 
 READABLE, WRITABLE = select.EPOLLIN, select.EPOLLOUT
+# Of a stream, each change once (epoll(7)): nothing is set anew meanwhile, and who is told reads until nothing is left.
+CHANGES = READABLE | WRITABLE | select.EPOLLRDHUP | select.EPOLLET
+BROKEN = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR  # what ends a stream: after what is still to be read
 MOST_EVENTS = 512  # taken in one turn
 LONGEST_WAIT_NS = 60 * SECOND
 
@@ -67,7 +70,8 @@ class Reactor:
         return timer
 
     def watch(self, descriptor: int, ready: Callable[[int], None], events: int) -> None:
-        """`ready` is called each turn in which one of these events is there, or the connection is broken.
+        """`ready` is called each turn in which one of these events is there, or the connection is broken; with CHANGES,
+        once for each change.
 
         Not for a `ready` to call: a descriptor closed in this turn may come again under its number, and its old event
         would be taken for the new one's.
@@ -75,14 +79,9 @@ class Reactor:
         self._watched[descriptor] = ready
         self._poll.register(descriptor, events)
 
-    def rewatch(self, descriptor: int, events: int) -> None:
-        """From now on these events."""
-        self._poll.modify(descriptor, events)
-
     def forget(self, descriptor: int) -> None:
-        """No more events of this descriptor; before it is closed, for its number is given again."""
-        if self._watched.pop(descriptor, None) is not None:
-            self._poll.unregister(descriptor)
+        """No more events of this descriptor. It is closed right after, and with that leaves the poll too (epoll(7))."""
+        self._watched.pop(descriptor, None)
 
     def run(self, until: Callable[[], bool]) -> None:
         """Takes turns until that is so."""
@@ -95,7 +94,7 @@ class Reactor:
                 os.eventfd_read(self._bell)
             elif (ready := self._watched.get(descriptor)) is not None:
                 ready(events)
-        now_ns = clock.now().mono_ns
+        now_ns = clock.mono_ns()
         while self._timers and self._timers[0][0] <= now_ns:
             if (step := heapq.heappop(self._timers)[2].step) is not None:
                 step()
@@ -110,4 +109,4 @@ class Reactor:
             heapq.heappop(self._timers)
         if not self._timers:
             return LONGEST_WAIT_NS / SECOND
-        return max(0.0, (self._timers[0][0] - clock.now().mono_ns) / SECOND)
+        return max(0.0, (self._timers[0][0] - clock.mono_ns()) / SECOND)

@@ -39,14 +39,17 @@ def sighting(
     promiscuous: bool = False,
     **other: Any,
 ) -> dict[str, Any]:
-    """One row of the sightings shard (`core.shards.SCHEMAS`); `other` replaces single fields."""
+    """One row of the sightings shard (`core.shards.SCHEMAS`); `other` replaces single fields.
+
+    Words of a closed list stand there as its members, which are their texts.
+    """
     wish, found = answer.call.wish, contact or Contact(missing=answer.missing)
-    row = {
+    row: dict[str, Any] = {
         "id": id,
-        "kind": kind.value,
+        "kind": kind,
         "watch": wish.watch,
-        "tier": tier.value,
-        "claim": found.claim.value if contact else Claim.NOTHING_SAID.value,
+        "tier": tier,
+        "claim": found.claim if contact else Claim.NOTHING_SAID,
         "source": wish.source,
         "address": wish.address,
         "port": wish.port,
@@ -69,7 +72,7 @@ def sighting(
         "pieces_total": found.pieces_total,
         "repeats": repeats,
         "promiscuous": promiscuous,
-        "missing": found.missing.reason.value if found.missing else None,
+        "missing": found.missing.reason if found.missing else None,
         "missing_detail": found.missing.detail if found.missing else None,
         "transcript": answer.sighted.transcript if answer.sighted else b"",
         "tool": run.tool,
@@ -78,4 +81,5 @@ def sighting(
         "vantage": run.vantage,
         "run": run.id,
     }
-    return row | other
+    row.update(other)
+    return row

@@ -129,6 +129,7 @@ class Observer:
             chance,
         )
         self._errands: dict[str, Errand] = {}
+        self._visits = 0  # errands to an endpoint among them
         self._valid = self._governor.valid(self._start)
         self._flushed_ns = self._shown_ns = self._dispatched_ns = 0
         self._forget_ns = steady_ns + retention.EVERY_NS
@@ -226,8 +227,7 @@ class Observer:
             return
         made = [pair for one in self._lists.due(now.mono_ns) for pair in self._caller.question(one)]
         # Trackers that answer slowly or never must not keep us from peers: only visits and probes take room.
-        visits = sum(errand.endpoint is not None for errand in self._errands.values())
-        room = min(MOST_IN_FLIGHT, 3 * self._policy.concurrent) - visits
+        room = min(MOST_IN_FLIGHT, 3 * self._policy.concurrent) - self._visits
         for endpoint, kind in self._book.due(self._steady.at(now), max(0, room)):
             wish = Wish(
                 kind,
@@ -253,9 +253,10 @@ class Observer:
 
     def _asking(self, endpoint: Endpoint, wish: Wish, now: Instant) -> Wish:
         """The visit, asking for gossip too where it is this endpoint's turn and the Mandate that covers it permits."""
+        if not self._policy.gossip or wish.kind != "contact":
+            return wish
         asking = replace(wish, gossip=True)
-        may = self._policy.gossip and wish.kind == "contact"
-        if not may or isinstance(self._governor.cover(asking, now), Missing):
+        if isinstance(self._governor.cover(asking, now), Missing):
             return wish
         return asking if self._gossip.ask(endpoint, self._steady.at(now)) else wish
 
@@ -263,12 +264,15 @@ class Observer:
         intents = [(call, errand.endpoint.id if errand.endpoint else None) for call, errand in made]
         self._keeper.intend(intents, at_ns, self._mandate)
         self._errands.update((call.id, errand) for call, errand in made)
+        self._visits += sum(errand.endpoint is not None for _, errand in made)
         # A goodbye is not dialled by itself: the wire opens it at once after its `started`.
         wire.dial(call for call, errand in made if not errand.goodbye_to)
 
     def _take(self, wire: Wire, timeout: float) -> None:
         for answer in wire.collect(timeout):
-            self._results.take(answer, self._errands.pop(answer.call.id))
+            errand = self._errands.pop(answer.call.id)
+            self._visits -= errand.endpoint is not None
+            self._results.take(answer, errand)
             if self._keeper.waiting >= FLUSH_ROWS:  # a list of thousands is not kept in memory as a whole
                 self._keep()
 

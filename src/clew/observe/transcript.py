@@ -28,6 +28,7 @@ from clew.core.errors import Damaged
 MAGIC, MAGIC_1 = b"CT\x02", b"CT\x01"
 HEADER_BYTES = len(MAGIC) + 8
 LABEL_BYTES = 255
+ONE_BYTE = tuple(bytes((value,)) for value in range(256))
 TIME, CLOSED = "time", "closed"  # how a conversation ended, where neither what was said nor we ended it
 
 
@@ -59,11 +60,18 @@ class Segment:
 
 
 class Transcript:
-    """Collects the segments of one connection. Neighbours of one kind and time become one segment."""
+    """Collects the segments of one connection. Neighbours of one kind and time become one segment.
+
+    All are held as they are stored but the last, which may go on.
+    """
 
     def __init__(self, entropy: bytes = b"") -> None:
         self._entropy = entropy
-        self._segments: list[tuple[Kind, int, bytearray, int, str]] = []
+        self._done = bytearray()
+        self._start_ns = 0
+        self._open: Kind | None = None  # the kind of the last segment where it may go on, and its bytes
+        self._data = bytearray()
+        self._at_ns, self._after = -1, b""  # the time of the last segment, and how it is stored
 
     def sent(self, data: bytes, at_ns: int) -> None:
         """Bytes that we sent."""
@@ -75,49 +83,57 @@ class Transcript:
 
     def left_out(self, label: str, length: int, at_ns: int, *, sent: bool = False) -> None:
         """Bytes of which only the number and this label are kept."""
-        kind = Kind.SENT_LEFT_OUT if sent else Kind.RECEIVED_LEFT_OUT
-        self._segments.append((kind, at_ns, bytearray(), length, label))
+        self._say(Kind.SENT_LEFT_OUT if sent else Kind.RECEIVED_LEFT_OUT, at_ns, length, label)
 
     def header(self, data: bytes, at_ns: int, *, sent: bool = False) -> None:
         """The header of a datagram; each is a segment of its own."""
-        kind = Kind.SENT_HEADER if sent else Kind.RECEIVED_HEADER
-        self._segments.append((kind, at_ns, bytearray(data), 0, ""))
+        self._begin(at_ns)
+        self._done += self._stored(Kind.SENT_HEADER if sent else Kind.RECEIVED_HEADER, data)
 
     def end(self, how: str, at_ns: int) -> None:
         """How the conversation ended, where what was said did not end it."""
-        self._segments.append((Kind.END, at_ns, bytearray(), 0, how))
+        self._say(Kind.END, at_ns, 0, how)
 
     def copy(self) -> "Transcript":
         """A second one that begins with the same segments."""
         twin = Transcript(self._entropy)
-        twin._segments = [(k, t, bytearray(d), n, s) for k, t, d, n, s in self._segments]
+        twin._done, twin._start_ns = self._done[:], self._start_ns
+        twin._open, twin._data = self._open, self._data[:]
+        twin._at_ns, twin._after = self._at_ns, self._after
         return twin
 
     def encode(self) -> bytes:
         """The stored form; empty bytes where nothing went over the connection."""
-        if not self._segments:
-            return b""
-        start = self._segments[0][1]
-        out = bytearray(MAGIC + start.to_bytes(8, "big"))
-        if self._entropy:
-            out += bytes([Kind.ENTROPY, 0]) + _varint(len(self._entropy)) + self._entropy
-        for kind, at_ns, data, length, label in self._segments:
-            out.append(kind)
-            out += _varint(max(0, at_ns - start))
-            if kind in STORED:
-                out += _varint(len(data)) + data
-            else:
-                text = label.encode()[:LABEL_BYTES]
-                out += _varint(length) + bytes([len(text)]) + text
-        return bytes(out)
+        return bytes(self._done if self._open is None else self._done + self._stored(self._open, self._data))
 
     def _add(self, kind: Kind, data: bytes, at_ns: int) -> None:
-        if self._segments:
-            last, at, held, _, _ = self._segments[-1]
-            if last == kind and at == at_ns:
-                held += data
-                return
-        self._segments.append((kind, at_ns, bytearray(data), 0, ""))
+        if self._open is kind and self._at_ns == at_ns:
+            self._data += data
+            return
+        self._begin(at_ns)
+        self._open, self._data = kind, bytearray(data)
+
+    def _say(self, kind: Kind, at_ns: int, length: int, label: str) -> None:
+        text = label.encode()[:LABEL_BYTES]
+        self._begin(at_ns)
+        self._done += ONE_BYTE[kind] + self._after + _varint(length) + ONE_BYTE[len(text)] + text
+
+    def _begin(self, at_ns: int) -> None:
+        """Another segment begins, perhaps the first: the last one goes on no more."""
+        if self._open is not None:
+            self._done += self._stored(self._open, self._data)
+            self._open = None
+        elif not self._done:
+            self._start_ns = at_ns
+            self._done += MAGIC + at_ns.to_bytes(8, "big")
+            if self._entropy:
+                self._done += ONE_BYTE[Kind.ENTROPY] + ONE_BYTE[0] + _varint(len(self._entropy)) + self._entropy
+        if at_ns != self._at_ns:
+            self._at_ns, self._after = at_ns, _varint(max(0, at_ns - self._start_ns))
+
+    def _stored(self, kind: Kind, data: bytes | bytearray) -> bytes:
+        """A segment of the last time, as it is stored."""
+        return ONE_BYTE[kind] + self._after + _varint(len(data)) + data
 
 
 def decode(stored: bytes) -> list[Segment]:
@@ -151,6 +167,8 @@ def _segment(stored: bytes, at: int, start: int) -> tuple[Segment, int]:
 
 
 def _varint(value: int) -> bytes:
+    if value < 0x80:
+        return ONE_BYTE[value]
     out = bytearray()
     while value > 0x7F:
         out.append(value & 0x7F | 0x80)

@@ -118,9 +118,9 @@ class Wire:
         try:
             self._reactor.run(lambda: self._stopping)
             while self._lines:
-                late_ns = clock.now().mono_ns + GOODBYE_NS
+                late_ns = clock.mono_ns() + GOODBYE_NS
                 self._reactor.at(late_ns, lambda: None)
-                self._reactor.run(lambda: not self._lines or clock.now().mono_ns >= late_ns)  # noqa: B023 - run at once
+                self._reactor.run(lambda: not self._lines or clock.mono_ns() >= late_ns)  # noqa: B023 - run at once
                 self._hang_up(lambda _: True)
         except BaseException as error:
             self._failure = error
@@ -236,12 +236,10 @@ def resolve(host: str) -> str:
 
 def _socket(address: str, bind: str, *, datagrams: bool) -> socket.socket:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    if datagrams:
-        sock = socket.socket(family, socket.SOCK_DGRAM)
-    else:
-        sock = socket.socket(family, socket.SOCK_STREAM)
+    kind = socket.SOCK_DGRAM if datagrams else socket.SOCK_STREAM
+    sock = socket.socket(family, kind | socket.SOCK_NONBLOCK)
+    if not datagrams:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else each exchange of MSE waits 40 ms more
-    sock.setblocking(False)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
     same = bind and (":" in bind) == (":" in address)  # of two families neither can be bound for the other
     if same and inside_loopback(address) == inside_loopback(bind):
