@@ -4,7 +4,8 @@ Neither hashes. CPU seconds (user and system) of one process each, on a warm pag
 turn by turn, the best of each is kept. os.walk gives names, and nothing is asked of a file but its bytes. Clew's Items
 have their reference, times, states, places on the disk and a cursor each, and every file is opened again from its
 reference, as a worker does; what goes through pipes and into the case is not in it, nor is a second count. How much
-that weighs depends on how large files are: `--mean` says it, and several can be given.
+that weighs depends on how large files are: `--mean` says it, and several can be given; `--mixed` is so many
+gigabytes of the generated evidence of `bench_mixed.py`, small files among large ones.
 
 - folder: `clew.intake.sources.folder` on the same live files, which is the claim most literally.
 - ext4, NTFS: `clew.intake.disk` on images that hold the same files (on NTFS all in one directory).
@@ -15,10 +16,11 @@ import random
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from _claims import Claim, run
+from _evidence import corpus
 from _processes import measure
 
 CHUNK = 1 << 20
@@ -97,22 +99,31 @@ def images(root: Path, here: Path) -> Iterable[tuple[str, Path]]:
     subprocess.run(["/usr/sbin/mke2fs", "-q", "-F", "-t", "ext4", "-d", root, ext4], check=True)
     yield "ext4", ext4
     subprocess.run(["/usr/sbin/mkntfs", "-q", "-F", "-Q", ntfs], check=True, capture_output=True)
-    for path in sorted(root.rglob("*.dat")):  # ntfscp knows no folders to make: all files lie in the root
+    files = sorted(each for each in root.rglob("*.*") if each.is_file())
+    for path in files:  # ntfscp knows no folders to make: they all lie in the root
         subprocess.run(["/usr/sbin/ntfscp", "-q", ntfs, path, path.name], check=True, capture_output=True)
     yield "NTFS", ntfs
 
 
 def measured(options: argparse.Namespace) -> Iterable[Claim]:
     for mean in options.mean:
-        with tempfile.TemporaryDirectory(dir=options.folder) as name:
-            here = Path(name)
-            root = tree(here / "tree", options.files, mean)
-            yield compared("folder", FOLDER, root, root, mean, options)
-            for kind, image in images(root, here):
-                yield compared(kind, IMAGE, image, root, mean, options)
+        again = f"--files {options.files} --mean {mean}"
+        yield from on(lambda here, mean=mean: tree(here, options.files, mean), again, options)
+    if options.mixed:
+        yield from on(lambda here: corpus(here, int(options.mixed * 1e9)), f"--mean --mixed {options.mixed}", options)
 
 
-def compared(kind: str, ours: str, path: Path, root: Path, mean: int, options: argparse.Namespace) -> Claim:
+def on(make: Callable[[Path], Path], again: str, options: argparse.Namespace) -> Iterable[Claim]:
+    """All three on the files that `make` puts into a folder; `again` are the options that ask for them."""
+    with tempfile.TemporaryDirectory(dir=options.folder) as name:
+        here = Path(name)
+        root = make(here / "tree")
+        yield compared("folder", FOLDER, root, root, again, options)
+        for kind, image in images(root, here):
+            yield compared(kind, IMAGE, image, root, again, options)
+
+
+def compared(kind: str, ours: str, path: Path, root: Path, again: str, options: argparse.Namespace) -> Claim:
     """Ours on `path` against the peer on `root`, turn by turn; both must have read the same."""
     start = ours.partition("held.desc")[0].partition("tree, files")[0]
     commands = {
@@ -130,14 +141,17 @@ def compared(kind: str, ours: str, path: Path, root: Path, mean: int, options: a
             spent[name].append(measure(command).cpu)
     best = {name: min(each) for name, each in spent.items()}
     mine, theirs = best["mine"] - best["my start"], best["theirs"] - best["their start"]
-    again = f"python bench/bench_walk.py --files {options.files} --mean {mean}"
-    told = f"walk and read, {kind}, files of {mean // 1000:,} kB on average"
-    return Claim(told, mine, theirs, theirs / mine, "CPU s without start", options.files, again)
+    files, size = map(int, said[0].split())
+    told = f"walk and read, {kind}, files of {size // files // 1000:,} kB on average"
+    told += ", mixed" if "--mixed" in again else ""
+    command = f"python bench/bench_walk.py {again}"
+    return Claim(told, mine, theirs, theirs / mine, "CPU s without start", files, command)
 
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--files", type=int, default=6_000)
-parser.add_argument("--mean", type=int, nargs="+", default=[50_000, 290_000], help=MEAN)
+parser.add_argument("--mean", type=int, nargs="*", default=[50_000, 290_000], help=MEAN)
+parser.add_argument("--mixed", type=float, default=0, metavar="GIGABYTES", help="of generated evidence, too")
 parser.add_argument("--rounds", type=int, default=5)
 parser.add_argument("--folder", type=Path, help="where the files are made (default: the system's temporary folder)")
 

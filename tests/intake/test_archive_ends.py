@@ -11,9 +11,13 @@ from archive_world import TEXT, Bytes, by_tool, content, everything, listed, ope
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from case_made import new_case
+from clew.core import shards
 from clew.core.absent import Absent
 from clew.intake.archives import ends
 from clew.intake.archives.members import Forward
+from clew.intake.options import Options
+from clew.intake.run import intake
 
 BEHIND = b"something that was put behind it"
 NOISE = random.Random(8).randbytes(300_000)
@@ -194,3 +198,29 @@ def test_a_damaged_end_never_breaks_out(name, at, junk):
         return
     listed(archive)
     archive.close()
+
+
+@pytest.mark.parametrize("name", ["gzip", "bzip2", "xz", "zstd", "lz4", "lzip"])
+def test_a_stream_whose_first_block_is_damaged_is_not_an_empty_file_that_is_done(tmp_path, name, streams):
+    dice = random.Random(3)
+    data = b" ".join(
+        dice.choice([b"kite", b"heron", b"wren", b"barn"]) + b"%d" % dice.randrange(99) for _ in range(90_000)
+    )
+    packed = bytearray(streams(name, data))
+    for at in range(40, 80):
+        packed[at] ^= 0x5A
+    (tmp_path / "x").mkdir()
+    (tmp_path / "x" / "f").write_bytes(packed)
+    case = new_case(tmp_path / "case")
+    ended = intake(case, path=tmp_path / "x", label="X", workers=1, options=Options(extractors=()))
+    assert not ended.complete
+    sql = (
+        "SELECT l.item, c.size, c.content_state FROM listings l LEFT JOIN contents c USING (item) WHERE ref LIKE '%!%'"
+    )
+    (row,) = shards.query(case, sql).to_pylist()
+    state, detail = case.read().execute("SELECT state, detail FROM items WHERE id=?", (row["item"],)).fetchone()
+    assert state == "unreadable"
+    if row["size"] is None:
+        assert f"nothing of {len(packed):,} bytes could be unpacked" in detail
+    else:
+        assert (row["content_state"], 0 < row["size"] <= len(data)) == ("partial", True)

@@ -18,7 +18,7 @@ from clew.intake import expand
 from clew.intake.account import Account
 from clew.intake.archives.budget import Budgets
 from clew.intake.options import Options
-from clew.intake.refs import chain_of, member_ref, quote
+from clew.intake.refs import chain_of, member_ref, names_of, otherwise_numbered, quote, starts_of, unnumbered
 from clew.intake.run import exact, intake
 
 PLAIN = Options(extractors=())
@@ -84,7 +84,7 @@ def test_what_an_earlier_version_listed_stays_as_it_is(tmp_path, monkeypatch):
     assert case.read().execute(receipts).fetchone()[0] == count
     other = new_case(tmp_path / "other")
     take(other, folder)
-    assert rows(other)["file/b.zip!two#0"]["found_by"] == "folder 1: archive 2, zip"
+    assert rows(other)["file/b.zip!two#0"]["found_by"] == "folder 1: archive 3, zip"
 
 
 def test_refs_tell_members_from_names_that_look_like_them():
@@ -92,6 +92,13 @@ def test_refs_tell_members_from_names_that_look_like_them():
     ref = member_ref(member_ref("file/a", b"b!c#1", 3), b"\xff", 0)
     assert chain_of(ref) == (["file/a", "file/a!b%21c#1#3"], [3, 0])
     assert chain_of("file/a%21b#3") == ([], [])
+    placed = member_ref("file/a", b"b@1#2", 3, 4096)
+    assert (chain_of(placed), names_of(placed), starts_of(placed)) == ((["file/a"], [3]), [b"b@1#2"], [4096])
+    assert (starts_of(ref), unnumbered(ref)) == ([None, None], None)
+    assert unnumbered(placed) == unnumbered(member_ref("file/a", b"b@1#2", 7, 4096))
+    nameless = otherwise_numbered("file/a", 3)
+    assert nameless != member_ref("file/a", b"", 3)
+    assert (chain_of(nameless), names_of(nameless)) == ((["file/a"], [3]), [b""])
 
 
 def test_broken_and_closed_archives_are_in_the_account(tmp_path):
@@ -124,7 +131,7 @@ def test_broken_and_closed_archives_are_in_the_account(tmp_path):
     assert (good["state"], good["as_read"]) == ("done", "complete")
     assert by_ref["file/closed.rar!a#0"]["reason"] == "encrypted"
     assert by_ref["file/hidden.rar!#0"]["reason"] == "encrypted"
-    assert by_ref["file/cut.zip!b#1"]["state"] == "done"
+    assert next(row["state"] for ref, row in by_ref.items() if ref.startswith("file/cut.zip!b#1@")) == "done"
     assert "it has no directory" in by_ref["file/cut.zip!#2"]["detail"]
     assert found.unreadable_by_reason == {"unparsable": 4, "encrypted": 2}
 
@@ -202,7 +209,12 @@ def test_what_is_larger_than_is_held_is_streamed_or_said(tmp_path, monkeypatch):
     path = tmp_path / "outer.tgz"
     inner = tarred([("a", TEXT), ("b", TEXT * 2)])
     path.write_bytes(tarred([("x", b"x"), ("inner.tar", inner), ("i.7z", b"7z\xbc\xaf\x27\x1c" + bytes(2000))], "w:gz"))
-    place = {"outer": {"opener": "clew.intake.sources.folder:file"}, "key": "k", "stems": ["", ""]}
+    place = {
+        "outer": {"opener": "clew.intake.sources.folder:file"},
+        "key": "k",
+        "stems": ["", ""],
+        "starts": [None, None],
+    }
     descriptor = os.open(path, os.O_RDONLY)
     try:
         tar = {**place, "kinds": ["application/gzip", "application/x-tar"], "members": [1, 1]}
@@ -214,7 +226,8 @@ def test_what_is_larger_than_is_held_is_streamed_or_said(tmp_path, monkeypatch):
         with pytest.raises(Absent, match=r"too large: a 7z archive .* take it in as an exhibit of its own"):
             opening.member({"place": seven, "size": 1, "overrun": 0}, [descriptor])
         said = opening.listing(
-            {"place": {**seven, "members": [2]}, "first": 0, "most": 9, "span": 9, "room": 9}, [descriptor]
+            {"place": {**seven, "members": [2]}, "first": 0, "most": 9, "span": 9, "room": 9, "again": False},
+            [descriptor],
         )
         assert said.value["missing"]["reason"] == "too large"
     finally:
@@ -233,6 +246,7 @@ def test_an_archive_kept_open_reads_from_the_task_in_hand(tmp_path):
         "outer": {"opener": "clew.intake.sources.folder:file"},
         "key": "k",
         "stems": [""],
+        "starts": [None],
         "kinds": ["application/zip"],
     }
     for number in range(4):

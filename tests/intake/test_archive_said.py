@@ -12,11 +12,19 @@ from clew.intake.archives.members import What
 from clew.intake.expand import Expansion, Known, Spent
 from clew.model import ContentState, ItemState, Missing, NameState, Reason
 
-KNOWN = Known("i", "file/a.zip", b"a.zip", NameState.DELETED, ContentState.COMPLETE, "application/zip", 1000)
+KNOWN = Known("file/a.zip", b"a.zip", NameState.DELETED, ContentState.COMPLETE, "application/zip", 1000, bytes(16))
 
 
 def member(number: int, **other: Any) -> dict[str, Any]:
-    row = {"number": number, "path": b"x".hex(), "what": "file", "size": 3, "reason": None, "detail": None}
+    row = {
+        "number": number,
+        "path": b"x".hex(),
+        "what": "file",
+        "size": 3,
+        "start": None,
+        "reason": None,
+        "detail": None,
+    }
     return {**row, "times": [None, None, None, None], "times_source": "", **other}
 
 
@@ -46,6 +54,7 @@ def test_an_answer_in_form_is_taken():
         answer(member(7, size=1 << 63)),
         answer(member(7, size=True)),
         answer(member(7, size=None)),
+        answer(member(7, start=-1)),
         answer(member(7, path="zz")),
         answer(member(7, path="ab" * 300_000)),
         answer(member(7, what="ghost")),
@@ -76,6 +85,9 @@ class Around:
 
     def spent(self, _known: Known) -> Spent:
         return self._spent
+
+    def before(self, _known: Known) -> None:
+        return None
 
     def outermost(self, known: Known) -> Known:
         return known

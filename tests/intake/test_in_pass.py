@@ -17,7 +17,7 @@ from clew.core import shards
 from clew.intake import piecewise, work
 from clew.intake.account import facts_digest
 from clew.intake.artefacts import _examples as made
-from clew.intake.in_pass import MOST_CHECKS, InPass
+from clew.intake.in_pass import MOST_CHECKS, MOST_PASSES, InPass
 from clew.intake.listing import BatchSize
 from clew.intake.options import Options
 from clew.intake.piece_plan import called_for
@@ -197,6 +197,11 @@ def test_a_torrent_that_is_not_at_hand_is_left_and_the_files_are_taken_in(exhibi
 def test_what_is_named_by_very_many_torrents_is_left_to_a_look_of_its_own():
     part = Part(bytes(32), 0, 5, 0, "v2", {"root": bytes(32).hex()})
     assert len(InPass({5: [part] * MOST_CHECKS}).checks(5)) == MOST_CHECKS
+    manners = [
+        replace(part, check={"pieces": "", "first": 0, "length": 4096 + n, "zeros": 0}) for n in range(MOST_PASSES)
+    ]
+    assert InPass({5: manners * 2}).checks(5) == manners * 2
+    assert InPass({5: [*manners, part]}).checks(5) == []
     crowded = InPass({5: [part] * (MOST_CHECKS + 1), 6: [part]}, {5: {}})
     assert crowded.checks(5) == [None]
     assert crowded.as_dict()["sizes_left"] == 1

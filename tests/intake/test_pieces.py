@@ -23,6 +23,7 @@ from clew.core.case import Case
 from clew.intake import piecewise
 from clew.intake.artefacts import _examples as made
 from clew.intake.options import Options
+from clew.intake.piece_plan import LEAST_LENGTH, _parts
 from clew.intake.pieces import Held, held_against
 from clew.intake.run import intake
 
@@ -210,3 +211,75 @@ def test_pieces_are_those_cut_by_hand(size, first, length, cuts):
 def test_what_nobody_can_find_out_is_refused(wanted):
     with pytest.raises(ValueError, match="nothing"):
         piecewise.runner(wanted)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.integers(0, 60_000),
+    st.lists(
+        st.tuples(st.sampled_from([0, 700]), st.sampled_from([4096, 9000]), st.integers(0, 9), st.booleans()),
+        max_size=8,
+    ),
+    CUTS,
+)
+def test_torrents_that_cut_a_file_alike_share_one_pass_and_are_told_what_each_alone_is(size, torrents, cuts):
+    data = bytes_of(size, 6)
+    wanted = []
+    for first, length, count, right in torrents:
+        parts = [data[at : at + length] for at in range(first, size, length)][:count]
+        hashes = b"".join(hashlib.sha1(part if right else b"").digest() for part in parts)
+        wanted += [{"pieces": hashes.hex(), "first": first, "length": length, "zeros": 0}, {"root": "00" * 32}]
+    together = piecewise.runners([*wanted, {"ed2k": True}])
+    edges = [0, *sorted(min(cut, size) for cut in cuts), size]
+    for start, stop in pairwise(edges):
+        for each in together:
+            each.feed(data[start:stop])
+    alone = [fed(piecewise.runner(each), data, cuts) for each in [*wanted, {"ed2k": True}]]
+    assert [each.end() for each in together] == alone
+    passes = {id(each.cut) for each in together if isinstance(each, piecewise.Pieces)}
+    assert len(passes) == len({torrent[:2] for torrent in torrents})
+
+
+def test_a_content_is_hashed_once_for_all_torrents_that_cut_it_alike(monkeypatch):
+    hashed = 0
+    sha1 = hashlib.sha1
+
+    class Counted:
+        def __init__(self, **_how):
+            self._hash = sha1(usedforsecurity=False)
+
+        def update(self, data):
+            nonlocal hashed
+            hashed += len(data)
+            self._hash.update(data)
+
+        def digest(self):
+            return self._hash.digest()
+
+    monkeypatch.setattr(piecewise.hashlib, "sha1", Counted)
+    wanted = [
+        {"pieces": bytes([number]).hex() * 20 * 8, "first": 0, "length": PIECE, "zeros": 0} for number in range(100)
+    ]
+    for each in (made_of := piecewise.runners(wanted)):
+        each.feed(bytes(8 * PIECE))
+    assert hashed == 8 * PIECE
+    assert {each.end()["checked"] for each in made_of} == {8}
+
+
+def test_pieces_that_are_too_small_are_said_and_the_root_is_held_all_the_same():
+    said = {
+        "index": 0,
+        "size": 9000,
+        "first": 0,
+        "length": LEAST_LENGTH - 1,
+        "zeros": 0,
+        "offset": 0,
+        "root": "11" * 32,
+    }
+    done = Held()
+    assert [part.method for part in _parts(bytes(32), said, (bytes(60),), done)] == ["v2"]
+    assert "pieces of 4,095 bytes" in done.failed[bytes(32).hex()]
+    assert [part.method for part in _parts(bytes(32), said | {"length": LEAST_LENGTH}, (bytes(60),), Held())] == [
+        "v1",
+        "v2",
+    ]

@@ -1,17 +1,19 @@
 """What is tried again: nothing that was read is lost, nothing doubled, no other bytes are taken for a file's own."""
 
+import random
 import zipfile
 from collections import Counter
 from dataclasses import replace
 
 import pytest
-from archive_world import TEXT, turned, zipped
+from archive_world import TEXT, tarred, turned, zipped
 from cases import sha256
 
 from case_made import new_case
 from clew.core import shards
 from clew.intake import work
 from clew.intake.archives.opening import OTHERWISE
+from clew.intake.listing import LISTED_SINCE
 from clew.intake.options import Options
 from clew.intake.run import intake
 from clew.intake.telling import Telling
@@ -132,11 +134,85 @@ def by_path(case):
     sql = "SELECT l.item, l.path, c.sha256 FROM listings l LEFT JOIN contents c USING (item) WHERE contains(ref, '!')"
     why = {row["id"]: row["detail"] for row in case.read().execute("SELECT id, detail FROM items")}
     rows = shards.query(case, sql).to_pylist()
-    return [(row["path"].rpartition(b"!/")[2], row["sha256"], why[row["item"]]) for row in rows]
+    return sorted(
+        ((row["path"].rpartition(b"!/")[2], row["sha256"], why[row["item"]]) for row in rows),
+        key=lambda row: (row[0], row[1] or b""),
+    )
+
+
+DICE = random.Random(4)
+SIX = [(name, DICE.randbytes(3000)) for name in "abcdef"]
+PACKED = {
+    "zip": zipped(SIX, zipfile.ZIP_STORED),
+    "zip with its directory in another order": turned(zipped(SIX, zipfile.ZIP_STORED)),
+    "tar": tarred(SIX),
+    "tar.gz": tarred(SIX, "w:gz"),
+    "zip in a zip": zipped([("in.zip", zipped(SIX, zipfile.ZIP_STORED))], zipfile.ZIP_STORED),
+}
+
+
+@pytest.mark.parametrize("packed", PACKED.values(), ids=PACKED)
+def test_an_archive_that_was_cut_and_is_whole_now_is_listed_again(tmp_path, monkeypatch, file, packed):
+    case = new_case(tmp_path / "case")
+    cut_short(case, file, monkeypatch, packed, packed[: len(packed) // 2])
+    some = {content for _, content, _ in by_path(case)}
+    assert sha256(SIX[0][1]) in some
+    assert sha256(SIX[5][1]) not in some
+    file.write_bytes(packed)
+    ended = take(case, file, retry=True)
+    assert ended.complete, by_path(case)
+    once = Counter(row["path"] for row in shards.query(case, "SELECT path FROM listings").to_pylist())
+    assert set(once.values()) == {1}
+    found = {path: content for path, content, _ in by_path(case) if content in {sha256(data) for _, data in SIX}}
+    assert found == {name.encode(): sha256(data) for name, data in SIX}
+    rests = [why for path, _, why in by_path(case) if not path]
+    assert rests == [LISTED_SINCE] * len(rests)
+    assert rests
+    before = by_path(case)
+    assert take(case, file, retry=True).complete
+    assert by_path(case) == before
+
+
+def test_more_of_an_archive_that_stays_cut_is_listed_too(tmp_path, monkeypatch, file):
+    packed, case = PACKED["tar"], new_case(tmp_path / "case")
+    cut_short(case, file, monkeypatch, packed, packed[: len(packed) // 3])
+    names = {path for path, _, _ in by_path(case)}
+    file.write_bytes(packed[: len(packed) // 3 * 2])
+    assert not take(case, file, retry=True).complete
+    assert names < {path for path, _, _ in by_path(case)}
+    assert LISTED_SINCE not in {why for _, _, why in by_path(case)}
+
+
+def test_a_member_without_a_name_where_the_rest_began_is_listed_too(tmp_path, monkeypatch, file):
+    packed = tarred([("a", b"1" * 600), ("", b"2" * 600), ("", b"3" * 600)])
+    case = new_case(tmp_path / "case")
+    cut_short(case, file, monkeypatch, packed, packed[: packed.find(b"1") + 600])
+    file.write_bytes(packed)
+    assert take(case, file, retry=True).complete
+    assert {sha256(each * 600) for each in (b"1", b"2", b"3")} <= {content for _, content, _ in by_path(case)}
+
+
+def test_a_part_that_does_not_say_by_which_content_it_was_listed_is_taken_for_the_first(tmp_path, monkeypatch, file):
+    """As a case of an earlier version."""
+    packed, case = PACKED["tar"], new_case(tmp_path / "case")
+    cut_short(case, file, monkeypatch, packed, packed[: len(packed) // 2])
+    with case.write("intake") as tx:
+        tx.execute("UPDATE exhibit_runs SET detail=json_remove(detail, '$.contents')")
+    file.write_bytes(packed)
+    assert take(case, file, retry=True).complete
+    assert sha256(SIX[5][1]) in {content for _, content, _ in by_path(case)}
+
+
+def by_ref(case):
+    """Of each member that was read the number in its ref, and what was hashed."""
+    sql = "SELECT l.ref, c.sha256 FROM listings l JOIN contents c USING (item) WHERE contains(ref, '!')"
+    return {
+        row["ref"].rpartition("#")[2].partition("@")[0]: row["sha256"] for row in shards.query(case, sql).to_pylist()
+    }
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
-@pytest.mark.parametrize(("names", "size"), [("ab", len(TEXT)), ("ab", 1000), ("bb", 1000)])
+@pytest.mark.parametrize(("names", "size"), [("ab", len(TEXT)), ("ab", 1000), ("bb", 1000), ("bb", len(TEXT))])
 def test_a_member_of_a_cut_zip_is_not_given_what_the_whole_one_has_under_its_number(
     tmp_path, monkeypatch, file, names, size
 ):
@@ -147,10 +223,29 @@ def test_a_member_of_a_cut_zip_is_not_given_what_the_whole_one_has_under_its_num
     cut_short(case, file, monkeypatch, packed, packed[: packed.find(TEXT)])
     assert (names[1].encode(), None) in {(path, content) for path, content, _ in by_path(case)}
     file.write_bytes(packed)
-    take(case, file, retry=True)
-    found = by_path(case)
-    assert {content for _, content, _ in found} == {sha256(other), None}  # the first one, read by its local header
-    assert (names[1].encode(), None, OTHERWISE.detail) in found
+    assert take(case, file, retry=True).complete
+    assert by_ref(case) == {"0": sha256(other), "1": sha256(TEXT)}
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_a_number_of_a_directory_says_nothing_where_that_cannot_be_read(tmp_path, monkeypatch, file):
+    """Two of one name and size, in a zip that is cut between its listing and the reading of its members."""
+    packed = turned(zipped([("b", b"x" * len(TEXT)), ("b", TEXT)], zipfile.ZIP_STORED))
+    file.write_bytes(packed)
+    case, listings = new_case(tmp_path / "case"), []
+
+    def cut(_self, items, _size):
+        listings.extend([items] if items else [])
+        if len(listings) == 2:
+            file.write_bytes(packed[:-60])
+
+    with monkeypatch.context() as short:
+        short.setattr(Telling, "listed", cut)
+        assert not take(case, file).complete
+    assert by_path(case) == [(b"b", None, OTHERWISE.detail)] * 2
+    file.write_bytes(packed)
+    assert take(case, file, retry=True).complete
+    assert by_ref(case) == {"0": sha256(TEXT), "1": sha256(b"x" * len(TEXT))}
 
 
 def row(size, state, name=b"x"):

@@ -153,10 +153,13 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Something about a Part that enumeration learnt on the way: adds `counts` to `notes` in the detail of its row."""
+    """Something about a Part that enumeration learnt on the way: adds `counts` to `notes` in the detail of its row.
+    `listed` are refs of Items that stood for others which could not be listed then, and now are.
+    """
 
     counts: Mapping[str, int]
     cursor: str
+    listed: tuple[str, ...] = ()
 
 
 class Job(NamedTuple):

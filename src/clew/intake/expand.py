@@ -5,32 +5,34 @@ so on, until no archive is left or a budget is reached. Which bytes are an archi
 """
 
 import hashlib
-import json
-import sqlite3
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from clew.core import shards
 from clew.core.case import Case
+from clew.intake import expanded
 from clew.intake.api import Ask, Found, Job, Note, Part, Seen, Session, Unavailable
 from clew.intake.archives import said
 from clew.intake.archives.budget import Budgets
 from clew.intake.archives.kinds import ZIP, Kind, kind_of
-from clew.intake.archives.members import Header, What
-from clew.intake.refs import MEMBER, chain_of, member_ref, names_of
+from clew.intake.archives.members import BROKEN, Header, What
+from clew.intake.expanded import PART, REST, Listed
+from clew.intake.refs import MEMBER, chain_of, item_id, member_ref, names_of, otherwise_numbered, starts_of
 from clew.model import ContentState, ItemState, Missing, NameState, Reason
 
 PRELOAD = ("clew.intake.archives.opening",)
 LISTING, OPENER = "clew.intake.archives.opening:listing", "clew.intake.archives.opening:member"
-PART = "archives:"
 TOGETHER = 500  # archives of one part: one with few members does not need commits of its own
 MOST = 500  # members of one answer
 SPAN = 4 << 30  # bytes of members gone past in one answer
 UNPACKED = 10  # bytes that may lie behind a compressed one, for the time that it may take to go past them
-VERSION = "2"  # in `found_by` alone: in no receipt, so that nothing is read again for it
+VERSION = "3"  # in `found_by` alone: in no receipt, so that nothing is read again for it
+HALF = 16  # bytes of a SHA-256 that are kept to tell the contents of one Item from each other
 
 _ARCHIVES = """
-SELECT l.item, l.ref, l.path, l.name_state, c.media_type, c.size, c.content_state
+SELECT l.ref, l.path, l.name_state, c.media_type, c.size, c.content_state, c.sha256,
+  min(c.sha256) OVER (PARTITION BY l.item) <> max(c.sha256) OVER (PARTITION BY l.item) AS several
 FROM listings l JOIN contents c USING (item)
 WHERE l.exhibit=$exhibit AND c.media_type IN (SELECT unnest($types))
 ORDER BY c.content_state <> 'partial', c.size
@@ -52,15 +54,18 @@ _WHY_NOT = {
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """An Item that is an archive."""
+    """An Item that is an archive. `content`: half of the SHA-256 of what was read of it, the most where attempts
+    differ, which is `several`.
+    """
 
-    item: str
     ref: str
     path: bytes
     name_state: NameState
     content_state: ContentState
     media_type: str
     size: int
+    content: bytes
+    several: bool = False
 
     @property
     def kind(self) -> Kind:
@@ -100,6 +105,7 @@ class Archives:
         self._expanding = False
         self._known: dict[str, Known] = {}  # by ref
         self._in_hand: dict[str, list[Known]] = {}  # by part
+        self._done: dict[str, set[str]] = {}  # archives that were listed, and by which contents
         self._spent: dict[str, Spent] = {}  # by ref of the outermost archive
 
     def next_round(self) -> bool:
@@ -108,10 +114,12 @@ class Archives:
         return bool(self.pending())
 
     def pending(self) -> list[Known]:
-        """The archives that are to be expanded next: of those that are not yet, the ones at the least depth."""
+        """The archives that are to be expanded next: of those that are not yet, or of which more was read since, the
+        ones at the least depth.
+        """
         self._look()
-        done = {item for row in self._parts() if row["done_ns"] is not None for item in _items(row)}
-        waiting = [known for known in self._known.values() if known.item not in done]
+        self._done = expanded.done(expanded.parts(self.case, self.exhibit))
+        waiting = [known for known in self._known.values() if self._waits(known)]
         depth = min((known.ref.count(MEMBER) for known in waiting), default=0)
         return sorted((known for known in waiting if known.ref.count(MEMBER) == depth), key=lambda known: known.ref)
 
@@ -121,16 +129,18 @@ class Archives:
 
     def _groups(self) -> Iterator[Part]:
         """In the order of their refs; a part that was begun before keeps its archives."""
-        waiting = [known.item for known in self.pending()]
-        by_item = {known.item: known for known in self._known.values()}
-        begun = {row["part"]: _items(row) for row in self._parts() if row["done_ns"] is None}
+        rows = [row for row in expanded.parts(self.case, self.exhibit) if row["done_ns"] is None]
+        waiting = {self.item(known): known for known in self.pending()}
+        begun = {row["part"]: expanded.items(row) for row in rows}
         taken = {item for items in begun.values() for item in items}
+        by_item = waiting if not taken else {self.item(known): known for known in self._known.values()}
         fresh = [item for item in waiting if item not in taken]
-        groups = {PART + name_of(some): some for some in _batched(fresh)}
+        contents = {item: by_item[item].content.hex() for item in [*taken, *fresh]}
+        groups = {PART + name_of([f"{item} {contents[item]}" for item in some]): some for some in _batched(fresh)}
         self._spent = self._sum()
         for name, items in {**begun, **groups}.items():
             self._in_hand[name] = [by_item[item] for item in items]
-            yield Part(name, {"kind": "archives", "archives": items})
+            yield Part(name, {"kind": "archives", "archives": items, "contents": [contents[item] for item in items]})
 
     def items(self, part: Part, cursor: str, seen: Seen, ask: Ask) -> Iterator[Found | Note]:
         """As the session's own, or the members of each archive of the part."""
@@ -166,6 +176,7 @@ class Archives:
             "stems": [stem(known).hex() for known in archives],
             "members": chain_of(ref)[1],
             "names": [name.hex() for name in names_of(ref)],
+            "starts": starts_of(ref),
         }
         passed = sum(known.passed for known in archives)
         return Job(opener, {"place": place, "overrun": self.budgets.overrun}, outermost.fds, passed)
@@ -197,13 +208,34 @@ class Archives:
         if not wanted:
             return
         rows = shards.query(self.case, _ARCHIVES, {"exhibit": self.exhibit, "types": wanted})
-        for row in rows.to_pylist():
-            states = {"name_state": NameState(row["name_state"]), "content_state": ContentState(row["content_state"])}
-            self._known[row["ref"]] = Known(**{**row, **states})
+        for chunk in rows.to_batches():
+            for row in chunk.to_pylist():
+                self._known[row["ref"]] = Known(
+                    row["ref"],
+                    row["path"],
+                    NameState(row["name_state"]),
+                    ContentState(row["content_state"]),
+                    sys.intern(row["media_type"]),
+                    row["size"],
+                    row["sha256"][:HALF],
+                    row["several"],
+                )
 
-    def _parts(self) -> list[sqlite3.Row]:
-        sql = "SELECT part, detail, done_ns FROM exhibit_runs WHERE exhibit=? AND substr(part, 1, ?)=? ORDER BY part"
-        return self.case.read().execute(sql, (self.exhibit, len(PART), PART)).fetchall()
+    def _waits(self, known: Known) -> bool:
+        """Whether it is not listed yet, or was listed by a content with less in it than has been read of it since. In a
+        case that does not say by which, that was the first.
+        """
+        by = self._done.get(self.item(known))
+        return by is None or (known.content.hex() not in by if by else known.several)
+
+    def item(self, known: Known) -> str:
+        """The id of its Item."""
+        return item_id(self.exhibit, known.ref)
+
+    def before(self, known: Known) -> Listed | None:
+        """What was listed of it, where that is listed again."""
+        item = self.item(known)
+        return expanded.listed(self.case, self.exhibit, item) if item in self._done else None
 
     def _sum(self) -> dict[str, Spent]:
         """What each outermost archive has cost so far."""
@@ -219,10 +251,12 @@ class Expansion:
     known: Known
     place: int  # in its part
     ask: Ask
+    before: Listed | None = None
 
     def events(self, first: int) -> Iterator[Found | Note]:
         """Its members from number `first` on, then why there are no more, where that is not its end."""
         missing, notes = self._too_deep(), {}
+        self.before = self.archives.before(self.known)
         most, done = MOST, False
         while missing is None and not done:
             room = self.archives.budgets.members - self.archives.spent(self.known).members
@@ -233,7 +267,7 @@ class Expansion:
             heard = self._hear(first, min(most, room))
             if isinstance(heard, said.Stretch):
                 for header in heard.members:
-                    yield self._found(header, header.size or 0)
+                    yield self._member(header)
                 first += len(heard.members)
                 most = min(MOST, 2 * most)
                 missing, notes, done = heard.missing, heard.notes, heard.done
@@ -243,7 +277,8 @@ class Expansion:
                 missing = heard
         if missing is not None:
             yield self._rest(first, missing)
-        yield Note(notes, f"{self.place + 1}/0")
+        closed = self.before.rests if self.before is not None and missing is None else ()
+        yield Note(notes, f"{self.place + 1}/0", closed)
 
     def _too_deep(self) -> Missing | None:
         around, most = self.known.ref.count(MEMBER), self.archives.budgets.depth
@@ -260,15 +295,28 @@ class Expansion:
         except Unavailable as gone:
             return gone.missing
         asked = {**job.payload, "first": first, "most": most, "span": SPAN, "room": max(0, room)}
+        asked["again"] = self.before is not None
         answer = self.ask(LISTING, asked, job.fds, job.bytes + self.known.size + 2 * SPAN)
         return answer if isinstance(answer, Missing) else said.stretch(answer, first, most)
 
     def _allowed(self) -> int:
         return self.archives.budgets.bytes(self.archives.outermost(self.known).size)
 
-    def _found(self, header: Header, size: int) -> Found:
+    def _member(self, header: Header) -> Found | Note:
+        """As an Item; of one that is known from an earlier listing only how far this one is."""
+        archive, before = self.known.ref, self.before
+        plain = member_ref(archive, header.path, header.number)
+        ref = member_ref(archive, header.path, header.number, header.start)
+        if before is not None:
+            if ref in before.stands and header.missing != BROKEN:
+                plain = ref = otherwise_numbered(archive, header.number)
+            if before.holds(plain, ref):
+                return Note({}, f"{self.place}/{header.number + 1}")
+        return self._found(header, ref)
+
+    def _found(self, header: Header, ref: str) -> Found:
         """A member as an Item. One that is larger than what is left of the budget is named and not read."""
-        spent = self.archives.spent(self.known)
+        spent, size = self.archives.spent(self.known), header.size or 0
         state, missing = ItemState.OPEN, header.missing
         if header.what is not What.FILE:
             size = 0
@@ -282,7 +330,7 @@ class Expansion:
         spent.bytes += size if state is ItemState.OPEN else 0
         claimed = self.known.content_state if state is not ItemState.UNREADABLE else ContentState.UNREADABLE
         return Found(
-            ref=member_ref(self.known.ref, header.path, header.number),
+            ref=ref,
             path=self.known.path + b"!/" + header.path,
             size=size,
             cursor=f"{self.place}/{header.number + 1}",
@@ -302,14 +350,17 @@ class Expansion:
     def _rest(self, number: int, missing: Missing) -> Found:
         """What is left of an archive that could not be listed to its end, as one Item."""
         self.archives.spent(self.known).members += 1
+        ref = member_ref(self.known.ref, b"", number)
+        if self.before is not None and ref in self.before.refs:
+            ref = otherwise_numbered(self.known.ref, number)
         return Found(
-            ref=member_ref(self.known.ref, b"", number),
+            ref=ref,
             path=self.known.path + b"!/",
             size=0,
             cursor=f"{self.place}/{number}",  # the Note behind it goes on with the next archive
             found_by=f"archive {VERSION}, {self.known.kind.name}",
             state=ItemState.UNREADABLE,
-            missing=Missing(missing.reason, f"the rest of this archive, after {number:,} members: {missing.detail}"),
+            missing=Missing(missing.reason, f"{REST}after {number:,} members: {missing.detail}"),
             name_state=self.known.name_state,
             content_state=ContentState.UNREADABLE,
             parent=self.known.ref,
@@ -324,11 +375,6 @@ def name_of(items: Sequence[str]) -> str:
 def _batched(items: list[str]) -> Iterator[list[str]]:
     for at in range(0, len(items), TOGETHER):
         yield items[at : at + TOGETHER]
-
-
-def _items(row: sqlite3.Row) -> list[str]:
-    items: list[str] = json.loads(row["detail"])["archives"]
-    return items
 
 
 def stem(known: Known) -> bytes:

@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from clew.intake.piece_traits import BY, Check, Held, Named, Part, results
+from clew.intake.piecewise import manner
 
-MOST_CHECKS = 8  # of one content: each costs a pass of a hash over it, within the seconds that an Item has
+MOST_PASSES = 8  # of a hash over one content, within the seconds that an Item has: torrents that cut it alike share one
+MOST_CHECKS = 64  # of one content: the hashes of each go to its worker
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,7 @@ class InPass:
         """Of a Content of that size."""
         parts = self.parts.get(size, [])
         ed2k: list[Check] = [None] if self.every or size in self.named else []
-        return [*(parts if len(parts) <= MOST_CHECKS else ()), *ed2k]
+        return [*(() if _crowded(parts) else parts), *ed2k]
 
     def traits(self, size: int, said: Any) -> list[dict[str, Any]]:
         """What a worker found out of them, as rows of `traits` without `content`. Raises one of WRONG."""
@@ -37,9 +39,14 @@ class InPass:
         """For the record of a run."""
         parts = sum(map(len, self.parts.values()))
         entries = sum(len(each) for hashes in self.named.values() for each in hashes.values())
-        crowded = sum(len(each) > MOST_CHECKS for each in self.parts.values())
+        crowded = sum(map(_crowded, self.parts.values()))
         counts = {"files": parts, "ed2k_entries": entries, "sizes_left": crowded}
         return {**counts, "ed2k_of_all": self.every, "left": sorted(self.done.failed)}
+
+
+def _crowded(parts: list[Part]) -> bool:
+    """Whether more have one size than are held against contents of it."""
+    return len(parts) > MOST_CHECKS or len({manner(part.check) for part in parts}) > MOST_PASSES
 
 
 NOTHING = InPass()

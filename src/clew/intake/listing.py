@@ -18,12 +18,13 @@ from clew.core.case import Case, Transaction
 from clew.core.failpoints import failpoint
 from clew.intake.api import Ask, Found, Note, Part, Session, Source
 from clew.intake.refs import item_id
-from clew.model import ItemState, NameState
+from clew.model import ItemState, NameState, Reason
 
 CONFIG = "listing"
 MOST_NOTES = 5_000
 MOST_NAMED = 16 << 20  # bytes of the paths and refs of one batch: a name may have 256 KiB, of an archive in an archive
 MOST_BYTES = (1 << 63) - 1  # of a column; a hostile disk may claim more in sum
+LISTED_SINCE = "what it stood for could not be listed at first, and was listed since"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +44,14 @@ class Draft:
     bytes: int = 0
     events: int = 0
     named: int = 0
+    closed: list[str] = field(default_factory=list)  # refs of what stood for what is listed now
 
     def take(self, event: Found | Note) -> None:
         """Adds one event."""
         self.events += 1
         if isinstance(event, Note):
             self.notes.update(event.counts)
+            self.closed += event.listed
         else:
             self.found.append(event)
             self.bytes += event.size
@@ -137,6 +140,7 @@ class Lister:
             now = clock.now().utc_ns
             values = (self.exhibit, part.name, cursor, now if done else None, json.dumps(detail, sort_keys=True))
             tx.execute("INSERT OR REPLACE INTO exhibit_runs VALUES (?,?,?,?,?)", values)
+            self._close(tx, part, draft.closed)
             if not members:
                 about = {"exhibit": self.exhibit, "part": part.name}
                 tx.record("part.listed", subject=about, mandate=self.mandate)
@@ -165,6 +169,17 @@ class Lister:
         states = Counter(f"{found.state}" for found in batch.members.values())
         about = {"exhibit": self.exhibit, "part": part.name, "batch": batch.id}
         tx.record("batch.listed", subject=about, counts={"items": len(batch.members), **states}, mandate=self.mandate)
+
+    def _close(self, tx: Transaction, part: Part, refs: list[str]) -> None:
+        """Items that stood for others which are listed now are unreadable no more."""
+        if not refs:
+            return
+        sql = "UPDATE items SET state=?, reason=?, detail=? WHERE id=? AND state=?"
+        now = str(ItemState.SKIPPED), str(Reason.NOT_APPLICABLE), LISTED_SINCE
+        items = [item_id(self.exhibit, ref) for ref in refs]
+        tx.executemany(sql, [(*now, item, str(ItemState.UNREADABLE)) for item in items])
+        about = {"exhibit": self.exhibit, "part": part.name, "items": items}
+        tx.record("rests.listed", subject=about, counts={"items": len(items)}, mandate=self.mandate)
 
     def _members(self, draft: Draft) -> dict[str, Found]:
         """By id, without what this or an earlier batch holds already."""

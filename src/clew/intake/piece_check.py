@@ -12,7 +12,7 @@ from clew.intake.artefacts import _metainfo
 from clew.intake.artefacts._bencoded import scan
 from clew.intake.artefacts._metainfo import V1, File, Info
 from clew.intake.hashing import CHUNK
-from clew.intake.piecewise import runner
+from clew.intake.piecewise import runners
 from clew.intake.reading import find
 from clew.model import Reason
 
@@ -48,20 +48,20 @@ def plan(payload: dict[str, Any], descriptors: list[int]) -> Iterator[Reply]:
 
 
 def check(payload: dict[str, Any], descriptors: list[int]) -> Reply:
-    """Entry: reads the content behind "opener" once and finds out all of "checks" (see `piecewise.runner`).
+    """Entry: reads the content behind "opener" once and finds out all of "checks" (see `piecewise.runners`).
 
     Raises Absent where some of its bytes cannot be read: its hashes would be those of other bytes.
     """
     source: ByteSource = find(payload["opener"])(payload, descriptors)
-    runners, sha256, size = [runner(each) for each in payload["checks"]], hashlib.sha256(), 0
+    checks, sha256, size = runners(payload["checks"]), hashlib.sha256(), 0
     while chunk := source.read(size, CHUNK):
         size += len(chunk)
         sha256.update(chunk)
-        for each in runners:
+        for each in checks:
             each.feed(chunk)
     if source.bad:
         raise absent(Reason.UNREADABLE, f"{len(source.bad)} stretches of it cannot be read")
-    return Reply({"sha256": sha256.hexdigest(), "results": [each.end() for each in runners]})
+    return Reply({"sha256": sha256.hexdigest(), "results": [each.end() for each in checks]})
 
 
 def _torrent(source: ByteSource, sha256: str) -> bytes:

@@ -26,6 +26,7 @@ SPECS = ("clew.intake.piece_check:CHECK",)
 PLAN = "clew.intake.piece_check:plan"
 MOST_WANTED = 5_000  # files of a torrent
 SENSELESS = "a trait of this artefact does not say what it must"
+LEAST_LENGTH = 1 << 12  # bytes of a piece: of smaller ones each byte costs more than a hash; clients make 16 KiB
 MOST_LENGTH = 1 << 30  # bytes of a piece
 MOST_HELD = 64 << 20  # bytes of piece hashes that a run holds
 MOST_IN_PASS = 64 << 20  # zeros of a pad that are hashed behind each content, within the seconds that an Item has
@@ -112,7 +113,10 @@ def _parts(torrent: bytes, said: Any, blobs: tuple[bytes, ...], done: Held) -> I
         done.failed[torrent.hex()] = f"the worker's answer made no sense: {type(error).__name__}"
         return
     about = (torrent, numbers["index"], numbers["size"], offset)
-    if hashes and numbers["length"]:
+    if hashes and 0 < numbers["length"] < LEAST_LENGTH:
+        small = f"pieces of {numbers['length']:,} bytes"
+        done.failed[torrent.hex()] = f"{small}: only those of {LEAST_LENGTH:,} and more are held against files"
+    elif hashes and numbers["length"]:
         rest = {name: numbers[name] for name in ("first", "length", "zeros")}
         yield Part(*about, "v1", {"pieces": hashes.hex(), **rest})
     if root:

@@ -57,7 +57,7 @@ Check: TypeAlias = Part | None  # None stands for the ed2k hash
 
 
 def asked(checks: list[Check]) -> list[dict[str, Any]]:
-    """What a worker is to find out, see `piecewise.runner`."""
+    """What a worker is to find out, see `piecewise.runners`."""
     return [{"ed2k": True} if part is None else dict(part.check) for part in checks]
 
 

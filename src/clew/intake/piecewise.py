@@ -1,11 +1,13 @@
 """Hashes of a content's parts, all in one pass over it, in a worker: BitTorrent's pieces and trees, and ed2k's."""
 
 import hashlib
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from Cryptodome.Hash import MD4
 
 BLOCK = 16_384  # bytes of a leaf (BEP 52)
+DIGEST = 20  # bytes of a SHA-1
 PART = 9_728_000  # bytes of an ed2k part
 md4 = MD4.new  # what ed2k is made of; hashlib has none here
 EMPTY = md4().digest()
@@ -23,51 +25,77 @@ class Runner(Protocol):
         ...
 
 
-class Pieces:
-    """v1: the pieces that lie wholly inside the file, against their SHA-1 in the torrent (BEP 3).
-
-    `first` is the byte of the file where the first of them begins, `length` that of a piece, `hashes` theirs, 20 bytes
-    each. The last may be cut short by the file's end; `zeros` bytes of a pad file (BEP 47) belong to it then.
+class Cut:
+    """The SHA-1 of v1's pieces (BEP 3) from byte `first` of a file on, `length` bytes each, for every torrent that
+    cuts it in this manner.
     """
 
-    def __init__(self, first: int, length: int, hashes: bytes, zeros: int) -> None:
-        self._skip, self._length, self._zeros = first, length, zeros
-        self._wanted = [hashes[at : at + 20] for at in range(0, len(hashes), 20)]
+    def __init__(self, first: int, length: int) -> None:
+        self._skip, self._length = first, length
         self._hash, self._filled = hashlib.sha1(usedforsecurity=False), 0
-        self._right: list[bool] = []
+        self.most = 0  # pieces that are asked for
+        self.digests = bytearray()  # 20 bytes each
 
     def feed(self, chunk: bytes) -> None:
         """Hashes piece by piece."""
         view = memoryview(chunk)[min(self._skip, len(chunk)) :]
         self._skip -= len(chunk) - len(view)
-        while view and len(self._right) < len(self._wanted):
+        while view and len(self.digests) < self.most * DIGEST:
             part = view[: self._length - self._filled]
             self._hash.update(part)
             self._filled += len(part)
             view = view[len(part) :]
             if self._filled == self._length:
-                self._settle()
+                self.digests += self._hash.digest()
+                self._hash, self._filled = hashlib.sha1(usedforsecurity=False), 0
+
+    def rest(self, zeros: int) -> bytes:
+        """The hash of the piece that is cut short by the file's end, with zeros behind it; b"" where there is none."""
+        if not self._filled:
+            return b""
+        rest = self._hash.copy()
+        rest.update(bytes(zeros))
+        return rest.digest()
+
+
+class Pieces:
+    """v1: the pieces that lie wholly inside the file, against their SHA-1 in the torrent (BEP 3).
+
+    `first` is the byte of the file where the first of them begins, `length` that of a piece, `hashes` theirs, 20 bytes
+    each. The last may be cut short by the file's end; `zeros` bytes of a pad file (BEP 47) belong to it then. `cut` is
+    that of another torrent which feeds it.
+    """
+
+    def __init__(self, first: int, length: int, hashes: bytes, zeros: int, cut: Cut | None = None) -> None:
+        self._hashes, self._zeros = hashes, zeros
+        self.cut, self._feeds = cut or Cut(first, length), cut is None
+        self._count = -(-len(hashes) // DIGEST)
+        self.cut.most = max(self.cut.most, self._count)
+
+    def feed(self, chunk: bytes) -> None:
+        """Hashes piece by piece."""
+        if self._feeds:
+            self.cut.feed(chunk)
 
     def end(self) -> dict[str, Any]:
         """How many were checked and right, and which was the first that was wrong (-1: none)."""
-        if self._filled and len(self._right) < len(self._wanted):
-            self._hash.update(bytes(self._zeros))
-            self._settle()
-        wrong = next((n for n, right in enumerate(self._right) if not right), -1)
-        return {"checked": len(self._right), "matching": sum(self._right), "first_wrong": wrong}
+        found = bytes(self.cut.digests[: self._count * DIGEST])
+        if len(found) < self._count * DIGEST:
+            found += self.cut.rest(self._zeros)
+        checked = len(found) // DIGEST
+        if found == self._hashes[: len(found)]:
+            return {"checked": checked, "matching": checked, "first_wrong": -1}
+        places = range(0, len(found), DIGEST)
+        right = [found[at : at + DIGEST] == self._hashes[at : at + DIGEST] for at in places]
+        return {"checked": checked, "matching": sum(right), "first_wrong": right.index(False)}
 
-    def _settle(self) -> None:
-        self._right.append(self._hash.digest() == self._wanted[len(self._right)])
-        self._hash, self._filled = hashlib.sha1(usedforsecurity=False), 0
 
-
-class Tree:
-    """v2: the root of the Merkle tree over the whole file (BEP 52): leaves of 16 KiB, filled up with zeros to a power
-    of two. One hash a level is kept, so that a file of any size costs no memory.
+class Merkle:
+    """The root over a whole file (BEP 52): leaves of 16 KiB, filled up with zeros to a power of two. One hash a level
+    is kept, so that a file of any size costs no memory.
     """
 
-    def __init__(self, root: bytes) -> None:
-        self._root = root
+    def __init__(self) -> None:
         self._leaf, self._filled = hashlib.sha256(), 0
         self._levels: list[bytes | None] = []
 
@@ -82,12 +110,11 @@ class Tree:
             if self._filled == BLOCK:
                 self._settle()
 
-    def end(self) -> dict[str, Any]:
-        """Whether the whole file is the one that the torrent names."""
+    def root(self) -> bytes:
+        """Of all that came."""
         if self._filled:
             self._settle()
-        right = self._top() == self._root
-        return {"checked": 1, "matching": int(right), "first_wrong": -1 if right else 0}
+        return self._top()
 
     def _settle(self) -> None:
         self._add(self._leaf.digest())
@@ -112,6 +139,26 @@ class Tree:
                 node = waiting if last else hashlib.sha256(waiting + zeros).digest()
             zeros = hashlib.sha256(zeros + zeros).digest()
         return node
+
+
+class Tree:
+    """v2: whether the whole file has the root that a torrent names (BEP 52). `merkle` is that of another torrent, which
+    feeds it.
+    """
+
+    def __init__(self, root: bytes, merkle: Merkle | None = None) -> None:
+        self._root = root
+        self.merkle, self._feeds = merkle or Merkle(), merkle is None
+
+    def feed(self, chunk: bytes) -> None:
+        """Hashes leaf by leaf."""
+        if self._feeds:
+            self.merkle.feed(chunk)
+
+    def end(self) -> dict[str, Any]:
+        """Whether the whole file is the one that the torrent names."""
+        right = self.merkle.root() == self._root
+        return {"checked": 1, "matching": int(right), "first_wrong": -1 if right else 0}
 
 
 class Ed2k:
@@ -171,13 +218,32 @@ class Beginning:
         return {"sha256": self._hash.hexdigest()}
 
 
-def runner(wanted: dict[str, Any]) -> Runner:
-    """The Runner that a payload asks for. Raises KeyError, TypeError or ValueError for any other."""
+def manner(wanted: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What tells one pass of a hash over a content from another: torrents that cut it alike share it."""
+    return ("v1", wanted["first"], wanted["length"]) if "pieces" in wanted else tuple(sorted(wanted.keys()))
+
+
+def runners(wanted: Sequence[dict[str, Any]]) -> list[Runner]:
+    """The Runners that a payload asks for, in its order: what is cut in the same manner is hashed once. Raises
+    KeyError, TypeError or ValueError for anything else.
+    """
+    shared: dict[tuple[Any, ...], Runner] = {}
+    made: list[Runner] = []
+    for each in wanted:
+        like = shared.get(manner(each))
+        made.append(runner(each, like))
+        shared.setdefault(manner(each), made[-1])
+    return made
+
+
+def runner(wanted: dict[str, Any], like: Runner | None = None) -> Runner:
+    """One of them; `like` is one of the same manner, which is fed before it."""
     match wanted:
         case {"pieces": str(hashes), "first": int(first), "length": int(length), "zeros": int(zeros)} if length > 0:
-            return Pieces(first, length, bytes.fromhex(hashes), zeros)
+            cut = like.cut if isinstance(like, Pieces) else None
+            return Pieces(first, length, bytes.fromhex(hashes), zeros, cut)
         case {"root": str(root)}:
-            return Tree(bytes.fromhex(root))
+            return Tree(bytes.fromhex(root), like.merkle if isinstance(like, Tree) else None)
         case {"ed2k": True}:
             return Ed2k()
         case {"beginning": int(length)}:

@@ -18,7 +18,7 @@ from clew.core.channel import Reply
 from clew.intake import mediatype
 from clew.intake.api import Blob, ByteSource, Extractor, Frame, Probe, Value
 from clew.intake.hashing import Hashing
-from clew.intake.piecewise import runner
+from clew.intake.piecewise import runners
 from clew.model import ContentState, Missing, Reason
 
 HOLD = 192 << 20  # larger contents are not kept in memory: Extractors read them through `Probe.source`
@@ -47,7 +47,7 @@ def examine(source: ByteSource, payload: dict[str, Any]) -> Iterator[Reply]:
     """Everything that intake asks of one content. Ends in Absent where part of it was given as zeros, or was not there.
 
     `payload`: "size" as listed, "state" the ContentState that the listing claims, "extractors" ("module:name" each),
-    "mode", and optional: "every" (see `Probe`), "hold", bytes to hold at most, "checks" (see `piecewise.runner`),
+    "mode", and optional: "every" (see `Probe`), "hold", bytes to hold at most, "checks" (see `piecewise.runners`),
     "beginning", of how many of its first bytes the hash is wanted, and "known_good", name and id of each of the
     worker's known-good lists, in their order.
 
@@ -56,7 +56,7 @@ def examine(source: ByteSource, payload: dict[str, Any]) -> Iterator[Reply]:
     the hashes alone.
     """
     wanted = [{"beginning": payload.get("beginning", 0)}, *payload.get("checks", ())]
-    read = Hashing(source, [runner(each) for each in wanted])
+    read = Hashing(source, runners(wanted))
     data = read.whole(payload.get("hold", HOLD))
     if data is not None:
         yield _content(read, payload)  # before anything looks at the bytes

@@ -96,9 +96,12 @@ def parse(ref: str) -> dict[str, Any] | None:
     return found
 
 
-def member_ref(archive: str, path: bytes, number: int) -> str:
-    """The ref of a member: its archive's, its path, and its number there, as names may occur twice."""
-    return f"{archive}{MEMBER}{quote(path)}#{number}"
+def member_ref(archive: str, path: bytes, number: int, start: int | None = None) -> str:
+    """The ref of a member: its archive's, its path, and its number there, as names may occur twice. `start` is the byte
+    of a zip at which its content begins, where it was listed by its local headers or again: directory and local headers
+    may have different orders.
+    """
+    return f"{archive}{MEMBER}{quote(path)}#{number}" + ("" if start is None else f"@{start}")
 
 
 def chain_of(ref: str) -> tuple[list[str], list[int]]:
@@ -109,9 +112,35 @@ def chain_of(ref: str) -> tuple[list[str], list[int]]:
     around = [first]
     for step in steps:
         around.append(f"{around[-1]}{MEMBER}{step}")
-    return around[:-1], [int(step.rpartition("#")[2]) for step in steps]
+    return around[:-1], [int(_numbered(step)[1]) for step in steps]
+
+
+def starts_of(ref: str) -> list[int | None]:
+    """At which byte of each archive on the way the content of what is next begins, where its ref says so."""
+    starts = [_numbered(step)[2] for step in ref.split(MEMBER)[1:]]
+    return [int(start) if start else None for start in starts]
+
+
+def unnumbered(ref: str) -> str | None:
+    """The ref of a member without its number; None where it does not say where its content begins."""
+    before, _, start = _numbered(ref)
+    return f"{before}#@{start}" if start else None
+
+
+def otherwise_numbered(archive: str, number: int) -> str:
+    """The ref of what has no name, where `member_ref` of an earlier listing stands for something else: its number with
+    a zero before it.
+    """
+    return f"{archive}{MEMBER}#0{number}"
 
 
 def names_of(ref: str) -> list[bytes]:
     """What each archive on the way to an Item, and the Item itself, is called in the one around it."""
     return [unquote(step.rpartition("#")[0]) for step in ref.split(MEMBER)[1:]]
+
+
+def _numbered(step: str) -> tuple[str, str, str]:
+    """What stands before the number of a member, the number, and where its content begins ("": not said)."""
+    before, _, behind = step.rpartition("#")
+    number, _, start = behind.partition("@")
+    return before, number, start

@@ -142,6 +142,9 @@ _OWN: dict[str, Callable[[dict[str, Any], dict[str, Any]], str]] = {
     "lease.taken over": lambda _entry, about: (
         f"A run that had ended without a word (process {about['pid']}) was taken over."
     ),
+    "rests.listed": lambda entry, _about: (
+        f"{entry['counts']['items']:,} rests of archives that could not be listed at first were listed."
+    ),
     "contents.looked at again": lambda entry, _about: f"{entry['counts']['contents']:,} contents were looked at again.",
 }
 _COMMON: dict[str, Callable[[dict[str, Any], dict[str, Any]], str]] = {

@@ -9,6 +9,7 @@ import bz2
 import lzma
 import zlib
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from clew.core.absent import Absent
@@ -17,7 +18,7 @@ from clew.intake.archives import ends
 from clew.intake.archives.gunzip import Gunzip, gzip_header
 from clew.intake.archives.inflating import unpacked
 from clew.intake.archives.kinds import BLOCK, Kind, is_tar
-from clew.intake.archives.members import CHUNK, Forward, Header, Slice, What, lost
+from clew.intake.archives.members import CHUNK, ENDLESS, Forward, Header, Slice, Stated, What, lost
 from clew.intake.archives.streamed import Streamed
 
 _PIECE = 1 << 16  # compressed bytes given to a decompressor at a time
@@ -60,7 +61,7 @@ class Compressed:
         elif self._nothing and self._kind.weak:
             self.notes = {"contents that begin like a compressed stream, and are none": 1}
         elif first == 0:
-            name, modified = self._stated()
+            name, modified = self._name()
             yield Header(
                 0, name, What.FILE, None, modified_ns=modified, times_source="gzip header, UTC" if modified else ""
             )
@@ -75,6 +76,15 @@ class Compressed:
         else:
             raise lost(f"a compressed stream has no member {number}")
 
+    def stated(self, number: int) -> Stated:
+        """As Archive. The one stream states no size."""
+        inside = self._look()
+        if inside is not None:
+            return inside.stated(number)
+        if number:
+            raise lost(f"a compressed stream has no member {number}")
+        return Stated(self._name()[0], None)
+
     def place(self, _number: int) -> ByteSource | None:
         """As Archive: what is compressed lies nowhere as it is."""
         return None
@@ -85,7 +95,7 @@ class Compressed:
             if each is not None:
                 each.close()
 
-    def _stated(self) -> tuple[bytes, int | None]:
+    def _name(self) -> tuple[bytes, int | None]:
         """The name and time in a gzip header; otherwise the stem, and None."""
         try:
             stated = gzip_header(self._source.read(0, _PIECE)) if self._kind.filter == "gzip" else None
@@ -112,6 +122,21 @@ class Compressed:
             at += len(piece)
 
     def _inflated(self) -> Iterator[bytes]:
+        """What is in the stream. Where not one byte of it comes out, that is said with how much is lost."""
+        nothing = True
+        try:
+            for chunk in self._unpacked():
+                nothing = False
+                yield chunk
+        except Absent as absent:
+            if not nothing:
+                raise
+            size = self._source.size
+            lost_of_it = f"nothing of {size:,} bytes" if size < ENDLESS else "nothing"
+            detail = f"{lost_of_it} could be unpacked: {absent.missing.detail}"
+            raise Absent(replace(absent.missing, detail=detail)) from absent
+
+    def _unpacked(self) -> Iterator[bytes]:
         new = _NEW.get(self._kind.filter)
         if new is not None:
             yield from _inflate(self._source, self._kind.filter, new)
@@ -123,7 +148,7 @@ class Compressed:
         self._raw = raw = Streamed(source, self._kind, self._stem)
         yield from raw.chunks(0)
         if raw.empty and not (extent and extent.empty):
-            raise lost(f"it begins as {self._kind.name}, and not one byte of it could be unpacked")
+            raise lost(f"it begins as {self._kind.name}")
         if ends.anything_behind(self._source, raw.passed):
             raise lost(f"the {self._kind.name} stream is whole, but something else follows it that was not read")
 

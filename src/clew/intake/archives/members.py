@@ -13,6 +13,7 @@ CHUNK = 1 << 18
 ENDLESS = 1 << 62  # the size of a stream that does not state one
 EXPORT = "export it and open it with its password, then take in what comes out as an exhibit of its own"
 SECOND = 1_000_000_000
+BROKEN = Missing(Reason.UNPARSABLE, "a stretch that holds no header that could be read: members may be lost there")
 
 
 class What(StrEnum):
@@ -31,7 +32,8 @@ class Header:
 
     `number` counts members in stream order, from 0. `size` is in bytes, None where the archive does not state it;
     `passed` is about how many bytes must be gone through before its content begins. Times are nanoseconds since 1970;
-    `times_source` says where they stand and what their zone is.
+    `times_source` says where they stand and what their zone is. `start` is the
+    byte of a zip at which the content begins, where that is to be told.
     """
 
     number: int
@@ -45,6 +47,18 @@ class Header:
     changed_ns: int | None = None
     born_ns: int | None = None
     times_source: str = ""
+    start: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """What an archive states of a member that was listed before: its name, its size where it says so, and at which byte
+    its content begins, which holds for a zip alone.
+    """
+
+    name: bytes
+    size: int | None
+    start: int | None = None
 
 
 class Archive(Protocol):
@@ -58,6 +72,10 @@ class Archive(Protocol):
 
     def chunks(self, number: int) -> Iterator[bytes]:
         """The content of one member. Raises Absent where it cannot be had, or where it was not what was stated."""
+        ...
+
+    def stated(self, number: int) -> Stated:
+        """What is stated of one member; its content can be had next. Raises Absent where it cannot be reached."""
         ...
 
     def place(self, number: int) -> ByteSource | None:

@@ -14,7 +14,7 @@ from clew.core.channel import Reply
 from clew.intake.api import ByteSource, Range
 from clew.intake.archives.compressed import Compressed
 from clew.intake.archives.kinds import RAR, SEVEN_ZIP, ZIP, kind_of
-from clew.intake.archives.members import Archive, Forward, Header
+from clew.intake.archives.members import Archive, Forward, Header, Stated
 from clew.intake.archives.rarred import Rarred
 from clew.intake.archives.streamed import Streamed
 from clew.intake.archives.zipped import Zipped
@@ -87,8 +87,8 @@ class Undirected:
         """As Archive."""
         return self._streamed.chunks(number)
 
-    def stated(self, number: int) -> tuple[bytes, int | None]:
-        """As Zipped."""
+    def stated(self, number: int) -> Stated:
+        """As Archive."""
         return self._streamed.stated(number)
 
     def place(self, _number: int) -> ByteSource | None:
@@ -145,7 +145,8 @@ def chain(place: dict[str, Any], descriptors: list[int], depth: int) -> Archive:
 
     `place`: "outer" is the payload of the outermost archive's own Job with its "opener", "key" its name; "kinds" the
     media type and "stems" (hexadecimal) the name of each archive on the way, "members" the number of each in the one
-    around it and "names" (hexadecimal) what it was listed as there. Raises Absent where one cannot be opened.
+    around it, "names" (hexadecimal) what it was listed as there and "starts" at which byte its content begins, where
+    that was listed. Raises Absent where one cannot be opened.
     """
     source: ByteSource = find(place["outer"]["opener"])(place["outer"], descriptors)
     key: tuple[Any, ...] = (place["key"], source.size)
@@ -156,7 +157,7 @@ def chain(place: dict[str, Any], descriptors: list[int], depth: int) -> Archive:
         _root[:] = [Bound(source)]
     for level in range(depth + 1):
         if level:
-            key = (*key, place["members"][level - 1], place["names"][level - 1])
+            key = (*key, *(place[what][level - 1] for what in ("members", "names", "starts")))
         if len(_chain) > level and _chain[level].key == key:
             continue
         _cut(level)
@@ -172,22 +173,40 @@ def _cut(level: int) -> None:
         _chain.pop().archive.close()
 
 
-def _as_listed(archive: Archive, number: int, name: bytes, size: int | None = None) -> None:
-    """Raises Absent where that number is another member's now: a zip is listed by its directory or by its local
-    headers, whose orders may differ, and which of the two is said by what can be read of it. `size` where it is known.
+def _as_listed(archive: Archive, place: dict[str, Any], level: int, size: int | None, *, hashed: bool) -> int:
+    """The number of what was listed in this archive as "members", "names" and "starts" say, of that `size` where one is
+    known. `hashed`: hashes of an earlier time will tell whether these are its bytes.
+
+    Raises Absent where that number is another member's now. A zip is listed by its directory or by its local headers,
+    whose orders may differ, and which of the two is said by what can be read of it: where its content begins tells
+    members of one name and size from each other; a number of the directory says nothing without that directory.
     """
-    if isinstance(archive, Zipped | Undirected):
-        named, stated = archive.stated(number)
-        if named != name or (None not in {size, stated} and size != min(stated or 0, MOST_SIZE)):
-            raise Absent(OTHERWISE)
+    number, start = place["members"][level], place["starts"][level]
+    name = bytes.fromhex(place["names"][level])
+    if start is not None and isinstance(archive, Zipped):
+        return _found(archive.number_at(start, name))
+    try:
+        stated = archive.stated(number)
+    except OSError as error:
+        raise Absent(Missing(Reason.UNREADABLE, f"read error in the archive: {error.strerror}")) from error
+    if isinstance(archive, Undirected):
+        same = hashed if start is None else start == stated.start
+    else:
+        same = start is None and (hashed or None in {size, stated.size} or size == min(stated.size or 0, MOST_SIZE))
+    return _found(number if same and name == stated.name else None)
+
+
+def _found(number: int | None) -> int:
+    if number is None:
+        raise Absent(OTHERWISE)
+    return number
 
 
 def _inner(archive: Archive, around: dict[str, Any], level: int) -> tuple[ByteSource, int]:
     """The bytes of an archive that is a member of another: where they lie as they are, held where they are few enough,
     else as a stream.
     """
-    number = around["members"][level]
-    _as_listed(archive, number, bytes.fromhex(around["names"][level]))
+    number = _as_listed(archive, around, level, None, hashed=False)
     place = archive.place(number)
     if place is not None:
         return place, 0
@@ -206,7 +225,8 @@ def _inner(archive: Archive, around: dict[str, Any], level: int) -> tuple[ByteSo
 
 def listing(payload: dict[str, Any], descriptors: list[int]) -> Reply:
     """Worker entry: the members of "place" from number "first" on, at most "most" of them and as many as lie in "span"
-    bytes. A size that the archive does not state is measured, up to "room".
+    bytes. A size that the archive does not state is measured, up to "room". "again": it was listed before, and of each
+    member of a zip it is asked where its content begins.
 
     The answer is {"members": [...], "done", "missing" (why nothing follows), "notes"}.
     """
@@ -216,7 +236,7 @@ def listing(payload: dict[str, Any], descriptors: list[int]) -> Reply:
         archive = chain(payload["place"], descriptors, len(payload["place"]["members"]))
         for header in archive.headers(payload["first"]):
             size = _measured(archive, header.number, payload["room"]) if header.size is None else header.size
-            members.append(_said(header, min(size, MOST_SIZE)))
+            members.append(_said(header, min(size, MOST_SIZE), _start(archive, header, payload["again"])))
             passed += size
             if len(members) >= payload["most"] or passed >= payload["span"]:
                 return Reply({"members": members, "done": False, "missing": None, "notes": {}})
@@ -231,10 +251,9 @@ def member(payload: dict[str, Any], descriptors: list[int]) -> "Member":
     it already is told by those hashes; it is held against its size only where "beginning" says that nothing is.
     """
     place = payload["place"]
-    *around, number = place["members"]
-    archive = chain({**place, "members": around}, descriptors, len(around))
-    size = payload["size"] if payload.get("beginning") == 0 else None
-    _as_listed(archive, number, bytes.fromhex(place["names"][-1]), size)
+    level = len(place["members"]) - 1
+    archive = chain(place, descriptors, level)
+    number = _as_listed(archive, place, level, payload["size"], hashed=payload.get("beginning") != 0)
     return Member(archive, number, payload["size"] + payload["overrun"])
 
 
@@ -285,13 +304,23 @@ def _measured(archive: Archive, number: int, room: int) -> int:
     return size
 
 
-def _said(header: Header, size: int) -> dict[str, Any]:
+def _start(archive: Archive, header: Header, again: bool) -> int | None:
+    """Where the content of a member of a zip begins: always where nothing else tells it from its like, or where it is
+    to be told from what was listed before.
+    """
+    if isinstance(archive, Undirected):
+        return header.passed or None
+    return archive.start(header.number) if again and isinstance(archive, Zipped) else None
+
+
+def _said(header: Header, size: int, start: int | None) -> dict[str, Any]:
     missing = header.missing
     return {
         "number": header.number,
         "path": header.path.hex(),
         "what": str(header.what),
         "size": size,
+        "start": start,
         "reason": str(missing.reason) if missing else None,
         "detail": missing.detail if missing else None,
         "times": [header.modified_ns, header.accessed_ns, header.changed_ns, header.born_ns],

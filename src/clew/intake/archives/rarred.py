@@ -14,7 +14,7 @@ from clew.core.absent import Absent
 from clew.intake.api import ByteSource
 from clew.intake.archives import ends
 from clew.intake.archives.kinds import Kind
-from clew.intake.archives.members import Header, What, encrypted, exactly, lost
+from clew.intake.archives.members import Header, Stated, What, encrypted, exactly, lost
 from clew.intake.archives.streamed import Streamed
 from clew.model import Reason
 
@@ -71,6 +71,10 @@ class Rarred:
             yield chunk
         if block is not None and block.crc is not None and block.crc != crc:
             raise lost(f"its CRC-32 is {crc:08x}, where the archive states {block.crc:08x}")
+
+    def stated(self, number: int) -> Stated:
+        """As Archive."""
+        return self._streamed.stated(number)
 
     def place(self, _number: int) -> ByteSource | None:
         """As Archive: libarchive does not say."""

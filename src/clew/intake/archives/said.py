@@ -48,6 +48,7 @@ def _header(row: dict[str, Any]) -> Header:
         path=bytes.fromhex(_text(row["path"], 2 * MOST_PATH)),
         what=What(row["what"]),
         size=_number(row["size"]),
+        start=None if row["start"] is None else _number(row["start"]),
         missing=Missing(Reason(reason), _text(row["detail"], 1000)) if reason else None,
         modified_ns=times[0],
         accessed_ns=times[1],

@@ -18,7 +18,7 @@ from clew.core.absent import Absent
 from clew.intake.api import ByteSource
 from clew.intake.archives import ends
 from clew.intake.archives.kinds import BLOCK, Kind
-from clew.intake.archives.members import CHUNK, SECOND, Header, What, encrypted, lost
+from clew.intake.archives.members import BROKEN, CHUNK, SECOND, Header, Stated, What, encrypted, lost
 from clew.model import Missing, Reason
 
 # Codes of archive_read_append_filter (archive.h). "compress" has none: so appended, libarchive 3.6.2 ends in a
@@ -72,7 +72,6 @@ _TIMES = {
 _CPIO, _TAR, _RAW, _LHA = 0x10000, 0x30000, 0x90000, 0xB0000  # ARCHIVE_FORMAT_... (archive.h)
 _LAST_OF_CPIO = b"TRAILER!!!"  # the name of its last entry, which libarchive leaves unread
 _BASE = 0xFF0000  # ARCHIVE_FORMAT_BASE_MASK
-_BROKEN = Missing(Reason.UNPARSABLE, "a stretch that holds no header that could be read: members may be lost there")
 _TIMES_OF = {
     0x10000: "cpio header, UTC",
     0x30000: "tar header, UTC",
@@ -158,15 +157,17 @@ class Streamed:
         self._reach(number)
         self._fresh = False
         if self._broken:
-            raise Absent(_BROKEN)
+            raise Absent(BROKEN)
         if not self._empty:
             yield from self._blocks()
 
-    def stated(self, number: int) -> tuple[bytes, int | None]:
-        """Name of one member, and its size where its header says so; its content can be had next."""
+    def stated(self, number: int) -> Stated:
+        """As Archive."""
         self._reach(number)
+        if self._broken or self._empty:
+            return Stated(self._stem if self._empty else b"", None)
         size = max(0, _size(self._entry)) if _size_is_set(self._entry) else None
-        return (b"", None) if self._broken else (_pathname(self._entry) or b"", size)
+        return Stated(_pathname(self._entry) or b"", size, max(0, _filter_bytes(self._handle, 0)))
 
     def _reach(self, number: int) -> None:
         """To the header of one member, with its content still to come."""
@@ -202,7 +203,7 @@ class Streamed:
             if code == _EOF:
                 break
             if code < _OK and not (code == _WARN and length.value):
-                raise self._failed("its content", code)
+                raise self._failed("its content", code, self._at + 1)
             if offset.value < at:
                 raise lost("its blocks overlap each other")
             while at < offset.value:
@@ -213,7 +214,7 @@ class Streamed:
                 at += length.value
                 yield ctypes.string_at(block.value or 0, length.value)
             if code == _WARN:  # a wrong checksum of 7z comes with the last block
-                raise self._failed("its content", code)
+                raise self._failed("its content", code, self._at + 1)
         stated = _size(self._entry) if _size_is_set(self._entry) else at
         if at < stated and _format_code(self._handle) & _BASE != _TAR:
             raise lost(f"its data are {at} bytes, where the archive states {stated}")
@@ -324,11 +325,11 @@ class Streamed:
         if end is not None and ends.anything_behind(self._source, end):
             self.notes[f"{self._kind.name} archives with bytes behind their end"] = 1
 
-    def _failed(self, what: str, code: int) -> Absent:
-        """Why libarchive, or the source behind it, gave up; after a fatal error nothing behind that member is tried."""
+    def _failed(self, what: str, code: int, wall: int | None = None) -> Absent:
+        """Why libarchive, or the source behind it, gave up; after a fatal error nothing from `wall` on is tried."""
         reason = self._reason(what)
         if code == _FATAL:
-            self._ended, self._wall = True, (self._at, reason)
+            self._ended, self._wall = True, (self._at if wall is None else wall, reason)
         return reason
 
     def _reason(self, what: str) -> Absent:
@@ -352,7 +353,7 @@ class Streamed:
 
     def _header(self) -> Header:
         if self._broken:
-            return Header(self._at, b"", What.FILE, 0, missing=_BROKEN)
+            return Header(self._at, b"", What.FILE, 0, missing=BROKEN)
         if self._empty:
             return Header(self._at, self._stem, What.FILE, 0)
         entry, code = self._entry, _format_code(self._handle) & _BASE
@@ -386,9 +387,7 @@ def _what(entry: Any) -> What:
         return What.HARD_LINK
     if kind in {_AE_IFREG, 0}:
         return What.FILE
-    if kind == _AE_IFDIR:
-        return What.FOLDER
-    return What.SYMBOLIC_LINK if kind == _AE_IFLNK else What.DEVICE
+    return {_AE_IFDIR: What.FOLDER, _AE_IFLNK: What.SYMBOLIC_LINK}.get(kind, What.DEVICE)
 
 
 def _time(entry: Any, name: str) -> int | None:

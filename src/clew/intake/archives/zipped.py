@@ -6,11 +6,13 @@ going through those before it. A zip without a readable directory is left to lib
 """
 
 import bz2
+import contextlib
 import lzma
 import stat
 import struct
 import zlib
 from array import array
+from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +21,7 @@ from clew.core.absent import Absent
 from clew.intake.api import ByteSource
 from clew.intake.archives import zipstamps
 from clew.intake.archives.inflating import unpacked
-from clew.intake.archives.members import Header, Slice, What, encrypted, exactly, lost
+from clew.intake.archives.members import Header, Slice, Stated, What, encrypted, exactly, lost
 from clew.model import Missing, Reason
 
 _END, _END64, _LOCATOR = b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07"
@@ -34,6 +36,7 @@ _STORED, _DEFLATED, _BZIP2, _LZMA, _XZ, _AES_METHOD = 0, 8, 12, 14, 95, 99
 _METHODS = {1: "shrink", 6: "implode", 9: "deflate64", 93: "zstd", 96: "jpeg", 97: "wavpack", 98: "ppmd"}
 _PIECE = 1 << 16
 _GAP = 1 << 20  # bytes between two entries that are looked through
+_NEAR = 16  # entries whose local headers begin last before a content: one of them is its own
 _UNPACK = "unpack it with another tool and take in what comes out as an exhibit of its own"
 
 
@@ -67,6 +70,7 @@ class Zipped:
         self._start, self._stop, self._shift, self._stated = _directory(source)
         self._places = array("Q", [self._start])  # where entry 0, 1, 2 ... begin, as far as they were met
         self._spans = array("q")  # and for each its local header's place and its packed bytes
+        self._order: array[int] | None = None  # their numbers by the place of their local headers, once asked for
         if self._stop > self._start:
             self._entry(0)
 
@@ -96,12 +100,35 @@ class Zipped:
         if crc != entry.crc:
             raise lost(f"its CRC-32 is {crc:08x}, where the archive states {entry.crc:08x}")
 
-    def stated(self, number: int) -> tuple[bytes, int | None]:
-        """Name and size of one entry."""
+    def stated(self, number: int) -> Stated:
+        """As Archive, without a start, which would have to be read."""
         entry = self._entry(number)
         if entry is None:
             raise lost(f"its directory has no entry {number}")
-        return entry.path, entry.size
+        return Stated(entry.path, entry.size)
+
+    def start(self, number: int) -> int | None:
+        """At which byte the content of one entry begins; None where its local header cannot be read."""
+        try:
+            entry = self._entry(number)
+            return None if entry is None else self._content(entry)
+        except Absent:  # reading it will say why
+            return None
+
+    def number_at(self, start: int, name: bytes) -> int | None:
+        """The entry of that name whose content begins at byte `start`, None where no entry is that one."""
+        if self._order is None:
+            count = 0
+            with contextlib.suppress(Absent):  # an entry before the place where the directory breaks off is one too
+                while self._entry(count) is not None:
+                    count += 1
+            self._order = array("Q", sorted(range(count), key=self._local))
+        at = bisect_right(self._order, start, key=self._local)
+        for number in self._order[max(0, at - _NEAR) : at]:
+            entry = self._entry(number)
+            if entry is not None and entry.path == name and self.start(number) == start:
+                return number
+        return None
 
     def place(self, number: int) -> ByteSource | None:
         """Where a stored entry lies."""
@@ -188,10 +215,9 @@ class Zipped:
 
     def _look_for_the_unnamed(self, count: int) -> None:
         """Notes local headers that no entry names, and entries that share bytes: both are ways to hide something."""
-        spans = self._spans
         last, covered = -1, 0
-        for number in sorted(range(count), key=lambda number: spans[2 * number]):
-            local, packed = spans[2 * number], spans[2 * number + 1]
+        for number in sorted(range(count), key=self._local):
+            local, packed = self._local(number), self._spans[2 * number + 1]
             if local < covered:
                 self._note("zip entries that share bytes with another entry")
             elif local >= covered + _LOCAL_FORM.size:
@@ -201,6 +227,10 @@ class Zipped:
         self._gap(last, self._start)
         if self._source.size > (end := _end(self._source)) and self._source.read(end, _GAP).strip(b"\0"):
             self._note("zip archives with bytes behind their end")
+
+    def _local(self, number: int) -> int:
+        """Where the local header of an entry lies that was met."""
+        return self._spans[2 * number]
 
     def _gap(self, last: int, stop: int) -> None:
         """Looks between the end of entry `last` and `stop`; with -1 from the first byte of the archive, or of the file
