@@ -5,8 +5,8 @@ Mandate, one connection per address and port, within the rate, not sooner than t
 hours. Beyond 127.0.0.0/8 the Mandate has to name the tracker; "*" is not enough there.
 
 The revisit interval holds for an address and port whatever the transport, also over the end of a run: for one Watch
-nobody hears two handshakes of ours within it. Only where a connection ended before our handshake went out may another
-transport follow at once.
+nobody hears two handshakes of ours within it. So it counts from when the last one may have been heard, not from the
+dial. Only where a connection ended before our handshake went out may another transport follow at once.
 """
 
 import ipaddress
@@ -146,8 +146,8 @@ class Wait:
 
 @dataclass(slots=True)
 class _Visit:
-    """The last visit of an endpoint for a Watch: when it began (monotonic), over what (names by spaces), and whether a
-    handshake of ours may have been heard.
+    """The last visit of an endpoint for a Watch: over what (names by spaces), whether a handshake of ours may have been
+    heard, and until when (monotonic); where it is not over or none was heard, `at_ns` is when it began.
     """
 
     at_ns: int
@@ -236,8 +236,14 @@ class Governor:
         self._open.discard((address, port))
 
     def recall(self, visits: Iterable[tuple[str, str, int, int]]) -> None:
-        """Takes whom an earlier run called: (watch, address, port, when in this machine's monotonic ns), in order."""
+        """Takes who heard an earlier run: (watch, address, port, until when by this machine's monotonic clock)."""
         self._last.update(((watch, address, port), _Visit(at_ns, "")) for watch, address, port, at_ns in visits)
+
+    def heard(self, wish: Wish, until_ns: int) -> None:
+        """This connection is over. Until then a handshake of ours may have been heard: the interval counts from it."""
+        visit = self._last.get((wish.watch, wish.address, wish.port))
+        if visit is not None and wish.kind == "contact":
+            visit.at_ns = until_ns
 
     def unheard(self, wish: Wish, *, left: bool = True) -> None:
         """This connection ended before a handshake of ours went out: another transport may be tried at once, and the
@@ -260,7 +266,7 @@ class Governor:
         return last is not None and (last.heard or wish.transport in last.tried.split())
 
     def _within(self, wish: Wish, now_ns: int) -> _Visit | None:
-        """The last visit, where it began within the revisit interval."""
+        """The last visit, where it lies within the revisit interval."""
         last = self._last.get((wish.watch, wish.address, wish.port))
         return last if last is not None and now_ns < last.at_ns + self._revisit_ns else None
 

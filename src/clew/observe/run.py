@@ -107,7 +107,7 @@ class Observer:
         self._interrupted = keeping.begin(
             case, self._run, policy.text(), self._start, self._mandate, self._steady, wait_ns
         )
-        self._governor.recall(keeping.heard(case, self._start, wait_ns))
+        self._governor.recall(keeping.heard(case, self._start, self._steady, wait_ns))
         known = case.read().execute(f"SELECT {','.join(COLUMNS)} FROM endpoints")  # noqa: S608 - our own names
         self._book = Book(known, policy, steady_ns, offers)
         self._gaps = Gaps()
