@@ -182,6 +182,8 @@ class Results:
         for each in listing.listed:
             if self._listed(answer, one.watch.id, one.tracker.url, one.infohash, one.twin, listing, each):
                 self._lists.news(one)
+        if not answer.mandate:
+            self._lists.barred(one)
         self._lists.heard(one, listing, clock.now().mono_ns)
         return ("failed" if listing.missing else "done"), listing.missing
 

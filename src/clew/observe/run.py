@@ -246,10 +246,11 @@ class Observer:
             self._send(wire, made, now.utc_ns)
 
     def _renew(self, now: Instant) -> None:
-        """Looks again at who could not be called, where a Mandate was added or its time has come."""
+        """Looks again at who could not be called or asked, where a Mandate was added or its time has come."""
         before, self._valid = self._valid, self._governor.valid(now)
         if self._valid - before:
             self._book.allowed(self._steady.at(now))
+            self._lists.allowed(now.mono_ns)
 
     def _asking(self, endpoint: Endpoint, wish: Wish, now: Instant) -> Wish:
         """The visit, asking for gossip too where it is this endpoint's turn and the Mandate that covers it permits."""
