@@ -185,12 +185,8 @@ class Governor:
             return found
         if named(wish.source) not in found.trackers:
             return Missing(Reason.REFUSED, "beyond 127.0.0.0/8 the Mandate has to name the tracker")
-        if (
-            wish.kind == "contact"
-            and wish.transport in PLAIN
-            and not {PERMIT_PLAIN, PERMIT_PLAIN_FIRST, "*"} & {*found.permits}
-        ):
-            return Missing(Reason.REFUSED, "beyond 127.0.0.0/8 plaintext needs the Mandate's permit")
+        if wish.kind == "contact" and wish.transport in PLAIN:
+            return self._in_the_clear(wish, at)
         return found
 
     def decide(self, wish: Wish, at: Instant) -> Go | Wait | Missing:
@@ -218,14 +214,10 @@ class Governor:
         """The Mandates, by id, that hold at this moment, whatever they cover; looked up as for `cover`."""
         return frozenset(m.id for m in self._checked(at) if m.not_before_ns <= at.utc_ns <= m.not_after_ns)
 
-    def permits(self, permit: str, at_ns: int) -> bool:
-        """Whether a Mandate to observe gives this permit now."""
-        return any(
-            (permit in each.permits or "*" in each.permits)
-            and PURPOSE in each.purposes
-            and each.not_before_ns <= at_ns <= each.not_after_ns
-            for each in mandate.all_of(self._case)
-        )
+    def permits(self, permit: str, address: str, at: Instant) -> bool:
+        """Whether a Mandate to observe at this address gives this permit now; looked up as for `cover`."""
+        wanted = {"permit": permit, "network": self._network}
+        return any(mandate.outside(m, PURPOSE, at.utc_ns, address, wanted) is None for m in self._checked(at))
 
     def busy(self, address: str, port: int) -> bool:
         """Whether a connection to this address and port is open."""
@@ -278,9 +270,18 @@ class Governor:
         while len(self._last) > MAX_REMEMBERED or next(iter(self._last.values())).at_ns < now_ns - self._revisit_ns:
             self._last.popitem(last=False)
 
-    def _require(self, wish: Wish, at: Instant, address: str | None) -> Mandate:
+    def _in_the_clear(self, wish: Wish, at: Instant) -> Mandate | Missing:
+        """The Mandate that covers a contact in plaintext, perhaps another than the first that covers the endpoint."""
+        plain = {PERMIT_PLAIN, PERMIT_PLAIN_FIRST, "*"}
+        may = [m for m in self._checked(at) if plain & {*m.permits} and named(wish.source) in m.trackers]
+        try:
+            return self._require(wish, at, wish.address, may)
+        except Refused:
+            return Missing(Reason.REFUSED, "beyond 127.0.0.0/8 plaintext needs the Mandate's permit")
+
+    def _require(self, wish: Wish, at: Instant, address: str | None, among: list[Mandate] | None = None) -> Mandate:
         return mandate.covering(
-            self._checked(at),
+            self._checked(at) if among is None else among,
             purpose=PURPOSE,
             at_ns=at.utc_ns,
             network=self._network,

@@ -179,7 +179,7 @@ class Observer:
         return Lists(Announces(trackers, watches, policy, may, begin), lookups)
 
     def _offers(self) -> Callable[[str], tuple[str, ...]]:
-        """By address, the transports to try: those of the plug-in that the policy and the Mandates leave.
+        """By address, the transports to try: those of the plug-in that the policy and the Mandates leave at the time.
 
         Raises Usage for one that the plug-in has not.
         """
@@ -190,13 +190,14 @@ class Observer:
                 f"{self._plugin.name} has no transport {', '.join(sorted(unknown))}",
                 f"there are: {', '.join(self._plugin.transports)}",
             )
-        at_ns = self._start.utc_ns
-        permitted = transports.permitted(
-            wanted,
-            plain=self._governor.permits(PERMIT_PLAIN, at_ns),
-            plain_first=self._governor.permits(PERMIT_PLAIN_FIRST, at_ns),
-        )
-        return lambda address: wanted if inside_loopback(address) else permitted
+
+        def offered(address: str) -> tuple[str, ...]:
+            if inside_loopback(address):
+                return wanted
+            plain, first = (self._governor.permits(p, address, clock.now()) for p in (PERMIT_PLAIN, PERMIT_PLAIN_FIRST))
+            return transports.permitted(wanted, plain=plain, plain_first=first)
+
+        return offered
 
     def _resolve(self, place: Tracker, known: set[str]) -> str:
         """The address of a tracker known by name. Asking for it is a contact too: a Mandate has to name it."""
