@@ -81,3 +81,10 @@ def test_damaged_in_any_way_it_is_refused_in_words_or_answers(examples, data):
         assert register.dated_ns is None or isinstance(register.dated_ns, int)
         assert all(isinstance(register.lookup(address), Answer) for address in addresses)
     os.close(descriptor)
+
+
+def test_a_field_longer_than_csv_takes_is_refused_in_words(tmp_path):
+    path = tmp_path / "long.csv"
+    path.write_text("network,country\n198.51.100.0/24," + "A" * 200_000 + "\n", "utf-8")
+    with pytest.raises(ClewError, match="no CSV"):
+        plugins.load(PACKAGE, "prefixes").open(path)
