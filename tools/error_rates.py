@@ -35,7 +35,7 @@ def main() -> int:
     """Returns the exit status."""
     parser = argparse.ArgumentParser(description="Measure the error rates of this build.")
     parser.add_argument("--operations", type=int, default=LEAST, help=f"at least {LEAST}, unless --print")
-    parser.add_argument("--scenario", default="full", help="a built-in scenario or a TOML file")
+    parser.add_argument("--scenario", default="large", help="a built-in scenario or a TOML file")
     parser.add_argument("--work", type=Path, default=ROOT / "build" / "error-rates", help="where operations are kept")
     parser.add_argument("--print", action="store_true", help="print the page, write nothing")
     chosen = parser.parse_args()

@@ -263,7 +263,7 @@ class Lead:
 
 @dataclass(frozen=True, slots=True)
 class Exhibit:
-    """One seized thing: a folder, disk image, archive or capture, with its custody."""
+    """One seized thing: a folder, a disk image or an archive, with its custody. Captures have a table of their own."""
 
     id: str
     label: str

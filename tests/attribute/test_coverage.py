@@ -28,8 +28,8 @@ def observed(case, runs, endpoints=(), dials=()):
             )
         for n, (run, at, state) in enumerate(dials):
             tx.execute(
-                "INSERT INTO dials VALUES (?,?,?,?,?,?,?,?,?,?,?)",
-                (f"d{n}", run, 1, "w", "127.10.1.1", 1, "contact", "tcp", T0 + int(at * HOUR), state, None),
+                "INSERT INTO dials VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
+                (f"d{n}", run, 1, "w", "127.10.1.1", 1, "contact", "tcp", T0 + int(at * HOUR), state, None, None),
             )
 
 

@@ -1,6 +1,7 @@
 """A case of an earlier version opens; a newer one is refused; a failing migration changes nothing."""
 
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -86,3 +87,53 @@ def test_a_version_left_out_is_passed_over(first_version: Path, monkeypatch: pyt
     assert db.version(case.read()) == NEXT + 5
     case.close()
     Case.open(first_version).close()  # nothing is done twice
+
+
+@pytest.fixture
+def made_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], Path]:
+    """Makes a case as clew of that schema's version made it."""
+
+    def make(number: int) -> Path:
+        every = db.migrations()
+        with monkeypatch.context() as earlier:
+            earlier.setattr(db, "migrations", lambda: [each for each in every if each[0] <= number])
+            made = Case.create(tmp_path / "earlier", operation="o", force="AT", authority="0" * 64, actor="tester")
+            assert db.version(made.read()) == number
+            made.close()
+        return made.folder
+
+    return make
+
+
+def test_first_claims_of_before_version_9_are_about_whom_they_were_listed_for(made_at: Callable[[int], Path]) -> None:
+    """Else a claim about the twin could repeat one about the v1 infohash, made before."""
+    folder = made_at(8)
+    insert = (
+        "INSERT INTO endpoints (id, watch, address, port, first_listed_ns, last_listed_ns, source, tier, twin, "
+        "first_claim) VALUES (?, 'w', '127.10.0.1', ?, 0, 0, 't', ?, ?, ?)"
+    )
+    rows = [(1, 1, "E1", 0, "s1"), (2, 2, "E2", 1, "s2"), (3, 3, "E0", 1, None), (4, 4, "E0", 0, None)]
+    with closing(sqlite3.connect(folder / "case.db")) as conn, conn:
+        conn.executemany(insert, rows)
+    case = Case.open(folder)
+    assert dict(map(tuple, case.read().execute("SELECT id, first_twin FROM endpoints"))) == {
+        1: 0,
+        2: 1,
+        3: None,
+        4: None,
+    }
+    case.close()
+
+
+def test_calls_of_before_version_10_count_as_heard_for_as_long_as_they_may_have_lasted(
+    made_at: Callable[[int], Path],
+) -> None:
+    folder, minute = made_at(9), 60 * 10**9
+    insert = "INSERT INTO dials VALUES (?, 'r', NULL, 'w', '127.10.0.1', 1, 'contact', 'utp', 5, ?, NULL)"
+    with closing(sqlite3.connect(folder / "case.db")) as conn, conn:
+        conn.executemany(insert, [(state, state) for state in ("done", "failed", "interrupted", "not made", "intent")])
+    case = Case.open(folder)
+    assert dict(map(tuple, case.read().execute("SELECT id, heard_ns FROM dials"))) == {
+        "done": 5 + minute, "failed": 5 + minute, "interrupted": 5 + minute, "not made": 0, "intent": None
+    }  # fmt: skip
+    case.close()

@@ -37,8 +37,9 @@ while not stop.exists():
             tx.executemany("INSERT INTO items VALUES (?,?,?,?,?,?,?,?)", rows)
             tx.executemany("UPDATE items SET state='done', attempts=1 WHERE id=?", [(i,) for i in ids])
         else:
-            rows = [(i, "r", None, "W-1", "127.10.0.1", 6881, "contact", "tcp", number, "intent", None) for i in ids]
-            tx.executemany("INSERT INTO dials VALUES (?,?,?,?,?,?,?,?,?,?,?)", rows)
+            rest = ("W-1", "127.10.0.1", 6881, "contact", "tcp", number, "intent", None, None)
+            rows = [(i, "r", None, *rest) for i in ids]
+            tx.executemany("INSERT INTO dials VALUES (?,?,?,?,?,?,?,?,?,?,?,?)", rows)
             tx.executemany("UPDATE dials SET state='done' WHERE id=?", [(i,) for i in ids])
         tx.record(stage + ".batch", counts={"rows": 2 * len(ids)})
     ended = time.monotonic()

@@ -1,14 +1,16 @@
 """`python tests/fuzz/observer.py N [TARGET ...]`: every parser of the observer under atheris, N inputs each.
 
-Conversations are driven through the contract of network plug-ins alone, by their own examples: a new transport or
-tracker is covered as soon as it has one. A target fails on any exception that escapes, on a message outside the closed
-set, on an input that takes longer than SECONDS, and on more memory than MEGABYTES. Ends with status 1 if one failed.
+Everything is driven through the contracts of plug-ins alone, by their own examples: a new transport or tracker, a new
+format of captures or logs, a new register is covered as soon as it has one. A target fails on any exception that
+escapes, on a message outside the closed set, on an input that takes longer than SECONDS, and on more memory than
+MEGABYTES. Ends with status 1 if one failed.
 
-An input is: which example, how much of its script is played first, and then parts of what comes in, each after its
-length (2 bytes, big-endian). Where they end, time passes until the conversation is over.
+An input of a conversation is: which example, how much of its script is played first, and then parts of what comes in,
+each after its length (2 bytes, big-endian). Where they end, time passes until the conversation is over.
 """
 
 import contextlib
+import io
 import os
 import resource
 import subprocess
@@ -25,13 +27,14 @@ SHARE = int(os.environ.get("CLEW_FUZZ_PROCESSES", "2"))
 if "--one" in sys.argv:  # the imports below are those that atheris watches
     import atheris
 
-    watched = atheris.instrument_imports(include=["clew.observe", "clew.core.bencode"])
+    watched = atheris.instrument_imports(include=["clew.observe", "clew.attribute.registers", "clew.core.bencode"])
 else:
     watched = contextlib.nullcontext()
 sys.path.insert(0, str(Path(__file__).parents[1]))  # run as a program, the helper lies one folder up
 with watched:
+    from clew.attribute.api import Register
     from clew.core import bencode, plugins
-    from clew.core.errors import Damaged, Usage
+    from clew.core.errors import ClewError, Damaged, Usage
     from clew.observe import transcript
     from clew.observe.api import (
         Ask,
@@ -42,9 +45,14 @@ with watched:
         Send,
         Sighted,
     )
+    from clew.observe.captures._carry import read_account, read_finding, written
+    from clew.observe.captures._fragments import LOST, Fragment, Fragments
+    from clew.observe.taken import Account, Source, Watchlist
     from example_talk import begin, heard
 
     NETWORKS: dict[str, Network] = plugins.load_all("clew.observe.networks")
+    SOURCES: dict[str, Source] = plugins.load_all("clew.observe.captures")
+    REGISTERS: dict[str, Register] = plugins.load_all("clew.attribute.registers")
 
 MOST_TICKS, MOST_HELD, MOST_SENT = 64, 512 * 1024, 64
 Target = Callable[[bytes], None]
@@ -145,6 +153,75 @@ def read_url(data: bytes) -> None:
             network.tracker(data.decode("utf-8", "replace"))
 
 
+def reading(source: Source) -> Target:
+    """The target that reads a file of a capture plug-in, and what a worker would say of it."""
+    watchlist = Watchlist(source.examples[0].watched)
+
+    def once(data: bytes) -> None:
+        source.recognises(data[:4096])
+        account = Account()
+        for found in source.read(io.BytesIO(data), watchlist, account):
+            assert read_finding(written(found), found.transcript, watchlist) == found
+        counts, flaws = dict(+account.counts), [[each.reason.value, each.detail] for each in account.flaws]
+        assert read_account({"counts": counts, "flaws": flaws}).counts == account.counts
+
+    return once
+
+
+def put_together(data: bytes) -> None:
+    """Any fragments of IP: each is accounted for, and nothing is held when they are over.
+
+    A fragment is 16 bytes that say whose it is, when it came, where it stands and how long it is, and then its bytes.
+    """
+    account, number, at, whole = Account(), 0, 0, 0
+    fragments = Fragments(account)
+    while at + 16 <= len(data):
+        head, length = data[at : at + 16], 8 * (data[at + 15] % 32) + data[at + 14] % 2 * (data[at + 13] % 8)
+        size = 4 if head[0] % 2 else 16
+        key, at_ns = (bytes(size), bytes(size), head[1] % 4), int.from_bytes(head[2:5], "big") * 10_000_000
+        offset, part = head[7] % 64 * 8, data[at + 16 : at + 16 + length]
+        whole += fragments.take(Fragment(at_ns, key, offset, bool(head[5] % 2), part)) is not None
+        at, number = at + 16 + length, number + 1
+    fragments.finish()
+    assert not fragments._bytes, "it holds what is over"
+    assert whole or account.counts[LOST] + account.counts["fragments of IP sent again"] == number, "one is not counted"
+
+
+def looking_up(register: Register) -> Target:
+    """The target that opens a register's file and asks it."""
+
+    def once(data: bytes) -> None:
+        descriptor = os.memfd_create("register")
+        os.write(descriptor, data)
+        try:
+            opened = register.open(Path(f"/proc/self/fd/{descriptor}"))
+            assert opened.dated_ns is None or isinstance(opened.dated_ns, int)
+            for address in ("198.51.100.65", "2001:db8::1", "127.0.0.1", "no address"):
+                opened.lookup(address)
+        except ClewError:
+            pass
+        finally:
+            os.close(descriptor)
+
+    return once
+
+
+def of_files() -> dict[str, tuple[Target, list[bytes]]]:
+    """The targets that read what others hand over: captures, logs, registers."""
+    found: dict[str, tuple[Target, list[bytes]]] = {}
+    for name, source in SOURCES.items():
+        found[f"file {name}"] = (reading(source), [example.data for example in source.examples])
+    heads = (bytes((1, 1, 0, 0, 0, 1, 0, 0)) + bytes(7) + b"\2", bytes((1, 1, 0, 0, 0, 0, 0, 2)) + bytes(7) + b"\1")
+    udp = bytes((27, 57, 27, 57, 0, 24, 0, 0)) + bytes(16)  # without a checksum: RFC 768
+    found["fragments"] = (put_together, [heads[0] + udp[:16] + heads[1] + udp[16:], heads[1] + udp[16:]])
+    with tempfile.TemporaryDirectory(prefix="clew-fuzz-") as folder:
+        for name, register in REGISTERS.items():
+            path, _ = register.example(Path(folder))
+            if path is not None:
+                found[f"register {name}"] = (looking_up(register), [path.read_bytes()])
+    return found
+
+
 def targets() -> dict[str, tuple[Target, list[bytes]]]:
     """Every target with the inputs that it begins from."""
     found = {}
@@ -170,7 +247,7 @@ def targets() -> dict[str, tuple[Target, list[bytes]]]:
     found["bencode"] = (read_bencode, [each[each.find(b"d") :] for each in told if b"d" in each])
     urls = (b"http://127.1.0.1:1/a", b"udp://[::1]:1/a", b"dht://127.1.0.1:1")
     found["url"] = (read_url, list(urls))
-    return found
+    return found | of_files()
 
 
 def one(name: str, runs: int, folder: Path) -> None:

@@ -28,6 +28,8 @@ def test_every_example_and_every_transport_is_in_a_target() -> None:
     for name, network in observer.NETWORKS.items():
         assert {f"{name} {transport}" for transport in network.transports} <= set(TARGETS)
     assert {"bittorrent http", "bittorrent udp", "bittorrent dht", "bittorrent tcp gossip"} <= set(TARGETS)
+    files = ("pcap", "pcapng", "csvlog", "jsonlines")
+    assert {"fragments", "register mmdb", "register prefixes", *(f"file {each}" for each in files)} <= set(TARGETS)
 
 
 def test_a_conversation_that_does_not_end_or_breaks_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:

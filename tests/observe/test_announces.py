@@ -4,8 +4,9 @@ import pytest
 from observe_case import watch_body
 
 from clew.core import watch
+from clew.model import Missing, Reason
 from clew.observe.announces import DRY, FULL_REPLY, Announces
-from clew.observe.api import Listed, Listing, Tracker
+from clew.observe.api import SECOND, Listed, Listing, Tracker
 from clew.observe.policy import Policy
 
 WATCH = watch.from_body(watch_body())
@@ -40,3 +41,16 @@ def test_until_several_replies_bring_nobody_new() -> None:
         assert one in announces.due(0), number
         announces.heard(one, told(FULL_REPLY), 0)
     assert one not in announces.due(0)
+
+
+def test_what_no_mandate_covered_is_asked_as_soon_as_one_does() -> None:
+    announces = made()
+    (one, *_) = announces.due(0)
+    announces.barred(one)
+    announces.heard(one, Listing(missing=Missing(Reason.REFUSED, "no Mandate covers this")), 0)
+    assert announces.due(SECOND) == []
+    announces.allowed(SECOND)
+    assert announces.due(SECOND) == [one]
+    announces.heard(one, told(1), SECOND)
+    announces.allowed(2 * SECOND)
+    assert announces.due(2 * SECOND) == [], "whoever was asked has its pause"

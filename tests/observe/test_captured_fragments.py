@@ -6,21 +6,22 @@ import os
 import struct
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from capture_files import START, ip, pcap
-from fragmenting import ENDPOINTS, INFOHASH, response
+from capture_files import START, THEIRS, A, B, UtpFlow, ip, leech_and_seed, pcap, udp
+from fragmenting import ANNOUNCE, ENDPOINTS, INFOHASH, TRANSACTION, response
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from clew.observe.captures import _fragments
 from clew.observe.captures._dissect import dissect
-from clew.observe.captures._fragments import LOST, MAX_AGE_NS, Fragment, Fragments
+from clew.observe.captures._fragments import LOST, MAX_AGE_NS, UNSUMMED, UNSUMMED_AGE_NS, Fragment, Fragments, Whole
 from clew.observe.captures._packets import packet
 from clew.observe.captures.pcap import frames
-from clew.observe.taken import Account, Watched, Watchlist
+from clew.observe.taken import Account, Finding, Watched, Watchlist
 
 TOGETHER, AGAIN = "datagrams put together from fragments of IP", "fragments of IP sent again"
 CONTRADICT = "datagrams whose fragments contradict each other"
@@ -67,7 +68,7 @@ def test_in_any_order_and_twice_it_is_what_was_sent(data: Any, ends: Any, payloa
     fragments = Fragments(account)
     found = [each for each in map(fragments.take, order) if each is not None]
     fragments.finish()
-    assert found == [sent]
+    assert found == [Whole(sent, unsummed=False)]
     assert account.counts == {TOGETHER: 1} | ({AGAIN: len(order) - len(parts)} if len(order) > len(parts) else {})
 
 
@@ -128,14 +129,52 @@ def test_what_a_datagram_says_of_itself_has_to_hold() -> None:
         assert not any(map(fragments.take, parts))
         assert account.counts == {LOST: len(parts), CONTRADICT: 1}
     unsummed = datagram(V4, bytes(40), checksum=0)
-    assert list(map(Fragments(Account()).take, cut(unsummed, V4, 7, [2]))) == [None, unsummed]
+    account = Account()
+    assert list(map(Fragments(account).take, cut(unsummed, V4, 7, [2]))) == [None, Whole(unsummed, unsummed=True)]
+    assert account.counts == {TOGETHER: 1, UNSUMMED: 1}
+    first, second = cut(unsummed, V4, 7, [2])
+    fragments = Fragments(account := Account())
+    assert not any(map(fragments.take, (first, replace(second, at_ns=START + UNSUMMED_AGE_NS + 1))))
+    assert account.counts == {LOST: 2, CONTRADICT: 1}
 
 
 def test_an_identification_that_comes_again_is_another_datagram() -> None:
     fragments = Fragments(Account())
     first, second = (datagram(V4, bytes([n]) * 40) for n in (1, 2))
     found = [fragments.take(each) for sent in (first, second) for each in cut(sent, V4, 7, [2])]
-    assert found == [None, first, None, second]
+    assert found == [None, Whole(first, False), None, Whole(second, False)]
+
+
+@pytest.mark.parametrize(("checksum", "words"), [(None, ""), (0, ", from fragments without checksum")])
+def test_hearsay_that_no_checksum_held_together_says_so(checksum: int | None, words: str) -> None:
+    """RFC 4963: with one fragment of each lost, two datagrams of one identification look like one."""
+    said = struct.pack("!I4sIII", 1, TRANSACTION, 1800, 0, 0) + bytes((127, 10, 0, 7, 0x1A, 0xE1))
+    told, (tracker, asker) = datagram(V4, said, checksum), map(str, map(ipaddress.ip_address, V4))
+    packets = [
+        udp((asker, 40_000), (tracker, 6969), ANNOUNCE),
+        ip(tracker, asker, 17, told[:16], fragment=0x2000),
+        ip(tracker, asker, 17, told[16:], fragment=2),
+    ]
+    (found,) = of_watch(packets)[0]
+    assert (found.address, found.source) == ("127.10.0.7", f"listed by udp://{tracker}:6969{words}")
+
+
+def test_no_claim_rests_on_what_no_checksum_held_together() -> None:
+    packets = [packet for _, packet in leech_and_seed(UtpFlow(A, B)).packets]
+    at = next(n for n, each in enumerate(packets) if THEIRS in each)
+    spoilt = [ip(B[0], A[0], 17, packets[at][20:68], fragment=0x2000), ip(B[0], A[0], 17, packets[at][68:], fragment=6)]
+    claims = {each.address for each in of_watch(packets)[0] if each.contact and each.contact.answered}
+    assert claims == {A[0], B[0]}
+    found, account = of_watch([*packets[:at], *spoilt, *packets[at + 1 :]])
+    assert {each.address for each in found if each.contact and each.contact.answered} == {A[0]}
+    assert account.counts["uTP datagrams from fragments without checksum, not read"] == 1
+
+
+def of_watch(packets: list[bytes]) -> tuple[list[Finding], Account]:
+    account = Account()
+    watched = Watched("1" * 32, "W-1", (INFOHASH,), (), 20, range(5, 15))
+    capture = io.BytesIO(pcap([(START + n, each) for n, each in enumerate(packets)]))
+    return list(dissect(frames(capture, account), Watchlist([watched]), account)), account
 
 
 def test_what_waits_is_bounded_in_time_number_and_bytes(monkeypatch: pytest.MonkeyPatch) -> None:

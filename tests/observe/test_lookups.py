@@ -209,6 +209,25 @@ def test_what_was_not_sent_is_asked_again() -> None:
     assert [each.address for each in lookups.due(SECOND)] == ["127.20.1.1"]
 
 
+def test_a_lookup_that_no_mandate_covered_begins_as_soon_as_one_does() -> None:
+    refused = Listing(missing=Missing(Reason.REFUSED, "no Mandate covers this"))
+    for covered in (False, True):
+        world = World(["127.20.1.1", "127.21.1.1"])
+        lookups = Lookups({at(*place): place[0] for place in world.ids}, [WATCH], POLICY, 0, lambda _: True)
+        first, second = lookups.due(0)
+        lookups.barred(first)
+        lookups.heard(first, refused, 0)
+        if covered:
+            lookups.heard(second, world.answer(second), 0)
+        else:
+            lookups.barred(second)
+            lookups.heard(second, refused, 0)
+        assert lookups.due(1) == []
+        lookups.allowed(1)
+        assert len(lookups.due(1)) == (0 if covered else 2), "nobody is asked twice in a round"
+        assert lookups.due(int(POLICY.round_seconds() * SECOND)) or not covered
+
+
 def test_rounds_are_of_the_shape_that_callers_take() -> None:
     both = watch.from_body(watch_body(infohash_v2="ab" * 32))
     lookups = Lookups({at("127.20.1.1", 7): "127.20.1.1"}, [both], POLICY, 0, lambda _: True)

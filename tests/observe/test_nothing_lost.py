@@ -147,7 +147,7 @@ def test_a_contact_that_failed_with_who_had_answered_is_kept(case: Case, stage: 
     dialled = {row[0]: row["address"] for row in case.read().execute("SELECT id, address FROM dials")}
     with case.write("observe") as tx:  # two that an earlier run never made, and one that it was killed in
         sql = (
-            "INSERT INTO dials SELECT ?, run, endpoint, watch, address, port, kind, transport, intended_ns, ?, '' "
+            "INSERT INTO dials SELECT ?, run, endpoint, watch, address, port, kind, transport, intended_ns, ?, '', 0 "
             "FROM dials WHERE address = '127.29.0.4' AND kind = 'contact' LIMIT 1"
         )
         for values in (("cut off", "interrupted"), ("no call", "not made")):

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -10,18 +11,17 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from observe_case import FAST, MANDATE, watch_body
 from observe_stage import Stage, answers, bitfield
 
-from clew.core import mandate
+from clew.core import clock, mandate
 from clew.core.case import Case
 from clew.core.clock import Instant
 from clew.core.errors import Refused, Usage
 from clew.model import Missing
 from clew.observe import keeping
-from clew.observe.api import REFUSED, SECOND, TOO_SLOW, Contact, Sighted, Target
-from clew.observe.gaps import NO_NETWORK
-from clew.observe.lines import unconnected
+from clew.observe.api import REFUSED, SECOND, Contact, Sighted, Target
 from clew.observe.networks.bittorrent import PLUGIN
 from clew.observe.policy import Go, Governor, Policy, Wait, Wish, inside_loopback
-from clew.observe.run import observe
+from clew.observe.run import Observer, observe
+from clew.observe.steady import Steady
 from clew.observe.wire import Answer, Call
 
 TRACKER = "http://127.1.0.1:6969/announce"
@@ -122,8 +122,9 @@ def test_beyond_loopback_plaintext_with_its_permit(make_case: Callable[..., Case
     case = make_case(addresses=["192.0.2.0/24"], trackers=[TRACKER], permits=[permit])
     governor = Governor(case, Policy(allow=("192.0.2.0/24",)), "bittorrent")
     assert governor.decide(wish("192.0.2.1"), at(0)) == Go("0" * 32)
-    assert governor.permits(permit, at(0).utc_ns)
-    assert not governor.permits("dht", at(0).utc_ns)
+    assert governor.permits(permit, "192.0.2.1", at(0))
+    assert not governor.permits(permit, "192.0.3.1", at(0))
+    assert not governor.permits("dht", "192.0.2.1", at(0))
 
 
 def test_gossip_needs_the_permit_of_the_mandate_that_covers_the_peer(
@@ -211,8 +212,9 @@ def test_whom_an_earlier_run_called_is_refused_whatever_the_queue_says(
     tracker = stage.tracker("127.1.0.5", tells_stopped=True)
     tracker.listed[infohash] = [(peer.address, peer.port)]
     with case.write("observe") as tx:
-        row = ("d", "r", watch_body()["id"], peer.address, peer.port, "contact", "mse/tcp", time.time_ns(), "done")
-        tx.execute("INSERT INTO dials VALUES (?,?,NULL,?,?,?,?,?,?,?,NULL)", row)
+        now_ns = time.time_ns()
+        row = ("d", "r", watch_body()["id"], peer.address, peer.port, "contact", "mse/tcp", now_ns, "done", now_ns)
+        tx.execute("INSERT INTO dials VALUES (?,?,NULL,?,?,?,?,?,?,?,NULL,?)", row)
     observe(case, trackers=[tracker.url], policy=replace(FAST, revisit=60.0), seconds=3)
     assert peer.heard == []
     told = case.read().execute("SELECT detail FROM dials WHERE kind = 'contact' AND state = 'not made'").fetchone()
@@ -220,20 +222,20 @@ def test_whom_an_earlier_run_called_is_refused_whatever_the_queue_says(
 
 
 def test_of_earlier_calls_those_that_may_have_been_heard_are_recalled(case: Case) -> None:
-    no_route = unconnected(OSError(5, "x"))
-    ended = [("done", None, 10), ("intent", None, 20), ("failed", "limit reached: no answer in time", 30),
-             ("failed", str(REFUSED), 40), ("failed", str(TOO_SLOW), 40), ("failed", str(no_route), 40),
-             ("interrupted", str(NO_NETWORK), 40), ("not made", "refused: x", 40), ("interrupted", "killed", 100_000),
-             ("done", None, 5), ("done", None, -50)]  # fmt: skip
-    insert = "INSERT INTO dials VALUES (?,'r',NULL,'W','127.20.0.1',?,?,'tcp',?,?,?)"
+    """By until when that was, whatever is said of them; of those without an end it is not known."""
+    lasting = Steady("boot", NOW - 100 * SECOND)
+    ended = [("done", 10), ("intent", None), ("failed", 30), ("failed", 70), ("interrupted", 0), ("done", -50)]
+    insert = "INSERT INTO dials VALUES (?,'r',NULL,'W','127.20.0.1',?,?,'utp',?,?,?,?)"
     with case.write("observe") as tx:
-        for port, (state, detail, ago) in enumerate(ended):
-            tx.execute(insert, (f"d{port}", port, "contact", NOW - ago * SECOND, state, detail))
-            tx.execute(insert, (f"c{port}", port + 50, "control", NOW - ago * SECOND, state, detail))
-    found = keeping.heard(case, at(0), 60 * SECOND)
-    assert [(port, (100 * SECOND - when) // SECOND) for _, _, port, when in found] == [
-        (2, 30), (1, 20), (0, 10), (9, 5), (10, 0)
-    ]  # fmt: skip
+        for port, (state, ago) in enumerate(ended):
+            heard_ns = NOW - ago * SECOND if ago is not None else None
+            for kind, more in (("contact", 0), ("control", 50)):
+                tx.execute(insert, (f"{kind} {port}", port + more, kind, NOW, state, str(REFUSED), heard_ns))
+        tx.execute(insert, ("unheard", 9, "contact", NOW, "failed", str(REFUSED), 0))
+    found = keeping.heard(case, at(0), lasting, 60 * SECOND)
+    ago = {port: (100 * SECOND - when) // SECOND for _, _, port, when in found}
+    assert ago == {0: 10, 1: 0, 2: 30, 4: 0, 5: 0}
+    assert list(ago)[:2] == [2, 0], "in order"
     governor = Governor(case, Policy(revisit=60), "bittorrent")
     governor.recall(found)
     assert isinstance(governor.decide(wish(port=2, transport="utp"), at(29)), Missing)
@@ -264,7 +266,9 @@ def test_who_takes_plaintext_alone_is_not_kept_waiting(case: Case, stage: Stage,
 def test_what_can_have_been_heard(finding: Contact | None, local: tuple[str, int], unheard: bool) -> None:
     talk = PLUGIN.contact(Target("W", b"h" * 20, (), b"p" * 20), FAST.limits(), "tcp", bytes(32))
     sighted = Sighted(finding, b"") if finding else None
-    assert Answer(Call("c", wish(), talk), sighted, None, at(0), at(1), local, "m").unheard is unheard
+    answer = Answer(Call("c", wish(), talk), sighted, None, at(0), at(1), local, "m", at(0.5))
+    assert answer.unheard is unheard
+    assert answer.heard == (None if unheard else at(0.5) if finding and finding.answered else at(1))
 
 
 def test_a_goodbye_waits_neither_for_the_rate_nor_for_quiet_hours(case: Case) -> None:
@@ -324,6 +328,51 @@ def test_a_renewed_mandate_reaches_who_is_known_already(
     )
     assert seen[:2] == [0, 0]
     assert summary.places["E2"] == 1
+
+
+def test_a_tracker_that_no_mandate_covered_is_asked_as_soon_as_one_does(
+    make_case: Callable[..., Case],
+    authority: Ed25519PrivateKey,
+    stage: Stage,
+    infohash: bytes,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It would have been asked again only in the eighth second."""
+    monkeypatch.setattr("clew.observe.policy.COVER_NS", SECOND // 4)
+    case = make_case(not_after=(datetime.now(UTC) + timedelta(seconds=1.5)).isoformat())
+    peer = stage.peer("127.20.0.1", answers(bitfield(6), torrents={infohash}))
+    tracker = stage.tracker("127.1.0.5", tells_stopped=True)
+    tracker.listed[infohash] = []
+    refused = "SELECT 1 FROM dials WHERE kind LIKE 'announce%' AND state = 'failed'"
+
+    def renew(_: dict[str, object]) -> None:
+        if not tracker.listed[infohash] and case.read().execute(refused).fetchone():
+            tracker.listed[infohash].append((peer.address, peer.port))
+            mandate.add(case, mandate.sign_document("mandate", MANDATE | {"id": "1" * 32}, authority))
+
+    policy = replace(FAST, announce=1.5)
+    observe(case, trackers=[tracker.url], policy=policy, seconds=5, progress=renew, go_on=True)
+    assert tracker.listed[infohash], "it was refused"
+    assert peer.heard
+
+
+def test_a_permit_for_plaintext_counts_from_when_its_mandate_is_added(
+    make_case: Callable[..., Case], authority: Ed25519PrivateKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("clew.observe.policy.COVER_NS", 0)
+    case = make_case(addresses=["192.0.2.0/24", "127.0.0.0/8"], trackers=[TRACKER])
+    policy = Policy(allow=("127.0.0.0/8", "192.0.2.0/24"))
+    observer = Observer(case, PLUGIN, policy, [TRACKER])
+    offered, governor, veiled = observer._offers(), observer._governor, ("mse/tcp", "mse/utp")
+    clear = wish("192.0.2.1", transport="tcp")
+    assert (offered("192.0.2.1"), offered("127.20.0.1")) == (veiled, PLUGIN.transports)
+    assert isinstance(governor.decide(clear, clock.now()), Missing)
+    other = {"id": "1" * 32, "addresses": ["192.0.2.0/25"], "trackers": [TRACKER], "permits": ["plaintext"]}
+    mandate.add(case, mandate.sign_document("mandate", MANDATE | other, authority))
+    assert offered("192.0.2.1") == (*veiled, "tcp", "utp")
+    assert governor.decide(clear, clock.now()) == Go("1" * 32)
+    assert offered("192.0.2.200") == veiled, "it is permitted where that Mandate covers, and nowhere else"
+    assert isinstance(governor.decide(replace(clear, address="192.0.2.200"), clock.now()), Missing)
 
 
 def test_the_rate_and_the_number_are_held(case: Case) -> None:

@@ -134,13 +134,14 @@ def dialled(
 
 def test_what_the_system_does_not_take_at_once_is_sent_later_and_in_order(reactor: Reactor) -> None:
     said = os.urandom(8 * MEGABYTE)
-    heard = bytearray()
+    heard, began = bytearray(), list[int]()
     with socket.create_server(("127.24.0.40", 0)) as server:
 
         def read_late() -> None:
             conn, _ = server.accept()
             with conn:
                 time.sleep(0.1)
+                began.append(time.monotonic_ns())
                 while len(heard) < len(said):
                     heard.extend(conn.recv(MEGABYTE))
                 conn.send(b"thanks")
@@ -155,6 +156,8 @@ def test_what_the_system_does_not_take_at_once_is_sent_later_and_in_order(reacto
     assert talk.heard == [b"thanks"]
     assert ends[0].missing is None
     assert ends[0].local[0] == "127.0.0.1"
+    assert ends[0].sent is not None
+    assert began[0] < ends[0].sent.mono_ns < ends[0].at.mono_ns
 
 
 def test_who_does_not_read_does_not_hold_us(reactor: Reactor) -> None:

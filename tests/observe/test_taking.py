@@ -226,6 +226,8 @@ LOG = b"""time,address,port,transport,infohash,watch,seen,tool,tool_version,note
 2026-03-01T10:00:02Z,127.10.0.4,1,tcp,5353535353535353535353535353535353535353,W-1,listed,Other,,
 2026-03-01T10:00:02Z,127.10.0.4,1,tcp,,W-1,listed,Other
 2026-03-01T10:00:02Z,127.10.0.4,1,tcp,,W-1,,Other,,
+8534-03-01T10:00:02Z,127.10.0.4,1,tcp,,W-1,listed,Other,,
+2200-03-01T10:00:02Z,127.10.0.4,1,tcp,,W-1,listed,Other,,
 "broken,127.10.0.4,1,tcp,,W-1,,Other,,
 \xff
 """ % (b"51" * 20)
@@ -241,7 +243,7 @@ def test_a_log_is_kept_as_what_it_is_and_bad_lines_are_named(watching: Case, tmp
     assert found[0]["tool"].endswith("from csvlog 1, by Other 4.2")
     assert b"by hand" in found[0]["transcript"]
     assert made.counts["lines of torrents that are on no Watch"] == 1
-    assert [flaw.split(": ")[1] for flaw in made.flaws] == [f"line {n}" for n in range(5, 15)]
+    assert [flaw.split(": ")[1] for flaw in made.flaws] == [f"line {n}" for n in range(5, 17)]
     assert list(evidence.read(watching)) == []
     assert b"127.10.0.3" not in (watching.folder / "case.db").read_bytes()
 

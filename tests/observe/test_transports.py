@@ -34,10 +34,10 @@ def visit(made: Book, endpoint: Endpoint, at_ns: int, answers: tuple[str, ...], 
         over = made.transport(endpoint, "contact")
         dialled.append(over)
         if over in answers:
-            made.contacted(endpoint, Contact(answered=True), "s", at_ns, 100 * SECOND, over)
+            made.contacted(endpoint, Contact(answered=True), "s", at_ns, 100 * SECOND, over, heard_ns=at_ns)
             break
         if reached:
-            made.contacted(endpoint, Contact(missing=CLOSED, shut=True), "s", at_ns, 100 * SECOND, over)
+            made.contacted(endpoint, Contact(missing=CLOSED, shut=True), "s", at_ns, 100 * SECOND, over, heard_ns=at_ns)
         else:
             made.failed(endpoint, CLOSED, at_ns, over, reached=False)
     return dialled
@@ -54,10 +54,12 @@ def test_each_transport_in_turn_and_then_what_worked() -> None:
 def test_who_may_have_heard_us_is_called_over_another_only_at_the_next_visit() -> None:
     made, endpoint = book()
     ((_, _),) = made.due(0, 10)
-    made.contacted(endpoint, Contact(missing=CLOSED, shut=True), "s", 0, 100 * SECOND, "mse/tcp")
+    made.contacted(endpoint, Contact(missing=CLOSED, shut=True), "s", 0, 100 * SECOND, "mse/tcp", heard_ns=0)
     ((_, _),) = made.due(0, 10)
     assert made.transport(endpoint, "contact") == "tcp"
-    made.contacted(endpoint, Contact(missing=Missing(Reason.LIMIT_REACHED, "silent")), "s", 0, 100 * SECOND, "tcp")
+    made.contacted(
+        endpoint, Contact(missing=Missing(Reason.LIMIT_REACHED, "silent")), "s", 0, 100 * SECOND, "tcp", heard_ns=0
+    )
     assert not made.due(99 * SECOND, 10)
     assert visit(made, endpoint, 100 * SECOND, ("utp",)) == ["mse/utp", "utp"]
     assert endpoint.failures == 0
@@ -107,7 +109,7 @@ def test_who_might_not_be_called_is_looked_at_again_and_not_too_soon() -> None:
     assert made.due(1_000 * SECOND, 9) == [(endpoint, "contact")]
     made.allowed(1_001 * SECOND)
     assert made.due(1_001 * SECOND, 9) == [], "it is called already"
-    made.contacted(endpoint, Contact(answered=True), "s", 1_001 * SECOND, 100 * SECOND, "tcp")
+    made.contacted(endpoint, Contact(answered=True), "s", 1_001 * SECOND, 100 * SECOND, "tcp", heard_ns=1_001 * SECOND)
     assert made.due(1_005 * SECOND, 9) == [(endpoint, "control")]
     made.never(endpoint, why)
     made.allowed(1_010 * SECOND)
@@ -194,7 +196,7 @@ def test_an_endpoint_is_promiscuous_whatever_it_was_reached_over() -> None:
 def test_a_control_probe_waits_until_a_client_takes_a_second_connection() -> None:
     made, endpoint = book()
     assert made.due(0, 10) == [(endpoint, "contact")]
-    made.contacted(endpoint, Contact(answered=True), "s", 0, 100 * SECOND, "tcp")
+    made.contacted(endpoint, Contact(answered=True), "s", 0, 100 * SECOND, "tcp", heard_ns=0)
     assert made.due(2 * SECOND - 1, 10) == []
     assert made.due(2 * SECOND, 10) == [(endpoint, "control")]
 

@@ -21,6 +21,7 @@ steps = st.lists(
         st.sampled_from(PLACES),
         st.sampled_from(NAMES),
         st.sampled_from(["heard", "unheard", "not sent"]),
+        st.integers(0, 30),  # so long until it is over
     ),
     max_size=40,
 )
@@ -28,7 +29,7 @@ steps = st.lists(
 
 @dataclass
 class Record:
-    """Everything that was ever done at one place, as (began, transport, what came of it)."""
+    """Everything that was ever done at one place, as (when it was heard, or began, transport, what came of it)."""
 
     all_of_it: list[tuple[int, str, str]] = field(default_factory=list)
 
@@ -49,13 +50,13 @@ class Record:
 
 @given(earlier, steps)
 def test_nobody_is_visited_too_soon_nor_kept_waiting(
-    before: list[tuple[int, Place]], done: list[tuple[int, Place, str, str]]
+    before: list[tuple[int, Place]], done: list[tuple[int, Place, str, str, int]]
 ) -> None:
     ours, theirs, now = Visits(INTERVAL), {place: Record() for place in PLACES}, START
     ours.recall((place, began) for began, place in before)
     for began, place in before:
         theirs[place].all_of_it = [(began, "", "heard")]
-    for later, place, transport, came in done:
+    for later, place, transport, came, lasting in done:
         now += later
         for each in PLACES:
             for name in NAMES:
@@ -63,9 +64,12 @@ def test_nobody_is_visited_too_soon_nor_kept_waiting(
         if ours.too_soon(place, transport, now):
             continue
         ours.began(place, now)
-        theirs[place].all_of_it.append((now, transport, came))
-        if came != "heard":
+        if came == "heard":
+            now += lasting
+            ours.heard(place, now)
+        else:
             ours.unheard(place, transport, left=came == "unheard")
+        theirs[place].all_of_it.append((now, transport, came))
 
 
 def test_who_was_called_before_this_machine_started_waits_as_long() -> None:

@@ -144,6 +144,21 @@ def test_the_tool_goes_on_where_it_was_and_repeats_no_failure(tool, monkeypatch,
     assert "exit status 1: planned" in capsys.readouterr().out
 
 
+def test_the_tool_measures_what_make_measures_where_nothing_else_is_said(tool, monkeypatch):
+    asked = []
+
+    def text_of(name):
+        asked.append(name)
+        raise SystemExit
+
+    monkeypatch.setattr(tool.scenario_file, "text_of", text_of)
+    monkeypatch.setattr(sys, "argv", ["error_rates.py"])
+    with pytest.raises(SystemExit):
+        tool.main()
+    (line,) = (each for each in (TOOL.parents[1] / "Makefile").read_text("utf-8").splitlines() if TOOL.name in each)
+    assert line.split()[-1] in (*asked, f"tools/{TOOL.name}")
+
+
 def test_the_tool_refuses_too_few_and_sources_that_changed(tool, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["error_rates.py", "--operations", "19"])
     with pytest.raises(SystemExit):

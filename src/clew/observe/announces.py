@@ -60,6 +60,7 @@ class Announces:
         self._heap: list[tuple[int, int, Round]] = []
         self._number = itertools.count()
         self._out = 0
+        self._barred: set[Round] = set()
         self._quiet: dict[int, int] = defaultdict(int)
         self._short: dict[int, int] = {}
         self.usable: dict[str, bool] = dict.fromkeys((t.url for t in trackers), False)
@@ -74,6 +75,7 @@ class Announces:
         while self._heap and self._heap[0][0] <= now_ns:
             found.append(heapq.heappop(self._heap)[2])
         self._out += len(found)
+        self._barred.difference_update(found)
         return found
 
     def heard(self, one: Round, listing: Listing, now_ns: int) -> None:
@@ -95,6 +97,16 @@ class Announces:
             self._plan(one, now_ns)
         else:
             self._again(one, listing, now_ns)
+
+    def barred(self, one: Round) -> None:
+        """No Mandate covers the question that is out: it counts as failed, and is remembered for `allowed`."""
+        self._barred.add(one)
+
+    def allowed(self, now_ns: int) -> None:
+        """The Mandates have changed: what could not be asked is due now."""
+        self._heap = [(now_ns if one in self._barred else when, number, one) for when, number, one in self._heap]
+        heapq.heapify(self._heap)
+        self._barred.clear()
 
     def never_asked(self, one: Round, now_ns: int) -> None:
         """This question was not sent."""

@@ -150,24 +150,26 @@ class Book:
         interval_ns: int,
         transport: str,
         *,
+        heard_ns: int,
         twin: bool = False,
     ) -> tuple[Tier, str | None]:
         """Takes the result of a contact that came about over `transport`, about the v1 infohash or the v2 `twin`.
 
-        Returns its tier and what it repeats.
+        Claims are counted from `at_ns`, when it began; the next visit from `heard_ns`, until when a handshake of ours
+        may have been heard. Returns its tier and what it repeats.
         """
         endpoint.contacts += 1
         tier, repeats = weigh(endpoint, contact, sighting, at_ns, interval_ns, carrier(transport), twin=twin)
         if not contact.answered:
             reached = contact.missing not in (REFUSED, TOO_SLOW)  # over uTP nobody was there
-            self.failed(endpoint, contact.missing, at_ns, transport, reached=reached, another=contact.shut)
+            self.failed(endpoint, contact.missing, heard_ns, transport, reached=reached, another=contact.shut)
             return tier, repeats
         endpoint.failures, endpoint.last_failure = 0, None
         endpoint.transport, endpoint.tried = contact.transport or transport, ""
         endpoint.tier = max(endpoint.tier, tier.value)
         # Who claims the same again and again is asked less often; whoever says anything else, as often as at first.
         longer = min(endpoint.contacts // STEADY_VISITS, MOST_STEADY) if tier is Tier.CLAIMS else 0
-        endpoint.next_ns = at_ns + (interval_ns << longer)
+        endpoint.next_ns = heard_ns + (interval_ns << longer)
         if self._wants_control(endpoint):
             self._probe(endpoint, at_ns)
         self._done(endpoint)

@@ -9,10 +9,9 @@ from clew.core.case import Case, Transaction, new_id
 from clew.core.clock import Instant
 from clew.core.failpoints import failpoint
 from clew.model import SightingKind, Tier
-from clew.observe.api import NO_CONNECTION, REFUSED, TOO_SLOW
 from clew.observe.book import PROMISCUOUS, Book
 from clew.observe.endpoints import INSERT, row
-from clew.observe.gaps import NO_NETWORK, Gaps
+from clew.observe.gaps import Gaps
 from clew.observe.retention import BRIEF
 from clew.observe.rows import Run
 from clew.observe.steady import Steady
@@ -29,7 +28,7 @@ class Keeper:
     def __init__(self, case: Case, run: Run, book: Book, gaps: Gaps) -> None:
         self._case, self._run, self._book, self._gaps = case, run, book, gaps
         self._rows: list[dict[str, Any]] = []
-        self._ended: list[tuple[str, str | None, str]] = []
+        self._ended: list[tuple[str, str | None, int, str]] = []
         self._sequence = 0
         self._limits: Mapping[str, int] = {}
 
@@ -44,9 +43,9 @@ class Keeper:
         sighting["sequence"] = self._sequence
         self._rows.append(sighting)
 
-    def ended(self, dial: str, state: str, detail: str | None) -> None:
-        """Takes what became of a dial for the next flush."""
-        self._ended.append((state, detail, dial))
+    def ended(self, dial: str, state: str, detail: str | None, heard_ns: int) -> None:
+        """Takes what became of a dial for the next flush, and until when it may have been heard: 0 where it was not."""
+        self._ended.append((state, detail, heard_ns, dial))
 
     def intend(self, calls: list[tuple[Call, int | None]], at_ns: int, mandate: str) -> None:
         """Commits that these connections will be opened, before any of them is."""
@@ -58,9 +57,9 @@ class Keeper:
             kind = f"{wish.kind} {wish.event}".strip()
             counts[kind] = counts.get(kind, 0) + 1
             place = (wish.watch, wish.address, wish.port)
-            rows.append((call.id, self._run.id, endpoint, *place, kind, wish.transport, at_ns, INTENT, None))
+            rows.append((call.id, self._run.id, endpoint, *place, kind, wish.transport, at_ns, INTENT, None, None))
         with self._case.write("observe") as tx:
-            tx.executemany("INSERT INTO dials VALUES (?,?,?,?,?,?,?,?,?,?,?)", rows)
+            tx.executemany("INSERT INTO dials VALUES (?,?,?,?,?,?,?,?,?,?,?,?)", rows)
             tx.record("contacts.intended", subject={"run": self._run.id}, counts=counts, mandate=mandate)
         failpoint("observe.intent.after")
 
@@ -88,7 +87,7 @@ class Keeper:
                     tx, stage="observe", batch=batch, versions=self._run.tool, config=self._run.config, pending=[shard]
                 )
             tx.executemany(INSERT, [row(each) for each in changed])
-            tx.executemany("UPDATE dials SET state=?, detail=? WHERE id=?", self._ended)
+            tx.executemany("UPDATE dials SET state=?, detail=?, heard_ns=? WHERE id=?", self._ended)
             tx.executemany(
                 "INSERT OR REPLACE INTO observe_gaps VALUES (?,?,?,?)", [(self._run.id, *gap) for gap in gaps]
             )
@@ -121,14 +120,16 @@ def begin(case: Case, run: Run, policy: str, now: Instant, mandate: str, time: S
     """Accounts for what an earlier run left behind, and begins this one; returns how many dials were interrupted.
 
     An interrupted dial may have reached its peer, so that endpoint is not called again before the end of the revisit
-    interval (`wait_ns`) counted from now; nor is who was given up, or might not be called any more, by a run that ended
-    less than the interval ago.
+    interval (`wait_ns`) counted from now; nor is who was given up, or might not be called any more, where a run
+    ended or anybody heard us less than the interval ago.
     Nobody waits longer than that because a clock was wrong in an earlier run.
     """
-    again_ns = time.at(now) + wait_ns
+    now_ns = time.at(now)
+    again_ns = now_ns + wait_ns
     with case.write("observe") as tx:
         left = tx.execute("SELECT id, endpoint FROM dials WHERE state=?", (INTENT,)).fetchall()
-        tx.execute("UPDATE dials SET state=?, detail=? WHERE state=?", (INTERRUPTED, KILLED, INTENT))
+        values = (INTERRUPTED, KILLED, now_ns, INTENT)
+        tx.execute("UPDATE dials SET state=?, detail=?, heard_ns=? WHERE state=?", values)
         tx.execute("UPDATE endpoints SET next_ns=MIN(next_ns, ?) WHERE next_ns IS NOT NULL", (again_ns,))
         tx.executemany(
             "UPDATE endpoints SET next_ns=? WHERE id=? AND next_ns IS NOT NULL",
@@ -138,8 +139,9 @@ def begin(case: Case, run: Run, policy: str, now: Instant, mandate: str, time: S
         tx.execute(
             "UPDATE endpoints SET next_ns=?, failures=0 WHERE next_ns IS NULL AND failures + contacts > 0 "
             "AND control IS NOT ? "
-            "AND EXISTS (SELECT 1 FROM observe_runs WHERE ended_ns > ?)",
-            (again_ns, PROMISCUOUS, now.utc_ns - wait_ns),
+            "AND (EXISTS (SELECT 1 FROM observe_runs WHERE ended_ns > ?) "
+            "OR EXISTS (SELECT 1 FROM dials WHERE heard_ns > ?))",
+            (again_ns, PROMISCUOUS, now.utc_ns - wait_ns, now_ns - wait_ns),
         )
         tx.execute(
             "INSERT INTO observe_runs (id, started_ns, config, vantage, mandate, boot, steady_ns, number) "
@@ -153,21 +155,19 @@ def begin(case: Case, run: Run, policy: str, now: Instant, mandate: str, time: S
     return len(left)
 
 
-def heard(case: Case, now: Instant, wait_ns: int) -> list[tuple[str, str, int, int]]:
+def heard(case: Case, now: Instant, time: Steady, wait_ns: int) -> list[tuple[str, str, int, int]]:
     """Who may have heard us less than `wait_ns` ago, in an earlier run: (watch, address, port, monotonic ns), in order.
 
-    From the intents, not from the queue, which is held against it. Whether a handshake went out is not in them, so that
-    all are taken but those of which it is certain that none did. A clock set back makes nobody wait longer than that.
+    From the dials, not from the queue, which is held against it. One without an end may be heard until now. Nobody
+    waits longer than the interval because a clock was wrong in an earlier run.
     """
     sql = (
-        "SELECT watch, address, port, MIN(MAX(intended_ns), :now) AS at_ns FROM dials WHERE kind = 'contact' "
-        "AND intended_ns > :since AND state <> :unmade AND COALESCE(detail, '') NOT IN (:refused, :slow, :gone) "
-        "AND COALESCE(detail, '') NOT LIKE :unconnected GROUP BY watch, address, port ORDER BY at_ns"
+        "SELECT watch, address, port, MIN(MAX(COALESCE(heard_ns, :now)), :now) AS at_ns FROM dials "
+        "WHERE kind = 'contact' AND COALESCE(heard_ns, :now) > :since GROUP BY watch, address, port ORDER BY at_ns"
     )
-    told = {"unmade": NOT_MADE, "refused": str(REFUSED), "slow": str(TOO_SLOW), "gone": str(NO_NETWORK)}
-    told["unconnected"] = f"{REFUSED.reason.value}: {NO_CONNECTION}%"
-    rows = case.read().execute(sql, told | {"now": now.utc_ns, "since": now.utc_ns - wait_ns})
-    return [(*row[:3], now.mono_ns - (now.utc_ns - row["at_ns"])) for row in rows]
+    now_ns = time.at(now)
+    rows = case.read().execute(sql, {"now": now_ns, "since": now_ns - wait_ns})
+    return [(*row[:3], now.mono_ns - (now_ns - row["at_ns"])) for row in rows]
 
 
 def end(case: Case, run: Run, at_ns: int, summary: dict[str, Any], mandate: str) -> None:

@@ -31,7 +31,8 @@ Spent = Callable[[int, int], None]  # is told of so many bytes sent or received,
 class Ending:
     """How a line ended: with a result, or with why there is none.
 
-    It `began` when it was connected, or, where nobody was reached and `local` is ("", 0), when it was dialled.
+    It `began` when it was connected, or, where nobody was reached and `local` is ("", 0), when it was dialled. `sent`
+    is when the last bytes of ours went out.
     """
 
     sighted: Sighted | None
@@ -39,6 +40,7 @@ class Ending:
     began: Instant
     at: Instant
     local: tuple[str, int]
+    sent: Instant | None
 
 
 class Line:
@@ -46,7 +48,7 @@ class Line:
 
     __slots__ = (
         *("_reactor", "_talk", "_sendable", "_spent", "_over", "_sock", "_number", "_datagrams", "_connected", "_shut"),
-        *("_broken", "_reads_on", "_began", "_local", "_timer", "_wake_ns", "_unsent", "_sighted", "_missing"),
+        *("_broken", "_reads_on", "_began", "_local", "_timer", "_wake_ns", "_unsent", "_sent", "_sighted", "_missing"),
         "_ended",
     )
 
@@ -67,6 +69,7 @@ class Line:
         self._timer: Timer | None = None
         self._wake_ns = 0
         self._unsent = b""
+        self._sent: Instant | None = None
         self._sighted: Sighted | None = None
         self._missing: Missing | None = None
         self._ended: Instant | None = None
@@ -222,6 +225,7 @@ class Line:
         data = self._unsent + data
         try:
             count = self._sock.send(data)
+            self._sent = clock.now()
         except (BlockingIOError, InterruptedError):
             count = 0
         except OSError as error:  # the conversation may be in the middle of a step
@@ -262,7 +266,8 @@ class Line:
 
     def _finish(self) -> None:
         assert self._began is not None
-        self._over(Ending(self._sighted, self._missing, self._began, self._ended or clock.now(), self._local))
+        ended = self._ended or clock.now()
+        self._over(Ending(self._sighted, self._missing, self._began, ended, self._local, self._sent))
 
 
 def unconnected(error: OSError) -> Missing:

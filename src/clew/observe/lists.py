@@ -19,6 +19,15 @@ class Lists:
         """Takes the answer to the question of `one`."""
         self._of(one).heard(one, listing, now_ns)
 
+    def barred(self, one: Round) -> None:
+        """No Mandate covers this question now: it counts as failed, and is asked again once one may (`allowed`)."""
+        self._of(one).barred(one)
+
+    def allowed(self, now_ns: int) -> None:
+        """The Mandates have changed: what could not be asked is due now."""
+        self._announces.allowed(now_ns)
+        self._lookups.allowed(now_ns)
+
     def never_asked(self, one: Round, now_ns: int) -> None:
         """This question was not sent."""
         self._of(one).never_asked(one, now_ns)

@@ -49,7 +49,8 @@ class Node:
 
 @dataclass(slots=True, eq=False)
 class Lookup:
-    """One infohash of one Watch, looked up again and again; what stands from `nodes` on is of this time alone.
+    """One infohash of one Watch, looked up again and again; what stands from `nodes` on is of this time alone,
+    `barred` how many questions no Mandate covered.
 
     `limits` counts what a limit kept us from, by its words.
     """
@@ -66,11 +67,12 @@ class Lookup:
     limits: Counter[str] = field(default_factory=Counter)
     asked: int = 0
     out: int = 0
+    barred: int = 0
 
     def begin(self) -> None:
         """Starts from the nodes that were named to us, and the nearest that answered the time before."""
         self.nodes = {place: Node(n.address, n.port, n.node_id, n.far, n.named) for place, n in self.start.items()}
-        self.networks, self.asked = Counter(), 0
+        self.networks, self.asked, self.barred = Counter(), 0, 0
 
     def next(self) -> Node | None:
         """The next node to ask: of those that may be needed, the nearest. None where none is, or none now."""
@@ -179,6 +181,16 @@ class Lookups:
             node.counts = node.answered and fits(listing.node, node.address)
             lookup.learn(listing, self._policy, self._covered)
         self._end_of(lookup, now_ns)
+
+    def barred(self, one: Round) -> None:
+        """No Mandate covers the question that is out."""
+        self._out[one][0].barred += 1
+
+    def allowed(self, now_ns: int) -> None:
+        """The Mandates have changed: a lookup that could ask nobody the last time begins now, any other in its time."""
+        for lookup in self._lookups.values():
+            if not lookup.nodes and 0 < lookup.barred == lookup.asked:
+                lookup.due_ns = min(lookup.due_ns, now_ns)
 
     def never_asked(self, one: Round, now_ns: int) -> None:
         """This question was not sent."""

@@ -5,8 +5,8 @@ Mandate, one connection per address and port, within the rate, not sooner than t
 hours. Beyond 127.0.0.0/8 the Mandate has to name the tracker; "*" is not enough there.
 
 The revisit interval holds for an address and port whatever the transport, also over the end of a run: for one Watch
-nobody hears two handshakes of ours within it. Only where a connection ended before our handshake went out may another
-transport follow at once.
+nobody hears two handshakes of ours within it. So it counts from when the last one may have been heard, not from the
+dial. Only where a connection ended before our handshake went out may another transport follow at once.
 """
 
 import ipaddress
@@ -178,12 +178,8 @@ class Governor:
             return found
         if named(wish.source) not in found.trackers:
             return Missing(Reason.REFUSED, "beyond 127.0.0.0/8 the Mandate has to name the tracker")
-        if (
-            wish.kind == "contact"
-            and wish.transport in PLAIN
-            and not {PERMIT_PLAIN, PERMIT_PLAIN_FIRST, "*"} & {*found.permits}
-        ):
-            return Missing(Reason.REFUSED, "beyond 127.0.0.0/8 plaintext needs the Mandate's permit")
+        if wish.kind == "contact" and wish.transport in PLAIN:
+            return self._in_the_clear(wish, at)
         return found
 
     def decide(self, wish: Wish, at: Instant) -> Go | Wait | Missing:
@@ -212,14 +208,10 @@ class Governor:
         """The Mandates, by id, that hold at this moment, whatever they cover; looked up as for `cover`."""
         return frozenset(m.id for m in self._checked(at) if m.not_before_ns <= at.utc_ns <= m.not_after_ns)
 
-    def permits(self, permit: str, at_ns: int) -> bool:
-        """Whether a Mandate to observe gives this permit now."""
-        return any(
-            (permit in each.permits or "*" in each.permits)
-            and PURPOSE in each.purposes
-            and each.not_before_ns <= at_ns <= each.not_after_ns
-            for each in mandate.all_of(self._case)
-        )
+    def permits(self, permit: str, address: str, at: Instant) -> bool:
+        """Whether a Mandate to observe at this address gives this permit now; looked up as for `cover`."""
+        wanted = {"permit": permit, "network": self._network}
+        return any(mandate.outside(m, PURPOSE, at.utc_ns, address, wanted) is None for m in self._checked(at))
 
     def busy(self, address: str, port: int) -> bool:
         """Whether a connection to this address and port is open."""
@@ -230,8 +222,13 @@ class Governor:
         self._open.discard((address, port))
 
     def recall(self, visits: Iterable[tuple[str, str, int, int]]) -> None:
-        """Takes whom an earlier run called: (watch, address, port, when in this machine's monotonic ns), in order."""
-        self._visits.recall(((watch, address, port), at_ns) for watch, address, port, at_ns in visits)
+        """Takes who heard an earlier run: (watch, address, port, until when by this machine's monotonic clock)."""
+        self._visits.recall(((watch, address, port), until_ns) for watch, address, port, until_ns in visits)
+
+    def heard(self, wish: Wish, until_ns: int) -> None:
+        """This connection is over. Until then a handshake of ours may have been heard: the interval counts from it."""
+        if wish.kind == "contact":
+            self._visits.heard(wish.whom, until_ns)
 
     def unheard(self, wish: Wish, *, left: bool = True) -> None:
         """This connection ended before a handshake of ours went out: another transport may be tried at once, and the
@@ -245,9 +242,18 @@ class Governor:
         self.bytes += count
         self._even_ns = max(self._even_ns, at_ns - BURST_NS) + int(count * SECOND / self.policy.bytes_per_second)
 
-    def _require(self, wish: Wish, at: Instant, address: str | None) -> Mandate:
+    def _in_the_clear(self, wish: Wish, at: Instant) -> Mandate | Missing:
+        """The Mandate that covers a contact in plaintext, perhaps another than the first that covers the endpoint."""
+        plain = {PERMIT_PLAIN, PERMIT_PLAIN_FIRST, "*"}
+        may = [m for m in self._checked(at) if plain & {*m.permits} and named(wish.source) in m.trackers]
+        try:
+            return self._require(wish, at, wish.address, may)
+        except Refused:
+            return Missing(Reason.REFUSED, "beyond 127.0.0.0/8 plaintext needs the Mandate's permit")
+
+    def _require(self, wish: Wish, at: Instant, address: str | None, among: list[Mandate] | None = None) -> Mandate:
         return mandate.covering(
-            self._checked(at),
+            self._checked(at) if among is None else among,
             purpose=PURPOSE,
             at_ns=at.utc_ns,
             network=self._network,

@@ -73,7 +73,8 @@ class Results:
             on = self._on_control if answer.call.wish.kind == "control" else self._on_contact
             state, why = on(answer, errand.endpoint, errand.infohash)
         self._account.error(why)
-        self._keeper.ended(answer.call.id, state, str(why) if why else None)
+        heard_ns = self._time.at(answer.heard) if answer.heard else 0
+        self._keeper.ended(answer.call.id, state, str(why) if why else None, heard_ns)
 
     def _listen(self, answer: Answer, endpoint: Endpoint | None) -> None:
         """Whether anybody is heard at all; what we ended ourselves says nothing of that."""
@@ -83,10 +84,10 @@ class Results:
             self._book.again(each, self._time.at(answer.ended) + self._interval_ns)
 
     def _on_contact(self, answer: Answer, endpoint: Endpoint, infohash: bytes) -> tuple[str, Missing | None]:
-        contact = _contact_of(answer)
+        contact, heard_ns = _contact_of(answer), self._time.at(answer.heard or answer.started)
         if _cut_off(contact):
             if answer.mandate:  # it was opened, and may have been heard: not again within the interval
-                self._book.refused(endpoint, contact.missing, self._time.at(answer.started) + self._interval_ns)
+                self._book.refused(endpoint, contact.missing, heard_ns + self._interval_ns)
             else:
                 self._book.put_back(endpoint)
             return _unmade(answer), contact.missing
@@ -103,7 +104,7 @@ class Results:
             self._book.failed(
                 endpoint,
                 answer.missing,
-                self._time.at(answer.started),
+                heard_ns,
                 answer.call.wish.transport,
                 reached=bool(answer.local[0]),
                 another=answer.unheard,
@@ -116,6 +117,7 @@ class Results:
                 self._time.at(answer.started),
                 self._interval_ns,
                 answer.call.wish.transport,
+                heard_ns=heard_ns,
                 twin=about_twin(contact, infohash, sent_twin=bool(endpoint.twin)),
             )
         self._keeper.keep(
@@ -181,6 +183,8 @@ class Results:
         for each in listing.listed:
             if self._listed(answer, one.watch.id, one.tracker.url, one.infohash, one.twin, listing, each):
                 self._lists.news(one)
+        if not answer.mandate:
+            self._lists.barred(one)
         self._lists.heard(one, listing, clock.now().mono_ns)
         return ("failed" if listing.missing else "done"), listing.missing
 

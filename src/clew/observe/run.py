@@ -107,7 +107,7 @@ class Observer:
         self._interrupted = keeping.begin(
             case, self._run, policy.text(), self._start, self._mandate, self._steady, wait_ns
         )
-        self._governor.recall(keeping.heard(case, self._start, wait_ns))
+        self._governor.recall(keeping.heard(case, self._start, self._steady, wait_ns))
         known = case.read().execute(f"SELECT {','.join(COLUMNS)} FROM endpoints")  # noqa: S608 - our own names
         self._book = Book(known, policy, steady_ns, offers)
         self._gaps = Gaps()
@@ -180,7 +180,7 @@ class Observer:
         return Lists(Announces(trackers, watches, policy, may, begin), lookups)
 
     def _offers(self) -> Callable[[str], tuple[str, ...]]:
-        """By address, the transports to try: those of the plug-in that the policy and the Mandates leave.
+        """By address, the transports to try: those of the plug-in that the policy and the Mandates leave at the time.
 
         Raises Usage for one that the plug-in has not.
         """
@@ -191,13 +191,14 @@ class Observer:
                 f"{self._plugin.name} has no transport {', '.join(sorted(unknown))}",
                 f"there are: {', '.join(self._plugin.transports)}",
             )
-        at_ns = self._start.utc_ns
-        permitted = transports.permitted(
-            wanted,
-            plain=self._governor.permits(PERMIT_PLAIN, at_ns),
-            plain_first=self._governor.permits(PERMIT_PLAIN_FIRST, at_ns),
-        )
-        return lambda address: wanted if inside_loopback(address) else permitted
+
+        def offered(address: str) -> tuple[str, ...]:
+            if inside_loopback(address):
+                return wanted
+            plain, first = (self._governor.permits(p, address, clock.now()) for p in (PERMIT_PLAIN, PERMIT_PLAIN_FIRST))
+            return transports.permitted(wanted, plain=plain, plain_first=first)
+
+        return offered
 
     def _resolve(self, place: Tracker, known: set[str]) -> str:
         """The address of a tracker known by name. Asking for it is a contact too: a Mandate has to name it."""
@@ -246,10 +247,11 @@ class Observer:
             self._send(wire, made, now.utc_ns)
 
     def _renew(self, now: Instant) -> None:
-        """Looks again at who could not be called, where a Mandate was added or its time has come."""
+        """Looks again at who could not be called or asked, where a Mandate was added or its time has come."""
         before, self._valid = self._valid, self._governor.valid(now)
         if self._valid - before:
             self._book.allowed(self._steady.at(now))
+            self._lists.allowed(now.mono_ns)
 
     def _asking(self, endpoint: Endpoint, wish: Wish, now: Instant) -> Wish:
         """The visit, asking for gossip too where it is this endpoint's turn and the Mandate that covers it permits."""

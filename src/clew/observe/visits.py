@@ -13,22 +13,22 @@ Place = tuple[str, str, int]  # the Watch's id, address, port
 
 
 class Visits:
-    """When the last visit of each place began (monotonic nanoseconds), and over what it was tried in vain.
+    """Until when the last visit of each place may have been heard (monotonic ns), and over what it was tried in vain.
 
-    A visit counts as heard until `unheard` says otherwise.
+    Of one that is not over, or that nobody heard, it is when it began.
     """
 
     def __init__(self, interval_ns: int) -> None:
         self._interval_ns = interval_ns
         self._new: dict[Place, int] = {}
-        self._old: dict[Place, int] = {}  # each began before `_turn_ns`
+        self._old: dict[Place, int] = {}  # each of before `_turn_ns`
         self._turn_ns = 0
         # Only of whom an earlier transport was not heard within the interval: whether the last one was, and the
         # names (by spaces) of those that were not.
         self._tried: dict[Place, tuple[bool, str]] = {}
 
     def recall(self, visits: Iterable[tuple[Place, int]]) -> None:
-        """Takes visits of an earlier run, in order, as ones that were heard."""
+        """Takes until when an earlier run may have been heard, in order."""
         for place, at_ns in visits:
             self.began(place, at_ns)
 
@@ -51,6 +51,11 @@ class Visits:
         self._old.pop(place, None)
         self._new[place] = now_ns
 
+    def heard(self, place: Place, until_ns: int) -> None:
+        """The last visit is over, and may have been heard until then."""
+        self._old.pop(place, None)
+        self._new[place] = until_ns
+
     def unheard(self, place: Place, transport: str, *, left: bool) -> None:
         """The last visit ended before a handshake of ours went out, and perhaps nothing `left` this machine at all."""
         if place not in self._new and place not in self._old:
@@ -63,6 +68,6 @@ class Visits:
         return at_ns is not None and now_ns < at_ns + self._interval_ns
 
     def _turn(self, now_ns: int) -> None:
-        """Begins a generation. The one that goes began at least the interval ago, unless there were too many."""
+        """Begins a generation. The one that goes is at least the interval old, unless there were too many."""
         self._old, self._new, self._turn_ns = self._new, {}, now_ns
         self._tried = {place: each for place, each in self._tried.items() if place in self._old}

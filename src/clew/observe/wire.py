@@ -52,12 +52,24 @@ class Answer:
     ended: Instant
     local: tuple[str, int] = ("", 0)
     mandate: str = ""
+    sent: Instant | None = None
 
     @property
     def unheard(self) -> bool:
         """Whether no handshake of ours went out: there was no connection, or it ended before."""
         found = self.sighted.finding if self.sighted is not None else None
         return found.shut if isinstance(found, Contact) else not self.local[0]
+
+    @property
+    def heard(self) -> Instant | None:
+        """Until when a handshake of ours may have been heard; None where none went out.
+
+        Who answered heard what we sent until then. Who did not may be reached until the end: TCP repeats what was lost.
+        """
+        if self.unheard:
+            return None
+        found = self.sighted.finding if self.sighted is not None else None
+        return self.sent if self.sent is not None and isinstance(found, Contact) and found.answered else self.ended
 
 
 class Wire:
@@ -195,9 +207,11 @@ class Wire:
         """A connection is closed, or did not come about: hands on the Answer, opens the follow-up and what waited."""
         del self._lines[call.id]
         self._governor.release(call.wish.address, call.wish.port)
-        answer = Answer(call, end.sighted, end.missing, end.began, end.at, end.local, mandate)
-        if answer.unheard:
+        answer = Answer(call, end.sighted, end.missing, end.began, end.at, end.local, mandate, end.sent)
+        if answer.heard is None:
             self._governor.unheard(call.wish, left=answer.missing != NO_NETWORK)
+        else:
+            self._governor.heard(call.wish, answer.heard.mono_ns)
         self._answers.put(answer)
         self._next_of(call)
         if call.then is not None:

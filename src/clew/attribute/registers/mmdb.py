@@ -6,6 +6,7 @@ from `kind`, `traits.user_type` or the anonymiser flags, whichever is there. Its
 
 import ipaddress
 import json
+import struct
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,11 @@ KINDS: Mapping[str, NetworkKind] = {
     "business": NetworkKind.ISP,
     "cellular": NetworkKind.MOBILE,
 }
+# What the reader raises, besides its own, where a damaged file contradicts itself.
+BROKEN = (
+    *(maxminddb.InvalidDatabaseError, UnicodeDecodeError, struct.error),
+    *(TypeError, AttributeError, LookupError, ArithmeticError, RecursionError),
+)
 FLAGS: tuple[tuple[str, NetworkKind], ...] = (
     ("is_tor_exit_node", NetworkKind.TOR),
     ("is_anonymous_vpn", NetworkKind.VPN),
@@ -37,17 +43,19 @@ class _Open:
             )
         except FileNotFoundError as error:
             raise Usage(f"there is no register file {path}", "give the path of an .mmdb file") from error
-        except (maxminddb.InvalidDatabaseError, OSError, ValueError) as error:
+        except (*BROKEN, OSError, ValueError) as error:
             raise Damaged(f"{path} is not a MaxMind DB: {error}", "fetch it again from where it came") from error
         self.data = path
         epoch = self._reader.metadata().build_epoch
+        if not isinstance(epoch, int):
+            raise Damaged(f"{path} is not a MaxMind DB: its date is none", "fetch it again from where it came")
         self.dated_ns: int | None = epoch * 1_000_000_000 if epoch else None
 
     def lookup(self, address: str) -> Answer:
         """See OpenRegister."""
         try:
             record, prefix = self._reader.get_with_prefix_len(address)
-        except maxminddb.InvalidDatabaseError as error:
+        except BROKEN as error:
             raise Damaged(f"the register cannot be read at {address}: {error}", "fetch it again") from error
         except ValueError:  # an IPv6 address asked of an IPv4 file, or no address at all
             return Answer()

@@ -94,9 +94,12 @@ def _read(path: Path) -> tuple[int | None, list[tuple[Network, Answer]]]:
     except (OSError, UnicodeDecodeError) as error:
         raise Damaged(f"{path} cannot be read as UTF-8 text: {error}", "save it as UTF-8 CSV") from error
     reader = csv.DictReader(lines)
-    if "network" not in (reader.fieldnames or ()):
-        raise Damaged(f"{path} has no column `network`", "begin it with: network,country,subdivision,kind")
-    return dated_ns, [_row(row, path, number) for row, number in zip(reader, numbers[1:], strict=False)]
+    try:
+        if "network" not in (reader.fieldnames or ()):
+            raise Damaged(f"{path} has no column `network`", "begin it with: network,country,subdivision,kind")
+        return dated_ns, [_row(row, path, number) for row, number in zip(reader, numbers[1:], strict=False)]
+    except csv.Error as error:
+        raise Damaged(f"{path} is no CSV: {error}", "save it as UTF-8 CSV") from error
 
 
 def _row(row: dict[str, str | None], path: Path, number: int) -> tuple[Network, Answer]:

@@ -23,16 +23,18 @@ RESPONSE = Struct("!IIIII")
 ACTION_ANNOUNCE = 1
 STOPPED = 3
 INFOHASH_BYTES = 20
+UNSURE = ", from fragments without checksum"  # RFC 4963: may be a mixture of two datagrams
 
 Sink = Callable[[Finding], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question for Watches that waits for its answer."""
+    """A question for Watches that waits for its answer; `unsummed` as of a Packet."""
 
     watches: tuple[Watched, ...]
     infohash: bytes
+    unsummed: bool
 
 
 class _Open:
@@ -77,7 +79,7 @@ class UdpTrackers:
         if not watches:
             return False
         self._account.counts[ANNOUNCES] += 1
-        question = Question(watches, infohash)
+        question = Question(watches, infohash, packet.unsummed)
         self._open.ask(packet, transaction.to_bytes(4, "big"), question)
         if port:
             kept = Transcript()
@@ -138,7 +140,7 @@ class Dht:
         watches = self._watchlist.of(infohash) if isinstance(infohash, bytes) else ()
         if not watches or not isinstance(infohash, bytes) or not isinstance(told, dict):
             return
-        question = Question(watches, infohash)
+        question = Question(watches, infohash, packet.unsummed)
         if name == b"get_peers":
             self._account.counts["searches in the DHT for Watches"] += 1
             self._open.ask(packet, transaction, question)
@@ -202,12 +204,13 @@ def _tell(
     vouching: bytes,
 ) -> None:
     """Hands out what was said of one endpoint, for each Watch of that torrent."""
+    unsure = UNSURE * (packet.unsummed or question.unsummed)
     for watched in question.watches:
         sink(
             Finding(
                 kind=SightingKind.CAPTURED,
                 watch=watched.id,
-                source=source,
+                source=source + unsure,
                 address=text(address),
                 port=port,
                 transport="udp",

@@ -2,8 +2,9 @@
 
 Nothing is guessed: a datagram whose fragments overlap (RFC 5722), contradict each other, or fail its own length or
 checksum is not read. Identifications come round fast, so that two datagrams may mix (RFC 4963); whoever fragments
-reckons the checksum itself, which makes it hold here, as it does not in whole datagrams. Whatever is not put together
-is counted, fragment by fragment.
+reckons the checksum itself, which makes it hold here, as it does not in whole datagrams. Over IPv4 a datagram may have
+none; then nothing tells it from a mixture but that its fragments fit and came together, and it is handed out as
+`unsummed`. Whatever is not put together is counted, fragment by fragment.
 """
 
 from collections import OrderedDict
@@ -21,6 +22,8 @@ LARGEST = 65_535
 UDP = 17
 UDP_HEADER = 8
 LOST = "fragments of IP, not put together"
+UNSUMMED = "datagrams put together from fragments of IP, without a checksum"
+UNSUMMED_AGE_NS = 15_000_000_000  # RFC 791 section 3.2, the least that it names
 
 Key = tuple[bytes, bytes, int]  # source, target, identification
 
@@ -34,6 +37,14 @@ class Fragment:
     offset: int
     more: bool
     data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A datagram put together, its header before it; `unsummed`: without a checksum that shows it is one."""
+
+    data: bytes
+    unsummed: bool
 
 
 @dataclass(slots=True)
@@ -70,8 +81,8 @@ class Fragments:
         self._open: OrderedDict[Key, _Datagram] = OrderedDict()
         self._bytes = 0
 
-    def take(self, one: Fragment) -> bytes | None:
-        """The datagram, header and all, that this fragment makes whole."""
+    def take(self, one: Fragment) -> Whole | None:
+        """The datagram that this fragment makes whole."""
         while self._open and self._crowded(one.at_ns):
             self._let_go(self._open.popitem(last=False)[1])
         found = self._open.get(one.key)
@@ -91,12 +102,16 @@ class Fragments:
         if found.held != found.length:
             return None
         data = b"".join(piece for _, piece in sorted(found.pieces.items()))
-        if not _sound(one.key, data):
+        unsummed = data[6:8] == bytes(2)
+        late = unsummed and one.at_ns > found.until_ns - MAX_AGE_NS + UNSUMMED_AGE_NS
+        if late or not _sound(one.key, data):
             self._refuse(found)
             return None
         found.over = True  # its pieces stay for a while, so that what comes twice is known
         self._counts["datagrams put together from fragments of IP"] += 1
-        return data
+        if unsummed:
+            self._counts[UNSUMMED] += 1
+        return Whole(data, unsummed)
 
     def finish(self) -> None:
         """The capture is over: what still waits, waited in vain."""

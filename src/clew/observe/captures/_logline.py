@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import BinaryIO
 
 from clew.model import Missing, Reason, SightingKind
+from clew.observe.captures._carry import MAX_NUMBER
 from clew.observe.networks._words import plain
 from clew.observe.taken import Account, Finding, Watched, Watchlist
 from clew.observe.transcript import Transcript
@@ -113,8 +114,8 @@ def _time(text: str) -> int:
     except ValueError as error:
         raise Wrong(f"a time that is none: {error}") from error
     at_ns = (since.days * 86_400 + since.seconds) * 1_000_000_000 + int((fraction or "0").ljust(9, "0"))
-    if at_ns <= 0:
-        raise Wrong("a time before 1970")
+    if not 0 < at_ns <= MAX_NUMBER:
+        raise Wrong("a time before 1970 or after 2116")
     return at_ns
 
 

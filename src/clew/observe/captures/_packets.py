@@ -4,7 +4,7 @@ Checksums are not looked at: a capture made on the sending machine has none that
 put together where they are of UDP (`_fragments`), else counted; tunnels are not looked into.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from struct import Struct
 
 from clew.observe.captures._fragments import LOST, UDP, UNIT, Fragment, Fragments
@@ -31,7 +31,10 @@ _UDP = Struct("!HHHH")
 
 @dataclass(frozen=True, slots=True)
 class Packet:
-    """A TCP segment or UDP datagram. Addresses are raw; `cut` bytes of the payload's end are not in the capture."""
+    """A TCP segment or UDP datagram. Addresses are raw; `cut` bytes of the payload's end are not in the capture.
+
+    `unsummed`: it was put together from fragments, and no checksum shows that they are of one datagram.
+    """
 
     at_ns: int
     protocol: int
@@ -43,6 +46,7 @@ class Packet:
     cut: int
     sequence: int = 0
     flags: int = 0
+    unsummed: bool = False
 
 
 def packet(frame: Frame, account: Account, fragments: Fragments) -> Packet | None:
@@ -128,7 +132,10 @@ def _joined(
         account.counts[LOST] += 1
         return None
     whole = fragments.take(piece)
-    return None if whole is None else _transport(frame, piece.key[:2], UDP, whole, 0, account)
+    if whole is None:
+        return None
+    found = _transport(frame, piece.key[:2], UDP, whole.data, 0, account)
+    return found and replace(found, unsummed=whole.unsummed)
 
 
 def _transport(

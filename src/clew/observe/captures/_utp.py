@@ -21,6 +21,7 @@ DATA, FINAL, STATE, RESET, OPENING = range(5)  # "type": ST_DATA, ST_FIN, ST_STA
 MAX_EXTENSIONS = 8
 WRAP = 1 << 16
 STRAYS = "uTP datagrams of flows whose beginning is not in the capture"
+UNSUMMED = "uTP datagrams from fragments without checksum, not read"
 
 Key = tuple[bytes, int, bytes, int, int]
 
@@ -88,6 +89,8 @@ class UtpFlows:
             self._account.counts[STRAYS] += 1
         elif flow.done:
             self._account.counts["bytes left aside"] += len(found.payload)
+        elif packet.unsummed:  # a flow can be a claim, and no claim rests on what may be a mixture
+            self._account.counts[UNSUMMED] += 1
         else:
             self._flows.move_to_end(flow.keys[0])
             self._follow(flow, side, found, packet)

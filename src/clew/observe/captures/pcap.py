@@ -49,7 +49,7 @@ class Pcap:
     """The plug-in."""
 
     name = "pcap"
-    version = "1"
+    version = "2"
 
     @property
     def examples(self) -> tuple[Example, ...]:

@@ -168,7 +168,7 @@ class Pcapng:
     """The plug-in."""
 
     name = "pcapng"
-    version = "1"
+    version = "2"
 
     @property
     def examples(self) -> tuple[Example, ...]:

@@ -1,0 +1,4 @@
+-- Version 10: until when a contact may have been heard, so that the revisit interval counts from then over a restart too.
+ALTER TABLE dials ADD COLUMN heard_ns INTEGER;             -- of contacts, by observe.steady; 0: no handshake went out; NULL: not known
+UPDATE dials SET heard_ns=CASE state WHEN 'not made' THEN 0 ELSE intended_ns + 60000000000 END
+ WHERE state<>'intent';                                    -- earlier versions kept no end: a minute, longer than a contact lasts
