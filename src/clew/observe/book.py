@@ -9,7 +9,7 @@ import sqlite3
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
 
-from clew.model import Missing, Tier, carrier
+from clew.model import Missing, Reason, Tier, carrier
 from clew.observe import transports
 from clew.observe.api import REFUSED, SECOND, TOO_SLOW, Contact
 from clew.observe.endpoints import COLUMNS, Endpoint
@@ -38,6 +38,7 @@ class Book:
         self._count = 0
         self._heaps: tuple[list[tuple[int, int, Endpoint]], ...] = ([], [], [], [])  # by `_urgency`
         self._trying: set[int] = set()
+        self._waited: set[int] = set()  # who did not answer so far, and cost us as long as we wait
         self._by_trackers: set[int] = set()
         self._number = itertools.count()
         self._controls: deque[tuple[int, Endpoint]] = deque()  # by when they are due
@@ -60,6 +61,8 @@ class Book:
                     0,
                 )  # a new run tries everybody once more (`keeping.begin`: not too soon)
             endpoint.tried = ""
+            if endpoint.failures:
+                self._waited.add(endpoint.id)
             self._plan(endpoint)
 
     def __iter__(self) -> Iterator[Endpoint]:
@@ -166,6 +169,7 @@ class Book:
             self.failed(endpoint, contact.missing, at_ns, transport, reached=reached, another=contact.shut)
             return tier, repeats
         endpoint.failures, endpoint.last_failure = 0, None
+        self._waited.discard(endpoint.id)
         endpoint.transport, endpoint.tried = contact.transport or transport, ""
         endpoint.tier = max(endpoint.tier, tier.value)
         # Who claims the same again and again is asked less often; whoever says anything else, as often as at first.
@@ -193,6 +197,8 @@ class Book:
         what worked, and over the others only after a visit that failed; at once where somebody is there who turns that
         transport away: an endpoint that changed hands.
         """
+        if why is not None and why.reason is Reason.LIMIT_REACHED:
+            self._waited.add(endpoint.id)
         offered = self._offered(endpoint.address)
         endpoint.tried = transports.failed(offered, endpoint.tried, transport, reached=reached)
         further = transports.following(offered, endpoint.transport, endpoint.tried) is not None
@@ -225,6 +231,7 @@ class Book:
         if endpoint.failures == 0 or endpoint.control == PROMISCUOUS or endpoint.id in self._busy:
             return
         endpoint.failures, endpoint.next_ns = 0, at_ns
+        self._waited.discard(endpoint.id)
         self._done(endpoint)
 
     def put_back(self, endpoint: Endpoint) -> None:
@@ -257,6 +264,7 @@ class Book:
                 self._remove(each)
                 self._changed.pop(each.id, None)
                 self._barred.pop(each.id, None)
+                self._waited.discard(each.id)
 
     def answered(self, watch: str, address: str, port: int) -> bool:
         """Whether this endpoint has ever answered for this Watch."""
@@ -342,11 +350,14 @@ class Book:
 
     def _urgency(self, endpoint: Endpoint) -> int:
         """0 who answered or is new on a tracker's word, 1 new on a node's or a peer's alone; 2 and 3 are those of 0
-        and 1 who did not answer so far.
+        and 1 for whom we waited, and who did not answer so far.
+
+        Who refused a transport, or closed, cost nothing, and somebody is there, or at least a host: the call over the
+        next one comes in its turn among the first calls.
         """
         if endpoint.tier != Tier.LISTED.value:
             return 0
-        return UNANSWERED * bool(endpoint.tried or endpoint.failures) + (endpoint.id not in self._by_trackers)
+        return UNANSWERED * (endpoint.id in self._waited) + (endpoint.id not in self._by_trackers)
 
     def _vouch(self, endpoint: Endpoint, source: str) -> bool:
         """Notes it where this source is the first tracker to list that endpoint."""
@@ -356,8 +367,8 @@ class Book:
         return True
 
     def _next(self, at_ns: int) -> Endpoint | None:
-        """Who is due, the most urgent first. Of those who did not answer so far, at most half of all calls at once:
-        each may cost as long as we wait, and whoever lists what is not there must not keep us from others.
+        """Who is due, the most urgent first. Of those for whom we waited, at most half of all calls at once: each
+        may cost as long again, and whoever lists what is not there must not keep us from others.
         """
         for urgency, heap in enumerate(self._heaps):
             if urgency >= UNANSWERED and len(self._trying) >= max(1, self._policy.concurrent // 2):
