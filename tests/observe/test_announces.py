@@ -4,8 +4,9 @@ import pytest
 from observe_case import watch_body
 
 from clew.core import watch
+from clew.model import Missing, Reason
 from clew.observe.announces import DRY, FULL_REPLY, Announces
-from clew.observe.api import Listed, Listing, Tracker
+from clew.observe.api import SECOND, Listed, Listing, Tracker
 from clew.observe.policy import Policy
 
 WATCH = watch.from_body(watch_body())
@@ -40,3 +41,17 @@ def test_until_several_replies_bring_nobody_new() -> None:
         assert one in announces.due(0), number
         announces.heard(one, told(FULL_REPLY), 0)
     assert one not in announces.due(0)
+
+
+def test_whose_reply_did_not_come_is_asked_next_round_and_later_each_time() -> None:
+    announces, at_ns = made(), 0
+    pause_ns = int(Policy(revisit=5.0).round_seconds() * SECOND)
+    (one, *_) = announces.due(at_ns)
+    silent = Listing(missing=Missing(Reason.LIMIT_REACHED, "tracker: no reply in time"))
+    refused = Listing(missing=Missing(Reason.REFUSED, "tracker: unregistered torrent"))
+    later = [(silent, rounds) for rounds in (1, 2, 4, 4)]
+    for answer, rounds in (*later, (told(1), 1), (refused, 4), (told(1), 1), (silent, 1)):
+        announces.heard(one, answer, at_ns)
+        at_ns += rounds * pause_ns
+        assert one not in announces.due(at_ns - 1)
+        assert one in announces.due(at_ns)
