@@ -7,6 +7,9 @@ from clew.core import watch
 from clew.model import Missing, Reason
 from clew.observe.announces import DRY, FULL_REPLY, Announces
 from clew.observe.api import SECOND, Listed, Listing, Tracker
+from clew.observe.calls import Caller
+from clew.observe.chance import Chance
+from clew.observe.networks.bittorrent import PLUGIN
 from clew.observe.policy import Policy
 
 WATCH = watch.from_body(watch_body())
@@ -55,3 +58,12 @@ def test_whose_reply_did_not_come_is_asked_next_round_and_later_each_time() -> N
         at_ns += rounds * pause_ns
         assert one not in announces.due(at_ns - 1)
         assert one in announces.due(at_ns)
+
+
+def test_a_round_that_is_under_way_goes_on_before_others_begin() -> None:
+    announces = made()
+    caller = Caller(PLUGIN, Policy().limits(), {WATCH.id: WATCH}, "case", Chance())
+    (one, *_) = announces.due(0)
+    assert not caller.question(one)[0][0].goes_on
+    announces.heard(one, told(FULL_REPLY), 0)
+    assert caller.question(one)[0][0].goes_on
