@@ -48,13 +48,14 @@ def reset(made: Book, one: Endpoint, at_ns: int) -> None:
 
 
 @pytest.mark.parametrize("away", [turned_away, refused, reset])
-def test_who_turned_one_transport_away_is_called_over_the_next_before_who_is_mere_gossip(away) -> None:
+def test_who_turned_a_transport_away_is_called_over_the_next_in_turn_with_who_is_new_by_gossip(away) -> None:
     made = book()
-    one = new(made, 1)
-    assert due(made, 0) == [one]
-    gossip = [new(made, number, source=source) for number, source in ((2, NODE), (3, PEER))]
-    away(made, one, 0)
-    assert due(made, 0) == [one, *gossip]
+    one, dead = new(made, 1), new(made, 2)
+    assert due(made, 0) == [one, dead]
+    made.failed(dead, TOO_SLOW, 0, "mse/tcp")
+    before, after = new(made, 3, source=NODE, at_ns=1), new(made, 4, source=PEER, at_ns=3)
+    away(made, one, 2)
+    assert due(made, 3) == [before, one, after, dead]
 
 
 def test_who_is_new_on_a_trackers_word_and_was_due_before_is_called_before() -> None:

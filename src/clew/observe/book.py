@@ -61,8 +61,6 @@ class Book:
                     0,
                 )  # a new run tries everybody once more (`keeping.begin`: not too soon)
             endpoint.tried = ""
-            if endpoint.failures:
-                self._waited.add(endpoint.id)
             self._plan(endpoint)
 
     def __iter__(self) -> Iterator[Endpoint]:
@@ -350,14 +348,17 @@ class Book:
 
     def _urgency(self, endpoint: Endpoint) -> int:
         """0 who answered or is new on a tracker's word, 1 new on a node's or a peer's alone; 2 and 3 are those of 0
-        and 1 for whom we waited, and who did not answer so far.
+        and 1 for whom we waited, or who could be reached over nothing.
 
-        Who refused a transport, or closed, cost nothing, and somebody is there, or at least a host: the call over the
-        next one comes in its turn among the first calls.
+        Who only refused a transport, or closed, cost nothing, and somebody is there, or at least a host: the call over
+        the next one is in 1, in its turn, so that neither keeps the other waiting.
         """
         if endpoint.tier != Tier.LISTED.value:
             return 0
-        return UNANSWERED * (endpoint.id in self._waited) + (endpoint.id not in self._by_trackers)
+        by_gossip = endpoint.id not in self._by_trackers
+        if endpoint.id in self._waited or (endpoint.failures and not endpoint.tried):
+            return UNANSWERED + by_gossip
+        return int(by_gossip or bool(endpoint.tried))
 
     def _vouch(self, endpoint: Endpoint, source: str) -> bool:
         """Notes it where this source is the first tracker to list that endpoint."""
@@ -367,8 +368,8 @@ class Book:
         return True
 
     def _next(self, at_ns: int) -> Endpoint | None:
-        """Who is due, the most urgent first. Of those for whom we waited, at most half of all calls at once: each
-        may cost as long again, and whoever lists what is not there must not keep us from others.
+        """Who is due, the most urgent first. Of those who did not answer so far, at most half of all calls at once:
+        each may cost as long as we wait, and whoever lists what is not there must not keep us from others.
         """
         for urgency, heap in enumerate(self._heaps):
             if urgency >= UNANSWERED and len(self._trying) >= max(1, self._policy.concurrent // 2):
