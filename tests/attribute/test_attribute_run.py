@@ -182,7 +182,8 @@ def test_several_ports_or_clients_at_one_address_are_said(full, countries, regis
 def test_a_port_that_was_called_there_and_never_answered_is_a_sign_too(full, countries, register, run):
     silent = [dict(row, tier="E0", claim="nothing said") for row in claims(start=2, port=7000)]
     _, (lead,) = run(full, claims() + silent, [countries, register(KINDS, name="kinds")])
-    assert json.loads(lead["caveats"]) == [LIMITS, "perhaps a shared address: 1 other port listed here did not answer"]
+    told = "perhaps a shared address: 1 other port listed here; 1 did not answer"
+    assert json.loads(lead["caveats"]) == [LIMITS, told]
 
 
 def test_torrent_only_is_kept_apart(full, countries, run):

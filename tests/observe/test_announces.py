@@ -7,6 +7,9 @@ from clew.core import watch
 from clew.model import Missing, Reason
 from clew.observe.announces import DRY, FULL_REPLY, Announces
 from clew.observe.api import SECOND, Listed, Listing, Tracker
+from clew.observe.calls import Caller
+from clew.observe.chance import Chance
+from clew.observe.networks.bittorrent import PLUGIN
 from clew.observe.policy import Policy
 
 WATCH = watch.from_body(watch_body())
@@ -54,3 +57,26 @@ def test_what_no_mandate_covered_is_asked_as_soon_as_one_does() -> None:
     announces.heard(one, told(1), SECOND)
     announces.allowed(2 * SECOND)
     assert announces.due(2 * SECOND) == [], "whoever was asked has its pause"
+
+
+def test_whose_reply_did_not_come_is_asked_next_round_and_later_each_time() -> None:
+    announces, at_ns = made(), 0
+    pause_ns = int(Policy(revisit=5.0).round_seconds() * SECOND)
+    (one, *_) = announces.due(at_ns)
+    silent = Listing(missing=Missing(Reason.LIMIT_REACHED, "tracker: no reply in time"))
+    refused = Listing(missing=Missing(Reason.REFUSED, "tracker: unregistered torrent"))
+    later = [(silent, rounds) for rounds in (1, 2, 4, 4)]
+    for answer, rounds in (*later, (told(1), 1), (refused, 4), (told(1), 1), (silent, 1)):
+        announces.heard(one, answer, at_ns)
+        at_ns += rounds * pause_ns
+        assert one not in announces.due(at_ns - 1)
+        assert one in announces.due(at_ns)
+
+
+def test_a_round_that_is_under_way_goes_on_before_others_begin() -> None:
+    announces = made()
+    caller = Caller(PLUGIN, Policy().limits(), {WATCH.id: WATCH}, "case", Chance())
+    (one, *_) = announces.due(0)
+    assert not caller.question(one)[0][0].goes_on
+    announces.heard(one, told(FULL_REPLY), 0)
+    assert caller.question(one)[0][0].goes_on

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from clew.core.clock import Instant
 from clew.model import Missing, Reason, Tier, carrier
 from clew.observe import transports
-from clew.observe.api import SECOND, Contact
+from clew.observe.api import SECOND, TOO_SLOW, Contact
 from clew.observe.book import Book
 from clew.observe.endpoints import Endpoint
 from clew.observe.gaps import NO_NETWORK, Gaps
@@ -209,18 +209,18 @@ def test_who_lists_what_is_not_there_keeps_nobody_else_waiting() -> None:
         made.listed("w", f"127.10.0.{number}", 6881, source=source, twin=False, at_ns=0, due_ns=0)
     made.saved(made.changed())
     for endpoint, _ in made.due(0, 100):
-        made.failed(endpoint, CLOSED, 0, "mse/tcp", reached=False)
+        made.failed(endpoint, TOO_SLOW, 0, "mse/tcp", reached=False)
     second = [endpoint for endpoint, _ in made.due(1, 100)]
     assert [endpoint.source.partition(":")[0] for endpoint in second] == ["http"] * 4
     found, _ = made.listed("w", "127.10.1.1", 6881, source="pex://127.10.0.1:1", twin=False, at_ns=1, due_ns=1)
     made.saved([found])
     assert made.due(1, 100) == [(found, "contact")], "who was not called yet does not wait for them"
     for endpoint in second:
-        made.failed(endpoint, CLOSED, 1, "mse/utp", reached=False)
+        made.failed(endpoint, TOO_SLOW, 1, "mse/utp", reached=False)
     third = [endpoint for endpoint, _ in made.due(2, 100)]
     assert [endpoint.source.partition(":")[0] for endpoint in third] == ["http"] * 4
     for endpoint in third:
-        made.failed(endpoint, CLOSED, 2, "mse/utp", reached=False)
+        made.failed(endpoint, TOO_SLOW, 2, "mse/utp", reached=False)
     later = [endpoint for endpoint in made if endpoint.source.startswith("dht")][-1]
     made.listed("w", later.address, later.port, source="udp://127.1.0.1:1", twin=False, at_ns=3, due_ns=3)
     assert made.due(3, 100)[0] == (later, "contact"), "a tracker lists it too by now"

@@ -61,6 +61,16 @@ def test_a_question_goes_before_visits_that_wait(case: Case) -> None:
     assert found[0] == "ask"
 
 
+def test_what_asks_for_more_of_a_list_goes_before_questions_that_wait_for_the_same_tracker(case: Case) -> None:
+    """A list of thousands, told by hundreds, would else take one turn through all Watches for each of its parts."""
+    asked = replace(call("ask", "127.1.0.9", 9).wish, kind="announce", event="stopped", transport="tcp")
+    names = ("first", "second", "third", "more")
+    with wire(case) as made:
+        made.dial(replace(call(each, "127.1.0.9", 9), wish=asked, goes_on=each == "more") for each in names)
+        found = list(answers(made, 4))
+    assert found == ["first", "more", "second", "third"]
+
+
 def answers(made: Wire, number: int) -> dict[str, Answer]:
     found: dict[str, Answer] = {}
     deadline = time.monotonic() + 30

@@ -4,13 +4,14 @@ from clew.attribute.api import NetworkKind
 from clew.attribute.beside import Beside
 from clew.attribute.endpoints import Address, Endpoint
 from clew.attribute.merge import Draft, Merged
-from clew.attribute.where import Where
+from clew.attribute.where import DAY_NS, Where
 
 LIMITS = "insufficient alone to identify a user; possession not tested"
 TORRENT_ONLY = (
     "E2, torrent only: pieces of the torrent were claimed, none of them known to lie wholly inside the watched file"
 )
 ARTEFACTS = "artefacts of exhibits that are stated to belong to it contradict it by both clocks; see: clew corroborate"
+SEEN_SHARED = SHARED, PERHAPS_SHARED = "shared address:", "perhaps a shared address:"  # by what was seen there
 BY_KIND = {
     NetworkKind.CGNAT: "shared address (carrier-grade NAT): up to thousands of customers at once; ask the provider "
     "with address, port and exact time",
@@ -21,22 +22,21 @@ BY_KIND = {
     NetworkKind.TOR: "shared address (Tor exit): the user is elsewhere, perhaps in another country",
     NetworkKind.UNKNOWN: "unknown kind of network: no register says whether this address is shared, a VPN or hosting",
 }
+KEPT_DAYS = 7  # of who was only listed, or never answered (DESIGN section 1)
+FORGOTTEN = (
+    f"unknown whether others share this address: it was first seen more than {KEPT_DAYS} days ago, and who was "
+    "only listed, or never answered, is forgotten by then"
+)
 
 
-def caveats(draft: Draft, place: Where, address: Address | None, beside: Beside, torrent_only: bool) -> tuple[str, ...]:
-    """The caveats of a lead; the first is on every one."""
+def caveats(
+    draft: Draft, place: Where, address: Address | None, beside: Beside, *, torrent_only: bool, now_ns: int
+) -> tuple[str, ...]:
+    """The caveats of a lead, of what is known at this time; the first is on every one."""
     found = [LIMITS]
     found += [TORRENT_ONLY] if torrent_only else []
     found += [BY_KIND[kind] for kind in place.kinds or (NetworkKind.UNKNOWN,) if kind in BY_KIND]
-    if address and (len(address.ports) > 1 or len(address.clients) > 1):
-        found.append(
-            f"shared address: {_times(len(address.ports), 'port')} and {_times(len(address.clients), 'client')} "
-            "answered here; several machines, households or customers, or one after another"
-        )
-    elif address and address.silent_ports:
-        found.append(
-            f"perhaps a shared address: {_times(len(address.silent_ports), 'other port')} listed here did not answer"
-        )
+    found += [sharing] if (sharing := _sharing(draft, address, now_ns)) else []
     if beside.prefix:
         found.append(
             f"IPv6: a machine may change its address inside {beside.prefix}; addresses are compared by this /64, never "
@@ -45,6 +45,21 @@ def caveats(draft: Draft, place: Where, address: Address | None, beside: Beside,
     if any(i.torrent_only for i in draft.intervals) and not torrent_only:
         found.append("some of its Watches are E2, torrent only; they are marked and do not raise the rank")
     return tuple(found)
+
+
+def _sharing(draft: Draft, address: Address | None, now_ns: int) -> str:
+    """What is known of others at its address, "" where nothing is. That nobody was seen there is no evidence of it."""
+    if address and (len(address.ports) > 1 or len(address.clients) > 1):
+        return (
+            f"{SHARED} {_times(len(address.ports), 'port')} and {_times(len(address.clients), 'client')} "
+            "answered here; several machines, households or customers, or one after another"
+        )
+    if address and (address.silent_ports or address.listed_ports):
+        count, told = len(address.silent_ports), len(address.listed_ports)
+        parts = [f"{count} did not answer"] if count else []
+        parts += [f"{told} not called to an end"] if told else []
+        return f"{PERHAPS_SHARED} {_times(count + told, 'other port')} listed here; {', '.join(parts)}"
+    return FORGOTTEN if draft.from_ns < now_ns - KEPT_DAYS * DAY_NS else ""
 
 
 def against(draft: Draft, place: Where, merged: Merged, beside: Beside) -> tuple[str, ...]:

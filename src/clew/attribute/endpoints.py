@@ -41,13 +41,16 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Everything that answered at one address: signs that several people share it.
+    """Everything known of one address: signs that several people share it.
 
-    `silent_ports` were called and never answered: somebody else may be there whom we could not reach.
+    `silent_ports` were called and never answered: somebody else may be there whom we could not reach. Of `listed_ports`
+    no finished call is kept: they were not called yet, might not be, or their calls were cut off. That is hearsay, and
+    silence is no evidence of absence.
     """
 
     ports: frozenset[int]
     silent_ports: frozenset[int]
+    listed_ports: frozenset[int]
     clients: frozenset[str]
     promiscuous_ports: frozenset[int]
 
@@ -96,8 +99,10 @@ def endpoints(ordered: Iterable[Contact], cut: Mapping[Place, Sequence[Cut]]) ->
     }
 
 
-def addresses(ordered: Iterable[Contact], promiscuous: Iterable[Place]) -> dict[str, Address]:
-    """By address alone."""
+def addresses(
+    ordered: Iterable[Contact], promiscuous: Iterable[Place], listed: Iterable[Place] = ()
+) -> dict[str, Address]:
+    """By address alone. A port that answered for a random infohash has answered too."""
     ports: dict[str, set[int]] = defaultdict(set)
     called: dict[str, set[int]] = defaultdict(set)
     clients: dict[str, set[str]] = defaultdict(set)
@@ -106,19 +111,25 @@ def addresses(ordered: Iterable[Contact], promiscuous: Iterable[Place]) -> dict[
             called[each.address].add(each.port)
         if each.answered:
             ports[each.address].add(each.port)
-            if told := identity(each):
-                clients[each.address].add(name_of(told))
+            if client := identity(each):
+                clients[each.address].add(name_of(client))
     bad: dict[str, set[int]] = defaultdict(set)
     for address, port in promiscuous:
         bad[address].add(port)
+        ports[address].add(port)
+    told: dict[str, set[int]] = defaultdict(set)
+    for address, port in listed:
+        if address in ports:
+            told[address].add(port)
     return {
         address: Address(
             frozenset(ports[address]),
             frozenset(called[address] - ports[address]),
+            frozenset(told[address] - called[address] - ports[address]),
             frozenset(clients[address]),
             frozenset(bad[address]),
         )
-        for address in {*ports, *bad}
+        for address in ports
     }
 
 

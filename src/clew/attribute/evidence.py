@@ -1,4 +1,8 @@
-"""What attribute takes from Sightings: contacts and control probes. Listings (E0 hearsay) are never read at all."""
+"""What attribute takes from Sightings: contacts and control probes.
+
+Listings (E0 hearsay) make no Subject and no Lead. Of them only address and port are read, from the observer's queue:
+another port that is listed where a Lead is may be somebody who shares the address, and the Lead has to say so.
+"""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -93,6 +97,17 @@ def marks(contacts: Iterable[Contact]) -> dict[str, int]:
 def promiscuous(case: Case) -> set[tuple[str, int]]:
     """Endpoints that the observer's queue marks as answering for anything."""
     rows = case.read().execute("SELECT DISTINCT address, port FROM endpoints WHERE control = 'promiscuous'")
+    return {(str(row["address"]), int(row["port"])) for row in rows}
+
+
+def last_listed(case: Case) -> int:
+    """The number of the latest endpoint in the observer's queue; a later look tells by it what was new."""
+    return int(case.read().execute("SELECT coalesce(max(id), 0) FROM endpoints").fetchone()[0])
+
+
+def listed(case: Case, until: int) -> set[tuple[str, int]]:
+    """Every address and port that was listed, for whatever Watch and by whomever, up to that number in the queue."""
+    rows = case.read().execute("SELECT DISTINCT address, port FROM endpoints WHERE id <= ?", (until,))
     return {(str(row["address"]), int(row["port"])) for row in rows}
 
 

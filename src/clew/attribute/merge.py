@@ -23,7 +23,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from clew.attribute.endpoints import Address, Cut, Endpoint, addresses, cuts, endpoints, joined, prefixes
+from clew.attribute.endpoints import Address, Cut, Endpoint, Place, addresses, cuts, endpoints, joined, prefixes
 from clew.attribute.evidence import Contact
 from clew.attribute.identity import Identity, identity
 from clew.model import Tier
@@ -100,8 +100,16 @@ class Merged:
     prefixes: dict[str, frozenset[str]] = field(default_factory=dict)
 
 
-def merge(contacts: Iterable[Contact], policy: Policy | None = None, marked: Iterable[tuple[str, int]] = ()) -> Merged:
-    """The Subjects among these contacts, by the rule above. `marked` are further promiscuous (address, port)."""
+def merge(
+    contacts: Iterable[Contact],
+    policy: Policy | None = None,
+    marked: Iterable[Place] = (),
+    listed: Iterable[Place] = (),
+) -> Merged:
+    """The Subjects among these contacts, by the rule above.
+
+    `marked` are further promiscuous endpoints; what was `listed` makes no Subject, and only stands beside them.
+    """
     policy = policy or Policy()
     known = {c.id: c for c in contacts}
     ordered = in_order(known.values())
@@ -125,7 +133,7 @@ def merge(contacts: Iterable[Contact], policy: Policy | None = None, marked: Ite
     return Merged(
         drafts=tuple(sorted(drafts, key=lambda d: d.id)),
         endpoints=endpoints(ordered, cut),
-        addresses=addresses(ordered, promiscuous),
+        addresses=addresses(ordered, promiscuous, listed),
         refused=refused,
         prefixes=prefixes(ordered),
     )

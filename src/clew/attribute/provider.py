@@ -15,7 +15,7 @@ from clew import __version__
 from clew.attribute import pages, urgency
 from clew.attribute.api import NetworkKind
 from clew.attribute.ask_by import Period
-from clew.attribute.caveats import LIMITS
+from clew.attribute.caveats import LIMITS, SEEN_SHARED
 from clew.attribute.masked import Masked
 from clew.attribute.prefix import household
 from clew.attribute.where import DAY_NS
@@ -39,6 +39,7 @@ SHARED = {
     NetworkKind.VPN: "By a register, this address is the exit of a VPN: please name what is kept of its user.",
     NetworkKind.TOR: "By a register, this address is an exit of the Tor network, so its user is likely elsewhere.",
 }
+SIGNS = "There are signs that several machines or customers use this address."
 MILLISECOND_NS = 1_000_000
 
 
@@ -157,7 +158,7 @@ def _question(case: Case, row: Any, seen: Sequence[dict[str, Any]], period: Peri
         last=clock.iso(max(each["ended_ns"] for each in seen)),
         widen_ms=max(_widened(each) for each in seen),
         clock_set=_clock_set(case, first["started_ns"], seen[-1]["ended_ns"]),
-        shared=SHARED[NetworkKind(row["network_kind"])],
+        shared=_shared(NetworkKind(row["network_kind"]), json.loads(row["caveats"])),
         our_side_private=any(ipaddress.ip_address(each["local_address"]).is_private for each in seen),
         period=period,
         ask_by=clock.iso(until_ns) if until_ns is not None else None,
@@ -166,6 +167,13 @@ def _question(case: Case, row: Any, seen: Sequence[dict[str, Any]], period: Peri
         labels=tuple(sorted({labels.get(each["watch"], "") for each in seen} - {""})),
         lines=tuple(_line(number, each, period) for number, each in enumerate(seen, 1)),
     )
+
+
+def _shared(kind: NetworkKind, stated: Sequence[str]) -> str:
+    """What we know of the sharing of its address: by a register, and by what the lead's caveats state."""
+    if not any(each.startswith(SEEN_SHARED) for each in stated):
+        return SHARED[kind]
+    return SIGNS if kind is NetworkKind.ISP else f"{SHARED[kind]} {SIGNS}"
 
 
 def _clock_set(case: Case, first_ns: int, last_ns: int) -> tuple[str, ...]:

@@ -25,7 +25,7 @@ from clew.core.errors import Refused, Usage
 REBUILT, FORGOTTEN = "leads.rebuilt", "sightings.forgotten"
 FORCES = frozenset(("force.added", "force.replaced"))
 ENTRIES = "SELECT l.seq, l.line, o.opening FROM ledger l LEFT JOIN ledger_openings o USING (seq) "
-TOLD = ("now_ns", "evidence", "policy", "rule", "weights", "registers")
+TOLD = ("now_ns", "evidence", "listed", "policy", "rule", "weights", "registers")
 COLUMNS = (
     "id", "subject", "force", "rank", "score", "tier", "torrent_only", "country", "uncertain", "network_kind",
     "lookups", "features", "caveats", "against", "expires_ns", "state",
@@ -81,7 +81,7 @@ def replay(case: Case) -> Derived:
     known = tuple(each for each in every if (each.sequence or 0) <= told["evidence"].get(each.run or "", -1))
     if len(known) < len(every):
         found.not_derived["sightings taken since the leads were made"] += len(every) - len(known)
-    merged = merge.merge(known, policy.merging)
+    merged = merge.merge(known, policy.merging, listed=evidence.listed(case, told["listed"]))
     weights = {(scheme, category): weight for scheme, category, weight in told["weights"]}
     context = context_of(case, merged, _asked(case, told["registers"]), policy, rule, weights, told["now_ns"])
     hashed = [*_subjects(case, merged, found), *_links(case, merged, found), *_leads(context, last, found)]

@@ -100,8 +100,8 @@ def attribute(
     basis = mandate.require(case, purpose="attribute", at_ns=now_ns)
     with lease(case, "attribute", case.settings.id):
         asked = _open(case, registers, now_ns)
-        contacts = tuple(evidence.read(case))
-        merged = merge.merge(contacts, policy.merging, evidence.promiscuous(case))
+        contacts, last = tuple(evidence.read(case)), evidence.last_listed(case)
+        merged = merge.merge(contacts, policy.merging, evidence.promiscuous(case), evidence.listed(case, last))
         possible = links.possible_links(merged.drafts)
         context = context_of(case, merged, asked, policy, rule or priority.rule(), weights or {}, now_ns)
         made, outside = _leads(context, progress)
@@ -113,7 +113,7 @@ def attribute(
             tx.record(
                 "leads.rebuilt",
                 subject=_told(context, made)
-                | {"evidence": evidence.marks(contacts), "alarms without a lead": orphaned},
+                | {"evidence": evidence.marks(contacts), "listed": last, "alarms without a lead": orphaned},
                 counts={k: v for k, v in summary.as_dict().items() if isinstance(v, int)},
                 mandate=basis.id,
             )
@@ -218,7 +218,7 @@ def lead_of(context: Context, draft: merge.Draft) -> Lead:
         ranking=ranking,
         beside=aside,
         torrent_only=torrent_only,
-        caveats=caveats.caveats(draft, place, address, aside, torrent_only),
+        caveats=caveats.caveats(draft, place, address, aside, torrent_only=torrent_only, now_ns=now_ns),
         against=caveats.against(draft, place, context.merged, aside) + unplaced + artefacts,
         expires_ns=expires_ns,
         state=LeadState.EXPIRED if expires_ns <= now_ns else state,

@@ -11,14 +11,14 @@ import itertools
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
-from clew.model import Watch
+from clew.model import Reason, Watch
 from clew.observe.api import SECOND, Listing, Tracker
 from clew.observe.policy import Policy, inside_loopback
 
 FULL_REPLY = 200  # endpoints of one reply, those that none can have among them: opentracker tells no more
 DRY = 4
 DEFAULT_INTERVAL = 1800
-FAILED_AGAIN = 4
+FAILED_AGAIN = 4  # rounds at most
 NOT_NAMED = "endpoints that trackers counted and did not name in their last round"
 
 
@@ -84,7 +84,10 @@ class Announces:
         one.asked += 1
         if listing.missing is not None:
             one.failures += 1
-            self._again(one, listing, now_ns, slower=FAILED_AGAIN)
+            # Who refuses has answered. Whose reply did not come may be busy, and a list that broke off is needed soon.
+            refused = listing.missing.reason is Reason.REFUSED
+            slower = FAILED_AGAIN if refused else min(1 << (one.failures - 1), FAILED_AGAIN)
+            self._again(one, listing, now_ns, slower=slower)
             return
         one.failures, self.usable[one.tracker.url] = 0, True
         before = len(one.seen)

@@ -10,7 +10,7 @@ import sys
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
 
-from clew.model import Missing, Tier, carrier
+from clew.model import Missing, Reason, Tier, carrier
 from clew.observe import transports
 from clew.observe.api import REFUSED, SECOND, TOO_SLOW, Contact
 from clew.observe.endpoints import Endpoint, of_row
@@ -40,6 +40,7 @@ class Book:
         self._heaps: tuple[list[tuple[int, int, Endpoint]], ...] = ([], [], [], [])  # by `_urgency`
         self._trying: set[int] = set()
         self._vouched: set[int] = set()  # whom a tracker listed after a node or a peer had
+        self._waited: set[int] = set()  # who did not answer so far, and cost us as long as we wait
         self._controls: deque[tuple[int, Endpoint]] = deque()  # by when they are due
         self._control_after_ns = min(CONTROL_AFTER_NS, int(policy.revisit * SECOND) // 4)
         self._control_tries: dict[tuple[str, int], int] = defaultdict(int)
@@ -165,6 +166,7 @@ class Book:
             self.failed(endpoint, contact.missing, heard_ns, transport, reached=reached, another=contact.shut)
             return tier, repeats
         endpoint.failures, endpoint.last_failure = 0, None
+        self._waited.discard(endpoint.id)
         endpoint.transport, endpoint.tried = contact.transport or transport, ""
         endpoint.tier = max(endpoint.tier, tier.value)
         # Who claims the same again and again is asked less often; whoever says anything else, as often as at first.
@@ -192,6 +194,8 @@ class Book:
         what worked, and over the others only after a visit that failed; at once where somebody is there who turns that
         transport away: an endpoint that changed hands.
         """
+        if why is not None and why.reason is Reason.LIMIT_REACHED:
+            self._waited.add(endpoint.id)
         offered = self._offered(endpoint.address)
         endpoint.tried = transports.failed(offered, endpoint.tried, transport, reached=reached)
         further = transports.following(offered, endpoint.transport, endpoint.tried) is not None
@@ -224,6 +228,7 @@ class Book:
         if endpoint.failures == 0 or endpoint.control == PROMISCUOUS or endpoint.id in self._busy:
             return
         endpoint.failures, endpoint.next_ns = 0, at_ns
+        self._waited.discard(endpoint.id)
         self._done(endpoint)
 
     def put_back(self, endpoint: Endpoint) -> None:
@@ -256,6 +261,7 @@ class Book:
                 self._remove(each)
                 self._changed.pop(each.id, None)
                 self._barred.pop(each.id, None)
+                self._waited.discard(each.id)
 
     def answered(self, watch: str, address: str, port: int) -> bool:
         """Whether this endpoint has ever answered for this Watch."""
@@ -340,11 +346,17 @@ class Book:
 
     def _urgency(self, endpoint: Endpoint) -> int:
         """0 who answered or is new on a tracker's word, 1 new on a node's or a peer's alone; 2 and 3 are those of 0
-        and 1 who did not answer so far.
+        and 1 for whom we waited, or who could be reached over nothing.
+
+        Who only refused a transport, or closed, cost nothing, and somebody is there, or at least a host: the call over
+        the next one is in 1, in its turn, so that neither keeps the other waiting.
         """
         if endpoint.tier != Tier.LISTED.value:
             return 0
-        return UNANSWERED * bool(endpoint.tried or endpoint.failures) + (not self._by_tracker(endpoint))
+        by_gossip = not self._by_tracker(endpoint)
+        if endpoint.id in self._waited or (endpoint.failures and not endpoint.tried):
+            return UNANSWERED + by_gossip
+        return int(by_gossip or bool(endpoint.tried))
 
     def _by_tracker(self, endpoint: Endpoint) -> bool:
         """Whether a tracker has listed this endpoint."""

@@ -84,7 +84,8 @@ class Caller:
         )
         left = one.watch.file_length or UNKNOWN_LEFT
         ask = Ask(one.tracker, one.watch.label, one.infohash, event, self._tracker_peer_id, ANNOUNCED_PORT, left)
-        call = Call(self._chance.id(), wish, self._plugin.ask(ask, self._limits, self._chance(ENTROPY_BYTES)), then)
+        talk = self._plugin.ask(ask, self._limits, self._chance(ENTROPY_BYTES))
+        call = Call(self._chance.id(), wish, talk, then, goes_on=one.asked > 0)
         return call, Errand(None, one, one.infohash, self._tracker_peer_id)
 
 

@@ -33,12 +33,16 @@ STOPPED = Missing(Reason.INTERRUPTED, "the run was stopped")
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One connection to open. `then` follows at once when it is over, even while the wire is being stopped."""
+    """One connection to open. `then` follows at once when it is over, even while the wire is being stopped.
+
+    `goes_on`: it asks for more of a list that is half told, and comes before others that wait for its address and port.
+    """
 
     id: str
     wish: Wish
     conversation: Conversation
     then: "Call | None" = None
+    goes_on: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +186,8 @@ class Wire:
         """Puts a call back; False where nothing else can be opened now either."""
         place = (call.wish.address, call.wish.port)
         if wait.until_ns is None and self._governor.busy(*place):
-            self._aside[place].append(call)
+            aside = self._aside[place]
+            (aside.appendleft if call.goes_on else aside.append)(call)
             return True
         self._calls.appendleft(call)
         if wait.until_ns is not None:

@@ -1,0 +1,126 @@
+"""In which order endpoints are called: who turned us away cost nothing; for whom we waited comes last, half at most."""
+
+import pytest
+
+from clew.core.case import Case
+from clew.model import Missing, Reason
+from clew.observe.api import NO_CONNECTION, REFUSED, SECOND, TOO_SLOW, Contact
+from clew.observe.book import Book
+from clew.observe.endpoints import INSERT, Endpoint, row
+from clew.observe.policy import Policy
+
+ALL = ("mse/tcp", "tcp", "mse/utp", "utp")
+TRACKER, NODE, PEER = "http://127.1.0.1:6969/announce", "dht://127.1.101.1:6881", "pex://127.10.9.9:6881"
+CLOSED = Missing(Reason.UNREADABLE, "closed")
+SILENT = Missing(Reason.LIMIT_REACHED, "no MSE: its key did not come in time")
+POLICY = Policy(revisit=100, concurrent=8)
+
+
+def book() -> Book:
+    return Book([], POLICY, 0, lambda _: ALL)
+
+
+def new(made: Book, number: int, *, source: str = TRACKER, at_ns: int = 0) -> Endpoint:
+    found, _ = made.listed("w", f"127.10.0.{number}", 6881, source=source, twin=False, at_ns=at_ns, due_ns=at_ns)
+    made.saved(made.changed())
+    return found
+
+
+def due(made: Book, at_ns: int, room: int = 100) -> list[Endpoint]:
+    return [endpoint for endpoint, _ in made.due(at_ns, room)]
+
+
+def turned_away(made: Book, one: Endpoint, at_ns: int) -> None:
+    """Somebody there closes before a handshake of ours went out."""
+    over = made.transport(one, "contact")
+    made.contacted(one, Contact(missing=CLOSED, shut=True), "s", at_ns, 100 * SECOND, over)
+
+
+def refused(made: Book, one: Endpoint, at_ns: int) -> None:
+    """A host that is up, and nobody listens at this port."""
+    made.failed(one, REFUSED, at_ns, made.transport(one, "contact"), reached=False)
+
+
+def reset(made: Book, one: Endpoint, at_ns: int) -> None:
+    """The connection was broken off before it had come about."""
+    why = Missing(Reason.UNREADABLE, f"{NO_CONNECTION}Connection reset by peer")
+    made.failed(one, why, at_ns, made.transport(one, "contact"), reached=False)
+
+
+@pytest.mark.parametrize("away", [turned_away, refused, reset])
+def test_who_turned_a_transport_away_is_called_over_the_next_in_turn_with_who_is_new_by_gossip(away) -> None:
+    made = book()
+    one, dead = new(made, 1), new(made, 2)
+    assert due(made, 0) == [one, dead]
+    made.failed(dead, TOO_SLOW, 0, "mse/tcp")
+    before, after = new(made, 3, source=NODE, at_ns=1), new(made, 4, source=PEER, at_ns=3)
+    away(made, one, 2)
+    assert due(made, 3) == [before, one, after, dead]
+
+
+def test_who_is_new_on_a_trackers_word_and_was_due_before_is_called_before() -> None:
+    made = book()
+    one = new(made, 1)
+    assert due(made, 0) == [one]
+    other = new(made, 2, at_ns=1)
+    turned_away(made, one, 2)
+    assert due(made, 2) == [other, one]
+
+
+def test_who_is_gossip_and_turned_us_away_keeps_its_place_among_gossip() -> None:
+    made = book()
+    one = new(made, 1, source=NODE)
+    assert due(made, 0) == [one]
+    first = new(made, 2)
+    refused(made, one, 0)
+    assert due(made, 0) == [first, one]
+
+
+@pytest.mark.parametrize("why", [TOO_SLOW, SILENT])
+def test_for_whom_we_waited_comes_last_and_no_more_than_half_at_once(why: Missing) -> None:
+    """Also after a refusal: whoever lists hosts that refuse TCP and drop all else has had one wait of each."""
+    made = book()
+    dead = [new(made, number) for number in range(20)]
+    assert due(made, 0) == dead
+    for one in dead:
+        refused(made, one, 0)
+    assert due(made, 0) == dead
+    for one in dead:
+        made.failed(one, why, 0, made.transport(one, "contact"), reached=why == SILENT)
+    gossip = new(made, 100, source=PEER, at_ns=101 * SECOND)
+    assert due(made, 101 * SECOND) == [gossip, *dead[:4]]
+    refused(made, dead[0], 101 * SECOND)
+    assert due(made, 101 * SECOND) == [dead[4]], "a refusal makes up for no wait"
+
+
+def test_who_answered_is_waited_for_no_more() -> None:
+    made = book()
+    one = new(made, 1)
+    assert due(made, 0) == [one]
+    made.failed(one, TOO_SLOW, 0, "mse/tcp")
+    assert due(made, 0) == [one]
+    one.control = "clean"
+    made.contacted(one, Contact(answered=True), "s", 0, 100 * SECOND, "mse/utp")
+    gossip = new(made, 2, source=PEER, at_ns=100 * SECOND)
+    assert due(made, 100 * SECOND) == [one, gossip]
+
+
+def test_that_nobody_at_all_was_heard_is_no_wait_of_theirs() -> None:
+    made = book()
+    one = new(made, 1)
+    assert due(made, 0) == [one]
+    made.failed(one, TOO_SLOW, 0, "mse/tcp")
+    assert due(made, 0) == [one]
+    made.failed(one, TOO_SLOW, 0, "mse/utp")
+    made.again(one, 5 * SECOND)
+    gossip = new(made, 2, source=PEER)
+    assert due(made, 5 * SECOND) == [one, gossip]
+
+
+def test_a_new_run_does_not_know_what_failures_cost_and_takes_them_for_waits(case: Case) -> None:
+    with case.write("observe") as tx:
+        for number, failures in ((1, 1), (2, 0)):
+            one = Endpoint(number, "w", f"127.10.0.{number}", 1, 0, 0, TRACKER, failures=failures, next_ns=number)
+            tx.execute(INSERT, row(one))
+    made = Book(case.read().execute("SELECT * FROM endpoints"), POLICY, 0, lambda _: ALL)
+    assert [endpoint.id for endpoint in due(made, 10)] == [2, 1]
