@@ -136,7 +136,7 @@ def assert_claims(found: Sighted, target: Target) -> None:
 def test_a_real_seeder_that_takes_utp_alone(case: Case, seeder: tuple[Any, Any]) -> None:
     session, handle = seeder
     target = seeders_target(handle)
-    with wire(case, revisit=0.001) as made:
+    with wire(case, revisit=1e-6) as made:
         for name in ("first", "second"):
             made.dial([call(name, "127.24.0.2", session.listen_port(), target)])
             answer = answers(made, 1)[name]
