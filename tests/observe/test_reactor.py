@@ -12,7 +12,7 @@ import pytest
 from clew.core import clock
 from clew.model import Missing
 from clew.observe.api import SECOND, TOO_SLOW, Event, Send, Sighted
-from clew.observe.lines import Ending, Line
+from clew.observe.lines import MOST_PIECE, Ending, Line
 from clew.observe.reactor import READABLE, Reactor
 
 MEGABYTE = 1 << 20
@@ -197,3 +197,29 @@ def test_a_line_ends_once(reactor: Reactor) -> None:
     assert len(ends) == 1
     assert ends[0].sighted is not None
     assert ends[0].sighted.finding is None, "the peer was first"
+
+
+@dataclass
+class Listens(Talk):
+    """Says nothing, and ends when the peer has closed."""
+
+    def receive(self, data: bytes, now_ns: int) -> list[Event]:
+        self.heard.append(data)
+        return []
+
+
+def test_who_says_all_at_once_and_closes_is_heard_to_the_end(reactor: Reactor) -> None:
+    """A change is told once (epoll(7)): what came with the connection, beyond one piece, and the end, in one event."""
+    for size in (1, MOST_PIECE, 2 * MOST_PIECE - 1):
+        said = os.urandom(size)
+        with socket.create_server(("127.24.0.44", 0)) as server:
+            talk = Listens(b"")
+            _, ends = dialled(reactor, talk, server.getsockname())
+            conn, _ = server.accept()
+            with conn:
+                conn.sendall(said)
+            run(reactor, ends)
+        assert b"".join(talk.heard) == said
+        assert max(map(len, talk.heard)) <= MOST_PIECE
+        assert ends[0].sighted is not None
+        assert ends[0].sighted.finding is None, "the peer was first"

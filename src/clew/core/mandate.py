@@ -23,13 +23,6 @@ from clew.model import Mandate
 PURPOSES = ("observe", "attribute", "intake", "match", "identify", "review", "share")
 PERMITS = ("started_announce", "plaintext", "plaintext_first", "dht", "pex")
 LISTS = ("purposes", "networks", "addresses", "countries", "trackers", "exhibits", "permits")
-SCOPES = {
-    "network": "networks",
-    "country": "countries",
-    "tracker": "trackers",
-    "exhibit": "exhibits",
-    "permit": "permits",
-}  # what is asked for, and the field that names it
 ASK = "ask the authority for a Mandate that covers it, then: clew mandate add CASE FILE"
 
 
@@ -192,8 +185,15 @@ def outside(
         )
     if purpose not in mandate.purposes and "*" not in mandate.purposes:
         return f"not for the purpose {purpose!r}"
+    scopes = {
+        "network": mandate.networks,
+        "country": mandate.countries,
+        "tracker": mandate.trackers,
+        "exhibit": mandate.exhibits,
+        "permit": mandate.permits,
+    }
     for name, value in wanted.items():
-        if value is not None and value not in (scope := getattr(mandate, SCOPES[name])) and "*" not in scope:
+        if value is not None and value not in scopes[name] and "*" not in scopes[name]:
             return f"the {name} {value!r} is out of scope"
     if address is not None and not _covers(mandate.addresses, address):
         return f"the address {address} is out of scope"
