@@ -208,7 +208,7 @@ def test_whatever_the_queue_says_the_governor_holds_to_it(steps: list[Step]) -> 
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(STEPS, min_size=2, max_size=8))
-@example([SILENT, SILENT])
+@example([SILENT, replace(SILENT, lasts_ns=0)])
 def test_the_queue_plans_nothing_that_the_governor_would_refuse(steps: list[Step]) -> None:
     with playing() as play:
         for watch in WATCHES:
