@@ -12,7 +12,7 @@ from pathlib import Path
 from unittest.mock import Mock
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from observe_case import FAST, ends_when, new_case, watch_body
 from observe_stage import PROTOCOL, Stage
@@ -91,6 +91,7 @@ STEPS = st.builds(
     transport=st.sampled_from(PLUGIN.transports),
     clock_ns=st.sampled_from([0, 0, -3_600 * SECOND, 3_600 * SECOND]),
 )
+SILENT = Step(280 * SECOND, "silent", 26 * SECOND, 0.0, "no", WHOM[0], "tcp", 0)
 
 
 @dataclass
@@ -207,6 +208,7 @@ def test_whatever_the_queue_says_the_governor_holds_to_it(steps: list[Step]) -> 
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(STEPS, min_size=2, max_size=8))
+@example([SILENT, replace(SILENT, lasts_ns=0)])
 def test_the_queue_plans_nothing_that_the_governor_would_refuse(steps: list[Step]) -> None:
     with playing() as play:
         for watch in WATCHES:
