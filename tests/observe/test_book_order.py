@@ -33,7 +33,7 @@ def due(made: Book, at_ns: int, room: int = 100) -> list[Endpoint]:
 def turned_away(made: Book, one: Endpoint, at_ns: int) -> None:
     """Somebody there closes before a handshake of ours went out."""
     over = made.transport(one, "contact")
-    made.contacted(one, Contact(missing=CLOSED, shut=True), "s", at_ns, 100 * SECOND, over)
+    made.contacted(one, Contact(missing=CLOSED, shut=True), "s", at_ns, 100 * SECOND, over, heard_ns=at_ns)
 
 
 def refused(made: Book, one: Endpoint, at_ns: int) -> None:
@@ -100,7 +100,7 @@ def test_who_answered_is_waited_for_no_more() -> None:
     made.failed(one, TOO_SLOW, 0, "mse/tcp")
     assert due(made, 0) == [one]
     one.control = "clean"
-    made.contacted(one, Contact(answered=True), "s", 0, 100 * SECOND, "mse/utp")
+    made.contacted(one, Contact(answered=True), "s", 0, 100 * SECOND, "mse/utp", heard_ns=0)
     gossip = new(made, 2, source=PEER, at_ns=100 * SECOND)
     assert due(made, 100 * SECOND) == [one, gossip]
 
