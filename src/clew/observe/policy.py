@@ -37,6 +37,7 @@ PERMIT_DHT, PERMIT_PEX = "dht", "pex"
 DHT, PEX = "dht", "pex"  # how a Mandate names the two among its trackers
 BURST_NS = SECOND // 10  # what a loop that was held up may make good at once
 COVER_NS = 30 * SECOND
+NOT_NAMED = Missing(Reason.REFUSED, "beyond 127.0.0.0/8 the Mandate has to name the tracker")
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,11 +169,13 @@ class Governor:
             return Missing(Reason.REFUSED, "outside the allow-list")
         # A tracker that is named is in scope by that; "dht" names no node, so each needs its address in scope.
         asked = wish.kind == "announce" and named(wish.source) != DHT
-        found = self._covering(wish, at, None if asked else wish.address, self._naming(wish.source, at))
+        found: Mandate | Missing = NOT_NAMED
+        if naming := self._naming(wish.source, at):
+            found = self._covering(wish, at, None if asked else wish.address, naming)
         if isinstance(found, Missing):  # a tracker that is not named needs its address too
             found = self._covering(wish, at, wish.address, self._checked(at))
             if isinstance(found, Mandate) and not inside_loopback(wish.address):
-                return Missing(Reason.REFUSED, "beyond 127.0.0.0/8 the Mandate has to name the tracker")
+                return NOT_NAMED
         elif wish.kind == "contact" and wish.transport in PLAIN and not inside_loopback(wish.address):
             return self._in_the_clear(wish, at)
         return found
