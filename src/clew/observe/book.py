@@ -262,6 +262,7 @@ class Book:
                 self._changed.pop(each.id, None)
                 self._barred.pop(each.id, None)
                 self._waited.discard(each.id)
+                self._vouched.discard(each.id)
 
     def answered(self, watch: str, address: str, port: int) -> bool:
         """Whether this endpoint has ever answered for this Watch."""
