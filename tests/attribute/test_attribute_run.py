@@ -156,6 +156,12 @@ def test_a_register_without_a_date_is_uncertain_until_one_is_stated(full, tmp_pa
     assert (lead["force"], lead["uncertain"]) == ("AT", 0)
 
 
+@pytest.mark.parametrize("dated", ["9999-01-01", "1811-01-01"])
+def test_a_register_of_a_date_that_none_has_is_refused_in_words(full, register, run, dated):
+    with pytest.raises(Damaged, match="2116"):
+        run(full, claims(), [register("127.10.0.0/16,AT,,\n", dated=dated)])
+
+
 @pytest.mark.parametrize(
     ("third", "word"),
     [(72, "carrier-grade NAT"), (80, "hosting"), (96, "VPN"), (104, "Tor"), (64, "mobile"), (2, "unknown kind")],

@@ -129,11 +129,16 @@ def test_calls_of_before_version_10_count_as_heard_for_as_long_as_they_may_have_
     made_at: Callable[[int], Path],
 ) -> None:
     folder, minute = made_at(9), 60 * 10**9
-    insert = "INSERT INTO dials VALUES (?, 'r', NULL, 'w', '127.10.0.1', 1, 'contact', 'utp', 5, ?, NULL)"
+    insert = "INSERT INTO dials VALUES (?, ?, NULL, 'w', '127.10.0.1', 1, 'contact', 'utp', 5, ?, NULL)"
+    run = "INSERT INTO observe_runs (id, started_ns, ended_ns, config, vantage, mandate) VALUES (?, 1, ?, '', '', '')"
     with closing(sqlite3.connect(folder / "case.db")) as conn, conn:
-        conn.executemany(insert, [(state, state) for state in ("done", "failed", "interrupted", "not made", "intent")])
+        states = ("done", "failed", "interrupted", "not made", "intent")
+        conn.executemany(insert, [(state, "killed", state) for state in states])
+        conn.execute(insert, ("waited", "ended", "done"))
+        conn.executemany(run, [("killed", None), ("ended", 9 * minute)])
     case = Case.open(folder)
     assert dict(map(tuple, case.read().execute("SELECT id, heard_ns FROM dials"))) == {
-        "done": 5 + minute, "failed": 5 + minute, "interrupted": 5 + minute, "not made": 0, "intent": None
+        "done": 5 + minute, "failed": 5 + minute, "interrupted": 5 + minute, "not made": 0, "intent": None,
+        "waited": 9 * minute,  # a call may wait for the rate or quiet hours, and a contact be told to last longer
     }  # fmt: skip
     case.close()

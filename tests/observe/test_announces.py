@@ -73,6 +73,18 @@ def test_whose_reply_did_not_come_is_asked_next_round_and_later_each_time() -> N
         assert one in announces.due(at_ns)
 
 
+def test_the_interval_that_a_tracker_told_holds_while_it_does_not_reply() -> None:
+    """Beyond this machine no tracker is asked more than once in its own interval."""
+    policy = Policy(allow=("192.0.2.0/24",), revisit=300.0)
+    announces, hours_ns = Announces({TRACKER: "192.0.2.1"}, [WATCH], policy, {TRACKER.url: False}, 0), 3 * 3600 * SECOND
+    (one, *_) = announces.due(0)
+    announces.heard(one, Listing((Listed("192.0.2.9", 6881, 0, 6),), min_interval=3 * 3600), 0)
+    for silent in range(1, 4):
+        assert one not in announces.due(silent * hours_ns - 1)
+        assert one in announces.due(silent * hours_ns)
+        announces.heard(one, Listing(missing=Missing(Reason.LIMIT_REACHED, "no reply in time")), silent * hours_ns)
+
+
 def test_a_round_that_is_under_way_goes_on_before_others_begin() -> None:
     announces = made()
     caller = Caller(PLUGIN, Policy().limits(), {WATCH.id: WATCH}, "case", Chance())

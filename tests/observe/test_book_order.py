@@ -33,7 +33,7 @@ def due(made: Book, at_ns: int, room: int = 100) -> list[Endpoint]:
 def turned_away(made: Book, one: Endpoint, at_ns: int) -> None:
     """Somebody there closes before a handshake of ours went out."""
     over = made.transport(one, "contact")
-    made.contacted(one, Contact(missing=CLOSED, shut=True), "s", at_ns, 100 * SECOND, over)
+    made.contacted(one, Contact(missing=CLOSED, shut=True), "s", at_ns, 100 * SECOND, over, heard_ns=at_ns)
 
 
 def refused(made: Book, one: Endpoint, at_ns: int) -> None:
@@ -100,7 +100,7 @@ def test_who_answered_is_waited_for_no_more() -> None:
     made.failed(one, TOO_SLOW, 0, "mse/tcp")
     assert due(made, 0) == [one]
     one.control = "clean"
-    made.contacted(one, Contact(answered=True), "s", 0, 100 * SECOND, "mse/utp")
+    made.contacted(one, Contact(answered=True), "s", 0, 100 * SECOND, "mse/utp", heard_ns=0)
     gossip = new(made, 2, source=PEER, at_ns=100 * SECOND)
     assert due(made, 100 * SECOND) == [one, gossip]
 
@@ -124,3 +124,16 @@ def test_a_new_run_does_not_know_what_failures_cost_and_takes_them_for_waits(cas
             tx.execute(INSERT, row(one))
     made = Book(case.read().execute("SELECT * FROM endpoints"), POLICY, 0, lambda _: ALL)
     assert [endpoint.id for endpoint in due(made, 10)] == [2, 1]
+
+
+def test_of_whom_is_forgotten_nothing_stays_in_memory() -> None:
+    """A run goes on for months, and strangers make up as many as they like."""
+    made = book()
+    one = new(made, 1, source=NODE)
+    made.listed("w", one.address, one.port, source=TRACKER, twin=False, at_ns=0, due_ns=0)
+    made.saved(made.changed())
+    assert due(made, 0) == [one]
+    made.failed(one, SILENT, 0, "mse/tcp", reached=True, another=False)
+    assert one.id in made._vouched & made._waited
+    made.forget(10 * SECOND)
+    assert not [name for name, held in vars(made).items() if isinstance(held, set | dict) and held]

@@ -18,6 +18,7 @@ from clew.core.errors import Refused, Usage
 from clew.model import Missing
 from clew.observe import keeping
 from clew.observe.api import REFUSED, SECOND, Contact, Sighted, Target
+from clew.observe.endpoints import Endpoint
 from clew.observe.networks.bittorrent import PLUGIN
 from clew.observe.policy import Go, Governor, Policy, Wait, Wish, inside_loopback
 from clew.observe.run import Observer, observe
@@ -30,6 +31,10 @@ NOW = 1_800_000_000 * SECOND
 
 def wish(address: str = "127.20.0.1", port: int = 6881, kind: str = "contact", **other: Any) -> Wish:
     return Wish(kind, "W", address, port, other.pop("source", TRACKER), **other)
+
+
+def listed(address: str, source: str = TRACKER) -> Endpoint:
+    return Endpoint(1, "W", address, 6881, 0, 0, source)
 
 
 def at(seconds: float) -> Instant:
@@ -122,9 +127,10 @@ def test_beyond_loopback_plaintext_with_its_permit(make_case: Callable[..., Case
     case = make_case(addresses=["192.0.2.0/24"], trackers=[TRACKER], permits=[permit])
     governor = Governor(case, Policy(allow=("192.0.2.0/24",)), "bittorrent")
     assert governor.decide(wish("192.0.2.1"), at(0)) == Go("0" * 32)
-    assert governor.permits(permit, "192.0.2.1", at(0))
-    assert not governor.permits(permit, "192.0.3.1", at(0))
-    assert not governor.permits("dht", "192.0.2.1", at(0))
+    assert governor.permits(permit, "192.0.2.1", TRACKER, at(0))
+    assert not governor.permits(permit, "192.0.3.1", TRACKER, at(0))
+    assert not governor.permits(permit, "192.0.2.1", "http://127.1.0.2:6969/announce", at(0))
+    assert not governor.permits("dht", "192.0.2.1", TRACKER, at(0))
 
 
 def test_gossip_needs_the_permit_of_the_mandate_that_covers_the_peer(
@@ -365,14 +371,44 @@ def test_a_permit_for_plaintext_counts_from_when_its_mandate_is_added(
     observer = Observer(case, PLUGIN, policy, [TRACKER])
     offered, governor, veiled = observer._offers(), observer._governor, ("mse/tcp", "mse/utp")
     clear = wish("192.0.2.1", transport="tcp")
-    assert (offered("192.0.2.1"), offered("127.20.0.1")) == (veiled, PLUGIN.transports)
+    here, there, other_half = (listed(each) for each in ("127.20.0.1", "192.0.2.1", "192.0.2.200"))
+    assert (offered(there), offered(here)) == (veiled, PLUGIN.transports)
     assert isinstance(governor.decide(clear, clock.now()), Missing)
     other = {"id": "1" * 32, "addresses": ["192.0.2.0/25"], "trackers": [TRACKER], "permits": ["plaintext"]}
     mandate.add(case, mandate.sign_document("mandate", MANDATE | other, authority))
-    assert offered("192.0.2.1") == (*veiled, "tcp", "utp")
+    assert offered(there) == (*veiled, "tcp", "utp")
     assert governor.decide(clear, clock.now()) == Go("1" * 32)
-    assert offered("192.0.2.200") == veiled, "it is permitted where that Mandate covers, and nowhere else"
+    assert offered(other_half) == veiled, "it is permitted where that Mandate covers, and nowhere else"
     assert isinstance(governor.decide(replace(clear, address="192.0.2.200"), clock.now()), Missing)
+
+
+def test_what_one_mandate_permits_for_its_tracker_keeps_nobody_of_another_from_being_called(
+    make_case: Callable[..., Case], authority: Ed25519PrivateKey
+) -> None:
+    """Else plaintext would be tried first with whom no Mandate permits it, who would then not be called at all."""
+    quiet = "http://127.1.0.2:6969/announce"
+    loud = {"id": "1" * 32, "addresses": ["*"], "trackers": [TRACKER], "permits": ["plaintext_first"]}
+    case = make_case(addresses=["192.0.2.0/24"], trackers=[quiet], permits=[])
+    mandate.add(case, mandate.sign_document("mandate", MANDATE | loud, authority))
+    observer = Observer(case, PLUGIN, Policy(allow=("127.0.0.0/8", "192.0.2.0/24")), [TRACKER])
+    for source, first in ((quiet, "mse/tcp"), (TRACKER, "tcp")):
+        transport = observer._offers()(listed("192.0.2.1", source))[0]
+        assert transport == first
+        asked = wish("192.0.2.1", source=source, transport=transport)
+        assert not isinstance(observer._governor.cover(asked, clock.now()), Missing)
+
+
+def test_a_mandate_that_names_nobody_hides_none_that_does(
+    make_case: Callable[..., Case], authority: Ed25519PrivateKey
+) -> None:
+    case = make_case(addresses=["192.0.2.0/24"], trackers=["*"], permits=[])
+    other = {"id": "1" * 32, "addresses": ["192.0.2.0/25"], "trackers": [TRACKER], "permits": []}
+    mandate.add(case, mandate.sign_document("mandate", MANDATE | other, authority))
+    governor = Governor(case, Policy(allow=("192.0.2.0/24",)), "bittorrent")
+    veiled = replace(wish("192.0.2.1"), transport="mse/tcp")
+    assert governor.decide(veiled, at(0)) == Go("1" * 32)
+    assert isinstance(governor.decide(replace(veiled, address="192.0.2.200"), at(1)), Missing)
+    assert governor.decide(wish("192.0.2.201", 6969, "announce"), at(2)) == Go("1" * 32), "its name is enough"
 
 
 def test_the_rate_and_the_number_are_held(case: Case) -> None:

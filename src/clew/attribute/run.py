@@ -18,12 +18,13 @@ from clew.attribute.beside import Beside, beside
 from clew.attribute.masked import Masked
 from clew.core import clock, forces, ledger, mandate, plugins, watch
 from clew.core.case import Case, Transaction
-from clew.core.errors import Refused
+from clew.core.errors import Damaged, Refused
 from clew.core.files import sha256_of
 from clew.core.lease import lease
 from clew.model import Force, Tier, Watch
 
 PACKAGE = "clew.attribute.registers"
+LATEST_NS = 1 << 62  # in the year 2116; a damaged register may say any date, and the case holds none of 64 bits
 COVERED = (
     "only contacts that claimed pieces twice make a lead; who was merely listed (E0) or merely answered (E1) does not",
     "who was not seen in this time, over these networks and transports, is not thereby cleared",
@@ -167,6 +168,11 @@ def _open(case: Case, specs: Sequence[RegisterSpec], now_ns: int) -> list[where.
         plugin: Register = plugins.load(PACKAGE, spec.plugin)
         opened = plugin.open(spec.path)
         dated_ns = opened.dated_ns if spec.dated_ns is None else spec.dated_ns
+        if dated_ns is not None and not 0 <= dated_ns <= LATEST_NS:
+            raise Damaged(
+                f"the register {spec.path or plugin.name} is dated before 1970 or after 2116",
+                "fetch it again from where it came, or state its date",
+            )
         sha256 = sha256_of(opened.data)
         name = f"{plugin.name} {spec.path.name}" if spec.path else plugin.name
         register_id = merge.named("register", plugin.name, sha256.hex(), str(dated_ns))

@@ -24,7 +24,9 @@ NOT_NAMED = "endpoints that trackers counted and did not name in their last roun
 
 @dataclass(slots=True, eq=False)
 class Round:
-    """The asking of one tracker for one infohash of one Watch, again and again. `address` is the tracker's."""
+    """The asking of one tracker for one infohash of one Watch, again and again. `address` is the tracker's; `interval`
+    the seconds after which it last told us to ask again, which hold while it does not reply too.
+    """
 
     tracker: Tracker
     address: str
@@ -37,6 +39,7 @@ class Round:
     seen: set[tuple[str, int]] = field(default_factory=set)
     rounds: int = 0
     failures: int = 0
+    interval: int = DEFAULT_INTERVAL
 
 
 def infohashes(watch: Watch) -> list[tuple[bytes, bool]]:
@@ -145,9 +148,12 @@ class Announces:
         """The end of a round: the next one begins with `stopped`, not before the tracker wants to be asked again."""
         if listing.swarm is not None:  # it may count us too
             self._short[id(one)] = max(0, listing.swarm - int(one.event == "started") - len(one.seen))
+        told = listing.min_interval or listing.interval
+        if told or listing.missing is None:
+            one.interval = told or DEFAULT_INTERVAL
         pause = self._policy.round_seconds() * slower
         if not inside_loopback(one.address):
-            pause = max(pause, listing.min_interval or listing.interval or DEFAULT_INTERVAL)
+            pause = max(pause, one.interval)
         one.event, one.asked, one.dry, one.seen = "stopped", 0, 0, set()
         one.rounds += 1
         self._quiet[id(one)] += 1

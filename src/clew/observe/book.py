@@ -32,7 +32,7 @@ class Book:
     """Every endpoint of the case, by place and by when it is due."""
 
     def __init__(
-        self, rows: Iterable[sqlite3.Row], policy: Policy, now_ns: int, offered: Callable[[str], tuple[str, ...]]
+        self, rows: Iterable[sqlite3.Row], policy: Policy, now_ns: int, offered: Callable[[Endpoint], tuple[str, ...]]
     ) -> None:
         self._policy, self._offered = policy, offered
         self._at: dict[tuple[str, int], tuple[Endpoint, ...]] = {}
@@ -135,7 +135,7 @@ class Book:
 
     def transport(self, endpoint: Endpoint, kind: str) -> str:
         """Over what this endpoint is called next."""
-        offered = self._offered(endpoint.address)
+        offered = self._offered(endpoint)
         if not offered:
             return transports.PLAIN[0]  # which nothing permits here, as the Governor then says
         if kind == "control":
@@ -196,7 +196,7 @@ class Book:
         """
         if why is not None and why.reason is Reason.LIMIT_REACHED:
             self._waited.add(endpoint.id)
-        offered = self._offered(endpoint.address)
+        offered = self._offered(endpoint)
         endpoint.tried = transports.failed(offered, endpoint.tried, transport, reached=reached)
         further = transports.following(offered, endpoint.transport, endpoint.tried) is not None
         if further and another and (endpoint.transport is None or endpoint.failures > 0 or reached):
@@ -262,6 +262,7 @@ class Book:
                 self._changed.pop(each.id, None)
                 self._barred.pop(each.id, None)
                 self._waited.discard(each.id)
+                self._vouched.discard(each.id)
 
     def answered(self, watch: str, address: str, port: int) -> bool:
         """Whether this endpoint has ever answered for this Watch."""

@@ -17,7 +17,7 @@ from clew.core.clock import Instant
 from clew.model import Missing, Reason
 from clew.observe.api import NO_CONNECTION, REFUSED, SECOND, TOO_SLOW, Conversation, Event, Send, Sendable, Sighted
 from clew.observe.gaps import NO_NETWORK
-from clew.observe.reactor import BROKEN, CHANGES, READABLE, WRITABLE, Reactor, Timer
+from clew.observe.reactor import BROKEN, CHANGES, READABLE, URGENT, WRITABLE, Reactor, Timer
 
 MOST_DATAGRAM = 2 * 1024  # more than any Ethernet carries in one piece; whoever sends more is not read
 MOST_PIECE = 32 * 1024  # of a stream, in one turn
@@ -48,7 +48,7 @@ class Line:
 
     __slots__ = (
         *("_reactor", "_talk", "_sendable", "_spent", "_over", "_sock", "_number", "_datagrams", "_connected", "_shut"),
-        *("_broken", "_reads_on", "_began", "_local", "_timer", "_wake_ns", "_unsent", "_sent", "_sighted", "_missing"),
+        *("_parted", "_reads_on", "_began", "_local", "_timer", "_wake_ns", "_unsent", "_sent", "_sighted", "_missing"),
         "_ended",
     )
 
@@ -63,7 +63,7 @@ class Line:
         self._reactor, self._talk, self._sendable, self._spent, self._over = reactor, talk, sendable, spent, over
         self._sock: socket.socket | None = None
         self._number = -1
-        self._datagrams = self._connected = self._shut = self._broken = self._reads_on = False
+        self._datagrams = self._connected = self._shut = self._parted = self._reads_on = False
         self._began: Instant | None = None
         self._local = ("", 0)
         self._timer: Timer | None = None
@@ -109,7 +109,7 @@ class Line:
             self._arrive(events)
         elif self._unsent and events & WRITABLE:
             self._write(b"")
-        self._broken = bool(events & BROKEN)
+        self._parted = bool(events & (BROKEN | URGENT))  # recv(2) may stop before all that is there
         if events & ~WRITABLE and not self._reads_on:
             self._read()
 
@@ -155,7 +155,7 @@ class Line:
                 self._closed(None)
             return
         self._took(data)
-        if self._broken or len(data) == MOST_PIECE:  # there may be more, of which nobody tells again
+        if self._parted or len(data) == MOST_PIECE:  # there may be more, of which nobody tells again
             self._reads_on = True
             self._reactor.soon(self._read_on)
 

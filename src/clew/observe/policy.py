@@ -37,6 +37,7 @@ PERMIT_DHT, PERMIT_PEX = "dht", "pex"
 DHT, PEX = "dht", "pex"  # how a Mandate names the two among its trackers
 BURST_NS = SECOND // 10  # what a loop that was held up may make good at once
 COVER_NS = 30 * SECOND
+NOT_NAMED = Missing(Reason.REFUSED, "beyond 127.0.0.0/8 the Mandate has to name the tracker")
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,19 +168,16 @@ class Governor:
         """
         if not self.policy.allows(wish.address):
             return Missing(Reason.REFUSED, "outside the allow-list")
-        try:
-            # A tracker that is named is in scope by that; "dht" names no node, so each needs its address in scope.
-            asked = wish.kind == "announce" and named(wish.source) != DHT
-            found = self._require(wish, at, None if asked else wish.address)
-            if asked and named(wish.source) not in found.trackers:
-                found = self._require(wish, at, wish.address)  # a tracker that is not named needs its address too
-        except Refused as error:
-            return Missing(Reason.REFUSED, error.message)
-        if inside_loopback(wish.address):
-            return found
-        if named(wish.source) not in found.trackers:
-            return Missing(Reason.REFUSED, "beyond 127.0.0.0/8 the Mandate has to name the tracker")
-        if wish.kind == "contact" and wish.transport in PLAIN:
+        # A tracker that is named is in scope by that; "dht" names no node, so each needs its address in scope.
+        asked = wish.kind == "announce" and named(wish.source) != DHT
+        found: Mandate | Missing = NOT_NAMED
+        if naming := self._naming(wish.source, at):
+            found = self._covering(wish, at, None if asked else wish.address, naming)
+        if isinstance(found, Missing):  # a tracker that is not named needs its address too
+            found = self._covering(wish, at, wish.address, self._checked(at))
+            if isinstance(found, Mandate) and not inside_loopback(wish.address):
+                return NOT_NAMED
+        elif wish.kind == "contact" and wish.transport in PLAIN and not inside_loopback(wish.address):
             return self._in_the_clear(wish, at)
         return found
 
@@ -209,10 +207,13 @@ class Governor:
         """The Mandates, by id, that hold at this moment, whatever they cover; looked up as for `cover`."""
         return frozenset(m.id for m in self._checked(at) if m.not_before_ns <= at.utc_ns <= m.not_after_ns)
 
-    def permits(self, permit: str, address: str, at: Instant) -> bool:
-        """Whether a Mandate to observe at this address gives this permit now; looked up as for `cover`."""
+    def permits(self, permit: str, address: str, source: str, at: Instant) -> bool:
+        """Whether a Mandate to observe at this address, that names this source, gives this permit now; looked up as for
+        `cover`.
+        """
         wanted = {"permit": permit, "network": self._network}
-        return any(mandate.outside(m, PURPOSE, at.utc_ns, address, wanted) is None for m in self._checked(at))
+        naming = self._naming(source, at)
+        return any(mandate.outside(m, PURPOSE, at.utc_ns, address, wanted) is None for m in naming)
 
     def busy(self, address: str, port: int) -> bool:
         """Whether a connection to this address and port is open."""
@@ -246,22 +247,31 @@ class Governor:
     def _in_the_clear(self, wish: Wish, at: Instant) -> Mandate | Missing:
         """The Mandate that covers a contact in plaintext, perhaps another than the first that covers the endpoint."""
         plain = {PERMIT_PLAIN, PERMIT_PLAIN_FIRST, "*"}
-        may = [m for m in self._checked(at) if plain & {*m.permits} and named(wish.source) in m.trackers]
-        try:
-            return self._require(wish, at, wish.address, may)
-        except Refused:
-            return Missing(Reason.REFUSED, "beyond 127.0.0.0/8 plaintext needs the Mandate's permit")
+        may = [m for m in self._naming(wish.source, at) if plain & {*m.permits}]
+        found = self._covering(wish, at, wish.address, may)
+        if isinstance(found, Mandate):
+            return found
+        return Missing(Reason.REFUSED, "beyond 127.0.0.0/8 plaintext needs the Mandate's permit")
 
-    def _require(self, wish: Wish, at: Instant, address: str | None, among: list[Mandate] | None = None) -> Mandate:
-        return mandate.covering(
-            self._checked(at) if among is None else among,
-            purpose=PURPOSE,
-            at_ns=at.utc_ns,
-            network=self._network,
-            address=address,
-            tracker=named(wish.source),
-            permit=_permit(wish),
-        )
+    def _covering(self, wish: Wish, at: Instant, address: str | None, among: list[Mandate]) -> Mandate | Missing:
+        """The first of these Mandates that covers this connection, or why none does."""
+        try:
+            return mandate.covering(
+                among,
+                purpose=PURPOSE,
+                at_ns=at.utc_ns,
+                network=self._network,
+                address=address,
+                tracker=named(wish.source),
+                permit=_permit(wish),
+            )
+        except Refused as error:
+            return Missing(Reason.REFUSED, error.message)
+
+    def _naming(self, source: str, at: Instant) -> list[Mandate]:
+        """The Mandates that name this source, as "*" does not."""
+        name = named(source)
+        return [m for m in self._checked(at) if name in m.trackers]
 
     def _checked(self, at: Instant) -> list[Mandate]:
         until_ns, found = self._mandates

@@ -15,8 +15,9 @@ from clew.core import clock
 from clew.observe.api import SECOND
 
 READABLE, WRITABLE = select.EPOLLIN, select.EPOLLOUT
+URGENT = select.EPOLLPRI  # of a stream, that there are urgent bytes: recv(2) stops before them, and more may follow
 # Of a stream, each change once (epoll(7)): nothing is set anew meanwhile, and who is told reads until nothing is left.
-CHANGES = READABLE | WRITABLE | select.EPOLLRDHUP | select.EPOLLET
+CHANGES = READABLE | WRITABLE | URGENT | select.EPOLLRDHUP | select.EPOLLET
 BROKEN = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR  # what ends a stream: after what is still to be read
 MOST_EVENTS = 512  # taken in one turn
 LONGEST_WAIT_NS = 60 * SECOND

@@ -179,23 +179,23 @@ class Observer:
         lookups = Lookups(nodes, watches, policy, begin, self._may_ask_node)
         return Lists(Announces(trackers, watches, policy, may, begin), lookups)
 
-    def _offers(self) -> Callable[[str], tuple[str, ...]]:
-        """By address, the transports to try: those of the plug-in that the policy and the Mandates leave at the time.
+    def _offers(self) -> Callable[[Endpoint], tuple[str, ...]]:
+        """The transports to try with an endpoint: those of the plug-in that the policy and the Mandates leave now.
 
         Raises Usage for one that the plug-in has not.
         """
         wanted = self._policy.transports or self._plugin.transports
-        unknown = set(wanted) - set(self._plugin.transports)
-        if unknown:
+        if unknown := set(wanted) - set(self._plugin.transports):
             raise Usage(
                 f"{self._plugin.name} has no transport {', '.join(sorted(unknown))}",
                 f"there are: {', '.join(self._plugin.transports)}",
             )
 
-        def offered(address: str) -> tuple[str, ...]:
-            if inside_loopback(address):
+        def offered(whom: Endpoint) -> tuple[str, ...]:
+            if inside_loopback(whom.address):
                 return wanted
-            plain, first = (self._governor.permits(p, address, clock.now()) for p in (PERMIT_PLAIN, PERMIT_PLAIN_FIRST))
+            place = whom.address, whom.source
+            plain, first = (self._governor.permits(p, *place, clock.now()) for p in (PERMIT_PLAIN, PERMIT_PLAIN_FIRST))
             return transports.permitted(wanted, plain=plain, plain_first=first)
 
         return offered
