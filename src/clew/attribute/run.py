@@ -18,12 +18,13 @@ from clew.attribute.beside import Beside, beside
 from clew.attribute.masked import Masked
 from clew.core import clock, forces, ledger, mandate, plugins, watch
 from clew.core.case import Case, Transaction
-from clew.core.errors import Refused
+from clew.core.errors import Damaged, Refused
 from clew.core.files import sha256_of
 from clew.core.lease import lease
 from clew.model import Force, Tier, Watch
 
 PACKAGE = "clew.attribute.registers"
+MOST_NS = 1 << 63  # what a column holds: until 2262
 COVERED = (
     "only contacts that claimed pieces twice make a lead; who was merely listed (E0) or merely answered (E1) does not",
     "who was not seen in this time, over these networks and transports, is not thereby cleared",
@@ -167,6 +168,8 @@ def _open(case: Case, specs: Sequence[RegisterSpec], now_ns: int) -> list[where.
         plugin: Register = plugins.load(PACKAGE, spec.plugin)
         opened = plugin.open(spec.path)
         dated_ns = opened.dated_ns if spec.dated_ns is None else spec.dated_ns
+        if not 0 < (dated_ns or 1) < MOST_NS:
+            raise Damaged(f"{spec.path} is dated to a time that none can be", "state its date: PLUGIN:FILE@DATE")
         sha256 = sha256_of(opened.data)
         name = f"{plugin.name} {spec.path.name}" if spec.path else plugin.name
         register_id = merge.named("register", plugin.name, sha256.hex(), str(dated_ns))
