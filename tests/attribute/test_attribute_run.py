@@ -298,6 +298,12 @@ def test_a_broken_register_stops_the_run_and_leaves_the_leads(full, countries, t
     assert dump(full) == first
 
 
+@pytest.mark.parametrize("dated", ["9999-01-01", "0001-01-01"])
+def test_a_register_of_a_time_that_none_can_have_is_refused_in_words(full, register, dated):
+    with pytest.raises(Damaged, match="is dated before 1970 or after 2116"):
+        attribute(full, registers=[register("127.10.0.0/16,AT,,\n", dated=dated)], now_ns=NOW)
+
+
 def test_the_run_is_in_the_ledger_without_any_address(full, countries, run):
     run(full, claims(), [countries])
     lines = [row["line"] for row in full.read().execute("SELECT line FROM ledger")]

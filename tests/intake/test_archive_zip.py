@@ -7,6 +7,7 @@ import pytest
 from archive_world import TEXT, Bytes, content, everything, listed, opened, zipped
 
 from clew.core.absent import Absent, CutShort
+from clew.intake.archives import opening
 from clew.intake.archives.budget import Budgets
 from clew.intake.archives.members import Forward, lost
 from clew.intake.archives.opening import Member, open_archive
@@ -47,6 +48,28 @@ def test_entries_that_name_the_same_bytes_are_all_members():
     assert [header.path for header in headers] == [b"a", b"b", b"a", b"a"]
     assert all(content(archive, number) == (TEXT, None) for number in (0, 2, 3))
     assert archive.notes == {"zip entries that share bytes with another entry": 2}
+
+
+def test_a_read_error_in_the_directory_is_said_as_one_and_keeps_what_was_listed(monkeypatch):
+    """The directory cannot be read from its second entry on."""
+    data = zipped([("a", TEXT), ("b", TEXT), ("c", TEXT)])
+    start, entries, _ = directory(data)
+
+    class Failing(Bytes):
+        def read(self, offset, length):
+            if offset == start + len(entries[0]):
+                raise OSError(5, "Input/output error")
+            return super().read(offset, length)
+
+    archive = open_archive(Failing(data), "application/zip", b"")
+    monkeypatch.setattr(opening, "chain", lambda *_: archive)
+    asked = {"place": {"members": []}, "first": 0, "most": 9, "span": 1 << 30, "room": 9, "again": False}
+    said = opening.listing(asked, []).value
+    assert [bytes.fromhex(row["path"]) for row in said["members"]] == [b"a"]
+    assert (said["done"], said["missing"]) == (
+        True,
+        {"reason": "unreadable", "detail": "read error in the archive: Input/output error"},
+    )
 
 
 def test_an_entry_that_the_directory_leaves_out_is_noted():

@@ -20,11 +20,12 @@ from case_made import new_case
 from clew.cli.main import main
 from clew.core import shards
 from clew.core.case import Case
-from clew.intake import piecewise
+from clew.intake import pieces, piecewise
 from clew.intake.artefacts import _examples as made
 from clew.intake.options import Options
-from clew.intake.piece_plan import LEAST_LENGTH, _parts
-from clew.intake.pieces import Held, held_against
+from clew.intake.piece_plan import LEAST_LENGTH, Room, _parts
+from clew.intake.piece_traits import Part
+from clew.intake.pieces import MOST_CHECKS, Held, Told, _due, held_against
 from clew.intake.run import intake
 
 OPTIONS = Options(workers=1)
@@ -264,6 +265,37 @@ def test_a_content_is_hashed_once_for_all_torrents_that_cut_it_alike(monkeypatch
         each.feed(bytes(8 * PIECE))
     assert hashed == 8 * PIECE
     assert {each.end()["checked"] for each in made_of} == {8}
+
+
+def part(torrent, method, hashes=0):
+    return Part(bytes([torrent]) * 32, 0, 9, 0, method, {"pieces": "00" * 20 * hashes} if hashes else {"root": ""})
+
+
+def test_hashes_are_held_as_far_as_there_is_room_and_both_ways_to_check_a_file_or_none():
+    room, done = Room(100), Held()
+    assert room.taken([part(1, "v1", 4), part(1, "v2")], done) == [part(1, "v1", 4), part(1, "v2")]
+    assert room.taken([part(2, "v1", 2), part(2, "v2")], done) == []
+    assert room.taken([part(3, "v1", 1)], done) == [part(3, "v1", 1)]
+    assert room.taken([], done) == []
+    assert list(done.failed) == [(bytes([2]) * 32).hex()]
+
+
+def test_torrents_whose_hashes_are_too_many_for_one_look_are_held_by_the_next(tmp_path, taken, monkeypatch):
+    case, _ = take(tmp_path, {"a": A, **{f"{flags}.torrent": taken.torrents[flags] for flags in (V1_ONLY, HYBRID)}})
+    monkeypatch.setattr(pieces, "MOST_HASHES", len(A) // PIECE * 20 + 20)
+    first, second, third = (held_against(case, options=OPTIONS) for _ in range(3))
+    assert (first.whole + second.whole, len(first.failed)) == (3, 1)
+    assert (second.failed, third.contents) == ({}, 0)
+
+
+@pytest.mark.parametrize("before", [0, 1])
+def test_the_two_ways_to_check_a_file_are_not_parted_by_the_limit(before):
+    several = [part(255, "v1", 1)] * before + [part(n, way) for n in range(150) for way in ("v1", "v2")]
+    first = _due({9: [b"content"]}, several, set(), Told(), Held())[b"content"]
+    assert len(first) == MOST_CHECKS - before
+    told = Told(pieces={(b"content", each.torrent, each.index) for each in first})
+    second = _due({9: [b"content"]}, several, set(), told, Held())[b"content"]
+    assert len(first) + len(second) == len(several)
 
 
 def test_pieces_that_are_too_small_are_said_and_the_root_is_held_all_the_same():

@@ -11,13 +11,14 @@ from cases import sha256
 
 from case_made import new_case
 from clew.core import shards
-from clew.intake import work
+from clew.intake import expand, work
 from clew.intake.archives.opening import OTHERWISE
-from clew.intake.listing import LISTED_SINCE
+from clew.intake.listing import LISTED_SINCE, BatchSize
 from clew.intake.options import Options
 from clew.intake.run import intake
 from clew.intake.telling import Telling
 from clew.intake.work import CHANGED, HASHED, LESS, UNSURE, Record
+from clew.model import Missing, Reason
 
 WHOLE = bytes(at * at % 251 for at in range(300_000))
 PART = WHOLE[:100_000]
@@ -181,6 +182,64 @@ def test_more_of_an_archive_that_stays_cut_is_listed_too(tmp_path, monkeypatch, 
     assert not take(case, file, retry=True).complete
     assert names < {path for path, _, _ in by_path(case)}
     assert LISTED_SINCE not in {why for _, _, why in by_path(case)}
+
+
+@pytest.mark.parametrize(
+    ("kind", "heard"), [("tar", 0), ("zip with its directory in another order", 1), ("zip in a zip", 1)]
+)
+def test_an_archive_whose_listing_failed_is_listed_again_once_a_retry(tmp_path, monkeypatch, file, kind, heard):
+    """Its content was read whole; then a read error, or the end of a worker."""
+    case, listings, whole = new_case(tmp_path / "case"), [], expand.Expansion._hear
+
+    def hear(self, first, most):
+        if self.known.ref.count("!") == (kind == "zip in a zip"):
+            listings.append(first)
+            if first >= heard:
+                return Missing(Reason.UNREADABLE, "read error in the archive: Input/output error")
+        return whole(self, first, min(most, 1))
+
+    file.write_bytes(PACKED[kind])
+    with monkeypatch.context() as failing:
+        failing.setattr(expand.Expansion, "_hear", hear)
+        assert not take(case, file).complete
+        before, tried = by_path(case), len(listings)
+        assert not take(case, file).complete
+        assert len(listings) == tried  # nobody asked for it
+        assert not take(case, file, retry=True).complete
+        assert (len(listings), by_path(case)) == (2 * tried, before)
+    assert take(case, file, retry=True).complete, by_path(case)
+    found = [(path, content) for path, content, _ in by_path(case) if content in {sha256(data) for _, data in SIX}]
+    assert found == [(name.encode(), sha256(data)) for name, data in SIX]
+    assert [why for path, _, why in by_path(case) if not path] == [LISTED_SINCE]
+    monkeypatch.setattr(expand.Expansion, "_hear", None)
+    assert take(case, file, retry=True).complete  # it was listed to its end
+
+
+def test_what_breaks_off_as_before_is_noted_once(tmp_path, file):
+    case = new_case(tmp_path / "case")
+    file.write_bytes(PACKED["zip"][:-60])
+    first = take(case, file)
+    assert first.account.notes
+    again = take(case, file, retry=True)
+    assert (again.account.notes, again.account.discovered) == (first.account.notes, first.account.discovered)
+
+
+def test_a_listing_again_that_was_killed_goes_on(tmp_path, monkeypatch, file):
+    packed, case = PACKED["tar"], new_case(tmp_path / "case")
+    file.write_bytes(packed)
+    with monkeypatch.context() as failing:
+        failing.setattr(expand.Expansion, "_hear", lambda *_: Missing(Reason.UNREADABLE, "the worker ended"))
+        assert not take(case, file).complete
+    with monkeypatch.context() as killed:
+        few = replace(OPTIONS, retry=True, batch=BatchSize(items=2))
+        heard = iter([True, True, False])
+        monkeypatch.setattr(expand, "MOST", 2)
+        real = expand.Expansion._hear
+        killed.setattr(expand.Expansion, "_hear", lambda self, *at: real(self, *at) if next(heard) else 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            intake(case, path=file.parent, label="X", options=few)
+    assert take(case, file).complete
+    assert {sha256(data) for _, data in SIX} <= {content for _, content, _ in by_path(case)}
 
 
 def test_a_member_without_a_name_where_the_rest_began_is_listed_too(tmp_path, monkeypatch, file):

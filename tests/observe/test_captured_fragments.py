@@ -133,9 +133,10 @@ def test_what_a_datagram_says_of_itself_has_to_hold() -> None:
     assert list(map(Fragments(account).take, cut(unsummed, V4, 7, [2]))) == [None, Whole(unsummed, unsummed=True)]
     assert account.counts == {TOGETHER: 1, UNSUMMED: 1}
     first, second = cut(unsummed, V4, 7, [2])
-    fragments = Fragments(account := Account())
-    assert not any(map(fragments.take, (first, replace(second, at_ns=START + UNSUMMED_AGE_NS + 1))))
-    assert account.counts == {LOST: 2, CONTRADICT: 1}
+    for late in (START + UNSUMMED_AGE_NS + 1, START - UNSUMMED_AGE_NS - 1):
+        fragments = Fragments(account := Account())
+        assert not any(map(fragments.take, (first, replace(second, at_ns=late))))
+        assert account.counts == {LOST: 2, CONTRADICT: 1}
 
 
 def test_an_identification_that_comes_again_is_another_datagram() -> None:

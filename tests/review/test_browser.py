@@ -17,6 +17,7 @@ ARGUMENTS = (
     "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync"
 )
+expect.set_options(timeout=30_000)  # milliseconds: a machine that runs other tests beside it is slow to show a page
 
 
 @pytest.fixture(scope="module")

@@ -237,8 +237,9 @@ class Unavailable(Exception):
 
 
 class Source(Protocol):
-    """One file of `sources/`: one kind of Exhibit. `version` changes whenever it would list the same bytes
-    differently. `preload` are the modules that its workers need; a `general` one opens what no other Source does.
+    """One file of `sources/`: one kind of Exhibit. `version` changes whenever it would read the same bytes
+    differently (decision 0018). `preload` are the modules that its workers need; a `general` one opens what no other
+    Source does.
     """
 
     name: str

@@ -17,7 +17,7 @@ from clew.intake.archives import said
 from clew.intake.archives.budget import Budgets
 from clew.intake.archives.kinds import ZIP, Kind, kind_of
 from clew.intake.archives.members import BROKEN, Header, What
-from clew.intake.expanded import PART, REST, Listed
+from clew.intake.expanded import PART, REST, Listed, Spent
 from clew.intake.refs import MEMBER, chain_of, item_id, member_ref, names_of, otherwise_numbered, starts_of
 from clew.model import ContentState, ItemState, Missing, NameState, Reason
 
@@ -36,13 +36,6 @@ SELECT l.ref, l.path, l.name_state, c.media_type, c.size, c.content_state, c.sha
 FROM listings l JOIN contents c USING (item)
 WHERE l.exhibit=$exhibit AND c.media_type IN (SELECT unnest($types))
 ORDER BY c.content_state <> 'partial', c.size
-"""
-# Members and bytes to be read by outermost archive; what stands for the rest of an archive counts as one.
-_SPENT = """
-SELECT split_part(ref, '!', 1) AS root, count(*) AS members,
-       sum(CASE WHEN content_state = 'unreadable' THEN 0 ELSE size END) AS bytes
-FROM listings WHERE exhibit=? AND contains(ref, '!')
-GROUP BY root
 """
 _WHY_NOT = {
     What.FOLDER: "a directory, which holds no content",
@@ -85,14 +78,6 @@ class Known:
         return self.size * UNPACKED
 
 
-@dataclass(slots=True)
-class Spent:
-    """What was expanded so far of one outermost archive."""
-
-    members: int = 0
-    bytes: int = 0
-
-
 class Archives:
     """A Session around another: its Items and what lies in their archives. It lists as that one does until
     `next_round` is called; from then on it lists archives.
@@ -105,7 +90,8 @@ class Archives:
         self._expanding = False
         self._known: dict[str, Known] = {}  # by ref
         self._in_hand: dict[str, list[Known]] = {}  # by part
-        self._done: dict[str, set[str]] = {}  # archives that were listed, and by which contents
+        self._done: dict[str, list[str]] = {}  # archives that were listed, and by which content each time
+        self._again: set[str] = set()  # archives whose listing failed, to be tried once more
         self._spent: dict[str, Spent] = {}  # by ref of the outermost archive
 
     def next_round(self) -> bool:
@@ -113,13 +99,19 @@ class Archives:
         self._expanding = True
         return bool(self.pending())
 
+    def retry(self) -> None:
+        """From now on what could not be listed to its end waits to be listed again, once."""
+        self._again = expanded.broken_off(self.case, self.exhibit)
+
     def pending(self) -> list[Known]:
-        """The archives that are to be expanded next: of those that are not yet, or of which more was read since, the
-        ones at the least depth.
+        """The archives that are to be expanded next: of those that are not yet, of which more was read since, or that
+        are tried again, the ones at the least depth.
         """
         self._look()
-        self._done = expanded.done(expanded.parts(self.case, self.exhibit))
-        waiting = [known for known in self._known.values() if self._waits(known)]
+        rows = expanded.parts(self.case, self.exhibit)
+        self._done, self._spent = expanded.done(rows), expanded.spent(self.case, self.exhibit)
+        begun = {item for row in rows if row["done_ns"] is None for item in expanded.items(row)}
+        waiting = [known for known in self._known.values() if self.item(known) in begun or self._waits(known)]
         depth = min((known.ref.count(MEMBER) for known in waiting), default=0)
         return sorted((known for known in waiting if known.ref.count(MEMBER) == depth), key=lambda known: known.ref)
 
@@ -136,11 +128,18 @@ class Archives:
         by_item = waiting if not taken else {self.item(known): known for known in self._known.values()}
         fresh = [item for item in waiting if item not in taken]
         contents = {item: by_item[item].content.hex() for item in [*taken, *fresh]}
-        groups = {PART + name_of([f"{item} {contents[item]}" for item in some]): some for some in _batched(fresh)}
-        self._spent = self._sum()
+        groups = {
+            PART + name_of([self._listing(item, contents[item]) for item in some]): some for some in _batched(fresh)
+        }
         for name, items in {**begun, **groups}.items():
             self._in_hand[name] = [by_item[item] for item in items]
             yield Part(name, {"kind": "archives", "archives": items, "contents": [contents[item] for item in items]})
+            self._again.difference_update(items)
+
+    def _listing(self, item: str, content: str) -> str:
+        """What tells one listing of an archive from another: by which content, and the how manieth by the same."""
+        before = self._done.get(item, []).count(content)
+        return f"{item} {content}" + (f" {before}" if before else "")
 
     def items(self, part: Part, cursor: str, seen: Seen, ask: Ask) -> Iterator[Found | Note]:
         """As the session's own, or the members of each archive of the part."""
@@ -223,10 +222,15 @@ class Archives:
 
     def _waits(self, known: Known) -> bool:
         """Whether it is not listed yet, or was listed by a content with less in it than has been read of it since. In a
-        case that does not say by which, that was the first.
+        case that does not say by which, that was the first. Or whether it is tried again, as far as budgets allow.
         """
-        by = self._done.get(self.item(known))
-        return by is None or (known.content.hex() not in by if by else known.several)
+        item = self.item(known)
+        by = self._done.get(item)
+        if by is None or (known.content.hex() not in by if any(by) else known.several):
+            return True
+        if item not in self._again or known.ref.count(MEMBER) >= self.budgets.depth:
+            return False
+        return self.spent(known).members < self.budgets.members
 
     def item(self, known: Known) -> str:
         """The id of its Item."""
@@ -236,11 +240,6 @@ class Archives:
         """What was listed of it, where that is listed again."""
         item = self.item(known)
         return expanded.listed(self.case, self.exhibit, item) if item in self._done else None
-
-    def _sum(self) -> dict[str, Spent]:
-        """What each outermost archive has cost so far."""
-        rows = shards.query(self.case, _SPENT, (self.exhibit,)).to_pylist()
-        return {row["root"]: Spent(row["members"], int(row["bytes"])) for row in rows}
 
 
 @dataclass(slots=True)
@@ -276,9 +275,16 @@ class Expansion:
             else:
                 missing = heard
         if missing is not None:
-            yield self._rest(first, missing)
-        closed = self.before.rests if self.before is not None and missing is None else ()
+            rest = self._rest(first, missing)
+            if rest.missing is not None and rest.missing.detail == self._stood(rest.ref):
+                notes = {}  # it breaks off as before: they were told then
+            yield rest
+        closed = tuple(sorted(self.before.rests)) if self.before is not None and missing is None else ()
         yield Note(notes, f"{self.place + 1}/0", closed)
+
+    def _stood(self, ref: str) -> str | None:
+        """Why an earlier listing broke off at the same place."""
+        return None if self.before is None else self.before.rests.get(ref)
 
     def _too_deep(self) -> Missing | None:
         around, most = self.known.ref.count(MEMBER), self.archives.budgets.depth

@@ -6,7 +6,7 @@ listed again: what is new becomes Items, what is known stays as it is, and what 
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from clew.core import shards
@@ -17,18 +17,35 @@ from clew.model import ContentState, ItemState
 
 PART = "archives:"
 REST = "the rest of this archive, "  # how the detail of what stands for it begins
+# Members and bytes to be read by outermost archive; what stands for the rest of an archive counts as one.
+_SPENT = """
+SELECT split_part(ref, '!', 1) AS root, count(*) AS members,
+       sum(CASE WHEN content_state = 'unreadable' THEN 0 ELSE size END) AS bytes
+FROM listings WHERE exhibit=? AND contains(ref, '!')
+GROUP BY root
+"""
+_RESTS = "SELECT id FROM items WHERE exhibit=? AND state=? AND substr(detail, 1, ?)=?"
+_PARENTS = "SELECT DISTINCT parent FROM listings WHERE exhibit=$exhibit AND item IN (SELECT unnest($items))"
 _CHILDREN = "SELECT item, ref, content_state FROM listings WHERE exhibit=? AND parent=?"
+
+
+@dataclass(slots=True)
+class Spent:
+    """What was expanded so far of one outermost archive."""
+
+    members: int = 0
+    bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
     """What was listed of one archive before. `refs` of its members, without their numbers where they say at which byte
-    they begin; `rests` stand for the members that could not be listed, `stands` are these and stretches without
-    a header.
+    they begin; `rests` stand for the members that could not be listed, each with why; `stands` are these and stretches
+    without a header.
     """
 
     refs: frozenset[str]
-    rests: tuple[str, ...]
+    rests: Mapping[str, str]
     stands: frozenset[str]
 
     def holds(self, ref: str, placed: str) -> bool:
@@ -36,20 +53,26 @@ class Listed:
         return ref in self.refs or unnumbered(placed) in self.refs
 
 
+def spent(case: Case, exhibit: str) -> dict[str, Spent]:
+    """What each outermost archive has cost so far, by its ref."""
+    rows = shards.query(case, _SPENT, (exhibit,)).to_pylist()
+    return {row["root"]: Spent(row["members"], int(row["bytes"])) for row in rows}
+
+
 def listed(case: Case, exhibit: str, archive: str) -> Listed:
     """Of the archive whose Item that is."""
     refs: set[str] = set()
-    rests: list[str] = []
+    rests: dict[str, str] = {}
     stretches: set[str] = set()
     for chunk in shards.query(case, _CHILDREN, (exhibit, archive)).to_batches():
         for row in chunk.to_pylist():
             why = _why(case, row["item"]) if row["content_state"] == ContentState.UNREADABLE else ""
             if why.startswith(REST):
-                rests.append(row["ref"])
+                rests[row["ref"]] = why
                 continue
             refs.add(unnumbered(row["ref"]) or row["ref"])
             stretches.update([row["ref"]] if why == BROKEN.detail else ())
-    return Listed(frozenset(refs), tuple(sorted(rests)), frozenset({*stretches, *rests}))
+    return Listed(frozenset(refs), rests, frozenset({*stretches, *rests}))
 
 
 def parts(case: Case, exhibit: str) -> list[sqlite3.Row]:
@@ -63,14 +86,23 @@ def items(part: sqlite3.Row) -> list[str]:
     return [item for item, _ in _contents(part)]
 
 
-def done(rows: list[sqlite3.Row]) -> dict[str, set[str]]:
-    """Archives that were listed, each with the contents (hexadecimal) that it was listed by, as far as that is said."""
-    found: dict[str, set[str]] = {}
+def done(rows: list[sqlite3.Row]) -> dict[str, list[str]]:
+    """Archives that were listed, each with the content (hexadecimal) that it was listed by each time, "" where that is
+    not said.
+    """
+    found: dict[str, list[str]] = {}
     for row in rows:
         if row["done_ns"] is not None:
             for item, content in _contents(row):
-                found.setdefault(item, set()).update([content] if content else ())
+                found.setdefault(item, []).append(content)
     return found
+
+
+def broken_off(case: Case, exhibit: str) -> set[str]:
+    """Archives, as Items, of which something still stands for a rest that could not be listed."""
+    rests = case.read().execute(_RESTS, (exhibit, ItemState.UNREADABLE, len(REST), REST)).fetchall()
+    asked = {"exhibit": exhibit, "items": [row["id"] for row in rests]}
+    return set(shards.query(case, _PARENTS, asked).column(0).to_pylist()) if rests else set()
 
 
 def _contents(part: sqlite3.Row) -> Iterator[tuple[str, str]]:

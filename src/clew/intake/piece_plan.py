@@ -6,7 +6,7 @@ Whoever has such a file, in intake's own pass or in a later look (`clew.intake.p
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from clew.core import shards
@@ -28,7 +28,7 @@ MOST_WANTED = 5_000  # files of a torrent
 SENSELESS = "a trait of this artefact does not say what it must"
 LEAST_LENGTH = 1 << 12  # bytes of a piece: of smaller ones each byte costs more than a hash; clients make 16 KiB
 MOST_LENGTH = 1 << 30  # bytes of a piece
-MOST_HELD = 64 << 20  # bytes of piece hashes that a run holds
+MOST_HELD = 64 << 20  # bytes of piece hashes that a run of intake holds
 MOST_IN_PASS = 64 << 20  # zeros of a pad that are hashed behind each content, within the seconds that an Item has
 
 _APART = "($apart IS NULL OR content IN (SELECT sha256 FROM contents WHERE exhibit <> $apart))"
@@ -39,6 +39,24 @@ SELECT DISTINCT content, text FROM traits WHERE name='p2p.entry.files' AND text 
 ED2K = f"""
 SELECT DISTINCT content, text FROM traits WHERE name='p2p.entry' AND text LIKE '%"ed2k":"%' AND {_APART}
 """  # noqa: S608 - ours
+
+
+@dataclass(slots=True)
+class Room:
+    """How many bytes of piece hashes may still be held: a seized disk may hold any number of large torrents."""
+
+    left: int
+
+    def taken(self, parts: list[Part], done: Held) -> list[Part]:
+        """The ways to check one file where there is room for all of them, else none: what was told in one way is not
+        asked for again.
+        """
+        size = sum(len(part.check.get("pieces", "")) // 2 for part in parts)
+        if size > self.left:
+            done.failed[parts[0].torrent.hex()] = "there are too many piece hashes to hold them all at once"
+            return []
+        self.left -= size
+        return parts
 
 
 def files(case: Case, done: Held, apart: str | None = None) -> dict[int, list[tuple[bytes, int]]]:
@@ -78,9 +96,10 @@ def of_exhibit(
     wanted: Mapping[bytes, set[int]],
     options: Options,
     done: Held,
+    room: Room,
 ) -> list[Part]:
     """Reads the torrents (`rows`, of `places`) of one Exhibit again, for the piece hashes of the files `wanted` of
-    each. Raises what `reopened` does.
+    each, as far as there is room. Raises what `reopened` does.
     """
     parts: list[Part] = []
     asked = {row["sha256"]: sorted(wanted[row["sha256"]]) for row in rows}
@@ -93,7 +112,8 @@ def of_exhibit(
             if isinstance(outcome.reply, Missing):
                 done.failed[torrent.hex()] = str(outcome.reply)
             elif outcome.reply.value is not None:
-                parts += _parts(torrent, outcome.reply.value, outcome.reply.blobs, done)
+                found = list(_parts(torrent, outcome.reply.value, outcome.reply.blobs, done))
+                parts += room.taken(found, done)
     for torrent, numbers in asked.items():
         if len(numbers) > MOST_WANTED:
             done.failed[torrent.hex()] = f"only {MOST_WANTED} of {len(numbers)} of its files were held against any"
@@ -160,20 +180,16 @@ def called_for(case: Case, exhibit: str, options: Options) -> InPass:
     for each in files(case, found.done, exhibit).values():
         for torrent, index in each:
             wanted[torrent].add(index)
-    held, alone = 0, replace(options, workers=1)
+    room, alone = Room(MOST_HELD), replace(options, workers=1)
     for other, rows in places(case, wanted, apart=exhibit).items():
         try:
-            parts = of_exhibit(case, other, rows, wanted, alone, found.done)
+            parts = of_exhibit(case, other, rows, wanted, alone, found.done, room)
         except (ClewError, OSError, Absent) as error:
             found.done.failed.update({row["sha256"].hex(): str(error) for row in rows})
             continue
         for part in parts:
             if part.check.get("zeros", 0) > MOST_IN_PASS:
                 found.done.failed[part.torrent.hex()] = "the pads behind its files are too long for intake's own pass"
-                continue
-            held += len(part.check.get("pieces", "")) // 2
-            if held > MOST_HELD:
-                found.done.failed[part.torrent.hex()] = "there are too many piece hashes to hold them all"
             else:
                 found.parts.setdefault(part.size, []).append(part)
     return found

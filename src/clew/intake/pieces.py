@@ -17,13 +17,14 @@ from clew.core.absent import Absent
 from clew.core.case import Case
 from clew.intake.again import OTHERS, Reopened, places, reopened
 from clew.intake.options import Options
-from clew.intake.piece_plan import SPECS, ed2k, files, of_exhibit, outcomes
+from clew.intake.piece_plan import SPECS, Room, ed2k, files, of_exhibit, outcomes
 from clew.intake.piece_traits import BY, MODE, Check, Held, Named, Part, asked, naming, results
 from clew.intake.said import WRONG
 from clew.model import Missing, Reason
 
 READ = "clew.intake.piece_check:check"
 MOST, MOST_CHECKS = 1_000, 200  # contents of a receipt, checks of a content
+MOST_HASHES = 256 << 20  # bytes of piece hashes that one such look holds; what it told is not asked for by the next
 
 OF_SIZE = "SELECT DISTINCT sha256, size FROM contents WHERE size IN (SELECT unnest($sizes))"
 TOLD = f"SELECT DISTINCT content, name, text, data FROM traits WHERE mode='{MODE}' AND missing IS NULL"  # noqa: S608 - ours
@@ -58,9 +59,9 @@ def held_against(case: Case, *, options: Options | None = None) -> Held:
             if any((content, torrent, index) not in had.pieces for content in contents.get(size, ())):
                 wanted[torrent].add(index)
     _name(case, contents, named, had, done)
-    parts: list[Part] = []
+    parts, room = [], Room(MOST_HASHES)
     for exhibit, rows in places(case, wanted).items():
-        parts += of_exhibit(case, exhibit, rows, wanted, chosen, done)
+        parts += of_exhibit(case, exhibit, rows, wanted, chosen, done, room)
     checks = _due(contents, parts, named.keys(), had, done)
     for exhibit, rows in places(case, checks).items():
         with reopened(case, exhibit, SPECS, chosen, "pieces") as again:
@@ -103,8 +104,20 @@ def _due(
         if len(due) > MOST_CHECKS:
             done.failed[content.hex()] = f"{len(due)} files have its size; the first {MOST_CHECKS} were held against it"
         if due:
-            checks[content] = due[:MOST_CHECKS]
+            checks[content] = due[: _whole_files(due)]
     return checks
+
+
+def _whole_files(due: list[Check]) -> int:
+    """How many checks can be made, both ways of checking a file or none: what was told in one way is not due again."""
+    most, last = MOST_CHECKS, due[MOST_CHECKS] if len(due) > MOST_CHECKS else None
+    while most > 1 and last is not None and _of_one_file(due[most - 1], last):
+        most -= 1
+    return most
+
+
+def _of_one_file(one: Check, other: Check) -> bool:
+    return one is not None and other is not None and (one.torrent, one.index) == (other.torrent, other.index)
 
 
 def _told(case: Case) -> Told:

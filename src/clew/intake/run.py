@@ -123,6 +123,7 @@ class Run:
         course.run(pool, session, ask)
         if self.options.retry:
             course.again(pool, session, ask, batches.failed(case, exhibit))
+            session.retry()
         if self.options.again_known_good:
             reader.known_good = ()
             course.again(pool, session, ask, batches.stopped(case, exhibit, look))

@@ -242,6 +242,8 @@ def listing(payload: dict[str, Any], descriptors: list[int]) -> Reply:
                 return Reply({"members": members, "done": False, "missing": None, "notes": {}})
     except Absent as absent:
         missing = {"reason": str(absent.missing.reason), "detail": absent.missing.detail}
+    except OSError as error:
+        missing = {"reason": str(Reason.UNREADABLE), "detail": f"read error in the archive: {error.strerror}"}
     notes = {} if archive is None else archive.notes
     return Reply({"members": members, "done": True, "missing": missing, "notes": notes})
 

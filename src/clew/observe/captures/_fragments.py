@@ -52,6 +52,8 @@ class _Datagram:
     """What of one datagram has come. `over`: it was put together, or refused (then nothing of it is kept)."""
 
     until_ns: int
+    first_ns: int  # when its first and its last fragment came: a capture may hold them in another order
+    last_ns: int
     pieces: dict[int, bytes] = field(default_factory=dict)
     length: int | None = None
     held: int = 0
@@ -68,6 +70,7 @@ class _Datagram:
         if max(end, *(stop for _, stop in spans), 0) > (LARGEST if length is None else min(length, LARGEST)):
             return False
         self.length = length
+        self.first_ns, self.last_ns = min(self.first_ns, one.at_ns), max(self.last_ns, one.at_ns)
         self.pieces[one.offset] = one.data
         self.held += len(one.data)
         return True
@@ -93,7 +96,7 @@ class Fragments:
             self._let_go(self._open.pop(one.key))
             found = None
         if found is None:
-            found = self._open[one.key] = _Datagram(one.at_ns + MAX_AGE_NS)
+            found = self._open[one.key] = _Datagram(one.at_ns + MAX_AGE_NS, one.at_ns, one.at_ns)
         if found.over or not found.add(one):
             self._counts[LOST] += 1
             self._refuse(found)
@@ -103,7 +106,7 @@ class Fragments:
             return None
         data = b"".join(piece for _, piece in sorted(found.pieces.items()))
         unsummed = data[6:8] == bytes(2)
-        late = unsummed and one.at_ns > found.until_ns - MAX_AGE_NS + UNSUMMED_AGE_NS
+        late = unsummed and found.last_ns - found.first_ns > UNSUMMED_AGE_NS
         if late or not _sound(one.key, data):
             self._refuse(found)
             return None
