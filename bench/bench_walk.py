@@ -1,11 +1,12 @@
 """Walking a tree and reading every file in it: clew on the folder or an image of it, plain os.walk on the same files.
 
-Neither hashes. CPU seconds (user and system) of one process each, on a warm page cache, without what it starts with;
-turn by turn, the best of each is kept. os.walk gives names, and nothing is asked of a file but its bytes. Clew's Items
-have their reference, times, states, places on the disk and a cursor each, and every file is opened again from its
-reference, as a worker does; what goes through pipes and into the case is not in it, nor is a second count. How much
-that weighs depends on how large files are: `--mean` says it, and several can be given; `--mixed` is so many
-gigabytes of the generated evidence of `bench_mixed.py`, small files among large ones.
+Neither hashes. CPU seconds (user and system) of one process each, on a warm page cache, from behind its imports to its
+end; turn by turn, the best of each is kept. Both read a file in one go, as a worker reads what it can hold
+(`Hashing.whole`). os.walk gives names, and nothing is asked of a file but its size and its bytes. Clew's Items have
+their reference, times, states, places on the disk and a cursor each, and every file is opened again from its reference,
+as a worker does; what goes through pipes and into the case is not in it, nor is a second count. How much that weighs
+depends on how large files are: `--mean` says it, and several can be given; `--mixed` is so many gigabytes of the
+generated evidence of `bench_mixed.py`, small files among large ones.
 
 - folder: `clew.intake.sources.folder` on the same live files, which is the claim most literally.
 - ext4, NTFS: `clew.intake.disk` on images that hold the same files (on NTFS all in one directory).
@@ -21,15 +22,15 @@ from pathlib import Path
 
 from _claims import Claim, run
 from _evidence import corpus
-from _processes import measure
 
-CHUNK = 1 << 20
+BEYOND = 64 << 10  # bytes asked for behind the end that a file has, as by `clew.intake.hashing`
 MEAN = "bytes of a file, on average: those of small files, and of 29 TB in 100 million files"
 IMAGE = """
-import os, sys
+import os, sys, time
 from clew.core import held
 from clew.intake.disk import content, entries
 from clew.intake.refs import parse
+began = time.process_time()
 held.descriptors[:] = [os.open(sys.argv[1], os.O_RDONLY)]
 base = {"container": "clew.intake.containers.raw:open_raw", "offset": 0}
 cursor, files, size = "", 0, 0
@@ -39,19 +40,20 @@ while True:
         if item.get("state") != "open" or item["name_state"] != "live":
             continue
         source, at = content.stream({**base, **parse(item["ref"])}, []), 0
-        while chunk := source.read(at, %d):
+        while chunk := source.read(at, max(source.size - at, %d)):
             at += len(chunk)
         files, size = files + 1, size + at
     cursor = said["cursor"]
     if said["done"]:
         break
-print(files, size)
+print(files, size, time.process_time() - began)
 """
 FOLDER = """
-import os, sys
+import os, sys, time
 from pathlib import Path
 from clew.intake.api import Found
 from clew.intake.sources import folder
+began = time.process_time()
 tree, files, size = folder.Tree(Path(sys.argv[1])), 0, 0
 for part in tree.parts(None):
     for found in tree.items(part, "", None, None):
@@ -59,23 +61,25 @@ for part in tree.parts(None):
             continue
         job = tree.job(found.ref)
         source, at = folder.file(job.payload, list(job.fds)), 0
-        while chunk := source.read(at, %d):
+        while chunk := source.read(at, max(source.size - at, %d)):
             at += len(chunk)
         os.close(job.fds[0])
         files, size = files + 1, size + at
-print(files, size)
+print(files, size, time.process_time() - began)
 """
 PEER = """
-import os, sys
+import os, sys, time
+began = time.process_time()
 files = size = 0
 for folder, _, names in os.walk(sys.argv[1]):
     for name in names:
         descriptor, at = os.open(os.path.join(folder, name), os.O_RDONLY), 0
-        while chunk := os.pread(descriptor, %d, at):
+        length = os.fstat(descriptor).st_size
+        while chunk := os.pread(descriptor, max(length - at, %d), at):
             at += len(chunk)
         os.close(descriptor)
         files, size = files + 1, size + at
-print(files, size)
+print(files, size, time.process_time() - began)
 """
 
 
@@ -125,23 +129,21 @@ def on(make: Callable[[Path], Path], again: str, options: argparse.Namespace) ->
 
 def compared(kind: str, ours: str, path: Path, root: Path, again: str, options: argparse.Namespace) -> Claim:
     """Ours on `path` against the peer on `root`, turn by turn; both must have read the same."""
-    start = ours.partition("held.desc")[0].partition("tree, files")[0]
     commands = {
-        "mine": [sys.executable, "-c", ours % CHUNK, str(path)],
-        "theirs": [sys.executable, "-c", PEER % CHUNK, str(root)],
-        "my start": [sys.executable, "-c", start],
-        "their start": [sys.executable, "-c", "import os, sys"],
+        "mine": [sys.executable, "-c", ours % BEYOND, str(path)],
+        "theirs": [sys.executable, "-c", PEER % BEYOND, str(root)],
     }
-    said = [subprocess.run(commands[who], check=True, capture_output=True).stdout for who in ("mine", "theirs")]
-    if said[0] != said[1]:
-        raise SystemExit(f"{kind}: not the same files and bytes were read")
     spent: dict[str, list[float]] = {name: [] for name in commands}
+    read: set[tuple[int, int]] = set()
     for _ in range(options.rounds):
         for name, command in commands.items():
-            spent[name].append(measure(command).cpu)
-    best = {name: min(each) for name, each in spent.items()}
-    mine, theirs = best["mine"] - best["my start"], best["theirs"] - best["their start"]
-    files, size = map(int, said[0].split())
+            said = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+            read.add((int(said[0]), int(said[1])))
+            spent[name].append(float(said[2]))
+    if len(read) != 1:
+        raise SystemExit(f"{kind}: not the same files and bytes were read")
+    ((files, size),) = read
+    mine, theirs = min(spent["mine"]), min(spent["theirs"])
     told = f"walk and read, {kind}, files of {size // files // 1000:,} kB on average"
     told += ", mixed" if "--mixed" in again else ""
     command = f"python bench/bench_walk.py {again}"

@@ -40,7 +40,7 @@ _KINDS = {
 }
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Volume:
     """One opened volume of a container."""
 
@@ -76,7 +76,7 @@ def walk(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
         record = at[-1][1] if at else ROOT
         return _name_only(opened, _path(at) + b"/", record, missing)
 
-    return stretch(Tree(id(opened), opened.image, lambda at: _list(opened, at), _path, lost), payload)
+    return stretch(Tree(opened, opened.image, lambda at: _list(opened, at), _path, lost), payload)
 
 
 def stream(payload: dict[str, Any], _descriptors: list[int]) -> "Stream":

@@ -36,7 +36,7 @@ def walk(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
         item = claims.name_only(opened, _path(root, at) + b"/", address, NameState.LIVE, missing.detail)
         return item | {"reason": str(missing.reason)}
 
-    key = (id(opened), str(root))
+    key = (opened, str(root))
     tree = Tree(key, opened.image, lambda at: _list(opened, payload, at), lambda at: _path(root, at), lost)
     return stretch(tree, payload)
 

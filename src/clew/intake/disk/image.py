@@ -84,7 +84,7 @@ class Image(pytsk3.Img_Info):  # type: ignore[misc]
         return self.source.bad
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class FileSystem:
     """One opened file system. `taken` tells which blocks are allocated, where clew can read that."""
 

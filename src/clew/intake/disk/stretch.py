@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import takewhile
 from time import monotonic
 from typing import Any
 
@@ -12,6 +13,7 @@ from clew.model import Missing, Reason
 
 SECONDS = 2.0  # after which a stretch ends, whatever it has found
 MOST_LEVELS = 1000
+MOST_KEPT = 50_000  # entries of all the directories on the way down to one
 LOST = "bytes of the image that could not be read while its file systems were looked at; entries there are not seen"
 
 Item = dict[str, Any]
@@ -20,8 +22,8 @@ At = tuple[Key, ...]
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """A tree of directories on the disk `image`. `key` tells it from every other; `listing` lists one directory;
-    `path` says where it lies; `lost` makes the Item that stands for one which cannot be listed.
+    """A tree of directories on the disk `image`. `key` tells it from every other, later ones too; `listing` lists one
+    directory; `path` says where it lies; `lost` makes the Item that stands for one which cannot be listed.
     """
 
     key: Any
@@ -39,7 +41,9 @@ class _NextError(Exception):
         self.at = at
 
 
-_kept: dict[str, Any] = {"key": None, "listing": None}  # the last directory: a large one is returned in many stretches
+# Of the tree "key", the directory "at", which if large is returned in many stretches, and by their depth those on the
+# way down to it, through which each stretch comes again.
+_kept: dict[str, Any] = {"key": None, "at": (), "levels": {}}
 
 
 def stretch(tree: Tree, payload: dict[str, Any]) -> Reply:
@@ -80,11 +84,23 @@ def stretch(tree: Tree, payload: dict[str, Any]) -> Reply:
 def _directory(tree: Tree, at: At) -> Listing[Item] | Missing:
     if len(at) > MOST_LEVELS:
         return Missing(Reason.LIMIT_REACHED, f"lies deeper than {MOST_LEVELS} levels and was not entered")
-    if _kept["key"] != (tree.key, at):
-        _kept["listing"] = tree.listing(at)
-        _kept["key"] = (tree.key, at)
-    listing: Listing[Item] | Missing = _kept["listing"]
-    return listing
+    if _kept["key"] != tree.key:
+        _kept.update(key=tree.key, at=(), levels={})
+    last: At = _kept["at"]
+    levels: dict[int, Listing[Item] | Missing] = _kept["levels"]
+    if last[: len(at)] != at or len(at) not in levels:
+        listing = tree.listing(at)
+        shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(last, at, strict=False)))
+        levels = {depth: each for depth, each in levels.items() if depth <= shared}
+        if sum(map(_entries, levels.values())) > MOST_KEPT:
+            levels.clear()
+        levels[len(at)] = listing
+        _kept.update(at=at, levels=levels)
+    return levels[len(at)]
+
+
+def _entries(listing: Listing[Item] | Missing) -> int:
+    return 0 if isinstance(listing, Missing) else len(listing.files) + len(listing.folders)
 
 
 def _take(tree: Tree, event: Event[Item], items: list[Item]) -> None:
