@@ -48,14 +48,14 @@ def reset(made: Book, one: Endpoint, at_ns: int) -> None:
 
 
 @pytest.mark.parametrize("away", [turned_away, refused, reset])
-def test_who_turned_a_transport_away_is_called_over_the_next_in_turn_with_who_is_new_by_gossip(away) -> None:
+def test_who_turned_a_transport_away_is_called_over_the_next_before_gossip_and_whom_we_waited_for(away) -> None:
     made = book()
     one, dead = new(made, 1), new(made, 2)
     assert due(made, 0) == [one, dead]
     made.failed(dead, TOO_SLOW, 0, "mse/tcp")
     before, after = new(made, 3, source=NODE, at_ns=1), new(made, 4, source=PEER, at_ns=3)
     away(made, one, 2)
-    assert due(made, 3) == [before, one, after, dead]
+    assert due(made, 3) == [one, before, after, dead]
 
 
 def test_who_is_new_on_a_trackers_word_and_was_due_before_is_called_before() -> None:
@@ -67,13 +67,15 @@ def test_who_is_new_on_a_trackers_word_and_was_due_before_is_called_before() -> 
     assert due(made, 2) == [other, one]
 
 
-def test_who_is_gossip_and_turned_us_away_keeps_its_place_among_gossip() -> None:
+def test_who_is_gossip_and_turned_us_away_comes_after_all_gossip_and_no_more_than_half_at_once() -> None:
+    """Mostly nobody is there, and over UDP each would cost a wait."""
     made = book()
-    one = new(made, 1, source=NODE)
-    assert due(made, 0) == [one]
-    first = new(made, 2)
-    refused(made, one, 0)
-    assert due(made, 0) == [first, one]
+    dead = [new(made, number, source=PEER) for number in range(20)]
+    assert due(made, 0) == dead
+    for one in dead:
+        refused(made, one, 0)
+    gossip, first = new(made, 100, source=NODE), new(made, 101)
+    assert due(made, 0) == [first, gossip, *dead[:4]]
 
 
 @pytest.mark.parametrize("why", [TOO_SLOW, SILENT])

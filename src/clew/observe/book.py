@@ -347,17 +347,19 @@ class Book:
 
     def _urgency(self, endpoint: Endpoint) -> int:
         """0 who answered or is new on a tracker's word, 1 new on a node's or a peer's alone; 2 and 3 are those of 0
-        and 1 for whom we waited, or who could be reached over nothing.
+        and 1 for whom we waited, or who could be reached over nothing, and of 1 who turned a transport away.
 
-        Who only refused a transport, or closed, cost nothing, and somebody is there, or at least a host: the call over
-        the next one is in 1, in its turn, so that neither keeps the other waiting.
+        Who was listed by a tracker and only refused a transport, or closed, cost nothing, and somebody is there, or at
+        least a host: its visit goes on over the next one. What gossip names is mostly nobody, and the next one may
+        cost a wait: were it not in 3, those waits would take up all calls.
         """
         if endpoint.tier != Tier.LISTED.value:
             return 0
         by_gossip = not self._by_tracker(endpoint)
-        if endpoint.id in self._waited or (endpoint.failures and not endpoint.tried):
+        goes_on = endpoint.tried and not by_gossip
+        if endpoint.id in self._waited or ((endpoint.failures or endpoint.tried) and not goes_on):
             return UNANSWERED + by_gossip
-        return int(by_gossip or bool(endpoint.tried))
+        return int(by_gossip)
 
     def _by_tracker(self, endpoint: Endpoint) -> bool:
         """Whether a tracker has listed this endpoint."""
