@@ -41,6 +41,16 @@ def refused(made: Book, one: Endpoint, at_ns: int) -> None:
     made.failed(one, REFUSED, at_ns, made.transport(one, "contact"), reached=False)
 
 
+def waited_for() -> tuple[Book, Endpoint]:
+    """A book with one for whom we waited in vain, and who is called again."""
+    made = book()
+    one = new(made, 1)
+    assert due(made, 0) == [one]
+    made.failed(one, TOO_SLOW, 0, "mse/tcp")
+    assert due(made, 0) == [one]
+    return made, one
+
+
 def reset(made: Book, one: Endpoint, at_ns: int) -> None:
     """The connection was broken off before it had come about."""
     why = Missing(Reason.UNREADABLE, f"{NO_CONNECTION}Connection reset by peer")
@@ -96,11 +106,7 @@ def test_for_whom_we_waited_comes_last_and_no_more_than_half_at_once(why: Missin
 
 
 def test_who_answered_is_waited_for_no_more() -> None:
-    made = book()
-    one = new(made, 1)
-    assert due(made, 0) == [one]
-    made.failed(one, TOO_SLOW, 0, "mse/tcp")
-    assert due(made, 0) == [one]
+    made, one = waited_for()
     one.control = "clean"
     made.contacted(one, Contact(answered=True), "s", 0, 100 * SECOND, "mse/utp", heard_ns=0)
     gossip = new(made, 2, source=PEER, at_ns=100 * SECOND)
@@ -108,11 +114,7 @@ def test_who_answered_is_waited_for_no_more() -> None:
 
 
 def test_that_nobody_at_all_was_heard_is_no_wait_of_theirs() -> None:
-    made = book()
-    one = new(made, 1)
-    assert due(made, 0) == [one]
-    made.failed(one, TOO_SLOW, 0, "mse/tcp")
-    assert due(made, 0) == [one]
+    made, one = waited_for()
     made.failed(one, TOO_SLOW, 0, "mse/utp")
     made.again(one, 5 * SECOND)
     gossip = new(made, 2, source=PEER)
