@@ -18,7 +18,7 @@ from clew.intake.account import account, facts_digest
 
 SOAK = bool(os.environ.get("CLEW_SOAK"))
 BATCH = 6
-FILES, PICTURES = 72, 8
+FILES, PICTURES = (72, 8) if SOAK else (48, 6)
 CLEW = "from clew.cli.main import main; main()"
 
 
