@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from clew.cli.main import cli
 from clew.core.case import Case
 from clew.core.errors import Held
 from clew.core.lease import lease
@@ -66,3 +67,20 @@ def test_another_machines_lease_is_never_taken_over_silently(case: Case) -> None
         tx.execute("INSERT INTO leases VALUES ('intake','E-1','x',1,'elsewhere','other boot','1',0)")
     with pytest.raises(Held, match="on elsewhere"), lease(case, "intake", "E-1"):
         pass
+
+
+def test_a_lease_of_a_machine_that_is_gone_is_dropped_by_a_person(case: Case, capsys: pytest.CaptureFixture) -> None:
+    """As where a case goes on on another machine: refused until somebody says so, which the Ledger keeps."""
+    with case.write("core") as tx, tx.gate.core():
+        tx.execute("INSERT INTO leases VALUES ('intake','E-1','x',1,'elsewhere','other boot','1',0)")
+    with pytest.raises(Held) as refused, lease(case, "intake", "E-1"):
+        pass
+    assert "clew unlock" in str(refused.value.hint)
+    cli.main(["unlock", str(case.folder), "--yes"], standalone_mode=False)
+    assert "process 1 on elsewhere (x)" in capsys.readouterr().out
+    with lease(case, "intake", "E-1"):
+        assert case.read().execute("SELECT host FROM leases").fetchone()["host"] == os.uname().nodename
+    lines = [line for (line,) in case.read().execute("SELECT line FROM ledger")]
+    assert sum('"lease.dropped"' in line for line in lines) == 1
+    cli.main(["unlock", str(case.folder), "--yes"], standalone_mode=False)
+    assert "no lease is held" in capsys.readouterr().out
