@@ -14,17 +14,19 @@ from rich.console import Console
 
 from clew.attribute.api import RegisterSpec
 from clew.attribute.run import attribute
+from clew.cli._countries import Countries
 from clew.cli._live import LiveView
 from clew.cli.main import cli
+from clew.core import clock
 from clew.core.case import Case
 from clew.core.clock import Instant
-from clew.core.errors import Refused
+from clew.core.errors import ClewError, Refused
 from clew.model import Missing, Reason
 from clew.observe.api import SECOND
 from clew.observe.gaps import NO_NETWORK
 from clew.observe.policy import Go, Governor, Policy, Wait, Wish, usual_revisit
 from clew.observe.run import observe
-from clew.observe.standing import standing
+from clew.observe.standing import lately, standing
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +62,14 @@ def test_status_tells_what_the_queue_holds(observed: Case) -> None:
     assert "next visits: " in words
 
 
+def test_calls_of_the_last_minute_are_counted(observed: Case) -> None:
+    now = clock.now().utc_ns
+    with observed.write("observe") as tx:
+        tx.execute("UPDATE dials SET intended_ns=?", (now - 120 * SECOND,))
+        tx.execute("UPDATE dials SET intended_ns=? WHERE id=(SELECT min(id) FROM dials WHERE kind='control')", (now,))
+    assert lately(observed) == {"control": 1}
+
+
 def test_a_call_in_hand_and_a_gap_are_told(observed: Case) -> None:
     with observed.write("observe") as tx:
         tx.execute("UPDATE dials SET state='intent' WHERE id=(SELECT min(id) FROM dials WHERE kind='contact')")
@@ -87,6 +97,16 @@ def test_the_live_view_names_all_of_it(observed: Case) -> None:
     for part in ("the oldest 127.27.0.2:1 for 4 s", "next visits", "safe to stop", "1 min 01 s"):
         assert part in shown, part
     assert "\x1b[2Jrefused" not in shown, "a peer's words reach no terminal as they are"
+
+
+def test_the_live_view_asks_the_registers_that_a_person_names(observed: Case, tmp_path: Path) -> None:
+    """Before the first `clew attribute` the case knows of none."""
+    register = tmp_path / "others.csv"
+    register.write_text("# dated 2026-11-01\nnetwork,kind,country\n127.27.0.0/16,isp,BE\n")
+    named = [RegisterSpec("prefixes", register)]
+    assert Countries(observed, named).by_tier() == {"E0": {"BE": 1}, "E2": {"BE": 2}}
+    with pytest.raises(ClewError):
+        Countries(observed, [RegisterSpec("prefixes", tmp_path / "none.csv")])
 
 
 def test_who_is_no_terminal_gets_no_view(observed: Case) -> None:

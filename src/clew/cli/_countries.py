@@ -1,6 +1,7 @@
-"""In which countries those are whom the observer knows, as the registers say that were used in this case."""
+"""In which countries those are whom the observer knows: as registers say that a person names, or that the case used."""
 
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,7 +9,7 @@ from clew.core.case import Case
 from clew.core.errors import ClewError
 
 if TYPE_CHECKING:
-    from clew.attribute.api import OpenRegister
+    from clew.attribute.api import OpenRegister, RegisterSpec
 
 UNKNOWN = "unknown"
 TIERS = """SELECT address, max(CASE control WHEN 'promiscuous' THEN control ELSE tier END) AS tier
@@ -18,9 +19,10 @@ TIERS = """SELECT address, max(CASE control WHEN 'promiscuous' THEN control ELSE
 class Countries:
     """Looks addresses up, each once. Where registers differ it is the country of none of them: a view, no evidence."""
 
-    def __init__(self, case: Case) -> None:
+    def __init__(self, case: Case, named: "Sequence[RegisterSpec]" = ()) -> None:
+        """Raises ClewError where a register that is named cannot be opened."""
         self._case, self._known = case, dict[str, str]()
-        self._registers = _registers(case)
+        self._registers = _opened(named) if named else _used(case)
 
     def by_tier(self) -> dict[str, dict[str, int]]:
         """Addresses by tier and country, most of them first."""
@@ -38,7 +40,14 @@ class Countries:
         return self._known[address]
 
 
-def _registers(case: Case) -> "list[OpenRegister]":
+def _opened(named: "Sequence[RegisterSpec]") -> "list[OpenRegister]":
+    from clew.attribute.run import PACKAGE
+    from clew.core import plugins
+
+    return [plugins.load(PACKAGE, each.plugin).open(each.path) for each in named]
+
+
+def _used(case: Case) -> "list[OpenRegister]":
     """Those of the case whose file is still where it was; a register that is gone or damaged is left out."""
     rows = case.read().execute("SELECT plugin, location FROM registers ORDER BY added_ns, id").fetchall()
     if not rows:

@@ -25,9 +25,9 @@ COUNTRIES_SHOWN, ERRORS_SHOWN = 12, 6
 class LiveView:
     """A context manager; `take` is given to the observer as its `progress`. Draws nothing where nobody looks."""
 
-    def __init__(self, case: Case, console: Console | None = None) -> None:
+    def __init__(self, case: Case, console: Console | None = None, countries: Countries | None = None) -> None:
         self._case, self._console = case, console or Console(file=sys.stderr)
-        self._countries = Countries(case)
+        self._countries = countries or Countries(case)
         self._samples: deque[tuple[float, int, int]] = deque()
         self._read_next = 0.0
         self._standing: Standing | None = None

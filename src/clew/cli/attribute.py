@@ -1,16 +1,11 @@
 """`clew attribute`: Sightings to ranked Leads per force."""
 
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from clew.cli._common import case_argument, emit, json_option, open_case
-from clew.core.errors import Usage
-
-if TYPE_CHECKING:
-    from clew.attribute.api import RegisterSpec
+from clew.cli._registers import registers_option, spec
 
 
 @click.command(
@@ -20,13 +15,7 @@ if TYPE_CHECKING:
     "  clew attribute CASE --register mmdb:country.mmdb --grades grades.csv --rank plain_sum",
 )
 @case_argument
-@click.option(
-    "--register",
-    "registers",
-    multiple=True,
-    metavar="PLUGIN[:FILE][@DATE]",
-    help="Where addresses are: mmdb:FILE, prefixes:FILE or iptocc. DATE where the register does not tell its own.",
-)
+@registers_option("Where addresses are: mmdb:FILE, prefixes:FILE or iptocc. DATE where the register tells none.")
 @click.option("--stale-days", default=30, show_default=True, help="How far a register may lie from a sighting.")
 @click.option("--keep-days", default=180, show_default=True, help="How long after its last claim a lead is kept.")
 @click.option("--rank", default="plain_sum", show_default=True, help="The ranking rule, a plug-in by its name.")
@@ -55,7 +44,7 @@ def attribute(
 
     summary = run(
         open_case(case),
-        registers=[_spec(text) for text in registers],
+        registers=[spec(text) for text in registers],
         policy=Policy(stale_days=stale_days, keep_days=keep_days),
         rule=priority.rule(rank),
         weights=priority.weights_of(grades),
@@ -70,27 +59,6 @@ def attribute(
         f"no lead: {refused}\n" + "\n".join(f"note: {line}" for line in summary.covered)
     )
     emit(as_json, summary.as_dict(), words)
-
-
-def _spec(text: str) -> "RegisterSpec":
-    """PLUGIN[:FILE][@DATE]; a file's name may hold an @, so only a date after the last one counts as one."""
-    from clew.attribute.api import RegisterSpec
-
-    before, at, date = text.rpartition("@")
-    dated_ns = _date(date) if at else None
-    plugin, _, path = (before if dated_ns is not None else text).partition(":")
-    if not plugin:
-        raise Usage(f"{text!r} names no register", "write it as: --register mmdb:FILE")
-    return RegisterSpec(plugin, Path(path) if path else None, dated_ns)
-
-
-def _date(text: str) -> int | None:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
-    return int(moment.timestamp()) * 1_000_000_000
 
 
 COMMAND = attribute

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from clew.cli._common import case_argument, emit, json_option, open_case
+from clew.cli._registers import registers_option, spec
 from clew.core.errors import Exit, Usage
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     multiple=True,
     help="Use this transport (may be repeated, in this order): mse/tcp, tcp, mse/utp, utp. Default all.",
 )
+@registers_option("Whose countries the live view shows: mmdb:FILE or iptocc. Default: those of `clew attribute`.")
 @click.option("--quiet", "quiet", metavar="FROM-TO", help="Hours (UTC) in which nobody is called, such as 22-6.")
 @json_option
 def observe(
@@ -60,6 +62,7 @@ def observe(
     bandwidth: float | None,
     hold: float | None,
     transports: tuple[str, ...],
+    registers: tuple[str, ...],
     quiet: str | None,
     as_json: bool,
 ) -> int:
@@ -72,6 +75,7 @@ def observe(
 
     settle_in()  # before all that loads Arrow
 
+    from clew.cli._countries import Countries
     from clew.cli._live import LiveView
     from clew.observe.policy import Policy, usual_revisit
     from clew.observe.run import observe as run
@@ -89,7 +93,8 @@ def observe(
     set_fields: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     policy = Policy(allow=allow or usual.allow, transports=transports, gossip=gossip, **set_fields)
     opened = open_case(case)
-    with LiveView(opened) as view:
+    countries = Countries(opened, [spec(text) for text in registers])
+    with LiveView(opened, countries=countries) as view:
         summary = run(
             opened,
             trackers=list(trackers) or None,

@@ -11,7 +11,7 @@ from clew.cli._live import next_lines
 from clew.core import clock
 from clew.core.case import Case
 from clew.core.printable import printable
-from clew.observe.standing import Standing, standing
+from clew.observe.standing import Standing, lately, standing
 
 GROUPED = {
     "items": "SELECT state, count(*) FROM items GROUP BY state ORDER BY state",
@@ -64,12 +64,12 @@ def status(case: Path, as_json: bool) -> None:
         else:
             text = str(value) if value else ""
         lines.append(f"  {name.replace('_', ' '):24}{text or '-'}")
-    observing, countries = standing(opened), Countries(opened).by_tier()
-    data["observing"] = observing.as_dict() | {"countries": countries}
-    emit(as_json, data, "\n".join(lines + _observing(observing, countries)))
+    observing, countries, called = standing(opened), Countries(opened).by_tier(), lately(opened)
+    data["observing"] = observing.as_dict() | {"countries": countries, "called_last_minute": called}
+    emit(as_json, data, "\n".join(lines + _observing(observing, countries, called)))
 
 
-def _observing(found: Standing, countries: dict[str, dict[str, int]]) -> list[str]:
+def _observing(found: Standing, countries: dict[str, dict[str, int]], called: dict[str, int]) -> list[str]:
     """How the observing stands, of a run under way or of the last one; nothing where there was none."""
     if found.last_run is None:
         return []
@@ -78,6 +78,8 @@ def _observing(found: Standing, countries: dict[str, dict[str, int]]) -> list[st
     lines += [f"  {tier:24}" + ", ".join(f"{c}: {n}" for c, n in told.items()) for tier, told in countries.items()]
     transports = ", ".join(f"{name}: {count}" for name, count in found.transports.items())
     oldest = f", the oldest for {found.oldest_s:.0f} s" if found.oldest_s is not None else ""
+    told = ", ".join(f"{kind}: {count}" for kind, count in called.items())
+    lines.append(f"  {'called in a minute':24}{told or '-'}")
     lines += [f"  {'answered over':24}{transports or '-'}", f"  {'in hand':24}{found.in_hand}{oldest}"]
     lines += [f"  {line}" for line in next_lines(found)]
     return lines + [f"  {count:6d}  {printable(why)}" for why, count in found.failures.items()]
