@@ -22,7 +22,8 @@ from clew.observe.reactor import BROKEN, CHANGES, READABLE, URGENT, WRITABLE, Re
 MOST_DATAGRAM = 2 * 1024  # more than any Ethernet carries in one piece; whoever sends more is not read
 MOST_PIECE = 32 * 1024  # of a stream, in one turn
 LEAST_WAKE_NS = SECOND // 1_000
-GONE = (errno.ENETDOWN, errno.ENETUNREACH, errno.EADDRNOTAVAIL)  # connect(2), bind(2): it is us who have no network
+# connect(2), bind(2): told at once, it is us who have no network; later, a router says so of that one address (RFC 792).
+GONE = (errno.ENETDOWN, errno.ENETUNREACH, errno.EADDRNOTAVAIL)
 
 Spent = Callable[[int, int], None]  # is told of so many bytes sent or received, and when (monotonic nanoseconds)
 
@@ -120,8 +121,7 @@ class Line:
         """
         assert self._sock is not None
         if events & BROKEN and (failed := self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)):
-            gone = failed in GONE and self._sock.family == socket.AF_INET
-            self._never(NO_NETWORK if gone else unconnected(OSError(failed, os.strerror(failed))))
+            self._never(unconnected(OSError(failed, os.strerror(failed))))
             return
         if self._timer is not None:
             self._timer.cancel()
