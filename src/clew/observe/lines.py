@@ -22,7 +22,7 @@ from clew.observe.reactor import BROKEN, CHANGES, READABLE, URGENT, WRITABLE, Re
 MOST_DATAGRAM = 2 * 1024  # more than any Ethernet carries in one piece; whoever sends more is not read
 MOST_PIECE = 32 * 1024  # of a stream, in one turn
 LEAST_WAKE_NS = SECOND // 1_000
-# connect(2), bind(2): told at once, it is us who have no network; later, a router says so of that one address (RFC 792).
+# connect(2), bind(2): told at once, it is us who have no network; told later, a router says it of one address (RFC 792).
 GONE = (errno.ENETDOWN, errno.ENETUNREACH, errno.EADDRNOTAVAIL)
 
 Spent = Callable[[int, int], None]  # is told of so many bytes sent or received, and when (monotonic nanoseconds)
