@@ -22,7 +22,7 @@ from clew.core.lease import lease
 from clew.model import Missing, Watch
 from clew.observe import keeping, retention, transports
 from clew.observe.account import Account, Summary, by_place, coverage
-from clew.observe.announces import Announces
+from clew.observe.announces import Announces, Round
 from clew.observe.api import SECOND, Network, Tracker
 from clew.observe.book import Book
 from clew.observe.calls import Caller, Errand
@@ -224,11 +224,13 @@ class Observer:
             return
         self._dispatched_ns = now.mono_ns
         self._renew(now)
-        if self._policy.quiet(now.utc_ns):
+        if self._policy.quiet(now.utc_ns) or self._gaps.waits(now):
             return
-        made = [pair for one in self._lists.due(now.mono_ns) for pair in self._caller.question(one)]
+        made = [pair for one in self._questions(now) for pair in self._caller.question(one)]
         # Trackers that answer slowly or never must not keep us from peers: only visits and probes take room.
         room = min(MOST_IN_FLIGHT, 3 * self._policy.concurrent) - self._visits
+        if self._gaps.open:
+            room = min(room, 1)
         for endpoint, kind in self._book.due(self._steady.at(now), max(0, room)):
             wish = Wish(
                 kind,
@@ -244,7 +246,17 @@ class Observer:
             else:
                 made.append(self._caller.visit(endpoint, self._asking(endpoint, wish, now)))
         if made:
+            self._gaps.probed(now)
             self._send(wire, made, now.utc_ns)
+
+    def _questions(self, now: Instant) -> list[Round]:
+        """What is asked now; while the network is gone, one question. The others are due again when it is there."""
+        due = self._lists.due(now.mono_ns)
+        if not self._gaps.open:
+            return due
+        for one in due[1:]:
+            self._lists.never_asked(one, now.mono_ns)
+        return due[:1]
 
     def _renew(self, now: Instant) -> None:
         """Looks again at who could not be called or asked, where a Mandate was added or its time has come."""
@@ -277,6 +289,7 @@ class Observer:
             self._results.take(answer, errand)
             if self._keeper.waiting >= FLUSH_ROWS:  # a list of thousands is not kept in memory as a whole
                 self._keep()
+        self._gaps.left(wire.left)
 
     def _flush(self) -> None:
         now = clock.now()

@@ -90,6 +90,7 @@ class Wire:
         self._timer: Timer | None = None
         self._stopping = False
         self._failure: BaseException | None = None
+        self.left: Instant | None = None  # when a call last had a way out of this machine, whatever became of it
         self._thread = threading.Thread(target=self._run, name="wire", daemon=True)
 
     def __enter__(self) -> "Wire":
@@ -206,7 +207,8 @@ class Wire:
         )
         self._lines[call.id] = (call, line)
         make = partial(_socket, wish.address, bind, datagrams=datagrams)
-        line.dial(make, (wish.address, wish.port), at, self._answer_ns, datagrams=datagrams)
+        if line.dial(make, (wish.address, wish.port), at, self._answer_ns, datagrams=datagrams):
+            self.left = at
 
     def _over(self, call: Call, mandate: str, end: Ending) -> None:
         """A connection is closed, or did not come about: hands on the Answer, opens the follow-up and what waited."""
