@@ -1,65 +1,19 @@
 """A network that is gone for hours: probes at growing intervals decide, the others wait, nothing of it counts."""
 
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import Any
 
-import pytest
+from no_wire import START_NS, STEP_NS, Network, goes_on
 from observe_case import FAST
 
 from clew.core.case import Case
-from clew.core.clock import Instant
-from clew.observe.api import REFUSED, SECOND
+from clew.observe.api import SECOND
 from clew.observe.endpoints import INSERT, Endpoint, row
 from clew.observe.gaps import NO_NETWORK, of_case
 from clew.observe.networks.bittorrent import PLUGIN
-from clew.observe.run import DISPATCH_SECONDS, Observer
-from clew.observe.wire import Answer, Call
+from clew.observe.run import Observer
 
 WAITING, GONE_S = 2_000, 3_600
-STEP_NS = int(DISPATCH_SECONDS * SECOND)
-START_NS = 1_700_000_000 * SECOND  # UTC
 TRACKER = "http://127.1.0.33:6969/announce"
-
-
-@dataclass
-class Network:
-    """Takes the place of the wire: no call gets out, or each is refused at once."""
-
-    now: Instant
-    there: bool = False
-    left: Instant | None = None
-    called: list[tuple[int, str]] = field(default_factory=list)
-    answers: list[Answer] = field(default_factory=list)
-
-    def dial(self, calls: Iterable[Call]) -> None:
-        for call in calls:
-            self.called.append((self.now.mono_ns, call.wish.address))
-            why = REFUSED if self.there else NO_NETWORK
-            self.answers.append(Answer(call, None, why, self.now, self.now, ("", 0), "0" * 32))
-            self.left = self.now if self.there else self.left
-
-    def collect(self, _: float) -> list[Answer]:
-        answers, self.answers = self.answers, []
-        return answers
-
-
-@pytest.fixture
-def network(monkeypatch: pytest.MonkeyPatch) -> Network:
-    made = Network(Instant(START_NS, SECOND))
-    monkeypatch.setattr("clew.core.clock.now", lambda: made.now)
-    monkeypatch.setattr("clew.core.clock.mono_ns", lambda: made.now.mono_ns)
-    return made
-
-
-def goes_on(observer: Observer, network: Any, seconds: float) -> None:
-    """The loop of a run, without its waits."""
-    for _ in range(int(seconds / DISPATCH_SECONDS)):
-        network.now = Instant(network.now.utc_ns + STEP_NS, network.now.mono_ns + STEP_NS)
-        observer._dispatch(network)
-        observer._take(network, 0)
-        observer._flush()
 
 
 def test_hours_without_a_network_cost_a_probe_a_minute(case: Case, network: Network) -> None:
