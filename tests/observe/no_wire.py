@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from clew.core.clock import Instant
-from clew.observe.api import REFUSED, SECOND
+from clew.model import Missing
+from clew.observe.api import SECOND
 from clew.observe.gaps import NO_NETWORK
 from clew.observe.policy import Wish
 from clew.observe.run import DISPATCH_SECONDS, Observer
@@ -17,10 +18,10 @@ START_NS = 1_700_000_000 * SECOND  # UTC
 
 @dataclass
 class Network:
-    """No call gets out, or each is refused at once."""
+    """No call gets out, or each ends at once for this reason."""
 
     now: Instant = field(default_factory=lambda: Instant(START_NS, SECOND))
-    there: bool = False
+    why: Missing = NO_NETWORK
     left: Instant | None = None
     called: list[tuple[int, str]] = field(default_factory=list)
     wishes: list[Wish] = field(default_factory=list)
@@ -30,9 +31,8 @@ class Network:
         for call in calls:
             self.called.append((self.now.mono_ns, call.wish.address))
             self.wishes.append(call.wish)
-            why = REFUSED if self.there else NO_NETWORK
-            self.answers.append(Answer(call, None, why, self.now, self.now, ("", 0), "0" * 32))
-            self.left = self.now if self.there else self.left
+            self.answers.append(Answer(call, None, self.why, self.now, self.now, ("", 0), "0" * 32))
+            self.left = self.left if self.why == NO_NETWORK else self.now
 
     def collect(self, _: float) -> list[Answer]:
         answers, self.answers = self.answers, []

@@ -9,7 +9,7 @@ from no_wire import Network, goes_on
 from observe_case import FAST
 
 from clew.core.case import Case
-from clew.observe.api import SECOND
+from clew.observe.api import REFUSED, SECOND
 from clew.observe.networks.bittorrent import PLUGIN
 from clew.observe.policy import Go
 from clew.observe.run import Observer
@@ -49,7 +49,7 @@ def observer(make_case: Any) -> Observer:
 
 
 def test_a_tracker_that_moved_is_asked_where_it_is(make_case: Any, network: Network, resolver: Resolver) -> None:
-    run, network.there = observer(make_case), True
+    run, network.why = observer(make_case), REFUSED
     goes_on(run, network, 5, SECOND)
     resolver.addresses = ()
     goes_on(run, network, 20 * 60, SECOND)
@@ -63,7 +63,7 @@ def test_a_tracker_that_moved_is_asked_where_it_is(make_case: Any, network: Netw
 def test_a_tracker_that_moved_to_where_nobody_may_call_is_not_asked(
     make_case: Any, network: Network, resolver: Resolver
 ) -> None:
-    run, network.there = observer(make_case), True
+    run, network.why = observer(make_case), REFUSED
     goes_on(run, network, 5, SECOND)
     assert isinstance(run._governor.decide(network.wishes[0], network.now), Go)
     resolver.addresses = ("203.0.113.5",)
