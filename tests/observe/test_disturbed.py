@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -165,6 +166,20 @@ def test_a_network_that_is_gone_for_a_while(make_case: Any, infohash: bytes) -> 
     assert [gap["why"] for gap in said["coverage"]["gaps"]] == ["this machine had no network"]
     refused = {"unreadable: connection refused", "unparsable: the answer is not BitTorrent"}
     assert set(said["coverage"]["not_answered"]) <= refused, "that we had no network is not held against anybody"
+
+
+def test_what_a_router_says_of_one_address_is_said_of_that_peer_alone(tmp_path: Path) -> None:
+    """A router tells that it has no way there once the connection is under way: we have a network all the same."""
+    command = ["unshare", "-rn", sys.executable, str(HERE / "beyond_a_router.py"), str(tmp_path / "case")]
+    ended = subprocess.run(command, cwd=HERE, capture_output=True, text=True, check=False, timeout=90)
+    assert ended.returncode == 0, ended.stderr
+    said = json.loads(ended.stdout.splitlines()[-1])
+    assert said["gaps"] == []
+    assert said["dials"] == [
+        ["127.26.4.1", "done", None],
+        ["192.0.2.77", "failed", "unreadable: no connection: No route to host"],
+        ["198.51.100.7", "failed", "unreadable: no connection: Network is unreachable"],
+    ]
 
 
 def test_a_stop_takes_effect_within_a_second_over_udp(case: Case, stage: Stage, infohash: bytes) -> None:

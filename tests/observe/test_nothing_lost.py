@@ -1,6 +1,8 @@
 """What could get lost without a word: each loss has its place in the account, or there is none."""
 
+import errno
 import json
+import os
 import time
 from asyncio import StreamReader, StreamWriter
 from dataclasses import replace
@@ -13,24 +15,28 @@ from observe_stage import EXTENDED, INNER, Peer, Stage, answers, bitfield, messa
 from clew.core import clock, shards
 from clew.core.case import Case
 from clew.core.clock import Instant
+from clew.model import Missing
 from clew.observe import keeping
 from clew.observe.account import LEFT_ASIDE
 from clew.observe.announces import NOT_NAMED
-from clew.observe.api import SECOND, TOO_SLOW, Contact, Sighted, Target
+from clew.observe.api import REFUSED, SECOND, TOO_SLOW, Contact, Sighted, Target
 from clew.observe.book import Book
 from clew.observe.endpoints import INSERT, Endpoint, row
 from clew.observe.gaps import NO_NETWORK, Gaps, of_case
 from clew.observe.keeping import Keeper
+from clew.observe.lines import unconnected
 from clew.observe.networks.bittorrent import PLUGIN
 from clew.observe.policy import Wish
 from clew.observe.replay import TOO_LITTLE, replay
 from clew.observe.retention import KEEP_NS, purge
 from clew.observe.rows import Run
 from clew.observe.run import observe
-from clew.observe.silence import NOBODY_HEARD, Silence
+from clew.observe.silence import BROKEN_OFF, NOBODY_HEARD, Silence, heard
 from clew.observe.standing import standing
 from clew.observe.steady import steady
 from clew.observe.wire import Answer, Call
+
+NO_WAY, ROUTER_OFF = (unconnected(OSError(n, os.strerror(n))) for n in (errno.ENETUNREACH, errno.EHOSTUNREACH))
 
 
 def test_listed_endpoints_that_are_none_are_counted(case: Case, stage: Stage) -> None:
@@ -72,32 +78,39 @@ def test_a_run_that_is_killed_while_the_network_is_gone_names_the_gap(case: Case
         gaps.call(at, at, NO_NETWORK)
         keeper.flush("0" * 32, {})
         assert of_case(case) == [(SECOND, second * SECOND, NO_NETWORK.detail)]
-    gaps.call(Instant(12 * SECOND, 12 * SECOND), Instant(13 * SECOND, 13 * SECOND), None)
+    gaps.left(Instant(9 * SECOND, 9 * SECOND))
+    assert gaps.open, "out before the last one had no network"
+    gaps.left(Instant(13 * SECOND, 13 * SECOND))
     keeper.flush("0" * 32, {})
     assert of_case(case) == [(SECOND, 13 * SECOND, NO_NETWORK.detail)]
 
 
-def called(number: int, at_s: int, *, answered: bool) -> Answer:
-    wish = Wish("contact", "w", f"127.29.1.{number}", 1, "")
+def called(
+    number: int, at_s: int, *, answered: bool, missing: Missing = TOO_SLOW, network: str = "127.29.1."
+) -> Answer:
+    wish = Wish("contact", "w", f"{network}{number}", 1, "")
     began, ended = Instant(at_s * SECOND, at_s * SECOND), Instant((at_s + 1) * SECOND, (at_s + 1) * SECOND)
     target = Target("W-1", b"h" * 20, (), b"p" * 20)
     call = Call(f"{number} {at_s}", wish, PLUGIN.contact(target, FAST.limits(), "tcp", bytes(32)))
     said = Sighted(Contact(answered=True), b"", {"received handshake": 68}) if answered else None
-    return Answer(call, said, None if answered else TOO_SLOW, began, ended, ("", 0), "m")
+    return Answer(call, said, None if answered else missing, began, ended, ("", 0), "m")
 
 
-def test_where_nobody_at_all_is_heard_it_is_a_gap_and_they_are_called_again() -> None:
+@pytest.mark.parametrize("missing", [TOO_SLOW, NO_WAY, ROUTER_OFF])
+def test_where_nobody_at_all_is_heard_it_is_a_gap_and_they_are_called_again(missing: Missing) -> None:
     book, gaps, silence = Book([], FAST, 0, lambda _: ("tcp",)), Gaps(), Silence()
     peers = [book.listed("w", f"127.29.1.{n}", 1, source="t", twin=False, at_ns=0, due_ns=0)[0] for n in range(5)]
     book.saved(peers)
     for peer in peers[:4]:
         peer.tier, peer.control = "E1", "clean"
-    for at_s in (10, 12, 14):
+    for at_s in (10, 13, 16):
         for number, peer in enumerate(peers):
-            assert silence.call(called(number, at_s, answered=False), peer, gaps) == []
-            book.failed(peer, TOO_SLOW, at_s * SECOND)
+            assert silence.call(called(number, at_s, answered=False, missing=missing), peer, gaps) == []
+            book.failed(peer, missing, at_s * SECOND)
+        without_ipv6 = called(9, at_s, answered=False, missing=NO_WAY, network="2001:db8::")
+        assert silence.call(without_ipv6, None, gaps) == []
     assert {peer.next_ns for peer in peers} == {None}, "given up, as if all were gone"
-    assert gaps.take() == [(10 * SECOND, 15 * SECOND, NOBODY_HEARD)]
+    assert gaps.take() == [(10 * SECOND, 17 * SECOND, NOBODY_HEARD)]
     again = silence.call(called(9, 20, answered=True), None, gaps)
     assert gaps.take() == [(10 * SECOND, 21 * SECOND, NOBODY_HEARD)]
     assert again == peers
@@ -105,6 +118,21 @@ def test_where_nobody_at_all_is_heard_it_is_a_gap_and_they_are_called_again() ->
         book.again(peer, 30 * SECOND)
     assert [each for each, _ in book.due(30 * SECOND, 9)] == peers
     assert {peer.failures for peer in peers} == {0}
+
+
+def test_one_network_that_is_gone_is_no_silence_of_all() -> None:
+    """A router tells so of each at once, before anybody else had time to answer."""
+    gaps, silence = Gaps(), Silence()
+    for number in range(9):
+        peer = Endpoint(number, "w", f"127.29.1.{number}", 1, 0, 0, "t", tier="E2")
+        assert silence.call(called(number, 1, answered=False, missing=ROUTER_OFF), peer, gaps) == []
+    assert silence.call(called(99, 9, answered=True), None, gaps) == []
+    assert gaps.take() == []
+
+
+@pytest.mark.parametrize("missing", [REFUSED, BROKEN_OFF])
+def test_who_refuses_or_breaks_off_is_heard(missing: Missing) -> None:
+    assert heard(called(1, 1, answered=False, missing=missing))
 
 
 @pytest.mark.parametrize("known", [0, 2])

@@ -440,7 +440,7 @@ def test_quiet_hours_are_kept(case: Case) -> None:
 def test_a_tracker_that_no_mandate_names_is_not_even_looked_up(
     case: Case, policy: Policy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("clew.observe.run.resolve", lambda _: pytest.fail("looked up"))
+    monkeypatch.setattr("clew.observe.whereabouts.resolve", lambda _: pytest.fail("looked up"))
     with pytest.raises(Refused, match="looked up"):
         observe(case, trackers=["http://tracker.invalid/announce"], policy=policy, seconds=0.1)
 

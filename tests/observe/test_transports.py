@@ -174,7 +174,8 @@ def test_a_network_that_was_gone_is_a_gap_and_a_clock_that_jumped_another() -> N
     begin = at(1)
     gaps.call(begin, at(1), NO_NETWORK)
     gaps.call(at(10), at(1), NO_NETWORK)
-    gaps.call(at(1), at(1), None)
+    gaps.call(Instant(0, 0), at(1), None)  # answered late, of before
+    gaps.left(at(1))
     assert gaps.take() == [(begin.utc_ns, begin.utc_ns + 14 * SECOND, NO_NETWORK.detail)]
     gaps.call(at(1, step=3600), at(1), None)
     ((start, stop, why),) = gaps.take()

@@ -61,6 +61,7 @@ class Announces:
     ) -> None:
         self._policy, self._may_start = policy, may_start
         self._heap: list[tuple[int, int, Round]] = []
+        self._of: dict[Tracker, list[Round]] = defaultdict(list)
         self._number = itertools.count()
         self._out = 0
         self._barred: set[Round] = set()
@@ -70,7 +71,9 @@ class Announces:
         for tracker, address in trackers.items():
             for watch in watches:
                 for infohash, twin in infohashes(watch):
-                    self._plan(Round(tracker, address, watch, infohash, twin), now_ns)
+                    one = Round(tracker, address, watch, infohash, twin)
+                    self._of[tracker].append(one)
+                    self._plan(one, now_ns)
 
     def due(self, now_ns: int) -> list[Round]:
         """The rounds whose next question is due; each is out until `heard`."""
@@ -113,6 +116,15 @@ class Announces:
         self._heap = [(now_ns if one in self._barred else when, number, one) for when, number, one in self._heap]
         heapq.heapify(self._heap)
         self._barred.clear()
+
+    def moved(self, tracker: Tracker, address: str) -> None:
+        """This tracker is at another address now: whatever is asked next is asked there."""
+        for one in self._of[tracker]:
+            one.address = address
+
+    def failing(self, tracker: Tracker) -> bool:
+        """Whether a question to this tracker failed the last time."""
+        return any(one.failures for one in self._of[tracker])
 
     def never_asked(self, one: Round, now_ns: int) -> None:
         """This question was not sent."""

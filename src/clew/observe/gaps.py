@@ -1,7 +1,8 @@
 """When a run was under way and saw nothing, or its clock jumped: kept by name, for the coverage statement.
 
 A machine without its network fails every call. That says nothing of those who were called, so they are put back and
-the time is kept as a gap; it ends with the first call that gets through.
+the time is kept as a gap; it ends with the first call that gets out of this machine. Until then nothing is gained by
+calling all of them: a probe at growing intervals decides, and the others wait.
 """
 
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from clew.model import Missing, Reason
 from clew.observe.api import SECOND
 
 NO_NETWORK = Missing(Reason.INTERRUPTED, "this machine had no network")
+LEAST_PAUSE_NS, MOST_PAUSE_NS = SECOND, 60 * SECOND  # between two probes of a network that is gone
 STEP_NS = SECOND  # what UTC may drift against the monotonic clock between two calls before it is called a step
 
 
@@ -24,18 +26,41 @@ class Gaps:
     """
 
     _since: Instant | None = None
+    _failed_ns: int = 0  # when the last call was dialled that had no network
+    _probed_ns: int = 0
     _last: Instant | None = None
     _found: dict[tuple[int, str], int] = field(default_factory=dict)
+
+    @property
+    def open(self) -> bool:
+        """Whether this machine has no network, as far as is known."""
+        return self._since is not None
 
     def call(self, began: Instant, ended: Instant, missing: Missing | None) -> None:
         """Looks at one call that is over: both of its moments, and what was missing."""
         self.look(ended)
         if missing == NO_NETWORK:
             self._since = self._since or began
+            self._failed_ns = max(self._failed_ns, began.mono_ns)
             self.add(self._since, ended, NO_NETWORK.detail)
-        elif self._since is not None:
-            self.add(self._since, ended, NO_NETWORK.detail)
+
+    def left(self, at: Instant | None) -> None:
+        """Then a call last got out of this machine: if none has failed since, a gap ended with it."""
+        if self._since is not None and at is not None and at.mono_ns > self._failed_ns:
+            self.add(self._since, at, NO_NETWORK.detail)
             self._since = None
+
+    def waits(self, at: Instant) -> bool:
+        """Whether a gap is open in which the next probe is not due yet; each comes when the gap is twice as long."""
+        if self._since is None:
+            return False
+        tried_ns = max(self._failed_ns, self._probed_ns)
+        pause_ns = tried_ns - self._since.mono_ns
+        return at.mono_ns < tried_ns + min(max(pause_ns, LEAST_PAUSE_NS), MOST_PAUSE_NS)
+
+    def probed(self, at: Instant) -> None:
+        """A probe is handed out now."""
+        self._probed_ns = at.mono_ns
 
     def add(self, since: Instant, until: Instant, why: str) -> None:
         """A gap, or as much of it as there is by now."""
@@ -45,7 +70,8 @@ class Gaps:
     def over(self, at: Instant) -> None:
         """The run ends: so does a gap that is open."""
         if self._since is not None:
-            self.call(at, at, None)
+            self.add(self._since, at, NO_NETWORK.detail)
+            self._since = None
 
     def take(self) -> list[tuple[int, int, str]]:
         """What was found since the last time."""

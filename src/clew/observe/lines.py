@@ -22,7 +22,8 @@ from clew.observe.reactor import BROKEN, CHANGES, READABLE, URGENT, WRITABLE, Re
 MOST_DATAGRAM = 2 * 1024  # more than any Ethernet carries in one piece; whoever sends more is not read
 MOST_PIECE = 32 * 1024  # of a stream, in one turn
 LEAST_WAKE_NS = SECOND // 1_000
-GONE = (errno.ENETDOWN, errno.ENETUNREACH, errno.EADDRNOTAVAIL)  # connect(2), bind(2): it is us who have no network
+# connect(2), bind(2): told at once, it is us who have no network; later it is a router's word of one address (RFC 792).
+GONE = (errno.ENETDOWN, errno.ENETUNREACH, errno.EADDRNOTAVAIL)
 
 Spent = Callable[[int, int], None]  # is told of so many bytes sent or received, and when (monotonic nanoseconds)
 
@@ -76,8 +77,11 @@ class Line:
 
     def dial(
         self, make: Callable[[], socket.socket], place: tuple[str, int], at: Instant, answer_ns: int, *, datagrams: bool
-    ) -> None:
-        """Connects a socket that is made now; who has not taken the connection after `answer_ns` is too slow."""
+    ) -> bool:
+        """Connects a socket that is made now; who has not taken the connection after `answer_ns` is too slow.
+
+        Returns whether there is a way out of this machine to there.
+        """
         self._began, self._datagrams = at, datagrams
         try:
             self._sock = make()
@@ -88,12 +92,13 @@ class Line:
         except OSError as error:
             # A machine may have IPv4 alone for good: without IPv6 it is not the network that is gone.
             self._never(NO_NETWORK if error.errno in GONE and ":" not in place[0] else unconnected(error))
-            return
+            return False
         self._reactor.watch(self._number, self._ready, READABLE if datagrams else CHANGES)
         if datagrams:
             self._reached()
         else:
             self._timer = self._reactor.at(at.mono_ns + answer_ns, lambda: self._never(TOO_SLOW))
+        return True
 
     def end(self, why: Missing) -> None:
         """Hangs up, for this reason."""
@@ -120,8 +125,7 @@ class Line:
         """
         assert self._sock is not None
         if events & BROKEN and (failed := self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)):
-            gone = failed in GONE and self._sock.family == socket.AF_INET
-            self._never(NO_NETWORK if gone else unconnected(OSError(failed, os.strerror(failed))))
+            self._never(unconnected(OSError(failed, os.strerror(failed))))
             return
         if self._timer is not None:
             self._timer.cancel()

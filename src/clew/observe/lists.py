@@ -1,7 +1,7 @@
 """All that tells who is there, asked in one manner: trackers (`announces`) and the DHT (`lookups`)."""
 
 from clew.observe.announces import Announces, Round
-from clew.observe.api import Listing
+from clew.observe.api import Listing, Tracker
 from clew.observe.lookups import Lookups
 
 
@@ -27,6 +27,14 @@ class Lists:
         """The Mandates have changed: what could not be asked is due now."""
         self._announces.allowed(now_ns)
         self._lookups.allowed(now_ns)
+
+    def moved(self, tracker: Tracker, address: str) -> None:
+        """This tracker is at another address now."""
+        self._announces.moved(tracker, address)
+
+    def failing(self, tracker: Tracker) -> bool:
+        """Whether a question to this tracker failed the last time."""
+        return self._announces.failing(tracker)
 
     def never_asked(self, one: Round, now_ns: int) -> None:
         """This question was not sent."""

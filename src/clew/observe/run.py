@@ -6,7 +6,6 @@ doubles nothing.
 """
 
 import hashlib
-import ipaddress
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -17,12 +16,12 @@ from typing import Any
 from clew.core import clock, descriptors, mandate, plugins, watch
 from clew.core.case import Case, new_id
 from clew.core.clock import Instant
-from clew.core.errors import Refused, Usage
+from clew.core.errors import Usage
 from clew.core.lease import lease
 from clew.model import Missing, Watch
 from clew.observe import keeping, retention, transports
 from clew.observe.account import Account, Summary, by_place, coverage
-from clew.observe.announces import Announces
+from clew.observe.announces import Announces, Round
 from clew.observe.api import SECOND, Network, Tracker
 from clew.observe.book import Book
 from clew.observe.calls import Caller, Errand
@@ -48,7 +47,8 @@ from clew.observe.policy import (
 from clew.observe.results import Results
 from clew.observe.rows import Run, tool
 from clew.observe.steady import steady
-from clew.observe.wire import Call, Wire, resolve
+from clew.observe.whereabouts import Whereabouts
+from clew.observe.wire import Call, Wire
 
 NETWORKS = "clew.observe.networks"
 TICK_SECONDS = 0.05
@@ -99,6 +99,7 @@ class Observer:
         self._watches = len(watches)
         self._mandate = mandate.require(case, purpose=PURPOSE, at_ns=self._start.utc_ns, network=plugin.name).id
         self._run = _run(case, plugin, policy)
+        self._whereabouts = Whereabouts(plugin, self._governor)
         places, offers = self._places(trackers), self._offers()
         retention.purge(case, self._start.utc_ns)
         wait_ns = int(policy.revisit * SECOND)
@@ -158,14 +159,7 @@ class Observer:
         """The trackers with their addresses. Raises Refused for one that may not be asked, Usage without any."""
         known = {t for m in mandate.all_of(self._case) if PURPOSE in m.purposes for t in m.trackers}
         known -= {"*", DHT, PEX}
-        found = {}
-        for url in sorted(known) if urls is None else urls:
-            place = self._plugin.tracker(url)
-            address = place.host if _is_address(place.host) else self._resolve(place, known)
-            allowed = self._governor.cover(Wish("announce", "", address, place.port, url), self._start)
-            if isinstance(allowed, Missing):
-                raise Refused(f"the tracker {url} may not be asked: {allowed.detail}", "see the Mandate, and --allow")
-            found[place] = address
+        found = self._whereabouts.find(sorted(known) if urls is None else urls, known, self._start)
         if not found:
             raise Usage("no tracker is named", "give one with --tracker, or have the Mandate name them")
         return found
@@ -200,15 +194,6 @@ class Observer:
 
         return offered
 
-    def _resolve(self, place: Tracker, known: set[str]) -> str:
-        """The address of a tracker known by name. Asking for it is a contact too: a Mandate has to name it."""
-        if place.url not in known or all(inside_loopback(network) for network in self._policy.allow):
-            raise Refused(
-                f"the name of the tracker {place.url} may not be looked up",
-                "give the tracker by its address, or have the Mandate name it and widen --allow",
-            )
-        return resolve(place.host)
-
     def _may_start(self, tracker: Tracker, address: str) -> bool:
         wish = Wish("announce", "", address, tracker.port, tracker.url, "started")
         return not isinstance(self._governor.cover(wish, self._start), Missing)
@@ -224,11 +209,16 @@ class Observer:
             return
         self._dispatched_ns = now.mono_ns
         self._renew(now)
-        if self._policy.quiet(now.utc_ns):
+        if self._policy.quiet(now.utc_ns) or self._gaps.waits(now):
             return
-        made = [pair for one in self._lists.due(now.mono_ns) for pair in self._caller.question(one)]
+        for tracker, address in self._whereabouts.moved().items():
+            self._lists.moved(tracker, address)
+        self._whereabouts.look_again(now, self._lists.failing)
+        made = [pair for one in self._questions(now) for pair in self._caller.question(one)]
         # Trackers that answer slowly or never must not keep us from peers: only visits and probes take room.
         room = min(MOST_IN_FLIGHT, 3 * self._policy.concurrent) - self._visits
+        if self._gaps.open:
+            room = min(room, 1)
         for endpoint, kind in self._book.due(self._steady.at(now), max(0, room)):
             wish = Wish(
                 kind,
@@ -244,7 +234,17 @@ class Observer:
             else:
                 made.append(self._caller.visit(endpoint, self._asking(endpoint, wish, now)))
         if made:
+            self._gaps.probed(now)
             self._send(wire, made, now.utc_ns)
+
+    def _questions(self, now: Instant) -> list[Round]:
+        """What is asked now; while the network is gone, one question. The others are due again when it is there."""
+        due = self._lists.due(now.mono_ns)
+        if not self._gaps.open:
+            return due
+        for one in due[1:]:
+            self._lists.never_asked(one, now.mono_ns)
+        return due[:1]
 
     def _renew(self, now: Instant) -> None:
         """Looks again at who could not be called or asked, where a Mandate was added or its time has come."""
@@ -277,6 +277,7 @@ class Observer:
             self._results.take(answer, errand)
             if self._keeper.waiting >= FLUSH_ROWS:  # a list of thousands is not kept in memory as a whole
                 self._keep()
+        self._gaps.left(wire.left)
 
     def _flush(self) -> None:
         now = clock.now()
@@ -372,14 +373,6 @@ class Observer:
 def _run(case: Case, plugin: Network, policy: Policy) -> Run:
     config = hashlib.sha256(policy.text().encode()).hexdigest()
     return Run(new_id(), tool(plugin.name, plugin.version), config, case.settings.vantage, None, None)
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 @contextmanager

@@ -1,27 +1,36 @@
 """A network that drops packets without a word: nobody is heard, as if all peers had left at once.
 
-No error tells of it. So where nobody at all is heard for a while, and several of those called meanwhile had answered
-before, that time is kept as a gap, and when somebody is heard again, those who were called in it are called again:
-that they did not answer says nothing of them.
+No error tells of it, or one that a single peer may get as well: a router that is off ("No route to host"), or has no
+way further ("Network is unreachable"). So where nobody at all is heard for a while, and several of those called
+meanwhile had answered before, that time is kept as a gap, and when somebody is heard again, those who were called in
+it are called again: that they did not answer says nothing of them.
 """
 
+import errno
+import os
 from dataclasses import dataclass, field
 
 from clew.core.clock import Instant
 from clew.model import Tier, carrier
-from clew.observe.api import REFUSED, TOO_SLOW, Contact
+from clew.observe.api import REFUSED, SECOND, Contact
 from clew.observe.endpoints import Endpoint
 from clew.observe.gaps import Gaps
+from clew.observe.lines import unconnected
+from clew.observe.policy import LEAST_ANSWER
 from clew.observe.wire import DATAGRAMS, Answer
 
 NOBODY_HEARD = "nobody at all was heard, of those neither who had answered before"
 ENOUGH = 3  # addresses with port that had answered before; two may leave together
+LEAST_NS = int(LEAST_ANSWER * SECOND)  # errors come at once: one network that is gone is no silence of all
+BROKEN_OFF = unconnected(ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET)))
 
 
 def heard(answer: Answer) -> bool:
-    """Whether anything came back from there: a connection, a refusal, a datagram."""
+    """Whether anything came back from there: a connection, a refusal, a datagram. Not what a machine, ours too, says
+    of the way there.
+    """
     if answer.sighted is None:
-        return answer.missing != TOO_SLOW
+        return bool(answer.local[0]) or answer.missing in (REFUSED, BROKEN_OFF)
     if carrier(answer.call.wish.transport) not in DATAGRAMS:
         return True
     finding = answer.sighted.finding
@@ -34,6 +43,7 @@ class Silence:
     """Since when nobody was heard, and who was called meanwhile."""
 
     _since: Instant | None = None
+    _until_ns: int = 0  # when the last call in it ended
     _heard_ns: int = 0
     _called: dict[int, Endpoint] = field(default_factory=dict)
     _known: set[tuple[str, int]] = field(default_factory=set)
@@ -46,20 +56,26 @@ class Silence:
             return []  # it began before somebody was heard
         if self._since is None or answer.started.mono_ns < self._since.mono_ns:
             self._since = answer.started
+        self._until_ns = max(self._until_ns, answer.ended.mono_ns)
         if endpoint is not None:
             self._called[endpoint.id] = endpoint
             if endpoint.tier != Tier.LISTED.value:
                 self._known.add(endpoint.place)
-        if len(self._known) >= ENOUGH:
+        if self._is_gap():
             gaps.add(self._since, answer.ended, NOBODY_HEARD)
         return []
 
+    def _is_gap(self) -> bool:
+        """Whether it lasts as long as an answer may take, and is that of enough who had answered before."""
+        long = self._since is not None and self._until_ns - self._since.mono_ns >= LEAST_NS
+        return long and len(self._known) >= ENOUGH
+
     def _end(self, answer: Answer, gaps: Gaps) -> list[Endpoint]:
         again: list[Endpoint] = []
-        if self._since is not None and len(self._known) >= ENOUGH:
+        if self._since is not None and self._is_gap():
             gaps.add(self._since, answer.ended, NOBODY_HEARD)
             again = list(self._called.values())
-        self._since, self._heard_ns = None, max(self._heard_ns, answer.ended.mono_ns)
+        self._since, self._until_ns, self._heard_ns = None, 0, max(self._heard_ns, answer.ended.mono_ns)
         self._called.clear()
         self._known.clear()
         return again

@@ -90,6 +90,7 @@ class Wire:
         self._timer: Timer | None = None
         self._stopping = False
         self._failure: BaseException | None = None
+        self.left: Instant | None = None  # when a call last had a way out of this machine, whatever became of it
         self._thread = threading.Thread(target=self._run, name="wire", daemon=True)
 
     def __enter__(self) -> "Wire":
@@ -206,7 +207,8 @@ class Wire:
         )
         self._lines[call.id] = (call, line)
         make = partial(_socket, wish.address, bind, datagrams=datagrams)
-        line.dial(make, (wish.address, wish.port), at, self._answer_ns, datagrams=datagrams)
+        if line.dial(make, (wish.address, wish.port), at, self._answer_ns, datagrams=datagrams):
+            self.left = at
 
     def _over(self, call: Call, mandate: str, end: Ending) -> None:
         """A connection is closed, or did not come about: hands on the Answer, opens the follow-up and what waited."""
@@ -244,13 +246,41 @@ def _takes_back(call: Call) -> bool:
     return call.wish.event == "stopped"
 
 
-def resolve(host: str) -> str:
-    """The IPv4 address of a tracker's host; no other name is ever looked up. Raises ClewError without one."""
+class Names:
+    """Looks names up in threads of their own, for the system's resolver may take as long as it likes."""
+
+    def __init__(self) -> None:
+        self._found: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
+
+    def ask(self, host: str, so_far: str) -> None:
+        """Looks up a host that was found at this address before."""
+        threading.Thread(target=self._look_up, args=(host, so_far), name="names", daemon=True).start()
+
+    def take(self) -> dict[str, str]:
+        """The addresses found since the last time, by host."""
+        found: dict[str, str] = {}
+        with contextlib.suppress(queue.Empty):
+            while True:
+                host, address = self._found.get_nowait()
+                found[host] = address
+        return found
+
+    def _look_up(self, host: str, so_far: str) -> None:
+        with contextlib.suppress(ClewError):
+            self._found.put((host, resolve(host, so_far)))
+
+
+def resolve(host: str, so_far: str = "") -> str:
+    """The IPv4 address of a tracker's host; no other name is ever looked up. Raises ClewError without one.
+
+    Of several, the one that it had `so_far`.
+    """
     try:
         found = socket.getaddrinfo(host, None, socket.AF_INET, socket.SOCK_STREAM)
     except OSError as error:
         raise ClewError(f"the tracker {host} has no address: {error.strerror}", "check its name") from error
-    return str(found[0][4][0])
+    addresses = [str(each[4][0]) for each in found]
+    return so_far if so_far in addresses else addresses[0]
 
 
 def _socket(address: str, bind: str, *, datagrams: bool) -> socket.socket:

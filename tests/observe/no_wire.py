@@ -1,0 +1,48 @@
+"""Takes the place of the wire: a run whose calls do not leave the test, by a clock of its own."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from clew.core.clock import Instant
+from clew.model import Missing
+from clew.observe.api import SECOND
+from clew.observe.gaps import NO_NETWORK
+from clew.observe.policy import Wish
+from clew.observe.run import DISPATCH_SECONDS, Observer
+from clew.observe.wire import Answer, Call
+
+STEP_NS = int(DISPATCH_SECONDS * SECOND)
+START_NS = 1_700_000_000 * SECOND  # UTC
+
+
+@dataclass
+class Network:
+    """No call gets out, or each ends at once for this reason."""
+
+    now: Instant = field(default_factory=lambda: Instant(START_NS, SECOND))
+    why: Missing = NO_NETWORK
+    left: Instant | None = None
+    called: list[tuple[int, str]] = field(default_factory=list)
+    wishes: list[Wish] = field(default_factory=list)
+    answers: list[Answer] = field(default_factory=list)
+
+    def dial(self, calls: Iterable[Call]) -> None:
+        for call in calls:
+            self.called.append((self.now.mono_ns, call.wish.address))
+            self.wishes.append(call.wish)
+            self.answers.append(Answer(call, None, self.why, self.now, self.now, ("", 0), "0" * 32))
+            self.left = self.left if self.why == NO_NETWORK else self.now
+
+    def collect(self, _: float) -> list[Answer]:
+        answers, self.answers = self.answers, []
+        return answers
+
+
+def goes_on(observer: Observer, network: Any, seconds: float, step_ns: int = STEP_NS) -> None:
+    """The loop of a run, without its waits."""
+    for _ in range(int(seconds * SECOND) // step_ns):
+        network.now = Instant(network.now.utc_ns + step_ns, network.now.mono_ns + step_ns)
+        observer._dispatch(network)
+        observer._take(network, 0)
+        observer._flush()

@@ -1,0 +1,91 @@
+"""A tracker that is named: looked up again while the run goes on, and asked only where it may be."""
+
+import socket
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+from no_wire import Network, goes_on
+from observe_case import FAST
+
+from clew.core.case import Case
+from clew.observe.api import REFUSED, SECOND
+from clew.observe.networks.bittorrent import PLUGIN
+from clew.observe.policy import Go
+from clew.observe.run import Observer
+from clew.observe.wire import Names, resolve
+
+TRACKER = "http://tracker.example:6969/announce"
+POLICY = replace(FAST, allow=("192.0.2.0/24",), revisit=300.0, answer=6.0)
+HOUR = 3_600
+
+
+@dataclass
+class Resolver:
+    """Takes the place of the system's."""
+
+    addresses: tuple[str, ...] = ("192.0.2.7",)
+    asked: int = 0
+
+    def __call__(self, host: str, *_: object) -> list[Any]:
+        assert host == "tracker.example"
+        self.asked += 1
+        if not self.addresses:
+            raise socket.gaierror(socket.EAI_AGAIN, "no answer")
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (each, 0)) for each in self.addresses]
+
+
+@pytest.fixture
+def resolver(monkeypatch: pytest.MonkeyPatch) -> Resolver:
+    made = Resolver()
+    monkeypatch.setattr("clew.observe.wire.socket.getaddrinfo", made)
+    monkeypatch.setattr(Names, "ask", Names._look_up)  # at once, in this thread
+    return made
+
+
+def observer(make_case: Any) -> Observer:
+    case: Case = make_case(addresses=["192.0.2.0/24"], trackers=[TRACKER])
+    return Observer(case, PLUGIN, POLICY, [TRACKER])
+
+
+def test_a_tracker_that_moved_is_asked_where_it_is(make_case: Any, network: Network, resolver: Resolver) -> None:
+    run, network.why = observer(make_case), REFUSED
+    goes_on(run, network, 5, SECOND)
+    resolver.addresses = ()
+    goes_on(run, network, 20 * 60, SECOND)
+    resolver.addresses = ("192.0.2.9", "192.0.2.8")
+    goes_on(run, network, 4 * HOUR, SECOND)
+    assert [wish.address for wish in network.wishes][:2] == ["192.0.2.7", "192.0.2.9"]
+    assert {wish.address for wish in network.wishes[1:]} == {"192.0.2.9"}
+    assert resolver.asked <= 2 + 4 * HOUR // 300 + 4, "five minutes apart, since its rounds fail"
+
+
+def test_a_tracker_that_moved_to_where_nobody_may_call_is_not_asked(
+    make_case: Any, network: Network, resolver: Resolver
+) -> None:
+    run, network.why = observer(make_case), REFUSED
+    goes_on(run, network, 5, SECOND)
+    assert isinstance(run._governor.decide(network.wishes[0], network.now), Go)
+    resolver.addresses = ("203.0.113.5",)
+    goes_on(run, network, 4 * HOUR, SECOND)
+    assert network.wishes[-1].address == "203.0.113.5"
+    assert str(run._governor.decide(network.wishes[-1], network.now)) == "refused: outside the allow-list"
+    resolver.addresses = ("192.0.2.7",)
+    goes_on(run, network, 4 * HOUR, SECOND)
+    assert network.wishes[-1].address == "192.0.2.7"
+
+
+def test_of_several_addresses_a_tracker_keeps_the_one_it_had(resolver: Resolver) -> None:
+    resolver.addresses = ("192.0.2.7", "192.0.2.8")
+    assert resolve("tracker.example") == "192.0.2.7"
+    assert resolve("tracker.example", "192.0.2.8") == "192.0.2.8"
+    assert resolve("tracker.example", "192.0.2.9") == "192.0.2.7"
+
+
+def test_a_look_up_does_not_keep_the_run_waiting(resolver: Resolver, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    monkeypatch.setattr("clew.observe.wire.socket.getaddrinfo", resolver)
+    names = Names()
+    names.ask("tracker.example", "")
+    assert names._found.get(timeout=20) == ("tracker.example", "192.0.2.7")
+    assert names.take() == {}
