@@ -349,7 +349,7 @@ def test_a_tracker_that_no_mandate_covered_is_asked_as_soon_as_one_does(
     peer = stage.peer("127.20.0.1", answers(bitfield(6), torrents={infohash}))
     tracker = stage.tracker("127.1.0.5", tells_stopped=True)
     tracker.listed[infohash] = []
-    refused = "SELECT 1 FROM dials WHERE kind LIKE 'announce%' AND state = 'failed'"
+    refused = "SELECT 1 FROM dials WHERE kind LIKE 'announce%' AND state = 'not made'"
 
     def renew(_: dict[str, object]) -> None:
         if not tracker.listed[infohash] and case.read().execute(refused).fetchone():

@@ -231,9 +231,12 @@ class Book:
         self._waited.discard(endpoint.id)
         self._done(endpoint)
 
-    def put_back(self, endpoint: Endpoint) -> None:
-        """This call was never made; it is due as before."""
-        self._done(endpoint)
+    def put_back(self, endpoint: Endpoint, kind: str = "contact") -> None:
+        """This contact or control probe was never made; it is due as before."""
+        if kind == "control":
+            self._give_back(endpoint.place)
+        else:
+            self._done(endpoint)
 
     def controlled(self, endpoint: Endpoint, verdict: str | Missing) -> None:
         """Takes the result of a control probe, for every Watch at that address and port."""

@@ -73,6 +73,8 @@ class Results:
             on = self._on_control if answer.call.wish.kind == "control" else self._on_contact
             state, why = on(answer, errand.endpoint, errand.infohash)
         self._account.error(why)
+        if not answer.mandate:  # nothing was opened, so that no flow is accounted for by it (`comparing`)
+            state = keeping.NOT_MADE
         heard_ns = self._time.at(answer.heard) if answer.heard else 0
         self._keeper.ended(answer.call.id, state, str(why) if why else None, heard_ns)
 
@@ -90,7 +92,7 @@ class Results:
                 self._book.refused(endpoint, contact.missing, heard_ns + self._interval_ns)
             else:
                 self._book.put_back(endpoint)
-            return _unmade(answer), contact.missing
+            return keeping.INTERRUPTED, contact.missing
         if contact.missing == NO_NETWORK:
             self._book.refused(endpoint, contact.missing, self._time.at(answer.ended) + NO_NETWORK_PAUSE_NS)
             return keeping.INTERRUPTED, contact.missing
@@ -142,6 +144,12 @@ class Results:
         if contact.missing == NO_NETWORK:
             self._book.unprobed(endpoint, contact.missing, self._time.at(answer.ended) + NO_NETWORK_PAUSE_NS)
             return keeping.INTERRUPTED, contact.missing
+        if not answer.mandate:
+            if contact.missing == STOPPED:
+                self._book.put_back(endpoint, "control")
+            else:
+                self._book.unprobed(endpoint, contact.missing, self._time.at(answer.started) + self._interval_ns)
+            return keeping.NOT_MADE, contact.missing
         echoed = contact.infohash_echoed is not None
         why = undecided(contact) if answer.sighted is not None else contact.missing
         verdict = why or (PROMISCUOUS if echoed else CLEAN)
@@ -172,8 +180,8 @@ class Results:
             self._started[answer.call.id] = answer
         if listing.missing is not None and listing.missing.reason is Reason.INTERRUPTED:
             self._lists.never_asked(one, clock.now().mono_ns)
-            return _unmade(answer), listing.missing
-        self._account.announces += 1
+            return keeping.INTERRUPTED, listing.missing
+        self._account.announces += bool(answer.mandate)
         url = DHT if named(one.tracker.url) == DHT else one.tracker.url
         self._account.tracker(url, f"asked {answer.call.wish.event}".strip())
         self._account.tracker(
@@ -277,11 +285,6 @@ class Results:
 def _contact_of(answer: Answer) -> Contact:
     found = answer.sighted.finding if answer.sighted else None
     return found if isinstance(found, Contact) else Contact(missing=answer.missing)
-
-
-def _unmade(answer: Answer) -> str:
-    """The state of a dial that we ended ourselves: never opened, or interrupted."""
-    return keeping.INTERRUPTED if answer.mandate else keeping.NOT_MADE
 
 
 def _cut_off(contact: Contact) -> bool:
