@@ -194,7 +194,7 @@ class Observer:
         def offered(whom: Endpoint) -> tuple[str, ...]:
             if inside_loopback(whom.address):
                 return wanted
-            place = whom.address, whom.source
+            place = whom.address, whom.sources
             plain, first = (self._governor.permits(p, *place, clock.now()) for p in (PERMIT_PLAIN, PERMIT_PLAIN_FIRST))
             return transports.permitted(wanted, plain=plain, plain_first=first)
 
@@ -238,11 +238,11 @@ class Observer:
                 endpoint.source,
                 transport=self._book.transport(endpoint, kind),
             )
-            covered = self._governor.cover(wish, now)
+            covered = self._governor.covered(wish, endpoint.sources, now)
             if isinstance(covered, Missing):
                 self._book.never(endpoint, covered)
             else:
-                made.append(self._caller.visit(endpoint, self._asking(endpoint, wish, now)))
+                made.append(self._caller.visit(endpoint, self._asking(endpoint, covered, now)))
         if made:
             self._send(wire, made, now.utc_ns)
 
@@ -257,8 +257,8 @@ class Observer:
         """The visit, asking for gossip too where it is this endpoint's turn and the Mandate that covers it permits."""
         if not self._policy.gossip or wish.kind != "contact":
             return wish
-        asking = replace(wish, gossip=True)
-        if isinstance(self._governor.cover(asking, now), Missing):
+        asking = self._governor.covered(replace(wish, gossip=True), endpoint.sources, now)
+        if isinstance(asking, Missing):
             return wish
         return asking if self._gossip.ask(endpoint, self._steady.at(now)) else wish
 
