@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from clew.core import clock
 from clew.model import Missing, Reason, SightingKind, Tier
-from clew.observe import keeping
+from clew.observe import keeping, retention
 from clew.observe.account import Account
 from clew.observe.announces import Round
 from clew.observe.api import SECOND, Contact, Listed, Listing
@@ -50,6 +50,7 @@ class Results:
         self._interval_ns = int(revisit_seconds * SECOND)
         self.count_hearsay()
         self._told: dict[str, Marks] = defaultdict(Marks)  # by source, the endpoints whose proof is kept
+        self._told_since_ns = time.at(clock.now())
         self._started: dict[str, Answer] = {}
         self._exactness = Exactness()
         self._silence = Silence()
@@ -209,7 +210,11 @@ class Results:
     def _listed(
         self, answer: Answer, watch: str, source: str, infohash: bytes, twin: bool, listing: Listing, each: Listed
     ) -> bool:
-        """Takes one who was listed, the first time by this source with the proof; says whether it is new."""
+        """Takes one who was listed; says whether it is new.
+
+        The proof is kept of the first time that this tracker, any node, or any peer listed it, and again after half the
+        retention. Not of each node and peer: they can make up as many listings as they like.
+        """
         if each.address == answer.local[0] and each.port == ANNOUNCED_PORT:
             return False
         if not self._room(watch, each, named(source)):
@@ -238,6 +243,13 @@ class Results:
             )
         )
         return new
+
+    def forget(self, at_ns: int) -> None:
+        """Goes with `retention.purge`: who is listed still has a listing kept again, well before the old one goes."""
+        self.count_hearsay()
+        if at_ns - self._told_since_ns >= retention.KEEP_NS // 2:
+            self._told_since_ns = at_ns
+            self._told.clear()
 
     def count_hearsay(self) -> None:
         """Counts anew, by Watch, who is only listed, and by a node or a peer first: some were forgotten meanwhile."""

@@ -306,7 +306,7 @@ class Observer:
         self._keep()
         retention.purge(self._case, now_ns)
         self._book.forget(now_ns - retention.KEEP_NS)
-        self._results.count_hearsay()
+        self._results.forget(now_ns)
 
     def _over(self, seconds: float | None, stop: threading.Event, *, go_on: bool) -> str:
         if stop.is_set():
