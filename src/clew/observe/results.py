@@ -216,6 +216,7 @@ class Results:
         retention. Not of each node and peer: they can make up as many listings as they like.
         """
         if each.address == answer.local[0] and each.port == ANNOUNCED_PORT:
+            self._account.listed_us += 1
             return False
         if not self._room(watch, each, named(source)):
             return False

@@ -9,7 +9,7 @@ import hashlib
 import ipaddress
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -291,7 +291,8 @@ class Observer:
 
     def _keep(self) -> None:
         """Commits what was taken."""
-        self._keeper.flush(self._mandate, self._limits())
+        told: dict[str, Mapping[str, float]] = {"limits": self._limits(), "ourselves": self._account.of_ourselves()}
+        self._keeper.flush(self._mandate, {name: said for name, said in told.items() if any(said.values())})
 
     def _limits(self) -> dict[str, int]:
         """The limits that this run has come to, by their words, and how often."""
@@ -359,11 +360,7 @@ class Observer:
             errors=dict(account.errors),
             traffic=dict(account.traffic),
             coverage=coverage(self._case, self._book.places()),
-            ourselves={
-                "times": account.ourselves,
-                "seconds": round(account.ourselves_ns / SECOND, 3),
-                "gossiped": account.gossiped,
-            },
+            ourselves=account.of_ourselves(),
             limits=self._limits(),
             trackers={url: dict(counts) for url, counts in account.trackers.items()},
         )
