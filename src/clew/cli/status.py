@@ -79,7 +79,9 @@ def _observing(found: Standing, countries: dict[str, dict[str, int]]) -> list[st
     transports = ", ".join(f"{name}: {count}" for name, count in found.transports.items())
     oldest = f", the oldest for {found.oldest_s:.0f} s" if found.oldest_s is not None else ""
     lines += [f"  {'answered over':24}{transports or '-'}", f"  {'in hand':24}{found.in_hand}{oldest}"]
-    lines.append(f"  {'named us':24}peers: {found.named_us['peers']}, trackers and nodes: {found.named_us['lists']}")
+    us = found.named_us
+    named = f"peers: {us['gossiped']}, trackers and nodes: {us['listed']}, by a presumed address: {us['presumed']}"
+    lines.append(f"  {'named us':24}{named}")
     lines += [f"  {line}" for line in next_lines(found)]
     return lines + [f"  {count:6d}  {printable(why)}" for why, count in found.failures.items()]
 

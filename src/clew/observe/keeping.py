@@ -19,7 +19,7 @@ from clew.observe.wire import Call
 
 INTENT, INTERRUPTED, NOT_MADE = "intent", "interrupted", "not made"
 KILLED = "the run ended before the result was kept"
-NAMED = ("gossiped", "listed")  # of `Account.of_ourselves`: how often others named us
+NAMED = ("gossiped", "listed", "presumed")  # of `Account.of_ourselves`: how often others named us
 LASTING = frozenset((SightingKind.CONTROL, SightingKind.OURSELVES))
 
 

@@ -19,6 +19,7 @@ from clew.observe.keeping import Keeper
 from clew.observe.lists import Lists
 from clew.observe.marks import Marks
 from clew.observe.policy import DHT, PEX, named
+from clew.observe.reflexive import Reflexive
 from clew.observe.rows import Run, sighting
 from clew.observe.silence import Silence
 from clew.observe.steady import Steady
@@ -53,6 +54,7 @@ class Results:
         self._told_since_ns = time.at(clock.now())
         self._started: dict[str, Answer] = {}
         self._exactness = Exactness()
+        self._reflexive = Reflexive()
         self._silence = Silence()
 
     def take(self, answer: Answer, errand: Errand) -> None:
@@ -136,6 +138,8 @@ class Results:
                 promiscuous=self._book.promiscuous(endpoint),
             )
         )
+        if contact.sees_us not in ("", answer.local[0]):
+            self._reflexive.hear(contact.sees_us, endpoint.address)
         if contact.gossip is not None:
             self._gossip(answer, endpoint, infohash, contact.gossip)
         return ("done" if contact.answered else "failed"), contact.missing
@@ -218,6 +222,8 @@ class Results:
         if each.address == answer.local[0] and each.port == ANNOUNCED_PORT:
             self._account.listed_us += 1
             return False
+        if self._reflexive.ours(each.address) and (each.port == ANNOUNCED_PORT or named(source) == PEX):
+            self._account.presumed += 1  # and listed as anybody: who says so may be lying about somebody else
         if not self._room(watch, each, named(source)):
             return False
         at_ns, due_ns = answer.ended.utc_ns, self._time.at(answer.ended)

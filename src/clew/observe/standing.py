@@ -10,7 +10,7 @@ from clew.core import clock
 from clew.core.case import Case
 from clew.observe import gaps
 from clew.observe.api import SECOND
-from clew.observe.keeping import INTENT
+from clew.observe.keeping import INTENT, NAMED
 from clew.observe.steady import steady
 
 MINUTE_NS, HOUR_NS = 60 * SECOND, 3_600 * SECOND
@@ -21,9 +21,7 @@ TIERS = """SELECT best, count(*) FROM (
            ) GROUP BY best ORDER BY best"""
 TRANSPORTS = "SELECT transport, count(*) FROM endpoints WHERE transport IS NOT NULL GROUP BY 1 ORDER BY 1"
 FAILURES = "SELECT last_failure, count(*) FROM endpoints WHERE last_failure IS NOT NULL GROUP BY 1 ORDER BY 2 DESC, 1"
-# How often others named the address that we spoke from, in all runs (`keeping.NAMED`).
-NAMED_US = """SELECT total(json_extract(coverage, '$.ourselves.gossiped')) AS peers,
-                     total(json_extract(coverage, '$.ourselves.listed')) AS lists FROM observe_runs"""
+NAMED_US = "SELECT total(json_extract(coverage, '$.ourselves.' || ?)) FROM observe_runs"
 DUE = """SELECT count(next_ns), total(next_ns <= :now), total(next_ns <= :minute), total(next_ns <= :hour), min(next_ns)
          FROM endpoints"""
 
@@ -34,7 +32,7 @@ class Standing:
 
     `due` counts endpoints whose next visit is due: now, within the next minute, within the hour, at any time;
     `earliest_s` is how many seconds the first of them is away. `in_hand` are calls whose result is not kept yet.
-    `named_us`: how often, in all runs, peers named us in gossip, and trackers or nodes in their lists.
+    `named_us`: how often others named us, in all runs, as `Account.of_ourselves` counts it.
     """
 
     places: dict[str, int]
@@ -75,7 +73,7 @@ def standing(case: Case) -> Standing:
         last_gaps=tuple(
             {"from": clock.iso(begin), "to": clock.iso(end), "why": why} for begin, end, why in found[-GAPS_SHOWN:]
         ),
-        named_us={name: int(number) for name, number in dict(read.execute(NAMED_US).fetchone()).items()},
+        named_us={name: int(read.execute(NAMED_US, (name,)).fetchone()[0]) for name in NAMED},
         runs=read.execute("SELECT count(*) FROM observe_runs").fetchone()[0],
         last_run=_last_run(case),
     )
