@@ -67,6 +67,8 @@ def test_who_might_not_be_called_is_due_where_somebody_of_another_kind_lists_it_
         return made.listed("w", "127.10.0.1", 1, source=source, twin=False, at_ns=at_ns, due_ns=at_ns)[0]
 
     one = lists(PEER, 0)
+    lists(NODE, 0)
+    assert not made.due(0, 9), "it is not in the case yet, whoever lists it"
     made.saved(made.changed())
     assert made.due(0, 9) == [(one, "contact")]
     made.never(one, NOT_NAMED)
@@ -78,9 +80,9 @@ def test_who_might_not_be_called_is_due_where_somebody_of_another_kind_lists_it_
     lists(OTHER, 5 * SECOND)
     assert made.due(5 * SECOND, 9) == [(one, "contact")]
     made.refused(one, Missing(Reason.REFUSED, "too soon"), 90 * SECOND)
-    lists(NODE, 6 * SECOND)
+    lists("http://127.1.0.3:1/a", 6 * SECOND)
     assert not made.due(89 * SECOND, 9), "a further source makes nobody due who waits for something else"
-    assert one.sources == (PEER, ONE, OTHER, NODE)
+    assert one.sources == (PEER, NODE, ONE, OTHER, "http://127.1.0.3:1/a")
     assert made.due(90 * SECOND, 9) == [(one, "contact")]
 
 

@@ -81,7 +81,8 @@ class Book:
         found = self._find(watch, (address, port))
         if found is not None:
             found.last_listed_ns = at_ns
-            if found.listed_by(source) and all(each is not found for each in self._fresh):
+            fresh = self.fresh and found.id >= self._fresh[0].id  # ids ascend
+            if found.listed_by(source) and not fresh:
                 self._look_again(found, due_ns)
             self._changed[found.id] = found
             self._back(found, due_ns)
