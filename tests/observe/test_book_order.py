@@ -138,6 +138,6 @@ def test_of_whom_is_forgotten_nothing_stays_in_memory() -> None:
     made.saved(made.changed())
     assert due(made, 0) == [one]
     made.failed(one, SILENT, 0, "mse/tcp", reached=True, another=False)
-    assert one.id in made._vouched & made._waited
+    assert one.id in made._waited
     made.forget(10 * SECOND)
     assert not [name for name, held in vars(made).items() if isinstance(held, set | dict) and held]

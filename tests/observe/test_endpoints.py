@@ -13,6 +13,7 @@ CHANGED = replace(
     ONE, last_listed_ns=20, contacts=3, claims=2, first_claim_ns=11, first_claim="a" * 32, first_level="watched file",
     first_client="-TR3000-", control="clean", tier="E2", next_ns=None, failures=1, last_failure="refused: x",
     transport="mse-rc4/tcp", tried="tcp", first_carrier="tcp", first_twin=0,
+    further="pex://127.20.0.9:6881",
 )  # fmt: skip
 
 

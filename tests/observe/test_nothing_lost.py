@@ -161,6 +161,24 @@ def test_a_run_that_goes_on_forgets_in_time(
     assert replay(case).differing == []
 
 
+def test_who_is_listed_still_has_a_listing_kept_by_each_tracker_however_long_the_run_goes_on(
+    case: Case, stage: Stage, infohash: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("clew.observe.retention.KEEP_NS", 3 * SECOND)
+    monkeypatch.setattr("clew.observe.retention.EVERY_NS", SECOND // 4)
+    trackers = [stage.tracker(f"127.1.0.{number}", tells_stopped=True) for number in (13, 14)]
+    for each in trackers:
+        each.listed[infohash] = [("127.29.0.3", 1)]
+    policy = replace(FAST, announce=0.2)
+    observe(case, trackers=[each.url for each in trackers], policy=policy, seconds=5.5)
+    assert len(case.read().execute("SELECT 1 FROM endpoints").fetchall()) == 1
+    ledger = case.read().execute("SELECT count(*) FROM ledger WHERE line LIKE '%sightings.forgotten%'").fetchone()[0]
+    assert ledger > 0, "the first listings are gone"
+    kept = shards.query(case, "SELECT source, count(*) n FROM sightings WHERE kind = 'listed' GROUP BY 1").to_pylist()
+    assert {row["source"] for row in kept} == {each.url for each in trackers}
+    assert max(row["n"] for row in kept) <= 3, "and no more than are needed"
+
+
 def test_a_contact_that_failed_with_who_had_answered_is_kept(case: Case, stage: Stage, infohash: bytes) -> None:
     peer = stage.peer("127.29.0.4", answers(bitfield(*INNER), torrents={infohash}))
     tracker = stage.tracker("127.1.0.13", tells_stopped=True)

@@ -127,10 +127,10 @@ def test_beyond_loopback_plaintext_with_its_permit(make_case: Callable[..., Case
     case = make_case(addresses=["192.0.2.0/24"], trackers=[TRACKER], permits=[permit])
     governor = Governor(case, Policy(allow=("192.0.2.0/24",)), "bittorrent")
     assert governor.decide(wish("192.0.2.1"), at(0)) == Go("0" * 32)
-    assert governor.permits(permit, "192.0.2.1", TRACKER, at(0))
-    assert not governor.permits(permit, "192.0.3.1", TRACKER, at(0))
-    assert not governor.permits(permit, "192.0.2.1", "http://127.1.0.2:6969/announce", at(0))
-    assert not governor.permits("dht", "192.0.2.1", TRACKER, at(0))
+    assert governor.permits(permit, "192.0.2.1", (TRACKER,), at(0))
+    assert not governor.permits(permit, "192.0.3.1", (TRACKER,), at(0))
+    assert not governor.permits(permit, "192.0.2.1", ("http://127.1.0.2:6969/announce",), at(0))
+    assert not governor.permits("dht", "192.0.2.1", (TRACKER,), at(0))
 
 
 def test_gossip_needs_the_permit_of_the_mandate_that_covers_the_peer(
@@ -349,7 +349,7 @@ def test_a_tracker_that_no_mandate_covered_is_asked_as_soon_as_one_does(
     peer = stage.peer("127.20.0.1", answers(bitfield(6), torrents={infohash}))
     tracker = stage.tracker("127.1.0.5", tells_stopped=True)
     tracker.listed[infohash] = []
-    refused = "SELECT 1 FROM dials WHERE kind LIKE 'announce%' AND state = 'failed'"
+    refused = "SELECT 1 FROM dials WHERE kind LIKE 'announce%' AND state = 'not made'"
 
     def renew(_: dict[str, object]) -> None:
         if not tracker.listed[infohash] and case.read().execute(refused).fetchone():

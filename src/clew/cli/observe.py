@@ -126,6 +126,8 @@ def _words(found: "Summary") -> str:
         "Highest tier: " + ", ".join(f"{tier} {number}" for tier, number in found.places.items()),
         f"{found.contacts} contacts, {found.controls} control probes, {found.announces} announces; "
         f"we ourselves were listed {ourselves['times']} times, {ourselves['seconds']} s in all.",
+        f"Peers named us {ourselves['gossiped']} times in gossip, trackers and nodes {ourselves['listed']} times; "
+        f"{ourselves['presumed']} times somebody named an address that peers take for ours.",
     ]
     if found.interrupted_before:
         lines.append(f"An earlier run was cut off: {found.interrupted_before} dials are recorded as interrupted.")

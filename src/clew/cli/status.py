@@ -81,6 +81,9 @@ def _observing(found: Standing, countries: dict[str, dict[str, int]], called: di
     told = ", ".join(f"{kind}: {count}" for kind, count in called.items())
     lines.append(f"  {'called in a minute':24}{told or '-'}")
     lines += [f"  {'answered over':24}{transports or '-'}", f"  {'in hand':24}{found.in_hand}{oldest}"]
+    us = found.named_us
+    named = f"peers: {us['gossiped']}, trackers and nodes: {us['listed']}, by a presumed address: {us['presumed']}"
+    lines.append(f"  {'named us':24}{named}")
     lines += [f"  {line}" for line in next_lines(found)]
     return lines + [f"  {count:6d}  {printable(why)}" for why, count in found.failures.items()]
 

@@ -58,6 +58,8 @@ class Account:
     ourselves: int = 0
     ourselves_ns: int = 0
     gossiped: int = 0
+    listed_us: int = 0
+    presumed: int = 0
     limits: Counter[str] = field(default_factory=Counter)
     trackers: dict[str, Counter[str]] = field(default_factory=dict)
 
@@ -72,6 +74,14 @@ class Account:
             self.limits[LEFT_ASIDE] += listing.unusable
         if what and listing.missing is not None:
             self.limits[f"{what}not read: {listing.missing}"] += 1
+
+    def of_ourselves(self) -> dict[str, float]:
+        """How often and how long we were listed by a `started` of ours; how often a peer, or a tracker or node, named
+        the address that we spoke from; how often any of them named another that peers agree is ours (`reflexive`).
+        """
+        seconds = round(self.ourselves_ns / SECOND, 3)
+        told = {"gossiped": self.gossiped, "listed": self.listed_us, "presumed": self.presumed}
+        return {"times": self.ourselves, "seconds": seconds, **told}
 
     def tracker(self, url: str, what: str, number: int = 1) -> None:
         """Something that happened at a tracker."""

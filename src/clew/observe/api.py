@@ -124,7 +124,8 @@ class Contact:
 
     `transport` is the one that was negotiated, where that is known only afterwards ("mse-rc4/tcp" of "mse/tcp").
     `gossip` is whom it told us of by PEX (BEP 11), where it was asked to. `shut`: it ended before a handshake of ours
-    went out, and nobody there spoke this transport.
+    went out, and nobody there spoke this transport. `sees_us`: the address that it says it sees us at (`yourip`, BEP
+    10), which no Sighting has.
     """
 
     answered: bool = False
@@ -141,6 +142,7 @@ class Contact:
     transport: str = ""
     gossip: "Listing | None" = None
     shut: bool = False
+    sees_us: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,6 @@ class Book:
         self._count = 0
         self._heaps: tuple[list[tuple[int, int, Endpoint]], ...] = ([], [], [], [])  # by `_urgency`
         self._trying: set[int] = set()
-        self._vouched: set[int] = set()  # whom a tracker listed after a node or a peer had
         self._waited: set[int] = set()  # who did not answer so far, and cost us as long as we wait
         self._controls: deque[tuple[int, Endpoint]] = deque()  # by when they are due
         self._control_after_ns = min(CONTROL_AFTER_NS, int(policy.revisit * SECOND) // 4)
@@ -82,8 +81,9 @@ class Book:
         found = self._find(watch, (address, port))
         if found is not None:
             found.last_listed_ns = at_ns
-            if self._vouch(found, source) and all(each is not found for each in self._fresh):
-                self._plan(found)
+            fresh = self.fresh and found.id >= self._fresh[0].id  # ids ascend
+            if found.listed_by(source) and not fresh:
+                self._look_again(found, due_ns)
             self._changed[found.id] = found
             self._back(found, due_ns)
             return found, False
@@ -107,11 +107,10 @@ class Book:
 
     def allowed(self, at_ns: int) -> None:
         """The Mandates have changed: whoever could not be called is looked at again, none sooner than was due."""
-        barred, self._barred = self._barred, {}
-        for endpoint, due_ns in barred.values():
-            if self._find(endpoint.watch, endpoint.place) is endpoint and endpoint.control != PROMISCUOUS:
-                endpoint.next_ns = max(at_ns, due_ns)
-                self._done(endpoint)
+        for endpoint, _ in list(self._barred.values()):
+            if self._find(endpoint.watch, endpoint.place) is endpoint:
+                self._look_again(endpoint, at_ns)
+        self._barred.clear()
 
     def due(self, at_ns: int, room: int) -> list[tuple[Endpoint, str]]:
         """At most `room` calls that are due now, as (endpoint, "contact" | "control"), control probes first.
@@ -231,9 +230,12 @@ class Book:
         self._waited.discard(endpoint.id)
         self._done(endpoint)
 
-    def put_back(self, endpoint: Endpoint) -> None:
-        """This call was never made; it is due as before."""
-        self._done(endpoint)
+    def put_back(self, endpoint: Endpoint, kind: str = "contact") -> None:
+        """This contact or control probe was never made; it is due as before."""
+        if kind == "control":
+            self._give_back(endpoint.place)
+        else:
+            self._done(endpoint)
 
     def controlled(self, endpoint: Endpoint, verdict: str | Missing) -> None:
         """Takes the result of a control probe, for every Watch at that address and port."""
@@ -246,7 +248,7 @@ class Book:
             if verdict == PROMISCUOUS:
                 each.next_ns = None
 
-    def unprobed(self, endpoint: Endpoint, why: Missing, again_ns: int) -> None:
+    def unprobed(self, endpoint: Endpoint, why: Missing | None, again_ns: int) -> None:
         """This probe could not be made, and does not count as a try; what is due there waits as long."""
         self._give_back(endpoint.place)
         for each in self._at[endpoint.place]:
@@ -262,7 +264,6 @@ class Book:
                 self._changed.pop(each.id, None)
                 self._barred.pop(each.id, None)
                 self._waited.discard(each.id)
-                self._vouched.discard(each.id)
 
     def answered(self, watch: str, address: str, port: int) -> bool:
         """Whether this endpoint has ever answered for this Watch."""
@@ -363,14 +364,15 @@ class Book:
 
     def _by_tracker(self, endpoint: Endpoint) -> bool:
         """Whether a tracker has listed this endpoint."""
-        return named(endpoint.source) not in (DHT, PEX) or endpoint.id in self._vouched
+        return any(named(source) not in (DHT, PEX) for source in endpoint.sources)
 
-    def _vouch(self, endpoint: Endpoint, source: str) -> bool:
-        """Notes it where this source is the first tracker to list that endpoint."""
-        if named(source) in (DHT, PEX) or self._by_tracker(endpoint):
-            return False
-        self._vouched.add(endpoint.id)
-        return True
+    def _look_again(self, endpoint: Endpoint, at_ns: int) -> None:
+        """More may cover it, or a tracker vouch for it: who could not be called is due, none sooner than was due."""
+        barred = self._barred.pop(endpoint.id, None)
+        if barred is not None and endpoint.control != PROMISCUOUS:
+            endpoint.next_ns = max(at_ns, barred[1])
+            self._changed[endpoint.id] = endpoint
+        self._plan(endpoint)
 
     def _next(self, at_ns: int) -> Endpoint | None:
         """Who is due, the most urgent first. Of those who did not answer so far, at most half of all calls at once:

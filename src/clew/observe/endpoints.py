@@ -11,6 +11,7 @@ from operator import attrgetter
 from typing import Any
 
 from clew.model import Tier
+from clew.observe.policy import named
 
 
 @dataclass(slots=True)
@@ -40,11 +41,24 @@ class Endpoint:
     tried: str = ""
     first_carrier: str | None = None
     first_twin: int | None = None
+    further: str = ""
 
     @property
     def place(self) -> tuple[str, int]:
         """Address and port: what a control probe is about."""
         return self.address, self.port
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Who listed it: the first of all, then the first of each further kind. A call is covered by any of them."""
+        return (self.source, *self.further.split(" ")) if self.further else (self.source,)
+
+    def listed_by(self, source: str) -> bool:
+        """Notes who listed it; whether nobody of that kind (`policy.named`) had."""
+        if source == self.source or named(source) in map(named, self.sources):
+            return False
+        self.further = sys.intern(f"{self.further} {source}".strip())
+        return True
 
 
 COLUMNS = tuple(f.name for f in fields(Endpoint))

@@ -19,6 +19,7 @@ from clew.observe.wire import Call
 
 INTENT, INTERRUPTED, NOT_MADE = "intent", "interrupted", "not made"
 KILLED = "the run ended before the result was kept"
+NAMED = ("gossiped", "listed", "presumed")  # of `Account.of_ourselves`: how often others named us
 LASTING = frozenset((SightingKind.CONTROL, SightingKind.OURSELVES))
 
 
@@ -30,7 +31,7 @@ class Keeper:
         self._rows: list[dict[str, Any]] = []
         self._ended: list[tuple[str, str | None, int, str]] = []
         self._sequence = 0
-        self._limits: Mapping[str, int] = {}
+        self._covered: Mapping[str, Mapping[str, float]] = {}
 
     @property
     def waiting(self) -> int:
@@ -63,13 +64,14 @@ class Keeper:
             tx.record("contacts.intended", subject={"run": self._run.id}, counts=counts, mandate=mandate)
         failpoint("observe.intent.after")
 
-    def flush(self, mandate: str, limits: Mapping[str, int]) -> None:
+    def flush(self, mandate: str, covered: Mapping[str, Mapping[str, float]]) -> None:
         """Commits what was taken: shards, receipts, endpoints, dials and the ledger's entry in one transaction.
 
-        `limits` are those that the run has come to so far: were it killed, nobody else could tell them.
+        `covered` is what the run counted so far, of the limits that it came to and of ourselves: were it killed, nobody
+        else could tell.
         """
         changed, gaps = self._book.changed(), self._gaps.take()
-        if not self._rows and not self._ended and not changed and not gaps and limits == self._limits:
+        if not self._rows and not self._ended and not changed and not gaps and covered == self._covered:
             return
         lasting: list[dict[str, Any]] = []
         brief: list[dict[str, Any]] = []
@@ -91,14 +93,14 @@ class Keeper:
             tx.executemany(
                 "INSERT OR REPLACE INTO observe_gaps VALUES (?,?,?,?)", [(self._run.id, *gap) for gap in gaps]
             )
-            if limits != self._limits:
-                covered = json.dumps({"limits": limits}, sort_keys=True)
-                tx.execute("UPDATE observe_runs SET coverage=? WHERE id=?", (covered, self._run.id))
+            if covered != self._covered:
+                text = json.dumps(covered, sort_keys=True)
+                tx.execute("UPDATE observe_runs SET coverage=? WHERE id=?", (text, self._run.id))
             tx.record("sightings.kept", subject={"run": self._run.id}, counts=self._counts(), mandate=mandate)
             failpoint("observe.receipt.inside")
         failpoint("observe.receipt.after")
         self._book.saved(changed)
-        self._rows, self._ended, self._limits = [], [], limits
+        self._rows, self._ended, self._covered = [], [], covered
 
     def _lasts(self, row: dict[str, Any]) -> bool:
         """Whether a sighting is kept for good: also a contact that failed with who has answered, for it speaks
@@ -173,10 +175,11 @@ def heard(case: Case, now: Instant, time: Steady, wait_ns: int) -> list[tuple[st
 def end(case: Case, run: Run, at_ns: int, summary: dict[str, Any], mandate: str) -> None:
     """Closes the run with what it covered."""
     with case.write("observe") as tx:
-        covered = summary["coverage"] | {"limits": summary["limits"]}
+        covered = summary["coverage"] | {name: summary[name] for name in ("limits", "ourselves")}
         values = (at_ns, json.dumps(covered, sort_keys=True), run.id)
         tx.execute("UPDATE observe_runs SET ended_ns=?, coverage=? WHERE id=?", values)
         counts = {name: summary[name] for name in ("contacts", "controls", "announces")}
+        counts |= {f"ourselves {name}": summary["ourselves"][name] for name in NAMED}
         tx.record(
             "observing.ended", subject={"run": run.id, "stopped": summary["stopped"]}, counts=counts, mandate=mandate
         )

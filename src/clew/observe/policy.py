@@ -14,7 +14,7 @@ import json
 import re
 import time
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 
 from clew.core import mandate
@@ -114,7 +114,7 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """A connection that somebody would like to open. `source` is the tracker that listed it, or the tracker itself.
+    """A connection that somebody would like to open. `source` is who listed it and covers it, or the tracker itself.
 
     A `goodbye` takes back a `started`: neither quiet hours nor the rate may hold it up. `transport` is the one that is
     tried, as Sightings name it. `gossip`: the peer is to be asked whom it knows, which keeps us there for longer.
@@ -181,6 +181,18 @@ class Governor:
             return self._in_the_clear(wish, at)
         return found
 
+    def covered(self, wish: Wish, sources: tuple[str, ...], at: Instant) -> Wish | Missing:
+        """The wish, by the first of the sources that listed its endpoint by which a Mandate covers it.
+
+        Where none does: why it is not covered by the first. So no source takes away what another covers, and none
+        covers more than it would alone.
+        """
+        found = self.cover(wish, at)
+        if not isinstance(found, Missing):
+            return wish
+        others = (replace(wish, source=each) for each in sources if each != wish.source)
+        return next((each for each in others if not isinstance(self.cover(each, at), Missing)), found)
+
     def decide(self, wish: Wish, at: Instant) -> Go | Wait | Missing:
         """Whether this connection is opened now. On Go it counts as open until `release`."""
         place = (wish.address, wish.port)
@@ -207,12 +219,12 @@ class Governor:
         """The Mandates, by id, that hold at this moment, whatever they cover; looked up as for `cover`."""
         return frozenset(m.id for m in self._checked(at) if m.not_before_ns <= at.utc_ns <= m.not_after_ns)
 
-    def permits(self, permit: str, address: str, source: str, at: Instant) -> bool:
-        """Whether a Mandate to observe at this address, that names this source, gives this permit now; looked up as for
-        `cover`.
+    def permits(self, permit: str, address: str, sources: tuple[str, ...], at: Instant) -> bool:
+        """Whether a Mandate to observe at this address, that names one of these sources, gives this permit now; looked
+        up as for `cover`.
         """
         wanted = {"permit": permit, "network": self._network}
-        naming = self._naming(source, at)
+        naming = (m for each in sources for m in self._naming(each, at))
         return any(mandate.outside(m, PURPOSE, at.utc_ns, address, wanted) is None for m in naming)
 
     def busy(self, address: str, port: int) -> bool:

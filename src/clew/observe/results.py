@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from clew.core import clock
 from clew.model import Missing, Reason, SightingKind, Tier
-from clew.observe import keeping
+from clew.observe import keeping, retention
 from clew.observe.account import Account
 from clew.observe.announces import Round
 from clew.observe.api import SECOND, Contact, Listed, Listing
@@ -19,6 +19,7 @@ from clew.observe.keeping import Keeper
 from clew.observe.lists import Lists
 from clew.observe.marks import Marks
 from clew.observe.policy import DHT, PEX, named
+from clew.observe.reflexive import Reflexive
 from clew.observe.rows import Run, sighting
 from clew.observe.silence import Silence
 from clew.observe.steady import Steady
@@ -50,8 +51,10 @@ class Results:
         self._interval_ns = int(revisit_seconds * SECOND)
         self.count_hearsay()
         self._told: dict[str, Marks] = defaultdict(Marks)  # by source, the endpoints whose proof is kept
+        self._told_since_ns = time.at(clock.now())
         self._started: dict[str, Answer] = {}
         self._exactness = Exactness()
+        self._reflexive = Reflexive()
         self._silence = Silence()
 
     def take(self, answer: Answer, errand: Errand) -> None:
@@ -73,6 +76,8 @@ class Results:
             on = self._on_control if answer.call.wish.kind == "control" else self._on_contact
             state, why = on(answer, errand.endpoint, errand.infohash)
         self._account.error(why)
+        if not answer.mandate:  # nothing was opened, so that no flow is accounted for by it (`comparing`)
+            state = keeping.NOT_MADE
         heard_ns = self._time.at(answer.heard) if answer.heard else 0
         self._keeper.ended(answer.call.id, state, str(why) if why else None, heard_ns)
 
@@ -90,7 +95,7 @@ class Results:
                 self._book.refused(endpoint, contact.missing, heard_ns + self._interval_ns)
             else:
                 self._book.put_back(endpoint)
-            return _unmade(answer), contact.missing
+            return keeping.INTERRUPTED, contact.missing
         if contact.missing == NO_NETWORK:
             self._book.refused(endpoint, contact.missing, self._time.at(answer.ended) + NO_NETWORK_PAUSE_NS)
             return keeping.INTERRUPTED, contact.missing
@@ -133,6 +138,8 @@ class Results:
                 promiscuous=self._book.promiscuous(endpoint),
             )
         )
+        if contact.sees_us not in ("", answer.local[0]):
+            self._reflexive.hear(contact.sees_us, endpoint.address)
         if contact.gossip is not None:
             self._gossip(answer, endpoint, infohash, contact.gossip)
         return ("done" if contact.answered else "failed"), contact.missing
@@ -142,6 +149,12 @@ class Results:
         if contact.missing == NO_NETWORK:
             self._book.unprobed(endpoint, contact.missing, self._time.at(answer.ended) + NO_NETWORK_PAUSE_NS)
             return keeping.INTERRUPTED, contact.missing
+        if not answer.mandate:
+            if contact.missing == STOPPED:
+                self._book.put_back(endpoint, "control")
+            else:
+                self._book.unprobed(endpoint, contact.missing, self._time.at(answer.started) + self._interval_ns)
+            return keeping.NOT_MADE, contact.missing
         echoed = contact.infohash_echoed is not None
         why = undecided(contact) if answer.sighted is not None else contact.missing
         verdict = why or (PROMISCUOUS if echoed else CLEAN)
@@ -172,8 +185,8 @@ class Results:
             self._started[answer.call.id] = answer
         if listing.missing is not None and listing.missing.reason is Reason.INTERRUPTED:
             self._lists.never_asked(one, clock.now().mono_ns)
-            return _unmade(answer), listing.missing
-        self._account.announces += 1
+            return keeping.INTERRUPTED, listing.missing
+        self._account.announces += bool(answer.mandate)
         url = DHT if named(one.tracker.url) == DHT else one.tracker.url
         self._account.tracker(url, f"asked {answer.call.wish.event}".strip())
         self._account.tracker(
@@ -201,9 +214,16 @@ class Results:
     def _listed(
         self, answer: Answer, watch: str, source: str, infohash: bytes, twin: bool, listing: Listing, each: Listed
     ) -> bool:
-        """Takes one who was listed, the first time by this source with the proof; says whether it is new."""
+        """Takes one who was listed; says whether it is new.
+
+        The proof is kept of the first time that this tracker, any node, or any peer listed it, and again after half the
+        retention. Not of each node and peer: they can make up as many listings as they like.
+        """
         if each.address == answer.local[0] and each.port == ANNOUNCED_PORT:
+            self._account.listed_us += 1
             return False
+        if self._reflexive.ours(each.address) and (each.port == ANNOUNCED_PORT or named(source) == PEX):
+            self._account.presumed += 1  # and listed as anybody: who says so may be lying about somebody else
         if not self._room(watch, each, named(source)):
             return False
         at_ns, due_ns = answer.ended.utc_ns, self._time.at(answer.ended)
@@ -230,6 +250,13 @@ class Results:
             )
         )
         return new
+
+    def forget(self, at_ns: int) -> None:
+        """Goes with `retention.purge`: who is listed still has a listing kept again, well before the old one goes."""
+        self.count_hearsay()
+        if at_ns - self._told_since_ns >= retention.KEEP_NS // 2:
+            self._told_since_ns = at_ns
+            self._told.clear()
 
     def count_hearsay(self) -> None:
         """Counts anew, by Watch, who is only listed, and by a node or a peer first: some were forgotten meanwhile."""
@@ -277,11 +304,6 @@ class Results:
 def _contact_of(answer: Answer) -> Contact:
     found = answer.sighted.finding if answer.sighted else None
     return found if isinstance(found, Contact) else Contact(missing=answer.missing)
-
-
-def _unmade(answer: Answer) -> str:
-    """The state of a dial that we ended ourselves: never opened, or interrupted."""
-    return keeping.INTERRUPTED if answer.mandate else keeping.NOT_MADE
 
 
 def _cut_off(contact: Contact) -> bool:

@@ -8,7 +8,7 @@ doubles nothing.
 import hashlib
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -188,7 +188,7 @@ class Observer:
         def offered(whom: Endpoint) -> tuple[str, ...]:
             if inside_loopback(whom.address):
                 return wanted
-            place = whom.address, whom.source
+            place = whom.address, whom.sources
             plain, first = (self._governor.permits(p, *place, clock.now()) for p in (PERMIT_PLAIN, PERMIT_PLAIN_FIRST))
             return transports.permitted(wanted, plain=plain, plain_first=first)
 
@@ -228,11 +228,11 @@ class Observer:
                 endpoint.source,
                 transport=self._book.transport(endpoint, kind),
             )
-            covered = self._governor.cover(wish, now)
+            covered = self._governor.covered(wish, endpoint.sources, now)
             if isinstance(covered, Missing):
                 self._book.never(endpoint, covered)
             else:
-                made.append(self._caller.visit(endpoint, self._asking(endpoint, wish, now)))
+                made.append(self._caller.visit(endpoint, self._asking(endpoint, covered, now)))
         if made:
             self._gaps.probed(now)
             self._send(wire, made, now.utc_ns)
@@ -257,8 +257,8 @@ class Observer:
         """The visit, asking for gossip too where it is this endpoint's turn and the Mandate that covers it permits."""
         if not self._policy.gossip or wish.kind != "contact":
             return wish
-        asking = replace(wish, gossip=True)
-        if isinstance(self._governor.cover(asking, now), Missing):
+        asking = self._governor.covered(replace(wish, gossip=True), endpoint.sources, now)
+        if isinstance(asking, Missing):
             return wish
         return asking if self._gossip.ask(endpoint, self._steady.at(now)) else wish
 
@@ -292,7 +292,8 @@ class Observer:
 
     def _keep(self) -> None:
         """Commits what was taken."""
-        self._keeper.flush(self._mandate, self._limits())
+        told: dict[str, Mapping[str, float]] = {"limits": self._limits(), "ourselves": self._account.of_ourselves()}
+        self._keeper.flush(self._mandate, {name: said for name, said in told.items() if any(said.values())})
 
     def _limits(self) -> dict[str, int]:
         """The limits that this run has come to, by their words, and how often."""
@@ -307,7 +308,7 @@ class Observer:
         self._keep()
         retention.purge(self._case, now_ns)
         self._book.forget(now_ns - retention.KEEP_NS)
-        self._results.count_hearsay()
+        self._results.forget(now_ns)
 
     def _over(self, seconds: float | None, stop: threading.Event, *, go_on: bool) -> str:
         if stop.is_set():
@@ -360,11 +361,7 @@ class Observer:
             errors=dict(account.errors),
             traffic=dict(account.traffic),
             coverage=coverage(self._case, self._book.places()),
-            ourselves={
-                "times": account.ourselves,
-                "seconds": round(account.ourselves_ns / SECOND, 3),
-                "gossiped": account.gossiped,
-            },
+            ourselves=account.of_ourselves(),
             limits=self._limits(),
             trackers={url: dict(counts) for url, counts in account.trackers.items()},
         )

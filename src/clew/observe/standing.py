@@ -10,7 +10,7 @@ from clew.core import clock
 from clew.core.case import Case
 from clew.observe import gaps
 from clew.observe.api import SECOND
-from clew.observe.keeping import INTENT
+from clew.observe.keeping import INTENT, NAMED
 from clew.observe.steady import steady
 
 MINUTE_NS, HOUR_NS = 60 * SECOND, 3_600 * SECOND
@@ -21,6 +21,7 @@ TIERS = """SELECT best, count(*) FROM (
            ) GROUP BY best ORDER BY best"""
 TRANSPORTS = "SELECT transport, count(*) FROM endpoints WHERE transport IS NOT NULL GROUP BY 1 ORDER BY 1"
 FAILURES = "SELECT last_failure, count(*) FROM endpoints WHERE last_failure IS NOT NULL GROUP BY 1 ORDER BY 2 DESC, 1"
+NAMED_US = "SELECT total(json_extract(coverage, '$.ourselves.' || ?)) FROM observe_runs"
 DUE = """SELECT count(next_ns), total(next_ns <= :now), total(next_ns <= :minute), total(next_ns <= :hour), min(next_ns)
          FROM endpoints"""
 
@@ -31,6 +32,7 @@ class Standing:
 
     `due` counts endpoints whose next visit is due: now, within the next minute, within the hour, at any time;
     `earliest_s` is how many seconds the first of them is away. `in_hand` are calls whose result is not kept yet.
+    `named_us`: how often others named us, in all runs, as `Account.of_ourselves` counts it.
     """
 
     places: dict[str, int]
@@ -42,6 +44,7 @@ class Standing:
     oldest_s: float | None
     gaps: int
     last_gaps: tuple[dict[str, str], ...]
+    named_us: dict[str, int]
     runs: int
     last_run: dict[str, Any] | None
 
@@ -70,6 +73,7 @@ def standing(case: Case) -> Standing:
         last_gaps=tuple(
             {"from": clock.iso(begin), "to": clock.iso(end), "why": why} for begin, end, why in found[-GAPS_SHOWN:]
         ),
+        named_us={name: int(read.execute(NAMED_US, (name,)).fetchone()[0]) for name in NAMED},
         runs=read.execute("SELECT count(*) FROM observe_runs").fetchone()[0],
         last_run=_last_run(case),
     )

@@ -20,7 +20,12 @@ NOBODY = frozenset(("0.0.0.0", "::"))  # noqa: S104 - compared with, never bound
 
 def endpoint(data: bytes) -> tuple[str, int]:
     """Address and port of one compact endpoint."""
-    return _written(ipaddress.ip_address(data[:-2])), int.from_bytes(data[-2:], "big")
+    return packed_address(data[:-2]), int.from_bytes(data[-2:], "big")
+
+
+def packed_address(data: bytes) -> str:
+    """An address of 4 or 16 bytes."""
+    return _written(ipaddress.ip_address(data))
 
 
 def address(text: str) -> str:

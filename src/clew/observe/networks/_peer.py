@@ -15,10 +15,12 @@ from clew.observe.api import Contact, Event, Limits, Listing, Send, Sendable, Si
 from clew.observe.networks import _messages as m
 from clew.observe.networks import _pex
 from clew.observe.networks._claims import Pieces
+from clew.observe.networks._lists import packed_address
 from clew.observe.networks._words import plain
 from clew.observe.transcript import CLOSED, TIME
 
 MAX_CLIENT = 64
+ADDRESS_BYTES = (4, 16)  # BEP 10, `yourip`: a compact IPv4 or IPv6 address, without a port
 # Keys of the extension handshake that are kept in a transcript; the value of any other is left out.
 KEPT_KEYS = frozenset((b"m", b"v", b"p", b"reqq", b"upload_only", b"metadata_size", b"yourip", b"e", b"complete_ago"))
 MAX_KEPT_VALUE = 512
@@ -51,6 +53,7 @@ class PeerConversation:
         self._peer_id: bytes | None = None
         self._client: str | None = None
         self._listen_port: int | None = None
+        self._sees_us = ""
         self._extended = False
         self._header = b""
         self._gossiper = False
@@ -242,6 +245,9 @@ class PeerConversation:
             self._client = plain(client, MAX_CLIENT) or None
         if isinstance(port, int) and 0 < port < 65536:
             self._listen_port = port
+        seen = _kept(found, b"yourip")
+        if isinstance(seen, bytes) and len(seen) in ADDRESS_BYTES:
+            self._sees_us = packed_address(seen)
         offered = _kept(found, b"m")
         self._gossiper = isinstance(offered, dict) and bool(offered.get(b"ut_pex"))
         self._settle()
@@ -334,6 +340,7 @@ class PeerConversation:
             pieces_total=self._target.pieces,
             missing=missing,
             gossip=self._heard_of() if self._target.gossip else None,
+            sees_us=self._sees_us,
         )
 
     def _heard_of(self) -> Listing:
