@@ -20,6 +20,8 @@ from disturbed_runs import HERE, SOAK, Facts, balanced, facts, start, troupe
 from observe_case import FAST
 from observe_stage import Stage, answers, bitfield
 
+from clew.attribute import evidence
+from clew.attribute.merge import merge
 from clew.core import clock, shards
 from clew.core.case import Case
 from clew.core.clock import Instant
@@ -55,10 +57,24 @@ def undisturbed(stage: Stage, infohash: bytes) -> Callable[[Case], Facts]:
     return tell
 
 
+def subjects(case: Case) -> set[tuple[object, ...]]:
+    """Of whom `clew attribute` makes Subjects, and so Leads."""
+    drafts = merge(evidence.read(case), marked=evidence.promiscuous(case)).drafts
+    return {(d.address, d.port, d.carrier, d.watches, tuple(i.torrent_only for i in d.intervals)) for d in drafts}
+
+
+def led(found: Facts) -> set[tuple[object, ...]]:
+    """The Subjects that have to come of these facts."""
+    claimed = [each for each in found if each[2] == "E2" and each[4] == "clean"]
+    return {(address, port, "tcp", (f"{1:032x}",), (level == 1,)) for address, port, _, level, _ in claimed}
+
+
 def test_undisturbed(case: Case, stage: Stage, infohash: bytes, undisturbed: Callable[[Case], Facts]) -> None:
     tracker, peers = troupe(stage, infohash)
     assert observe(case, trackers=[tracker.url], policy=POLICY).stopped == "settled"
     assert facts(case) == undisturbed(case)
+    assert subjects(case) == led(undisturbed(case))
+    assert len(subjects(case)) == 6
     balanced(case, peers)
 
 
@@ -126,6 +142,7 @@ def test_a_clock_that_is_set_by_an_hour(
     monkeypatch.setattr("clew.core.clock.quality", quality)
     assert observe(case, trackers=[tracker.url], policy=POLICY).stopped == "settled"
     assert facts(case) == undisturbed(case)
+    assert subjects(case) == led(undisturbed(case))
     balanced(case, peers)
     ((gap),) = coverage(case, [])["gaps"]
     assert gap["why"] == f"the clock was set 3600.000 s {'forward' if jump_ns > 0 else 'back'}"
