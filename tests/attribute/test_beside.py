@@ -62,6 +62,18 @@ def test_a_clock_set_back_puts_no_other_client_in_between_and_shortens_no_silenc
     assert "it was not heard for 25.0 hours" in of([*mine, *silent]).refused[0]
 
 
+def test_all_pieces_of_an_unknown_number_are_not_none():
+    """have_all (BEP 6) under a Watch without a piece map: how many that is, nobody knows."""
+    bitfield = {"claim": Claim.TORRENT_ONLY, "pieces_claimed": 50, "inner_claimed": None}
+    known = [seen(0, 0, tier=Tier.ANSWERED, **bitfield), seen(1, 20, repeats="s000", **bitfield)]
+    everything = seen(2, 40, claim=Claim.TORRENT_ONLY, pieces_claimed=None, inner_claimed=None)
+    assert of([*known, everything]).contradictions == ()
+    fewer = seen(3, 60, **bitfield | {"pieces_claimed": 30})
+    (line,) = of([*known, everything, fewer]).contradictions
+    assert "shrank: 50 pieces" in line
+    assert "1970-01-01T00:20:00.000Z, 30 pieces" in line
+
+
 def test_only_the_first_of_many_are_spelled_out_and_all_are_counted():
     shrinking = [seen(n, 10 * n, pieces_claimed=100 - n) for n in range(20)]
     found = of(shrinking).contradictions

@@ -98,9 +98,9 @@ def _shrinking(draft: Draft, labels: Mapping[str, str]) -> Iterator[str]:
     """Each time that it claimed fewer pieces of a Watch than before, or none any more: a download does not do that.
 
     Claims are compared only where they are about the same torrent: the twins of a hybrid number their pieces apart
-    (BEP 52).
+    (BEP 52). All of a number that nobody knows (have_all without a piece map) is neither more nor fewer.
     """
-    told = [c for c in draft.run if c.claim is not Claim.NOTHING_SAID]
+    told = [c for c in draft.run if _pieces(c) is not None]
     for watch, version in sorted({(c.watch, c.version) for c in told}):
         same = [c for c in told if (c.watch, c.version) == (watch, version)]
         for before, after in pairwise(same):
@@ -112,9 +112,16 @@ def _shrinking(draft: Draft, labels: Mapping[str, str]) -> Iterator[str]:
                 )
 
 
+def _pieces(contact: Contact) -> int | None:
+    """How many pieces of the torrent it claimed; None where it said nothing, or all of an unknown number."""
+    if contact.claim is Claim.NOTHING_SAID:
+        return None
+    return 0 if contact.claim is Claim.NONE else contact.pieces_claimed
+
+
 def _fewer(before: Contact, after: Contact) -> tuple[str, str] | None:
     """Both claims in words, where the later one is of fewer pieces of the torrent or of the watched file."""
-    torrent = [0 if c.claim is Claim.NONE else c.pieces_claimed or 0 for c in (before, after)]
+    torrent = [_pieces(c) or 0 for c in (before, after)]
     inside = [0 if c.claim is Claim.NONE else c.inner_claimed or 0 for c in (before, after)]
     if torrent[1] >= torrent[0] and inside[1] >= inside[0]:
         return None
