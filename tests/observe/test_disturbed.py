@@ -144,8 +144,10 @@ def test_a_clock_that_is_set_by_an_hour(
     assert facts(case) == undisturbed(case)
     assert subjects(case) == led(undisturbed(case))
     balanced(case, peers)
-    ((gap),) = coverage(case, [])["gaps"]
-    assert gap["why"] == f"the clock was set 3600.000 s {'forward' if jump_ns > 0 else 'back'}"
+    covered = coverage(case, [])
+    assert (covered["gaps"], covered["downtime_seconds"]) == ([], 0), "nobody stopped watching for that"
+    (told,) = covered["clock_set"]
+    assert told["why"] == f"the clock was set 3600.000 s {'forward' if jump_ns > 0 else 'back'}"
     sql = "SELECT started_ns - monotonic_ns AS base, ended_ns - started_ns AS took, clock_error_ns FROM sightings"
     rows = shards.query(case, f"{sql} ORDER BY sequence").to_pylist()
     bases = [row["base"] - rows[0]["base"] for row in rows]
@@ -180,6 +182,7 @@ def test_a_network_that_is_gone_for_a_while(make_case: Any, infohash: bytes) -> 
     said = json.loads(ended.stdout.splitlines()[-1])
     assert said["stopped"] == "settled"
     assert [gap["why"] for gap in said["coverage"]["gaps"]] == ["this machine had no network"]
+    assert said["coverage"]["downtime_seconds"] > 0
     refused = {"unreadable: connection refused", "unparsable: the answer is not BitTorrent"}
     assert set(said["coverage"]["not_answered"]) <= refused, "that we had no network is not held against anybody"
 

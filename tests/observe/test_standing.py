@@ -14,7 +14,7 @@ from rich.console import Console
 
 from clew.attribute.api import RegisterSpec
 from clew.attribute.run import attribute
-from clew.cli._live import LiveView
+from clew.cli._live import LiveView, next_lines
 from clew.cli.main import cli
 from clew.core.case import Case
 from clew.core.clock import Instant
@@ -64,11 +64,15 @@ def test_a_call_in_hand_and_a_gap_are_told(observed: Case) -> None:
     with observed.write("observe") as tx:
         tx.execute("UPDATE dials SET state='intent' WHERE id=(SELECT min(id) FROM dials WHERE kind='contact')")
         tx.execute("INSERT INTO observe_gaps VALUES ('r', 0, 1000000000, 'this machine had no network')")
+        tx.execute("INSERT INTO observe_gaps VALUES ('r', 9000000000, 5000000000, 'the clock was set 5.000 s back')")
     found = standing(observed)
     assert (found.in_hand, found.gaps) == (1, 1)
     assert found.oldest_s is not None
     assert found.oldest_s > 0
     assert found.last_gaps[0]["from"] == "1970-01-01T00:00:00.000Z"
+    words = "\n".join(next_lines(found))
+    assert "1 gaps; the last from 1970-01-01T00:00:00.000Z to 1970-01-01T00:00:01.000Z: this machine had no" in words
+    assert "the clock was set 5.000 s back: it read 1970-01-01T00:00:09.000Z, then 1970-01-01T00:00:05.000Z" in words
 
 
 def test_the_live_view_names_all_of_it(observed: Case) -> None:
