@@ -5,6 +5,7 @@ from typing import Any
 
 from clew.core import coverage, validated
 from clew.core.case import Case
+from clew.core.printable import printable
 from clew.share.api import UNVALIDATED
 
 HEARSAY = "who was only listed is hearsay, and is not in here"
@@ -27,9 +28,9 @@ def build_mark() -> str:
 def not_covered(case: Case) -> tuple[str, ...]:
     """What was and was not looked at: the statement that stands beside each lead (`core.coverage`), then the exhibits.
 
-    One plain sentence for each thing, from the case itself.
+    One plain sentence for each thing, from the case itself; a tracker's own words may stand in it.
     """
-    return (*coverage.read(case).sentences(), HEARSAY, *_said(case), *_exhibits(case))
+    return tuple(map(printable, (*coverage.read(case).sentences(), HEARSAY, *_said(case), *_exhibits(case))))
 
 
 def lookup_words(answer: dict[str, Any]) -> str:
