@@ -109,7 +109,7 @@ def read(case: Case) -> Coverage:
         sources=tuple(sorted({_source(row[0]) for row in conn.execute("SELECT DISTINCT source FROM endpoints")})),
         runs=len(runs),
         from_ns=min((row["started_ns"] for row in runs), default=None),
-        to_ns=max((row["until_ns"] for row in runs), default=None),
+        to_ns=max((interruptions.until_ns(case, row) for row in runs), default=None),
         interruptions=interruptions.read(case),
         quiet_hours=tuple(sorted({text for row in runs if (text := _quiet(row["config"]))})),
         listed=len(places),

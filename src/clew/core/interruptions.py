@@ -13,12 +13,7 @@ from clew.core.case import Case
 
 CLOCK_SET = "the clock was set "  # how `observe.gaps` begins to say so
 NO_RUN = "no run was under way"
-# A run that was killed ended, as far as we know, with its last dial. Runs are in order of number, whatever the clock
-# said; two never go on at once.
-RUNS = """
-SELECT r.*, COALESCE(ended_ns, (SELECT MAX(intended_ns) FROM dials WHERE run = r.id), started_ns) AS until_ns
-FROM observe_runs r ORDER BY number, started_ns, id
-"""
+RUNS = "SELECT * FROM observe_runs ORDER BY number, started_ns, id"  # whatever the clock said; two never go on at once
 INSIDE = "SELECT from_ns, to_ns, why FROM observe_gaps ORDER BY from_ns, to_ns, why"
 SECOND_NS = 1_000_000_000
 
@@ -92,11 +87,11 @@ class Interruptions:
 def read(case: Case) -> Interruptions:
     """Those of every run so far, and between them. Gaps are numbered in order of time."""
     conn = case.read()
-    found: list[tuple[int, int, str]] = [
-        (before["until_ns"], after["started_ns"], NO_RUN)
-        for before, after in pairwise(conn.execute(RUNS))
-        if after["started_ns"] != before["until_ns"]
-    ]
+    found: list[tuple[int, int, str]] = []
+    for before, after in pairwise(conn.execute(RUNS).fetchall()):
+        end_ns = until_ns(case, before)
+        if after["started_ns"] != end_ns:
+            found.append((end_ns, after["started_ns"], NO_RUN))
     clock_set = []
     for from_ns, to_ns, why in conn.execute(INSIDE):
         if why.startswith(CLOCK_SET):
@@ -105,3 +100,11 @@ def read(case: Case) -> Interruptions:
             found.append((from_ns, to_ns, why))
     gaps = tuple(Gap(f"gap {number}", *each) for number, each in enumerate(sorted(found), 1))
     return Interruptions(gaps, tuple(clock_set))
+
+
+def until_ns(case: Case, run: Any) -> int:
+    """When a run (a row of `observe_runs`) ended. One that was killed ended, as far as we know, with its last dial."""
+    if run["ended_ns"] is not None:
+        return int(run["ended_ns"])
+    last = case.read().execute("SELECT MAX(intended_ns) FROM dials WHERE run=?", (run["id"],)).fetchone()[0]
+    return int(run["started_ns"] if last is None else last)
