@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from test_merge import MINUTE, TR, first_and_repeat, seen
+from test_merge import MINUTE, TR, by, first_and_repeat, seen
 
 from clew.attribute.beside import MOST, beside
 from clew.attribute.links import possible_links
@@ -51,6 +51,27 @@ def test_pieces_of_the_twins_of_a_hybrid_are_never_compared():
 def test_what_nobody_said_is_no_claim_of_fewer():
     silent = seen(2, 40, tier=Tier.ANSWERED, claim=Claim.NOTHING_SAID, pieces_claimed=None, inner_claimed=None)
     assert of([*first_and_repeat(), silent]).contradictions == ()
+
+
+def test_a_clock_set_back_puts_no_other_client_in_between_and_shortens_no_silence():
+    """The other client was there an hour before; by UTC it came between the two claims."""
+    other = by(0, 0, 90, **OTHER, tier=Tier.ANSWERED)
+    mine = [by(1, 60, 60, tier=Tier.ANSWERED), by(2, 120, 120, repeats="s001")]
+    assert of([other, *mine]).contradictions == ()
+    silent = [by(3, 120 + 25 * 60, 180), by(4, 140 + 25 * 60, 200, repeats="s003")]
+    assert "it was not heard for 25.0 hours" in of([*mine, *silent]).refused[0]
+
+
+def test_all_pieces_of_an_unknown_number_are_not_none():
+    """have_all (BEP 6) under a Watch without a piece map: how many that is, nobody knows."""
+    bitfield = {"claim": Claim.TORRENT_ONLY, "pieces_claimed": 50, "inner_claimed": None}
+    known = [seen(0, 0, tier=Tier.ANSWERED, **bitfield), seen(1, 20, repeats="s000", **bitfield)]
+    everything = seen(2, 40, claim=Claim.TORRENT_ONLY, pieces_claimed=None, inner_claimed=None)
+    assert of([*known, everything]).contradictions == ()
+    fewer = seen(3, 60, **bitfield | {"pieces_claimed": 30})
+    (line,) = of([*known, everything, fewer]).contradictions
+    assert "shrank: 50 pieces" in line
+    assert "1970-01-01T00:20:00.000Z, 30 pieces" in line
 
 
 def test_only_the_first_of_many_are_spelled_out_and_all_are_counted():

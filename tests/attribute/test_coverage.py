@@ -5,8 +5,9 @@ import json
 import pytest
 from lead_case import HOUR, claims, contact, lead_case
 
-from clew.attribute import coverage, unseen
-from clew.core import clock
+from clew.core import clock, coverage
+from clew.core.clock import Instant
+from clew.observe.gaps import NO_NETWORK, Gaps
 
 T0 = 1_790_000_000_000_000_000
 
@@ -16,8 +17,9 @@ def observed(case, runs, endpoints=(), dials=()):
     with case.write("observe") as tx:
         for n, (start, end) in enumerate(runs):
             tx.execute(
-                "INSERT INTO observe_runs (id, started_ns, ended_ns, config, vantage, mandate) VALUES (?,?,?,?,?,?)",
-                (f"r{n}", T0 + int(start * HOUR), None if end is None else T0 + int(end * HOUR),
+                "INSERT INTO observe_runs (id, number, started_ns, ended_ns, config, vantage, mandate) "
+                "VALUES (?,?,?,?,?,?,?)",
+                (f"r{n}", n + 1, T0 + int(start * HOUR), None if end is None else T0 + int(end * HOUR),
                  json.dumps({"quiet_hours": [22, 6] if n == 0 else None}), "Vienna", "m"),
             )  # fmt: skip
         for n, (address, tier, why) in enumerate(endpoints):
@@ -33,19 +35,46 @@ def observed(case, runs, endpoints=(), dials=()):
             )
 
 
+def spans(found):
+    """Its gaps, from and to in hours."""
+    return [((g.from_ns - T0) / HOUR, (g.to_ns - T0) / HOUR) for g in found.interruptions.gaps]
+
+
+class Clock:
+    """A machine's clock, which goes on by hours and may be set. `gaps` are what the observer makes of it."""
+
+    def __init__(self, at):
+        self.utc, self.mono, self.gaps = T0 + int(at * HOUR), 0, Gaps()
+        self.gaps.look(self.now)
+
+    @property
+    def now(self):
+        return Instant(self.utc, self.mono)
+
+    def call(self, hours=0.25, *, step=0.0, missing=None):
+        """A call that takes so long, over which the clock is set."""
+        began, taken = self.now, int(hours * HOUR)
+        self.mono, self.utc = self.mono + taken, self.utc + taken + int(step * HOUR)
+        self.gaps.call(began, self.now, missing)
+
+    def keep(self, case, run):
+        """As `observe.keeping` does."""
+        with case.write("observe") as tx:
+            tx.executemany("INSERT INTO observe_gaps VALUES (?,?,?,?)", [(run, *gap) for gap in self.gaps.take()])
+
+
 def test_nothing_was_observed(case):
     found = coverage.read(case)
-    assert (found.runs, found.listed, found.share, found.gaps) == (0, 0, None, ())
+    assert (found.runs, found.listed, found.share, found.interruptions.gaps) == (0, 0, None, ())
     assert "no network was observed in this case" in found.sentences()
 
 
 def test_gaps_are_named_from_and_to(case):
-    observed(case, [(0, 4), (6, 8), (7, 12), (11, 11.5), (12.5, 13)])
+    observed(case, [(0, 4), (6, 8), (8, 12), (12.5, 13)])
     found = coverage.read(case)
-    assert [(g.name, (g.from_ns - T0) / HOUR, (g.to_ns - T0) / HOUR) for g in found.gaps] == [
-        ("gap 1", 4, 6), ("gap 2", 12, 12.5)
-    ]  # fmt: skip
-    assert found.downtime_ns == int(2.5 * HOUR)
+    assert spans(found) == [(4, 6), (12, 12.5)]
+    assert [g.name for g in found.interruptions.gaps] == ["gap 1", "gap 2"]
+    assert found.interruptions.downtime_ns == int(2.5 * HOUR)
     assert any(line.startswith(f"gap 1: nobody watched from {clock.iso(T0 + 4 * HOUR)}") for line in found.sentences())
     assert found.quiet_hours == ("22:00 to 06:00 UTC",)
     assert found.vantages == ("Vienna",)
@@ -54,20 +83,68 @@ def test_gaps_are_named_from_and_to(case):
 def test_a_run_that_was_killed_ended_with_its_last_dial(case):
     observed(case, [(0, None), (5, 6)], dials=[("r0", 3, "interrupted"), ("r0", 1, "done")])
     found = coverage.read(case)
-    assert [(g.from_ns - T0, g.to_ns - T0) for g in found.gaps] == [(3 * HOUR, 5 * HOUR)]
+    assert spans(found) == [(3, 5)]
     assert found.interrupted == 1
 
 
 def test_gaps_inside_a_run_are_named_with_their_reason(case):
     observed(case, [(0, 10), (11, 12)])
-    with case.write("observe") as tx:
-        for start, end, why in ((2, 3, "this machine had no network"), (2.5, 3.5, "the clock was set 3600.000 s back")):
-            values = ("r0", T0 + int(start * HOUR), T0 + int(end * HOUR), why)
-            tx.execute("INSERT INTO observe_gaps VALUES (?,?,?,?)", values)
+    machine = Clock(2)
+    for _ in range(4):
+        machine.call(missing=NO_NETWORK)
+    machine.call()
+    machine.gaps.add(Instant(T0 + int(2.5 * HOUR), HOUR // 2), Instant(0, 3 * HOUR // 2), "nobody was heard")
+    machine.keep(case, "r0")
     found = coverage.read(case)
-    assert [g.name for g in found.gaps] == ["gap 1", "gap 2", "gap 3"]
-    assert [g.why for g in found.gaps][0::2] == ["this machine had no network", "no run was under way"]
-    assert found.downtime_ns == int(2.5 * HOUR), "what overlaps counts once"
+    assert [(g.name, g.why) for g in found.interruptions.gaps] == [
+        ("gap 1", "this machine had no network"), ("gap 2", "nobody was heard"), ("gap 3", "no run was under way")
+    ]  # fmt: skip
+    assert spans(found) == [(2, 3.25), (2.5, 3.5), (10, 11)]
+    assert found.interruptions.downtime_ns == int(2.5 * HOUR), "what overlaps counts once"
+
+
+@pytest.mark.parametrize(("step", "words"), [(1, "3600.000 s forward"), (-1, "3600.000 s back")])
+def test_a_clock_that_was_set_is_no_time_in_which_nobody_watched(case, step, words):
+    observed(case, [(0, 10)])
+    machine = Clock(2)
+    machine.call(0)
+    machine.call(0.25, step=step)
+    machine.call()
+    machine.keep(case, "r0")
+    found = coverage.read(case)
+    assert found.interruptions.gaps == ()
+    assert found.interruptions.downtime_ns == 0
+    before, after = clock.iso(T0 + 2 * HOUR), clock.iso(T0 + int((2.25 + step) * HOUR))
+    line = f"the clock was set {words} while watching went on: it read {before}, then {after}"
+    assert line in list(found.sentences())
+    assert not [each for each in found.sentences() if "nobody watched" in each]
+    told = found.as_dict()
+    assert (told["downtime_seconds"], told["gaps"]) == (0, [])
+    assert told["clock_set"] == [{"from": before, "to": after, "why": f"the clock was set {words}"}]
+
+
+def test_a_clock_set_while_there_was_no_network_neither_hides_nor_stretches_that(case):
+    observed(case, [(0, 10)])
+    machine = Clock(2)
+    for step in (0, 1, -2):
+        machine.call(missing=NO_NETWORK, step=step)
+    machine.call()
+    machine.keep(case, "r0")
+    found = coverage.read(case).interruptions
+    assert [(g.to_ns - g.from_ns, g.why) for g in found.gaps] == [(HOUR, NO_NETWORK.detail)]
+    assert found.downtime_ns == HOUR
+    assert len(found.clock_set) == 2
+
+
+def test_a_clock_set_back_between_two_runs_hides_no_gap(case):
+    """By the clock the second run began before the first one ended, and the third while it still went on."""
+    observed(case, [(0, 4), (3.5, 3.6), (3.8, 5)])
+    found = coverage.read(case)
+    assert sorted(spans(found)) == [(3.6, 3.8), (4, 3.5)]
+    assert found.interruptions.downtime_ns == pytest.approx(0.2 * HOUR)
+    (line,) = [each for each in found.sentences() if "not known" in each]
+    assert line.endswith("(how long is not known: the clock was set back in it): no run was under way")
+    assert "-" not in line.partition("(")[2]
 
 
 def test_the_share_that_could_be_contacted_is_of_addresses_with_port(case):
@@ -117,5 +194,5 @@ def test_that_failed_contacts_are_forgotten_is_said_beside_their_number(case, tm
 @pytest.mark.parametrize("listed", [[], [("127.10.1.1", "E0", None)]])
 def test_there_is_no_estimate_of_the_unseen(case, listed):
     observed(case, [(0, 1)], listed)
-    assert coverage.read(case).as_dict()["unseen"] == unseen.STATEMENT
-    assert unseen.STATEMENT.startswith("no estimate")
+    assert coverage.read(case).as_dict()["unseen"] == coverage.UNSEEN
+    assert coverage.UNSEEN.startswith("no estimate")

@@ -83,6 +83,41 @@ def test_a_clock_set_back_hides_no_reassignment():
     assert draft.from_ns == 50 * MINUTE
 
 
+def by(n, at_minutes, clock_minutes, number=1, **changes):
+    """A contact by both times: the one that nobody can set, and UTC as the clock stood."""
+    steady = {"number": number, "steady_ns": at_minutes * MINUTE, "sequence": n + 1, "run": f"r{number}"}
+    return seen(n, clock_minutes, **steady | changes)
+
+
+@pytest.mark.parametrize("number", [1, 2], ids=["in one run", "over two runs"])
+@pytest.mark.parametrize("step", [-60, 0, 60])
+def test_a_clock_that_is_set_costs_no_subject(step, number):
+    contacts = [by(0, 720, 720, tier=Tier.ANSWERED), by(1, 735, 735 + step, number, repeats="s000")]
+    (draft,) = merge(contacts).drafts
+    assert draft.intervals[0].sightings == ("s000", "s001")
+    assert draft.from_ns <= draft.to_ns
+
+
+def test_a_clock_that_is_set_makes_no_repeat():
+    assert merge([by(0, 0, 0), by(1, 1, 61)], Policy(loopback_repeat_ns=5 * MINUTE)).drafts == ()
+
+
+@pytest.mark.parametrize("hours", [25, -25])
+def test_a_clock_that_is_set_by_more_than_a_day_is_no_silence(hours):
+    assert len(merge([by(0, 0, 0), by(1, 20, 20 + 60 * hours, repeats="s000")]).drafts) == 1
+    silent = [by(n, 20 * n, 20 * n) for n in (0, 1)] + [by(n, 25 * 60 + n, n, repeats="s000") for n in (2, 3)]
+    assert len(merge(silent).drafts) == 2, "nor does a clock that was set back hide one"
+
+
+def test_after_a_restart_with_another_clock_a_claim_is_a_first_one_again():
+    """Before it the clock was a year ahead."""
+    year = 365 * 24 * 60
+    wrong = by(0, year, year, tier=Tier.ANSWERED)
+    again = [by(1, 10, 10, 2, tier=Tier.ANSWERED), by(2, 25, 25, 2, repeats="s001")]
+    (draft,) = merge([wrong, *again]).drafts
+    assert "s002" in draft.intervals[0].sightings
+
+
 @pytest.mark.parametrize("transport", ["mse-rc4/tcp", "mse-plain/tcp"])
 def test_encryption_is_no_other_carrier(transport):
     (draft,) = merge([seen(0, 0), seen(1, 20, transport=transport), seen(2, 40)]).drafts

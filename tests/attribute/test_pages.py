@@ -6,9 +6,9 @@ import re
 import pytest
 from lead_case import HOSTILE, HOUR, INFOHASH, claims, contact, lead_case
 
-from clew.attribute import ask_by, coverage, lead_page, listing, prior, provider, urgency
+from clew.attribute import ask_by, lead_page, listing, prior, provider, urgency
 from clew.attribute.run import Policy
-from clew.core import clock
+from clew.core import clock, coverage
 from clew.core.errors import Damaged, Refused, Usage
 from clew.model import carrier
 

@@ -4,7 +4,8 @@ import pytest
 from lead_case import claims, lead_case
 from playwright.sync_api import sync_playwright
 
-from clew.attribute import ask_by, coverage, lead_page, listing, provider
+from clew.attribute import ask_by, lead_page, listing, provider
+from clew.core import coverage
 
 ARGUMENTS = "--no-sandbox --disable-gpu --no-first-run --disable-background-networking --disable-component-update"
 WIDTH = 688  # pixels of 182 mm: A4 without the margins of page.css

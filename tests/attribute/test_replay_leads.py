@@ -3,7 +3,7 @@
 import pytest
 from lead_case import claims, contact, lead_case
 
-from clew.attribute import urgency
+from clew.attribute import evidence, run, urgency
 from clew.attribute.replay import replay
 from clew.core import clock, forces
 from clew.model import Force
@@ -102,3 +102,27 @@ def test_a_case_without_leads_or_with_leads_of_an_earlier_version(case, tmp_path
     with case.write("core") as tx, tx.gate.core():
         tx.execute("UPDATE ledger_openings SET opening = replace(opening, '\"now_ns\"', '\"then\"')")
     assert replay(case).not_derived == {"the leads were made by an earlier version; run clew attribute again": 1}
+
+
+@pytest.mark.parametrize("old", [False, True], ids=["steady", "made by an earlier version"])
+def test_leads_of_a_clock_that_was_set_follow_as_they_were_made(case, tmp_path, monkeypatch, old):
+    """By UTC the repeated claim came before the first one; an earlier version, which went by UTC, made no lead."""
+    hour, at = 3_600_000_000_000, clock.now().utc_ns - 20 * 3_600_000_000_000
+    with case.write("observe") as tx:
+        tx.execute(
+            "INSERT INTO observe_runs (id, started_ns, config, vantage, mandate, boot, steady_ns, number) "
+            "VALUES ('r', ?, '{}', 'v', 'm', 'b', ?, 1)",
+            (at, at),
+        )
+    rows = [
+        contact(1, 0, started_ns=at, ended_ns=at, monotonic_ns=0, tier="E1", run="r", sequence=1),
+        contact(2, 0, started_ns=at - hour, ended_ns=at - hour, monotonic_ns=hour // 4, run="r", sequence=2),
+    ]
+    if old:
+        read, told = evidence.read, run._told
+        monkeypatch.setattr(evidence, "read", lambda case: read(case, steady=False))
+        monkeypatch.setattr(run, "_told", lambda *made: {k: v for k, v in told(*made).items() if k != run.STEADY})
+    assert len(lead_case(case, tmp_path, [*rows, *claims(9, 5, address="127.10.7.7")])) == (1 if old else 2)
+    monkeypatch.undo()
+    found = replay(case)
+    assert (found.differing, dict(found.not_derived)) == ([], {})

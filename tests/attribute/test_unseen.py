@@ -8,7 +8,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[2] / "bench"))
 
 from bench_unseen import LEAST_OPERATIONS, measure
-from clew.attribute import unseen
+from clew.core import coverage
 
 SUPPOSE_NO_MORE = ("chapman tracker/DHT", "chapman tracker/PEX", "log-linear 1", "log-linear 2")
 
@@ -28,8 +28,8 @@ def test_no_estimator_covers_the_truth_where_sources_depend_on_one_another(kept)
     dependent = [each for (kind, _), each in kept.items() if kind == "dependent"]
     assert len(dependent) == 6
     passing = [each.estimator for each in dependent if each.passes]
-    assert not passing, f"{passing} pass: then clew may print their estimate, and {unseen.STATEMENT!r} is wrong"
-    assert unseen.STATEMENT.startswith("no estimate")
+    assert not passing, f"{passing} pass: then clew may print their estimate, and {coverage.UNSEEN!r} is wrong"
+    assert coverage.UNSEEN.startswith("no estimate")
 
 
 def test_the_same_seed_gives_the_same_table():

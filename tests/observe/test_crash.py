@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 from observe_stage import Peer, Stage, Tracker, answers, bitfield
 
-from clew.attribute import coverage
-from clew.core import failpoints, shards
+from clew.core import coverage, failpoints, shards
 from clew.core.case import Case
 from clew.core.errors import Held
 from clew.core.lease import lease

@@ -21,6 +21,8 @@ from disturbed_runs import HERE, SOAK, Facts, balanced, facts, start, troupe
 from observe_case import FAST
 from observe_stage import Stage, answers, bitfield
 
+from clew.attribute import evidence
+from clew.attribute.merge import merge
 from clew.core import clock, shards
 from clew.core.case import Case
 from clew.core.clock import Instant
@@ -56,10 +58,24 @@ def undisturbed(stage: Stage, infohash: bytes) -> Callable[[Case], Facts]:
     return tell
 
 
+def subjects(case: Case) -> set[tuple[object, ...]]:
+    """Of whom `clew attribute` makes Subjects, and so Leads."""
+    drafts = merge(evidence.read(case), marked=evidence.promiscuous(case)).drafts
+    return {(d.address, d.port, d.carrier, d.watches, tuple(i.torrent_only for i in d.intervals)) for d in drafts}
+
+
+def led(found: Facts) -> set[tuple[object, ...]]:
+    """The Subjects that have to come of these facts."""
+    claimed = [each for each in found if each[2] == "E2" and each[4] == "clean"]
+    return {(address, port, "tcp", (f"{1:032x}",), (level == 1,)) for address, port, _, level, _ in claimed}
+
+
 def test_undisturbed(case: Case, stage: Stage, infohash: bytes, undisturbed: Callable[[Case], Facts]) -> None:
     tracker, peers = troupe(stage, infohash)
     assert observe(case, trackers=[tracker.url], policy=POLICY).stopped == "settled"
     assert facts(case) == undisturbed(case)
+    assert subjects(case) == led(undisturbed(case))
+    assert len(subjects(case)) == 6
     balanced(case, peers)
 
 
@@ -127,9 +143,12 @@ def test_a_clock_that_is_set_by_an_hour(
     monkeypatch.setattr("clew.core.clock.quality", quality)
     assert observe(case, trackers=[tracker.url], policy=POLICY).stopped == "settled"
     assert facts(case) == undisturbed(case)
+    assert subjects(case) == led(undisturbed(case))
     balanced(case, peers)
-    ((gap),) = coverage(case, [])["gaps"]
-    assert gap["why"] == f"the clock was set 3600.000 s {'forward' if jump_ns > 0 else 'back'}"
+    covered = coverage(case, [])
+    assert (covered["gaps"], covered["downtime_seconds"]) == ([], 0), "nobody stopped watching for that"
+    (told,) = covered["clock_set"]
+    assert told["why"] == f"the clock was set 3600.000 s {'forward' if jump_ns > 0 else 'back'}"
     sql = "SELECT started_ns - monotonic_ns AS base, ended_ns - started_ns AS took, clock_error_ns FROM sightings"
     rows = shards.query(case, f"{sql} ORDER BY sequence").to_pylist()
     bases = [row["base"] - rows[0]["base"] for row in rows]
@@ -164,6 +183,7 @@ def test_a_network_that_is_gone_for_a_while(make_case: Any, infohash: bytes) -> 
     said = json.loads(ended.stdout.splitlines()[-1])
     assert said["stopped"] == "settled"
     assert [gap["why"] for gap in said["coverage"]["gaps"]] == ["this machine had no network"]
+    assert said["coverage"]["downtime_seconds"] > 0
     refused = {"unreadable: connection refused", "unparsable: the answer is not BitTorrent"}
     assert set(said["coverage"]["not_answered"]) <= refused, "that we had no network is not held against anybody"
 

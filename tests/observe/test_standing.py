@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from rich.console import Console
 from clew.attribute.api import RegisterSpec
 from clew.attribute.run import attribute
 from clew.cli._countries import Countries
-from clew.cli._live import LiveView
+from clew.cli._live import LiveView, next_lines
 from clew.cli.main import cli
 from clew.core import clock
 from clew.core.case import Case
@@ -74,11 +75,28 @@ def test_a_call_in_hand_and_a_gap_are_told(observed: Case) -> None:
     with observed.write("observe") as tx:
         tx.execute("UPDATE dials SET state='intent' WHERE id=(SELECT min(id) FROM dials WHERE kind='contact')")
         tx.execute("INSERT INTO observe_gaps VALUES ('r', 0, 1000000000, 'this machine had no network')")
+        tx.execute("INSERT INTO observe_gaps VALUES ('r', 9000000000, 5000000000, 'the clock was set 5.000 s back')")
     found = standing(observed)
     assert (found.in_hand, found.gaps) == (1, 1)
     assert found.oldest_s is not None
     assert found.oldest_s > 0
     assert found.last_gaps[0]["from"] == "1970-01-01T00:00:00.000Z"
+    words = "\n".join(next_lines(found))
+    assert "1 gaps; the last from 1970-01-01T00:00:00.000Z to 1970-01-01T00:00:01.000Z: this machine had no" in words
+    assert "the clock was set 5.000 s back: it read 1970-01-01T00:00:09.000Z, then 1970-01-01T00:00:05.000Z" in words
+
+
+def test_a_run_says_for_how_long_nobody_was_watching_before_and_inside_it(observed: Case) -> None:
+    with observed.write("observe") as tx:
+        tx.execute("INSERT INTO observe_gaps VALUES ('r', 0, 3600000000000, 'this machine had no network')")
+        tx.execute("INSERT INTO observe_gaps VALUES ('r', 9000000000, 5000000000, 'the clock was set 4.000 s back')")
+    command = ["observe", str(observed.folder), "--tracker", "http://127.1.0.99:1/none", "--seconds", "0.1"]
+    words = CliRunner().invoke(cli, command).output
+    told = re.search(r"nobody was watching for (\d+) s; gaps: 2, the last of them:", words)
+    assert told is not None, words
+    assert int(told[1]) >= 3600, "the hour inside a run, and what lay between the two"
+    assert "  1970-01-01T00:00:00.000Z to 1970-01-01T01:00:00.000Z: this machine had no network\n" in words
+    assert "the clock was set 4.000 s back: it read 1970-01-01T00:00:09.000Z, then" in words
 
 
 def test_the_live_view_names_all_of_it(observed: Case) -> None:

@@ -128,6 +128,17 @@ def test_a_peer_that_calls_itself_by_an_infohash_keeps_no_bundle_from_being_buil
     assert V2[:20].hex() not in lines
 
 
+def test_an_infohash_in_what_was_not_covered_keeps_no_bundle_from_being_built(world: World) -> None:
+    """A tracker's own words may stand there."""
+    told = json.dumps({"limits": {f"not read: refused: <b>{V1.hex()}": 1, "not read: refused: <i>\u202e": 1}})
+    with world.case.write("observe") as tx:
+        sql = "INSERT INTO observe_runs (id, started_ns, ended_ns, config, vantage, mandate, coverage) VALUES"
+        tx.execute(f"{sql} ('r', 0, 1, '', 'v', 'm', ?)", (told,))
+    page = (opened(world, world.build().path) / "data/summary.html").read_text()
+    assert "left out: it holds an infohash" in page
+    assert "not read: refused: &lt;i&gt;\ufffd" in page
+
+
 def test_a_plugin_that_lets_an_infohash_out_stops_the_bundle(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     class Leak:
         name, filename, examples = "leak", "leak.txt", ()

@@ -5,7 +5,7 @@ sentence with its times; no more than `MOST` of a kind are spelled out, and how 
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -98,9 +98,9 @@ def _shrinking(draft: Draft, labels: Mapping[str, str]) -> Iterator[str]:
     """Each time that it claimed fewer pieces of a Watch than before, or none any more: a download does not do that.
 
     Claims are compared only where they are about the same torrent: the twins of a hybrid number their pieces apart
-    (BEP 52).
+    (BEP 52). All of a number that nobody knows (have_all without a piece map) is neither more nor fewer.
     """
-    told = [c for c in draft.run if c.claim is not Claim.NOTHING_SAID]
+    told = [c for c in draft.run if _pieces(c) is not None]
     for watch, version in sorted({(c.watch, c.version) for c in told}):
         same = [c for c in told if (c.watch, c.version) == (watch, version)]
         for before, after in pairwise(same):
@@ -112,9 +112,16 @@ def _shrinking(draft: Draft, labels: Mapping[str, str]) -> Iterator[str]:
                 )
 
 
+def _pieces(contact: Contact) -> int | None:
+    """How many pieces of the torrent it claimed; None where it said nothing, or all of an unknown number."""
+    if contact.claim is Claim.NOTHING_SAID:
+        return None
+    return 0 if contact.claim is Claim.NONE else contact.pieces_claimed
+
+
 def _fewer(before: Contact, after: Contact) -> tuple[str, str] | None:
     """Both claims in words, where the later one is of fewer pieces of the torrent or of the watched file."""
-    torrent = [0 if c.claim is Claim.NONE else c.pieces_claimed or 0 for c in (before, after)]
+    torrent = [_pieces(c) or 0 for c in (before, after)]
     inside = [0 if c.claim is Claim.NONE else c.inner_claimed or 0 for c in (before, after)]
     if torrent[1] >= torrent[0] and inside[1] >= inside[0]:
         return None
@@ -131,20 +138,16 @@ def _two_clients(draft: Draft, endpoint: Endpoint) -> list[str]:
     """Another client at the same address and port while this one was there, over whatever carrier."""
     told = [(c, identity(c)) for c in endpoint.answered]
     mine = [*draft.run, *(c for c, i in told if draft.identity.shares(i) and not draft.identity.contradicts(i))]
-    from_ns, to_ns = min(c.started_ns for c in mine), _ends(mine)
-    others = [c for c, i in told if draft.identity.contradicts(i) and c.ended_ns >= from_ns and c.started_ns <= to_ns]
+    from_ns, to_ns = min(c.at_ns for c in mine), max(c.until_ns for c in mine)
+    others = [c for c, i in told if draft.identity.contradicts(i) and c.until_ns >= from_ns and c.at_ns <= to_ns]
     if not others:
         return []
     names = sorted({name_of(identity(c)) for c in others})
-    at = f"{clock.iso(others[0].started_ns)} to {clock.iso(_ends(others))}"
+    at = f"{clock.iso(others[0].started_ns)} to {clock.iso(max(c.ended_ns for c in others))}"
     return [
         f"two clients at one address and port at once, or in turn: {name_of(draft.identity)}, and between "
         f"its first and last contact {', '.join(names[:MOST])} ({at}; contacts: {len(others)})"
     ]
-
-
-def _ends(contacts: Sequence[Contact]) -> int:
-    return max(c.ended_ns for c in contacts)
 
 
 def _refused(cut: Cut) -> str:
@@ -153,6 +156,6 @@ def _refused(cut: Cut) -> str:
         before, after = name_of(cut.before), name_of(cut.after)
         return f"between {when} the client changed from {before} to {after}: a reassignment, or several machines"
     if cut.kind == SILENCE:
-        hours = (cut.after_ns - cut.before_ns) / HOUR_NS
+        hours = cut.silent_ns / HOUR_NS
         return f"between {when} it was not heard for {hours:.1f} hours: too long to be held for the same one"
     return f"between {when} a contact told too little of its client to belong to either side"

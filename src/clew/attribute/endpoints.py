@@ -18,13 +18,15 @@ CLIENT, SILENCE, UNCLEAR = "client", "silence", "unclear"
 class Cut:
     """Where two runs of contacts at one endpoint were not merged. `kind` is CLIENT, SILENCE or UNCLEAR.
 
-    `before_ns` is the end of the last contact before it, `after_ns` the start of the first one behind it.
+    `before_ns` is the end of the last contact before it, `after_ns` the start of the first one behind it, in UTC;
+    `silent_ns` is the time between them, whatever became of UTC in it.
     """
 
     kind: str
     carrier: str
     before_ns: int
     after_ns: int
+    silent_ns: int
     before: Identity
     after: Identity
 
@@ -67,9 +69,10 @@ def cuts(parts: Sequence[Sequence[Contact]], max_gap_ns: int) -> list[Cut]:
     found = []
     for before, after in pairwise(parts):
         mine, yours = joined(before), joined(after)
-        gap_ns = after[0].started_ns - before[-1].ended_ns
-        kind = CLIENT if mine.contradicts(yours) else SILENCE if gap_ns > max_gap_ns else UNCLEAR
-        found.append(Cut(kind, after[0].carrier, before[-1].ended_ns, after[0].started_ns, mine, yours))
+        last, first = before[-1], after[0]
+        silent_ns = first.at_ns - last.until_ns
+        kind = CLIENT if mine.contradicts(yours) else SILENCE if silent_ns > max_gap_ns else UNCLEAR
+        found.append(Cut(kind, first.carrier, last.ended_ns, first.started_ns, silent_ns, mine, yours))
     return found
 
 

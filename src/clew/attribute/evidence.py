@@ -15,16 +15,19 @@ from clew.model import Claim, SightingKind, Tier, carrier
 SQL = """
 SELECT DISTINCT id, kind, watch, tier, claim, address, port, transport, started_ns, ended_ns, peer_id, client,
        pieces_claimed, inner_claimed, pieces_total, repeats, promiscuous, missing, missing_detail, infohash_sent,
-       infohash_echoed, run, sequence
+       infohash_echoed, run, sequence, monotonic_ns
 FROM sightings WHERE kind IN ('contact', 'control') ORDER BY started_ns, id
 """
+RUNS = "SELECT id, number, steady_ns FROM observe_runs WHERE boot <> ''"
+Runs = Mapping[str, tuple[int, int]]  # of a run of the observer: its number, and what makes steady time of monotonic
 
 
 @dataclass(frozen=True, slots=True)
 class Contact:
     """One contact or control probe, as far as merging needs it. Field meanings are those of model.Sighting.
 
-    Contact and claim are separate facts: a contact that failed, or that claimed nothing, is one too.
+    Contact and claim are separate facts: a contact that failed, or that claimed nothing, is one too. `started_ns` and
+    `ended_ns` date it, in UTC as it was. Order and intervals go by `number` (its run's), `sequence` and `at_ns`.
     """
 
     id: str
@@ -50,6 +53,21 @@ class Contact:
     infohash_echoed: bytes | None = None
     run: str | None = None
     sequence: int | None = None
+    number: int = 0
+    steady_ns: int | None = None
+
+    @property
+    def at_ns(self) -> int:
+        """When it began, by the time that nobody can set, as the observer counts intervals (docs/decisions/0029).
+
+        UTC where nothing better was kept of its run.
+        """
+        return self.started_ns if self.steady_ns is None else self.steady_ns
+
+    @property
+    def until_ns(self) -> int:
+        """When it ended, by the same time."""
+        return self.at_ns + self.ended_ns - self.started_ns
 
     @property
     def carrier(self) -> str:
@@ -77,9 +95,11 @@ class Contact:
         return self.claim is Claim.WATCHED_FILE and bool(self.inner_claimed) and self.claims_pieces
 
 
-def contact(row: Mapping[str, Any]) -> Contact:
+def contact(row: Mapping[str, Any], runs: Runs) -> Contact:
     """A Contact from a row of the sightings shards."""
-    plain = {key: row[key] for key in Contact.__slots__}
+    number, base_ns = runs.get(row["run"], (0, None))
+    plain = {key: row[key] for key in Contact.__slots__ if key in row}
+    plain |= {"number": number, "steady_ns": None if base_ns is None else row["monotonic_ns"] + base_ns}
     plain |= {"kind": SightingKind(row["kind"]), "tier": Tier(row["tier"]), "claim": Claim(row["claim"])}
     plain["infohash_sent"] = row["infohash_sent"] or b""
     return Contact(**plain)
@@ -111,7 +131,9 @@ def listed(case: Case, until: int) -> set[tuple[str, int]]:
     return {(str(row["address"]), int(row["port"])) for row in rows}
 
 
-def read(case: Case) -> Iterable[Contact]:
-    """Every contact and control probe of the case, oldest first."""
+def read(case: Case, *, steady: bool = True) -> Iterable[Contact]:
+    """Every contact and control probe of the case, oldest first; not `steady`: as if nothing but UTC had been kept."""
+    rows = case.read().execute(RUNS) if steady else ()
+    runs = {row["id"]: (int(row["number"]), int(row["steady_ns"])) for row in rows}
     for batch in shards.query(case, SQL).to_batches(max_chunksize=10_000):
-        yield from map(contact, batch.to_pylist())
+        yield from (contact(row, runs) for row in batch.to_pylist())

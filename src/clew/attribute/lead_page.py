@@ -5,10 +5,10 @@ from typing import Any
 from clew import __version__
 from clew.attribute import pages
 from clew.attribute.caveats import LIMITS, refused
-from clew.attribute.coverage import Coverage
 from clew.attribute.masked import Masked
 from clew.core import clock, watch
 from clew.core.case import Case
+from clew.core.coverage import Coverage
 
 STRENGTHS = {
     "E2": "said at least twice that it holds pieces of a file that people have graded",

@@ -1,8 +1,8 @@
 """Which contacts are one Subject. The rule, in order; whatever it does not say is a possible link, never a merge.
 
-1. Only one address, port and carrier (TCP or uTP, whether encrypted or not). Contacts there are put in order, within
-   a run of the observer by their numbers and not by a clock, and cut into runs. The same address and port over the
-   other carrier is a possible link.
+1. Only one address, port and carrier (TCP or uTP, whether encrypted or not). Contacts there are put in order, by the
+   numbers of the observer's runs and their own in it and not by a clock, and cut into runs. The same address and port
+   over the other carrier is a possible link.
 2. A run goes on while the client does: the client string of the extension handshake and the client prefix of the
    peer-id (BEP 20), as far as known, stay what they were, and something known is shared. The full peer-id is not asked
    to stay: qBittorrent changes it on every connection. Contacts on one address and port that tell different clients
@@ -15,7 +15,8 @@
    of a cut does not count.
 6. An address and port once found promiscuous, on whatever Watch and over whatever carrier, is no Subject.
 
-The result does not depend on the order in which contacts are given.
+Intervals are counted as the observer counts them, by a time that nobody can set (docs/decisions/0029); what is said is
+dated in UTC. The result does not depend on the order in which contacts are given.
 """
 
 import hashlib
@@ -140,18 +141,19 @@ def merge(
 
 
 def in_order(contacts: Collection[Contact]) -> list[Contact]:
-    """Contacts as they were made: within a run of the observer by their numbers, which nobody can set as a clock can.
+    """Contacts as they were made: by the number of their run and their own in it, which nobody can set as a clock can.
 
-    A clock set back would otherwise put another client's contacts before those that they came between.
+    A clock set back would otherwise put another client's contacts before those that they came between. Runs that have
+    no number, as in cases of the first versions, come first, in order of time.
     """
     begun: dict[str | None, int] = {}
     for each in contacts:
-        begun[each.run] = min(begun.get(each.run, each.started_ns), each.started_ns)
+        begun[each.run] = min(begun.get(each.run, each.at_ns), each.at_ns)
 
-    def place(each: Contact) -> tuple[int, str, int, int, str]:
+    def place(each: Contact) -> tuple[int, int, str, int, int, str]:
         if each.run is None or each.sequence is None:
-            return each.started_ns, "", 0, each.started_ns, each.id
-        return begun[each.run], each.run, each.sequence, each.started_ns, each.id
+            return each.number, each.at_ns, "", 0, each.at_ns, each.id
+        return each.number, begun[each.run], each.run, each.sequence, each.at_ns, each.id
 
     return sorted(contacts, key=place)
 
@@ -166,7 +168,7 @@ def runs(ordered: Sequence[Contact], policy: Policy) -> list[list[Contact]]:
             bool(parts)
             and not held[-1].contradicts(mine)
             and held[-1].shares(mine)
-            and each.started_ns - parts[-1][-1].ended_ns <= policy.max_gap_ns
+            and each.at_ns - parts[-1][-1].until_ns <= policy.max_gap_ns
         )
         if goes_on:
             parts[-1].append(each)
@@ -217,18 +219,25 @@ def _interval(watch: str, claims: list[Contact], policy: Policy) -> Interval | N
     """The interval of one Watch, at the strongest level that a repeat within the run supports."""
     for torrent_only in (False, True):
         level = [c for c in claims if torrent_only or c.claims_file]
-        first: dict[bytes, Contact] = {}
-        for each in level:
-            first.setdefault(each.version, each)
-        if any(_is_repeat(each, first[each.version], policy) for each in level):
+        if _repeats(level, policy):
             from_ns, to_ns = min(c.started_ns for c in level), max(c.ended_ns for c in level)
             return Interval(watch, from_ns, to_ns, torrent_only, tuple(c.id for c in level))
     return None
 
 
-def _is_repeat(each: Contact, first: Contact, policy: Policy) -> bool:
-    """Whether this E2 contact came long enough after the first claim of its level and infohash."""
-    return each.tier is Tier.CLAIMS and each.started_ns - first.started_ns >= policy.least_repeat_ns(each.address)
+def _repeats(level: Iterable[Contact], policy: Policy) -> bool:
+    """Whether an E2 contact came long enough after the first claim of its level and infohash.
+
+    Over a restart of the machine that time may go back; then, as for the observer, a claim is a first claim again.
+    """
+    firsts: dict[bytes, Contact] = {}
+    for each in level:
+        first = firsts.setdefault(each.version, each)
+        if each.steady_ns is not None and each.at_ns < first.at_ns:
+            firsts[each.version] = each
+        elif each.tier is Tier.CLAIMS and each.at_ns - first.at_ns >= policy.least_repeat_ns(each.address):
+            return True
+    return False
 
 
 def named(kind: str, *parts: str) -> str:

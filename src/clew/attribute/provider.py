@@ -19,7 +19,7 @@ from clew.attribute.caveats import LIMITS, SEEN_SHARED
 from clew.attribute.masked import Masked
 from clew.attribute.prefix import household
 from clew.attribute.where import DAY_NS
-from clew.core import clock, mandate, shards, watch
+from clew.core import clock, interruptions, mandate, shards, watch
 from clew.core.case import Case
 from clew.core.errors import Refused
 from clew.model import carrier
@@ -177,13 +177,12 @@ def _shared(kind: NetworkKind, stated: Sequence[str]) -> str:
 
 
 def _clock_set(case: Case, first_ns: int, last_ns: int) -> tuple[str, ...]:
-    """What the observer noted of its clock being set (`observe_gaps`) from a day before to a day after."""
-    rows = case.read().execute(
-        "SELECT from_ns, to_ns, why FROM observe_gaps WHERE why LIKE 'the clock was set %' "
-        "AND MAX(from_ns, to_ns) >= ? AND MIN(from_ns, to_ns) <= ? ORDER BY from_ns",
-        (first_ns - DAY_NS, last_ns + DAY_NS),
+    """What the observer noted of its clock being set from a day before to a day after."""
+    return tuple(
+        f"{clock.iso(each.from_ns)} to {clock.iso(each.to_ns)}: {each.why}"
+        for each in interruptions.read(case).clock_set
+        if max(each.from_ns, each.to_ns) >= first_ns - DAY_NS and min(each.from_ns, each.to_ns) <= last_ns + DAY_NS
     )
-    return tuple(f"{clock.iso(row['from_ns'])} to {clock.iso(row['to_ns'])}: {row['why']}" for row in rows)
 
 
 def _line(number: int, each: dict[str, Any], period: Period | None) -> Line:

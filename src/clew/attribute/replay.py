@@ -15,7 +15,7 @@ from typing import Any
 
 from clew.attribute import caveats, evidence, links, merge, priority
 from clew.attribute.api import Answer, NetworkKind
-from clew.attribute.run import Context, Lead, Policy, context_of, label, lead_of, row_of, tier
+from clew.attribute.run import STEADY, Context, Lead, Policy, context_of, label, lead_of, row_of, tier
 from clew.attribute.where import Asked
 from clew.core import ledger
 from clew.core.case import Case
@@ -77,7 +77,7 @@ def replay(case: Case) -> Derived:
     if rule is None or f"{rule.name} {rule.version}" != told["rule"]:
         found.not_derived[f"the ranks were made by {told['rule']}, which this clew has not"] += last.counts["leads"]
         return found
-    every = tuple(evidence.read(case))
+    every = tuple(evidence.read(case, steady=told.get(STEADY, False)))
     known = tuple(each for each in every if (each.sequence or 0) <= told["evidence"].get(each.run or "", -1))
     if len(known) < len(every):
         found.not_derived["sightings taken since the leads were made"] += len(every) - len(known)

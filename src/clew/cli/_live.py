@@ -95,7 +95,7 @@ class LiveView:
 
 
 def next_lines(found: Standing) -> list[str]:
-    """The next visits and the gaps, in words."""
+    """The next visits, the gaps and a clock that was set, in words."""
     due = found.due
     lines = [f"next visits: {due['now']:,} due now, {due['minute']:,} in a minute, {due['hour']:,} in an hour"]
     if found.earliest_s is not None:
@@ -103,4 +103,7 @@ def next_lines(found: Standing) -> list[str]:
     if found.gaps:
         last = found.last_gaps[-1]
         lines.append(f"{found.gaps:,} gaps; the last from {last['from']} to {last['to']}: {last['why']}")
+    if found.clock_set:
+        last = found.clock_set[-1]
+        lines.append(f"{last['why']}: it read {last['from']}, then {last['to']}")
     return lines

@@ -24,7 +24,8 @@ def lead() -> None:
 @json_option
 def show(case: Path, named: str, out: Path | None, as_json: bool) -> None:
     """Print all that CASE holds of LEAD (its id or its subject's label), or write it as a page for a person."""
-    from clew.attribute import coverage, lead_page, listing
+    from clew.attribute import lead_page, listing
+    from clew.core import coverage
 
     opened = open_case(case)
     found, covered = listing.lead(opened, named), coverage.read(opened)

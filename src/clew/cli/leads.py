@@ -20,7 +20,8 @@ from clew.core.printable import printable
 @json_option
 def leads(case: Path, force: str | None, limit: int, as_json: bool) -> None:
     """List the Leads of CASE in order, with reasons, caveats and all that speaks against them."""
-    from clew.attribute import coverage, listing
+    from clew.attribute import listing
+    from clew.core import coverage
 
     opened = open_case(case)
     found, covered = listing.leads(opened, force=force), coverage.read(opened)

@@ -12,6 +12,8 @@ from clew.core.errors import Exit, Usage
 if TYPE_CHECKING:
     from clew.observe.account import Summary
 
+GAPS_SHOWN = 5
+
 
 @click.command(
     "observe",
@@ -132,7 +134,15 @@ def _words(found: "Summary") -> str:
     if found.interrupted_before:
         lines.append(f"An earlier run was cut off: {found.interrupted_before} dials are recorded as interrupted.")
     lines += [f"  {number:6d}  {kind}" for kind, number in sorted(found.errors.items(), key=lambda pair: -pair[1])]
-    lines.append(f"Nobody was watching for {found.coverage['downtime_seconds']:.0f} s. {found.coverage['not_covered']}")
+    covered = found.coverage
+    lines.append(
+        f"Since observing began in this case, nobody was watching for {covered['downtime_seconds']:.0f} s; gaps: "
+        f"{len(covered['gaps'])}{', the last of them:' if covered['gaps'] else ''}"
+    )
+    lines += [f"  {each['from']} to {each['to']}: {each['why']}" for each in covered["gaps"][-GAPS_SHOWN:]]
+    clock_set = covered["clock_set"][-GAPS_SHOWN:]
+    lines += [f"{each['why']}: it read {each['from']}, then {each['to']}" for each in clock_set]
+    lines.append(covered["not_covered"])
     return "\n".join(lines)
 
 

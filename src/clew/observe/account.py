@@ -3,14 +3,12 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
-from itertools import pairwise
 from typing import Any
 
-from clew.core import clock
+from clew.core import interruptions
 from clew.core.case import Case
 from clew.model import Missing, Tier
-from clew.observe import gaps
-from clew.observe.api import SECOND, Listing
+from clew.observe.api import Listing
 from clew.observe.book import PROMISCUOUS
 from clew.observe.endpoints import Endpoint
 
@@ -95,7 +93,10 @@ def by_place(places: Iterable[Sequence[Endpoint]]) -> dict[str, int]:
 
 
 def coverage(case: Case, places: Iterable[Sequence[Endpoint]]) -> dict[str, Any]:
-    """What share of the listed could be contacted, for what reasons others could not, and when nobody was watching."""
+    """What share of the listed could be contacted, for what reasons others could not, and when nobody was watching.
+
+    That is of the whole case so far, as it is in every report, and not of this run alone.
+    """
     listed = reached = 0
     why: Counter[str] = Counter()
     for place in places:
@@ -109,14 +110,6 @@ def coverage(case: Case, places: Iterable[Sequence[Endpoint]]) -> dict[str, Any]
         "answered": reached,
         "share": round(reached / listed, 4) if listed else None,
         "not_answered": dict(why),
-        "downtime_seconds": downtime_ns(case) / SECOND,
-        "gaps": [{"from": clock.iso(a), "to": clock.iso(b), "why": why} for a, b, why in gaps.of_case(case)],
+        **interruptions.read(case).as_dict(),
         "not_covered": NOT_COVERED,
     }
-
-
-def downtime_ns(case: Case) -> int:
-    """How long no run was under way since the first began. A run that was killed ended with its last dial."""
-    rows = case.read().execute("SELECT started_ns, ended_ns FROM observe_runs ORDER BY started_ns").fetchall()
-    gaps = (later["started_ns"] - (before["ended_ns"] or later["started_ns"]) for before, later in pairwise(rows))
-    return sum(max(0, gap) for gap in gaps)

@@ -6,9 +6,8 @@ A run keeps what it saw within seconds (`observe.run`), so this is at most that 
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from clew.core import clock
+from clew.core import clock, interruptions
 from clew.core.case import Case
-from clew.observe import gaps
 from clew.observe.api import SECOND
 from clew.observe.keeping import INTENT, NAMED
 from clew.observe.steady import steady
@@ -45,6 +44,7 @@ class Standing:
     gaps: int
     last_gaps: tuple[dict[str, str], ...]
     named_us: dict[str, int]
+    clock_set: tuple[dict[str, str], ...]
     runs: int
     last_run: dict[str, Any] | None
 
@@ -60,7 +60,7 @@ def standing(case: Case) -> Standing:
     times = {"now": at_ns, "minute": at_ns + MINUTE_NS, "hour": at_ns + HOUR_NS}
     planned, due, minute, hour, earliest = read.execute(DUE, times).fetchone()
     in_hand, oldest = read.execute("SELECT count(*), min(intended_ns) FROM dials WHERE state=?", (INTENT,)).fetchone()
-    found = gaps.of_case(case)
+    found = interruptions.read(case)
     return Standing(
         places=_counts(case, TIERS),
         transports=_counts(case, TRANSPORTS),
@@ -69,10 +69,9 @@ def standing(case: Case) -> Standing:
         earliest_s=None if earliest is None else _seconds(earliest - at_ns),
         in_hand=in_hand,
         oldest_s=None if oldest is None else _seconds(now.utc_ns - oldest),
-        gaps=len(found),
-        last_gaps=tuple(
-            {"from": clock.iso(begin), "to": clock.iso(end), "why": why} for begin, end, why in found[-GAPS_SHOWN:]
-        ),
+        gaps=len(found.gaps),
+        last_gaps=tuple(each.as_dict() for each in found.gaps[-GAPS_SHOWN:]),
+        clock_set=tuple(each.as_dict() for each in found.clock_set[-GAPS_SHOWN:]),
         named_us={name: int(read.execute(NAMED_US, (name,)).fetchone()[0]) for name in NAMED},
         runs=read.execute("SELECT count(*) FROM observe_runs").fetchone()[0],
         last_run=_last_run(case),

@@ -78,7 +78,7 @@ def collect(case: Case, force: Force, *, bundle: str, now_ns: int, sender_key: s
         leads=tuple(leads),
         sightings=tuple(sightings),
         known=tuple(_known(case)),
-        not_covered=coverage.not_covered(case),
+        not_covered=tuple(_hidden(line, reading.needles) for line in coverage.not_covered(case)),
         withheld=tuple(sorted(reading.withheld.items())),
     )
 
@@ -217,9 +217,13 @@ def _sighting(reading: _Reading, row: dict[str, Any]) -> SightingPart:
     for name in ("client", "repeats"):
         row[name] = row[name] or ""
     for name in ("client", "peer_id", "source"):
-        if sweep.holds(row[name].lower().encode(), reading.needles):
-            row[name] = HIDDEN  # a peer may call itself what it likes; that must not keep a bundle from being built
+        row[name] = _hidden(row[name], reading.needles)
     return SightingPart(**row | {"watch": known.label})
+
+
+def _hidden(text: str, needles: frozenset[bytes]) -> str:
+    """The text, unless it holds an infohash: what others call themselves must keep no Bundle from being built."""
+    return HIDDEN if sweep.holds(text.lower().encode(), needles) else text
 
 
 def _watch_parts(reading: _Reading, leads: list[LeadPart]) -> tuple[WatchPart, ...]:

@@ -1,13 +1,14 @@
-"""What a Bundle says about its own limits: what was not covered, what a register answered, and the build's mark."""
+"""What a Bundle says of its own limits: what was and was not covered, what a register answered, the build's mark."""
 
 import json
-import sqlite3
 from typing import Any
 
-from clew.core import validated
+from clew.core import coverage, validated
 from clew.core.case import Case
+from clew.core.printable import printable
 from clew.share.api import UNVALIDATED
 
+HEARSAY = "who was only listed is hearsay, and is not in here"
 FEATURES = {
     "urgent": "a person has put it first (\u201curgent\u201d, or the alarm \u201cchild at risk now\u201d)",
     "watched_files": "number of watched files that it claimed parts of: {}",
@@ -25,11 +26,11 @@ def build_mark() -> str:
 
 
 def not_covered(case: Case) -> tuple[str, ...]:
-    """One plain sentence for each thing that was not looked at or could not be seen, from the case itself."""
-    lines = [*_network(case), *_exhibits(case)]
-    if not case.read().execute("SELECT count(*) FROM observe_runs").fetchone()[0]:
-        lines.append("No network was observed in this case.")
-    return tuple(lines)
+    """What was and was not looked at: the statement that stands beside each lead (`core.coverage`), then the exhibits.
+
+    One plain sentence for each thing, from the case itself; a tracker's own words may stand in it.
+    """
+    return tuple(map(printable, (*coverage.read(case).sentences(), HEARSAY, *_said(case), *_exhibits(case))))
 
 
 def lookup_words(answer: dict[str, Any]) -> str:
@@ -46,36 +47,13 @@ def reasons(features: dict[str, float]) -> tuple[str, ...]:
     return tuple(FEATURES.get(name, f"{name}: {{}}").format(f"{value:g}") for name, value in features.items() if value)
 
 
-def _network(case: Case) -> list[str]:
-    conn, lines = case.read(), []
-    row = conn.execute(
-        "SELECT count(*) AS listed, sum(tier = 'E0') AS silent FROM (SELECT min(tier) AS tier FROM"
-        " (SELECT address, port, max(tier) AS tier FROM endpoints GROUP BY address, port) GROUP BY address, port)"
-    ).fetchone()
-    if row["silent"]:
-        lines.append(
-            f"{row['silent']} of {row['listed']} listed addresses and ports never answered; being listed is hearsay "
-            "and is not in here."
-        )
-    broken = conn.execute("SELECT count(*) FROM dials WHERE state = 'interrupted'").fetchone()[0]
-    if broken:
-        lines.append(f"Contacts that were interrupted, and are not counted: {broken}.")
+def _said(case: Case) -> list[str]:
+    """What each run of the observer said of its own limits, each sentence once."""
     said: dict[str, None] = {}
-    for (text,) in conn.execute("SELECT coverage FROM observe_runs ORDER BY started_ns, id"):
-        coverage = json.loads(text)
-        line = coverage.get("not_covered")
+    for (text,) in case.read().execute("SELECT coverage FROM observe_runs ORDER BY number, started_ns, id"):
+        line = json.loads(text).get("not_covered")
         said |= dict.fromkeys([line] if isinstance(line, str) else line or ())
-        if hours := coverage.get("downtime_seconds", 0) / 3600:
-            lines.append(f"For {hours:.1f} hours since observing began, no observation was under way.")
-    return lines + _gaps(conn) + list(said)
-
-
-def _gaps(conn: sqlite3.Connection) -> list[str]:
-    """Times inside a run in which it saw nothing or its clock was set, each reason with its number and sum."""
-    rows = conn.execute(
-        "SELECT why, count(*) AS n, sum(max(0, to_ns - from_ns)) AS ns FROM observe_gaps GROUP BY why ORDER BY why"
-    )
-    return [f"While observing ({row['n']} times, {row['ns'] / 1e9 / 3600:.2f} hours): {row['why']}." for row in rows]
+    return list(said)
 
 
 def _exhibits(case: Case) -> list[str]:

@@ -1,20 +1,19 @@
-"""What was and was not looked at, as it stands in every report about leads: absence is never evidence.
+"""What was and was not looked at, as it stands in every report about leads and in Bundles: absence is never evidence.
 
 Read from the observer's tables (`observe_runs`, `observe_gaps`, `endpoints`, `dials`) and its sightings; all counts are
-of the whole case. Who was only listed is forgotten after 7 days, so the share of those who could be contacted is of
-what is held.
+of the whole case. It is here since attribute and share, which know nothing of each other, say the same. Who was only
+listed is forgotten after 7 days, so the share of those who could be contacted is of what is held.
 """
 
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
-from itertools import pairwise
 from typing import Any
 
-from clew.attribute import unseen
-from clew.core import clock, shards
+from clew.core import clock, interruptions, shards
 from clew.core.case import Case
+from clew.core.interruptions import Interruptions
 
 CONTACTS = """
 SELECT transport, tool, vantage, count(DISTINCT id) AS contacts, count(DISTINCT id) FILTER (tier <> 'E0') AS answered
@@ -23,23 +22,11 @@ FROM sightings WHERE kind = 'contact' GROUP BY ALL ORDER BY ALL
 PLACES = """
 SELECT address, port, max(tier) AS tier, max(last_failure) AS why FROM endpoints GROUP BY address, port
 """
-RUNS = """
-SELECT r.*, COALESCE(ended_ns, (SELECT MAX(intended_ns) FROM dials WHERE run = r.id), started_ns) AS until_ns
-FROM observe_runs r ORDER BY started_ns, id
-"""
-INSIDE = "SELECT from_ns, to_ns, why FROM observe_gaps"
-NOT_CALLED, NO_RUN = "not called yet", "no run was under way"
-SECOND_NS = 1_000_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Gap:
-    """A time in which nobody was watching, and why; `name` is how reports speak of it."""
-
-    name: str
-    from_ns: int
-    to_ns: int
-    why: str
+NOT_CALLED = "not called yet"
+UNSEEN = (  # `bench/bench_unseen.py` measures again why
+    "no estimate: lists of trackers, DHT and peers depend on one another, and no method that was tried keeps its "
+    "promised 95% then (docs/unseen.md)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,23 +40,14 @@ class Coverage:
     runs: int
     from_ns: int | None
     to_ns: int | None
-    gaps: tuple[Gap, ...]
+    interruptions: Interruptions
     quiet_hours: tuple[str, ...]
     listed: int
     contacted: int
     not_contacted: tuple[tuple[str, int], ...]
     interrupted: int
     left_aside: tuple[tuple[str, int], ...] = ()
-    unseen: str = unseen.STATEMENT
-
-    @property
-    def downtime_ns(self) -> int:
-        """How long nobody was watching since the first run began, each moment once; quiet hours are not in it."""
-        total = until_ns = 0
-        for gap in self.gaps:
-            total += max(0, gap.to_ns - max(gap.from_ns, until_ns))
-            until_ns = max(until_ns, gap.to_ns)
-        return total
+    unseen: str = UNSEEN
 
     @property
     def share(self) -> float | None:
@@ -78,13 +56,11 @@ class Coverage:
 
     def as_dict(self) -> dict[str, Any]:
         """For `--json`, times in ISO 8601."""
-        gaps = [
-            {"name": g.name, "from": clock.iso(g.from_ns), "to": clock.iso(g.to_ns), "why": g.why} for g in self.gaps
-        ]
         times = {"from": _iso(self.from_ns), "to": _iso(self.to_ns)}
-        counted = {"downtime_seconds": self.downtime_ns / SECOND_NS, "share_contacted": self.share}
+        told = {"share_contacted": self.share, "sentences": list(self.sentences())}
         kept = {name: value for name, value in asdict(self).items() if not name.endswith("_ns")}
-        return kept | times | counted | {"gaps": gaps, "sentences": list(self.sentences())}
+        del kept["interruptions"]
+        return kept | times | self.interruptions.as_dict() | told
 
     def sentences(self) -> Iterator[str]:
         """For people, one thing each."""
@@ -112,19 +88,17 @@ class Coverage:
         yield f"how many were not seen at all: {self.unseen}"
 
     def _interruptions(self) -> Iterator[str]:
-        if not self.gaps:
+        if not self.interruptions.gaps:
             yield "somebody watched all the time between the first and the last of it"
-        for gap in self.gaps:
-            hours = (gap.to_ns - gap.from_ns) / SECOND_NS / 3600
-            span = f"{clock.iso(gap.from_ns)} to {clock.iso(gap.to_ns)} ({hours:.2f} h)"
-            yield f"{gap.name}: nobody watched from {span}: {gap.why}"
+        yield from map(str, self.interruptions.gaps)
+        yield from map(str, self.interruptions.clock_set)
         yield from (f"quiet hours in which nobody was called: {hours}" for hours in self.quiet_hours)
 
 
 def read(case: Case) -> Coverage:
     """The coverage of a case as it is now."""
     conn = case.read()
-    runs = conn.execute(RUNS).fetchall()
+    runs = conn.execute(interruptions.RUNS).fetchall()
     places = conn.execute(PLACES).fetchall()
     contacts = shards.query(case, CONTACTS).to_pylist()
     silent = Counter(str(row["why"] or NOT_CALLED) for row in places if row["tier"] == "E0")
@@ -135,8 +109,8 @@ def read(case: Case) -> Coverage:
         sources=tuple(sorted({_source(row[0]) for row in conn.execute("SELECT DISTINCT source FROM endpoints")})),
         runs=len(runs),
         from_ns=min((row["started_ns"] for row in runs), default=None),
-        to_ns=max((row["until_ns"] for row in runs), default=None),
-        gaps=_gaps([(row["started_ns"], row["until_ns"]) for row in runs], map(tuple, conn.execute(INSIDE))),
+        to_ns=max((interruptions.until_ns(case, row) for row in runs), default=None),
+        interruptions=interruptions.read(case),
         quiet_hours=tuple(sorted({text for row in runs if (text := _quiet(row["config"]))})),
         listed=len(places),
         contacted=len(places) - silent.total(),
@@ -144,16 +118,6 @@ def read(case: Case) -> Coverage:
         interrupted=conn.execute("SELECT count(*) FROM dials WHERE state = 'interrupted'").fetchone()[0],
         left_aside=_left_aside(row["coverage"] for row in runs),
     )
-
-
-def _gaps(runs: list[tuple[int, int]], inside: Iterable[tuple[int, int, str]]) -> tuple[Gap, ...]:
-    """Times between runs, which may overlap (one a network), and those `inside` one. Numbered in order of time."""
-    found, until_ns = list(inside), 0
-    for (_, before_ns), (started_ns, _) in pairwise(runs):
-        until_ns = max(until_ns, before_ns)
-        if started_ns > until_ns:
-            found.append((until_ns, started_ns, NO_RUN))
-    return tuple(Gap(f"gap {number}", *each) for number, each in enumerate(sorted(found), 1))
 
 
 def _left_aside(told: Iterable[str]) -> tuple[tuple[str, int], ...]:

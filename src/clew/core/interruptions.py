@@ -1,0 +1,110 @@
+"""When nobody was watching, and when the clock was set: only the first is a gap, and only gaps are downtime.
+
+Read from the observer's tables, for whoever speaks of it: the observer itself, pages about leads, Bundles. Times are
+UTC as the clock stood.
+"""
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from clew.core import clock
+from clew.core.case import Case
+
+CLOCK_SET = "the clock was set "  # how `observe.gaps` begins to say so
+NO_RUN = "no run was under way"
+RUNS = "SELECT * FROM observe_runs ORDER BY number, started_ns, id"  # whatever the clock said; two never go on at once
+INSIDE = "SELECT from_ns, to_ns, why FROM observe_gaps ORDER BY from_ns, to_ns, why"
+SECOND_NS = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A time in which nobody was watching, and why; `name` is how reports speak of it.
+
+    It ends before it begins where the clock was set back between two runs.
+    """
+
+    name: str
+    from_ns: int
+    to_ns: int
+    why: str
+
+    def as_dict(self) -> dict[str, str]:
+        """As JSON, times in ISO 8601."""
+        return {"name": self.name, "from": clock.iso(self.from_ns), "to": clock.iso(self.to_ns), "why": self.why}
+
+    def __str__(self) -> str:
+        """For people."""
+        span = f"{clock.iso(self.from_ns)} to {clock.iso(self.to_ns)}"
+        hours = (self.to_ns - self.from_ns) / SECOND_NS / 3600
+        lasted = f"{hours:.2f} h" if hours >= 0 else "how long is not known: the clock was set back in it"
+        return f"{self.name}: nobody watched from {span} ({lasted}): {self.why}"
+
+
+@dataclass(frozen=True, slots=True)
+class ClockSet:
+    """A clock that was set while a run went on: what it read before and after. Nobody stopped watching for that."""
+
+    from_ns: int
+    to_ns: int
+    why: str
+
+    def as_dict(self) -> dict[str, str]:
+        """As JSON, times in ISO 8601."""
+        return {"from": clock.iso(self.from_ns), "to": clock.iso(self.to_ns), "why": self.why}
+
+    def __str__(self) -> str:
+        """For people."""
+        return f"{self.why} while watching went on: it read {clock.iso(self.from_ns)}, then {clock.iso(self.to_ns)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Interruptions:
+    """Of one case, in order of time. Quiet hours are not among them."""
+
+    gaps: tuple[Gap, ...] = ()
+    clock_set: tuple[ClockSet, ...] = ()
+
+    @property
+    def downtime_ns(self) -> int:
+        """How long nobody was watching since the first run began, each moment once; at least, where a gap says so."""
+        total = until_ns = 0
+        for gap in self.gaps:
+            total += max(0, gap.to_ns - max(gap.from_ns, until_ns))
+            until_ns = max(until_ns, gap.to_ns)
+        return total
+
+    def as_dict(self) -> dict[str, Any]:
+        """As JSON."""
+        return {
+            "downtime_seconds": self.downtime_ns / SECOND_NS,
+            "gaps": [each.as_dict() for each in self.gaps],
+            "clock_set": [each.as_dict() for each in self.clock_set],
+        }
+
+
+def read(case: Case) -> Interruptions:
+    """Those of every run so far, and between them. Gaps are numbered in order of time."""
+    conn = case.read()
+    found: list[tuple[int, int, str]] = []
+    for before, after in pairwise(conn.execute(RUNS).fetchall()):
+        end_ns = until_ns(case, before)
+        if after["started_ns"] != end_ns:
+            found.append((end_ns, after["started_ns"], NO_RUN))
+    clock_set = []
+    for from_ns, to_ns, why in conn.execute(INSIDE):
+        if why.startswith(CLOCK_SET):
+            clock_set.append(ClockSet(from_ns, to_ns, why))
+        else:
+            found.append((from_ns, to_ns, why))
+    gaps = tuple(Gap(f"gap {number}", *each) for number, each in enumerate(sorted(found), 1))
+    return Interruptions(gaps, tuple(clock_set))
+
+
+def until_ns(case: Case, run: Any) -> int:
+    """When a run (a row of `observe_runs`) ended. One that was killed ended, as far as we know, with its last dial."""
+    if run["ended_ns"] is not None:
+        return int(run["ended_ns"])
+    last = case.read().execute("SELECT MAX(intended_ns) FROM dials WHERE run=?", (run["id"],)).fetchone()[0]
+    return int(run["started_ns"] if last is None else last)
