@@ -8,7 +8,7 @@ from typing import Any
 from clew.core import interruptions
 from clew.core.case import Case
 from clew.model import Missing, Tier
-from clew.observe.api import Listing
+from clew.observe.api import SECOND, Listing
 from clew.observe.book import PROMISCUOUS
 from clew.observe.endpoints import Endpoint
 
