@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 from disturbed_runs import HERE, SOAK, Facts, balanced, facts, start, troupe
+from no_wire import Network
 from observe_case import FAST
 from observe_stage import Stage, answers, bitfield
 
@@ -26,13 +27,15 @@ from clew.attribute.merge import merge
 from clew.core import clock, shards
 from clew.core.case import Case
 from clew.core.clock import Instant
-from clew.model import Missing, Reason
+from clew.model import Missing, Reason, SightingKind
 from clew.observe.account import coverage
-from clew.observe.api import Event
+from clew.observe.api import SECOND, Event, Listing, Sighted
 from clew.observe.exactness import Exactness
 from clew.observe.lines import Line
 from clew.observe.networks._peer import PeerConversation
-from clew.observe.run import observe
+from clew.observe.networks.bittorrent import PLUGIN
+from clew.observe.run import Observer, observe
+from clew.observe.wire import Answer
 
 HOUR = 3_600_000_000_000
 KILLS = 20 if SOAK else 2
@@ -172,6 +175,25 @@ def test_an_error_of_the_clock_holds_for_the_clock_that_it_was_measured_of(monke
     told[0] = Missing(Reason.UNKNOWN, "nothing keeps this clock in time")
     at[0] = Instant(3_602 * second + 61 * second, 63 * second)
     assert exactness.of(at[0], at[0]) == (None, None)
+
+
+@pytest.mark.parametrize(("set_ns", "known"), [(0, (1, 2_000)), (-HOUR, (None, None))])
+def test_how_exact_the_time_is_in_which_we_were_listed_holds_for_both_calls(
+    case: Case, network: Network, monkeypatch: pytest.MonkeyPatch, set_ns: int, known: tuple[int | None, int | None]
+) -> None:
+    monkeypatch.setattr("clew.core.clock.quality", lambda: clock.Quality(1, 2_000, "test"))
+    url = "http://127.1.0.34:6969/announce"
+    observer = Observer(case, PLUGIN, FAST, [url])
+    (one,) = observer._questions(network.now)
+    calls = observer._caller.question(replace(one, event="started"))
+    for each, made in calls:
+        began, network.now = network.now, Instant(network.now.utc_ns + SECOND, network.now.mono_ns + SECOND)
+        said = Sighted(Listing(), b"", {})
+        answer = Answer(each, said, None, began, network.now, ("127.9.0.1", 5), "0" * 32)
+        observer._results.take(answer, made)
+        network.now = Instant(network.now.utc_ns + set_ns, network.now.mono_ns)
+    (row,) = (row for row in observer._keeper._rows if row["kind"] == SightingKind.OURSELVES)
+    assert (row["clock_offset_ns"], row["clock_error_ns"]) == known
 
 
 def test_a_network_that_is_gone_for_a_while(make_case: Any, infohash: bytes) -> None:

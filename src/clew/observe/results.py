@@ -281,6 +281,7 @@ class Results:
         if began is not None and began.sighted is not None:
             self._account.ourselves += 1
             self._account.ourselves_ns += answer.ended.mono_ns - began.started.mono_ns
+            offset_ns, error_ns = self._exactness.of(began.started, answer.ended)  # of both calls
             self._keeper.keep(
                 sighting(
                     self._run,
@@ -294,6 +295,8 @@ class Results:
                     port=ANNOUNCED_PORT,
                     started_ns=began.started.utc_ns,
                     monotonic_ns=began.started.mono_ns,
+                    clock_offset_ns=offset_ns,
+                    clock_error_ns=error_ns,
                     peer_id=errand.peer_id,
                     mandate=began.mandate,
                 )
