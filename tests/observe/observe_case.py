@@ -68,3 +68,9 @@ def ends_when(over: Callable[[], bool]) -> Callable[[dict[str, object]], None]:
             os.kill(os.getpid(), signal.SIGINT)
 
     return look
+
+
+def gaps_of(case: Case) -> list[tuple[int, int, str]]:
+    """Every gap of the case as it is kept: from, to and why."""
+    sql = "SELECT from_ns, to_ns, why FROM observe_gaps ORDER BY from_ns, to_ns, why"
+    return list(map(tuple, case.read().execute(sql)))

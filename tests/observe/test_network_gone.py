@@ -6,12 +6,12 @@ from collections import Counter
 from typing import Any
 
 from no_wire import START_NS, STEP_NS, Network, goes_on
-from observe_case import FAST
+from observe_case import FAST, gaps_of
 
 from clew.core.case import Case
 from clew.observe.api import REFUSED, SECOND
 from clew.observe.endpoints import INSERT, Endpoint, row
-from clew.observe.gaps import NO_NETWORK, of_case
+from clew.observe.gaps import NO_NETWORK
 from clew.observe.lines import unconnected
 from clew.observe.networks.bittorrent import PLUGIN
 from clew.observe.run import Observer
@@ -49,7 +49,7 @@ def test_hours_without_a_network_cost_a_probe_a_minute(case: Case, network: Netw
     assert at_once >= set(places) - set(count), "who had waited is called at once"
     assert {address for _, address in network.called[back:]} >= set(places)
     observer._keep()
-    ((began, ended, why),) = of_case(case)
+    ((began, ended, why),) = gaps_of(case)
     assert (began, ended - began, why) == (START_NS + STEP_NS, back_ns - SECOND - STEP_NS, NO_NETWORK.detail)
 
 
@@ -61,7 +61,7 @@ def test_a_router_that_is_off_is_a_gap_and_nobody_is_given_up_for_it(case: Case,
     network.why = REFUSED
     goes_on(observer, network, 5)
     observer._keep()
-    ((began, ended, why),) = of_case(case)
+    ((began, ended, why),) = gaps_of(case)
     assert (began, why) == (START_NS + STEP_NS, NOBODY_HEARD)
     assert 30 * SECOND <= ended - began < 35 * SECOND
     back_ns = network.now.mono_ns - 5 * SECOND

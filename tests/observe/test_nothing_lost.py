@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from observe_case import FAST
+from observe_case import FAST, gaps_of
 from observe_stage import EXTENDED, INNER, Peer, Stage, answers, bitfield, message
 
 from clew.core import clock, shards
@@ -22,7 +22,7 @@ from clew.observe.announces import NOT_NAMED
 from clew.observe.api import REFUSED, SECOND, TOO_SLOW, Contact, Sighted, Target
 from clew.observe.book import Book
 from clew.observe.endpoints import INSERT, Endpoint, row
-from clew.observe.gaps import NO_NETWORK, Gaps, of_case
+from clew.observe.gaps import NO_NETWORK, Gaps
 from clew.observe.keeping import Keeper
 from clew.observe.lines import unconnected
 from clew.observe.networks.bittorrent import PLUGIN
@@ -77,12 +77,12 @@ def test_a_run_that_is_killed_while_the_network_is_gone_names_the_gap(case: Case
         at = Instant(second * SECOND, second * SECOND)
         gaps.call(at, at, NO_NETWORK)
         keeper.flush("0" * 32, {})
-        assert of_case(case) == [(SECOND, second * SECOND, NO_NETWORK.detail)]
+        assert gaps_of(case) == [(SECOND, second * SECOND, NO_NETWORK.detail)]
     gaps.left(Instant(9 * SECOND, 9 * SECOND))
     assert gaps.open, "out before the last one had no network"
     gaps.left(Instant(13 * SECOND, 13 * SECOND))
     keeper.flush("0" * 32, {})
-    assert of_case(case) == [(SECOND, 13 * SECOND, NO_NETWORK.detail)]
+    assert gaps_of(case) == [(SECOND, 13 * SECOND, NO_NETWORK.detail)]
 
 
 def called(

@@ -7,7 +7,6 @@ calling all of them: a probe at growing intervals decides, and the others wait.
 
 from dataclasses import dataclass, field
 
-from clew.core.case import Case
 from clew.core.clock import Instant
 from clew.model import Missing, Reason
 from clew.observe.api import SECOND
@@ -93,9 +92,3 @@ class Gaps:
 def step_ns(before: Instant, after: Instant) -> int:
     """By how much UTC went forward more than the monotonic clock did between two moments."""
     return (after.utc_ns - before.utc_ns) - (after.mono_ns - before.mono_ns)
-
-
-def of_case(case: Case) -> list[tuple[int, int, str]]:
-    """Every gap of every run, in order of their numbers in the case."""
-    rows = case.read().execute("SELECT from_ns, to_ns, why FROM observe_gaps ORDER BY from_ns, to_ns, why")
-    return [(row["from_ns"], row["to_ns"], row["why"]) for row in rows]
