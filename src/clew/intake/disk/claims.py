@@ -6,6 +6,7 @@ from typing import Any
 import pytsk3
 
 from clew.intake.api import Range
+from clew.intake.disk import reparse
 from clew.intake.disk.image import FileSystem
 from clew.intake.disk.mft_rows import Plain
 from clew.intake.refs import quote
@@ -77,7 +78,9 @@ def name_only(opened: FileSystem, path: bytes, address: int, state: NameState, d
 
 
 def contents(opened: FileSystem, file: Any, path: bytes, state: NameState) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The Items behind one file record, as (number, item): its content, and each alternate data stream on NTFS."""
+    """The Items behind one file record, as (number, item): its content, and each alternate data stream on NTFS. "note"
+    is what is to be counted of one besides.
+    """
     meta = file.info.meta
     kind = _KINDS.get(int(meta.type))
     if kind is not None:
@@ -95,10 +98,13 @@ def contents(opened: FileSystem, file: Any, path: bytes, state: NameState) -> It
         )
         return
     main: str | None = None
+    tag = reparse.tag_of(file) if opened.family == "NTFS" else None
     for number, attribute in enumerate(streams(opened, file)):
         stream = attribute.info.name if opened.family in NAMED_STREAMS else None
         name = path + b":" + bytes(stream) if stream else path
         item = _content(opened, meta, attribute, name, state)
+        if tag is not None and not stream:
+            item |= _pointed(opened, file, attribute, tag, item["content_state"])
         item["parent"] = main if stream else None
         main = main or (None if stream else item["ref"])
         yield number, item
@@ -206,6 +212,21 @@ def _content(opened: FileSystem, meta: Any, attribute: Any, path: bytes, state: 
         "times_source": TIMES.get(opened.family, opened.family),
         "runs": opened.on_image(places(opened, blocks[:MOST_RUNS])),
     }
+
+
+def _pointed(opened: FileSystem, file: Any, attribute: Any, tag: int, claimed: str) -> dict[str, Any]:
+    """What a reparse point changes of the Item of a file's own content, of which its books alone say `claimed`."""
+    kind = reparse.link(tag)
+    if kind is not None and not int(attribute.info.size):
+        why = _KINDS.get(kind, reparse.STANDS_FOR_ANOTHER)
+        return {"state": ItemState.SKIPPED.value, "reason": Reason.NOT_APPLICABLE.value, "detail": why}
+    lacks = reparse.lacks(opened, file, attribute)
+    if lacks is None:
+        return {"note": reparse.here_all_the_same(file, tag)}
+    if lacks.here:
+        return {"content_state": ContentState.PARTIAL.value} if claimed == _COMPLETE else {}
+    why = lacks.missing.detail
+    return {"state": _UNREADABLE, "reason": str(lacks.missing.reason), "detail": why, "content_state": _LOST}
 
 
 def _claim(opened: FileSystem, meta: Any, info: Any, blocks: list[tuple[int, int]]) -> ContentState | Missing:

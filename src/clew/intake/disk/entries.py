@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import pytsk3
 
 from clew.core.channel import Reply
-from clew.intake.disk import claims, ntfs
+from clew.intake.disk import claims, ntfs, reparse
 from clew.intake.disk.fat_tree import CUT
 from clew.intake.disk.image import FileSystem, file_system, reason, searched, tree
 from clew.intake.disk.stretch import At, Item, Tree, stretch
@@ -171,6 +171,9 @@ class _Reader:
             return
         if self.opened.family == "NTFS" and entry.meta is not None:
             elsewhere |= all(parent != self.address for parent, _, _ in ntfs.names(entry.file))
+            tag = reparse.tag_of(entry.file)
+            if tag is not None:
+                self.listing.notes[reparse.directory(tag)] += 1
         if elsewhere:
             self.listing.notes[LINKED_TWICE] += 1
         else:
@@ -215,6 +218,8 @@ class _Reader:
         first = entry.number << 20
         try:
             for sub, item in claims.contents(self.opened, entry.file, self.full(name), state):
+                if note := item.pop("note", None):
+                    self.listing.notes[note] += 1
                 files.append(((name, address, first + sub), item))
         except OSError as error:
             self.name_only(entry, state, f"its file record could not be read: {reason(error)}")

@@ -11,6 +11,7 @@ from clew.intake.disk.stretch import SECONDS
 from clew.model import NameState
 
 EXT_FIRST = 11  # inodes before it are the file system's own
+NOTED = 1 << 17  # the "sub" of what is to be counted of a record, behind its Items
 
 
 def sweep(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
@@ -49,7 +50,9 @@ def _record(opened: FileSystem, address: int) -> list[dict[str, Any]]:
         else:
             path, state = ntfs.ORPHANS + b"/inode-%d" % address, NameState.ORPHAN
         found = claims.contents(opened, file, path, state)
-        return [item | {"sub": sub, "record": address} for sub, item in found]
+        items = [item | {"sub": sub, "record": address} for sub, item in found]
+        notes = [{"notes": {item.pop("note"): 1}, "sub": NOTED, "record": address} for item in items if "note" in item]
+        return items + notes
     except OSError as error:
         path = ntfs.ORPHANS + b"/record-%d" % address
         lost = claims.name_only(opened, path, address, NameState.ORPHAN, f"its file record is damaged: {reason(error)}")
