@@ -77,9 +77,11 @@ def name_only(opened: FileSystem, path: bytes, address: int, state: NameState, d
     }
 
 
-def contents(opened: FileSystem, file: Any, path: bytes, state: NameState) -> Iterator[tuple[int, dict[str, Any]]]:
+def contents(
+    opened: FileSystem, file: Any, path: bytes, state: NameState, own: frozenset[bytes] | None = None
+) -> Iterator[tuple[int, dict[str, Any]]]:
     """The Items behind one file record, as (number, item): its content, and each alternate data stream on NTFS. "note"
-    is what is to be counted of one besides.
+    is what is to be counted of one besides. Of one of NTFS's own files, empty streams and those named `own` are none.
     """
     meta = file.info.meta
     kind = _KINDS.get(int(meta.type))
@@ -101,6 +103,8 @@ def contents(opened: FileSystem, file: Any, path: bytes, state: NameState) -> It
     tag = reparse.tag_of(file) if opened.family == "NTFS" else None
     for number, attribute in enumerate(streams(opened, file)):
         stream = attribute.info.name if opened.family in NAMED_STREAMS else None
+        if own is not None and (not int(attribute.info.size) or bytes(stream or b"") in own):
+            continue
         name = path + b":" + bytes(stream) if stream else path
         item = _content(opened, meta, attribute, name, state)
         if tag is not None and not stream:
@@ -108,7 +112,7 @@ def contents(opened: FileSystem, file: Any, path: bytes, state: NameState) -> It
         item["parent"] = main if stream else None
         main = main or (None if stream else item["ref"])
         yield number, item
-    if main is None and int(meta.type) == REGULAR:
+    if main is None and own is None and int(meta.type) == REGULAR:
         lost = name_only(opened, path, int(meta.addr), state, NO_POINTERS)
         yield 1 << 16, lost | {"times": times(meta), "times_source": TIMES.get(opened.family, opened.family)}
 

@@ -61,7 +61,10 @@ def _list(opened: FileSystem, payload: dict[str, Any], at: At) -> Listing[Item] 
         return Missing(Reason.UNREADABLE, f"the directory could not be listed: {reason(error)}")
     above = {key[1] for key in at} | {opened.root, address}
     parent = None if at and at[-1][2] else at[-2][1] if len(at) > 1 else opened.root
-    reader = _Reader(opened, Listing(), address, _path(root, at), above, parent)
+    in_extend = (
+        b"/".join(key[0] for key in at[1:]) if opened.family == "NTFS" and at and at[0][1] == ntfs.EXTEND else None
+    )
+    reader = _Reader(opened, Listing(), address, _path(root, at), above, parent, in_extend)
     reader.read(directory)
     return reader.listing
 
@@ -92,6 +95,7 @@ class _Reader:
     path: bytes
     above: set[int]
     parent: int | None  # the record of the directory in which it was found; None for a deleted one: it may have moved
+    in_extend: bytes | None  # its path in $Extend of NTFS, where it lies there
     entered: set[int] = field(default_factory=set)
 
     def read(self, directory: Any) -> None:
@@ -109,12 +113,13 @@ class _Reader:
                 if name in _DOTS:
                     continue
                 entry = _Entry(number, file, name, address, int(said.meta_seq), int(said.type), info.meta)
-                if self.own(entry):
+                gone = bool(int(said.flags) & _UNALLOCATED)
+                if self.own(entry, gone):
                     continue
                 if tree is not None and tree.elsewhere(address, self.address):
                     self.listing.notes[ELSEWHERE] += 1
                     continue
-                if int(said.flags) & _UNALLOCATED:
+                if gone:
                     deleted.append(entry)
                 else:
                     live.add((name, address))
@@ -130,7 +135,7 @@ class _Reader:
             self.listing.notes[LINKED_TWICE] += len(self.listing.folders)
             self.listing.folders.clear()
 
-    def own(self, entry: _Entry) -> bool:
+    def own(self, entry: _Entry, gone: bool) -> bool:
         """Entries that are no files of the user: The Sleuth Kit's virtual ones, NTFS's $-files, FAT's label."""
         kind, family, address = entry.kind, self.opened.family, entry.address
         if kind == _NAME_VIRTUAL_DIR:
@@ -138,13 +143,30 @@ class _Reader:
         reserved = family == "HFS+" and address < FIRST_CNID
         if self.opened.entries is not None:
             reserved = self.opened.entries.own(address)
-        if kind == _NAME_VIRTUAL or reserved or (family == "NTFS" and ntfs.is_own(address, self.address)):
-            self.listing.notes[OWN_FILES] += 1
+        streams = ntfs.own_streams(address, self.below_extend(entry.name)) if family == "NTFS" else None
+        if kind == _NAME_VIRTUAL or reserved or streams is not None:
+            if streams is None or not gone:  # the sweep counts NTFS's deleted ones
+                self.listing.notes[OWN_FILES] += 1
+            if streams is not None and not gone:
+                self.beside(entry, streams)
             return True
         if family in _WITH_LABELS and entry.name.endswith(_VOLUME_LABEL):
             self.listing.notes[LABELS] += 1
             return True
         return False
+
+    def below_extend(self, name: bytes) -> bytes | None:
+        """The path in $Extend of an entry, where this directory lies there."""
+        return self.in_extend + b"/" + name if self.in_extend else name if self.in_extend is not None else None
+
+    def beside(self, entry: _Entry, own: ntfs.Streams) -> None:
+        """What a user may have put beside the streams of one of NTFS's own files, or below $Extend."""
+        if entry.meta is None:
+            self.name_only(entry, NameState.LIVE, "its file record could not be read")
+            return
+        if entry.is_directory:
+            self.folder(entry)
+        self.add(entry, NameState.LIVE, own)
 
     def entry(self, entry: _Entry) -> None:
         """A live one. A directory has content of its own only as an NTFS stream."""
@@ -212,12 +234,12 @@ class _Reader:
         else:
             self.add(entry, NameState.DELETED)
 
-    def add(self, entry: _Entry, state: NameState) -> None:
+    def add(self, entry: _Entry, state: NameState, own: ntfs.Streams | None = None) -> None:
         """The contents behind one entry; a record that cannot be read costs that entry alone."""
         name, address, files = entry.name, entry.address, self.listing.files
         first = entry.number << 20
         try:
-            for sub, item in claims.contents(self.opened, entry.file, self.full(name), state):
+            for sub, item in claims.contents(self.opened, entry.file, self.full(name), state, own):
                 if note := item.pop("note", None):
                     self.listing.notes[note] += 1
                 files.append(((name, address, first + sub), item))

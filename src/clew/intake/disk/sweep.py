@@ -6,6 +6,7 @@ from typing import Any
 
 from clew.core.channel import Reply
 from clew.intake.disk import claims, ntfs
+from clew.intake.disk.entries import OWN_FILES
 from clew.intake.disk.image import FileSystem, file_system, reason
 from clew.intake.disk.stretch import SECONDS
 from clew.model import NameState
@@ -34,7 +35,7 @@ def sweep(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
 
 
 def _record(opened: FileSystem, address: int) -> list[dict[str, Any]]:
-    if address < (ntfs.FIRST_FREE if opened.family == "NTFS" else EXT_FIRST):
+    if opened.family != "NTFS" and address < EXT_FIRST:
         return []
     try:
         file = opened.fs.open_meta(inode=address)
@@ -45,14 +46,14 @@ def _record(opened: FileSystem, address: int) -> list[dict[str, Any]]:
             if not any(int(attribute.info.type) == 16 for attribute in file):
                 return []  # an extension record: its base record tells the file
             path, state, own = ntfs.path(opened, file)
-            if own:
-                return []
         else:
-            path, state = ntfs.ORPHANS + b"/inode-%d" % address, NameState.ORPHAN
-        found = claims.contents(opened, file, path, state)
+            path, state, own = ntfs.ORPHANS + b"/inode-%d" % address, NameState.ORPHAN, None
+        found = claims.contents(opened, file, path, state, own)
         items = [item | {"sub": sub, "record": address} for sub, item in found]
-        notes = [{"notes": {item.pop("note"): 1}, "sub": NOTED, "record": address} for item in items if "note" in item]
-        return items + notes
+        notes = [item.pop("note") for item in items if "note" in item]
+        if own is not None and address >= ntfs.RESERVED and not claims.allocated(meta):  # the walk counts those in use
+            notes.append(OWN_FILES)
+        return items + ([{"notes": dict.fromkeys(notes, 1), "sub": NOTED, "record": address}] if notes else [])
     except OSError as error:
         path = ntfs.ORPHANS + b"/record-%d" % address
         lost = claims.name_only(opened, path, address, NameState.ORPHAN, f"its file record is damaged: {reason(error)}")
