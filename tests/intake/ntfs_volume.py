@@ -58,13 +58,15 @@ class Volume:
         if data:
             self.write(path, data)
 
-    def write(self, path: str, data: bytes, stream: str = "", at: int = 0, size: int | None = None) -> None:
-        """Bytes of a stream, which is made where there is none; `size` cuts it, or makes it longer by a hole."""
-        name = stream.encode("utf-16-le")
+    def write(self, path: str, data: bytes, stream: str | None = None, at: int = 0, size: int | None = None) -> None:
+        """Bytes of the content, or of a new `stream`, of which "" is the content of what had none; `size` cuts it, or
+        makes it longer by a hole.
+        """
+        name, letters = (stream or "").encode("utf-16-le") or None, len(stream or "")
         with self._file(path) as file:
-            if stream:
-                _checked(self._library.ntfs_attr_add(file, DATA, name, len(stream), None, 0), f"add {path}:{stream}")
-            opened = _checked(self._library.ntfs_attr_open(file, DATA, name or None, len(stream)), f"open {path}")
+            if stream is not None:
+                _checked(self._library.ntfs_attr_add(file, DATA, name, letters, None, 0), f"add {path}:{stream}")
+            opened = _checked(self._library.ntfs_attr_open(file, DATA, name, letters), f"open {path}")
             if size is not None:
                 _checked(self._library.ntfs_attr_truncate(opened, size), f"truncate {path}")
             if data:

@@ -66,6 +66,8 @@ def _list(opened: FileSystem, payload: dict[str, Any], at: At) -> Listing[Item] 
     )
     reader = _Reader(opened, Listing(), address, _path(root, at), above, parent, in_extend)
     reader.read(directory)
+    if opened.family == "NTFS" and not at:
+        reader.of_root()
     return reader.listing
 
 
@@ -135,6 +137,11 @@ class _Reader:
             self.listing.notes[LINKED_TWICE] += len(self.listing.folders)
             self.listing.folders.clear()
 
+    def of_root(self) -> None:
+        """The streams of NTFS's root directory, which no other directory names."""
+        file = self.opened.fs.open_meta(inode=self.address)
+        self.add(_Entry(0, file, b"", self.address, 0, _NAME_DIRECTORY, file.info.meta), NameState.LIVE)
+
     def own(self, entry: _Entry, gone: bool) -> bool:
         """Entries that are no files of the user: The Sleuth Kit's virtual ones, NTFS's $-files, FAT's label."""
         kind, family, address = entry.kind, self.opened.family, entry.address
@@ -143,7 +150,8 @@ class _Reader:
         reserved = family == "HFS+" and address < FIRST_CNID
         if self.opened.entries is not None:
             reserved = self.opened.entries.own(address)
-        streams = ntfs.own_streams(address, self.below_extend(entry.name)) if family == "NTFS" else None
+        named = family == "NTFS" and (entry.name.startswith(b"$") or not gone)  # a deleted name may point anywhere
+        streams = ntfs.own_streams(address, self.below_extend(entry.name)) if named else None
         if kind == _NAME_VIRTUAL or reserved or streams is not None:
             if streams is None or not gone:  # the sweep counts NTFS's deleted ones
                 self.listing.notes[OWN_FILES] += 1

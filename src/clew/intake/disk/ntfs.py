@@ -75,6 +75,8 @@ def path(opened: FileSystem, file: Any) -> tuple[bytes, NameState, Streams | Non
     """
     known = names(file)
     address = int(file.info.meta.addr)
+    if address == ROOT:
+        return b"", NameState.LIVE, None
     own = own_streams(address, None)
     if not known:
         return ORPHANS + b"/record-%d" % address, NameState.ORPHAN, own

@@ -153,6 +153,8 @@ class _Ntfs:
 
     def entries(self, identifier: int) -> Iterator[Entry]:
         directory = self._volume.get_file_entry(identifier)
+        if identifier == NTFS_ROOT:
+            yield Entry(identifier, True, int(directory.get_number_of_alternate_data_streams()))
         for number in range(directory.get_number_of_sub_file_entries()):
             each = directory.get_sub_file_entry(number)
             record = int(each.get_file_reference()) & _RECORD
@@ -160,7 +162,7 @@ class _Ntfs:
             own = self._own(str(each.get_name()), record, directory, identifier)
             if own is None:
                 streams = int(each.get_number_of_alternate_data_streams())
-                contents = streams if is_directory else streams + 1
+                contents = streams + int(not is_directory or each.has_default_data_stream())
             else:
                 sizes = {str(stream.get_name()): int(stream.get_size()) for stream in each.alternate_data_streams}
                 if each.has_default_data_stream():

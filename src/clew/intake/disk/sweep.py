@@ -34,13 +34,21 @@ def sweep(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
     return Reply({"items": items, "next": address})
 
 
+def _has_content(opened: FileSystem, file: Any) -> bool:
+    """Whether there is anything to list of a record: of a directory there are streams alone, on NTFS."""
+    kind = int(file.info.meta.type)
+    if kind == claims.DIRECTORY and opened.family == "NTFS":
+        return bool(claims.streams(opened, file))
+    return kind == claims.REGULAR
+
+
 def _record(opened: FileSystem, address: int) -> list[dict[str, Any]]:
     if opened.family != "NTFS" and address < EXT_FIRST:
         return []
     try:
         file = opened.fs.open_meta(inode=address)
         meta = file.info.meta
-        if not claims.ever_used(meta) or int(meta.type) != claims.REGULAR:
+        if not claims.ever_used(meta) or not _has_content(opened, file):
             return []
         if opened.family == "NTFS":
             if not any(int(attribute.info.type) == 16 for attribute in file):
