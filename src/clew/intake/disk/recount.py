@@ -7,6 +7,7 @@ extended attributes (HFS+).
 
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from time import monotonic
 from typing import Any, NamedTuple, Protocol
 
@@ -155,11 +156,15 @@ class _Ntfs:
         directory = self._volume.get_file_entry(identifier)
         if identifier == NTFS_ROOT:
             yield Entry(identifier, True, int(directory.get_number_of_alternate_data_streams()))
+        in_extend: bool | None = None  # not asked yet
         for number in range(directory.get_number_of_sub_file_entries()):
             each = directory.get_sub_file_entry(number)
             record = int(each.get_file_reference()) & _RECORD
             is_directory = bool(each.has_directory_entries_index())
-            own = self._own(str(each.get_name()), record, directory, identifier)
+            name = str(each.get_name())
+            if in_extend is None and name.startswith("$"):
+                in_extend = self._in_extend(directory, identifier)
+            own = self._own(name, record, bool(in_extend))
             if own is None:
                 streams = int(each.get_number_of_alternate_data_streams())
                 contents = streams + int(not is_directory or each.has_default_data_stream())
@@ -170,24 +175,25 @@ class _Ntfs:
                 contents = sum(1 for name, size in sizes.items() if size and name not in own)
             yield Entry(record, is_directory, contents)
 
-    def _own(self, name: str, record: int, directory: Any, identifier: int) -> frozenset[str] | None:
+    @staticmethod
+    def _own(name: str, record: int, in_extend: bool) -> frozenset[str] | None:
         """Which streams of a file are NTFS's own; None of a user's file."""
         if record < RESERVED:
             return OWN.get(name, frozenset())
-        if not name.startswith("$") or not self._in_extend(directory, identifier):
+        if not in_extend:
             return None
         log = name.startswith("$TxfLog") and name != "$TxfLog"
         return OWN_IN_EXTEND.get(name, _CONTENT if log else None)
 
     def _in_extend(self, directory: Any, identifier: int) -> bool:
         """Whether a directory lies so near below $Extend that files of NTFS may be in it."""
-        for _ in range(LEVELS):
-            names = (each for each in directory.attributes if int(each.attribute_type) == FILE_NAME)
-            name = next(names, None)
-            if identifier in {NTFS_ROOT, EXTEND} or name is None:
-                break
-            identifier = int(name.get_parent_file_reference()) & _RECORD
-            directory = self._volume.get_file_entry(identifier)
+        with suppress(OSError):
+            for _ in range(LEVELS):
+                names = [each for each in directory.attributes if int(each.attribute_type) == FILE_NAME]
+                if identifier in {NTFS_ROOT, EXTEND} or not names:
+                    break
+                identifier = int(names[0].get_parent_file_reference()) & _RECORD
+                directory = self._volume.get_file_entry(identifier)
         return identifier == EXTEND
 
 
