@@ -142,6 +142,23 @@ def test_a_sparse_file_without_a_reparse_point_is_zeros(taken):
     assert (item["state"], item["content_state"], item["sha256"]) == ("done", "complete", sha256(bytes(SIZE)))
 
 
+def test_a_reparse_point_that_is_lost_is_known_by_the_files_attributes(tmp_path):
+    """It may lie in a further record of the file, which is damaged."""
+    image = blank(tmp_path / "image")
+    with written(image) as volume:
+        volume.create("/stub")
+        volume.write("/stub", b"", size=SIZE)
+    raw = bytearray(image.read_bytes())
+    record = raw.rindex(b"FILE0", 0, raw.rindex("stub".encode("utf-16-le")))
+    first = record + int.from_bytes(raw[record + 20 : record + 22], "little")
+    assert raw[first] == 0x10
+    raw[first + 24 + 32 + 1] |= 0x04  # FILE_ATTRIBUTE_REPARSE_POINT, 0x400
+    image.write_bytes(raw)
+    found, _ = take(tmp_path, image)
+    assert found[b"stub"]["content_state"] == "unreadable"
+    assert "its reparse point cannot be read" in found[b"stub"]["detail"]
+
+
 def test_hostile_tags_make_no_more_notes_than_there_are_kinds(tmp_path):
     image = blank(tmp_path / "image")
     with written(image) as volume:

@@ -11,11 +11,12 @@ import pytsk3
 
 from clew.intake.disk.direct import written
 from clew.intake.disk.image import FileSystem
-from clew.intake.disk.mft_rows import DATA
+from clew.intake.disk.mft_rows import DATA, STANDARD_INFORMATION
 from clew.model import Missing, Reason
 
 REPARSE_POINT = 0xC0  # the attribute's type
 WOF_STREAM = b"WofCompressedData"
+_ATTRIBUTES, _POINTED = 32, 0x400  # where $STANDARD_INFORMATION has the file attributes; that there is a reparse point
 UNIT = 16  # clusters that NTFS packs together (Carrier, File System Forensic Analysis, 2005, chapter 11)
 _NON_RESIDENT, _PACKED = int(pytsk3.TSK_FS_ATTR_NONRES), int(pytsk3.TSK_FS_ATTR_COMP)
 _NOT_ITS_OWN = int(pytsk3.TSK_FS_ATTR_RUN_FLAG_SPARSE) | int(pytsk3.TSK_FS_ATTR_RUN_FLAG_FILLER)
@@ -66,14 +67,14 @@ class Lacks(NamedTuple):
 
 def tag_of(file: Any) -> int | None:
     """The tag of a file's reparse point, 0 of one that cannot be read; None where there is none."""
+    attributes = 0
     for attribute in file:
-        if int(attribute.info.type) == REPARSE_POINT:
-            try:
-                raw = bytes(file.read_random(0, 4, REPARSE_POINT, int(attribute.info.id)))
-            except OSError:
-                return 0
-            return int.from_bytes(raw, "little") if len(raw) == 4 else 0
-    return None
+        kind = int(attribute.info.type)
+        if kind == REPARSE_POINT:
+            return _number(file, attribute, 0)
+        if kind == STANDARD_INFORMATION:
+            attributes = _number(file, attribute, _ATTRIBUTES)
+    return 0 if attributes & _POINTED else None  # it may have lain in another record that is lost
 
 
 def link(tag: int) -> int | None:
@@ -133,6 +134,15 @@ def _here(opened: FileSystem, file: Any, attribute: Any) -> int:
     return here
 
 
+def _number(file: Any, attribute: Any, at: int) -> int:
+    """32 bits of an attribute, 0 where they cannot be read."""
+    try:
+        raw = bytes(file.read_random(at, 4, int(attribute.info.type), int(attribute.info.id)))
+    except OSError:
+        return 0
+    return int.from_bytes(raw, "little") if len(raw) == 4 else 0
+
+
 def _known(file: Any, tag: int) -> tuple[str, str]:
     """What a tag is called, and where the bytes are."""
     if tag == _WOF:
@@ -140,6 +150,8 @@ def _known(file: Any, tag: int) -> tuple[str, str]:
         return _PACKED_BESIDE if beside else _IN_WIM
     if link(tag) is not None:
         return "a link", f"its reparse point (0x{tag:08X}) makes it a link: its bytes are not in the file itself"
+    if not tag:
+        return "that cannot be read", "its reparse point cannot be read: its bytes are not in the file itself"
     known = _ELSEWHERE.get(_CLOUD if tag & _CLOUD_BITS == _CLOUD else tag)
     why = f"its reparse point has a tag that clew does not know (0x{tag:08X}): its bytes are not in the file itself"
     return known or ("of a tag that clew does not know", why)
