@@ -6,6 +6,7 @@ from typing import Any
 import pytsk3
 
 from clew.intake.api import Range
+from clew.intake.disk import reparse
 from clew.intake.disk.image import FileSystem
 from clew.intake.disk.mft_rows import Plain
 from clew.intake.refs import quote
@@ -76,8 +77,12 @@ def name_only(opened: FileSystem, path: bytes, address: int, state: NameState, d
     }
 
 
-def contents(opened: FileSystem, file: Any, path: bytes, state: NameState) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The Items behind one file record, as (number, item): its content, and each alternate data stream on NTFS."""
+def contents(
+    opened: FileSystem, file: Any, path: bytes, state: NameState, own: frozenset[bytes] | None = None
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The Items behind one file record, as (number, item): its content, and each alternate data stream on NTFS. "note"
+    is what is to be counted of one besides. Of one of NTFS's own files, empty streams and those named `own` are none.
+    """
     meta = file.info.meta
     kind = _KINDS.get(int(meta.type))
     if kind is not None:
@@ -95,14 +100,19 @@ def contents(opened: FileSystem, file: Any, path: bytes, state: NameState) -> It
         )
         return
     main: str | None = None
+    tag = reparse.tag_of(file) if opened.family == "NTFS" else None
     for number, attribute in enumerate(streams(opened, file)):
         stream = attribute.info.name if opened.family in NAMED_STREAMS else None
+        if own is not None and (not int(attribute.info.size) or bytes(stream or b"") in own):
+            continue
         name = path + b":" + bytes(stream) if stream else path
         item = _content(opened, meta, attribute, name, state)
+        if tag is not None and not stream:
+            item |= _pointed(opened, file, attribute, tag, item["content_state"])
         item["parent"] = main if stream else None
         main = main or (None if stream else item["ref"])
         yield number, item
-    if main is None and int(meta.type) == REGULAR:
+    if main is None and own is None and int(meta.type) == REGULAR:
         lost = name_only(opened, path, int(meta.addr), state, NO_POINTERS)
         yield 1 << 16, lost | {"times": times(meta), "times_source": TIMES.get(opened.family, opened.family)}
 
@@ -206,6 +216,21 @@ def _content(opened: FileSystem, meta: Any, attribute: Any, path: bytes, state: 
         "times_source": TIMES.get(opened.family, opened.family),
         "runs": opened.on_image(places(opened, blocks[:MOST_RUNS])),
     }
+
+
+def _pointed(opened: FileSystem, file: Any, attribute: Any, tag: int, claimed: str) -> dict[str, Any]:
+    """What a reparse point changes of the Item of a file's own content, of which its books alone say `claimed`."""
+    kind = reparse.link(tag)
+    if kind is not None and not int(attribute.info.size):
+        why = _KINDS.get(kind, reparse.STANDS_FOR_ANOTHER)
+        return {"state": ItemState.SKIPPED.value, "reason": Reason.NOT_APPLICABLE.value, "detail": why}
+    lacks = reparse.lacks(opened, file, attribute)
+    if lacks is None:
+        return {"note": reparse.here_all_the_same(file, tag)}
+    if lacks.here:
+        return {"content_state": ContentState.PARTIAL.value} if claimed == _COMPLETE else {}
+    why = lacks.missing.detail
+    return {"state": _UNREADABLE, "reason": str(lacks.missing.reason), "detail": why, "content_state": _LOST}
 
 
 def _claim(opened: FileSystem, meta: Any, info: Any, blocks: list[tuple[int, int]]) -> ContentState | Missing:

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from clew.core.absent import Absent
+from clew.core.absent import Absent, CutShort
 from clew.core.channel import Reply
 from clew.intake.api import Range
 from clew.intake.carving.view import overlap
-from clew.intake.disk import claims
+from clew.intake.disk import claims, reparse
 from clew.intake.disk.direct import direct, of_plain
 from clew.intake.disk.extents import Direct, Resident
 from clew.intake.disk.image import FileSystem, file_system, reason
@@ -21,6 +21,7 @@ class Stream:
     def __init__(self, opened: FileSystem, record: int, kind: int, number: int) -> None:
         self._opened, self._kind, self._number = opened, kind, number
         self._runs: list[tuple[int, int]] | None = None
+        self._lacks: reparse.Lacks | None = None
         self._direct: Direct | Resident | None
         plain = opened.records.plain(record) if opened.records is not None and kind == claims.NTFS_DATA else None
         if plain is not None and plain.number == number and plain.written == plain.size:
@@ -29,6 +30,7 @@ class Stream:
         try:
             self._file, self._attribute = attribute_of(opened, record, kind, number)
             self._direct = direct(opened, record, self._attribute)
+            self._lacks = reparse.lacks(opened, self._file, self._attribute)
         except OSError as error:
             raise Absent(Missing(Reason.UNREADABLE, f"its file record cannot be read: {reason(error)}")) from error
         self.size = int(self._attribute.info.size)
@@ -46,7 +48,11 @@ class Stream:
         return self._opened.on_image(overlap(ours, known))
 
     def read(self, offset: int, length: int) -> bytes:
-        """Raises Absent at a read error, and where a bad stretch of the image lies in what must be unpacked."""
+        """Raises Absent at a read error, and where a bad stretch of the image lies in what must be unpacked; CutShort
+        at the end of a file of which part lies elsewhere.
+        """
+        if self._lacks is not None and offset >= self.size:
+            raise CutShort(self._lacks.missing)
         if self._direct is not None:
             return self._direct.read(offset, length)
         length = min(length, self.size - offset)

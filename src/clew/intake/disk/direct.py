@@ -42,7 +42,7 @@ def direct(opened: FileSystem, record: int, attribute: Any) -> Direct | None:
             break
     if covered < size:
         return None
-    if opened.family == "NTFS" and _written(opened, record, attribute) != size:
+    if opened.family == "NTFS" and written(opened, record, attribute) != size:
         return None
     return Direct(source, pieces, size)
 
@@ -58,7 +58,7 @@ def of_plain(opened: FileSystem, file: Plain) -> Direct | Resident:
     return Direct(opened.image.source, pieces, file.size)
 
 
-def _written(opened: FileSystem, record: int, attribute: Any) -> int | None:
+def written(opened: FileSystem, record: int, attribute: Any) -> int | None:
     """Initialised bytes of an NTFS stream, from the file record itself; None where that does not say it plainly."""
     raw = opened.records.record(record) if opened.records is not None else None
     if raw is None:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import pytsk3
 
 from clew.core.channel import Reply
-from clew.intake.disk import claims, ntfs
+from clew.intake.disk import claims, ntfs, reparse
 from clew.intake.disk.fat_tree import CUT
 from clew.intake.disk.image import FileSystem, file_system, reason, searched, tree
 from clew.intake.disk.stretch import At, Item, Tree, stretch
@@ -61,8 +61,13 @@ def _list(opened: FileSystem, payload: dict[str, Any], at: At) -> Listing[Item] 
         return Missing(Reason.UNREADABLE, f"the directory could not be listed: {reason(error)}")
     above = {key[1] for key in at} | {opened.root, address}
     parent = None if at and at[-1][2] else at[-2][1] if len(at) > 1 else opened.root
-    reader = _Reader(opened, Listing(), address, _path(root, at), above, parent)
+    in_extend = (
+        b"/".join(key[0] for key in at[1:]) if opened.family == "NTFS" and at and at[0][1] == ntfs.EXTEND else None
+    )
+    reader = _Reader(opened, Listing(), address, _path(root, at), above, parent, in_extend)
     reader.read(directory)
+    if opened.family == "NTFS" and not at:
+        reader.of_root()
     return reader.listing
 
 
@@ -92,6 +97,7 @@ class _Reader:
     path: bytes
     above: set[int]
     parent: int | None  # the record of the directory in which it was found; None for a deleted one: it may have moved
+    in_extend: bytes | None  # its path in $Extend of NTFS, where it lies there
     entered: set[int] = field(default_factory=set)
 
     def read(self, directory: Any) -> None:
@@ -109,12 +115,13 @@ class _Reader:
                 if name in _DOTS:
                     continue
                 entry = _Entry(number, file, name, address, int(said.meta_seq), int(said.type), info.meta)
-                if self.own(entry):
+                gone = bool(int(said.flags) & _UNALLOCATED)
+                if self.own(entry, gone):
                     continue
                 if tree is not None and tree.elsewhere(address, self.address):
                     self.listing.notes[ELSEWHERE] += 1
                     continue
-                if int(said.flags) & _UNALLOCATED:
+                if gone:
                     deleted.append(entry)
                 else:
                     live.add((name, address))
@@ -130,7 +137,12 @@ class _Reader:
             self.listing.notes[LINKED_TWICE] += len(self.listing.folders)
             self.listing.folders.clear()
 
-    def own(self, entry: _Entry) -> bool:
+    def of_root(self) -> None:
+        """The streams of NTFS's root directory, which no other directory names."""
+        file = self.opened.fs.open_meta(inode=self.address)
+        self.add(_Entry(0, file, b"", self.address, 0, _NAME_DIRECTORY, file.info.meta), NameState.LIVE)
+
+    def own(self, entry: _Entry, gone: bool) -> bool:
         """Entries that are no files of the user: The Sleuth Kit's virtual ones, NTFS's $-files, FAT's label."""
         kind, family, address = entry.kind, self.opened.family, entry.address
         if kind == _NAME_VIRTUAL_DIR:
@@ -138,13 +150,31 @@ class _Reader:
         reserved = family == "HFS+" and address < FIRST_CNID
         if self.opened.entries is not None:
             reserved = self.opened.entries.own(address)
-        if kind == _NAME_VIRTUAL or reserved or (family == "NTFS" and ntfs.is_own(address, self.address)):
-            self.listing.notes[OWN_FILES] += 1
+        named = family == "NTFS" and (entry.name.startswith(b"$") or not gone)  # a deleted name may point anywhere
+        streams = ntfs.own_streams(address, self.below_extend(entry.name)) if named else None
+        if kind == _NAME_VIRTUAL or reserved or streams is not None:
+            if streams is None or not gone:  # the sweep counts NTFS's deleted ones
+                self.listing.notes[OWN_FILES] += 1
+            if streams is not None and not gone:
+                self.beside(entry, streams)
             return True
         if family in _WITH_LABELS and entry.name.endswith(_VOLUME_LABEL):
             self.listing.notes[LABELS] += 1
             return True
         return False
+
+    def below_extend(self, name: bytes) -> bytes | None:
+        """The path in $Extend of an entry, where this directory lies there."""
+        return self.in_extend + b"/" + name if self.in_extend else name if self.in_extend is not None else None
+
+    def beside(self, entry: _Entry, own: ntfs.Streams) -> None:
+        """What a user may have put beside the streams of one of NTFS's own files, or below $Extend."""
+        if entry.meta is None:
+            self.name_only(entry, NameState.LIVE, "its file record could not be read")
+            return
+        if entry.is_directory:
+            self.folder(entry)
+        self.add(entry, NameState.LIVE, own)
 
     def entry(self, entry: _Entry) -> None:
         """A live one. A directory has content of its own only as an NTFS stream."""
@@ -171,6 +201,9 @@ class _Reader:
             return
         if self.opened.family == "NTFS" and entry.meta is not None:
             elsewhere |= all(parent != self.address for parent, _, _ in ntfs.names(entry.file))
+            tag = reparse.tag_of(entry.file)
+            if tag is not None:
+                self.listing.notes[reparse.directory(tag)] += 1
         if elsewhere:
             self.listing.notes[LINKED_TWICE] += 1
         else:
@@ -209,12 +242,14 @@ class _Reader:
         else:
             self.add(entry, NameState.DELETED)
 
-    def add(self, entry: _Entry, state: NameState) -> None:
+    def add(self, entry: _Entry, state: NameState, own: ntfs.Streams | None = None) -> None:
         """The contents behind one entry; a record that cannot be read costs that entry alone."""
         name, address, files = entry.name, entry.address, self.listing.files
         first = entry.number << 20
         try:
-            for sub, item in claims.contents(self.opened, entry.file, self.full(name), state):
+            for sub, item in claims.contents(self.opened, entry.file, self.full(name), state, own):
+                if note := item.pop("note", None):
+                    self.listing.notes[note] += 1
                 files.append(((name, address, first + sub), item))
         except OSError as error:
             self.name_only(entry, state, f"its file record could not be read: {reason(error)}")

@@ -1,4 +1,5 @@
-"""NTFS: the names that a file record carries itself, and what a deleted index entry still says.
+"""NTFS: the names that a file record carries itself, what a deleted index entry still says, and which streams are the
+file system's own.
 
 A $FILE_NAME attribute begins with a reference to the parent (48 bits of record number, 16 of sequence); at byte 64
 stand the name's length and namespace, then the name in UTF-16 (Carrier, File System Forensic Analysis, 2005, chapter
@@ -12,15 +13,44 @@ from clew.intake.disk.claims import GIVEN_AWAY, NAME_ONLY, NTFS_NAME, allocated
 from clew.intake.disk.image import FileSystem
 from clew.model import NameState
 
-FIRST_FREE, ROOT, EXTEND = 24, 5, 11
+ROOT, EXTEND = 5, 11
+RESERVED = 24  # the records before it are for the file system's own files
 MOST_LEVELS = 256
 ORPHANS = b"$OrphanFiles"
 _DOS = 2  # the namespace of the short twin of a long name
 
+# The streams that Windows gives its own files (b"": the content), by record and, in $Extend, by path, as `fls` lists
+# them on volumes of Windows 7 and 10. Whatever else is there a user may have hidden; and $Deleted and $RmMetadata/$Txf
+# hold files that were deleted while they were open, or in a transaction.
+Streams = frozenset[bytes]
+_CONTENT, _NOTHING = frozenset({b""}), frozenset[bytes]()
+_RECORDS: dict[int, Streams] = {
+    **dict.fromkeys((0, 1, 2, 4, 7), _CONTENT),  # $MFT, $MFTMirr, $LogFile, $AttrDef, $Boot
+    6: frozenset({b"", b"$SRAT"}),  # $Bitmap
+    8: frozenset({b"$Bad"}),  # $BadClus
+    9: frozenset({b"$SDS"}),  # $Secure
+    10: frozenset({b"", b"$Info"}),  # $UpCase
+}
+_IN_EXTEND: dict[bytes, Streams] = {
+    b"$ObjId": _NOTHING,
+    b"$Quota": _NOTHING,
+    b"$Reparse": _NOTHING,
+    b"$UsnJrnl": frozenset({b"$J", b"$Max"}),
+    b"$RmMetadata/$Repair": frozenset({b"", b"$Config", b"$Corrupt", b"$Verify"}),
+    b"$RmMetadata/$TxfLog/$Tops": frozenset({b"", b"$T"}),
+}
+_TXF_LOG = b"$RmMetadata/$TxfLog/$TxfLog"  # how the paths of the log and its containers begin
 
-def is_own(record: int, directory: int) -> bool:
-    """$MFT, $Bitmap and the like, and all in $Extend."""
-    return (record < FIRST_FREE and record != ROOT) or directory == EXTEND
+
+def own_streams(record: int, in_extend: bytes | None) -> Streams | None:
+    """Which streams of a file are the file system's own, as are its empty ones; None where it is a user's file.
+    `in_extend` is its path below $Extend, where it lies there.
+    """
+    if record < RESERVED and record != ROOT:
+        return _RECORDS.get(record, _NOTHING)
+    if in_extend is None:
+        return None
+    return _IN_EXTEND.get(in_extend, _CONTENT if in_extend.startswith(_TXF_LOG) else None)
 
 
 def names(file: Any) -> list[tuple[int, int, bytes]]:
@@ -39,28 +69,32 @@ def names(file: Any) -> list[tuple[int, int, bytes]]:
     return [each[1:] for each in found]
 
 
-def path(opened: FileSystem, file: Any) -> tuple[bytes, NameState, bool]:
-    """(path, whether its directories are still there, whether it belongs to the file system itself) of a deleted
+def path(opened: FileSystem, file: Any) -> tuple[bytes, NameState, Streams | None]:
+    """(path, whether its directories are still there, its streams that belong to the file system itself) of a deleted
     record.
     """
     known = names(file)
     address = int(file.info.meta.addr)
+    if address == ROOT:
+        return b"", NameState.LIVE, None
+    own = own_streams(address, None)
     if not known:
-        return ORPHANS + b"/record-%d" % address, NameState.ORPHAN, False
+        return ORPHANS + b"/record-%d" % address, NameState.ORPHAN, own
     parent, sequence, name = known[0]
     parts = [name]
     for _ in range(MOST_LEVELS):
         if parent == ROOT:
-            return b"/".join(reversed(parts)), NameState.DELETED, False
+            return b"/".join(reversed(parts)), NameState.DELETED, own
         if parent == EXTEND:
-            return b"/".join(reversed(parts)), NameState.DELETED, True
+            below = b"/".join(reversed(parts))
+            return b"$Extend/" + below, NameState.DELETED, own_streams(address, below)
         above = _directory(opened, parent, sequence)
         if above is None:
             break
         parent, sequence, name = above
         parts.append(name)
     parts.append(ORPHANS + b"/in-record-%d" % parent)
-    return b"/".join(reversed(parts)), NameState.ORPHAN, False
+    return b"/".join(reversed(parts)), NameState.ORPHAN, own
 
 
 def of_deleted_name(opened: FileSystem, file: Any, address: int) -> tuple[NameState, str] | None:

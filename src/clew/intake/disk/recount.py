@@ -7,6 +7,7 @@ extended attributes (HFS+).
 
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from time import monotonic
 from typing import Any, NamedTuple, Protocol
 
@@ -19,7 +20,7 @@ from clew.core.absent import Absent
 from clew.core.channel import Reply
 from clew.intake.api import ByteSource
 from clew.intake.containers.fileobject import FileObject
-from clew.intake.disk import apfs_books, ntfs
+from clew.intake.disk import apfs_books
 from clew.intake.disk.entries import FIRST_CNID
 from clew.intake.disk.image import image, key
 from clew.model import Missing, Reason
@@ -27,6 +28,27 @@ from clew.model import Missing, Reason
 SECONDS = 5.0
 MOST_PENDING = 20_000  # directories that wait; beyond that the count is given up
 HFS_ROOT = 2
+NTFS_ROOT, EXTEND = 5, 11
+RESERVED = 24  # NTFS's own files have the records before it
+# NTFS's own files and their own streams ("": the content): written down apart from those of the walk, which this counts
+# after. Below $Extend by name, since a file has it there once.
+_CONTENT = frozenset({""})
+OWN = {
+    **dict.fromkeys(("$MFT", "$MFTMirr", "$LogFile", "$AttrDef", "$Boot"), _CONTENT),
+    "$Bitmap": frozenset({"", "$SRAT"}),
+    "$BadClus": frozenset({"$Bad"}),
+    "$Secure": frozenset({"$SDS"}),
+    "$UpCase": frozenset({"", "$Info"}),
+}
+OWN_IN_EXTEND = {
+    **dict.fromkeys(("$ObjId", "$Quota", "$Reparse"), frozenset[str]()),
+    "$UsnJrnl": frozenset({"$J", "$Max"}),
+    "$Repair": frozenset({"", "$Config", "$Corrupt", "$Verify"}),
+    "$Tops": frozenset({"", "$T"}),
+}
+FILE_NAME = 0x30  # the type of the attribute with a file's name and parent
+LEVELS = 3  # from a directory with NTFS's own files up to $Extend
+_RECORD = 0xFFFFFFFFFFFF  # of a file reference: its other bits are the sequence number
 READERS = {
     "NTFS": f"libfsntfs {pyfsntfs.get_version()}",
     "FAT": f"libfsfat {pyfsfat.get_version()}",
@@ -124,7 +146,7 @@ def _open(family: str, behind: FileObject) -> Reader:
 
 
 class _Ntfs:
-    root = ntfs.ROOT
+    root = NTFS_ROOT
 
     def __init__(self, behind: FileObject) -> None:
         self._volume = pyfsntfs.volume()
@@ -132,14 +154,47 @@ class _Ntfs:
 
     def entries(self, identifier: int) -> Iterator[Entry]:
         directory = self._volume.get_file_entry(identifier)
+        if identifier == NTFS_ROOT:
+            yield Entry(identifier, True, int(directory.get_number_of_alternate_data_streams()))
+        in_extend: bool | None = None  # not asked yet
         for number in range(directory.get_number_of_sub_file_entries()):
             each = directory.get_sub_file_entry(number)
-            record = int(each.get_file_reference()) & 0xFFFFFFFFFFFF
-            if ntfs.is_own(record, identifier):
-                continue
-            streams = int(each.get_number_of_alternate_data_streams())
+            record = int(each.get_file_reference()) & _RECORD
             is_directory = bool(each.has_directory_entries_index())
-            yield Entry(record, is_directory, streams if is_directory else streams + 1)
+            name = str(each.get_name())
+            if in_extend is None and name.startswith("$"):
+                in_extend = self._in_extend(directory, identifier)
+            own = self._own(name, record, bool(in_extend))
+            if own is None:
+                streams = int(each.get_number_of_alternate_data_streams())
+                contents = streams + int(not is_directory or each.has_default_data_stream())
+            else:
+                sizes = {str(stream.get_name()): int(stream.get_size()) for stream in each.alternate_data_streams}
+                if each.has_default_data_stream():
+                    sizes[""] = int(each.get_size())
+                contents = sum(1 for name, size in sizes.items() if size and name not in own)
+            yield Entry(record, is_directory, contents)
+
+    @staticmethod
+    def _own(name: str, record: int, in_extend: bool) -> frozenset[str] | None:
+        """Which streams of a file are NTFS's own; None of a user's file."""
+        if record < RESERVED:
+            return OWN.get(name, frozenset())
+        if not in_extend:
+            return None
+        log = name.startswith("$TxfLog") and name != "$TxfLog"
+        return OWN_IN_EXTEND.get(name, _CONTENT if log else None)
+
+    def _in_extend(self, directory: Any, identifier: int) -> bool:
+        """Whether a directory lies so near below $Extend that files of NTFS may be in it."""
+        with suppress(OSError):
+            for _ in range(LEVELS):
+                names = [each for each in directory.attributes if int(each.attribute_type) == FILE_NAME]
+                if identifier in {NTFS_ROOT, EXTEND} or not names:
+                    break
+                identifier = int(names[0].get_parent_file_reference()) & _RECORD
+                directory = self._volume.get_file_entry(identifier)
+        return identifier == EXTEND
 
 
 class _Ext:

@@ -6,11 +6,13 @@ from typing import Any
 
 from clew.core.channel import Reply
 from clew.intake.disk import claims, ntfs
+from clew.intake.disk.entries import OWN_FILES
 from clew.intake.disk.image import FileSystem, file_system, reason
 from clew.intake.disk.stretch import SECONDS
 from clew.model import NameState
 
 EXT_FIRST = 11  # inodes before it are the file system's own
+NOTED = 1 << 17  # the "sub" of what is to be counted of a record, behind its Items
 
 
 def sweep(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
@@ -32,24 +34,34 @@ def sweep(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
     return Reply({"items": items, "next": address})
 
 
+def _has_content(opened: FileSystem, file: Any) -> bool:
+    """Whether there is anything to list of a record: of a directory there are streams alone, on NTFS."""
+    kind = int(file.info.meta.type)
+    if kind == claims.DIRECTORY and opened.family == "NTFS":
+        return bool(claims.streams(opened, file))
+    return kind == claims.REGULAR
+
+
 def _record(opened: FileSystem, address: int) -> list[dict[str, Any]]:
-    if address < (ntfs.FIRST_FREE if opened.family == "NTFS" else EXT_FIRST):
+    if opened.family != "NTFS" and address < EXT_FIRST:
         return []
     try:
         file = opened.fs.open_meta(inode=address)
         meta = file.info.meta
-        if not claims.ever_used(meta) or int(meta.type) != claims.REGULAR:
+        if not claims.ever_used(meta) or not _has_content(opened, file):
             return []
         if opened.family == "NTFS":
             if not any(int(attribute.info.type) == 16 for attribute in file):
                 return []  # an extension record: its base record tells the file
             path, state, own = ntfs.path(opened, file)
-            if own:
-                return []
         else:
-            path, state = ntfs.ORPHANS + b"/inode-%d" % address, NameState.ORPHAN
-        found = claims.contents(opened, file, path, state)
-        return [item | {"sub": sub, "record": address} for sub, item in found]
+            path, state, own = ntfs.ORPHANS + b"/inode-%d" % address, NameState.ORPHAN, None
+        found = claims.contents(opened, file, path, state, own)
+        items = [item | {"sub": sub, "record": address} for sub, item in found]
+        notes = [item.pop("note") for item in items if "note" in item]
+        if own is not None and address >= ntfs.RESERVED and not claims.allocated(meta):  # the walk counts those in use
+            notes.append(OWN_FILES)
+        return items + ([{"notes": dict.fromkeys(notes, 1), "sub": NOTED, "record": address}] if notes else [])
     except OSError as error:
         path = ntfs.ORPHANS + b"/record-%d" % address
         lost = claims.name_only(opened, path, address, NameState.ORPHAN, f"its file record is damaged: {reason(error)}")

@@ -110,7 +110,7 @@ def stretch(said: Any) -> Stretch | Missing:
     try:
         after = said["next"]
         return Stretch(
-            [_event(item, _text(item["cursor"], 4 * MOST_PATH)) for item in said["items"]],
+            [_event(item, _text(item["cursor"], 4 * MOST_PATH), "directory walk") for item in said["items"]],
             _text(said["cursor"], 4 * MOST_PATH),
             bool(said["done"]),
             (_text(after["cursor"], 4 * MOST_PATH), bytes.fromhex(after["path"])) if after else None,
@@ -119,10 +119,10 @@ def stretch(said: Any) -> Stretch | Missing:
         return broken("a directory")
 
 
-def swept(said: Any, first: int) -> tuple[list[Found], int] | Missing:
+def swept(said: Any, first: int) -> tuple[list[Found | Note], int] | Missing:
     """One answer of `disk.sweep.sweep`: what it found, and the record to go on with, which must lie further on."""
     try:
-        found = [_found(i, f"{_number(i['record'])}.{_number(i['sub'])}", "record sweep") for i in said["items"]]
+        found = [_event(i, f"{_number(i['record'])}.{_number(i['sub'])}", "record sweep") for i in said["items"]]
         after = _number(said["next"])
     except WRONG:
         return broken("file records")
@@ -179,10 +179,10 @@ def spans(said: Any, items: list[str]) -> tuple[list[tuple[int, int, str]], int]
         return [(0, 1, item) for item in items], 1  # all in doubt: every one overlaps every other
 
 
-def _event(item: dict[str, Any], cursor: str) -> Found | Note:
+def _event(item: dict[str, Any], cursor: str, found_by: str) -> Found | Note:
     if "notes" in item:
         return Note({_text(what, 200): _number(count) for what, count in item["notes"].items()}, cursor)
-    return _found(item, cursor, "directory walk")
+    return _found(item, cursor, found_by)
 
 
 def _found(item: dict[str, Any], cursor: str, found_by: str) -> Found:
