@@ -43,6 +43,11 @@ class Taken(Protocol):
         """Blocks that are given out together."""
         ...
 
+    @property
+    def end(self) -> int:
+        """The first block behind those of which the books tell."""
+        ...
+
     def boundary(self, address: int) -> int:
         """The first block of the cluster that this one lies in."""
         ...
@@ -90,7 +95,7 @@ class _Ntfs:
             return bytes(file.read_random(at, min(WINDOW, size - at))) if at < size else b""
 
         self._window = window
-        self.cluster = 1
+        self.cluster, self.end = 1, size * 8
 
     def count(self, address: int, blocks: int) -> int:
         return ones(self._window, address, blocks)
@@ -119,6 +124,7 @@ class _ExFat:
         self._fat, _, self._heap, self._clusters, root = struct.unpack_from("<IIIII", boot, 80)
         self._sector, self.cluster = 1 << boot[108], 1 << min(boot[109], 16)
         self._size = self._sector * self.cluster
+        self.end = self._heap + self._clusters * self.cluster
         if not 9 <= boot[108] <= 12 or self._size > MOST_CLUSTER:
             raise ValueError("no exFAT that makes sense")
         directory = b"".join(read(place, self._size) for place in self._chain(read, root))
@@ -179,6 +185,7 @@ class _Fat:
         self._per_cluster = self.cluster = per_cluster
         self._clusters = (sectors - self._first) // per_cluster
         self._bits = 12 if self._clusters < 4085 else 16 if self._clusters < 65525 else 32
+        self.end = self._first + min(self._clusters, size * sector * 8 // self._bits - 2) * per_cluster
 
         @lru_cache(maxsize=64)
         def window(number: int) -> bytes:
@@ -294,7 +301,7 @@ class _Ext:
             return read(block * self._block, self._block)
 
         self._bitmap = bitmap
-        self.cluster = 1
+        self.cluster, self.end = 1, self._blocks
 
     def count(self, address: int, blocks: int) -> int:
         before = min(max(self._first - address, 0), blocks)  # the boot block, which no group describes

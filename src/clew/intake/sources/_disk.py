@@ -98,13 +98,14 @@ class Disk:
             if each["allocated"] and each["length"]:
                 yield from self._partition(detail, ask)
             elif not each["allocated"] and each["length"]:
-                yield from self._gap(f"{above}gap@{each['offset']}", detail, ask)
+                yield from self._gap(detail, ask, "carving outside partitions")
 
-    def _gap(self, name: str, detail: Layer, ask: Ask) -> Iterator[Part]:
+    def _gap(self, detail: Layer, ask: Ask, kind: str) -> Iterator[Part]:
         """It is carved; where it looks like a hidden volume, that is said besides."""
+        name = volume(detail).replace("fs@", "gap@")
         if ask("clew.intake.disk.volumes:noise", self._payload(**detail), (), 0) is True:
             yield Part(name, {"kind": "unpartitioned", **detail}, Missing(Reason.UNKNOWN, UNEXPLAINED))
-        yield Part(f"{name}/carve", {"kind": "carving outside partitions", **detail})
+        yield Part(f"{name}/carve", {"kind": kind, **detail})
 
     def _partition(self, detail: Layer, ask: Ask) -> Iterator[Part]:
         found = ask("clew.intake.disk.volumes:describe", self._payload(**detail), (), 0)
@@ -118,8 +119,17 @@ class Disk:
             yield from self._logical(detail, found, ask)
         elif "apfs_volumes" in found:
             yield from _apfs(detail, found)
+            yield from self._behind(detail, found, ask)
         else:
             yield from _file_system(name, {"kind": "file system", **detail, **_said.description(found)})
+            yield from self._behind(detail, found, ask)
+
+    def _behind(self, detail: Layer, found: Any, ask: Ask) -> Iterator[Part]:
+        """What a file system leaves over of its partition, image or logical volume: a gap like any other."""
+        left = _said.behind(found, detail["length"])
+        if left:
+            rest = detail | {"offset": detail["offset"] + detail["length"] - left, "length": left}
+            yield from self._gap(rest, ask, "carving behind a file system")
 
     def _logical(self, detail: Layer, found: Any, ask: Ask) -> Iterator[Part]:
         """Each logical volume as a disk of its own, and what none of them holds."""

@@ -105,6 +105,14 @@ def description(said: Any) -> dict[str, Any]:
         return {"file_system": "unknown", "first_inode": 0, "last_inode": 0, "block_bytes": 0, "free_known": 0}
 
 
+def behind(said: Any, length: int) -> int:
+    """Bytes of a partition of `length` bytes that its file system leaves over; all where it does not say."""
+    try:
+        return length - _number(said["held_bytes"], length)
+    except WRONG:
+        return length
+
+
 def stretch(said: Any) -> Stretch | Missing:
     """One answer of `disk.entries.walk`."""
     try:
