@@ -13,7 +13,7 @@ from typing import Any
 
 from clew.core import descriptors
 from clew.intake import plugged, recount
-from clew.intake.api import Ask, Found, Job, Note, Part, Seen, Unavailable
+from clew.intake.api import Ask, Deleted, Found, Job, Note, Part, Seen, Unavailable
 from clew.intake.refs import layer as layer_of
 from clew.intake.refs import parse, parse_carved, place_of, quote, volume
 from clew.intake.sources import _carving, _doubts, _recount, _said
@@ -227,9 +227,9 @@ class Disk:
         opener = "clew.intake.disk.apfs:stream" if "apfs" in place else "clew.intake.disk.content:stream"
         return Job(opener, self._payload(**place))
 
-    def doubts(self, refs: Mapping[str, str], ask: Ask) -> set[str]:
-        """Deleted Items whose bytes another deleted Item, or a carved file, claims too."""
-        return _doubts.doubted(refs, self._payload(), ask)
+    def claims(self, deleted: Mapping[str, Deleted], ask: Ask) -> dict[str, ContentState]:
+        """What other deleted Items, and carved files, leave of the claims of deleted ones."""
+        return _doubts.judged(deleted, self._payload(), ask)
 
     def check(self) -> None:
         """Raises ClewError where the image's files are not there any more, or none of three places can be read."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from clew.intake import refs
-from clew.intake.api import Found, Note
+from clew.intake.api import Found, Note, Range
 from clew.model import ContentState, ItemState, Missing, NameState, Reason
 
 MOST_PATH = 1 << 18  # bytes
@@ -174,17 +174,16 @@ def _carved(find: dict[str, Any], place: Mapping[str, Any], within: tuple[int, i
     )
 
 
-def spans(said: Any, items: list[str]) -> tuple[list[tuple[int, int, str]], int]:
-    """The ranges of `disk.content.blocks` as (from, to, Item), and the bytes of a cluster."""
+def blocks(said: Any, items: list[str]) -> tuple[dict[str, tuple[list[Range], int]], int] | Missing:
+    """An answer of `disk.content.blocks`: where each Item lies, and its bytes; and the bytes of a cluster."""
     try:
-        found = [
-            (_number(address), _number(address) + _number(length), item)
-            for item, runs in zip(items, said["runs"], strict=True)
-            for address, length in runs
-        ]
+        found = {
+            item: ([(_number(at), _number(length)) for at, length in runs], _number(size))
+            for item, runs, size in zip(items, said["runs"], said["sizes"], strict=True)
+        }
         return found, max(_number(said["cluster"]), 1)
     except WRONG:
-        return [(0, 1, item) for item in items], 1  # all in doubt: every one overlaps every other
+        return broken("where deleted files lie")
 
 
 def _event(item: dict[str, Any], cursor: str) -> Found | Note:
