@@ -5,11 +5,13 @@ import struct
 
 import pytest
 from cases import sha256
+from hypothesis import given
+from hypothesis import strategies as st
 from lvm_volume import EXTENT, FIRST, physical
 from recovery import photographs
 from test_volumes import fat, take
 
-from clew.intake.disk import apfs
+from clew.intake.disk import apfs, lvm
 from clew.intake.sources import _said
 from container_files import tool
 
@@ -98,6 +100,60 @@ def test_a_table_that_tells_of_fewer_clusters_than_the_volume_has_room_for(tmp_p
 
 def test_how_far_a_container_of_apfs_reaches_is_what_it_says():
     assert apfs.size(bytes(32) + b"NXSB" + struct.pack("<IQ", 4096, 1000)) == 4_096_000
+
+
+# ---- LVM
+
+
+def test_extents_of_no_logical_volume_that_is_read_are_carved(tmp_path, picture):
+    volume = fat(tmp_path, "ONE.TXT")
+    each = len(volume) // EXTENT
+    data = physical(60, {"data": [(5, each, "pv0")], "away": [(40, 1, "pv0"), (0, 1, "pv1")]})
+    data[FIRST + 5 * EXTENT : FIRST + (5 + each) * EXTENT] = volume
+    free, unread = FIRST + 30 * EXTENT, FIRST + 40 * EXTENT
+    data[free : free + len(picture)] = picture
+    data[unread : unread + 8] = b"GIF89a  "
+    image = tmp_path / "lvm.img"
+    image.write_bytes(data)
+    found, summary = take(tmp_path, image)
+    assert {sha256(picture), sha256(b"ONE.TXT")} <= {item["sha256"] for item in found.values()}
+    outside = [(part["offset"], part["length"]) for part in summary.account.searched if "logical" in part["kind"]]
+    end = FIRST + (5 + each) * EXTENT
+    assert outside == [(0, FIRST + 5 * EXTENT), (end, len(data) - end)]
+    assert ["away lies in part" in part["missing"] for part in summary.account.parts_unreadable] == [True]
+
+
+def test_a_physical_volume_that_is_all_read_leaves_nothing_unread(tmp_path):
+    volume = fat(tmp_path, "ONE.TXT")
+    data = physical(len(volume) // EXTENT, {"data": [(0, len(volume) // EXTENT, "pv0")]})
+    data[FIRST:] = volume
+    image = tmp_path / "lvm.img"
+    image.write_bytes(data)
+    _, summary = take(tmp_path, image)
+    assert summary.account.complete, summary.words()
+    assert [part["length"] for part in summary.account.searched if "logical" in part["kind"]] == [FIRST]
+
+
+segments = st.lists(st.tuples(st.integers(0, 60), st.integers(1, 12)), max_size=8)
+
+
+@given(segments, st.integers(0, 30), st.integers(1, 40))
+def test_what_no_segment_holds(held, offset, length):
+    left = lvm._left([lvm.Segment(size, at) for at, size in held], offset, length)
+    slow = set(range(offset, offset + length)) - {place for at, size in held for place in range(at, at + size)}
+    assert {place for at, size in left for place in range(at, at + size)} == slow
+    assert sum(size for _, size in left) == len(slow)
+    assert _said.left({"left": left}, offset, length) == left
+
+
+def test_too_many_stretches_become_one_and_a_lie_costs_a_carving_of_all(monkeypatch):
+    monkeypatch.setattr(lvm, "MOST_LEFT", 2)
+    assert lvm._left([lvm.Segment(1, at) for at in (1, 3, 5, 7)], 0, 20) == [(0, 1), (2, 1), (4, 16)]
+    for lie in ([[5, 20]], [[0, 5], [4, 2]], [[-1, 2]], [[0, 0]], "x", None):
+        assert _said.left({"left": lie}, 0, 20) == [(0, 20)]
+
+
+# ---- a worker that lies
 
 
 def test_a_worker_that_says_nothing_of_how_far_a_file_system_reaches_costs_a_carving_of_all():

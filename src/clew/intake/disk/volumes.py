@@ -91,7 +91,7 @@ def describe(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
     signatures.refuse_known(head)
     known = signatures.signature(head)
     if known is not None and known.name == signatures.LVM:
-        return Reply({"logical_volumes": lvm.said(source, offset)})
+        return Reply(lvm.said(source, offset, payload["length"]))
     if known is not None and known.name == signatures.APFS:
         held = _held(source, payload, apfs.size(head), apfs.BLOCK)
         return Reply({"apfs_volumes": apfs.said(source, offset), "held_bytes": held})

@@ -137,9 +137,8 @@ class Disk:
         if isinstance(volumes, Missing):
             yield Part(volume(detail), {"kind": "partition", **detail}, volumes)
             return
-        free = detail["length"] - sum(size for _, size, _ in volumes)
-        why = f"about {max(free, 0):,} bytes that belong to no logical volume; this version does not search them"
-        yield Part(f"{volume(detail)}/free", {"kind": "unpartitioned", **detail}, Missing(Reason.UNKNOWN, why))
+        for at, length in _said.left(found, detail["offset"], detail["length"]):
+            yield from self._gap(detail | {"offset": at, "length": length}, ask, "carving outside logical volumes")
         for number, (name, size, missing) in enumerate(volumes):
             layer = {"lv": [detail["offset"], number]}
             if missing:

@@ -56,6 +56,20 @@ def logical_volumes(said: Any) -> list[tuple[str, int, str]] | Missing:
         return broken("logical volumes")
 
 
+def left(said: Any, offset: int, length: int) -> list[Range]:
+    """What no logical volume holds of the physical volume at `offset`, in order; all where that makes no sense."""
+    try:
+        found = [(_number(at), _number(size)) for at, size in said["left"]]
+        at = offset
+        for start, size in found:
+            if not at <= start < start + size <= offset + length:
+                raise ValueError("no stretches of that volume, in order")
+            at = start + size
+        return found
+    except WRONG:
+        return [(offset, length)]
+
+
 def apfs_volumes(said: Any) -> list[tuple[str, bool, int | None]] | Missing:
     """The volumes of an APFS container: name, whether it is locked, and its snapshots where they were counted."""
     try:
