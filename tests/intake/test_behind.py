@@ -2,9 +2,12 @@
 
 import random
 import struct
+from pathlib import Path
 
 import pytest
+import pytsk3
 from cases import sha256
+from exfat_image import File, make
 from hypothesis import given
 from hypothesis import strategies as st
 from lvm_volume import EXTENT, FIRST, physical
@@ -151,6 +154,81 @@ def test_too_many_stretches_become_one_and_a_lie_costs_a_carving_of_all(monkeypa
     assert lvm._left([lvm.Segment(1, at) for at in (1, 3, 5, 7)], 0, 20) == [(0, 1), (2, 1), (4, 16)]
     for lie in ([[5, 20]], [[0, 5], [4, 2]], [[-1, 2]], [[0, 0]], "x", None):
         assert _said.left({"left": lie}, 0, 20) == [(0, 20)]
+
+
+# ---- clusters that are marked as bad
+
+
+def bad_on_fat(image: Path, picture: bytes) -> int:
+    tool("mkfs.fat", "-F", "16", "-s", "4", image)
+    data = bytearray(image.read_bytes())
+    table = struct.unpack_from("<H", data, 14)[0] * 512
+    first = table + 2 * struct.unpack_from("<H", data, 22)[0] * 512 + 512 * 32
+    for cluster in range(1000, 1000 + -(-len(picture) // 2048)):
+        struct.pack_into("<H", data, table + 2 * cluster, 0xFFF7)
+    return hide(image, data, first + 998 * 2048, picture)
+
+
+def bad_on_exfat(image: Path, picture: bytes) -> int:
+    clusters = list(range(300, 300 + -(-len(picture) // 4096)))
+    data = bytearray(make(image, [File("x", picture, clusters)]).read_bytes())  # for its bits in the bitmap
+    fat, heap = (struct.unpack_from("<I", data, at)[0] * 512 for at in (80, 88))
+    for cluster in clusters:
+        struct.pack_into("<I", data, fat + 4 * cluster, 0xFFFFFFF7)
+    entry = data.index(b"\x85\x02")
+    data[entry : entry + 96] = bytes(96)
+    return hide(image, data, heap + 298 * 4096, picture)
+
+
+def bad_on_ext(image: Path, picture: bytes) -> int:
+    listed = image.with_name("bad.txt")
+    listed.write_text("".join(f"{block}\n" for block in range(3000, 3000 + -(-len(picture) // 1024))))
+    tool("mkfs.ext4", "-q", "-b", "1024", "-l", listed, image)
+    return hide(image, bytearray(image.read_bytes()), 3000 * 1024, picture)
+
+
+def bad_on_ntfs(image: Path, picture: bytes) -> int:
+    """The stream $Bad of $BadClus is one hole as large as the volume; here a run of clusters stands in it."""
+    tool("mkfs.ntfs", "-q", "-F", "-Q", image)
+    data = bytearray(image.read_bytes())
+    table = struct.unpack_from("<Q", data, 48)[0] * 4096
+    record = table + 8 * 1024
+    stream = record + data[record : record + 1024].rindex(b"$\0B\0a\0d\0") - 64
+    volume = struct.unpack_from("<Q", data, stream + 24)[0] + 1
+    count = -(-len(picture) // 4096)
+    runs = struct.pack("<BHBHHBHB", 0x02, 1500, 0x22, count, 1500, 0x02, volume - 1500 - count, 0)
+    at = stream + struct.unpack_from("<H", data, stream + 32)[0]
+    struct.pack_into("<I", data, stream + 4, -(-(at + len(runs) - stream) // 8) * 8)
+    end = stream + struct.unpack_from("<I", data, stream + 4)[0]
+    data[at : end + 8] = runs.ljust(end - at, b"\0") + b"\xff\xff\xff\xff" + bytes(4)
+    struct.pack_into("<I", data, record + 24, end + 8 - record)
+    image.write_bytes(data)
+    books = pytsk3.FS_Info(pytsk3.Img_Info(str(image))).open_meta(inode=6)
+    (run,) = next(list(each) for each in books if int(each.info.type) == 128)
+    for cluster in range(1500, 1500 + count):
+        data[run.addr * 4096 + cluster // 8] |= 1 << cluster % 8
+    return hide(image, data, 1500 * 4096, picture)
+
+
+def hide(image: Path, data: bytearray, at: int, picture: bytes) -> int:
+    data[at : at + len(picture)] = picture
+    image.write_bytes(data)
+    return at
+
+
+@pytest.mark.parametrize(
+    ("make_bad", "cluster"), [(bad_on_fat, 2048), (bad_on_exfat, 4096), (bad_on_ext, 1024), (bad_on_ntfs, 4096)]
+)
+def test_what_is_marked_as_bad_is_said_and_carved(make_bad, cluster, tmp_path, picture):
+    image = tmp_path / "disk.img"
+    image.write_bytes(bytes(16 * MIB))
+    at = make_bad(image, picture)
+    found, summary = take(tmp_path, image)
+    item = found[b"$Carved/%x.png" % at]
+    assert (item["sha256"], item["content_state"]) == (sha256(picture), "complete")
+    (part,) = (part for part in summary.account.searched if part["kind"] == "carving of clusters marked as bad")
+    assert part["bytes"] // cluster - -(-len(picture) // cluster) in (0, 1)  # ext lists them in a block of its own
+    assert f"{part['bytes']:,} bytes searched" in summary.words()
 
 
 # ---- a worker that lies

@@ -11,7 +11,7 @@ from clew.core.absent import Absent, absent
 from clew.core.channel import Reply
 from clew.intake.api import ByteSource
 from clew.intake.containers._mapped import Mapped
-from clew.intake.disk import apfs, gpt, lvm, recount, signatures
+from clew.intake.disk import allocation, apfs, gpt, lvm, recount, signatures
 from clew.intake.disk.image import FileSystem, Image, file_system, image
 from clew.intake.entropy import UNEXPLAINED
 from clew.model import Missing, Reason
@@ -114,6 +114,8 @@ def describe(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
     if opened.taken is not None:
         end, cluster = max(min(end, opened.taken.end), 0), opened.taken.cluster
     found["held_bytes"] = _held(source, payload, end * each, cluster * each)
+    if opened.taken is not None:
+        found["bad_bytes"] = sum(length for _, length in allocation.bad(opened.taken)) * each
     free = _free(opened, int(info.first_block), blocks)
     if free is not None:
         found["free_bytes"] = free * each

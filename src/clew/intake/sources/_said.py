@@ -111,8 +111,7 @@ def description(said: Any) -> dict[str, Any]:
     try:
         found = {key: _number(said[key]) for key in ("first_inode", "last_inode", "block_bytes")}
         found["free_known"] = int(bool(said["free_known"]))
-        if "free_bytes" in said:
-            found["free_bytes"] = _number(said["free_bytes"])
+        found |= {key: _number(said[key]) for key in ("free_bytes", "bad_bytes") if key in said}
         more = {key: _text(said[key], 200) for key in ("beside", "second") if key in said}
         return {"file_system": _text(said["file_system"], 40), **found, **more}
     except WRONG:
