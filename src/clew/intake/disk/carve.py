@@ -37,11 +37,11 @@ def carve(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
         if opened.taken is None:
             raise absent(Reason.UNKNOWN, f"clew does not read which blocks of {opened.family} are free")
         cluster = opened.taken.cluster * int(opened.fs.info.block_size)
-        if payload.get("bad"):
+        if payload["bad"]:
             stretches = _bad(opened, opened.taken, payload["offset"] + payload["length"])
         else:
             stretches = _free(opened, opened.taken, after, payload["offset"] + payload["length"])
-        if sift.looks(opened.family) and not payload.get("bad"):
+        if sift.looks(opened.family) and not payload["bad"]:
             source = sieve = sift.Sieve(source, opened, opened.taken)
     passed: list[Range] = []
     carver = Carver(source, _remembered(stretches, passed), cluster, after, end)

@@ -17,6 +17,7 @@ from clew.model import ContentState, Missing
 
 MOST = 500  # Items of one question
 Span = tuple[int, int, str]  # from, to, owner
+Placed = tuple[str, dict[str, Any]]  # an Item, and what its ref says
 
 
 class Find(NamedTuple):
@@ -66,7 +67,7 @@ class Finds:
 
 def judged(deleted: Mapping[str, Deleted], payload: Mapping[str, Any], ask: Ask) -> dict[str, ContentState]:
     """Of deleted and carved Items, by id, those of which something else may be claimed than their listing does."""
-    by_volume: dict[str, list[tuple[str, dict[str, Any]]]] = defaultdict(list)
+    by_volume: dict[str, list[Placed]] = defaultdict(list)
     carved: dict[str, list[Find]] = defaultdict(list)  # by logical volume
     for item, (ref, state) in deleted.items():
         place, found = parse(ref), parse_carved(ref)
@@ -75,30 +76,36 @@ def judged(deleted: Mapping[str, Deleted], payload: Mapping[str, Any], ask: Ask)
         elif place is not None and "id" in place:
             by_volume[volume(place)].append((item, place))
     finds = {layer: Finds(each) for layer, each in carved.items()}
-    doubted: set[str] = set()
-    vouched: set[str] = set()
+    now: dict[str, ContentState] = {}
     for members in by_volume.values():
-        where = place_of(members[0][1])
-        beside = finds.get(str(where.get("lv")), Finds(()))
-        spans: list[Span] = []
-        for at in range(0, len(members), MOST):
-            some = members[at : at + MOST]
-            streams = [[each["record"], each["type"], each["id"]] for _, each in some]
-            answer = ask("clew.intake.disk.content:blocks", {**payload, **where, "items": streams}, (), 0)
-            heard = answer if isinstance(answer, Missing) else _said.blocks(answer, [item for item, _ in some])
-            if isinstance(heard, Missing):
-                doubted.update(item for item, _ in some)
-                continue
-            lying, cluster = heard
-            here = [(start, start + length, item) for item, (runs, _) in lying.items() for start, length in runs]
-            spans += here
-            doubted |= begun_inside(beside.begun, here, cluster)
-            agreed = {item: beside.agree(own) for item, (runs, size) in lying.items() if (own := exactly(runs, size))}
-            doubted |= {item for item, each in agreed.items() if each is False}
-            vouched |= {item for item, each in agreed.items() if each}
-        doubted |= overlapping(spans)
-    now = dict.fromkeys(vouched, ContentState.COMPLETE) | dict.fromkeys(doubted, ContentState.OVERWRITTEN_POSSIBLE)
+        beside = finds.get(str(members[0][1].get("lv")), Finds(()))
+        now |= _of_volume(members, beside, payload, ask)
     return {item: state for item, state in now.items() if deleted[item].state is not state}
+
+
+def _of_volume(
+    members: Sequence[Placed], beside: Finds, payload: Mapping[str, Any], ask: Ask
+) -> dict[str, ContentState]:
+    """Those in doubt of one volume's deleted Items, and those that something vouches for and nothing doubts."""
+    where, spans = place_of(members[0][1]), list[Span]()
+    doubted, vouched = set[str](), set[str]()
+    for at in range(0, len(members), MOST):
+        some = members[at : at + MOST]
+        streams = [[each["record"], each["type"], each["id"]] for _, each in some]
+        answer = ask("clew.intake.disk.content:blocks", {**payload, **where, "items": streams}, (), 0)
+        heard = answer if isinstance(answer, Missing) else _said.blocks(answer, [item for item, _ in some])
+        if isinstance(heard, Missing):
+            doubted.update(item for item, _ in some)
+            continue
+        lying, cluster = heard
+        here = [(start, start + length, item) for item, (runs, _) in lying.items() for start, length in runs]
+        spans += here
+        doubted |= begun_inside(beside.begun, here, cluster)
+        agreed = {item: beside.agree(own) for item, (runs, size) in lying.items() if (own := exactly(runs, size))}
+        doubted |= {item for item, each in agreed.items() if each is False}
+        vouched |= {item for item, each in agreed.items() if each}
+    doubted |= overlapping(spans)
+    return dict.fromkeys(vouched, ContentState.COMPLETE) | dict.fromkeys(doubted, ContentState.OVERWRITTEN_POSSIBLE)
 
 
 def exactly(runs: Sequence[Range], size: int) -> list[Range]:
