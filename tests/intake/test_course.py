@@ -22,7 +22,7 @@ from clew.intake.run import intake
 from clew.intake.sources import folder
 from clew.intake.tools import asking, open_pool
 from clew.intake.work import Look, Reader
-from clew.model import Missing, NameState, Reason
+from clew.model import ContentState, Missing, NameState, Reason
 from clew.range.disk import SMALL, make_disk
 
 PLAIN = Options(workers=1, extractors=(), batch=BatchSize(items=5), limits=LIMITS)
@@ -35,7 +35,7 @@ class Seized:
     def __init__(self, root: Path, count: int = 60) -> None:
         self.root, self.count, self.order = root, count, []
         self.detail, self.held, self.acquisition = {}, (), None
-        self.asked_doubts = 0
+        self.asked_claims = 0
         for n in range(count):
             (root / f"f{n}").write_bytes(b"%d" % n)
 
@@ -58,10 +58,11 @@ class Seized:
         descriptor = os.open(self.root / ref.removeprefix("file/"), os.O_RDONLY)
         return Job("clew.intake.sources.folder:file", {}, (descriptor,))
 
-    def doubts(self, refs, _ask):
-        self.asked_doubts += 1
-        assert len(refs) == -(-self.count // 7), "doubts are asked before everything is listed"
-        return {item for item, ref in refs.items() if ref in {"file/f0", "file/f7"}}
+    def claims(self, deleted, _ask):
+        self.asked_claims += 1
+        assert len(deleted) == -(-self.count // 7), "claims are asked before everything is listed"
+        doubted = [item for item, each in deleted.items() if each.ref in {"file/f0", "file/f7"}]
+        return dict.fromkeys(doubted, ContentState.OVERWRITTEN_POSSIBLE)
 
 
 @pytest.fixture
@@ -126,7 +127,7 @@ def test_a_second_course_reads_nothing(tmp_path: Path, seized: Seized) -> None:
     seized.order.clear()
     assert take(case, seized) == [-1]
     assert seized.order == []
-    assert seized.asked_doubts == 1
+    assert seized.asked_claims == 1
 
 
 def test_how_far_the_listing_is_ahead_changes_no_fact(tmp_path: Path, monkeypatch) -> None:

@@ -82,7 +82,12 @@ def test_three_live_and_three_deleted_files(name, corpus, tmp_path):
         assert not summary.account.complete
     else:
         assert {SHORT.get(path, path) for path in lost} == DELETED
-        assert {item["content_state"] for item in lost.values()} == {"complete"}
+        # of FAT, pictures vouch for a guess; nothing vouches for the inside of a film
+        kept = {"complete"} if name.startswith("ntfs") else {"overwritten possible"}
+        assert {item["content_state"] for item in lost.values()} == kept
+        assert {path for path, item in lost.items() if item["as_read"] != "complete"} == (
+            set() if name.startswith("ntfs") else {b"doorknob-hd-no-bar.mp4"}
+        )
         for path, item in lost.items():
             wanted = originals.get(SHORT.get(path, path))
             assert wanted is None or item["sha256"] == wanted

@@ -162,6 +162,13 @@ class Note:
     listed: tuple[str, ...] = ()
 
 
+class Deleted(NamedTuple):
+    """An Item that is not live: how it can be reopened, and what its listing claims of its bytes."""
+
+    ref: str
+    state: ContentState
+
+
 class Job(NamedTuple):
     """How a worker reads one Item: opener "module:function", its payload, and descriptors the engine hands over.
 
@@ -207,8 +214,10 @@ class Session(Protocol):
         """How to read that Item. Raises `Unavailable` where it cannot be opened any more."""
         ...
 
-    def doubts(self, refs: Mapping[str, str], ask: Ask) -> set[str]:
-        """Of deleted Items (id -> ref), the ids whose bytes another deleted Item claims too."""
+    def claims(self, deleted: Mapping[str, "Deleted"], ask: Ask) -> dict[str, ContentState]:
+        """Of Items that are not live, by id, those of whose bytes the others among them say something else than their
+        listing does: what may be claimed of each.
+        """
         ...
 
     def check(self) -> None:

@@ -13,14 +13,18 @@ from clew.core import shards
 from clew.core.case import Case
 from clew.core.engine import Pool
 from clew.intake import batches
-from clew.intake.api import Ask, Session
+from clew.intake.api import Ask, Deleted, Session
 from clew.intake.listing import Lister
 from clew.intake.work import Due, Reader
+from clew.model import ContentState
 
 LEAD = 8  # things listed for each Item that is handed out
 BURST = 500  # things listed at a time, at most, while there is nothing to hand out
 
-_DELETED = "SELECT item, ref FROM listings WHERE exhibit=? AND name_state <> 'live' AND content_state <> 'unreadable'"
+_DELETED = """
+SELECT item, ref, content_state FROM listings
+WHERE exhibit=? AND name_state <> 'live' AND content_state <> 'unreadable'
+"""
 
 
 @dataclass(slots=True)
@@ -68,7 +72,7 @@ class Course:
 
     def again(self, pool: Pool, session: Session, ask: Ask, due: Iterator[Due]) -> None:
         """Reads what was read before, or could not be, once more. Raises as `Pool.run` does."""
-        self._doubt(session, ask)
+        self._claim(session, ask)
         self.reader.session = session
         self.reader.run(pool, due)
 
@@ -82,16 +86,17 @@ class Course:
         self.listed()
         waiting = batches.unread(self.case, self.exhibit, self.reader.look, waits=True)
         if waiting:
-            self._doubt(session, ask)
+            self._claim(session, ask)
         for name in waiting:
             yield batches.due(self.case, name)
 
-    def _doubt(self, session: Session, ask: Ask) -> None:
-        """Tells the reader which deleted Items share their bytes with another, now that all are listed."""
-        self.reader.doubted = session.doubts(self._deleted(), ask)
+    def _claim(self, session: Session, ask: Ask) -> None:
+        """Tells the reader what may be claimed of deleted Items, now that all are listed."""
+        self.reader.claimed = session.claims(self._deleted(), ask)
 
-    def _deleted(self) -> dict[str, str]:
-        found: dict[str, str] = {}
+    def _deleted(self) -> dict[str, Deleted]:
+        found: dict[str, Deleted] = {}
         for chunk in shards.query(self.case, _DELETED, (self.exhibit,)).to_batches():
-            found.update(zip(chunk.column(0).to_pylist(), chunk.column(1).to_pylist(), strict=True))
+            for item, ref, state in zip(*(column.to_pylist() for column in chunk.columns), strict=True):
+                found[item] = Deleted(ref, ContentState(state))
         return found

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from clew.core import shards
 from clew.core.case import Case
 from clew.intake import expanded
-from clew.intake.api import Ask, Found, Job, Note, Part, Seen, Session, Unavailable
+from clew.intake.api import Ask, Deleted, Found, Job, Note, Part, Seen, Session, Unavailable
 from clew.intake.archives import said
 from clew.intake.archives.budget import Budgets
 from clew.intake.archives.kinds import ZIP, Kind, kind_of
@@ -188,9 +188,9 @@ class Archives:
         """The archive that lies in no other."""
         return self._known[known.ref.partition(MEMBER)[0]]
 
-    def doubts(self, refs: Mapping[str, str], ask: Ask) -> set[str]:
+    def claims(self, deleted: Mapping[str, Deleted], ask: Ask) -> dict[str, ContentState]:
         """Of the session's own Items alone: a member has no blocks of its own."""
-        return self._session.doubts({item: ref for item, ref in refs.items() if MEMBER not in ref}, ask)
+        return self._session.claims({item: each for item, each in deleted.items() if MEMBER not in each.ref}, ask)
 
     def check(self) -> None:
         """As the session does."""

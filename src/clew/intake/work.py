@@ -93,7 +93,7 @@ class Reader:
     told: Callable[[str, int, str], None]  # state, bytes and reason of one Item
     in_hand: Callable[[bytes, float], None] = _nobody_looks  # path of the Item longest in hand, and its seconds
     known_good: tuple[tuple[str, str], ...] = ()  # name and id of each of the workers' lists, in their order
-    doubted: set[str] = field(default_factory=set)
+    claimed: Mapping[str, ContentState] = field(default_factory=dict)  # of Items that are not live, by id
     in_pass: InPass = NOTHING
     _hands: dict[str, Batch] = field(default_factory=dict)
 
@@ -161,9 +161,8 @@ class Reader:
                 yield Task(item, READ, self._payload(record, job, ()), job.fds, size)
 
     def _payload(self, record: Record, job: Job, extractors: tuple[str, ...]) -> dict[str, Any]:
-        row, state = record.row, record.row["content_state"]
-        if row["item"] in self.doubted and state == ContentState.COMPLETE:
-            state = str(ContentState.OVERWRITTEN_POSSIBLE)
+        row = record.row
+        state = str(self.claimed.get(row["item"], row["content_state"]))
         wanted = {"size": row["size"], "state": state, "extractors": extractors, "mode": self.look.mode}
         wanted["beginning"] = record.earlier[-1]["size"] if record.earlier else 0
         return {"opener": job.opener, "known_good": self.known_good, **wanted, **job.payload}

@@ -21,6 +21,10 @@ from clew.intake.disk.bitmap import WINDOW, Used, bits, ones
 STEP = 1 << 18  # blocks looked at together while free ones are listed
 MOST_CLUSTER = 1 << 25  # bytes, of exFAT
 MOST_CHAIN = 1 << 28  # bytes of exFAT's root directory (its own limit) or bitmap
+_NO_BLOCKS = int(pytsk3.TSK_FS_ATTR_RUN_FLAG_SPARSE) | int(pytsk3.TSK_FS_ATTR_RUN_FLAG_FILLER)
+_NTFS_BAD, _EXT_BAD, _HFS_BAD = 8, 1, 5  # the files that hold bad blocks: $BadClus, an inode, a catalog node
+_FAT_BAD = {12: 0xFF7, 16: 0xFFF7, 32: 0x0FFFFFF7}  # an entry of the table, by its bits
+_EXFAT_BAD = 0xFFFFFFF7  # exFAT file system specification, section 4.1
 BITMAP = 0x81  # the type of exFAT's directory entry
 MANY = 64  # clusters from which a FAT is counted a window at a time
 Read = Callable[[int, int], bytes]
@@ -43,8 +47,17 @@ class Taken(Protocol):
         """Blocks that are given out together."""
         ...
 
+    @property
+    def end(self) -> int:
+        """The first block behind those of which the books tell."""
+        ...
+
     def boundary(self, address: int) -> int:
         """The first block of the cluster that this one lies in."""
+        ...
+
+    def marked(self) -> Iterator[tuple[int, int]]:
+        """The stretches that are marked as bad: (address, blocks)."""
         ...
 
 
@@ -57,20 +70,42 @@ def of(family: str, fs: pytsk3.FS_Info, image: pytsk3.Img_Info, offset: int) -> 
         return None
 
 
-def free(taken: Taken, first: int, end: int) -> Iterator[tuple[int, int]]:
-    """The stretches of free blocks from `first` to `end` (exclusive), in order: (address, blocks)."""
+def free(taken: Taken, first: int, end: int, *, used: bool = False) -> Iterator[tuple[int, int]]:
+    """The stretches of free blocks, or of `used` ones, from `first` to `end` (exclusive), as (address, blocks)."""
     start: int | None = None
     for at in range(first, end, STEP):
-        used = taken.used(at, min(STEP, end - at))
-        for edge in [0, *(np.flatnonzero(used[1:] != used[:-1]) + 1).tolist()]:
-            place, busy = at + edge, bool(used[edge])
-            if busy and start is not None:
+        here = taken.used(at, min(STEP, end - at))
+        for edge in [0, *(np.flatnonzero(here[1:] != here[:-1]) + 1).tolist()]:
+            place, other = at + edge, bool(here[edge]) is not used
+            if other and start is not None:
                 yield start, place - start
                 start = None
-            elif not busy and start is None:
+            elif not other and start is None:
                 start = place
     if start is not None:
         yield start, end - start
+
+
+def bad(taken: Taken) -> Iterator[tuple[int, int]]:
+    """The stretches that are in use since they are marked as bad, in order: they are nobody's, and a hiding place."""
+    start = end = 0
+    for first, blocks in sorted(taken.marked()):
+        if first > end:
+            yield from free(taken, start, end, used=True)
+            start = first
+        end = max(end, first + blocks)
+    yield from free(taken, start, end, used=True)
+
+
+def _of_file(fs: pytsk3.FS_Info, number: int) -> Iterator[tuple[int, int]]:
+    """The blocks that a file of the file system's own holds; none where there is no such file."""
+    try:
+        for attribute in fs.open_meta(inode=number):
+            for run in attribute:
+                if not int(run.flags) & _NO_BLOCKS:
+                    yield int(run.addr), int(run.len)
+    except OSError:
+        return
 
 
 def _reader(image: pytsk3.Img_Info, offset: int) -> Read:
@@ -89,8 +124,8 @@ class _Ntfs:
             at = number * WINDOW
             return bytes(file.read_random(at, min(WINDOW, size - at))) if at < size else b""
 
-        self._window = window
-        self.cluster = 1
+        self._window, self._fs = window, fs
+        self.cluster, self.end = 1, size * 8
 
     def count(self, address: int, blocks: int) -> int:
         return ones(self._window, address, blocks)
@@ -101,6 +136,9 @@ class _Ntfs:
     def boundary(self, address: int) -> int:
         return address
 
+    def marked(self) -> Iterator[tuple[int, int]]:
+        return _of_file(self._fs, _NTFS_BAD)
+
 
 class _Hfs(_Ntfs):
     """The allocation file is catalog node 6: one bit a block, the most significant first."""
@@ -110,15 +148,20 @@ class _Hfs(_Ntfs):
         raw = self._window
         self._window = lru_cache(maxsize=64)(lambda number: raw(number).translate(_MIRRORED))
 
+    def marked(self) -> Iterator[tuple[int, int]]:
+        return _of_file(self._fs, _HFS_BAD)
+
 
 class _ExFat:
     """The allocation bitmap is a file that the root directory names by an entry of type 0x81: one bit a cluster."""
 
     def __init__(self, read: Read) -> None:
         boot = read(0, 512)
+        self._read = read
         self._fat, _, self._heap, self._clusters, root = struct.unpack_from("<IIIII", boot, 80)
         self._sector, self.cluster = 1 << boot[108], 1 << min(boot[109], 16)
         self._size = self._sector * self.cluster
+        self.end = self._heap + self._clusters * self.cluster
         if not 9 <= boot[108] <= 12 or self._size > MOST_CLUSTER:
             raise ValueError("no exFAT that makes sense")
         directory = b"".join(read(place, self._size) for place in self._chain(read, root))
@@ -155,6 +198,13 @@ class _ExFat:
         inside: int = (max(address, self._heap) - self._heap) % self.cluster
         return address - inside
 
+    def marked(self) -> Iterator[tuple[int, int]]:
+        for number in range(0, self._clusters, STEP):
+            table = self._read(self._fat * self._sector + 4 * (number + 2), 4 * min(STEP, self._clusters - number))
+            entries = np.frombuffer(table, "<u4", len(table) // 4)
+            for each in np.flatnonzero(entries == _EXFAT_BAD).tolist():
+                yield self._heap + (number + each) * self.cluster, self.cluster
+
 
 def _chained(read: Read, places: list[int], size: int, length: int, number: int) -> bytes:
     """Window `number` of a file whose clusters of `size` bytes lie at `places`."""
@@ -179,6 +229,7 @@ class _Fat:
         self._per_cluster = self.cluster = per_cluster
         self._clusters = (sectors - self._first) // per_cluster
         self._bits = 12 if self._clusters < 4085 else 16 if self._clusters < 65525 else 32
+        self.end = self._first + min(self._clusters, size * sector * 8 // self._bits - 2) * per_cluster
 
         @lru_cache(maxsize=64)
         def window(number: int) -> bytes:
@@ -217,6 +268,12 @@ class _Fat:
     def boundary(self, address: int) -> int:
         inside: int = (max(address, self._first) - self._first) % self._per_cluster
         return address - inside
+
+    def marked(self) -> Iterator[tuple[int, int]]:
+        for number in range(0, self._clusters, STEP):
+            entries = self._entries(number + 2, min(STEP, self._clusters - number))
+            for each in np.flatnonzero(entries == _FAT_BAD[self._bits]).tolist():
+                yield self._first + (number + each) * self._per_cluster, self._per_cluster
 
     def _entries(self, cluster: int, count: int) -> NDArray[np.uint32]:
         """Entries of the table; what lies beyond it is not 0."""
@@ -269,7 +326,8 @@ class _Fat:
 class _Ext:
     """One bitmap a block group. Bigalloc and meta_bg layouts are not read."""
 
-    def __init__(self, read: Read) -> None:
+    def __init__(self, fs: pytsk3.FS_Info, read: Read) -> None:
+        self._fs = fs
         sb = read(1024, 1024)
         numbers: tuple[int, ...] = struct.unpack_from("<IIII", sb, 20)
         self._first, log_size, _, self._per_group = numbers
@@ -294,7 +352,7 @@ class _Ext:
             return read(block * self._block, self._block)
 
         self._bitmap = bitmap
-        self.cluster = 1
+        self.cluster, self.end = 1, self._blocks
 
     def count(self, address: int, blocks: int) -> int:
         before = min(max(self._first - address, 0), blocks)  # the boot block, which no group describes
@@ -322,11 +380,14 @@ class _Ext:
     def boundary(self, address: int) -> int:
         return address
 
+    def marked(self) -> Iterator[tuple[int, int]]:
+        return _of_file(self._fs, _EXT_BAD)
+
 
 _OPENERS: dict[str, Callable[[pytsk3.FS_Info, Read], Taken]] = {
     "NTFS": lambda fs, _: _Ntfs(fs),
     "FAT": lambda _, read: _Fat(read),
     "exFAT": lambda _, read: _ExFat(read),
-    "ext": lambda _, read: _Ext(read),
+    "ext": _Ext,
     "HFS+": lambda fs, _: _Hfs(fs),
 }

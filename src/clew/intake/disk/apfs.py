@@ -4,6 +4,7 @@ Live entries alone: what was deleted, and what only a snapshot still holds, is n
 """
 
 import stat
+import struct
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +26,7 @@ from clew.model import ContentState, ItemState, Missing, NameState, Reason
 MOST_OPEN = 4
 MOST_VOLUMES = 100  # NX_MAX_FILE_SYSTEMS (Apple File System Reference)
 ROOT = 2
+BLOCK = 4096  # bytes, at least (NX_MINIMUM_BLOCK_SIZE)
 DATA, ATTRIBUTE = 0, 1  # streams of an entry, as refs number them
 OWN_ATTRIBUTES = {"com.apple.decmpfs", "com.apple.fs.symlink"}  # given as the file's content, or what a link points at
 OWN_NOTE = "attributes that say how a file is packed or where a link points, left out"
@@ -66,6 +68,12 @@ def said(source: ByteSource, offset: int) -> list[dict[str, Any]]:
         snapshots = known.snapshots if known else None
         found.append({"name": each.get_name() or "", "locked": bool(each.is_locked()), "snapshots": snapshots})
     return found
+
+
+def size(head: bytes) -> int:
+    """Bytes of the container whose beginning that is: nx_block_size and nx_block_count of its superblock."""
+    block, blocks = struct.unpack_from("<IQ", head, 36)
+    return int(block * blocks)
 
 
 def walk(payload: dict[str, Any], _descriptors: list[int]) -> Reply:

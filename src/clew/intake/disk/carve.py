@@ -22,7 +22,7 @@ UNREADABLE = "bytes of free space that could not be read, and were not searched"
 
 def carve(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
     """Worker entry: files that begin from image offset "after" up to "end" in the space that belongs to nobody between
-    "offset" and "offset" + "length"; all of it where "whole" is set.
+    "offset" and "offset" + "length"; all of it where "whole" is set, or what is marked as bad where "bad" is.
 
     Ends early after "most" finds; "next" is where to go on. "sifted" are what was read of a volume where lost entries
     are searched for, and where in it they may be (ranges of the image).
@@ -37,8 +37,11 @@ def carve(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
         if opened.taken is None:
             raise absent(Reason.UNKNOWN, f"clew does not read which blocks of {opened.family} are free")
         cluster = opened.taken.cluster * int(opened.fs.info.block_size)
-        stretches = _free(opened, opened.taken, after, payload["offset"] + payload["length"])
-        if sift.looks(opened.family):
+        if payload["bad"]:
+            stretches = _bad(opened, opened.taken, payload["offset"] + payload["length"])
+        else:
+            stretches = _free(opened, opened.taken, after, payload["offset"] + payload["length"])
+        if sift.looks(opened.family) and not payload["bad"]:
             source = sieve = sift.Sieve(source, opened, opened.taken)
     passed: list[Range] = []
     carver = Carver(source, _remembered(stretches, passed), cluster, after, end)
@@ -71,6 +74,14 @@ def _free(opened: FileSystem, taken: allocation.Taken, after: int, end: int) -> 
     last = min(int(info.last_block) + 1, (end - opened.offset) // size)
     for address, blocks in allocation.free(taken, first, last):
         yield opened.offset + address * size, blocks * size
+
+
+def _bad(opened: FileSystem, taken: allocation.Taken, end: int) -> Iterator[Range]:
+    """What a file system marks as bad up to image offset `end`, as bytes of the image."""
+    for address, blocks in allocation.bad(taken):
+        start = opened.offset + address * opened.block
+        if start < end:
+            yield start, min(blocks * opened.block, end - start)
 
 
 def _remembered(stretches: Iterator[Range], passed: list[Range]) -> Iterator[Range]:

@@ -253,8 +253,14 @@ def _deleted(opened: FileSystem, found: list[tuple[int, int]], blocks: int, addr
     lost = sum(opened.taken.count(address, length) for address, length in found)
     if lost >= blocks:
         return Missing(Reason.UNREADABLE, OVERWRITTEN)
-    # a deleted FAT file's chain is gone: its run is a guess, and one that had to jump over other files is a poor one
-    guessed = opened.family in {"FAT", "exFAT"} and len(found) > 1
-    if opened.entries is not None:
-        guessed = guessed or not opened.entries.one_run(address)
+    guessed = opened.family in {"FAT", "exFAT"} and _guessed(opened, found, blocks > opened.taken.cluster, address)
     return ContentState.OVERWRITTEN_POSSIBLE if lost or guessed else ContentState.COMPLETE
+
+
+def _guessed(opened: FileSystem, found: list[tuple[int, int]], many: bool, address: int) -> bool:
+    """Whether nothing says which clusters were those of a deleted file: its chain is gone. Its entry names the first
+    one, and on exFAT it may say that there was no chain.
+    """
+    if opened.entries is not None:
+        return many and (len(found) > 1 or not opened.entries.one_run(address))
+    return many or (opened.tree is not None and opened.tree.half_known(address))

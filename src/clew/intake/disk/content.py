@@ -72,17 +72,21 @@ def stream(payload: dict[str, Any], _descriptors: list[int]) -> Stream:
 
 def blocks(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
     """Worker entry: the byte ranges of the image that hold each of "items" ([record, type, id]), in order, [] where
-    they cannot be had; "cluster" is the bytes that are given out together.
+    they cannot be had, and the bytes of each; "cluster" is the bytes that are given out together.
     """
     opened = file_system(payload)
     found: list[list[Range]] = []
+    sizes: list[int] = []
     for record, kind, number in payload["items"]:
         try:
-            found.append(claims.extents(opened, attribute_of(opened, record, kind, number)[1]))
+            attribute = attribute_of(opened, record, kind, number)[1]
+            found.append(claims.extents(opened, attribute))
+            sizes.append(int(attribute.info.size))
         except (OSError, Absent):
             found.append([])
+            sizes.append(0)
     cluster = opened.taken.cluster if opened.taken is not None else 1
-    return Reply({"cluster": cluster * opened.block, "runs": found})
+    return Reply({"cluster": cluster * opened.block, "runs": found, "sizes": sizes})
 
 
 def attribute_of(opened: FileSystem, record: int, kind: int, number: int) -> tuple[Any, Any]:

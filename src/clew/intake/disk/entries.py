@@ -24,7 +24,7 @@ _UNALLOCATED = int(pytsk3.TSK_FS_NAME_FLAG_UNALLOC)
 _NAME_DIRECTORY, _NAME_VIRTUAL = int(pytsk3.TSK_FS_NAME_TYPE_DIR), int(pytsk3.TSK_FS_NAME_TYPE_VIRT)
 _NAME_VIRTUAL_DIR = int(pytsk3.TSK_FS_NAME_TYPE_VIRT_DIR)
 _DOTS = frozenset({b".", b".."})
-_WITH_LABELS, _VOLUME_LABEL = frozenset({"FAT", "exFAT"}), b" (Volume Label Entry)"
+_VOLUME_LABEL = b" (Volume Label Entry)"  # what The Sleuth Kit adds to its name; anybody may call a file so
 
 
 def walk(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
@@ -158,7 +158,7 @@ class _Reader:
             if streams is not None and not gone:
                 self.beside(entry, streams)
             return True
-        if family in _WITH_LABELS and entry.name.endswith(_VOLUME_LABEL):
+        if entry.name.endswith(_VOLUME_LABEL) and self.label(entry):
             self.listing.notes[LABELS] += 1
             return True
         return False
@@ -175,6 +175,11 @@ class _Reader:
         if entry.is_directory:
             self.folder(entry)
         self.add(entry, NameState.LIVE, own)
+
+    def label(self, entry: _Entry) -> bool:
+        """Whether that is FAT's volume label, and no more: an entry that is marked as one may still hold a content."""
+        tree, meta = self.opened.tree, entry.meta
+        return tree is not None and tree.label(entry.address) and (meta is None or not int(meta.size))
 
     def entry(self, entry: _Entry) -> None:
         """A live one. A directory has content of its own only as an NTFS stream."""

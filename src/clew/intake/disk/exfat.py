@@ -10,7 +10,8 @@ import struct
 from clew.intake.api import ByteSource
 
 IN_USE = 0x80
-_OWN = {0x81, 0x82, 0x83}  # the volume's bitmap, table of upper case letters, label
+LABEL = 0x03  # without the in-use bit
+_OWN = {0x81, 0x82}  # the volume's bitmap and table of upper case letters
 _FILE, _STREAM = 0x05, 0x40  # without the in-use bit
 _NO_CHAIN = 2
 _FIRST_ADDRESS = 3  # The Sleuth Kit numbers the entries of 32 bytes in the cluster heap from here

@@ -15,6 +15,7 @@ import pytsk3
 
 from clew.intake.api import ByteSource
 from clew.intake.disk.allocation import Taken
+from clew.intake.disk.exfat import IN_USE, LABEL
 from clew.model import Missing, Reason
 
 MOST_ENTRIES = 5_000_000  # of a volume that are looked through; directories that are named behind them are not entered
@@ -26,6 +27,8 @@ _ENTRY = 32  # bytes
 _FIRST_ADDRESS = 3  # of an entry, as The Sleuth Kit numbers them from the first sector that can hold one
 _UNALLOCATED = int(pytsk3.TSK_FS_NAME_FLAG_UNALLOC)
 _ATTRIBUTES = {"FAT": 11, "exFAT": 4}  # the byte of an entry that says whether it names a directory
+_UPPER = 20  # the byte of a FAT entry at which the upper half of the first cluster stands
+_VOLUME, _LONG_NAME = 0x08, 0x0F  # of FAT's attributes
 _DIRECTORY, _ALLOCATED = int(pytsk3.TSK_FS_META_TYPE_DIR), int(pytsk3.TSK_FS_META_FLAG_ALLOC)
 _DOTS = frozenset({b".", b".."})
 
@@ -43,7 +46,11 @@ class Tree:
 
     def __init__(self, fs: pytsk3.FS_Info, family: str, taken: Taken, source: ByteSource, offset: int) -> None:
         self._fs, self._taken, self._offset = fs, taken, offset
-        self._first = _first_sector(family, source.read(offset, 512))
+        self._family, self._source = family, source
+        boot = source.read(offset, 512)
+        self._first = _first_sector(family, boot)
+        fat32 = family == "FAT" and boot[22:24] == bytes(2)  # no size of a table in 16 bits
+        self._wide = fat32 and (taken.end - self._first) // taken.cluster + 1 > 0xFFFF
         self._attributes = _ATTRIBUTES[family]
         self._sector = int(fs.info.block_size)
         self._owner: dict[int, int] = {}  # cluster: the directory that has it
@@ -83,6 +90,25 @@ class Tree:
         """Where in the image the attributes of each such further entry lie, in order."""
         places = sorted(map(self._place, self._again))
         return [self._offset + sector * self._sector + at + self._attributes for sector, at in places]
+
+    def label(self, address: int) -> bool:
+        """Whether the entry at `address` is the volume's label, by its attributes (FAT) or its type (exFAT)."""
+        sector, at = self._place(address)
+        raw = self._source.read(self._offset + sector * self._sector + at, _ENTRY)
+        if len(raw) < _ENTRY:
+            return False
+        if self._family == "exFAT":
+            return raw[0] & ~IN_USE == LABEL
+        return bool(raw[11] & _VOLUME) and raw[11] & _LONG_NAME != _LONG_NAME
+
+    def half_known(self, address: int) -> bool:
+        """Whether the entry of a deleted file may say no more than half of its first cluster: Windows clears the upper
+        16 bits on FAT32. In a volume without a cluster that needs them nothing is lost by that.
+        """
+        if not self._wide:
+            return False
+        sector, at = self._place(address)
+        return not any(self._source.read(self._offset + sector * self._sector + at + _UPPER, 2))
 
     def _place(self, address: int) -> tuple[int, int]:
         """The sector of an entry, and its byte there."""

@@ -24,6 +24,7 @@ LABEL, TYPE, MAGIC = b"LABELONE", b"LVM2 001", b" LVM2 x[5A%r0N*>"
 MOST_TEXT = 16 << 20
 MOST_VOLUMES = 4096
 MOST_DEPTH = 16
+MOST_LEFT = 1000  # stretches of a physical volume that are told apart
 _CRC_START = 0xF597A6CF
 _TOKEN = re.compile(r'\s+|#[^\n]*|(?P<text>"(?:[^"\\]|\\.)*")|(?P<word>[\w.+-]+)|(?P<mark>[={}\[\],])')
 
@@ -112,12 +113,30 @@ def volume(source: ByteSource, offset: int, number: int) -> Volume:
     return Volume(source, chosen.segments)
 
 
-def said(source: ByteSource, offset: int) -> list[dict[str, Any]]:
-    """For the supervisor: name, bytes and why it cannot be read, of each."""
-    return [
+def said(source: ByteSource, offset: int, length: int) -> dict[str, Any]:
+    """For the supervisor: name, bytes and why it cannot be read, of each logical volume; and the ranges of the physical
+    volume's `length` bytes that none of those that can be read holds.
+    """
+    found = list_volumes(source, offset)
+    told = [
         {"name": each.name, "size": each.size, "missing": each.missing.detail if each.missing else None}
-        for each in list_volumes(source, offset)
+        for each in found
     ]
+    held = [each for volume in found if volume.missing is None for each in volume.segments]
+    return {"logical_volumes": told, "left": _left(held, offset, length)}
+
+
+def _left(held: list[Segment], offset: int, length: int) -> list[Range]:
+    """What no segment holds. Where there is too much to be told apart, the last stretch goes on to the end."""
+    found: list[Range] = []
+    at, end = offset, offset + length
+    for start, stop in sorted((each.at, each.at + each.length) for each in held if each.at is not None):
+        if len(found) == MOST_LEFT:
+            break
+        if at < min(start, end):
+            found.append((at, min(start, end) - at))
+        at = max(at, stop)
+    return [*found, (at, end - at)] if at < end else found
 
 
 def _label(source: ByteSource, offset: int) -> tuple[str, list[Range], int]:

@@ -9,14 +9,17 @@ import pytsk3
 
 from clew.core.absent import Absent, absent
 from clew.core.channel import Reply
+from clew.intake.api import ByteSource
 from clew.intake.containers._mapped import Mapped
-from clew.intake.disk import apfs, gpt, lvm, recount, signatures
+from clew.intake.disk import allocation, apfs, gpt, lvm, recount, signatures
 from clew.intake.disk.image import FileSystem, Image, file_system, image
 from clew.intake.entropy import UNEXPLAINED
 from clew.model import Missing, Reason
 
 ALLOCATED, UNALLOCATED = 1, 2  # TSK_VS_PART_FLAG_ENUM
 MOST_PARTITIONS = 1024
+SECTOR = 512
+ROUNDING = 2  # clusters: a file system is rounded to its clusters, and so may be the partition that it was made in
 COUNTED = 1 << 22  # blocks counted between two looks at the clock
 COUNTING_SECONDS = 5.0  # after which the free space stays uncounted
 
@@ -88,9 +91,10 @@ def describe(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
     signatures.refuse_known(head)
     known = signatures.signature(head)
     if known is not None and known.name == signatures.LVM:
-        return Reply({"logical_volumes": lvm.said(source, offset)})
+        return Reply(lvm.said(source, offset, payload["length"]))
     if known is not None and known.name == signatures.APFS:
-        return Reply({"apfs_volumes": apfs.said(source, offset)})
+        held = _held(source, payload, apfs.size(head), apfs.BLOCK)
+        return Reply({"apfs_volumes": apfs.said(source, offset), "held_bytes": held})
     try:
         opened = file_system(payload)
     except Absent:
@@ -106,6 +110,12 @@ def describe(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
         "block_bytes": each,
         "free_known": opened.taken is not None,
     }
+    end, cluster = int(info.last_block) + 1, 1
+    if opened.taken is not None:
+        end, cluster = max(min(end, opened.taken.end), 0), opened.taken.cluster
+    found["held_bytes"] = _held(source, payload, end * each, cluster * each)
+    if opened.taken is not None:
+        found["bad_bytes"] = sum(length for _, length in allocation.bad(opened.taken)) * each
     free = _free(opened, int(info.first_block), blocks)
     if free is not None:
         found["free_bytes"] = free * each
@@ -120,6 +130,22 @@ def describe(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
 def noise(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
     """Worker entry: whether the bytes from "offset", "length" of them, cannot be told from noise."""
     return Reply(signatures.unexplained(image(payload).source, payload["offset"], payload["length"]))
+
+
+def _held(source: ByteSource, payload: dict[str, Any], held: int, cluster: int) -> int:
+    """Bytes of a stretch that its file system holds, whose books tell of `held`: with what rounding leaves behind them,
+    sectors of zeros and the second boot sector of NTFS. What is hidden behind those is noise from its beginning.
+    """
+    offset: int = payload["offset"]
+    length: int = payload["length"]
+    first = source.read(offset, SECTOR)
+    left = source.read(offset + held, min(max(length - held, 0), ROUNDING * cluster))
+    for at in range(0, len(left), SECTOR):
+        sector = left[at : at + SECTOR]
+        if any(sector) and sector != first:
+            break
+        held += len(sector)
+    return min(held, length)
 
 
 def _free(opened: FileSystem, first: int, blocks: int) -> int | None:

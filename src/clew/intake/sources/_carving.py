@@ -12,6 +12,7 @@ from clew.model import ContentState, ItemState, Missing, NameState
 MOST = 500  # finds of one answer
 RANGE = 1 << 40  # bytes of the image that one task may get through, if its time allows
 SECTOR = 512
+BAD = "bad/carve"  # how the name of a part ends that carves what is marked as bad
 MOST_LOST = 64  # sectors in a row that kill their worker; it is not they, then, and the rest is given up
 
 
@@ -25,6 +26,7 @@ def items(part: Part, cursor: str, payload: dict[str, Any], ask: Ask, sifted: Si
     while after < offset + length:
         end = min(after + span, offset + length)
         task = {"offset": offset, "length": length, "whole": whole, "after": after, "end": end, "most": MOST}
+        task["bad"] = part.name.endswith(f"/{BAD}")
         answer = ask("clew.intake.disk.carve:carve", payload | task, (), min(end - after, length))
         heard = (
             answer if isinstance(answer, Missing) else _said.carved(answer, payload, after, (offset, offset + length))

@@ -13,7 +13,7 @@ from typing import Any
 
 from clew.core import descriptors
 from clew.intake import plugged, recount
-from clew.intake.api import Ask, Found, Job, Note, Part, Seen, Unavailable
+from clew.intake.api import Ask, Deleted, Found, Job, Note, Part, Seen, Unavailable
 from clew.intake.refs import layer as layer_of
 from clew.intake.refs import parse, parse_carved, place_of, quote, volume
 from clew.intake.sources import _carving, _doubts, _recount, _said
@@ -98,13 +98,14 @@ class Disk:
             if each["allocated"] and each["length"]:
                 yield from self._partition(detail, ask)
             elif not each["allocated"] and each["length"]:
-                yield from self._gap(f"{above}gap@{each['offset']}", detail, ask)
+                yield from self._gap(detail, ask, "carving outside partitions")
 
-    def _gap(self, name: str, detail: Layer, ask: Ask) -> Iterator[Part]:
+    def _gap(self, detail: Layer, ask: Ask, kind: str) -> Iterator[Part]:
         """It is carved; where it looks like a hidden volume, that is said besides."""
+        name = volume(detail).replace("fs@", "gap@")
         if ask("clew.intake.disk.volumes:noise", self._payload(**detail), (), 0) is True:
             yield Part(name, {"kind": "unpartitioned", **detail}, Missing(Reason.UNKNOWN, UNEXPLAINED))
-        yield Part(f"{name}/carve", {"kind": "carving outside partitions", **detail})
+        yield Part(f"{name}/carve", {"kind": kind, **detail})
 
     def _partition(self, detail: Layer, ask: Ask) -> Iterator[Part]:
         found = ask("clew.intake.disk.volumes:describe", self._payload(**detail), (), 0)
@@ -118,8 +119,17 @@ class Disk:
             yield from self._logical(detail, found, ask)
         elif "apfs_volumes" in found:
             yield from _apfs(detail, found)
+            yield from self._behind(detail, found, ask)
         else:
             yield from _file_system(name, {"kind": "file system", **detail, **_said.description(found)})
+            yield from self._behind(detail, found, ask)
+
+    def _behind(self, detail: Layer, found: Any, ask: Ask) -> Iterator[Part]:
+        """What a file system leaves over of its partition, image or logical volume: a gap like any other."""
+        left = _said.behind(found, detail["length"])
+        if left:
+            rest = detail | {"offset": detail["offset"] + detail["length"] - left, "length": left}
+            yield from self._gap(rest, ask, "carving behind a file system")
 
     def _logical(self, detail: Layer, found: Any, ask: Ask) -> Iterator[Part]:
         """Each logical volume as a disk of its own, and what none of them holds."""
@@ -127,9 +137,8 @@ class Disk:
         if isinstance(volumes, Missing):
             yield Part(volume(detail), {"kind": "partition", **detail}, volumes)
             return
-        free = detail["length"] - sum(size for _, size, _ in volumes)
-        why = f"about {max(free, 0):,} bytes that belong to no logical volume; this version does not search them"
-        yield Part(f"{volume(detail)}/free", {"kind": "unpartitioned", **detail}, Missing(Reason.UNKNOWN, why))
+        for at, length in _said.left(found, detail["offset"], detail["length"]):
+            yield from self._gap(detail | {"offset": at, "length": length}, ask, "carving outside logical volumes")
         for number, (name, size, missing) in enumerate(volumes):
             layer = {"lv": [detail["offset"], number]}
             if missing:
@@ -217,9 +226,9 @@ class Disk:
         opener = "clew.intake.disk.apfs:stream" if "apfs" in place else "clew.intake.disk.content:stream"
         return Job(opener, self._payload(**place))
 
-    def doubts(self, refs: Mapping[str, str], ask: Ask) -> set[str]:
-        """Deleted Items whose bytes another deleted Item, or a carved file, claims too."""
-        return _doubts.doubted(refs, self._payload(), ask)
+    def claims(self, deleted: Mapping[str, Deleted], ask: Ask) -> dict[str, ContentState]:
+        """What other deleted Items, and carved files, leave of the claims of deleted ones."""
+        return _doubts.judged(deleted, self._payload(), ask)
 
     def check(self) -> None:
         """Raises ClewError where the image's files are not there any more, or none of three places can be read."""
@@ -255,6 +264,7 @@ def open_read_only(path: Path) -> int:
 
 def _file_system(name: str, known: dict[str, Any]) -> Iterator[Part]:
     """What is listed of a file system that The Sleuth Kit reads."""
+    bad = known.pop("bad_bytes", 0)
     yield Part(f"{name}/walk", known)
     if known["file_system"] in SWEPT:
         yield Part(f"{name}/sweep", known | {"kind": "sweep over file records"})
@@ -265,6 +275,8 @@ def _file_system(name: str, known: dict[str, Any]) -> Iterator[Part]:
     if not known["free_known"]:
         missing = Missing(Reason.UNKNOWN, "clew does not read which of its blocks are free: nothing was carved")
     yield Part(f"{name}/carve", known | {"kind": FREE}, missing)
+    if bad:
+        yield Part(f"{name}/{_carving.BAD}", known | {"kind": "carving of clusters marked as bad", "free_bytes": bad})
     if known["file_system"] in ORPHANAGE:  # after carving, which tells it where in free space there may be any
         yield Part(f"{name}/orphans", known | {"kind": "search for lost directory entries"})
     yield from _second(name, known)

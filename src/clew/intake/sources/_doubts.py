@@ -1,47 +1,123 @@
-"""Which deleted Items of a disk are in doubt: their bytes may be another's. One of two that claim the same cluster was
-overwritten by the other, and a file that begins inside another's clusters overwrote it.
+"""What may be claimed of the deleted Items of a disk, beside each other and beside what was carved.
+
+In doubt is one whose bytes may be another's: of two that claim the same cluster one was overwritten by the other, and
+so was one in whose clusters a file begins, or that shares its bytes with a whole one that is not the same. Where a
+guess alone said which clusters were its own, a whole file of just that size in just those vouches for them.
 """
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from clew.intake.api import Ask
+from clew.intake.api import Ask, Deleted, Range
 from clew.intake.refs import parse, parse_carved, place_of, volume
 from clew.intake.sources import _said
-from clew.model import Missing
+from clew.model import ContentState, Missing
 
 MOST = 500  # Items of one question
 Span = tuple[int, int, str]  # from, to, owner
+Placed = tuple[str, dict[str, Any]]  # an Item, and what its ref says
 
 
-def doubted(refs: Mapping[str, str], payload: Mapping[str, Any], ask: Ask) -> set[str]:
-    """Of deleted and carved Items (id -> ref), the ids of the deleted ones whose bytes another one claims too."""
-    by_volume: dict[str, list[tuple[str, dict[str, Any]]]] = defaultdict(list)
-    begun: dict[str, list[int]] = defaultdict(list)  # by logical volume
-    for item, ref in refs.items():
-        place, carved = parse(ref), parse_carved(ref)
-        if carved is not None:
-            begun[str(carved.get("lv"))].append(carved["runs"][0][0])
+class Find(NamedTuple):
+    """What was carved: its runs, and what its structure proves of them."""
+
+    runs: tuple[Range, ...]
+    state: ContentState
+
+
+class Finds:
+    """All that was carved out of one image or logical volume."""
+
+    def __init__(self, finds: Sequence[Find]) -> None:
+        self.begun = sorted(find.runs[0][0] for find in finds)
+        self._by_begin = {find.runs[0][0]: find for find in finds}
+        whole = [find for find in finds if find.state is not ContentState.PARTIAL]
+        self._whole = sorted((at, at + length, find) for find in whole for at, length in find.runs)
+
+    def agree(self, own: Sequence[Range]) -> bool | None:
+        """Whether a deleted file that lies in `own`, to the byte, is what was found there: False where it shares bytes
+        with a whole file that began elsewhere or has other ones, or something begins with it and goes on behind it;
+        True where all of its structure was looked at; None where nothing speaks for or against it.
+        """
+        first = self._by_begin.get(own[0][0])
+        if (
+            first is not None
+            and first.state is ContentState.PARTIAL
+            and len(own) == 1
+            and _size(first.runs) > own[0][1]
+        ):
+            return False
+        agreed: bool | None = None
+        for start, length in own:
+            for find in self._over(start, start + length):
+                if find.runs == tuple(own):
+                    agreed = True if find.state is ContentState.COMPLETE else agreed
+                elif not _inside(find.runs[0][0], own):  # what begins inside is asked of by clusters
+                    return False
+        return agreed
+
+    def _over(self, start: int, end: int) -> list[Find]:
+        """The whole ones that share bytes with that stretch; no two of them share any with each other."""
+        first = bisect_right(self._whole, start, key=lambda each: each[1])
+        last = bisect_left(self._whole, end, key=lambda each: each[0])
+        return [find for _, _, find in self._whole[first:last]]
+
+
+def judged(deleted: Mapping[str, Deleted], payload: Mapping[str, Any], ask: Ask) -> dict[str, ContentState]:
+    """Of deleted and carved Items, by id, those of which something else may be claimed than their listing does."""
+    by_volume: dict[str, list[Placed]] = defaultdict(list)
+    carved: dict[str, list[Find]] = defaultdict(list)  # by logical volume
+    for item, (ref, state) in deleted.items():
+        place, found = parse(ref), parse_carved(ref)
+        if found is not None:
+            carved[str(found.get("lv"))].append(Find(tuple((at, length) for at, length in found["runs"]), state))
         elif place is not None and "id" in place:
             by_volume[volume(place)].append((item, place))
-    for offsets in begun.values():
-        offsets.sort()
-    found: set[str] = set()
+    finds = {layer: Finds(each) for layer, each in carved.items()}
+    now: dict[str, ContentState] = {}
     for members in by_volume.values():
-        where, spans = place_of(members[0][1]), []
-        for at in range(0, len(members), MOST):
-            some = members[at : at + MOST]
-            streams = [[each["record"], each["type"], each["id"]] for _, each in some]
-            answer = ask("clew.intake.disk.content:blocks", {**payload, **where, "items": streams}, (), 0)
-            if isinstance(answer, Missing):
-                found.update(item for item, _ in some)
-                continue
-            here, cluster = _said.spans(answer, [item for item, _ in some])
-            spans += here
-            found |= begun_inside(begun[str(where.get("lv"))], here, cluster)
-        found |= overlapping(spans)
+        beside = finds.get(str(members[0][1].get("lv")), Finds(()))
+        now |= _of_volume(members, beside, payload, ask)
+    return {item: state for item, state in now.items() if deleted[item].state is not state}
+
+
+def _of_volume(
+    members: Sequence[Placed], beside: Finds, payload: Mapping[str, Any], ask: Ask
+) -> dict[str, ContentState]:
+    """Those in doubt of one volume's deleted Items, and those that something vouches for and nothing doubts."""
+    where, spans = place_of(members[0][1]), list[Span]()
+    doubted, vouched = set[str](), set[str]()
+    for at in range(0, len(members), MOST):
+        some = members[at : at + MOST]
+        streams = [[each["record"], each["type"], each["id"]] for _, each in some]
+        answer = ask("clew.intake.disk.content:blocks", {**payload, **where, "items": streams}, (), 0)
+        heard = answer if isinstance(answer, Missing) else _said.blocks(answer, [item for item, _ in some])
+        if isinstance(heard, Missing):
+            doubted.update(item for item, _ in some)
+            continue
+        lying, cluster = heard
+        here = [(start, start + length, item) for item, (runs, _) in lying.items() for start, length in runs]
+        spans += here
+        doubted |= begun_inside(beside.begun, here, cluster)
+        agreed = {item: beside.agree(own) for item, (runs, size) in lying.items() if (own := exactly(runs, size))}
+        doubted |= {item for item, each in agreed.items() if each is False}
+        vouched |= {item for item, each in agreed.items() if each}
+    doubted |= overlapping(spans)
+    return dict.fromkeys(vouched, ContentState.COMPLETE) | dict.fromkeys(doubted, ContentState.OVERWRITTEN_POSSIBLE)
+
+
+def exactly(runs: Sequence[Range], size: int) -> list[Range]:
+    """Those of the first `size` bytes; runs that follow each other become one."""
+    found: list[Range] = []
+    for start, length in runs:
+        here = min(length, size)
+        size -= here
+        if found and sum(found[-1]) == start:
+            found[-1] = (found[-1][0], found[-1][1] + here)
+        elif here:
+            found.append((start, here))
     return found
 
 
@@ -70,3 +146,12 @@ def overlapping(spans: Sequence[Span]) -> set[str]:
             found |= {owner, reach[1]}
         reach = max(reach, (end, owner))
     return found
+
+
+def _size(runs: Sequence[Range]) -> int:
+    return sum(length for _, length in runs)
+
+
+def _inside(place: int, runs: Sequence[Range]) -> bool:
+    """Whether a place is one of those behind the first."""
+    return any(start <= place < start + length for start, length in runs) and place != runs[0][0]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from clew.intake import refs
-from clew.intake.api import Found, Note
+from clew.intake.api import Found, Note, Range
 from clew.model import ContentState, ItemState, Missing, NameState, Reason
 
 MOST_PATH = 1 << 18  # bytes
@@ -56,6 +56,20 @@ def logical_volumes(said: Any) -> list[tuple[str, int, str]] | Missing:
         return broken("logical volumes")
 
 
+def left(said: Any, offset: int, length: int) -> list[Range]:
+    """What no logical volume holds of the physical volume at `offset`, in order; all where that makes no sense."""
+    try:
+        found = [(_number(at), _number(size)) for at, size in said["left"]]
+        at = offset
+        for start, size in found:
+            if not at <= start < start + size <= offset + length:
+                raise ValueError("no stretches of that volume, in order")
+            at = start + size
+        return found
+    except WRONG:
+        return [(offset, length)]
+
+
 def apfs_volumes(said: Any) -> list[tuple[str, bool, int | None]] | Missing:
     """The volumes of an APFS container: name, whether it is locked, and its snapshots where they were counted."""
     try:
@@ -97,12 +111,19 @@ def description(said: Any) -> dict[str, Any]:
     try:
         found = {key: _number(said[key]) for key in ("first_inode", "last_inode", "block_bytes")}
         found["free_known"] = int(bool(said["free_known"]))
-        if "free_bytes" in said:
-            found["free_bytes"] = _number(said["free_bytes"])
+        found |= {key: _number(said[key]) for key in ("free_bytes", "bad_bytes") if key in said}
         more = {key: _text(said[key], 200) for key in ("beside", "second") if key in said}
         return {"file_system": _text(said["file_system"], 40), **found, **more}
     except WRONG:
         return {"file_system": "unknown", "first_inode": 0, "last_inode": 0, "block_bytes": 0, "free_known": 0}
+
+
+def behind(said: Any, length: int) -> int:
+    """Bytes of a partition of `length` bytes that its file system leaves over; all where it does not say."""
+    try:
+        return length - _number(said["held_bytes"], length)
+    except WRONG:
+        return length
 
 
 def stretch(said: Any) -> Stretch | Missing:
@@ -166,17 +187,16 @@ def _carved(find: dict[str, Any], place: Mapping[str, Any], within: tuple[int, i
     )
 
 
-def spans(said: Any, items: list[str]) -> tuple[list[tuple[int, int, str]], int]:
-    """The ranges of `disk.content.blocks` as (from, to, Item), and the bytes of a cluster."""
+def blocks(said: Any, items: list[str]) -> tuple[dict[str, tuple[list[Range], int]], int] | Missing:
+    """An answer of `disk.content.blocks`: where each Item lies, and its bytes; and the bytes of a cluster."""
     try:
-        found = [
-            (_number(address), _number(address) + _number(length), item)
-            for item, runs in zip(items, said["runs"], strict=True)
-            for address, length in runs
-        ]
+        found = {
+            item: ([(_number(at), _number(length)) for at, length in runs], _number(size))
+            for item, runs, size in zip(items, said["runs"], said["sizes"], strict=True)
+        }
         return found, max(_number(said["cluster"]), 1)
     except WRONG:
-        return [(0, 1, item) for item in items], 1  # all in doubt: every one overlaps every other
+        return broken("where deleted files lie")
 
 
 def _event(item: dict[str, Any], cursor: str, found_by: str) -> Found | Note:

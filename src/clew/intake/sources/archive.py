@@ -8,10 +8,11 @@ from typing import Any
 
 from clew.core import held
 from clew.intake import plugged
-from clew.intake.api import Ask, Found, Job, Note, Part, Seen, Session, Source
+from clew.intake.api import Ask, Deleted, Found, Job, Note, Part, Seen, Session, Source
 from clew.intake.archives.kinds import begins_archive
 from clew.intake.containers.raw import Raw, open_raw
 from clew.intake.sources._disk import ACQUIRE, open_read_only
+from clew.model import ContentState
 
 REF = "file"
 HEAD = 512
@@ -53,9 +54,9 @@ class Whole:
         """The file, from the descriptor that every worker holds."""
         return Job("clew.intake.sources.archive:whole", {})
 
-    def doubts(self, _refs: Mapping[str, str], _ask: Ask) -> set[str]:
+    def claims(self, _deleted: Mapping[str, Deleted], _ask: Ask) -> dict[str, ContentState]:
         """A file shows no deleted Items."""
-        return set()
+        return {}
 
     def check(self) -> None:
         """Raises ClewError where the file is not there any more."""

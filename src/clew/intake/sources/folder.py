@@ -12,7 +12,7 @@ from typing import Any
 
 from clew.core.absent import Absent
 from clew.intake import plugged
-from clew.intake.api import Ask, Found, Job, Note, Part, Range, Seen, Session, Source, Unavailable
+from clew.intake.api import Ask, Deleted, Found, Job, Note, Part, Range, Seen, Session, Source, Unavailable
 from clew.intake.refs import quote, unquote
 from clew.intake.walk import Event, Key, Listing, preorder
 from clew.model import ContentState, ItemState, Missing, Reason
@@ -75,9 +75,9 @@ class Tree:
             raise Unavailable(Missing(Reason.UNREADABLE, "is no regular file any more"))
         return Job("clew.intake.sources.folder:file", {}, (descriptor,))
 
-    def doubts(self, _refs: Mapping[str, str], _ask: Ask) -> set[str]:
+    def claims(self, _deleted: Mapping[str, Deleted], _ask: Ask) -> dict[str, ContentState]:
         """A folder shows no deleted files."""
-        return set()
+        return {}
 
     def check(self) -> None:
         """Raises ClewError where the folder is not there any more, or cannot be listed."""
