@@ -17,8 +17,8 @@ import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-TESTS = Path(__file__).parents[1] / "tests"
-sys.path[:0] = [str(TESTS), str(TESTS / "intake")]  # who recovers what: shared with the tests
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "intake"))  # who recovers what: shared with the tests
 
 import numpy as np
 from recovery import PEERS, by_clew, by_peer, hits, photographs, tool

@@ -56,6 +56,8 @@ class Clock:
         began, taken = self.now, int(hours * HOUR)
         self.mono, self.utc = self.mono + taken, self.utc + taken + int(step * HOUR)
         self.gaps.call(began, self.now, missing)
+        if missing is None:
+            self.gaps.left(self.now)
 
     def keep(self, case, run):
         """As `observe.keeping` does."""
