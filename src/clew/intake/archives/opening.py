@@ -14,7 +14,7 @@ from clew.core.channel import Reply
 from clew.intake.api import ByteSource, Range
 from clew.intake.archives.compressed import Compressed
 from clew.intake.archives.kinds import RAR, SEVEN_ZIP, ZIP, kind_of
-from clew.intake.archives.members import Archive, Forward, Header, Stated
+from clew.intake.archives.members import Archive, Forward, Header, Stated, rightly
 from clew.intake.archives.rarred import Rarred
 from clew.intake.archives.streamed import Streamed
 from clew.intake.archives.zipped import Zipped
@@ -320,7 +320,7 @@ def _said(header: Header, size: int, start: int | None) -> dict[str, Any]:
     return {
         "number": header.number,
         "path": header.path.hex(),
-        "what": str(header.what),
+        "what": str(rightly(header.what, size)),
         "size": size,
         "start": start,
         "reason": str(missing.reason) if missing else None,

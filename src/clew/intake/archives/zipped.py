@@ -21,7 +21,7 @@ from clew.core.absent import Absent
 from clew.intake.api import ByteSource
 from clew.intake.archives import zipstamps
 from clew.intake.archives.inflating import unpacked
-from clew.intake.archives.members import Header, Slice, Stated, What, encrypted, exactly, lost
+from clew.intake.archives.members import Header, Slice, Stated, What, encrypted, exactly, lost, rightly
 from clew.model import Missing, Reason
 
 _END, _END64, _LOCATOR = b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07"
@@ -36,6 +36,7 @@ _STORED, _DEFLATED, _BZIP2, _LZMA, _XZ, _AES_METHOD = 0, 8, 12, 14, 95, 99
 _METHODS = {1: "shrink", 6: "implode", 9: "deflate64", 93: "zstd", 96: "jpeg", 97: "wavpack", 98: "ppmd"}
 _PIECE = 1 << 16
 _GAP = 1 << 20  # bytes between two entries that are looked through
+_HOLLOW = 64  # packed bytes of an entry without content, at most: an empty stream of any method, and what encrypts it
 _NEAR = 16  # entries whose local headers begin last before a content: one of them is its own
 _UNPACK = "unpack it with another tool and take in what comes out as an exhibit of its own"
 
@@ -272,6 +273,7 @@ _ENGINES: dict[int, Callable[[], Any]] = {
 def _header(number: int, entry: Entry) -> Header:
     kind = stat.S_IFMT(entry.unix_mode)
     what = What.FOLDER if entry.path.endswith(b"/") else What.SYMBOLIC_LINK if kind == stat.S_IFLNK else What.FILE
+    what = rightly(what, entry.packed - _HOLLOW)  # it may state a size that is not its own
     times = entry.stamps
     return Header(
         number,
@@ -279,7 +281,7 @@ def _header(number: int, entry: Entry) -> Header:
         what,
         entry.size,
         entry.packed,
-        encrypted("this member") if entry.closed and what is What.FILE else None,
+        encrypted("this member") if entry.closed else None,
         times.modified_ns,
         times.accessed_ns,
         None,
