@@ -343,7 +343,7 @@ class Expansion:
             found_by=f"archive {VERSION}, {self.known.kind.name}",
             state=state,
             missing=missing,
-            name_state=self.known.name_state,
+            name_state=self.known.name_state if header.named else NameState.ORPHAN,
             content_state=claimed,
             parent=self.known.ref,
             modified_ns=header.modified_ns,

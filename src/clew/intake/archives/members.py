@@ -39,7 +39,8 @@ class Header:
     `number` counts members in stream order, from 0. `size` is in bytes, None where the archive does not state it;
     `passed` is about how many bytes must be gone through before its content begins. Times are nanoseconds since 1970;
     `times_source` says where they stand and what their zone is. `start` is the
-    byte of a zip at which the content begins, where that is to be told.
+    byte of a zip at which the content begins, where that is to be told. `named`: by the directory of a zip, where there
+    is one; else its local header alone was found.
     """
 
     number: int
@@ -54,6 +55,7 @@ class Header:
     born_ns: int | None = None
     times_source: str = ""
     start: int | None = None
+    named: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -327,4 +327,5 @@ def _said(header: Header, size: int, start: int | None) -> dict[str, Any]:
         "detail": missing.detail if missing else None,
         "times": [header.modified_ns, header.accessed_ns, header.changed_ns, header.born_ns],
         "times_source": header.times_source,
+        "named": header.named,
     }
