@@ -183,6 +183,19 @@ class Forward:
         return None
 
 
+class Held:
+    """Bytes in memory."""
+
+    def __init__(self, data: bytes | bytearray | memoryview) -> None:
+        self._data = memoryview(data)
+        self.bad: list[Range] = []
+        self.size = len(data)
+
+    def read(self, offset: int, length: int) -> bytes:
+        """As ByteSource."""
+        return bytes(self._data[offset : offset + length])
+
+
 class Slice:
     """A stretch of another ByteSource."""
 
