@@ -1,6 +1,5 @@
 """Members that are called a folder, a link or a device, and hold content: they are read as any other member is."""
 
-import shutil
 import stat
 import struct
 import subprocess
@@ -15,8 +14,7 @@ from cases import sha256
 
 from case_made import new_case
 from clew.core import shards
-from clew.core.case import Case
-from clew.intake.archives.members import PATH_MAX, What, rightly
+from clew.intake.archives.members import BROKEN, PATH_MAX, What, rightly
 from clew.intake.options import Options
 from clew.intake.run import intake
 
@@ -58,34 +56,44 @@ def seven_zip(folder: Path, mode: int, data: bytes) -> bytes:
     return bytes(packed)
 
 
-def taken(folder: Path, name: str, data: bytes) -> tuple[Case, dict[bytes, tuple[str, str | None, bytes | None]]]:
-    """The case, and of each member by its name: its state, why, and the SHA-256 of what was read."""
-    shutil.rmtree(folder / "x", ignore_errors=True)
+def taken(folder: Path, files: dict[str, bytes]) -> dict[bytes, tuple[str, str | None, bytes | None]]:
+    """Of each member by its path: its state, why, and the SHA-256 of what was read."""
     (folder / "x").mkdir()
-    (folder / "x" / name).write_bytes(data)
+    for name, data in files.items():
+        (folder / "x" / name).write_bytes(data)
     case = new_case(folder / "case")
     intake(case, path=folder / "x", label="X", workers=1, options=Options(extractors=()))
     sql = "SELECT item, path, sha256 FROM listings LEFT JOIN contents USING (item) WHERE contains(ref, '!')"
     states = {row["id"]: (row["state"], row["detail"]) for row in case.read().execute("SELECT * FROM items")}
-    rows = shards.query(case, sql).to_pylist()
-    return case, {row["path"].partition(b"!/")[2]: (*states[row["item"]], row["sha256"]) for row in rows}
+    return {row["path"]: (*states[row["item"]], row["sha256"]) for row in shards.query(case, sql).to_pylist()}
 
 
-@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
-def test_what_a_zip_calls_a_folder_or_a_link_is_read_where_it_has_content(method, tmp_path):
+READ = ("done", None, sha256(PHOTO))
+NOT_FOLLOWED = ("skipped", "a symbolic link, which is not followed", None)
+
+
+def test_what_a_zip_calls_a_folder_or_a_link_is_read_where_it_has_content(tmp_path):
     link, folder = stat.S_IFLNK | 0o777, stat.S_IFDIR | 0o755
-    data = with_modes(
-        ("photo.jpg/", 0o100644, PHOTO),
-        ("empty/", folder, b""),
-        ("link", link, HARMLESS),
-        ("photo", link, PHOTO),
-        method=method,
+    entries = ("photo.jpg/", 0o100644, PHOTO), ("empty/", folder, b""), ("link", link, HARMLESS), ("photo", link, PHOTO)
+    whole = with_modes(*entries)
+    found = taken(
+        tmp_path,
+        {
+            "stored": whole,
+            "packed": with_modes(*entries, method=zipfile.ZIP_DEFLATED),
+            "undirected": whole[: whole.find(b"PK\x01\x02")],
+        },
     )
-    _, found = taken(tmp_path, "a.zip", data)
-    read = ("done", None, sha256(PHOTO))
-    assert (found[b"photo.jpg/"], found[b"photo"]) == (read, read)
-    assert found[b"empty/"] == ("skipped", "a directory, which holds no content", None)
-    assert found[b"link"] == ("skipped", "a symbolic link, which is not followed", None)
+    for name in (b"stored!/", b"packed!/"):
+        assert (found[name + b"photo.jpg/"], found[name + b"photo"], found[name + b"link"]) == (
+            READ,
+            READ,
+            NOT_FOLLOWED,
+        )
+        assert found[name + b"empty/"] == ("skipped", "a directory, which holds no content", None)
+    # libarchive reads no content of what it takes for a folder
+    said = f"its data are 0 bytes, where the archive states {len(PHOTO)}"
+    assert found[b"undirected!/photo.jpg/"] == ("unreadable", said, None)
 
 
 def test_a_folder_that_states_no_size_and_has_packed_bytes_is_read():
@@ -99,53 +107,34 @@ def test_a_folder_that_states_no_size_and_has_packed_bytes_is_read():
     assert "where the archive states" in why.detail
 
 
-def test_of_a_zip_without_a_directory_it_is_said(tmp_path):
-    """libarchive reads no content of what it takes for a folder."""
-    packed = with_modes(("photo.jpg/", 0o100644, PHOTO))
-    _, found = taken(tmp_path, "a.zip", packed[: packed.find(b"PK\x01\x02")])
-    assert found[b"photo.jpg/"] == ("unreadable", f"its data are 0 bytes, where the archive states {len(PHOTO)}", None)
+def test_what_7z_cpio_and_tar_call_otherwise_is_read_or_said(tmp_path):
+    kinds = {"folder": stat.S_IFDIR, "device": stat.S_IFCHR, "pipe": stat.S_IFIFO, "file": stat.S_IFREG}
+    files = {f"{name}.7z": seven_zip(tmp_path, kind | 0o644, PHOTO) for name, kind in kinds.items()}
+    files |= {f"{name}.cpio": cpio((b"file", kind, PHOTO)) for name, kind in kinds.items()}
+    for name, data in (("photo", PHOTO), ("harmless", HARMLESS)):
+        files |= {f"{name}.link.7z": seven_zip(tmp_path, stat.S_IFLNK | 0o777, data)}
+        files |= {f"{name}.link.cpio": cpio((b"file", stat.S_IFLNK, data))}
+    files["hard.cpio"] = cpio((b"first", 0o100644, b""), (b"last", 0o100644, PHOTO))  # so GNU cpio writes hard links
+    files["folder.tar"] = called_a_folder(tarred([("photo", PHOTO), ("b", TEXT)]))
+    found = taken(tmp_path, files)
+    for name in kinds:
+        assert (found[f"{name}.7z!/file".encode()], found[f"{name}.cpio!/file".encode()]) == (READ, READ)
+    for kind in ("7z", "cpio"):  # libarchive has read it by then as the link's target
+        assert found[f"photo.link.{kind}!/file".encode()][0] == "unreadable"
+        assert found[f"harmless.link.{kind}!/file".encode()] == NOT_FOLLOWED
+    assert found[b"hard.cpio!/last"] == READ
+    # by the format no content follows a folder (POSIX.1-2017, pax: typeflag 5): libarchive looks for a header there
+    assert found[b"folder.tar!/photo"][0] == "skipped"
+    assert found[b"folder.tar!/"][:2] == ("unreadable", BROKEN.detail)
+    assert found[b"folder.tar!/b"] == ("done", None, sha256(TEXT))
 
 
-@pytest.mark.parametrize("kind", [stat.S_IFDIR, stat.S_IFCHR, stat.S_IFIFO, stat.S_IFREG])
-def test_what_a_7z_or_a_cpio_calls_otherwise_is_read_where_it_has_content(kind, tmp_path):
-    for name, data in (("a.7z", seven_zip(tmp_path, kind | 0o644, PHOTO)), ("a.cpio", cpio((b"file", kind, PHOTO)))):
-        _, found = taken(tmp_path, name, data)
-        assert found == {b"file": ("done", None, sha256(PHOTO))}
-        shutil.rmtree(tmp_path / "case")
-
-
-def test_a_link_of_7z_or_cpio_that_holds_a_photo_is_said(tmp_path):
-    """libarchive has read it by then as the link's target."""
-    for name, make in (
-        ("a.7z", lambda data: seven_zip(tmp_path, stat.S_IFLNK | 0o777, data)),
-        ("a.cpio", lambda data: cpio((b"file", stat.S_IFLNK, data))),
-    ):
-        _, found = taken(tmp_path, name, make(PHOTO))
-        assert found[b"file"][0] == "unreadable"
-        shutil.rmtree(tmp_path / "case")
-        _, found = taken(tmp_path, name, make(HARMLESS))
-        assert found[b"file"] == ("skipped", "a symbolic link, which is not followed", None)
-        shutil.rmtree(tmp_path / "case")
-
-
-def test_of_hard_links_in_cpio_the_last_one_has_the_content(tmp_path):
-    """So GNU cpio writes them; libarchive calls all but the first a link."""
-    _, found = taken(tmp_path, "a.cpio", cpio((b"first", 0o100644, b""), (b"last", 0o100644, PHOTO)))
-    assert found[b"last"] == ("done", None, sha256(PHOTO))
-
-
-def test_a_tar_folder_that_is_followed_by_content_ends_in_a_stretch_that_is_said(tmp_path):
-    """None follows one by the format (POSIX.1-2017, pax: typeflag 5): libarchive looks for the next header there."""
-    packed = bytearray(tarred([("photo", PHOTO), ("b", TEXT)]))
+def called_a_folder(tar: bytes) -> bytes:
+    """With another type in its first header."""
+    packed = bytearray(tar)
     packed[156] = ord("5")
     packed[148:156] = b"%06o\0 " % (sum(packed[:148]) + 8 * 0x20 + sum(packed[156:512]))
-    _, found = taken(tmp_path, "a.tar", bytes(packed))
-    assert found[b"photo"][0] == "skipped"
-    assert found[b""][:2] == (
-        "unreadable",
-        "a stretch that holds no header that could be read: members may be lost there",
-    )
-    assert found[b"b"] == ("done", None, sha256(TEXT))
+    return bytes(packed)
 
 
 def test_what_a_rar_calls_a_folder_is_read_or_said():
