@@ -84,7 +84,7 @@ def test_what_an_earlier_version_listed_stays_as_it_is(tmp_path, monkeypatch):
     assert case.read().execute(receipts).fetchone()[0] == count
     other = new_case(tmp_path / "other")
     take(other, folder)
-    assert rows(other)["file/b.zip!two#0"]["found_by"] == "folder 1: archive 3, zip"
+    assert rows(other)["file/b.zip!two#0"]["found_by"] == "folder 1: archive 4, zip"
 
 
 def test_refs_tell_members_from_names_that_look_like_them():
@@ -302,3 +302,27 @@ def test_the_bombs_of_the_corpus_end(tmp_path):
     flat = by_ref["file/flat_bomb.zip!zero.bin#0"]
     assert (flat["reason"], flat["size"]) == ("limit reached", 1 << 30)
     assert found.unreadable_by_reason == {"limit reached": 1001}
+
+
+def test_what_the_directory_of_a_zip_leaves_out_is_an_orphan_of_that_archive(tmp_path):
+    """A zip before a zip, inside another: read, expanded, and found again by its number."""
+    inner = zipped([("deep", TEXT)])
+    files = {"a.zip": zipped([("hidden.zip", inner)]) + zipped([("shown", b"1")]), "b.zip": zipped([("other", b"2")])}
+    case = new_case(tmp_path / "case")
+    found = take(case, tree(tmp_path / "x", files))
+    assert found.complete, found.words()
+    by_ref = rows(case)
+    orphan, deep = by_ref["file/a.zip!hidden.zip#1"], by_ref["file/a.zip!hidden.zip#1!deep#0"]
+    assert (orphan["name_state"], orphan["sha256"]) == ("orphan", sha256(inner))
+    assert (deep["name_state"], deep["sha256"]) == ("orphan", sha256(TEXT))
+    assert {row["name_state"] for ref, row in by_ref.items() if "hidden" not in ref} == {"live"}
+
+
+def test_bytes_behind_a_zip_are_said_of_that_zip(tmp_path):
+    case = new_case(tmp_path / "case")
+    files = {"a.zip": zipped([("one", b"1")]) + b"something else", "b.zip": zipped([("two", b"2")])}
+    found = take(case, tree(tmp_path / "x", files))
+    assert not found.complete
+    (row,) = [row for row in rows(case).values() if row["state"] == "unreadable"]
+    assert row["path"] == b"a.zip!/"
+    assert "bytes follow its end at byte" in row["detail"]

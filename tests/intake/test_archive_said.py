@@ -25,7 +25,7 @@ def member(number: int, **other: Any) -> dict[str, Any]:
         "reason": None,
         "detail": None,
     }
-    return {**row, "times": [None, None, None, None], "times_source": "", **other}
+    return {**row, "times": [None, None, None, None], "times_source": "", "named": True, **other}
 
 
 def answer(*members: dict[str, Any], **other: Any) -> dict[str, Any]:
@@ -58,6 +58,7 @@ def test_an_answer_in_form_is_taken():
         answer(member(7, path="zz")),
         answer(member(7, path="ab" * 300_000)),
         answer(member(7, what="ghost")),
+        answer(member(7, named=1)),
         answer(member(7, reason="because", detail="")),
         answer(member(7, times=[None])),
         answer(member(7, times=["1", None, None, None])),

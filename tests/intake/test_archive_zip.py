@@ -5,13 +5,15 @@ import zipfile
 
 import pytest
 from archive_world import TEXT, Bytes, content, everything, listed, opened, zipped
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from clew.core.absent import Absent, CutShort
-from clew.intake.archives import opening
+from clew.intake.archives import opening, zipgaps
 from clew.intake.archives.budget import Budgets
-from clew.intake.archives.members import Forward, lost
+from clew.intake.archives.members import Archive, Forward, lost
 from clew.intake.archives.opening import Member, open_archive
-from clew.model import Reason
+from clew.model import Missing, Reason
 
 ENTRY, LOCAL, END = b"PK\x01\x02", b"PK\x03\x04", b"PK\x05\x06"
 MANY = 100_000
@@ -72,34 +74,107 @@ def test_a_read_error_in_the_directory_is_said_as_one_and_keeps_what_was_listed(
     )
 
 
-def test_an_entry_that_the_directory_leaves_out_is_noted():
-    data = zipped([("a", TEXT), ("hidden", TEXT), ("c", TEXT)])
-    entries = directory(data)[1]
-    archive = opened(with_directory(data, [entries[0], entries[2]]))
-    assert [header.path for header in listed(archive)[0]] == [b"a", b"c"]
-    assert archive.notes == {"stretches of a zip with local headers that its directory does not name": 1}
-    for left in ([entries[0], entries[1]], [entries[1], entries[2]]):
-        archive = opened(with_directory(data, left))
-        assert listed(archive)[1] is None
-        assert len(archive.notes) == 1
-    archive = opened(data)
-    listed(archive)
+def hidden(archive: Archive) -> list[tuple[bytes, tuple[bytes, Missing | None]]]:
+    """Name and content of what the directory leaves out."""
+    headers, _ = listed(archive)
+    return [(header.path, content(archive, header.number)) for header in headers if not header.named]
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+@pytest.mark.parametrize("junk", [b"", bytes(3 << 20), (LOCAL + b" by chance" + bytes(2_000)) * 1_000])
+def test_an_entry_that_the_directory_leaves_out_is_a_member_wherever_it_lies(method, junk):
+    """Also behind more bytes than are read in one go."""
+    packed = zipped([("a", TEXT), ("hidden", TEXT + b"1"), ("b", b"2"), ("c", TEXT)], method)
+    start, entries, _ = directory(packed)
+    at = packed.find(LOCAL, 1)
+    data = packed[:at] + junk + packed[at:start]
+    for which in range(1, 4):
+        struct.pack_into("<I", moved := bytearray(entries[which]), 42, entries_place(entries[which]) + len(junk))
+        entries[which] = bytes(moved)
+    end = packed[-22:-6] + struct.pack("<I", start + len(junk)) + packed[-2:]
+    whole = with_directory(data + b"".join(entries) + end, [entries[0], entries[3]])
+    archive = opened(whole, "application/zip")
+    headers, why = listed(archive)
+    assert why is None
+    assert [(header.path, header.named) for header in headers] == [
+        (b"a", True),
+        (b"c", True),
+        (b"hidden", False),
+        (b"b", False),
+    ]
+    assert [content(archive, number) for number in (2, 3)] == [(TEXT + b"1", None), (b"2", None)]
+    assert "zip local header" in headers[2].times_source
+    assert listed(opened(whole, "application/zip"), 3)[0] == headers[3:]
+    for number in (1, 2, 3):
+        assert opened(whole, "application/zip").number_at(archive.start(number), headers[number].path) == number
     assert archive.notes == {}
 
 
-@pytest.mark.parametrize(
-    ("data", "note"),
-    [
-        (zipped([("hidden", TEXT)]) + zipped([("shown", TEXT)]), "local headers that its directory does not name"),
-        (zipped([("shown", TEXT)]) + b"something else", "bytes behind their end"),
-    ],
-)
-def test_what_lies_before_and_behind_a_zip_is_noted(data, note):
-    archive = opened(data, "application/zip")
+def entries_place(entry: bytes) -> int:
+    """Where it says that its local header lies."""
+    return int.from_bytes(entry[42:46], "little")
+
+
+def test_the_first_and_the_last_entry_can_be_hidden_too():
+    data = zipped([("a", TEXT), ("b", b"2"), ("c", TEXT)])
+    entries = directory(data)[1]
+    for left, names in ((entries[:2], [b"c"]), (entries[1:], [b"a"]), (entries[:1], [b"b", b"c"])):
+        archive = opened(with_directory(data, left))
+        assert [name for name, _ in hidden(archive)] == names
+        assert listed(archive)[1] is None
+    archive = opened(data)
+    assert (hidden(archive), archive.notes) == ([], {})
+
+
+def test_a_zip_before_a_zip_is_listed():
+    archive = opened(zipped([("hidden", TEXT)]) + zipped([("shown", TEXT)]), "application/zip")
     headers, end = listed(archive)
-    assert ([header.path for header in headers], end) == ([b"shown"], None)
-    (said,) = archive.notes
-    assert note in said
+    assert ([header.path for header in headers], end) == ([b"shown", b"hidden"], None)
+    assert hidden(archive) == [(b"hidden", (TEXT, None))]
+
+
+@pytest.mark.parametrize("zeros", [0, 60_000])
+def test_what_lies_behind_a_zip_is_said_with_its_place(zeros):
+    shown = zipped([("shown", TEXT)])
+    headers, end = listed(opened(shown + bytes(zeros) + b"something else", "application/zip"))
+    assert [header.path for header in headers] == [b"shown"]
+    assert end == Missing(Reason.UNPARSABLE, f"bytes follow its end at byte {len(shown)} that were not read")
+    assert listed(opened(shown + bytes(zeros), "application/zip"))[1] is None
+
+
+def test_a_hidden_entry_without_a_known_end_is_said_with_its_place():
+    """Its sizes stand behind its content (bit 3), or it goes on into what the directory names."""
+    for flags, packed in ((8, 0), (0, 5_000)):
+        data = bytearray(zipped([("a", TEXT), ("hidden", TEXT), ("c", TEXT)]))
+        at = data.find(LOCAL, 1)
+        struct.pack_into("<H", data, at + 6, flags)
+        struct.pack_into("<I", data, at + 18, packed)
+        entries = directory(bytes(data))[1]
+        headers, end = listed(opened(with_directory(bytes(data), [entries[0], entries[2]])))
+        assert [header.path for header in headers] == [b"a", b"c"]
+        assert end.reason is Reason.UNPARSABLE
+        assert end.detail.startswith("1 local headers that its directory does not name")
+        assert end.detail.endswith(f"the first at byte {at}")
+
+
+def test_only_so_many_places_are_looked_at_and_the_rest_is_said(monkeypatch):
+    monkeypatch.setattr(zipgaps, "MOST", 2)
+    first = zipped([(name, TEXT) for name in "abc"])
+    headers, end = listed(opened(first + zipped([("shown", TEXT)]), "application/zip"))
+    assert [header.path for header in headers] == [b"shown", b"a", b"b"]
+    assert f"from byte {first.find(b'c') - 30} on" in end.detail
+
+
+def test_bytes_that_an_entry_claims_and_does_not_unpack_are_said():
+    """A directory may call a stretch with hidden members the packed bytes of another one."""
+    data = bytearray(zipped([("a", TEXT), ("hidden", TEXT), ("c", TEXT)]))
+    entries = [bytearray(entry) for entry in directory(bytes(data))[1]]
+    struct.pack_into("<I", entries[0], 20, entries_place(entries[2]) - 31)
+    archive = opened(with_directory(bytes(data), [bytes(entries[0]), bytes(entries[2])]))
+    assert [header.path for header in listed(archive)[0]] == [b"a", b"c"]
+    got, why = content(archive, 0)
+    assert got == TEXT
+    assert "bytes follow its compressed data" in why.detail
 
 
 def test_a_directory_that_says_nothing_hides_nothing():
@@ -107,8 +182,19 @@ def test_a_directory_that_says_nothing_hides_nothing():
     for offset in (0, data.find(ENTRY)):
         empty = data[: data.find(ENTRY)] + END + struct.pack("<4H2IH", 0, 0, 0, 0, 0, offset, 0)
         archive = opened(empty, "application/zip")
-        assert listed(archive) == ([], None)
-        assert archive.notes == {"stretches of a zip with local headers that its directory does not name": 1}
+        assert hidden(archive) == [(b"a", (TEXT, None)), (b"b", (TEXT, None))]
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(st.sampled_from([LOCAL, ENTRY, END, b"\0" * 26, b"ab", zipped([("x", b"y")])]) | st.binary(max_size=60))
+)
+def test_junk_in_a_gap_never_breaks_out(parts):
+    archive = opened(b"".join(parts) + zipped([("shown", TEXT)]), "application/zip")
+    headers, _ = listed(archive)
+    assert headers[0].path == b"shown"
+    for header in headers:
+        content(archive, header.number)
 
 
 @pytest.mark.parametrize("stated", [1, 3, 70_000])
@@ -145,7 +231,8 @@ def test_a_local_header_that_is_not_there_costs_its_member():
     for place in (3, 1 << 30, 0xFFFFFFFE):
         moved = first[:42] + struct.pack("<I", place)[:4] + first[46:]
         found, reasons = everything(with_directory(data, [moved, second]))
-        assert found == [(b"a", b""), (b"b", TEXT)]
+        by_local_header = [(b"a", TEXT)] if place > 3 else []  # there it lies in what its entry claims
+        assert found == [(b"a", b""), (b"b", TEXT), *by_local_header]
         assert len(reasons) == 1
 
 

@@ -119,12 +119,15 @@ def test_encrypted_volumes_are_said_to_be(name, corpus, tmp_path):
 @pytest.mark.corpus
 def test_other_raw_images_are_read_or_named(corpus, tmp_path):
     folder = corpus / "dfvfs/test_data"
-    found, _ = take(tmp_path / "iso", folder / "iso9660.raw")
+    found, iso = take(tmp_path / "iso", folder / "iso9660.raw")
     assert found[b"passwords.txt" if b"passwords.txt" in found else next(iter(found))]["sha256"]
-    found, _ = take(tmp_path / "hfs", folder / "hfsplus.raw")
+    found, hfs = take(tmp_path / "hfs", folder / "hfsplus.raw")
     assert found
-    found, _ = take(tmp_path / "apfs", folder / "apfs.raw")
+    found, apfs = take(tmp_path / "apfs", folder / "apfs.raw")
     assert found[b"passwords.txt"]["sha256"]
+    for name, summary in (("ISO 9660", iso), ("HFS+", hfs), ("APFS", apfs)):
+        (said,) = [part for part in summary.account.not_covered if "deleted" in part["missing"]]
+        assert said["file_system"] == name
 
 
 # ---- images made here

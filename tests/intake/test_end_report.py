@@ -140,6 +140,8 @@ def test_what_was_erased_from_the_ledger_is_counted_in_the_story(taken: tuple[Ca
         ("application/x-7z-compressed", "archives"), ("application/x-pie-executable", "programs"),
         ("application/vnd.microsoft.portable-executable", "programs"), ("application/gzip", "archives"),
         ("application/x-xz", "archives"), ("application/x-tar", "archives"), ("inode/x-empty", "empty"),
+        ("application/x-arj", "archives and disk images that are not opened"),
+        ("application/x-iso9660-image", "archives and disk images that are not opened"),
         ("application/octet-stream", "unknown"), (None, "unknown"), ("strange", "unknown"),
     ],
 )  # fmt: skip

@@ -87,6 +87,13 @@ def test_what_exiftool_wrote_into_xmp_is_read(tagged: bytes) -> None:
     assert said == expected
 
 
+def test_a_long_text_of_xmp_is_handed_on_whole() -> None:
+    """What holds its Trait cuts it, and says so: leading blanks do not push it out."""
+    text = "kite & heron " * 5_000
+    packet = f"<a xmlns:t='{xmp.TIFF[:-1]}'><t:Make>{' ' * 5_000}{text.replace('&', '&amp;')}</t:Make></a>"
+    assert xmp.values(packet.encode()) == [("xmp.make", text.strip())]
+
+
 def noted(make: str, note: bytes, order: str) -> bytes:
     """A JPEG whose EXIF block has that maker note."""
     block = tiffs.tiff(Ifd({0x010F: (ASCII, make), 0x8769: (LONG, Ifd({0x927C: (UNDEFINED, note)}))}), order)

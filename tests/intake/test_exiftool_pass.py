@@ -53,6 +53,13 @@ def test_it_is_asked_about_unknown_maker_notes_alone(taken: Case) -> None:
     assert exiftool.wanted(taken) == []
 
 
+def test_a_number_that_is_cut_says_so() -> None:
+    first, second = exiftool._columns("exiftool.OwnerName", "a" * 5_000)
+    assert first == {"name": "exiftool.OwnerName", "text": "a" * 4_096}
+    assert (second["name"], second["missing"]) == ("exiftool.OwnerName.cut", "limit reached")
+    assert len(list(exiftool._columns("exiftool.OwnerName", "a" * 4_096))) == 1
+
+
 def test_where_it_is_not_installed_the_difference_is_said(taken: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(external, "installed", lambda _name: None)
     told = exiftool.ask(taken, OPTIONS)

@@ -32,6 +32,7 @@ FROM traits
 """
 
 
+ONLY_LIVE = {"APFS", "HFS+", "ISO 9660"}  # file systems of which deleted names are not looked for
 NOT_CARVED = "the slack behind files, and files without a name that do not begin at a sector or are of no kind carved"
 
 
@@ -152,6 +153,9 @@ def _part(found: Account, name: str, detail: dict[str, Any], bad: list[tuple[int
         free = detail.get("free_bytes", detail["length"] if "file_system" not in detail else None)
         found.searched.append({**place, **({"bytes": free} if free is not None else {})})
     elif detail["kind"] == "file system":
+        if detail.get("file_system") in ONLY_LIVE:
+            missing = f"{Reason.UNKNOWN}: what was deleted: it is not looked for in such a file system"
+            found.not_covered.append({**place, "missing": missing})
         first, end = detail["offset"], detail["offset"] + detail["length"]
         if lost := sum(max(0, min(end, offset + length) - max(first, offset)) for offset, length in bad):
             missing = f"{Reason.UNREADABLE}: {lost:,} bytes of it, for which zeros stand: names may be missing"

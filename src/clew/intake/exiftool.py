@@ -5,6 +5,7 @@ but this: our reader has said of each such picture that it has a maker note whic
 """
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -13,6 +14,7 @@ from clew.core import external, shards
 from clew.core.case import Case
 from clew.intake.api import FAST
 from clew.intake.options import Options
+from clew.intake.reading import CUT, MOST_TEXT, cut
 from clew.intake.second import Again, Looked, look
 from clew.intake.whole import PLUGIN
 from clew.model import Missing, Reason
@@ -23,7 +25,6 @@ PREFIX = "exiftool."
 TAGS = ("SerialNumber", "InternalSerialNumber", "CameraSerialNumber", "BodySerialNumber", "LensSerialNumber",
         "ShutterCount", "ShutterCount2", "ShutterCount3", "ImageCount", "ImageNumber", "FileNumber", "OwnerName",
         "ImageUniqueID", "ContentIdentifier", "MakerNoteVersion")  # fmt: skip
-MOST_TEXT = 4096
 DIFFERENCE = (
     "pictures have a maker note that clew does not read itself; serial numbers and shutter counts in them are not known"
 )
@@ -102,15 +103,23 @@ def _rows(
         if not isinstance(found, Missing):
             tags, told.isolation = found
             if tags:
-                return [{**empty, **by, "name": f"{PREFIX}{tag}", **_column(said)} for tag, said in tags.items()]
+                return [
+                    {**empty, **by, **row} for tag, said in tags.items() for row in _columns(f"{PREFIX}{tag}", said)
+                ]
             missing = Missing(Reason.NOT_APPLICABLE, "exiftool finds no serial number or count in it")
     assert missing is not None
-    said = {"missing": str(missing.reason), "detail": missing.detail}
-    return [{**empty, **by, "name": "exiftool", **said}]
+    return [{**empty, **by, **_said("exiftool", missing)}]
 
 
-def _column(said: str | int | float) -> dict[str, Any]:
+def _said(name: str, missing: Missing) -> dict[str, Any]:
+    return {"name": name, "missing": str(missing.reason), "detail": missing.detail}
+
+
+def _columns(name: str, said: str | int | float) -> Iterator[dict[str, Any]]:
     """Numbers that are names, such as serial numbers, may be too long for a column of integers."""
     if isinstance(said, int) and abs(said) < 1 << 63:
-        return {"integer": int(said)}
-    return {"text": str(said)[:MOST_TEXT]}
+        yield {"name": name, "integer": int(said)}
+        return
+    yield {"name": name, "text": str(said)[:MOST_TEXT]}
+    if len(str(said)) > MOST_TEXT:
+        yield _said(f"{name}{CUT}", cut(str(said)))

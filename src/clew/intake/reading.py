@@ -24,6 +24,7 @@ from clew.model import ContentState, Missing, Reason
 HOLD = 192 << 20  # larger contents are not kept in memory: Extractors read them through `Probe.source`
 KNOWN_GOOD = "known-good"  # the name of the trait, and of who says it
 MOST_TEXT = 4096  # characters of a text trait, bytes of a data trait
+CUT = ".cut"  # how the name of the trait ends that says of a text that it was cut
 FRAME_HASH = 32  # bytes of a PDQ
 MOST_TRAITS = 200_000  # of one Extractor on one content
 MOST_SAID = 48 << 20  # characters of all its texts: a known.met of 100,000 files has 30 million
@@ -172,9 +173,11 @@ class _Answer:
         self._said = 0
 
     def add(self, name: str, value: Value) -> None:
-        """One more trait."""
+        """One more trait; beside a text that is too long, that it was cut."""
         self._rows.append(_row(name, value, self._blobs))
         self._said += len(value) if isinstance(value, str) else 0
+        if isinstance(value, str) and len(value) > MOST_TEXT:
+            self.add(f"{name}{CUT}", cut(value))
 
     @property
     def full(self) -> bool:
@@ -190,6 +193,11 @@ class _Answer:
         """As the supervisor hears it."""
         by = {"extractor": self._extractor.name, "version": self._extractor.version}
         return Reply({**by, "traits": self._rows}, tuple(self._blobs))
+
+
+def cut(text: str) -> Missing:
+    """Why the rest of a text is not in its trait."""
+    return Missing(Reason.LIMIT_REACHED, f"the first {MOST_TEXT:,} of {len(text):,} characters")
 
 
 def _row(name: str, value: Value, blobs: list[bytes]) -> dict[str, Any]:

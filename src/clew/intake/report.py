@@ -34,6 +34,10 @@ _LIMITS = """
 SELECT t.extractor, t.missing, count(DISTINCT t.content) AS contents FROM traits t
 WHERE t.missing IS NOT NULL AND t.content IN (SELECT sha256 FROM contents WHERE exhibit=?) GROUP BY ALL ORDER BY ALL
 """
+_UNOPENED = """
+SELECT t.text AS what, count(DISTINCT c.item) AS items FROM traits t JOIN contents c ON c.sha256 = t.content
+WHERE t.name = 'unopened' AND t.text IS NOT NULL AND c.exhibit=? GROUP BY ALL ORDER BY ALL
+"""
 
 
 @dataclass(slots=True)
@@ -56,6 +60,7 @@ class Report:
     known_good: list[dict[str, Any]] = field(default_factory=list)
     extractors_missing: list[dict[str, Any]] = field(default_factory=list)
     not_asked: list[str] = field(default_factory=list)
+    unopened: list[dict[str, Any]] = field(default_factory=list)
     runs: list[dict[str, Any]] = field(default_factory=list)
     isolation: dict[str, Any] = field(default_factory=dict)
     effects: dict[str, Any] = field(default_factory=dict)
@@ -90,6 +95,7 @@ def report(case: Case, exhibit: str) -> Report:
     found.known_good = shards.query(case, _STOPPED, (exhibit,)).to_pylist()
     found.extractors_missing = shards.query(case, _LIMITS, (exhibit,)).to_pylist()
     found.not_asked = [*typing_pass.not_asked(case), *exiftool.not_asked(case)]
+    found.unopened = shards.query(case, _UNOPENED, (exhibit,)).to_pylist()
     _runs(case, found)
     return found
 

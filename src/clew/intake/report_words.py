@@ -48,7 +48,7 @@ def _types(report: dict[str, Any]) -> list[str]:
     lines = [f"by type, of what was hashed: {', '.join(counts)}"] if counts else []
     if any(families.get(name) for name in NOT_READ):
         lines.append("documents and chats are counted and typed, not read")
-    return lines
+    return lines + [f"not opened: {_count(each['items'], 'item')}: {each['what']}" for each in report["unopened"]]
 
 
 def _states(report: dict[str, Any]) -> list[str]:

@@ -14,10 +14,16 @@ ENDLESS = 1 << 62  # the size of a stream that does not state one
 EXPORT = "export it and open it with its password, then take in what comes out as an exhibit of its own"
 SECOND = 1_000_000_000
 BROKEN = Missing(Reason.UNPARSABLE, "a stretch that holds no header that could be read: members may be lost there")
+NO_PATH = Missing(
+    Reason.UNPARSABLE,
+    "called a symbolic link, but what it holds is no path, and libarchive does not hand it out: unpack it with another "
+    "tool and take in what comes out as an exhibit of its own",
+)
+PATH_MAX = 4096  # bytes of a path with the zero behind it (limits.h of Linux)
 
 
 class What(StrEnum):
-    """What a member is. Only a FILE has content of its own."""
+    """What a member is, as far as it is called so: see `rightly`. Only a FILE has content of its own."""
 
     FILE = "file"
     FOLDER = "folder"
@@ -33,7 +39,8 @@ class Header:
     `number` counts members in stream order, from 0. `size` is in bytes, None where the archive does not state it;
     `passed` is about how many bytes must be gone through before its content begins. Times are nanoseconds since 1970;
     `times_source` says where they stand and what their zone is. `start` is the
-    byte of a zip at which the content begins, where that is to be told.
+    byte of a zip at which the content begins, where that is to be told. `named`: by the directory of a zip, where there
+    is one; else its local header alone was found.
     """
 
     number: int
@@ -48,6 +55,7 @@ class Header:
     born_ns: int | None = None
     times_source: str = ""
     start: int | None = None
+    named: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +93,22 @@ class Archive(Protocol):
     def close(self) -> None:
         """Lets what it holds go."""
         ...
+
+
+def rightly(what: What, size: int) -> What:
+    """What a member of so many bytes is. Whatever an archive calls it, one that has content is a file; bytes of a
+    symbolic link are its target, as long as they can be a path.
+    """
+    most = PATH_MAX - 1 if what is What.SYMBOLIC_LINK else 0
+    return what if size <= most else What.FILE
+
+
+def is_path(target: bytes) -> bool:
+    """Whether a symbolic link may lead there, as far as it is known: up to its first zero."""
+    try:
+        return len(target) < PATH_MAX and target.decode().isprintable()
+    except UnicodeDecodeError:
+        return False
 
 
 def encrypted(what: str) -> Missing:
@@ -157,6 +181,19 @@ class Forward:
             except Absent as absent:
                 self._failed = absent
         return None
+
+
+class Held:
+    """Bytes in memory."""
+
+    def __init__(self, data: bytes | bytearray | memoryview) -> None:
+        self._data = memoryview(data)
+        self.bad: list[Range] = []
+        self.size = len(data)
+
+    def read(self, offset: int, length: int) -> bytes:
+        """As ByteSource."""
+        return bytes(self._data[offset : offset + length])
 
 
 class Slice:

@@ -14,7 +14,7 @@ from clew.core.channel import Reply
 from clew.intake.api import ByteSource, Range
 from clew.intake.archives.compressed import Compressed
 from clew.intake.archives.kinds import RAR, SEVEN_ZIP, ZIP, kind_of
-from clew.intake.archives.members import Archive, Forward, Header, Stated
+from clew.intake.archives.members import Archive, Forward, Header, Held, Stated, rightly
 from clew.intake.archives.rarred import Rarred
 from clew.intake.archives.streamed import Streamed
 from clew.intake.archives.zipped import Zipped
@@ -52,19 +52,6 @@ class Bound:
     def read(self, offset: int, length: int) -> bytes:
         """As ByteSource."""
         return self.source.read(offset, length)
-
-
-class Held:
-    """Bytes in memory."""
-
-    def __init__(self, data: bytes | bytearray) -> None:
-        self._data = memoryview(data)
-        self.bad: list[Range] = []
-        self.size = len(data)
-
-    def read(self, offset: int, length: int) -> bytes:
-        """As ByteSource."""
-        return bytes(self._data[offset : offset + length])
 
 
 class Undirected:
@@ -320,11 +307,12 @@ def _said(header: Header, size: int, start: int | None) -> dict[str, Any]:
     return {
         "number": header.number,
         "path": header.path.hex(),
-        "what": str(header.what),
+        "what": str(rightly(header.what, size)),
         "size": size,
         "start": start,
         "reason": str(missing.reason) if missing else None,
         "detail": missing.detail if missing else None,
         "times": [header.modified_ns, header.accessed_ns, header.changed_ns, header.born_ns],
         "times_source": header.times_source,
+        "named": header.named,
     }

@@ -27,10 +27,11 @@ _FILE5, _CRYPT5, _END5 = 2, 4, 5
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """What one file header states. `crc` is None where there is none of the whole file."""
+    """What one file header states. `crc` is None where none is of the whole file; `packed` are bytes behind it."""
 
     crc: int | None
     closed: bool
+    packed: int
 
 
 class Rarred:
@@ -53,8 +54,9 @@ class Rarred:
         for header in self._streamed.headers(first):
             count = header.number + 1
             block = self._block(header.number)
-            closed = block is not None and block.closed and header.what is What.FILE
-            yield replace(header, missing=encrypted("this member")) if closed else header
+            if block is not None:
+                header = _held_against(header, block)  # noqa: PLW2901
+            yield header
         if self._block(count) is not None:
             raise lost(f"{count} members could be listed, and its block headers name more")
         if self._end is not None and ends.anything_behind(self._source, self._end):
@@ -73,8 +75,9 @@ class Rarred:
             raise lost(f"its CRC-32 is {crc:08x}, where the archive states {block.crc:08x}")
 
     def stated(self, number: int) -> Stated:
-        """As Archive."""
-        return self._streamed.stated(number)
+        """As Archive; without a size where only the block header has one."""
+        block, stated = self._block(number), self._streamed.stated(number)
+        return replace(stated, size=stated.size or None) if block is not None and block.packed else stated
 
     def place(self, _number: int) -> ByteSource | None:
         """As Archive: libarchive does not say."""
@@ -98,6 +101,12 @@ class Rarred:
                 return None
             self._blocks.append(block)
         return self._blocks[number]
+
+
+def _held_against(header: Header, block: Block) -> Header:
+    """A member with what its block says: whether it is encrypted; of what is called no file, the bytes that it has."""
+    size = header.size if header.what is What.FILE else block.packed and (header.size or block.packed)
+    return replace(header, size=size, missing=encrypted("this member") if block.closed else header.missing)
 
 
 def blocks(source: ByteSource) -> Generator[Block, None, int | None]:
@@ -126,7 +135,7 @@ def _blocks4(source: ByteSource, at: int) -> Generator[Block, None, int | None]:
             _, _, _, _, _, _, _, crc = _FILE4_FORM.unpack_from(body)
             behind += int.from_bytes(body[32:36], "little") << 32 if flags & 0x100 else 0
             folder = flags & 0xE0 == 0xE0
-            yield Block(None if flags & 0x03 or folder else crc, bool(flags & 0x04))
+            yield Block(None if flags & 0x03 or (folder and not behind) else crc, bool(flags & 0x04), behind)
         at += size + behind
 
 
@@ -145,11 +154,11 @@ def _blocks5(source: ByteSource, at: int) -> Generator[Block, None, int]:
         if kind == _CRYPT5:
             raise Absent(encrypted("its list of members"))
         if kind == _FILE5:
-            yield _file5(body, here, flags, extra)
+            yield _file5(body, here, flags, extra, behind)
         at += 4 + used + length + behind
 
 
-def _file5(body: bytes, at: int, flags: int, extra: int) -> Block:
+def _file5(body: bytes, at: int, flags: int, extra: int, packed: int) -> Block:
     what, at = _number(body, at)
     _, at = _number(body, at)  # its size
     _, at = _number(body, at)  # its attributes
@@ -161,7 +170,7 @@ def _file5(body: bytes, at: int, flags: int, extra: int) -> Block:
         kind, _ = _number(body, start)
         closed |= kind == 1
         here = start + max(size, 1)
-    return Block(None if flags & 0x18 else crc, closed)
+    return Block(None if flags & 0x18 else crc, closed, packed)
 
 
 def _number(data: bytes, at: int) -> tuple[int, int]:

@@ -55,7 +55,14 @@ def _header(row: dict[str, Any]) -> Header:
         changed_ns=times[2],
         born_ns=times[3],
         times_source=_text(row["times_source"], 200),
+        named=_flag(row["named"]),
     )
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("neither true nor false")
+    return value
 
 
 def _number(value: Any) -> int:

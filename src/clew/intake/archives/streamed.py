@@ -18,7 +18,7 @@ from clew.core.absent import Absent
 from clew.intake.api import ByteSource
 from clew.intake.archives import ends
 from clew.intake.archives.kinds import BLOCK, Kind
-from clew.intake.archives.members import BROKEN, CHUNK, SECOND, Header, Stated, What, encrypted, lost
+from clew.intake.archives.members import BROKEN, CHUNK, NO_PATH, SECOND, Header, Stated, What, encrypted, is_path, lost
 from clew.model import Missing, Reason
 
 # Codes of archive_read_append_filter (archive.h). "compress" has none: so appended, libarchive 3.6.2 ends in a
@@ -57,6 +57,7 @@ _format_code = _function("format", _INT, _POINTER)
 _pathname = _function("entry_pathname", ctypes.c_char_p, _POINTER)
 _filetype = _function("entry_filetype", ctypes.c_uint, _POINTER)
 _hardlink = _function("entry_hardlink", ctypes.c_char_p, _POINTER)
+_symlink = _function("entry_symlink", ctypes.c_char_p, _POINTER)
 _size = _function("entry_size", _LONG, _POINTER)
 _size_is_set = _function("entry_size_is_set", _INT, _POINTER)
 _is_encrypted = _function("entry_is_encrypted", _INT, _POINTER)
@@ -69,7 +70,7 @@ _TIMES = {
                 for what, kind in (("_is_set", _INT), ("", ctypes.c_int64), ("_nsec", ctypes.c_long)))
     for name in ("mtime", "atime", "ctime", "birthtime")
 }  # fmt: skip
-_CPIO, _TAR, _RAW, _LHA = 0x10000, 0x30000, 0x90000, 0xB0000  # ARCHIVE_FORMAT_... (archive.h)
+_CPIO, _TAR, _RAW, _LHA, _SEVEN_ZIP = 0x10000, 0x30000, 0x90000, 0xB0000, 0xE0000  # ARCHIVE_FORMAT_... (archive.h)
 _LAST_OF_CPIO = b"TRAILER!!!"  # the name of its last entry, which libarchive leaves unread
 _BASE = 0xFF0000  # ARCHIVE_FORMAT_BASE_MASK
 _TIMES_OF = {
@@ -362,14 +363,16 @@ class Streamed:
             return Header(self._at, self._stem, What.FILE, None, passed)
         path = _pathname(entry)
         if path is None:
-            path, what = b"", "member names that could not be converted"
-            self.notes[what] = 1 + self.notes.get(what, 0)
+            path, note = b"", "member names that could not be converted"
+            self.notes[note] = 1 + self.notes.get(note, 0)
         closed = encrypted("this member") if _is_encrypted(entry) > 0 else None
-        modified, accessed, changed, born = (_time(entry, name) for name in _TIMES)
+        what, modified, accessed, changed, born = _what(entry), *(_time(entry, name) for name in _TIMES)
+        if code == _SEVEN_ZIP and what is What.SYMBOLIC_LINK and not is_path(_symlink(entry) or b""):
+            what, closed = What.FILE, NO_PATH
         return Header(
             self._at,
             path,
-            _what(entry),
+            what,
             max(0, _size(entry)) if _size_is_set(entry) else None,
             passed,
             closed,
@@ -385,9 +388,8 @@ def _what(entry: Any) -> What:
     kind = _filetype(entry)
     if _hardlink(entry) is not None:
         return What.HARD_LINK
-    if kind in {_AE_IFREG, 0}:
-        return What.FILE
-    return {_AE_IFDIR: What.FOLDER, _AE_IFLNK: What.SYMBOLIC_LINK}.get(kind, What.DEVICE)
+    kinds = {0: What.FILE, _AE_IFREG: What.FILE, _AE_IFDIR: What.FOLDER, _AE_IFLNK: What.SYMBOLIC_LINK}
+    return kinds.get(kind, What.DEVICE)
 
 
 def _time(entry: Any, name: str) -> int | None:

@@ -14,51 +14,35 @@ import zlib
 from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from clew.core.absent import Absent
 from clew.intake.api import ByteSource
-from clew.intake.archives import zipstamps
 from clew.intake.archives.inflating import unpacked
-from clew.intake.archives.members import Header, Slice, Stated, What, encrypted, exactly, lost
+from clew.intake.archives.members import Header, Slice, Stated, What, encrypted, exactly, lost, rightly
+from clew.intake.archives.zipentry import (
+    BZIP2,
+    DEFLATED,
+    ENTRY,
+    LOCAL,
+    LOCAL_FORM,
+    LZMA,
+    STORED,
+    UNREAD,
+    XZ,
+    Entry,
+    of_directory,
+)
+from clew.intake.archives.zipgaps import Unnamed
 from clew.model import Missing, Reason
 
 _END, _END64, _LOCATOR = b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07"
-_ENTRY, _LOCAL = b"PK\x01\x02", b"PK\x03\x04"
-_ENTRY_FORM = struct.Struct("<4s6H3I5H2I")
-_LOCAL_FORM = struct.Struct("<4s5H3I2H")
 _END_BYTES, _LOCATOR_BYTES, _MOST_COMMENT = 22, 20, 65_535
 _U16, _U32 = 0xFFFF, 0xFFFFFFFF
-_UNIX = 3
-_ZIP64 = 0x0001
-_STORED, _DEFLATED, _BZIP2, _LZMA, _XZ, _AES_METHOD = 0, 8, 12, 14, 95, 99
-_METHODS = {1: "shrink", 6: "implode", 9: "deflate64", 93: "zstd", 96: "jpeg", 97: "wavpack", 98: "ppmd"}
 _PIECE = 1 << 16
-_GAP = 1 << 20  # bytes between two entries that are looked through
+_HOLLOW = 64  # packed bytes of an entry without content, at most: an empty stream of any method, and what encrypts it
 _NEAR = 16  # entries whose local headers begin last before a content: one of them is its own
 _UNPACK = "unpack it with another tool and take in what comes out as an exhibit of its own"
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One entry of the directory."""
-
-    path: bytes
-    flags: int
-    method: int
-    crc: int
-    packed: int
-    size: int
-    local: int  # where its local header lies in the source
-    unix_mode: int
-    stamps: zipstamps.Stamps
-    length: int  # of the entry itself, in bytes
-
-    @property
-    def closed(self) -> bool:
-        """Whether it wants a password: bit 0 (4.4.4), or the AES method (APPNOTE.TXT appendix E)."""
-        return bool(self.flags & 1) or self.method == _AES_METHOD
 
 
 class Zipped:
@@ -70,25 +54,29 @@ class Zipped:
         self._start, self._stop, self._shift, self._stated = _directory(source)
         self._places = array("Q", [self._start])  # where entry 0, 1, 2 ... begin, as far as they were met
         self._spans = array("q")  # and for each its local header's place and its packed bytes
+        self._unnamed: Unnamed | None = None
         self._order: array[int] | None = None  # their numbers by the place of their local headers, once asked for
         if self._stop > self._start:
             self._entry(0)
 
     def headers(self, first: int) -> Iterator[Header]:
-        """Entries from `first` on. Raises Absent where the directory breaks off or states another number of them."""
+        """Entries from `first` on, then what no entry names. Raises Absent where the directory breaks off or states
+        another number of them, and where more than they tell lies in the file.
+        """
         number = first
-        while (entry := self._entry(number)) is not None:
+        while (entry := self._member(number)) is not None:
             yield _header(number, entry)
             number += 1
-        if number & _U16 != self._stated & _U16:
-            raise lost(f"its directory holds {number} entries and states {self._stated}")
-        self._look_for_the_unnamed(number)
+        if (count := len(self._places) - 1) & _U16 != self._stated & _U16:
+            raise lost(f"its directory holds {count} entries and states {self._stated}")
+        if rest := self._hidden().rest(_end(self._source)):
+            raise lost(rest)
 
     def chunks(self, number: int) -> Iterator[bytes]:
         """The content of one entry, checked against its stated size and CRC-32."""
-        entry = self._entry(number)
+        entry = self._member(number)
         if entry is None:
-            raise lost(f"its directory has no entry {number}")
+            raise lost(f"it has no entry {number}")
         if entry.closed:
             raise Absent(encrypted("this member"))
         crc, size = 0, 0
@@ -102,15 +90,15 @@ class Zipped:
 
     def stated(self, number: int) -> Stated:
         """As Archive, without a start, which would have to be read."""
-        entry = self._entry(number)
+        entry = self._member(number)
         if entry is None:
-            raise lost(f"its directory has no entry {number}")
+            raise lost(f"it has no entry {number}")
         return Stated(entry.path, entry.size)
 
     def start(self, number: int) -> int | None:
         """At which byte the content of one entry begins; None where its local header cannot be read."""
         try:
-            entry = self._entry(number)
+            entry = self._member(number)
             return None if entry is None else self._content(entry)
         except Absent:  # reading it will say why
             return None
@@ -124,21 +112,30 @@ class Zipped:
                     count += 1
             self._order = array("Q", sorted(range(count), key=self._local))
         at = bisect_right(self._order, start, key=self._local)
-        for number in self._order[max(0, at - _NEAR) : at]:
-            entry = self._entry(number)
+        near = [*self._order[max(0, at - _NEAR) : at]]
+        with contextlib.suppress(Absent):  # where the directory breaks off, nothing is known of what it leaves out
+            if self._entry(count := len(self._places) - 1) is None:
+                near.append(count + self._hidden().number_before(start))
+        for number in near:
+            entry = self._member(number)
             if entry is not None and entry.path == name and self.start(number) == start:
                 return number
         return None
 
     def place(self, number: int) -> ByteSource | None:
         """Where a stored entry lies."""
-        entry = self._entry(number)
-        if entry is None or entry.method != _STORED or entry.closed:
+        entry = self._member(number)
+        if entry is None or entry.method != STORED or entry.closed:
             return None
         return Slice(self._source, self._content(entry), entry.packed)
 
     def close(self) -> None:
         """Nothing is held."""
+
+    def _member(self, number: int) -> Entry | None:
+        """Entry `number`; behind the last, what no entry names; or None behind all."""
+        entry = self._entry(number)
+        return self._hidden().entry(number - len(self._places) + 1) if entry is None else entry
 
     def _entry(self, number: int) -> Entry | None:
         """Entry `number`, or None behind the last."""
@@ -152,60 +149,40 @@ class Zipped:
         place = self._places[number]
         if place >= self._stop:
             return None
-        entry = self._parse(place)
+        entry = of_directory(self._source, place, self._shift)
         if number == len(self._places) - 1:
             self._places.append(place + entry.length)
             self._spans.extend((min(max(entry.local, 0), self._stop), min(entry.packed, self._stop)))
         return entry
 
-    def _parse(self, place: int) -> Entry:
-        fields = _ENTRY_FORM.unpack(exactly(self._source, place, _ENTRY_FORM.size))
-        magic, made, _, flags, method, time, date, crc, packed, size, name, extra, comment, _, _, mode, local = fields
-        if magic != _ENTRY:
-            raise lost(f"its directory makes no sense at byte {place}")
-        rest = exactly(self._source, place + _ENTRY_FORM.size, name + extra)
-        extras = zipstamps.extras(rest[name:])
-        wide = extras.get(_ZIP64, b"")
-        size, packed, local = _widened((size, packed, local), wide)
-        return Entry(
-            path=rest[:name],
-            flags=flags,
-            method=method,
-            crc=crc,
-            packed=packed,
-            size=size,
-            local=local + self._shift,
-            unix_mode=mode >> 16 if made >> 8 == _UNIX else 0,
-            stamps=zipstamps.stamps(date, time, extras),
-            length=_ENTRY_FORM.size + name + extra + comment,
-        )
-
     def _unpacked(self, entry: Entry) -> Iterator[bytes]:
         start = self._content(entry)
-        if entry.method == _STORED:
+        if entry.method == STORED:
             yield from self._packed(start, entry.packed)
             return
-        if entry.method == _LZMA:
+        if entry.method == LZMA:
             head = exactly(self._source, start, 9)
             engine: Any = _lzma(head)
             start, packed = start + 9, entry.packed - 9
         elif entry.method in _ENGINES:
             engine, packed = _ENGINES[entry.method](), entry.packed
         else:
-            name = _METHODS.get(entry.method, f"method {entry.method}")
+            name = UNREAD.get(entry.method, f"method {entry.method}")
             why = f"compressed by {name}, which this version does not read: {_UNPACK}"
             raise Absent(Missing(Reason.UNPARSABLE, why))
         pieces = self._packed(start, packed)
         yield from unpacked(engine, lambda: next(pieces, b""))
+        if engine.unused_data.strip(b"\0") or any(piece.strip(b"\0") for piece in pieces):
+            raise lost("bytes follow its compressed data, among those that the archive says are its own")
 
     def _content(self, entry: Entry) -> int:
         """Where its compressed bytes begin: behind its local header, whose lengths may be others than the entry's."""
         if entry.local < 0:
             raise lost("its directory says that it lies before the archive")
-        local = _LOCAL_FORM.unpack(exactly(self._source, entry.local, _LOCAL_FORM.size))
-        if local[0] != _LOCAL:
+        local = LOCAL_FORM.unpack(exactly(self._source, entry.local, LOCAL_FORM.size))
+        if local[0] != LOCAL:
             raise lost(f"there is no local header at byte {entry.local}, where its directory says so")
-        return entry.local + _LOCAL_FORM.size + int(local[9]) + int(local[10])
+        return entry.local + LOCAL_FORM.size + int(local[9]) + int(local[10])
 
     def _packed(self, start: int, length: int) -> Iterator[bytes]:
         while length > 0:
@@ -213,36 +190,41 @@ class Zipped:
             start, length = start + len(piece), length - len(piece)
             yield piece
 
-    def _look_for_the_unnamed(self, count: int) -> None:
-        """Notes local headers that no entry names, and entries that share bytes: both are ways to hide something."""
+    def _hidden(self) -> Unnamed:
+        """The members that no entry names, once all entries were met."""
+        if self._unnamed is None:
+            self._unnamed = Unnamed(self._source, self._gaps(len(self._places) - 1))
+        return self._unnamed
+
+    def _gaps(self, count: int) -> Iterator[tuple[int, int]]:
+        """The stretches that no entry claims, from the first byte on. Entries that share bytes, another way to hide
+        something, are noted.
+        """
         last, covered = -1, 0
         for number in sorted(range(count), key=self._local):
             local, packed = self._local(number), self._spans[2 * number + 1]
             if local < covered:
                 self._note("zip entries that share bytes with another entry")
-            elif local >= covered + _LOCAL_FORM.size:
-                self._gap(last, local)
-            if local + _LOCAL_FORM.size + packed > covered:
-                last, covered = number, local + _LOCAL_FORM.size + packed
-        self._gap(last, self._start)
-        if self._source.size > (end := _end(self._source)) and self._source.read(end, _GAP).strip(b"\0"):
-            self._note("zip archives with bytes behind their end")
+            elif local >= covered + LOCAL_FORM.size:
+                yield self._behind(last), local
+            if local + LOCAL_FORM.size + packed > covered:
+                last, covered = number, local + LOCAL_FORM.size + packed
+        yield self._behind(last), self._start
+        yield self._stop, self._source.size
+
+    def _behind(self, number: int) -> int:
+        """Where the content of an entry ends; 0 for -1. Where its local header cannot be read, where that should be."""
+        entry = self._entry(number) if number >= 0 else None
+        if entry is None:
+            return 0
+        try:
+            return self._content(entry) + entry.packed
+        except Absent:  # reading that entry says what is wrong with it
+            return max(0, entry.local)
 
     def _local(self, number: int) -> int:
         """Where the local header of an entry lies that was met."""
         return self._spans[2 * number]
-
-    def _gap(self, last: int, stop: int) -> None:
-        """Looks between the end of entry `last` and `stop`; with -1 from the first byte of the archive, or of the file
-        where it has no entries.
-        """
-        entry = self._entry(last) if last >= 0 else None
-        try:
-            start = 0 if entry is None else self._content(entry) + entry.packed
-        except Absent:  # reading that entry says what is wrong with it
-            return
-        if 0 <= start < stop and _LOCAL in self._source.read(start, min(_GAP, stop - start)):
-            self._note("stretches of a zip with local headers that its directory does not name")
 
     def _note(self, what: str) -> None:
         self.notes[what] = self.notes.get(what, 0) + 1
@@ -263,15 +245,16 @@ def _lzma(head: bytes) -> Any:
 
 
 _ENGINES: dict[int, Callable[[], Any]] = {
-    _DEFLATED: lambda: zlib.decompressobj(-15),
-    _BZIP2: bz2.BZ2Decompressor,
-    _XZ: lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ),
+    DEFLATED: lambda: zlib.decompressobj(-15),
+    BZIP2: bz2.BZ2Decompressor,
+    XZ: lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ),
 }
 
 
 def _header(number: int, entry: Entry) -> Header:
     kind = stat.S_IFMT(entry.unix_mode)
     what = What.FOLDER if entry.path.endswith(b"/") else What.SYMBOLIC_LINK if kind == stat.S_IFLNK else What.FILE
+    what = rightly(what, entry.packed - _HOLLOW)  # it may state a size that is not its own
     times = entry.stamps
     return Header(
         number,
@@ -279,24 +262,14 @@ def _header(number: int, entry: Entry) -> Header:
         what,
         entry.size,
         entry.packed,
-        encrypted("this member") if entry.closed and what is What.FILE else None,
+        encrypted("this member") if entry.closed else None,
         times.modified_ns,
         times.accessed_ns,
         None,
         times.born_ns,
         times.source,
+        named=entry.named,
     )
-
-
-def _widened(narrow: tuple[int, int, int], wide: bytes) -> list[int]:
-    """Size, packed size and place, each from the Zip64 field where it says 0xFFFFFFFF (4.5.3)."""
-    values, at = [], 0
-    for value in narrow:
-        if value == _U32 and at + 8 <= len(wide):
-            value = int.from_bytes(wide[at : at + 8], "little")  # noqa: PLW2901
-            at += 8
-        values.append(value)
-    return values
 
 
 def _directory(source: ByteSource) -> tuple[int, int, int, int]:
@@ -315,7 +288,7 @@ def _directory(source: ByteSource) -> tuple[int, int, int, int]:
     elif disk not in {0, _U16}:
         raise Absent(Missing(Reason.UNREADABLE, f"it is the last of {disk + 1} volumes: join them first, {_UNPACK}"))
     start = stop - length
-    if start < 0 or (count and exactly(source, start, 4) != _ENTRY):
+    if start < 0 or (count and exactly(source, start, 4) != ENTRY):
         raise lost("its directory is not where it says")
     return start, stop, start - offset, count
 

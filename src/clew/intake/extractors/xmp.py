@@ -15,7 +15,6 @@ from clew.model import Missing, Reason
 
 RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
 MOST_DEPTH = 64
-MOST_TEXT = 4096
 XMP, MM = "http://ns.adobe.com/xap/1.0/}", "http://ns.adobe.com/xap/1.0/mm/}"
 AUX, EXIF = "http://ns.adobe.com/exif/1.0/aux/}", "http://ns.adobe.com/exif/1.0/}"
 EXIF_EX, TIFF = "http://cipa.jp/exif/1.0/}", "http://ns.adobe.com/tiff/1.0/}"
@@ -54,7 +53,7 @@ class Xmp:
     """
 
     name = "xmp"
-    version = "1"
+    version = "2"
 
     def wants(self, media_type: str) -> bool:
         """Pictures."""
@@ -113,7 +112,7 @@ class _Reader:
     def __init__(self) -> None:
         self.found: list[tuple[str, str]] = []
         self._inside: list[str] = []  # the elements that are open
-        self._text = ""
+        self._text: list[str] = []
 
     def document_type(self, *_said: object) -> None:
         """Entities could grow without bound."""
@@ -124,23 +123,22 @@ class _Reader:
         if len(self._inside) == MOST_DEPTH:
             raise ValueError(f"an XMP packet more than {MOST_DEPTH} elements deep")
         self._inside.append(name)
-        self._text = ""
+        self._text = []
         for each, value in attributes.items():
             if each in WANTED:
                 self._say(WANTED[each], value)
 
     def text(self, data: str) -> None:
         """Text within it."""
-        if len(self._text) < MOST_TEXT:
-            self._text += data
+        self._text.append(data)
 
     def end(self, name: str) -> None:
         """Its end: what stands in it is the value of the innermost property around it."""
         around = next((WANTED[each] for each in reversed(self._inside) if each in WANTED), None)
         if around is not None and (name in WANTED or name == f"{RDF}li"):
-            self._say(around, self._text)
+            self._say(around, "".join(self._text))
         self._inside.pop()
-        self._text = ""
+        self._text = []
 
     def _say(self, name: str, value: str) -> None:
         if value.strip():

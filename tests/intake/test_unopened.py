@@ -1,0 +1,123 @@
+"""What holds other files and is not opened where it lies is typed, counted and said: never contents like any other."""
+
+import struct
+import subprocess
+import zlib
+from pathlib import Path
+
+import pytest
+from archive_world import TEXT, Bytes, by_tool, rar4, rar5, tarred, zipped
+
+from case_made import new_case
+from clew.intake import mediatype
+from clew.intake.api import Probe
+from clew.intake.extractors import unopened
+from clew.intake.families import NOT_OPENED
+from clew.intake.options import Options
+from clew.intake.run import intake
+
+STUB = Path("/bin/true").read_bytes()
+ARJ = b"\x60\xea\x2a\x00\x1e\x0b\x01\x00\x10\x00\x02" + bytes(100)
+
+
+def cab() -> bytes:
+    """One stored file in one folder (MS-CAB 2.1 to 2.4)."""
+    file = struct.pack("<IIHHHH", len(TEXT), 0, 0, 0x1ED1, 0x5296, 0x20) + b"a.txt\0"
+    at = 36 + 8 + len(file)
+    block = struct.pack("<IHH", 0, len(TEXT), len(TEXT)) + TEXT
+    head = struct.pack("<4sIIIIIBBHHHHH", b"MSCF", 0, at + len(block), 0, 44, 0, 3, 1, 1, 1, 0, 0, 0)
+    return head + struct.pack("<IHH", at, 1, 0) + file + block
+
+
+def said(data: bytes, media_type: str | None = None) -> str:
+    """The same, held or not."""
+    kind = media_type or mediatype.of(data[: mediatype.TYPED_BYTES])
+    if not unopened.PLUGIN.wants(kind):
+        return ""
+    (held,) = [dict(unopened.PLUGIN.traits(Probe(memoryview(data), len(data), kind)))]
+    (read,) = [dict(unopened.PLUGIN.traits(Probe(None, len(data), kind, source=Bytes(data))))]
+    assert held == read
+    return str(held.get("unopened", ""))
+
+
+def made(folder: Path, *command: str, out: str) -> bytes:
+    subprocess.run(command, cwd=folder, check=True, capture_output=True)
+    return (folder / out).read_bytes()
+
+
+@pytest.mark.parametrize("kind", ["zip", "7z", "rar 4", "rar 5", "cab"])
+def test_a_program_that_unpacks_itself_is_said(kind, tmp_path):
+    packed = {
+        "zip": lambda: zipped([("a.txt", TEXT)]),
+        "7z": lambda: by_tool(tmp_path, [("a.txt", TEXT)], "7z", "a", "-bd", "o.7z", out="o.7z"),
+        "rar 4": lambda: rar4([(b"a.txt", TEXT)]),
+        "rar 5": lambda: rar5([(b"a.txt", TEXT)]),
+        "cab": cab,
+    }[kind]()
+    assert said(STUB) == ""
+    name = f"a program with a {kind.partition(' ')[0]} in it (self-extracting), which is not opened: "
+    assert said(STUB + packed).startswith(name)
+    for magic in (b"PK\x05\x06", b"7z\xbc\xaf\x27\x1c\0\4", b"Rar!\x1a\x07\0", b"Rar!\x1a\x07\1\0", b"MSCF" + bytes(4)):
+        assert said(STUB + magic + b"what a program looks for" * 20) == ""
+
+
+def test_images_are_said_by_what_tools_make(tmp_path):
+    (tmp_path / "disk").write_bytes(bytes(4 << 20))
+    raw = bytearray(4 << 20)
+    raw[446:462] = struct.pack("<B3sB3sII", 0x80, b"", 7, b"", 2048, 4096)
+    raw[510:512] = b"\x55\xaa"
+    found = {"raw, with an MBR": bytes(raw)}
+    for name, form in (("QCOW2", "qcow2"), ("VHDX", "vhdx"), ("VMDK", "vmdk"), ("VHD", "vpc"), ("VDI", "vdi")):
+        found[name] = made(tmp_path, "qemu-img", "convert", "-O", form, "disk", f"out.{form}", out=f"out.{form}")
+    found["VHD, fixed"] = bytes(raw) + found["VHD"][:512]
+    found["DMG"] = zlib.compress(bytes(9999)) + b"koly\0\0\0\4\0\0\2\0" + bytes(500)
+    for name, command in {
+        "raw, NTFS": ("mkntfs", "-F", "-q", "disk"),
+        "raw, ext": ("mke2fs", "-q", "-F", "disk"),
+        "raw, FAT": ("mkfs.fat", "disk"),
+    }.items():
+        found[name] = made(tmp_path, *command, out="disk")
+    for name, data in found.items():
+        told = said(data)
+        assert told.startswith(f"a disk image ({name.partition(', fixed')[0]}"), (name, told)
+        way = unopened.OTHERWISE if name == "VDI" else unopened.OWN
+        assert told.endswith(f"which is not opened where it lies: {way}")
+
+
+def test_aff4_is_told_from_the_zip_that_it_is():
+    members = [("container.description", b"aff4://0"), ("data", TEXT)]
+    assert "AFF4" in said(zipped(members), "application/zip")
+    commented = zipped(members[1:])[:-2] + struct.pack("<H", 8) + b"aff4://0"
+    assert "AFF4" in said(commented, "application/zip")
+    assert said(zipped([("a", b"aff4://")]), "application/zip") == ""
+
+
+def test_a_volume_that_is_locked_is_said_with_what_to_do():
+    assert said(b"LUKS\xba\xbe\x00\x01" + bytes(1 << 20)).startswith(
+        "an encrypted volume (LUKS1), which is not opened: "
+    )
+    assert said(b"LUKS\xba\xbe\x00\x01" + bytes(1 << 20)).count("cryptsetup") == 1
+
+
+def test_what_is_none_of_these_is_not_called_one():
+    for data in (bytes(1 << 20), TEXT, tarred([("a", TEXT)]), zipped([("a", TEXT)]), zlib.compress(TEXT)):
+        assert said(data) == ""
+    assert said(bytes(510) + b"\x55\xaa" + bytes(1 << 20)) == ""
+
+
+def test_the_end_report_counts_them(tmp_path):
+    root = tmp_path / "x"
+    root.mkdir()
+    for name, data in (("a.arj", ARJ), ("b.arj", ARJ), ("setup", STUB + zipped([("a", TEXT)])), ("a.zip", zipped([]))):
+        (root / name).write_bytes(data)
+    case = new_case(tmp_path / "case")
+    options = Options(workers=1, extractors=("clew.intake.extractors.unopened:PLUGIN",))
+    ended = intake(case, path=root, label="F", options=options)
+    assert ended.complete
+    assert {each["what"].partition(",")[0]: each["items"] for each in ended.unopened} == {
+        "a program with a zip in it (self-extracting)": 1,
+        f"an archive (ARJ) of a kind that is not opened: {unopened.OTHERWISE}": 2,
+    }
+    assert ended.families[NOT_OPENED] == 2
+    assert f"not opened: 2 items: an archive (ARJ) of a kind that is not opened: {unopened.OTHERWISE}" in ended.words()
+    assert f"{NOT_OPENED} 2" in ended.words()
