@@ -26,7 +26,7 @@ from clew.core.errors import Exit, Usage
 @click.option("--seized-where", default="", help="Where.")
 @click.option("--seized-at", help="When, as 2026-03-01T09:30:00Z.")
 @click.option("--workers", type=click.IntRange(0, 256), default=0, help="Parsers side by side; 0: one a processor.")
-@click.option("--retry", is_flag=True, help="Afterwards try what was tried and failed once more, and only that.")
+@click.option("--retry", is_flag=True, help="Afterwards try what could not be read or listed once more.")
 @click.option("--moved", is_flag=True, help="The exhibit lies at another PATH than before; it must be the same one.")
 @click.option("--again-known-good", is_flag=True, help="Afterwards look at what known-good hash sets stopped, too.")
 @click.option(
@@ -61,8 +61,9 @@ def intake(
 ) -> int:
     """Take a folder, a disk image or an archive at PATH into CASE: every file, with its hashes or the reason why not.
 
-    It may be stopped at any time and run again: what was acknowledged is kept. Exit status 3: all of it was gone
-    through, but something could not be read, or the image is not what its container says.
+    It may be stopped at any time and run again: what was acknowledged is kept. With --retry, contents that failed are
+    read once more, and directories, volumes and archives that could not be listed are listed again. Exit status 3: all
+    of it was gone through, but something could not be read, or the image is not what its container says.
     """
     from clew.core.mandate import parse_time
     from clew.core.progress import Progress

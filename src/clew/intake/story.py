@@ -145,6 +145,12 @@ _OWN: dict[str, Callable[[dict[str, Any], dict[str, Any]], str]] = {
     "rests.listed": lambda entry, _about: (
         f"{entry['counts']['items']:,} rests of archives that could not be listed at first were listed."
     ),
+    "listing.reopened": lambda entry, _about: (
+        f"{entry['counts']['parts']:,} parts that had lost something were listed again."
+    ),
+    "losses.listed": lambda entry, _about: (
+        f"Of what could not be listed at first, {entry['counts']['items'] + entry['counts']['parts']:,} were listed."
+    ),
     "contents.looked at again": lambda entry, _about: f"{entry['counts']['contents']:,} contents were looked at again.",
 }
 _COMMON: dict[str, Callable[[dict[str, Any], dict[str, Any]], str]] = {
