@@ -8,6 +8,7 @@ from typing import Any
 
 from clew.core import clock
 from clew.core.case import Case
+from clew.intake.seizure import NAMES
 
 _LEDGER = "SELECT l.seq, l.line, o.opening FROM ledger l LEFT JOIN ledger_openings o USING (seq) ORDER BY l.seq"
 _TALLIED = {"batch.listed": "listed", "part.listed": "parts", "batch.read": "read"}
@@ -89,7 +90,33 @@ def _sentence(entry: dict[str, Any], about: dict[str, Any], *, mine: bool, enter
 def _entered(entry: dict[str, Any], about: dict[str, Any]) -> str:
     at = f" at {clock.iso(about['seized_at_ns'])}" if about["seized_at_ns"] is not None else ""
     seized = f"seized by {about['seized_by'] or 'nobody named'} in {about['seized_where'] or 'no place named'}{at}"
-    return f"It was entered as {about['label']}: a {about['kind']} at {about['location']}, {seized}{_under(entry)}."
+    what = f", {about['seized_what']}" if about.get("seized_what") else ""
+    said = (
+        f"It was entered as {about['label']}{what}: a {about['kind']} at {about['location']}, {seized}{_under(entry)}."
+    )
+    return said + _stated(about)
+
+
+def _completed(_entry: dict[str, Any], about: dict[str, Any]) -> str:
+    names = {"seized_by": "by whom", "seized_where": "where", "seized_what": "what"}
+    told = [f"{word}: {about[name]}" for name, word in names.items() if name in about]
+    told += [f"when: {clock.iso(about['seized_ns'])}"] if "seized_ns" in about else []
+    said = f"Of its seizure was added {'; '.join(told)}." if told else ""
+    return (said + _stated(about) + _held_against(about)).strip()
+
+
+def _stated(about: dict[str, Any]) -> str:
+    """The digests of the seizure record."""
+    return "".join(
+        f" The seizure record states {NAMES[name]} {value}." for name, value in about.get("stated", {}).items()
+    )
+
+
+def _held_against(about: dict[str, Any]) -> str:
+    """Whether they are those of the image."""
+    agree = about.get("stated_agree", {})
+    words = {True: "is that of the seizure record", False: "is NOT that of the seizure record"}
+    return "".join(f" Its {NAMES[name]} {words[same]}." for name, same in agree.items())
 
 
 def _acquired(entry: dict[str, Any], about: dict[str, Any]) -> str:
@@ -104,7 +131,7 @@ def _acquired(entry: dict[str, Any], about: dict[str, Any]) -> str:
         said += f" The container's own {' and '.join(about['stored'])} agree."
     if bad := entry["counts"].get("bad", 0):
         said += f" {bad:,} bytes could not be read."
-    return said
+    return said + _held_against(about)
 
 
 def _moved(_entry: dict[str, Any], about: dict[str, Any]) -> str:
@@ -135,6 +162,7 @@ def _under(entry: dict[str, Any]) -> str:
 
 _OWN: dict[str, Callable[[dict[str, Any], dict[str, Any]], str]] = {
     "exhibit.entered": _entered,
+    "exhibit.completed": _completed,
     "exhibit.moved": _moved,
     "exhibit.acquired": _acquired,
     "intake.started": _started,
