@@ -49,7 +49,7 @@ def test_it_is_asked_about_unknown_maker_notes_alone(taken: Case) -> None:
     found = traits(taken, noted)["exiftool.SerialNumber", "fast"]
     assert found["text"] == "E42"
     assert "exiftool 1" in found["version"]
-    assert all(layer["reached"] for layer in told.isolation.values())
+    assert all(layer["reached"] for layer in told.isolation["exiftool"].values())
     assert exiftool.wanted(taken) == []
 
 

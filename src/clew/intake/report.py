@@ -13,7 +13,7 @@ from clew.core.case import Case
 from clew.intake import exiftool, typing_pass
 from clew.intake.account import Account, account
 from clew.intake.families import family
-from clew.intake.report_words import words
+from clew.intake.report_words import weaknesses, words
 from clew.model import ContentState, NameState
 
 _CONTENTS = """
@@ -39,7 +39,7 @@ WHERE t.missing IS NOT NULL AND t.content IN (SELECT sha256 FROM contents WHERE 
 @dataclass(slots=True)
 class Report:
     """What is known of one Exhibit at the end of a run. `isolation` and `effects` are those of the newest run, `runs`
-    tells all of them.
+    tells all of them, `looks` each time that it was opened again.
     """
 
     exhibit: str
@@ -57,6 +57,7 @@ class Report:
     extractors_missing: list[dict[str, Any]] = field(default_factory=list)
     not_asked: list[str] = field(default_factory=list)
     runs: list[dict[str, Any]] = field(default_factory=list)
+    looks: list[dict[str, Any]] = field(default_factory=list)
     isolation: dict[str, Any] = field(default_factory=dict)
     effects: dict[str, Any] = field(default_factory=dict)
 
@@ -91,6 +92,7 @@ def report(case: Case, exhibit: str) -> Report:
     found.extractors_missing = shards.query(case, _LIMITS, (exhibit,)).to_pylist()
     found.not_asked = [*typing_pass.not_asked(case), *exiftool.not_asked(case)]
     _runs(case, found)
+    _looks(case, found)
     return found
 
 
@@ -115,3 +117,12 @@ def _runs(case: Case, found: Report) -> None:
         said |= {"known_good": config.get("known_good", []), "in_pass": config.get("in_pass", {})}
         found.runs.append({**run, **said})
         found.isolation, found.effects = isolation, effects
+
+
+def _looks(case: Case, found: Report) -> None:
+    sql = "SELECT * FROM intake_looks WHERE exhibit=? ORDER BY started_ns"
+    for row in case.read().execute(sql, (found.exhibit,)):
+        seconds = (row["ended_ns"] - row["started_ns"]) / 1e9 if row["ended_ns"] else None
+        weak = weaknesses(json.loads(row["isolation"]))
+        look = {"look": row["look"], "started_ns": row["started_ns"], "seconds": seconds, "weak": weak}
+        found.looks.append({**look, "versions": row["versions"], "effects": json.loads(row["effects"])})

@@ -8,6 +8,7 @@ from typing import Any
 
 from clew.core import clock
 from clew.core.case import Case
+from clew.intake.report_words import weaknesses
 from clew.intake.seizure import NAMES
 
 _LEDGER = "SELECT l.seq, l.line, o.opening FROM ledger l LEFT JOIN ledger_openings o USING (seq) ORDER BY l.seq"
@@ -140,12 +141,32 @@ def _moved(_entry: dict[str, Any], about: dict[str, Any]) -> str:
 
 
 def _started(entry: dict[str, Any], about: dict[str, Any]) -> str:
-    layers = about["isolation"]
-    weak = [name for name, layer in layers.items() if not layer["reached"]]
-    isolation = f"isolated by all {len(layers)} layers" if not weak else f"isolated without {' and '.join(weak)}"
+    isolation = _isolated({"workers": about["isolation"]})
     said = f"An intake began with {entry['tool']} ({about['versions']}), its parsers {isolation}{_under(entry)}."
     stopping = [f"{each['name']!r}" for each in about.get("known_good", [])]
     return said + (f" Known-good sets in use: {', '.join(stopping)}." if stopping else "")
+
+
+def _isolated(isolation: dict[str, dict[str, Any]]) -> str:
+    weak = weaknesses(isolation)
+    layers = sum(map(len, isolation.values()))
+    return f"isolated by all {layers} layers" if not weak else f"isolated without {' and '.join(weak)}"
+
+
+def _looked(entry: dict[str, Any], about: dict[str, Any]) -> str:
+    why = ", while another exhibit was taken in" if "behalf" in about else ""
+    isolation = _isolated(about["isolation"])
+    said = f"It was opened again{why} ({about['called']}; {entry['tool']}, {about['versions']})"
+    return f"{said}, its parsers {isolation}{_under(entry)}."
+
+
+def _looked_at(_entry: dict[str, Any], about: dict[str, Any]) -> str:
+    """Nothing, where the look did and was what it said when it began."""
+    touched = about["effects"].get("access_times_touched", 0)
+    said = f"That look ended; {touched:,} of its openings could not leave access times alone." if touched else ""
+    beside = {who: layers for who, layers in about["isolation"].items() if who != "workers"}
+    more = [f"{who} was {_isolated({who: layers})}" for who, layers in beside.items()]
+    return " ".join([said, *(f"In it {each}." for each in more)]).strip()
 
 
 def _ended(entry: dict[str, Any], about: dict[str, Any]) -> str:
@@ -178,6 +199,11 @@ _OWN: dict[str, Callable[[dict[str, Any], dict[str, Any]], str]] = {
     ),
     "losses.listed": lambda entry, _about: (
         f"Of what could not be listed at first, {entry['counts']['items'] + entry['counts']['parts']:,} were listed."
+    ),
+    "look.started": _looked,
+    "look.ended": _looked_at,
+    "contents.held against pieces": lambda entry, _about: (
+        f"{entry['counts']['contents']:,} contents were held against piece hashes and ed2k hashes."
     ),
     "contents.looked at again": lambda entry, _about: f"{entry['counts']['contents']:,} contents were looked at again.",
 }
