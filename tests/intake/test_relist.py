@@ -21,6 +21,7 @@ from clew.intake.report import Report
 from clew.intake.run import intake
 from clew.intake.sources import folder as folders
 from clew.intake.story import story
+from clew.intake.telling import Telling
 from container_files import tool
 
 ONCE = Options(workers=1, extractors=(), batch=BatchSize(items=3))
@@ -103,25 +104,37 @@ def test_a_file_that_could_not_be_examined_is_listed_by_a_retry(case, tree, monk
     assert len(rows) == 5
 
 
-def test_a_retry_that_is_killed_goes_on_and_says_till_then_that_it_is_not_at_its_end(case, tree, monkeypatch):
-    with monkeypatch.context() as patched:
-        refused_at(patched, "locked")
-        exhibit = intake(case, path=tree, label="F", options=ONCE).exhibit
-    reopen = relist.reopen
+def cut(call):  # type: ignore[no-untyped-def]
+    """The same, and then the run is killed."""
 
-    def cut(*asked):  # type: ignore[no-untyped-def]
-        assert reopen(*asked)
+    def made(*asked):  # type: ignore[no-untyped-def]
+        call(*asked)
         raise KeyboardInterrupt
 
+    return made
+
+
+@pytest.mark.parametrize(("where", "name"), [(relist, "reopen"), (Telling, "listed")], ids=["opened", "listed in part"])
+def test_a_retry_that_is_killed_goes_on_and_says_till_then_that_it_is_not_at_its_end(
+    tmp_path, tree, monkeypatch, where, name
+):
+    cases = [new_case(tmp_path / name) for name in ("whole", "killed")]
+    for case in cases:
+        with monkeypatch.context() as patched:
+            refused_at(patched, "locked")
+            exhibit = intake(case, path=tree, label="F", options=ONCE).exhibit
+    assert intake(cases[0], path=tree, label="F", options=RETRY).complete
+    killed = cases[1]
     with monkeypatch.context() as patched:
-        patched.setattr(relist, "reopen", cut)
+        patched.setattr(where, name, cut(getattr(where, name)))
         with pytest.raises(KeyboardInterrupt):
-            intake(case, path=tree, label="F", options=RETRY)
-    found = account(case, exhibit)
+            intake(killed, path=tree, label="F", options=RETRY)
+    found = account(killed, exhibit)
     assert found.parts_open == ["tree"]
     assert not found.complete
-    assert intake(case, path=tree, label="F", options=ONCE).complete
-    assert once(case)
+    assert intake(killed, path=tree, label="F", options=ONCE).complete
+    assert once(killed)
+    assert facts_digest(killed) == facts_digest(cases[0])
 
 
 def volume(folder: Path) -> Path:

@@ -21,7 +21,7 @@ SELECT count(*) FILTER (NOT lost) AS names,
   sum(number) FILTER (NOT lost) AS numbers, sum(number * number) FILTER (NOT lost) AS squares,
   list(item) FILTER (lost) AS lost
 FROM (
-  SELECT item, CAST(split_part(substr(ref, $after), '/', 1) AS HUGEINT) % $modulus AS number,
+  SELECT item, TRY_CAST(split_part(substr(ref, $after), '/', 1) AS HUGEINT) % $modulus AS number,
     split_part(substr(ref, $after), '/', 1) AS record, split_part(substr(ref, $after), '/', 2) AS stream,
     hex(path) LIKE '%2F' OR NOT found_by LIKE '%: directory walk' AS lost
   FROM listings

@@ -60,6 +60,7 @@ def reopen(case: Case, exhibit: str, mandate: str) -> bool:
         return False
     with case.write("intake") as tx:
         for name, begin, detail in again:
+            detail["anew"] = True  # until all is settled
             if not begin:
                 detail.pop("notes", None)  # they are counted anew
             sql = "UPDATE exhibit_runs SET cursor=?, done_ns=NULL, detail=? WHERE exhibit=? AND part=?"
@@ -79,17 +80,17 @@ def settle(case: Case, exhibit: str, shown: Sequence[Part], mandate: str) -> Non
     rows = read.execute(sql, (exhibit, len(PART), PART)).fetchall()
     if any(row["done_ns"] is None for row in rows):
         return
+    parts, anew = dict(_described(rows, shown)), dict(_relisted(rows))
+    if not parts and not anew:
+        return
     sql = "SELECT id FROM items WHERE exhibit=? AND state=? AND detail=?"
     items = [row["id"] for row in read.execute(sql, (exhibit, ItemState.SKIPPED, ANEW))]
-    parts = dict(_described(rows, shown))
-    if not items and not parts:
-        return
     twice = [row["item"] for row in shards.query(case, _TWICE, (exhibit,)).to_pylist()]
     with case.write("intake") as tx:
         _take_back(tx, items, (ItemState.SKIPPED,), LISTED_SINCE)
         _take_back(tx, twice, (ItemState.OPEN, ItemState.DONE, ItemState.UNREADABLE), NAMED_SINCE)
         sql = "UPDATE exhibit_runs SET detail=? WHERE exhibit=? AND part=?"
-        tx.executemany(sql, [(detail, exhibit, part) for part, detail in parts.items()])
+        tx.executemany(sql, [(detail, exhibit, part) for part, detail in {**anew, **parts}.items()])
         about = {"exhibit": exhibit, "items": items, "named": twice, "parts": sorted(parts)}
         counts = {"items": len(items), "named": len(twice), "parts": len(parts)}
         tx.record("losses.listed", subject=about, counts=counts, mandate=mandate)
@@ -114,6 +115,14 @@ def _described(rows: Iterable[sqlite3.Row], shown: Sequence[Part]) -> Iterator[t
         if "missing" in detail and name not in names and _covered(name, detail, here):
             detail["listed_since"] = f"{detail.pop('missing')}: {detail.pop('missing_detail')}"
             yield name, json.dumps(detail, sort_keys=True)
+
+
+def _relisted(rows: Iterable[sqlite3.Row]) -> Iterator[tuple[str, str]]:
+    """Parts that were listed again to their end; with what their detail is from now on."""
+    for row in rows:
+        detail = json.loads(row["detail"])
+        if detail.pop("anew", False):
+            yield row["part"], json.dumps(detail, sort_keys=True)
 
 
 def _covered(name: str, lost: Mapping[str, Any], shown: Iterable[Mapping[str, Any]]) -> bool:
