@@ -61,6 +61,8 @@ def ask(case: Case, options: Options, exhibit: str | None = None) -> Told:
         return told
     made = external.run([program, "-ver"], b"", runnable=[INTERPRETER], accept_weak=options.accept_weak_isolation)
     version = made.output.decode("ascii", "replace").strip()[:20] if isinstance(made, external.Ran) else "unknown"
+    if isinstance(made, external.Ran):
+        told.isolation[PROGRAM] = made.isolation  # also where it has no answer to what follows
     again = Again(
         mode=FAST,
         extractor="clew.intake.whole:PLUGIN",
