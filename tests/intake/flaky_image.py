@@ -1,4 +1,4 @@
-"""A raw image whose bytes cannot be read for a while: as long as anybody may execute its file, which never happens."""
+"""A raw image whose bytes cannot be read for a while: as long as others may execute its file."""
 
 import errno
 import json
@@ -14,7 +14,9 @@ BAD = b"the stretch of bytes that cannot be read, as JSON: "
 
 
 class Flaky(Raw):
-    """`read` fails where it touches the stretch that stands in the image's last sector."""
+    """`read` fails where it touches the stretch that stands in the image's last sector, or, while its group may execute
+    the file, the superblock of an ext volume.
+    """
 
     def __init__(self, descriptors: list[int]) -> None:
         super().__init__(descriptors)
@@ -23,9 +25,10 @@ class Flaky(Raw):
         self._file = descriptors[0]
 
     def read(self, offset: int, length: int) -> bytes:
-        loose = os.fstat(self._file).st_mode & stat.S_IXOTH
-        if loose and offset < self._end and offset + length > self._first:
-            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        mode = os.fstat(self._file).st_mode
+        for bit, first, end in ((stat.S_IXOTH, self._first, self._end), (stat.S_IXGRP, 1024, 2048)):
+            if mode & bit and offset < end and offset + length > first:
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
         return super().read(offset, length)
 
 
@@ -49,6 +52,11 @@ def spoil(image: Path, first: int, end: int) -> None:
     with image.open("ab") as file:
         file.write((BAD + json.dumps([first, end]).encode()).ljust(512, b"\0"))
     image.chmod(0o645)
+
+
+def behead(image: Path) -> None:
+    """The superblock cannot be read, all else can."""
+    image.chmod(0o654)
 
 
 def mend(image: Path) -> None:

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import struct
 import subprocess
 from collections import Counter
 from pathlib import Path
@@ -203,3 +204,40 @@ def test_a_partition_that_could_not_be_described_is_settled_once_it_is_listed(ca
     assert again.account.parts_unreadable == []
     (row,) = case.read().execute("SELECT detail FROM exhibit_runs WHERE part='fs@0'").fetchall()
     assert "listed_since" in row["detail"]
+
+
+@pytest.mark.usefixtures("flaky")
+def test_a_disk_whose_partition_table_could_not_be_read_is_settled_once_it_is(case, tmp_path):
+    image, inside = tmp_path / "whole.img", volume(tmp_path).read_bytes()
+    entry = struct.pack("<8B2I", 0, 0, 2, 0, 0x83, 0, 0, 0, 2048, len(inside) // 512)
+    image.write_bytes((bytes(446) + entry).ljust(510, b"\0") + b"\x55\xaa" + bytes((1 << 20) - 512) + inside)
+    flaky_image.spoil(image, 0, 512)
+    assert take(case, image, ONCE).account.parts_unreadable
+    assert not take(case, image, RETRY).complete
+    flaky_image.mend(image)
+    again = take(case, image, RETRY)
+    assert states(case)[b"lost/two"] == "done"
+    assert (again.account.parts_unreadable, again.account.parts_open, again.account.unreadable) == ([], [], 0)
+    assert again.complete, again.words()
+    digest = facts_digest(case)
+    assert take(case, image, RETRY).complete
+    assert facts_digest(case) == digest
+
+
+@pytest.mark.usefixtures("flaky")
+def test_a_volume_that_cannot_be_described_when_it_is_tried_again_is_not_settled(case, tmp_path):
+    """It can be carved whole then, which lists no directory."""
+    image = volume(tmp_path)
+    at = block_of(image, "/lost") * 1024
+    flaky_image.spoil(image, at, at + 1024)
+    take(case, image, ONCE)
+    flaky_image.behead(image)
+    between = take(case, image, RETRY)
+    assert "fs@0/walk" in between.account.parts_open
+    assert items(case)[b"lost"]["detail"] == relist.ANEW
+    flaky_image.mend(image)
+    again = take(case, image, ONCE)
+    assert states(case)[b"lost/two"] == "done"
+    assert items(case)[b"lost"]["detail"] == relist.LISTED_SINCE
+    assert (again.account.parts_unreadable, again.account.parts_open) == ([], [])
+    assert once(case)

@@ -107,6 +107,8 @@ class Lister:
     def _part(self, session: Session, part: Part, row: sqlite3.Row | None, ask: Ask) -> Iterator[tuple[str, ...]]:
         cursor = row["cursor"] if row is not None else ""
         detail = json.loads(row["detail"]) if row is not None else dict(part.detail)
+        if "anew" in detail:  # it may be described otherwise than when something of it was lost
+            detail = {**part.detail, **{name: detail[name] for name in ("anew", "notes") if name in detail}}
         draft = Draft()
         for event in session.items(part, cursor, self._seen, ask):
             draft.take(event)

@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from clew.core import shards
+from clew.core import clock, shards
 from clew.core.case import Case, Transaction
 from clew.intake.api import Found, Part
 from clew.intake.expanded import PART
@@ -73,24 +73,25 @@ def reopen(case: Case, exhibit: str, mandate: str) -> bool:
 
 def settle(case: Case, exhibit: str, shown: Sequence[Part], mandate: str) -> None:
     """Once all parts are listed to their end, of which this run was `shown` some: what was taken back is settled for
-    good, and parts that could not be listed at all, whose place others take up now, say so.
+    good, and parts that could not be listed, whose place others take up now, say so.
     """
-    read = case.read()
     sql = "SELECT part, detail, done_ns FROM exhibit_runs WHERE exhibit=? AND substr(part, 1, ?)<>?"
-    rows = read.execute(sql, (exhibit, len(PART), PART)).fetchall()
-    if any(row["done_ns"] is None for row in rows):
+    rows = case.read().execute(sql, (exhibit, len(PART), PART)).fetchall()
+    parts = dict(_described(rows, shown))
+    if any(row["done_ns"] is None and row["part"] not in parts for row in rows):
         return
-    parts, anew = dict(_described(rows, shown)), dict(_relisted(rows))
+    anew = dict(_relisted(rows))
     if not parts and not anew:
         return
     sql = "SELECT id FROM items WHERE exhibit=? AND state=? AND detail=?"
-    items = [row["id"] for row in read.execute(sql, (exhibit, ItemState.SKIPPED, ANEW))]
+    items = [row["id"] for row in case.read().execute(sql, (exhibit, ItemState.SKIPPED, ANEW))]
     twice = [row["item"] for row in shards.query(case, _TWICE, (exhibit,)).to_pylist()]
+    now = clock.now().utc_ns
     with case.write("intake") as tx:
         _take_back(tx, items, (ItemState.SKIPPED,), LISTED_SINCE)
         _take_back(tx, twice, (ItemState.OPEN, ItemState.DONE, ItemState.UNREADABLE), NAMED_SINCE)
-        sql = "UPDATE exhibit_runs SET detail=? WHERE exhibit=? AND part=?"
-        tx.executemany(sql, [(detail, exhibit, part) for part, detail in {**anew, **parts}.items()])
+        sql = "UPDATE exhibit_runs SET detail=?, done_ns=coalesce(done_ns, ?) WHERE exhibit=? AND part=?"
+        tx.executemany(sql, [(detail, now, exhibit, part) for part, detail in {**anew, **parts}.items()])
         about = {"exhibit": exhibit, "items": items, "named": twice, "parts": sorted(parts)}
         counts = {"items": len(items), "named": len(twice), "parts": len(parts)}
         tx.record("losses.listed", subject=about, counts=counts, mandate=mandate)
@@ -107,14 +108,37 @@ def lost_again(tx: Transaction, met: Iterable[tuple[str, Found]]) -> None:
 
 
 def _described(rows: Iterable[sqlite3.Row], shown: Sequence[Part]) -> Iterator[tuple[str, str]]:
-    """Parts that could not be listed and that are not shown any more, but others in their place; with their detail."""
-    here = [part.detail for part in shown if not str(part.detail.get("table", "")).startswith(TABLE_UNREAD)]
+    """Parts that are not shown any more, but others in their place; with their detail. Those that could not be listed,
+    and those that were to be listed again.
+    """
+    here = [part for part in shown if not str(part.detail.get("table", "")).startswith(TABLE_UNREAD)]
     names = {part.name for part in shown}
     for row in rows:
         name, detail = row["part"], json.loads(row["detail"])
-        if "missing" in detail and name not in names and _covered(name, detail, here):
-            detail["listed_since"] = f"{detail.pop('missing')}: {detail.pop('missing_detail')}"
-            yield name, json.dumps(detail, sort_keys=True)
+        again = detail.get("anew") and row["done_ns"] is None
+        # what is said beside others, such as a remark about a table, takes up no place
+        alone = "missing" in detail and (detail["kind"] == "image" or (name == _place(detail) and "apfs" not in detail))
+        others = [part.detail for part in here if alone or _instead(part, name)]
+        if name not in names and (again or alone) and _covered(detail, others):
+            why = (
+                f"{detail.pop('missing')}: {detail.pop('missing_detail')}"
+                if "missing" in detail
+                else "its reader failed"
+            )
+            detail.pop("anew", None)
+            yield name, json.dumps({**detail, "listed_since": why}, sort_keys=True)
+
+
+def _instead(part: Part, gone: str) -> bool:
+    """Whether what is shown there does for a part that was to be listed again: none of the same volume does, and no
+    carving does for directories, since the volume may only be unreadable just now.
+    """
+    same = part.name.rpartition("/")[0] == gone.rpartition("/")[0]
+    return part.missing is None and not same and (gone.endswith("/carve") or not part.name.endswith("/carve"))
+
+
+def _place(detail: Mapping[str, Any]) -> str:
+    return volume(detail) if "offset" in detail else ""
 
 
 def _relisted(rows: Iterable[sqlite3.Row]) -> Iterator[tuple[str, str]]:
@@ -125,12 +149,10 @@ def _relisted(rows: Iterable[sqlite3.Row]) -> Iterator[tuple[str, str]]:
             yield row["part"], json.dumps(detail, sort_keys=True)
 
 
-def _covered(name: str, lost: Mapping[str, Any], shown: Iterable[Mapping[str, Any]]) -> bool:
+def _covered(lost: Mapping[str, Any], shown: Iterable[Mapping[str, Any]]) -> bool:
     """Whether what is shown now takes up all of a lost part's place; of an image without a size, whether any is."""
-    if lost["kind"] == "image":
+    if "offset" not in lost:
         return any("offset" in each for each in shown)
-    if "apfs" in lost or "offset" not in lost or name != volume(lost):
-        return False  # what is said beside others, such as a remark about a table, takes up no place
     there = {
         (each["offset"], each["length"]) for each in shown if "offset" in each and each.get("lv") == lost.get("lv")
     }
