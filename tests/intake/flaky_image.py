@@ -10,23 +10,23 @@ from clew.intake.containers.raw import Raw
 from clew.intake.sources import _disk
 from clew.intake.sources.rawdisk import RawDisk
 
-BAD = b"the stretch of bytes that cannot be read, as JSON: "
+BAD = b"the stretches of bytes that cannot be read, as JSON: "
 
 
 class Flaky(Raw):
-    """`read` fails where it touches the stretch that stands in the image's last sector, or, while its group may execute
-    the file, the superblock of an ext volume.
+    """`read` fails where it touches a stretch that stands in the image's last sector: the first one while others may
+    execute the file, the second one while its group may.
     """
 
     def __init__(self, descriptors: list[int]) -> None:
         super().__init__(descriptors)
         said = super().read(self.size - 512, 512)
-        self._first, self._end = json.loads(said.removeprefix(BAD).rstrip(b"\0"))
+        self._stretches = json.loads(said.removeprefix(BAD).rstrip(b"\0"))
         self._file = descriptors[0]
 
     def read(self, offset: int, length: int) -> bytes:
         mode = os.fstat(self._file).st_mode
-        for bit, first, end in ((stat.S_IXOTH, self._first, self._end), (stat.S_IXGRP, 1024, 2048)):
+        for bit, (first, end) in zip((stat.S_IXOTH, stat.S_IXGRP), self._stretches, strict=False):
             if mode & bit and offset < end and offset + length > first:
                 raise OSError(errno.EIO, os.strerror(errno.EIO))
         return super().read(offset, length)
@@ -47,15 +47,15 @@ class Source(RawDisk):
         return disk
 
 
-def spoil(image: Path, first: int, end: int) -> None:
-    """Says which bytes fail, behind the end of what the image holds."""
+def spoil(image: Path, *stretches: tuple[int, int]) -> None:
+    """Says which bytes fail (from, to), behind the end of what the image holds; the first stretch does from now on."""
     with image.open("ab") as file:
-        file.write((BAD + json.dumps([first, end]).encode()).ljust(512, b"\0"))
+        file.write((BAD + json.dumps(stretches).encode()).ljust(512, b"\0"))
     image.chmod(0o645)
 
 
-def behead(image: Path) -> None:
-    """The superblock cannot be read, all else can."""
+def spoil_second(image: Path) -> None:
+    """The second stretch fails, the first one does not any more."""
     image.chmod(0o654)
 
 

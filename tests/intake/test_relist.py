@@ -25,6 +25,7 @@ from clew.intake.story import story
 from clew.intake.telling import Telling
 from container_files import tool
 
+PARTITION = 1 << 20
 ONCE = Options(workers=1, extractors=(), batch=BatchSize(items=3))
 RETRY = Options(workers=1, extractors=(), batch=BatchSize(items=3), retry=True)
 
@@ -154,6 +155,14 @@ def volume(folder: Path) -> Path:
     return image
 
 
+def partitioned(inside: Path) -> Path:
+    """A disk with that volume in its one partition, at 1 MiB."""
+    image, data = inside.with_name("whole.img"), inside.read_bytes()
+    entry = struct.pack("<8B2I", 0, 0, 2, 0, 0x83, 0, 0, 0, PARTITION // 512, len(data) // 512)
+    image.write_bytes((bytes(446) + entry).ljust(510, b"\0") + b"\x55\xaa" + bytes(PARTITION - 512) + data)
+    return image
+
+
 def block_of(image: Path, name: str) -> int:
     said = subprocess.run(["debugfs", "-R", f"blocks {name}", image], capture_output=True, check=True, text=True)
     return int(said.stdout.split()[0])
@@ -172,7 +181,7 @@ def flaky(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_directory_of_a_disk_whose_read_failed_is_listed_by_a_retry(case, tmp_path):
     image = volume(tmp_path)
     at = block_of(image, "/lost") * 1024
-    flaky_image.spoil(image, at, at + 1024)
+    flaky_image.spoil(image, (at, at + 1024))
     ended = take(case, image, ONCE)
     assert not ended.complete
     assert states(case)[b"lost"] == "unreadable"
@@ -194,7 +203,7 @@ def test_a_directory_of_a_disk_whose_read_failed_is_listed_by_a_retry(case, tmp_
 @pytest.mark.usefixtures("flaky")
 def test_a_partition_that_could_not_be_described_is_settled_once_it_is_listed(case, tmp_path):
     image = volume(tmp_path)
-    flaky_image.spoil(image, 1024, 2048)  # its superblock
+    flaky_image.spoil(image, (1024, 2048))  # its superblock
     ended = take(case, image, ONCE)
     assert [part["kind"] for part in ended.account.parts_unreadable] == ["partition"]
     assert not [path for path in items(case) if not path.startswith(b"$Carved")]
@@ -208,10 +217,8 @@ def test_a_partition_that_could_not_be_described_is_settled_once_it_is_listed(ca
 
 @pytest.mark.usefixtures("flaky")
 def test_a_disk_whose_partition_table_could_not_be_read_is_settled_once_it_is(case, tmp_path):
-    image, inside = tmp_path / "whole.img", volume(tmp_path).read_bytes()
-    entry = struct.pack("<8B2I", 0, 0, 2, 0, 0x83, 0, 0, 0, 2048, len(inside) // 512)
-    image.write_bytes((bytes(446) + entry).ljust(510, b"\0") + b"\x55\xaa" + bytes((1 << 20) - 512) + inside)
-    flaky_image.spoil(image, 0, 512)
+    image = partitioned(volume(tmp_path))
+    flaky_image.spoil(image, (0, 512))
     assert take(case, image, ONCE).account.parts_unreadable
     assert not take(case, image, RETRY).complete
     flaky_image.mend(image)
@@ -227,13 +234,13 @@ def test_a_disk_whose_partition_table_could_not_be_read_is_settled_once_it_is(ca
 @pytest.mark.usefixtures("flaky")
 def test_a_volume_that_cannot_be_described_when_it_is_tried_again_is_not_settled(case, tmp_path):
     """It can be carved whole then, which lists no directory."""
-    image = volume(tmp_path)
-    at = block_of(image, "/lost") * 1024
-    flaky_image.spoil(image, at, at + 1024)
+    inside = volume(tmp_path)
+    image, at = partitioned(inside), PARTITION + block_of(inside, "/lost") * 1024
+    flaky_image.spoil(image, (at, at + 1024), (PARTITION + 1024, PARTITION + 2048))
     take(case, image, ONCE)
-    flaky_image.behead(image)
+    flaky_image.spoil_second(image)
     between = take(case, image, RETRY)
-    assert "fs@0/walk" in between.account.parts_open
+    assert f"fs@{PARTITION}/walk" in between.account.parts_open
     assert items(case)[b"lost"]["detail"] == relist.ANEW
     flaky_image.mend(image)
     again = take(case, image, ONCE)
