@@ -197,6 +197,7 @@ def test_a_directory_of_a_disk_whose_read_failed_is_listed_by_a_retry(case, tmp_
     orphans = {path: item["detail"] for path, item in found.items() if path.startswith(b"$OrphanFiles/")}
     assert set(orphans.values()) == {relist.NAMED_SINCE}  # the sweep had found them without their names
     assert again.account.unreadable == 0, again.words()
+    assert sum(again.families.values()) == again.account.done == 4  # none of them counts twice
     assert again.account.recounts[0].said == "they agree"
 
 
