@@ -51,7 +51,7 @@ FLOW: tuple[Stage, ...] = (
         "reads an Exhibit, and accounts for every Item in it",
         ("Exhibit",),
         ("Item", "Content", "Trait"),
-        ("exhibits", "exhibit_runs", "intake_runs", "batches", "items"),
+        ("exhibits", "exhibit_runs", "intake_runs", "intake_looks", "batches", "items"),
         ("listings", "contents", "traits"),
     ),
     Stage(

@@ -155,7 +155,7 @@ def test_what_a_rar_calls_a_folder_is_read_or_said():
     assert rightly(header.what, header.size) is What.FILE
 
 
-@pytest.mark.parametrize("what", set(What) - {What.FILE})
+@pytest.mark.parametrize("what", [each for each in What if each is not What.FILE])
 def test_nothing_with_content_is_left_out(what):
     assert rightly(what, 0) is what
     assert rightly(what, PATH_MAX) is What.FILE

@@ -1,5 +1,6 @@
 """The pass that asks exiftool: only about maker notes that our reader does not know; its absence is said."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from clew.core.case import Case
 from clew.intake import exiftool
 from clew.intake.options import Options
 from clew.intake.run import intake
+from clew.intake.story import story
 from clew.intake.tools import extractors
 
 OPTIONS = Options(workers=1)
@@ -49,7 +51,14 @@ def test_it_is_asked_about_unknown_maker_notes_alone(taken: Case) -> None:
     found = traits(taken, noted)["exiftool.SerialNumber", "fast"]
     assert found["text"] == "E42"
     assert "exiftool 1" in found["version"]
-    assert all(layer["reached"] for layer in told.isolation.values())
+    assert all(layer["reached"] for layer in told.isolation["exiftool"].values())
+    (row,) = taken.read().execute("SELECT isolation FROM intake_looks").fetchall()
+    recorded = json.loads(row["isolation"])
+    assert set(recorded) == {"workers", "exiftool"}
+    assert recorded["exiftool"] == told.isolation["exiftool"]
+    sql = "SELECT id FROM exhibits"
+    words = " ".join(each.said for each in story(taken, taken.read().execute(sql).fetchone()["id"]))
+    assert f"In it exiftool was isolated by all {len(recorded['exiftool'])} layers." in words
     assert exiftool.wanted(taken) == []
 
 

@@ -94,19 +94,51 @@ def test_a_difference_that_nothing_explains_is_flagged_and_the_account_is_not_co
     assert not found.complete
     assert "UNEXPLAINED" in found.words()
     change(case, exhibit, {recount.CONTENTS: ours - 1, recount.UNLISTED: 1})
-    assert not account(case, exhibit).recounts[0].unexplained
+    found = account(case, exhibit)
+    assert found.recounts[0].unexplained  # how much lies in that directory nobody knows
+    assert "explained in part at best" in found.words()
+    assert not found.complete
     change(case, exhibit, {f"{recount.GAVE_UP}too long": 1})
     found = account(case, exhibit)
     assert found.recounts[0].theirs is None
-    assert "no second count (too long)" in found.words()
+    assert "NO SECOND COUNT (too long)" in found.words()
+    assert not found.complete
+
+
+@pytest.mark.parametrize("kind", ["ext2", "NTFS"])
+def test_as_many_but_others_are_told_from_the_same(kind, tmp_path):
+    """One that is missed and one that is not there leave the number as it is."""
+    case, exhibit = take(tmp_path, volume(tmp_path, kind))
+    sql = "SELECT detail FROM exhibit_runs WHERE exhibit=? AND part LIKE '%/recount'"
+    notes = json.loads(case.read().execute(sql, (exhibit,)).fetchone()["detail"])["notes"]
+    assert notes[recount.NUMBERS] > 0
+    for name in (recount.NUMBERS, recount.SQUARES):
+        change(case, exhibit, notes | {name: notes[name] + 1})
+        found = account(case, exhibit)
+        assert found.recounts[0].theirs == found.recounts[0].ours
+        assert "NOT THE SAME file records" in found.words()
+        assert not found.complete
+    change(case, exhibit, {recount.CONTENTS: notes[recount.CONTENTS]})  # of a case that was made before
+    assert account(case, exhibit).recounts[0].said == "they agree"
+
+
+def test_a_file_system_without_a_second_reader_is_said_to_have_none(tmp_path):
+    image, tree = tmp_path / "cd.iso", tmp_path / "tree"
+    tree.mkdir(parents=True)
+    (tree / "A.TXT").write_bytes(b"a")
+    tool("genisoimage", "-quiet", "-o", image, tree)
+    case, exhibit = take(tmp_path, image)
+    (found,) = account(case, exhibit).recounts
+    assert (found.theirs, found.ours, found.said, found.unexplained) == (None, 1, recount.NO_SECOND, False)
+    assert "clew listed 1 live: no second count: clew has no second reader of it" in account(case, exhibit).words()
 
 
 @pytest.mark.parametrize(("theirs", "ours", "unlisted", "lost", "unexplained"), [
-    (5, 5, 0, 0, False), (5, 4, 0, 0, True), (4, 5, 0, 0, True), (4, 5, 1, 0, False), (5, 4, 1, 0, True),
-    (5, 4, 0, 1, False), (4, 5, 0, 1, True),
+    (5, 5, 0, 0, False), (5, 4, 0, 0, True), (4, 5, 0, 0, True), (4, 5, 1, 0, True), (5, 4, 1, 0, True),
+    (5, 4, 0, 1, True), (4, 5, 0, 1, True), (5, 5, 1, 1, False),
 ])  # fmt: skip
 def test_what_explains_a_difference(theirs, ours, unlisted, lost, unexplained):
-    assert recount._explained(theirs, ours, unlisted, lost)[1] is unexplained
+    assert recount._explained(theirs, ours, unlisted, lost, same=True)[1] is unexplained
 
 
 def test_the_count_goes_on_from_its_cursor_and_distrusts_its_worker():

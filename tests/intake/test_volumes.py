@@ -18,12 +18,12 @@ from clew.core import shards
 from clew.core.absent import Absent
 from clew.intake.disk import gpt, lvm, signatures
 from clew.intake.disk.image import lost_in
-from clew.intake.disk.stretch import LOST
 from clew.intake.entropy import measure
 from clew.intake.options import Options
 from clew.intake.refs import layer, parse, volume
 from clew.intake.report import Report
 from clew.intake.run import intake
+from clew.intake.walk import UNSEEN
 from clew.model import Reason
 from container_files import tool
 
@@ -384,4 +384,4 @@ def test_what_is_lost_while_directories_are_listed_is_noted(tmp_path):
     packed.write_bytes(data)
     found, summary = take(tmp_path, packed)
     assert b"sub/IN.TXT" not in found
-    assert summary.account.notes[LOST] >= 512
+    assert summary.account.notes[UNSEEN] >= 512

@@ -25,8 +25,16 @@ from clew.core.errors import Exit, Usage
 @click.option("--seized-by", default="", help="Who seized it.")
 @click.option("--seized-where", default="", help="Where.")
 @click.option("--seized-at", help="When, as 2026-03-01T09:30:00Z.")
+@click.option("--seized-what", default="", help="What it is: make, model, serial number, colour.")
+@click.option(
+    "--digest-stated",
+    "stated",
+    multiple=True,
+    metavar="NAME:HEX",
+    help="A digest of the image in the seizure record (sha256:, sha1: or md5:), to be compared with what is read.",
+)
 @click.option("--workers", type=click.IntRange(0, 256), default=0, help="Parsers side by side; 0: one a processor.")
-@click.option("--retry", is_flag=True, help="Afterwards try what was tried and failed once more, and only that.")
+@click.option("--retry", is_flag=True, help="Afterwards try what could not be read or listed once more.")
 @click.option("--moved", is_flag=True, help="The exhibit lies at another PATH than before; it must be the same one.")
 @click.option("--again-known-good", is_flag=True, help="Afterwards look at what known-good hash sets stopped, too.")
 @click.option(
@@ -47,6 +55,8 @@ def intake(
     seized_by: str,
     seized_where: str,
     seized_at: str | None,
+    seized_what: str,
+    stated: tuple[str, ...],
     workers: int,
     retry: bool,
     moved: bool,
@@ -61,14 +71,17 @@ def intake(
 ) -> int:
     """Take a folder, a disk image or an archive at PATH into CASE: every file, with its hashes or the reason why not.
 
-    It may be stopped at any time and run again: what was acknowledged is kept. Exit status 3: all of it was gone
-    through, but something could not be read, or the image is not what its container says.
+    It may be stopped at any time and run again: what was acknowledged is kept. With --retry, contents that failed are
+    read once more, and directories, volumes and archives that could not be listed are listed again. Exit status 3: all
+    of it was gone through, but something could not be read, or the image is not what its container or --digest-stated
+    says. What was not said of the seizure at first can be added by a later run; what was said stays.
     """
     from clew.core.mandate import parse_time
     from clew.core.progress import Progress
     from clew.intake import run
+    from clew.intake import seizure as seizures
     from clew.intake.account import facts_digest
-    from clew.intake.custody import Seizure, find
+    from clew.intake.custody import find
     from clew.intake.listing import BatchSize
     from clew.intake.options import Options
     from clew.intake.report import report as report_of
@@ -94,7 +107,13 @@ def intake(
             ed2k=ed2k,
             accept_weak_isolation=accept_weak_isolation,
             batch=BatchSize(batch_items, batch_mib << 20),
-            seizure=Seizure(seized_by, seized_where, parse_time(seized_at) if seized_at else None),
+            seizure=seizures.Seizure(
+                by=seized_by,
+                where=seized_where,
+                at_ns=parse_time(seized_at) if seized_at else None,
+                what=seized_what,
+                digests=seizures.digests(stated),
+            ),
         )
         bar = Progress(f"intake of {label}", quiet=as_json)
         ended = run.intake(opened, path=path, label=label, progress=bar, options=options)

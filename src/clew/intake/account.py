@@ -14,6 +14,7 @@ from clew.core.case import Case
 from clew.core.errors import Damaged
 from clew.core.printable import printable
 from clew.intake.recount import KIND, Recount, recounts
+from clew.intake.seizure import NAMES, agreement
 from clew.model import ItemState, Reason
 
 _LISTED = """
@@ -56,6 +57,7 @@ class Account:
     recounts: list[Recount] = field(default_factory=list)
     image_unread: list[str] = field(default_factory=list)
     image_problems: list[str] = field(default_factory=list)
+    stated: dict[str, bool] = field(default_factory=dict)  # digests of the seizure record: whether they agree
 
     @property
     def balanced(self) -> bool:
@@ -82,6 +84,9 @@ class Account:
         lines += [f"  unreadable, {reason}: {count:,}" for reason, count in sorted(self.unreadable_by_reason.items())]
         lines += [f"  skipped, {reason}: {count:,}" for reason, count in sorted(self.skipped_by_reason.items())]
         lines += [f"the image: {text}" for text in (*self.image_unread, *self.image_problems)]
+        lines += [
+            f"the image: its {NAMES[name]} is that of the seizure record" for name, same in self.stated.items() if same
+        ]
         lines += [f"could not be read: {_place(part)}: {part['missing']}" for part in self.parts_unreadable]
         lines += [f"not covered: {_place(part)}: {part['missing']}" for part in self.not_covered]
         lines += [f"{part['kind']}: {_place(part)}{_bytes(part)}" for part in self.searched]
@@ -114,6 +119,10 @@ def account(case: Case, exhibit: str) -> Account:
     row = case.read().execute("SELECT * FROM exhibits WHERE id=?", (exhibit,)).fetchone()
     learnt = json.loads(row["acquisition"]) if row is not None else {}
     found.image_unread, found.image_problems = list(_unread(learnt)), learnt.get("problems", [])
+    if row is not None:
+        found.stated = agreement(json.loads(row["stated"]), {name: row[name] for name in NAMES})
+        wrong = [NAMES[name] for name, agrees in found.stated.items() if not agrees]
+        found.image_unread += [f"its {name} is NOT the one that the seizure record states" for name in wrong]
     for row in case.read().execute("SELECT * FROM exhibit_runs WHERE exhibit=? ORDER BY part", (exhibit,)):
         _part(found, row["part"], json.loads(row["detail"]), learnt.get("bad", []), done=row["done_ns"] is not None)
     found.recounts = recounts(case, exhibit)

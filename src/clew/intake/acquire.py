@@ -11,6 +11,7 @@ from clew.core.progress import Progress
 from clew.intake import said
 from clew.intake.api import Job
 from clew.intake.custody import Held
+from clew.intake.seizure import agreement
 from clew.model import Missing
 
 RESUME = "resume"  # where in exhibits.acquisition the state lies while the read goes on
@@ -95,7 +96,9 @@ def _acquired(case: Case, exhibit: str, answer: dict[str, Any], mandate: str) ->
     with case.write("intake") as tx:
         values = (digests["sha256"], digests["sha1"], digests["md5"], size, json.dumps(learnt), exhibit)
         tx.execute("UPDATE exhibits SET sha256=?, sha1=?, md5=?, size=?, acquisition=? WHERE id=?", values)
+        stated = json.loads(tx.execute("SELECT stated FROM exhibits WHERE id=?", (exhibit,)).fetchone()["stated"])
         about = {"exhibit": exhibit, **{name: value.hex() for name, value in digests.items()}, "size": size, **learnt}
+        about["stated_agree"] = agreement(stated, digests)
         counts = {"bytes": size, "bad": sum(length for _, length in learnt["bad"])}
         counts |= {"stored digests": len(learnt["agree"]), "that agree": sum(learnt["agree"].values())}
         tx.record("exhibit.acquired", subject=about, counts=counts, mandate=mandate)

@@ -1,13 +1,14 @@
-"""An Exhibit of the case, opened once more: what every further look at its Contents begins with."""
+"""An Exhibit of the case, opened once more: what every further look at its Contents begins with, and its record."""
 
-from collections.abc import Iterable, Iterator
+import json
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from clew.core import clock, mandate, shards
-from clew.core.case import Case
+from clew.core.case import Case, new_id
 from clew.core.engine import Pool
 from clew.core.lease import lease
 from clew.intake.api import Session, Source
@@ -35,12 +36,25 @@ class Reopened:
     made_with: str
 
 
+@dataclass(frozen=True, slots=True)
+class Looking:
+    """What a look is called, for its lease and for the record. `behalf`: the Exhibit that it is made for, where that is
+    another one. `beside`: programs of others that look at the same bytes, each with the isolation that it reached, as
+    far as that is known once the look is over.
+    """
+
+    name: str
+    called: str
+    behalf: str | None = None
+    beside: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
 @contextmanager
 def reopened(
-    case: Case, exhibit: str, specs: tuple[str, ...], options: Options, why: str, also: tuple[str, ...] = ()
+    case: Case, exhibit: str, specs: tuple[str, ...], options: Options, why: Looking, also: tuple[str, ...] = ()
 ) -> Iterator[Reopened]:
-    """Opens an Exhibit for a look called `why`, with workers that know `specs` ("module:name" each) and have called
-    `also`.
+    """Opens an Exhibit for a look, with workers that know `specs` ("module:name" each) and have called `also`. That it
+    was opened, how its parsers were isolated and what that did to it is recorded.
 
     Raises Refused without a Mandate that covers it, Held while another such look at it goes on.
     """
@@ -49,10 +63,37 @@ def reopened(
     path = Path(held["location"])
     source: Source = choose(path)
     with ExitStack() as stack:
-        stack.enter_context(lease(case, "intake", f"{held['label']}, {why}"))
+        stack.enter_context(lease(case, "intake", f"{held['label']}, {why.name}"))
         session = stack.enter_context(closing(Archives(case, exhibit, source.open(path), options.budgets)))
         pool = stack.enter_context(open_pool(source, session, specs, options, also=also))
-        yield Reopened(session, pool, basis.id, versions(source, specs))
+        opened = Reopened(session, pool, basis.id, versions(source, specs))
+        look = _began(case, exhibit, why, opened)
+        try:
+            yield opened
+        finally:
+            _ended(case, exhibit, look, why, opened)
+
+
+def _began(case: Case, exhibit: str, why: Looking, opened: Reopened) -> str:
+    look, layers = new_id(), {"workers": opened.pool.isolation}
+    with case.write("intake") as tx:
+        columns = "id, exhibit, look, started_ns, versions, isolation, mandate"
+        values = (look, exhibit, why.called, clock.now().utc_ns, opened.made_with, json.dumps(layers), opened.basis)
+        tx.execute(f"INSERT INTO intake_looks ({columns}) VALUES (?,?,?,?,?,?,?)", values)  # noqa: S608 - our own names
+        about: dict[str, Any] = {"look": look, "exhibit": exhibit, "called": why.called}
+        about |= {"versions": opened.made_with, "isolation": layers}
+        about |= {"behalf": why.behalf} if why.behalf else {}
+        tx.record("look.started", subject=about, mandate=opened.basis)
+    return look
+
+
+def _ended(case: Case, exhibit: str, look: str, why: Looking, opened: Reopened) -> None:
+    layers, effects = {"workers": opened.pool.isolation, **why.beside}, opened.session.detail
+    with case.write("intake") as tx:
+        values = (clock.now().utc_ns, json.dumps(layers), json.dumps(effects), look)
+        tx.execute("UPDATE intake_looks SET ended_ns=?, isolation=?, effects=? WHERE id=?", values)
+        about = {"look": look, "exhibit": exhibit, "isolation": layers, "effects": effects}
+        tx.record("look.ended", subject=about, mandate=opened.basis)
 
 
 def places(

@@ -14,17 +14,9 @@ from clew.core.errors import Refused, Usage
 from clew.intake import identity
 from clew.intake.api import Session, Source, Unavailable
 from clew.intake.batches import some_refs
+from clew.intake.seizure import Seizure, checked, complete
 
 SAMPLE = 100  # files of a folder that must be found again where it was moved
-
-
-@dataclass(frozen=True, slots=True)
-class Seizure:
-    """What the person who brings it says of it; empty where nothing was said."""
-
-    by: str = ""
-    where: str = ""
-    at_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +37,8 @@ class Held:
 def enter(
     case: Case, label: str, path: Path, source: Source, seizure: Seizure, mandate: str, *, moved: bool = False
 ) -> Held:
-    """The Exhibit under that label, entered now if it is new. Raises Usage where the label stands for another place and
-    nobody said that it was `moved`.
+    """The Exhibit under that label, entered now if it is new; what was not said of its seizure before is added. Raises
+    Usage where the label stands for another place and nobody said that it was `moved`, or for another seizure.
     """
     held = find(case, label)
     location = str(path.resolve())
@@ -57,15 +49,22 @@ def enter(
                 "choose another --label, or give the path that the label stands for; "
                 "where that exhibit lies elsewhere now, add --moved",
             )
+        row = case.read().execute("SELECT * FROM exhibits WHERE id=?", (held.id,)).fetchone()
+        complete(case, row, seizure, mandate)
         return held
+    checked(source.name, label, seizure)
     exhibit = new_id()
     with case.write("intake") as tx:
-        values = (exhibit, label, source.name, location, seizure.by, seizure.where, seizure.at_ns, None, None, mandate)
-        columns = "id, label, kind, location, seized_by, seized_where, seized_ns, sha256, size, mandate, added_ns"
+        values = (exhibit, label, source.name, location, seizure.by, seizure.where, seizure.at_ns, seizure.what)
+        columns = (
+            "id, label, kind, location, seized_by, seized_where, seized_ns, seized_what, stated, mandate, added_ns"
+        )
         sql = f"INSERT INTO exhibits ({columns}) VALUES (?,?,?,?,?,?,?,?,?,?,?)"  # noqa: S608 - our own names
-        tx.execute(sql, (*values, clock.now().utc_ns))
+        stated = json.dumps(dict(seizure.digests), sort_keys=True)
+        tx.execute(sql, (*values, stated, mandate, clock.now().utc_ns))
         about = {"exhibit": exhibit, "label": label, "kind": source.name, "location": location}
-        who = {"seized_by": seizure.by, "seized_where": seizure.where, "seized_at_ns": seizure.at_ns}
+        who: dict[str, Any] = {"seized_by": seizure.by, "seized_where": seizure.where, "seized_at_ns": seizure.at_ns}
+        who |= {"seized_what": seizure.what, "stated": dict(seizure.digests)}
         tx.record("exhibit.entered", subject={**about, **who}, mandate=mandate)
     return Held(exhibit, label, source.name, location, None, None, {})
 

@@ -36,10 +36,10 @@ SELECT DISTINCT content FROM traits WHERE name = 'makernote' AND missing IS NOT 
 
 @dataclass(slots=True)
 class Told:
-    """What the pass did, and how the program was locked up."""
+    """What the pass did, and how the program was locked up, by its name."""
 
     looked: Looked = field(default_factory=Looked)
-    isolation: dict[str, Any] = field(default_factory=dict)
+    isolation: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 def wanted(case: Case) -> list[bytes]:
@@ -62,6 +62,8 @@ def ask(case: Case, options: Options, exhibit: str | None = None) -> Told:
         return told
     made = external.run([program, "-ver"], b"", runnable=[INTERPRETER], accept_weak=options.accept_weak_isolation)
     version = made.output.decode("ascii", "replace").strip()[:20] if isinstance(made, external.Ran) else "unknown"
+    if isinstance(made, external.Ran):
+        told.isolation[PROGRAM] = made.isolation  # also where it has no answer to what follows
     again = Again(
         mode=FAST,
         extractor="clew.intake.whole:PLUGIN",
@@ -69,12 +71,15 @@ def ask(case: Case, options: Options, exhibit: str | None = None) -> Told:
         had="SELECT content FROM traits WHERE extractor = 'exiftool' AND missing IS NULL",
         most=200,
         hear=partial(_rows, program, version, options.accept_weak_isolation, told),
+        beside=told.isolation,
     )
     told.looked = look(case, contents, again, options, exhibit)
     return told
 
 
-def describe(program: str, data: bytes, accept_weak: bool) -> tuple[dict[str, str | int | float], Any] | Missing:
+def describe(
+    program: str, data: bytes, accept_weak: bool
+) -> tuple[dict[str, str | int | float], dict[str, Any]] | Missing:
     """Those of TAGS that exiftool has of these bytes, and the isolation that it ran in."""
     command = [program, "-j", "-n", *(f"-{tag}" for tag in TAGS), "-"]
     ran = external.run(command, data, runnable=[INTERPRETER], accept_weak=accept_weak)
@@ -101,7 +106,7 @@ def _rows(
         found = describe(program, blobs[0], accept_weak)
         missing = found if isinstance(found, Missing) else None
         if not isinstance(found, Missing):
-            tags, told.isolation = found
+            tags, told.isolation[PROGRAM] = found
             if tags:
                 return [
                     {**empty, **by, **row} for tag, said in tags.items() for row in _columns(f"{PREFIX}{tag}", said)

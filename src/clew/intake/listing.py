@@ -9,22 +9,23 @@ import hashlib
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from clew.core import clock, shards
 from clew.core.case import Case, Transaction
 from clew.core.failpoints import failpoint
+from clew.intake import relist
 from clew.intake.api import Ask, Found, Note, Part, Session, Source
 from clew.intake.refs import item_id
+from clew.intake.relist import LISTED_SINCE
 from clew.model import ItemState, NameState, Reason
 
 CONFIG = "listing"
 MOST_NOTES = 5_000
 MOST_NAMED = 16 << 20  # bytes of the paths and refs of one batch: a name may have 256 KiB, of an archive in an archive
 MOST_BYTES = (1 << 63) - 1  # of a column; a hostile disk may claim more in sum
-LISTED_SINCE = "what it stood for could not be listed at first, and was listed since"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +89,12 @@ class Lister:
         """Every part that is not done yet, each from its cursor: one step a thing found. A step names the batches that
         it made and that can be read at once.
         """
+        shown: list[Part] = []
         for part in session.parts(ask):
+            shown.append(part)
             row = self._row(part)
+            if row is not None and part.missing is None and "missing" in json.loads(row["detail"]):
+                row = None  # it could not be listed, and can be now
             if row is not None and row["done_ns"] is not None:
                 continue
             if part.missing is not None:
@@ -97,10 +102,13 @@ class Lister:
                 yield self._commit(session, part, Draft(), "", {**part.detail, **missing}, done=True)
                 continue
             yield from self._part(session, part, row, ask)
+        relist.settle(self.case, self.exhibit, shown, self.mandate)
 
     def _part(self, session: Session, part: Part, row: sqlite3.Row | None, ask: Ask) -> Iterator[tuple[str, ...]]:
         cursor = row["cursor"] if row is not None else ""
         detail = json.loads(row["detail"]) if row is not None else dict(part.detail)
+        if "anew" in detail:  # it may be described otherwise than when something of it was lost
+            detail = {**part.detail, **{name: detail[name] for name in ("anew", "notes") if name in detail}}
         draft = Draft()
         for event in session.items(part, cursor, self._seen, ask):
             draft.take(event)
@@ -130,6 +138,7 @@ class Lister:
         if done or any(found.state is ItemState.UNREADABLE for found in draft.found):
             session.check()  # what is not there any more must not be taken for all there was
         members = self._members(draft)
+        met = self._met(draft, members)
         made = [self._made(part, members, waits=waits) for waits in (False, True)]
         for what, count in draft.notes.items():
             notes = detail.setdefault("notes", {})
@@ -141,6 +150,7 @@ class Lister:
             values = (self.exhibit, part.name, cursor, now if done else None, json.dumps(detail, sort_keys=True))
             tx.execute("INSERT OR REPLACE INTO exhibit_runs VALUES (?,?,?,?,?)", values)
             self._close(tx, part, draft.closed)
+            relist.lost_again(tx, met)
             if not members:
                 about = {"exhibit": self.exhibit, "part": part.name}
                 tx.record("part.listed", subject=about, mandate=self.mandate)
@@ -187,6 +197,15 @@ class Lister:
         known = self.case.read()
         sql = "SELECT 1 FROM items WHERE id=?"
         return {item: found for item, found in members.items() if known.execute(sql, (item,)).fetchone() is None}
+
+    def _met(self, draft: Draft, members: Mapping[str, Found]) -> list[tuple[str, Found]]:
+        """What an earlier batch holds."""
+        met = (
+            ((item_id(self.exhibit, found.ref), found) for found in draft.found)
+            if len(members) < len(draft.found)
+            else ()
+        )
+        return [(item, found) for item, found in met if item not in members]
 
     def _listing(self, item: str, found: Found, batch: str) -> dict[str, Any]:
         return {

@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 
 from clew.core.engine import Limits
 from clew.intake.archives.budget import Budgets
-from clew.intake.custody import Seizure
 from clew.intake.listing import BatchSize
+from clew.intake.seizure import Seizure
 
 LIMITS = Limits(seconds=30.0, seconds_per_mb=0.2, memory=1536 << 20, output=64 << 20)
 

@@ -14,7 +14,7 @@ from clew.core.absent import Absent
 from clew.core.case import Case
 from clew.core.engine import Outcome, Task
 from clew.core.errors import ClewError
-from clew.intake.again import Reopened, places, reopened
+from clew.intake.again import Looking, Reopened, places, reopened
 from clew.intake.api import Unavailable
 from clew.intake.in_pass import InPass
 from clew.intake.options import Options
@@ -24,6 +24,7 @@ from clew.model import Missing
 
 SPECS = ("clew.intake.piece_check:CHECK",)
 PLAN = "clew.intake.piece_check:plan"
+TORRENTS = "torrents, for their piece hashes"  # what such a look is called
 MOST_WANTED = 5_000  # files of a torrent
 SENSELESS = "a trait of this artefact does not say what it must"
 LEAST_LENGTH = 1 << 12  # bytes of a piece: of smaller ones each byte costs more than a hash; clients make 16 KiB
@@ -97,9 +98,10 @@ def of_exhibit(
     options: Options,
     done: Held,
     room: Room,
+    behalf: str | None = None,
 ) -> list[Part]:
     """Reads the torrents (`rows`, of `places`) of one Exhibit again, for the piece hashes of the files `wanted` of
-    each, as far as there is room. Raises what `reopened` does.
+    each, as far as there is room; on `behalf` of another one where that is taken in. Raises what `reopened` does.
     """
     parts: list[Part] = []
     asked = {row["sha256"]: sorted(wanted[row["sha256"]]) for row in rows}
@@ -107,7 +109,7 @@ def of_exhibit(
     def payload(row: Mapping[str, Any]) -> dict[str, Any]:
         return {"sha256": row["sha256"].hex(), "wanted": asked[row["sha256"]][:MOST_WANTED]}
 
-    with reopened(case, exhibit, SPECS, options, "pieces") as again:
+    with reopened(case, exhibit, SPECS, options, Looking("pieces", TORRENTS, behalf)) as again:
         for torrent, outcome in outcomes(again, PLAN, rows, payload, done):
             if isinstance(outcome.reply, Missing):
                 done.failed[torrent.hex()] = str(outcome.reply)
@@ -183,7 +185,7 @@ def called_for(case: Case, exhibit: str, options: Options) -> InPass:
     room, alone = Room(MOST_HELD), replace(options, workers=1)
     for other, rows in places(case, wanted, apart=exhibit).items():
         try:
-            parts = of_exhibit(case, other, rows, wanted, alone, found.done, room)
+            parts = of_exhibit(case, other, rows, wanted, alone, found.done, room, exhibit)
         except (ClewError, OSError, Absent) as error:
             found.done.failed.update({row["sha256"].hex(): str(error) for row in rows})
             continue

@@ -15,7 +15,7 @@ from typing import Any
 from clew.core import clock, mandate, shards
 from clew.core.absent import Absent
 from clew.core.case import Case
-from clew.intake.again import OTHERS, Reopened, places, reopened
+from clew.intake.again import OTHERS, Looking, Reopened, places, reopened
 from clew.intake.options import Options
 from clew.intake.piece_plan import SPECS, Room, ed2k, files, of_exhibit, outcomes
 from clew.intake.piece_traits import BY, MODE, Check, Held, Named, Part, asked, naming, results
@@ -64,7 +64,7 @@ def held_against(case: Case, *, options: Options | None = None) -> Held:
         parts += of_exhibit(case, exhibit, rows, wanted, chosen, done, room)
     checks = _due(contents, parts, named.keys(), had, done)
     for exhibit, rows in places(case, checks).items():
-        with reopened(case, exhibit, SPECS, chosen, "pieces") as again:
+        with reopened(case, exhibit, SPECS, chosen, Looking("pieces", "pieces")) as again:
             for at in range(0, len(rows), MOST):
                 traits = _read(again, rows[at : at + MOST], checks, named, done)
                 _commit(case, exhibit, traits, again.made_with, again.basis)

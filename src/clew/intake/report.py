@@ -13,12 +13,14 @@ from clew.core.case import Case
 from clew.intake import exiftool, typing_pass
 from clew.intake.account import Account, account
 from clew.intake.families import family
-from clew.intake.report_words import words
-from clew.model import ContentState, NameState
+from clew.intake.relist import NAMED_SINCE
+from clew.intake.report_words import weaknesses, words
+from clew.model import ContentState, ItemState, NameState
 
 _CONTENTS = """
 SELECT media_type, content_state, count(*) AS items FROM (
-  SELECT DISTINCT ON (item) media_type, content_state FROM contents WHERE exhibit=?
+  SELECT DISTINCT ON (item) media_type, content_state FROM contents
+  WHERE exhibit=$exhibit AND item NOT IN (SELECT unnest($twice))
   ORDER BY item, content_state = 'partial', size DESC
 ) GROUP BY ALL
 """
@@ -43,7 +45,7 @@ WHERE t.name = 'unopened' AND t.text IS NOT NULL AND c.exhibit=? GROUP BY ALL OR
 @dataclass(slots=True)
 class Report:
     """What is known of one Exhibit at the end of a run. `isolation` and `effects` are those of the newest run, `runs`
-    tells all of them.
+    tells all of them, `looks` each time that it was opened again.
     """
 
     exhibit: str
@@ -62,6 +64,7 @@ class Report:
     not_asked: list[str] = field(default_factory=list)
     unopened: list[dict[str, Any]] = field(default_factory=list)
     runs: list[dict[str, Any]] = field(default_factory=list)
+    looks: list[dict[str, Any]] = field(default_factory=list)
     isolation: dict[str, Any] = field(default_factory=dict)
     effects: dict[str, Any] = field(default_factory=dict)
 
@@ -97,12 +100,15 @@ def report(case: Case, exhibit: str) -> Report:
     found.not_asked = [*typing_pass.not_asked(case), *exiftool.not_asked(case)]
     found.unopened = shards.query(case, _UNOPENED, (exhibit,)).to_pylist()
     _runs(case, found)
+    _looks(case, found)
     return found
 
 
 def _contents(case: Case, found: Report) -> None:
     families: Counter[str] = Counter()
-    for row in shards.query(case, _CONTENTS, (found.exhibit,)).to_pylist():
+    sql = "SELECT id FROM items WHERE exhibit=? AND state=? AND detail=?"
+    twice = [row["id"] for row in case.read().execute(sql, (found.exhibit, ItemState.SKIPPED, NAMED_SINCE))]
+    for row in shards.query(case, _CONTENTS, {"exhibit": found.exhibit, "twice": twice}).to_pylist():
         families[family(row["media_type"])] += row["items"]
         found.partial += row["items"] if row["content_state"] == ContentState.PARTIAL else 0
         found.doubted += row["items"] if row["content_state"] == ContentState.OVERWRITTEN_POSSIBLE else 0
@@ -121,3 +127,12 @@ def _runs(case: Case, found: Report) -> None:
         said |= {"known_good": config.get("known_good", []), "in_pass": config.get("in_pass", {})}
         found.runs.append({**run, **said})
         found.isolation, found.effects = isolation, effects
+
+
+def _looks(case: Case, found: Report) -> None:
+    sql = "SELECT * FROM intake_looks WHERE exhibit=? ORDER BY started_ns"
+    for row in case.read().execute(sql, (found.exhibit,)):
+        seconds = (row["ended_ns"] - row["started_ns"]) / 1e9 if row["ended_ns"] else None
+        weak = weaknesses(json.loads(row["isolation"]))
+        look = {"look": row["look"], "started_ns": row["started_ns"], "seconds": seconds, "weak": weak}
+        found.looks.append({**look, "versions": row["versions"], "effects": json.loads(row["effects"])})

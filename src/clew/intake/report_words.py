@@ -14,7 +14,8 @@ def words(report: dict[str, Any], account: Account) -> str:
     lines = [*_types(report), *_states(report)]
     lines += [*_stopped(report["known_good"]), *_silent(report), *report["not_asked"]]
     lines += _in_pass(report["runs"])
-    lines += [*_tools(report["runs"]), f"isolation: {isolation_words(report['isolation'])}", *_effects(report["runs"])]
+    lines += [*_tools(report["runs"]), f"isolation: {isolation_words(report['isolation'])}"]
+    lines += _effects(report["runs"], report["looks"])
     lines.append("what is not listed here was not looked for; that is no statement that nothing else was there")
     told = [*map(printable, [title, *first]), account.words(), *map(printable, lines)]
     return "\n".join(told)
@@ -105,16 +106,29 @@ def _in_pass(runs: list[dict[str, Any]]) -> list[str]:
     return lines
 
 
-def _effects(runs: list[dict[str, Any]]) -> list[str]:
-    """What was done to the evidence: access times that could not be left alone."""
-    touched = sum(run["effects"].get("access_times_touched", 0) for run in runs)
+def _effects(runs: list[dict[str, Any]], looks: list[dict[str, Any]]) -> list[str]:
+    """What was done to the evidence, by runs and by further looks: access times that could not be left alone."""
+    every = [*runs, *looks]
+    touched = sum(each["effects"].get("access_times_touched", 0) for each in every)
     lines = [f"{touched:,} openings could not ask the system to leave access times alone"] if touched else []
-    live = any("access_times_touched" in run["effects"] for run in runs)
-    stopped = sum(run["seconds"] is None for run in runs)
-    if live and stopped:
-        lines.append(f"of {_count(stopped, 'stopped run')} it is not known how many access times it touched")
-    weak = sorted({layer for run in runs for layer in run["weak"]})
-    return lines + ([f"in one run at least, isolation was weak: without {_and(weak)}"] if weak else [])
+    live = any("access_times_touched" in each["effects"] for each in every)
+    for some, what in ((runs, "stopped run"), (looks, "stopped further look")):
+        stopped = sum(each["seconds"] is None for each in some)
+        if live and stopped:
+            lines.append(f"of {_count(stopped, what)} it is not known how many access times it touched")
+    for some, what in ((runs, "run"), (looks, "further look")):
+        weak = sorted({layer for each in some for layer in each["weak"]})
+        lines += [f"in one {what} at least, isolation was weak: without {_and(weak)}"] if weak else []
+    if looks:
+        names = dict.fromkeys(each["look"] for each in looks)
+        lines.append(f"opened again {_count(len(looks), 'time')}, for: {'; '.join(names)}")
+    return lines
+
+
+def weaknesses(isolation: dict[str, dict[str, Any]]) -> list[str]:
+    """The layers that somebody who looked again did not reach, by who it was: workers, or a program of others."""
+    found = ((who, name) for who, layers in isolation.items() for name, layer in layers.items() if not layer["reached"])
+    return sorted(name if who == "workers" else f"{name} ({who})" for who, name in found)
 
 
 def _count(number: int, what: str) -> str:

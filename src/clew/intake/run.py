@@ -17,7 +17,7 @@ from clew.core.errors import ClewError, Usage
 from clew.core.known_good import Stopping, stopping
 from clew.core.lease import lease
 from clew.core.progress import Progress
-from clew.intake import batches, custody, exiftool
+from clew.intake import batches, custody, exiftool, relist
 from clew.intake.account import account
 from clew.intake.acquire import acquire
 from clew.intake.api import FAST, Job, Session, Source
@@ -123,6 +123,8 @@ class Run:
         course.run(pool, session, ask)
         if self.options.retry:
             course.again(pool, session, ask, batches.failed(case, exhibit))
+            if relist.reopen(case, exhibit, self.mandate):
+                course.run(pool, session, ask)
             session.retry()
         if self.options.again_known_good:
             reader.known_good = ()

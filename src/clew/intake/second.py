@@ -13,7 +13,7 @@ from clew.core import shards
 from clew.core.case import Case
 from clew.core.engine import Pool, Task
 from clew.intake import said
-from clew.intake.again import OTHERS, places, reopened
+from clew.intake.again import OTHERS, Looking, places, reopened
 from clew.intake.api import EXACT, Session, Unavailable
 from clew.intake.options import Options
 from clew.intake.reading import find
@@ -36,7 +36,8 @@ class Again:
 
     `trait` is what a content gets as Missing where it failed; `had` selects the contents that need no such look (SQL);
     `asked` is what the worker is told beside the mode; `most` are the contents of one receipt; `preload` is what its
-    workers import or call beside the Extractor's module. `hear` makes Trait rows of an answer and its blobs.
+    workers import or call beside the Extractor's module. `hear` makes Trait rows of an answer and its blobs; `beside`
+    is how isolated the programs were that it asked, see `Looking`.
     """
 
     mode: str
@@ -47,6 +48,7 @@ class Again:
     asked: Mapping[str, Any] = field(default_factory=dict)
     preload: tuple[str, ...] = ()
     hear: Callable[[dict[str, Any], tuple[bytes, ...]], list[dict[str, Any]]] = field(default=_traits_alone)
+    beside: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def config(self) -> str:
@@ -87,8 +89,9 @@ def look(case: Case, contents: list[bytes], again: Again, options: Options, exhi
     """
     looked = Looked(asked=len(contents))
     have = {row["content"] for row in shards.query(case, again.had).to_pylist()}
+    why = Looking("second look", f"{again.trait}, {again.config}", beside=again.beside)
     for place, rows in places(case, [each for each in contents if each not in have], exhibit).items():
-        with reopened(case, place, (again.extractor,), options, "second look", again.preload) as opened:
+        with reopened(case, place, (again.extractor,), options, why, again.preload) as opened:
             for at in range(0, len(rows), again.most):
                 traits = _read(opened.pool, opened.session, rows[at : at + again.most], again, looked)
                 _commit(case, opened.made_with, opened.basis, place, again, traits)

@@ -8,6 +8,8 @@ from typing import Any
 
 from clew.core import clock
 from clew.core.case import Case
+from clew.intake.report_words import weaknesses
+from clew.intake.seizure import NAMES
 
 _LEDGER = "SELECT l.seq, l.line, o.opening FROM ledger l LEFT JOIN ledger_openings o USING (seq) ORDER BY l.seq"
 _TALLIED = {"batch.listed": "listed", "part.listed": "parts", "batch.read": "read"}
@@ -89,7 +91,33 @@ def _sentence(entry: dict[str, Any], about: dict[str, Any], *, mine: bool, enter
 def _entered(entry: dict[str, Any], about: dict[str, Any]) -> str:
     at = f" at {clock.iso(about['seized_at_ns'])}" if about["seized_at_ns"] is not None else ""
     seized = f"seized by {about['seized_by'] or 'nobody named'} in {about['seized_where'] or 'no place named'}{at}"
-    return f"It was entered as {about['label']}: a {about['kind']} at {about['location']}, {seized}{_under(entry)}."
+    what = f", {about['seized_what']}" if about.get("seized_what") else ""
+    said = (
+        f"It was entered as {about['label']}{what}: a {about['kind']} at {about['location']}, {seized}{_under(entry)}."
+    )
+    return said + _stated(about)
+
+
+def _completed(_entry: dict[str, Any], about: dict[str, Any]) -> str:
+    names = {"seized_by": "by whom", "seized_where": "where", "seized_what": "what"}
+    told = [f"{word}: {about[name]}" for name, word in names.items() if name in about]
+    told += [f"when: {clock.iso(about['seized_ns'])}"] if "seized_ns" in about else []
+    said = f"Of its seizure was added {'; '.join(told)}." if told else ""
+    return (said + _stated(about) + _held_against(about)).strip()
+
+
+def _stated(about: dict[str, Any]) -> str:
+    """The digests of the seizure record."""
+    return "".join(
+        f" The seizure record states {NAMES[name]} {value}." for name, value in about.get("stated", {}).items()
+    )
+
+
+def _held_against(about: dict[str, Any]) -> str:
+    """Whether they are those of the image."""
+    agree = about.get("stated_agree", {})
+    words = {True: "is that of the seizure record", False: "is NOT that of the seizure record"}
+    return "".join(f" Its {NAMES[name]} {words[same]}." for name, same in agree.items())
 
 
 def _acquired(entry: dict[str, Any], about: dict[str, Any]) -> str:
@@ -104,7 +132,7 @@ def _acquired(entry: dict[str, Any], about: dict[str, Any]) -> str:
         said += f" The container's own {' and '.join(about['stored'])} agree."
     if bad := entry["counts"].get("bad", 0):
         said += f" {bad:,} bytes could not be read."
-    return said
+    return said + _held_against(about)
 
 
 def _moved(_entry: dict[str, Any], about: dict[str, Any]) -> str:
@@ -113,12 +141,32 @@ def _moved(_entry: dict[str, Any], about: dict[str, Any]) -> str:
 
 
 def _started(entry: dict[str, Any], about: dict[str, Any]) -> str:
-    layers = about["isolation"]
-    weak = [name for name, layer in layers.items() if not layer["reached"]]
-    isolation = f"isolated by all {len(layers)} layers" if not weak else f"isolated without {' and '.join(weak)}"
+    isolation = _isolated({"workers": about["isolation"]})
     said = f"An intake began with {entry['tool']} ({about['versions']}), its parsers {isolation}{_under(entry)}."
     stopping = [f"{each['name']!r}" for each in about.get("known_good", [])]
     return said + (f" Known-good sets in use: {', '.join(stopping)}." if stopping else "")
+
+
+def _isolated(isolation: dict[str, dict[str, Any]]) -> str:
+    weak = weaknesses(isolation)
+    layers = sum(map(len, isolation.values()))
+    return f"isolated by all {layers} layers" if not weak else f"isolated without {' and '.join(weak)}"
+
+
+def _looked(entry: dict[str, Any], about: dict[str, Any]) -> str:
+    why = ", while another exhibit was taken in" if "behalf" in about else ""
+    isolation = _isolated(about["isolation"])
+    said = f"It was opened again{why} ({about['called']}; {entry['tool']}, {about['versions']})"
+    return f"{said}, its parsers {isolation}{_under(entry)}."
+
+
+def _looked_at(_entry: dict[str, Any], about: dict[str, Any]) -> str:
+    """Nothing, where the look did and was what it said when it began."""
+    touched = about["effects"].get("access_times_touched", 0)
+    said = f"That look ended; {touched:,} of its openings could not leave access times alone." if touched else ""
+    beside = {who: layers for who, layers in about["isolation"].items() if who != "workers"}
+    more = [f"{who} was {_isolated({who: layers})}" for who, layers in beside.items()]
+    return " ".join([said, *(f"In it {each}." for each in more)]).strip()
 
 
 def _ended(entry: dict[str, Any], about: dict[str, Any]) -> str:
@@ -135,6 +183,7 @@ def _under(entry: dict[str, Any]) -> str:
 
 _OWN: dict[str, Callable[[dict[str, Any], dict[str, Any]], str]] = {
     "exhibit.entered": _entered,
+    "exhibit.completed": _completed,
     "exhibit.moved": _moved,
     "exhibit.acquired": _acquired,
     "intake.started": _started,
@@ -144,6 +193,17 @@ _OWN: dict[str, Callable[[dict[str, Any], dict[str, Any]], str]] = {
     ),
     "rests.listed": lambda entry, _about: (
         f"{entry['counts']['items']:,} rests of archives that could not be listed at first were listed."
+    ),
+    "listing.reopened": lambda entry, _about: (
+        f"{entry['counts']['parts']:,} parts that had lost something were listed again."
+    ),
+    "losses.listed": lambda entry, _about: (
+        f"Of what could not be listed at first, {entry['counts']['items'] + entry['counts']['parts']:,} were listed."
+    ),
+    "look.started": _looked,
+    "look.ended": _looked_at,
+    "contents.held against pieces": lambda entry, _about: (
+        f"{entry['counts']['contents']:,} contents were held against piece hashes and ed2k hashes."
     ),
     "contents.looked at again": lambda entry, _about: f"{entry['counts']['contents']:,} contents were looked at again.",
 }

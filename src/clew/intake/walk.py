@@ -17,6 +17,7 @@ from clew.model import Missing
 T = TypeVar("T")
 Key = tuple[bytes, int, int]
 
+UNSEEN = "bytes of the image that could not be read while its file systems were looked at; entries there are not seen"
 FILES, FOLDERS, PAST = 0, 1, 2
 _FIRST = itemgetter(0)
 

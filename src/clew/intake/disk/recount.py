@@ -26,7 +26,8 @@ from clew.intake.disk.image import image, key
 from clew.model import Missing, Reason
 
 SECONDS = 5.0
-MOST_PENDING = 20_000  # directories that wait; beyond that the count is given up
+NUMBERED = {"NTFS", "ext"}  # where both parsers number file records alike
+MOST_PENDING = 200_000  # directories that wait; beyond that the count is given up
 HFS_ROOT = 2
 NTFS_ROOT, EXTEND = 5, 11
 RESERVED = 24  # NTFS's own files have the records before it
@@ -78,9 +79,9 @@ class Reader(Protocol):
 
 def count(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
     """Worker entry: a stretch of the count of "file_system" at "offset". "pending" are the directories still to be
-    counted (None at the beginning).
+    counted (None at the beginning), "modulus" that of the numbers of file records.
 
-    Answers {"contents", "unreadable" directories, "pending"}.
+    Answers {"contents", "unreadable" directories, "pending"}, and of NUMBERED ones the sums "numbers" and "squares".
     """
     source, offset = image(payload).source, payload["offset"]
     family = payload["file_system"]
@@ -93,7 +94,7 @@ def count(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
         raise Absent(Missing(Reason.UNPARSABLE, f"{READERS[family]} does not open it: {str(error)[:300]}")) from error
     pending = [reader.root] if payload["pending"] is None else list(payload["pending"])
     counted = _counted(payload)
-    contents = unreadable = 0
+    contents = unreadable = numbers = squares = 0
     end = monotonic() + SECONDS
     while pending and monotonic() < end:
         here = pending.pop()
@@ -102,14 +103,18 @@ def count(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
         counted.add(here)
         try:
             for entry in reader.entries(here):
+                number = entry.identifier % payload["modulus"]
                 contents += entry.contents
+                numbers += entry.contents * number
+                squares += entry.contents * number * number
                 if entry.directory and entry.identifier != here:
                     pending.append(entry.identifier)
         except OSError:
             unreadable += 1
         if len(pending) > MOST_PENDING:
             raise Absent(Missing(Reason.LIMIT_REACHED, f"more than {MOST_PENDING:,} directories wait to be counted"))
-    return Reply({"contents": contents, "unreadable": unreadable, "pending": pending})
+    sums = {"numbers": numbers, "squares": squares} if family in NUMBERED else {}
+    return Reply({"contents": contents, "unreadable": unreadable, "pending": pending, **sums})
 
 
 _last: dict[str, Any] = {"volume": None, "directories": set()}

@@ -8,13 +8,12 @@ from typing import Any
 
 from clew.core.channel import Reply
 from clew.intake.disk.image import Image
-from clew.intake.walk import PAST, Event, Key, Listing, cursor_text, parse_cursor, preorder
+from clew.intake.walk import PAST, UNSEEN, Event, Key, Listing, cursor_text, parse_cursor, preorder
 from clew.model import Missing, Reason
 
 SECONDS = 2.0  # after which a stretch ends, whatever it has found
 MOST_LEVELS = 1000
 MOST_KEPT = 50_000  # entries of all the directories on the way down to one
-LOST = "bytes of the image that could not be read while its file systems were looked at; entries there are not seen"
 
 Item = dict[str, Any]
 At = tuple[Key, ...]
@@ -77,7 +76,7 @@ def stretch(tree: Tree, payload: dict[str, Any]) -> Reply:
         answer["next"] = {"cursor": cursor_text(stop.at, PAST), "path": tree.path(stop.at).hex()}
     lost = tree.image.newly_lost() if cursor else 0
     if lost:
-        items.append({"notes": {LOST: lost}, "cursor": cursor})
+        items.append({"notes": {UNSEEN: lost}, "cursor": cursor})
     return Reply(answer | {"cursor": cursor})
 
 

@@ -16,6 +16,7 @@ from clew.intake import plugged, recount
 from clew.intake.api import Ask, Deleted, Found, Job, Note, Part, Seen, Unavailable
 from clew.intake.refs import layer as layer_of
 from clew.intake.refs import parse, parse_carved, place_of, quote, volume
+from clew.intake.relist import TABLE_UNREAD
 from clew.intake.sources import _carving, _doubts, _recount, _said
 from clew.intake.sources._records import Records
 from clew.intake.sources._sifted import Sifted
@@ -86,7 +87,7 @@ class Disk:
         if isinstance(table, Missing) or not any(each["allocated"] for each in stretches):
             whole = {"offset": 0, "length": size, "allocated": True, "table": otherwise}
             if isinstance(table, Missing):
-                whole["table"] = f"the partition table could not be read ({table})"
+                whole["table"] = f"{TABLE_UNREAD} ({table})"
             stretches = [whole]
         for number, missing in enumerate([] if isinstance(table, Missing) else _said.remarks(table)):
             yield Part(f"{above}table/{number}", {"kind": "partition table", **layer}, missing)

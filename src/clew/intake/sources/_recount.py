@@ -5,19 +5,19 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from clew.intake.api import Ask, Note
-from clew.intake.recount import CONTENTS, GAVE_UP, UNLISTED
+from clew.intake.recount import CONTENTS, GAVE_UP, MODULUS, NUMBERS, SQUARES, UNLISTED
 from clew.model import Missing
 
 ENTRY = "clew.intake.disk.recount:count"
 MOST_STRETCHES = 720  # of five seconds each: a file system that takes longer goes without
-MOST_PENDING = 20_000
+MOST_PENDING = 200_000
 
 
 def items(payload: Mapping[str, Any], cursor: str, ask: Ask) -> Iterator[Note]:
     """What each stretch of the count adds."""
     pending = json.loads(cursor) if cursor else None
     for _ in range(MOST_STRETCHES):
-        said = ask(ENTRY, {**payload, "pending": pending}, (), 0)
+        said = ask(ENTRY, {**payload, "pending": pending, "modulus": MODULUS}, (), 0)
         if isinstance(said, Missing):
             yield Note({f"{GAVE_UP}{said}": 1}, cursor)
             return
@@ -35,6 +35,8 @@ def items(payload: Mapping[str, Any], cursor: str, ask: Ask) -> Iterator[Note]:
 
 def _checked(said: Any) -> tuple[dict[str, int], list[int]]:
     counts = {CONTENTS: said["contents"], UNLISTED: said["unreadable"]}
+    if "numbers" in said:
+        counts |= {NUMBERS: said["numbers"], SQUARES: said["squares"]}
     pending = said["pending"]
     if len(pending) > MOST_PENDING or any(type(each) is not int or each < 0 for each in (*counts.values(), *pending)):
         raise ValueError("no counts")

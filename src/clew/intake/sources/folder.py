@@ -58,7 +58,7 @@ class Tree:
             if event.file is not None:
                 yield _found(path, event.file, event.cursor)
             elif isinstance(event.entered, Missing):
-                yield _lost(path, event.entered, event.cursor)
+                yield _lost(path, event.entered, event.cursor, b"/")
             elif self._crossed(event, devices):
                 yield Note({"mount points crossed": 1}, event.cursor)
 
@@ -182,9 +182,10 @@ def _ref(path: bytes) -> str:
     return "file/" + quote(path)
 
 
-def _lost(path: bytes, missing: Missing, cursor: str) -> Found:
+def _lost(path: bytes, missing: Missing, cursor: str, mark: bytes = b"") -> Found:
+    """What stands for what could not be listed, or examined. Its ref is no file's, as that may be listed later."""
     return Found(
-        _ref(path + b"/"), path + b"/", 0, cursor, "folder", ItemState.UNREADABLE, missing,
+        _ref(path) + "/", path + mark, 0, cursor, "folder", ItemState.UNREADABLE, missing,
         content_state=ContentState.UNREADABLE,
     )  # fmt: skip
 
@@ -193,9 +194,7 @@ def _found(folder: bytes, entry: Entry, cursor: str) -> Found:
     name, status = entry
     path = folder + b"/" + name if folder else name
     if isinstance(status, Missing):
-        return Found(
-            _ref(path), path, 0, cursor, "folder", ItemState.UNREADABLE, status, content_state=ContentState.UNREADABLE
-        )
+        return _lost(path, status, cursor)
     state, missing = ItemState.OPEN, None
     if not stat.S_ISREG(status.st_mode):
         kind = KINDS.get(stat.S_IFMT(status.st_mode), "of a kind that holds no content")

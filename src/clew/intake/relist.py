@@ -1,0 +1,214 @@
+"""What the listing lost, listed again once a retry: a directory, a volume, or the rest of either, whose reader failed.
+
+A part that lost something is opened anew: it is listed from its beginning, and what is known stays as it is. What
+stood for the loss is taken back in the same transaction, and put back where the same is lost once more: whenever a run
+is killed, the parts that are still open say that the account is not at its end.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from clew.core import clock, shards
+from clew.core.case import Case, Transaction
+from clew.intake.api import Found, Part
+from clew.intake.expanded import PART
+from clew.intake.recount import GAVE_UP, UNLISTED
+from clew.intake.refs import parse_carved, volume
+from clew.intake.walk import UNSEEN
+from clew.model import ItemState, Missing, Reason
+
+ANEW = "what it stands for is being listed again"
+LISTED_SINCE = "what it stood for could not be listed at first, and was listed since"
+NAMED_SINCE = "its file record was found without a name at first, and is listed under one since"
+SAME_PLACE = "it could be listed since, but stands as unreadable: take the exhibit in under another label"
+TABLE_UNREAD = "the partition table could not be read"
+MARRED = (UNSEEN, GAVE_UP, UNLISTED)  # how notes begin that say that entries were not seen
+SECTOR = 512  # bytes: one that kills its carver is no loss of this kind, and would have all behind it carved again
+
+# What stands for others: its ref ends with "/". A live name without a readable record may be such a loss, too.
+_LOST = """
+SELECT item, ref FROM listings WHERE exhibit=? AND content_state='unreadable' AND NOT contains(ref, '!')
+  AND (ends_with(ref, '/') OR name_state='carved'
+    OR (name_state IN ('live', 'orphan') AND contains(ref, '/name/')))
+"""
+# Streams that the sweep found before the walk of their directory could.
+_TWICE = """
+WITH streams AS (SELECT item, found_by, regexp_extract(ref, '^(.*@[0-9.]+/[0-9]+/[0-9]+-[0-9]+)/', 1) AS stream
+  FROM listings WHERE exhibit=? AND regexp_matches(ref, '^[^!]*@[0-9.]+/[0-9]+/[0-9]+-[0-9]+/[^!]*$'))
+SELECT DISTINCT s.item FROM streams s JOIN streams w USING (stream)
+WHERE s.found_by LIKE '%: record sweep' AND w.found_by LIKE '%: directory walk'
+"""
+
+
+def reopen(case: Case, exhibit: str, mandate: str) -> bool:
+    """Has the parts listed again that lost something. Whether there are any."""
+    lost = _lost(case, exhibit)
+    again: list[tuple[str, str, dict[str, Any]]] = []
+    items: set[str] = set()
+    for row in _done(case, exhibit):
+        part, detail = row["part"], json.loads(row["detail"])
+        mine = {item: ref for item, ref in lost.items() if _may_find(part, detail, ref)}
+        if part.endswith("/carve"):
+            mine = _given_up(mine)
+        if mine or any(count and note.startswith(MARRED) for note, count in detail.get("notes", {}).items()):
+            cursor = min((_carved(ref)[0] for ref in mine.values()), default=0)
+            again.append((part, str(cursor or ""), detail))
+            items |= mine.keys()
+    if not again:
+        return False
+    with case.write("intake") as tx:
+        for name, begin, detail in again:
+            detail["anew"] = True  # until all is settled
+            if not begin:
+                detail.pop("notes", None)  # they are counted anew
+            sql = "UPDATE exhibit_runs SET cursor=?, done_ns=NULL, detail=? WHERE exhibit=? AND part=?"
+            tx.execute(sql, (begin, json.dumps(detail, sort_keys=True), exhibit, name))
+        _take_back(tx, sorted(items), (ItemState.UNREADABLE,), ANEW)
+        about = {"exhibit": exhibit, "parts": [part for part, _, _ in again], "items": sorted(items)}
+        tx.record("listing.reopened", subject=about, counts={"parts": len(again), "items": len(items)}, mandate=mandate)
+    return True
+
+
+def settle(case: Case, exhibit: str, shown: Sequence[Part], mandate: str) -> None:
+    """Once all parts are listed to their end, of which this run was `shown` some: what was taken back is settled for
+    good, and parts that could not be listed, whose place others take up now, say so.
+    """
+    sql = "SELECT part, detail, done_ns FROM exhibit_runs WHERE exhibit=? AND substr(part, 1, ?)<>?"
+    rows = case.read().execute(sql, (exhibit, len(PART), PART)).fetchall()
+    parts = dict(_described(rows, shown))
+    if any(row["done_ns"] is None and row["part"] not in parts for row in rows):
+        return
+    anew = dict(_relisted(rows))
+    if not parts and not anew:
+        return
+    sql = "SELECT id FROM items WHERE exhibit=? AND state=? AND detail=?"
+    items = [row["id"] for row in case.read().execute(sql, (exhibit, ItemState.SKIPPED, ANEW))]
+    twice = [row["item"] for row in shards.query(case, _TWICE, (exhibit,)).to_pylist()]
+    now = clock.now().utc_ns
+    with case.write("intake") as tx:
+        _take_back(tx, items, (ItemState.SKIPPED,), LISTED_SINCE)
+        _take_back(tx, twice, (ItemState.OPEN, ItemState.DONE, ItemState.UNREADABLE), NAMED_SINCE)
+        sql = "UPDATE exhibit_runs SET detail=?, done_ns=coalesce(done_ns, ?) WHERE exhibit=? AND part=?"
+        tx.executemany(sql, [(detail, now, exhibit, part) for part, detail in {**anew, **parts}.items()])
+        about = {"exhibit": exhibit, "items": items, "named": twice, "parts": sorted(parts)}
+        counts = {"items": len(items), "named": len(twice), "parts": len(parts)}
+        tx.record("losses.listed", subject=about, counts=counts, mandate=mandate)
+
+
+def lost_again(tx: Transaction, met: Iterable[tuple[str, Found]]) -> None:
+    """Items, by id, that were met again: where they had been taken back, they are unreadable once more."""
+    sql = "UPDATE items SET state=?, reason=?, detail=? WHERE id=? AND state=? AND detail=?"
+    for item, found in met:
+        # a listing is never replaced: a place that stands as unreadable cannot become another one
+        missing = found.missing or Missing(Reason.UNREADABLE, SAME_PLACE)
+        values = (str(ItemState.UNREADABLE), str(missing.reason), missing.detail, item)
+        tx.execute(sql, (*values, str(ItemState.SKIPPED), ANEW))
+
+
+def _described(rows: Iterable[sqlite3.Row], shown: Sequence[Part]) -> Iterator[tuple[str, str]]:
+    """Parts that are not shown any more, but others in their place; with their detail. Those that could not be listed,
+    and those that were to be listed again.
+    """
+    here = [part for part in shown if not str(part.detail.get("table", "")).startswith(TABLE_UNREAD)]
+    names = {part.name for part in shown}
+    for row in rows:
+        name, detail = row["part"], json.loads(row["detail"])
+        again = detail.get("anew") and row["done_ns"] is None
+        # what is said beside others, such as a remark about a table, takes up no place
+        alone = "missing" in detail and (detail["kind"] == "image" or (name == _place(detail) and "apfs" not in detail))
+        others = [part.detail for part in here if alone or _instead(part, name)]
+        if name not in names and (again or alone) and _covered(detail, others):
+            why = (
+                f"{detail.pop('missing')}: {detail.pop('missing_detail')}"
+                if "missing" in detail
+                else "its reader failed"
+            )
+            detail.pop("anew", None)
+            yield name, json.dumps({**detail, "listed_since": why}, sort_keys=True)
+
+
+def _instead(part: Part, gone: str) -> bool:
+    """Whether what is shown there does for a part that was to be listed again: none of the same volume does, and no
+    carving does for directories, since the volume may only be unreadable just now.
+    """
+    same = part.name.rpartition("/")[0] == gone.rpartition("/")[0]
+    return part.missing is None and not same and (gone.endswith("/carve") or not part.name.endswith("/carve"))
+
+
+def _place(detail: Mapping[str, Any]) -> str:
+    return volume(detail) if "offset" in detail else ""
+
+
+def _relisted(rows: Iterable[sqlite3.Row]) -> Iterator[tuple[str, str]]:
+    """Parts that were listed again to their end; with what their detail is from now on."""
+    for row in rows:
+        detail = json.loads(row["detail"])
+        if detail.pop("anew", False):
+            yield row["part"], json.dumps(detail, sort_keys=True)
+
+
+def _covered(lost: Mapping[str, Any], shown: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether what is shown now takes up all of a lost part's place; of an image without a size, whether any is."""
+    if "offset" not in lost:
+        return any("offset" in each for each in shown)
+    there = {
+        (each["offset"], each["length"]) for each in shown if "offset" in each and each.get("lv") == lost.get("lv")
+    }
+    first, end = lost["offset"], lost["offset"] + lost["length"]
+    return bool(sum(max(0, min(end, at + length) - max(first, at)) for at, length in there) >= end - first)
+
+
+def _lost(case: Case, exhibit: str) -> dict[str, str]:
+    """The refs of what stands for what could not be listed, by Item."""
+    sql = "SELECT 1 FROM items WHERE id=? AND state=? AND attempts=0"
+    read, rows = case.read(), shards.query(case, _LOST, (exhibit,)).to_pylist()
+    still = (row for row in rows if read.execute(sql, (row["item"], ItemState.UNREADABLE)).fetchone() is not None)
+    return {row["item"]: row["ref"] for row in still}
+
+
+def _done(case: Case, exhibit: str) -> list[sqlite3.Row]:
+    sql = "SELECT part, detail FROM exhibit_runs WHERE exhibit=? AND done_ns IS NOT NULL AND substr(part, 1, ?)<>?"
+    return case.read().execute(sql, (exhibit, len(PART), PART)).fetchall()
+
+
+def _may_find(part: str, detail: Mapping[str, Any], ref: str) -> bool:
+    """Whether listing that part may find what stands behind the ref of a loss: those of a folder lie in its one part,
+    those of free space where its carving was given up.
+    """
+    if "missing" in detail or "listed_since" in detail:
+        return False
+    carved = parse_carved(ref)
+    if part.endswith("/carve") or carved is not None:
+        mine = carved is not None and part.endswith("/carve") and carved.get("lv") == detail.get("lv")
+        return mine and 0 <= _carved(ref)[0] - int(detail["offset"]) < int(detail["length"])
+    above = part.rpartition("/")[0]
+    return not above or ref.startswith(f"{above}/")
+
+
+def _given_up(lost: Mapping[str, str]) -> dict[str, str]:
+    """Of what stands for free space that could not be carved: where carving was given up, from the first of the sectors
+    on that failed in a row before.
+    """
+    places = {_carved(ref)[0]: (item, ref) for item, ref in lost.items()}
+    found: dict[str, str] = {}
+    for item, ref in lost.items():
+        at, length = _carved(ref)
+        while length > SECTOR and at - SECTOR in places and at > 0:
+            at -= SECTOR
+            found.update([places[at]])
+        found.update({item: ref} if length > SECTOR else {})
+    return found
+
+
+def _carved(ref: str) -> tuple[int, int]:
+    """Where in free space it lies, and its bytes; (0, 0) for what is listed otherwise."""
+    carved = parse_carved(ref)
+    return tuple(carved["runs"][0]) if carved is not None else (0, 0)
+
+
+def _take_back(tx: Transaction, items: Iterable[str], states: tuple[ItemState, ...], why: str) -> None:
+    sql = "UPDATE items SET state=?, reason=?, detail=? WHERE id=? AND state=?"
+    now = str(ItemState.SKIPPED), str(Reason.NOT_APPLICABLE), why
+    tx.executemany(sql, [(*now, item, str(state)) for item in items for state in states])

@@ -1,0 +1,115 @@
+"""Each time an Exhibit is opened again: recorded, with how its parsers were isolated and what that did to it."""
+
+import json
+import os
+import random
+
+import libtorrent as lt
+import pytest
+from cases import sha256
+
+from case_made import new_case
+from clew.core.engine import Pool
+from clew.intake.options import Options
+from clew.intake.pieces import held_against
+from clew.intake.report import report
+from clew.intake.run import exact, intake
+from clew.intake.sources import folder as folders
+from clew.intake.story import story
+
+OPTIONS = Options(workers=1, extractors=("clew.intake.artefacts.torrent:PLUGIN",))
+DATA = random.Random(1).randbytes(50_000)
+PARTLY = {"landlock": {"reached": False, "detail": "this kernel has none"}, "seccomp": {"reached": True, "detail": ""}}
+
+
+@pytest.fixture
+def exhibits(tmp_path):
+    """ "client": a torrent; "files": what it names."""
+    for name in ("client", "files"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "files" / "x.bin").write_bytes(DATA)
+    storage = lt.file_storage()
+    lt.add_files(storage, str(tmp_path / "files"))
+    creator = lt.create_torrent(storage, 1 << 14, 0)
+    lt.set_piece_hashes(creator, str(tmp_path))
+    (tmp_path / "client" / "t.torrent").write_bytes(lt.bencode(creator.generate()))
+    return tmp_path
+
+
+def take(case, exhibits, label):
+    return intake(case, path=exhibits / label, label=label, options=OPTIONS)
+
+
+def told(case, exhibit):
+    return " ".join(event.said for event in story(case, exhibit))
+
+
+def of_others(monkeypatch):
+    """As where the folder is another user's: nobody but its owner may ask the system to leave access times alone."""
+    real = os.open
+
+    def refusing(path, flags, *more, **named):
+        if flags & os.O_NOATIME:
+            raise PermissionError
+        return real(path, flags, *more, **named)
+
+    monkeypatch.setattr(folders.os, "open", refusing)
+
+
+def test_a_look_tells_what_it_touched_and_how_it_was_isolated(tmp_path, exhibits, monkeypatch):
+    case = new_case(tmp_path / "case")
+    ended = take(case, exhibits, "files")
+    assert ended.looks == []
+    assert "access times" not in ended.words()
+    with monkeypatch.context() as patched:
+        of_others(patched)
+        patched.setattr(Pool, "isolation", property(lambda _self: PARTLY))
+        exact(case, [sha256(DATA)], options=OPTIONS)
+    after = report(case, ended.exhibit)
+    (look,) = after.looks
+    assert look["look"] == "pdq, exact"
+    assert look["effects"]["access_times_touched"] >= 2  # the folder, and the file
+    assert look["weak"] == ["landlock"]
+    assert look["seconds"] is not None
+    words = after.words()
+    assert f"{look['effects']['access_times_touched']} openings could not ask the system" in words
+    assert "in one further look at least, isolation was weak: without landlock" in words
+    assert "opened again 1 time, for: pdq, exact" in words
+    said = told(case, ended.exhibit)
+    assert "It was opened again (pdq, exact; clew" in said
+    assert "its parsers isolated without landlock" in said
+    assert f"{look['effects']['access_times_touched']} of its openings could not leave access times alone" in said
+    assert (after.isolation, after.effects) == (ended.isolation, ended.effects)  # those of the run
+
+
+def test_a_look_that_failed_is_told_too(tmp_path, exhibits, monkeypatch):
+    case = new_case(tmp_path / "case")
+    ended = take(case, exhibits, "files")
+    with monkeypatch.context() as patched:
+        of_others(patched)
+        patched.setattr("clew.intake.second._read", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            exact(case, [sha256(DATA)], options=OPTIONS)
+    assert report(case, ended.exhibit).looks[0]["effects"]["access_times_touched"] == 1
+
+
+def test_a_torrent_that_is_read_again_for_another_exhibit_is_told_of_its_own(tmp_path, exhibits):
+    case = new_case(tmp_path / "case")
+    client = take(case, exhibits, "client").exhibit
+    files = take(case, exhibits, "files").exhibit
+    assert [look["look"] for look in report(case, client).looks] == ["torrents, for their piece hashes"]
+    assert report(case, files).looks == []
+    assert "It was opened again, while another exhibit was taken in (torrents, for their piece" in told(case, client)
+    sql = "SELECT opening FROM ledger JOIN ledger_openings USING (seq) WHERE line LIKE '%look.started%'"
+    (about,) = [json.loads(row["opening"]) for row in case.read().execute(sql)]
+    assert (about["exhibit"], about["behalf"]) == (client, files)
+
+
+def test_pieces_are_part_of_the_story(tmp_path, exhibits):
+    case = new_case(tmp_path / "case")
+    files = take(case, exhibits, "files").exhibit  # before the torrent that names them
+    client = take(case, exhibits, "client").exhibit
+    held_against(case, options=OPTIONS)
+    assert "1 contents were held against piece hashes and ed2k hashes." in told(case, files)
+    assert "It was opened again (pieces; clew" in told(case, files)
+    assert "It was opened again (torrents, for their piece hashes; clew" in told(case, client)
