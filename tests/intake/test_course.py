@@ -162,10 +162,10 @@ def test_an_error_while_listing_ends_the_run_and_nothing_is_lost(tmp_path: Path,
     assert len(items(case)) == 60
 
 
-def test_memory_of_five_thousand_files_is_that_of_five_hundred(tmp_path: Path) -> None:
+def test_memory_of_eight_thousand_files_is_that_of_a_thousand(tmp_path: Path) -> None:
     """The sum of parent and workers (proportional set size), at its highest, does not grow with the number of files."""
     peaks = []
-    for count in (500, 5_000):
+    for count in (1_000, 8_000):
         root = tmp_path / f"files-{count}"
         draw = random.Random(count)
         for n in range(count):
@@ -177,5 +177,5 @@ def test_memory_of_five_thousand_files_is_that_of_five_hundred(tmp_path: Path) -
         command = [sys.executable, "-m", "memory_of", str(case.folder), str(root)]
         environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
         peaks.append(int(subprocess.run(command, env=environment, capture_output=True, check=True).stdout))
-    assert peaks[1] - peaks[0] < 30 << 20, peaks
+    assert peaks[1] - peaks[0] < 60 << 20, peaks
     assert peaks[1] < 600 << 20, peaks
