@@ -8,7 +8,8 @@ from hypothesis import settings
 
 import own_network
 
-settings.register_profile("clew", deadline=None)  # a test says what holds, never how long it takes
+# A test says what holds, never how long it takes. The soak tries as much as hypothesis does by itself.
+settings.register_profile("clew", deadline=None, max_examples=100 if os.environ.get("CLEW_SOAK") else 50)
 settings.load_profile("clew")
 
 pytest_plugins = ["facts_case", "shared_out"]

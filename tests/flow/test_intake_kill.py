@@ -22,8 +22,8 @@ from clew.intake.account import account, facts_digest
 from clew.range.disk import SMALL, make_disk
 
 SOAK = bool(os.environ.get("CLEW_SOAK"))
-FILES, PICTURES, BATCH = (240, 24, 6) if SOAK else (72, 8, 6)
-MOMENTS = 200 if SOAK else 4  # between the first receipt and the last; a quarter as many more lie anywhere
+FILES, PICTURES, BATCH = (240, 24, 6) if SOAK else (48, 6, 6)
+MOMENTS = 200 if SOAK else 2  # between the first receipt and the last; a quarter as many more lie anywhere
 PASSAGES = (1, 2, 7, 20) if SOAK else (2,)
 POINTS = [name for name in failpoints.NAMES if name.partition(".")[0] in {"intake", "shards", "blobs"}]
 
