@@ -1,5 +1,7 @@
 """When a tracker is asked again: a full reply at once, all others after a pause."""
 
+from dataclasses import replace
+
 import pytest
 from observe_case import watch_body
 
@@ -57,6 +59,22 @@ def test_what_no_mandate_covered_is_asked_as_soon_as_one_does() -> None:
     announces.heard(one, told(1), SECOND)
     announces.allowed(2 * SECOND)
     assert announces.due(2 * SECOND) == [], "whoever was asked has its pause"
+
+
+@pytest.mark.parametrize("barred", [True, False])
+def test_what_could_not_be_asked_where_the_tracker_was_said_to_be_is_asked_at_once_where_it_is(barred: bool) -> None:
+    announces, other = made(), replace(TRACKER, url="http://127.1.0.2:6969/announce")
+    (one, *_) = announces.due(0)
+    if barred:
+        announces.barred(one)
+    announces.heard(one, Listing(missing=Missing(Reason.REFUSED, "outside the allow-list, or by the tracker")), 0)
+    announces.moved(other, "127.1.0.4", SECOND)
+    assert announces.due(SECOND) == [], "another tracker moved"
+    announces.moved(TRACKER, "127.1.0.3", SECOND)
+    assert one.address == "127.1.0.3"
+    assert announces.due(SECOND) == ([one] if barred else []), "who was asked has its pause"
+    announces.moved(TRACKER, "127.1.0.1", SECOND)
+    assert announces.due(SECOND) == []
 
 
 def test_whose_reply_did_not_come_is_asked_next_round_and_later_each_time() -> None:

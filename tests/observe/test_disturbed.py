@@ -38,6 +38,7 @@ from clew.observe.run import Observer, observe
 from clew.observe.wire import Answer
 
 HOUR = 3_600_000_000_000
+NO_WAY = "Network is unreachable"
 KILLS = 20 if SOAK else 2
 TRIES = 20 if SOAK else 1
 POLICY = replace(FAST, revisit=0.4, announce=0.3)
@@ -218,9 +219,18 @@ def test_what_a_router_says_of_one_address_is_said_of_that_peer_alone(tmp_path: 
     said = json.loads(ended.stdout.splitlines()[-1])
     assert said["gaps"] == []
     assert said["dials"] == [
+        ["127.255.255.255", "failed", f"unreadable: no connection: {NO_WAY}"],
         ["127.26.4.1", "done", None],
-        ["192.0.2.77", "failed", "unreadable: no connection: No route to host"],
-        ["198.51.100.7", "failed", "unreadable: no connection: Network is unreachable"],
+        *(
+            [each, "failed", f"unreadable: no connection: {why}"]
+            for each, why in (
+                ("192.0.2.77", "No route to host"),
+                ("198.51.100.7", NO_WAY),
+                ("203.0.113.9", NO_WAY),
+                ("224.0.0.1", NO_WAY),
+                ("255.255.255.255", NO_WAY),
+            )
+        ),
     ]
 
 

@@ -78,6 +78,7 @@ def test_a_run_that_is_killed_while_the_network_is_gone_names_the_gap(case: Case
         gaps.call(at, at, NO_NETWORK)
         keeper.flush("0" * 32, {})
         assert gaps_of(case) == [(SECOND, second * SECOND, NO_NETWORK.detail)]
+    gaps.probed(Instant(12 * SECOND, 12 * SECOND))
     gaps.left(Instant(9 * SECOND, 9 * SECOND))
     assert gaps.open, "out before the last one had no network"
     gaps.left(Instant(13 * SECOND, 13 * SECOND))

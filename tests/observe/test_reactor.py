@@ -128,7 +128,7 @@ def dialled(
         return sock
 
     line = Line(reactor, talk, frozenset((Much,)), lambda _count, _at: None, ends.append)
-    line.dial(make, place, clock.now(), answer_ns, datagrams=False)
+    line.dial(make, place, clock.now(), answer_ns, lambda *_: False, datagrams=False)
     return line, ends
 
 

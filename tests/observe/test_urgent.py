@@ -46,7 +46,7 @@ def test_what_comes_after_an_urgent_byte_is_read_too(marks: int) -> None:
         return sock
 
     with socket.create_server(("127.24.0.41", 0)) as server:
-        line.dial(make, server.getsockname(), clock.now(), 5 * SECOND, datagrams=False)
+        line.dial(make, server.getsockname(), clock.now(), 5 * SECOND, lambda *_: False, datagrams=False)
         peer, _ = server.accept()
         with peer:
             for _ in range(marks):

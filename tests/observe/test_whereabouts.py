@@ -13,6 +13,7 @@ from clew.observe.api import REFUSED, SECOND
 from clew.observe.networks.bittorrent import PLUGIN
 from clew.observe.policy import Go
 from clew.observe.run import Observer
+from clew.observe.whereabouts import NOT_THERE
 from clew.observe.wire import Names, resolve
 
 TRACKER = "http://tracker.example:6969/announce"
@@ -60,19 +61,21 @@ def test_a_tracker_that_moved_is_asked_where_it_is(make_case: Any, network: Netw
     assert resolver.asked <= 2 + 4 * HOUR // 300 + 4, "five minutes apart, since its rounds fail"
 
 
-def test_a_tracker_that_moved_to_where_nobody_may_call_is_not_asked(
+def test_a_tracker_that_is_said_to_be_where_nobody_may_call_is_asked_where_it_was(
     make_case: Any, network: Network, resolver: Resolver
 ) -> None:
+    """A resolver that blocks, a captive portal: it is no reason to ask nobody, nor to ask somebody else."""
     run, network.why = observer(make_case), REFUSED
     goes_on(run, network, 5, SECOND)
-    assert isinstance(run._governor.decide(network.wishes[0], network.now), Go)
     resolver.addresses = ("203.0.113.5",)
     goes_on(run, network, 4 * HOUR, SECOND)
-    assert network.wishes[-1].address == "203.0.113.5"
-    assert str(run._governor.decide(network.wishes[-1], network.now)) == "refused: outside the allow-list"
-    resolver.addresses = ("192.0.2.7",)
+    assert len(network.wishes) > 2
+    assert {wish.address for wish in network.wishes} == {"192.0.2.7"}
+    assert isinstance(run._governor.decide(network.wishes[-1], network.now), Go)
+    assert run._limits() == {NOT_THERE: resolver.asked - 1}
+    resolver.addresses = ("192.0.2.9",)
     goes_on(run, network, 4 * HOUR, SECOND)
-    assert network.wishes[-1].address == "192.0.2.7"
+    assert network.wishes[-1].address == "192.0.2.9"
 
 
 def test_of_several_addresses_a_tracker_keeps_the_one_it_had(resolver: Resolver) -> None:

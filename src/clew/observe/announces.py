@@ -113,14 +113,16 @@ class Announces:
 
     def allowed(self, now_ns: int) -> None:
         """The Mandates have changed: what could not be asked is due now."""
-        self._heap = [(now_ns if one in self._barred else when, number, one) for when, number, one in self._heap]
-        heapq.heapify(self._heap)
-        self._barred.clear()
+        self._due_now(set(self._barred), now_ns)
 
-    def moved(self, tracker: Tracker, address: str) -> None:
-        """This tracker is at another address now: whatever is asked next is asked there."""
+    def moved(self, tracker: Tracker, address: str, now_ns: int) -> None:
+        """This tracker is at another address now: whatever is asked next is asked there, what could not be asked now.
+
+        What was asked and failed is not: names that change to and fro are no reason to ask a tracker more often.
+        """
         for one in self._of[tracker]:
             one.address = address
+        self._due_now(self._barred.intersection(self._of[tracker]), now_ns)
 
     def failing(self, tracker: Tracker) -> bool:
         """Whether a question to this tracker failed the last time."""
@@ -170,6 +172,12 @@ class Announces:
         one.rounds += 1
         self._quiet[id(one)] += 1
         self._plan(one, now_ns + int(pause * SECOND))
+
+    def _due_now(self, rounds: set[Round], now_ns: int) -> None:
+        """These were barred, and are so no more, as far as is known."""
+        self._heap = [(now_ns if one in rounds else when, number, one) for when, number, one in self._heap]
+        heapq.heapify(self._heap)
+        self._barred -= rounds
 
     def _plan(self, one: Round, when_ns: int) -> None:
         heapq.heappush(self._heap, (when_ns, next(self._number), one))

@@ -2,7 +2,8 @@
 
 A machine without its network fails every call. That says nothing of those who were called, so they are put back and
 the time is kept as a gap; it ends with the first call that gets out of this machine. Until then nothing is gained by
-calling all of them: a probe at growing intervals decides, and the others wait.
+calling all of them: a probe at growing intervals decides, and the others wait. Where some of what was handed out last
+got out, nobody waits.
 """
 
 from dataclasses import dataclass, field
@@ -26,14 +27,15 @@ class Gaps:
 
     _since: Instant | None = None
     _failed_ns: int = 0  # when the last call was dialled that had no network
+    _left_ns: int = -1  # when the last call was dialled that got out
     _probed_ns: int = 0
     _last: Instant | None = None
     _found: dict[tuple[int, str], int] = field(default_factory=dict)
 
     @property
     def open(self) -> bool:
-        """Whether this machine has no network, as far as is known."""
-        return self._since is not None
+        """Whether this machine has no network, as far as is known: of what was handed out last, nothing got out."""
+        return self._since is not None and self._left_ns < self._probed_ns
 
     def call(self, began: Instant, ended: Instant, missing: Missing | None) -> None:
         """Looks at one call that is over: both of its moments, and what was missing."""
@@ -45,20 +47,23 @@ class Gaps:
 
     def left(self, at: Instant | None) -> None:
         """Then a call last got out of this machine: if none has failed since, a gap ended with it."""
-        if self._since is not None and at is not None and at.mono_ns > self._failed_ns:
+        if at is None:
+            return
+        self._left_ns = at.mono_ns
+        if self._since is not None and at.mono_ns > self._failed_ns:
             self.add(self._since, at, NO_NETWORK.detail)
             self._since = None
 
     def waits(self, at: Instant) -> bool:
         """Whether a gap is open in which the next probe is not due yet; each comes when the gap is twice as long."""
-        if self._since is None:
+        if self._since is None or not self.open:
             return False
         tried_ns = max(self._failed_ns, self._probed_ns)
         pause_ns = tried_ns - self._since.mono_ns
         return at.mono_ns < tried_ns + min(max(pause_ns, LEAST_PAUSE_NS), MOST_PAUSE_NS)
 
     def probed(self, at: Instant) -> None:
-        """A probe is handed out now."""
+        """Calls are handed out now; in a gap, they are a probe."""
         self._probed_ns = at.mono_ns
 
     def add(self, since: Instant, until: Instant, why: str) -> None:

@@ -22,10 +22,9 @@ from clew.observe.reactor import BROKEN, CHANGES, READABLE, URGENT, WRITABLE, Re
 MOST_DATAGRAM = 2 * 1024  # more than any Ethernet carries in one piece; whoever sends more is not read
 MOST_PIECE = 32 * 1024  # of a stream, in one turn
 LEAST_WAKE_NS = SECOND // 1_000
-# connect(2), bind(2): told at once, it is us who have no network; later it is a router's word of one address (RFC 792).
-GONE = (errno.ENETDOWN, errno.ENETUNREACH, errno.EADDRNOTAVAIL)
 
 Spent = Callable[[int, int], None]  # is told of so many bytes sent or received, and when (monotonic nanoseconds)
+Gone = Callable[[str, OSError], bool]  # `Ways.gone`
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +75,18 @@ class Line:
         self._ended: Instant | None = None
 
     def dial(
-        self, make: Callable[[], socket.socket], place: tuple[str, int], at: Instant, answer_ns: int, *, datagrams: bool
+        self,
+        make: Callable[[], socket.socket],
+        place: tuple[str, int],
+        at: Instant,
+        answer_ns: int,
+        gone: Gone,
+        *,
+        datagrams: bool,
     ) -> bool:
         """Connects a socket that is made now; who has not taken the connection after `answer_ns` is too slow.
 
-        Returns whether there is a way out of this machine to there.
+        Returns whether there is a way out of this machine to there. Where not, `gone` says whether that is our network.
         """
         self._began, self._datagrams = at, datagrams
         try:
@@ -90,8 +96,7 @@ class Line:
             if answer not in (0, errno.EINPROGRESS):
                 raise OSError(answer, os.strerror(answer))
         except OSError as error:
-            # A machine may have IPv4 alone for good: without IPv6 it is not the network that is gone.
-            self._never(NO_NETWORK if error.errno in GONE and ":" not in place[0] else unconnected(error))
+            self._never(NO_NETWORK if gone(place[0], error) else unconnected(error))
             return False
         self._reactor.watch(self._number, self._ready, READABLE if datagrams else CHANGES)
         if datagrams:

@@ -28,9 +28,9 @@ class Lists:
         self._announces.allowed(now_ns)
         self._lookups.allowed(now_ns)
 
-    def moved(self, tracker: Tracker, address: str) -> None:
+    def moved(self, tracker: Tracker, address: str, now_ns: int) -> None:
         """This tracker is at another address now."""
-        self._announces.moved(tracker, address)
+        self._announces.moved(tracker, address, now_ns)
 
     def failing(self, tracker: Tracker) -> bool:
         """Whether a question to this tracker failed the last time."""

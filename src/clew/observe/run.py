@@ -211,8 +211,8 @@ class Observer:
         self._renew(now)
         if self._policy.quiet(now.utc_ns) or self._gaps.waits(now):
             return
-        for tracker, address in self._whereabouts.moved().items():
-            self._lists.moved(tracker, address)
+        for tracker, address in self._whereabouts.moved(now).items():
+            self._lists.moved(tracker, address, now.mono_ns)
         self._whereabouts.look_again(now, self._lists.failing)
         made = [pair for one in self._questions(now) for pair in self._caller.question(one)]
         # Trackers that answer slowly or never must not keep us from peers: only visits and probes take room.
@@ -297,7 +297,7 @@ class Observer:
 
     def _limits(self) -> dict[str, int]:
         """The limits that this run has come to, by their words, and how often."""
-        return dict(self._account.limits) | self._lists.limits()
+        return dict(self._account.limits) | self._lists.limits() | self._whereabouts.limits
 
     def _forget(self) -> None:
         """Keeps to retention while the run goes on; by the steady time, for a clock that is set must forget nobody."""

@@ -1,10 +1,12 @@
 """Where the trackers are: those that are named are looked up when a run begins, and again while it goes on.
 
-A run may last for days, and what was a tracker's address may be somebody else's by then. Whether the new one may be
-asked, the Governor says at each question, as ever. A look-up that fails changes nothing.
+A run may last for days, and what was a tracker's address may be somebody else's by then. A look-up that fails changes
+nothing, nor does one that tells an address that may not be asked: a resolver that blocks or a captive portal would
+keep the tracker from being asked at all. It is looked up again in time. At each question the Governor decides, as ever.
 """
 
 import ipaddress
+from collections import Counter
 from collections.abc import Callable
 
 from clew.core.clock import Instant
@@ -16,10 +18,11 @@ from clew.observe.wire import Names, resolve
 
 AGAIN_NS = 3_600 * SECOND
 FAILED_AGAIN_NS = 300 * SECOND  # where its last round failed
+NOT_THERE = "look-ups of a tracker's name that told an address that may not be asked: the one it had was kept"
 
 
 class Whereabouts:
-    """The trackers of one run, by their addresses."""
+    """The trackers of one run, by their addresses. `limits` counts what a limit kept us from, by its words."""
 
     def __init__(self, plugin: Network, governor: Governor) -> None:
         self._plugin, self._governor = plugin, governor
@@ -27,6 +30,7 @@ class Whereabouts:
         self._found: dict[Tracker, str] = {}
         self._asked_ns: dict[Tracker, int] = {}  # of those that are named, when they were last looked up
         self._first: dict[Tracker, str] = {}
+        self.limits: Counter[str] = Counter()
 
     def find(self, urls: list[str], known: set[str], at: Instant) -> dict[Tracker, str]:
         """The trackers with their addresses. Raises Refused for one that may not be asked, or not be looked up: that
@@ -47,16 +51,22 @@ class Whereabouts:
         for place, asked_ns in self._asked_ns.items():
             passed_ns = at.mono_ns - asked_ns
             due = passed_ns >= AGAIN_NS or (passed_ns >= FAILED_AGAIN_NS and failing(place))
-            if due and not isinstance(self._governor.cover(_question(place, self._first[place]), at), Missing):
+            if due and self._covered(place, self._first[place], at):
                 self._asked_ns[place] = at.mono_ns
                 self._names.ask(place.host, self._found[place])
 
-    def moved(self) -> dict[Tracker, str]:
-        """Those that were found at another address since the last time."""
+    def moved(self, at: Instant) -> dict[Tracker, str]:
+        """Those that were found since the last time at another address, where they may be asked."""
         answers = self._names.take()
-        moved = {p: new for p in self._asked_ns if (new := answers.get(p.host, self._found[p])) != self._found[p]}
+        told = {p: new for p in self._asked_ns if (new := answers.get(p.host, self._found[p])) != self._found[p]}
+        moved = {p: new for p, new in told.items() if self._covered(p, new, at)}
+        if len(moved) < len(told):
+            self.limits[NOT_THERE] += len(told) - len(moved)
         self._found |= moved
         return moved
+
+    def _covered(self, place: Tracker, address: str, at: Instant) -> bool:
+        return not isinstance(self._governor.cover(_question(place, address), at), Missing)
 
     def _look_up(self, place: Tracker, known: set[str], at: Instant) -> str:
         if place.url not in known or all(inside_loopback(network) for network in self._governor.policy.allow):

@@ -23,10 +23,12 @@ from clew.observe.gaps import NO_NETWORK
 from clew.observe.lines import Ending, Line
 from clew.observe.policy import Go, Governor, Wait, Wish, inside_loopback
 from clew.observe.reactor import Reactor, Timer
+from clew.observe.ways import GONE, Ways
 
 IP_BIND_ADDRESS_NO_PORT = 24  # ip(7): no port is chosen before connect, else binding scans all ports in TIME_WAIT
 RECEIVE_BUFFER = 32 * 1024  # what a peer can push at us unasked before we look at it
 DATAGRAMS = ("utp", "udp")  # carriers (`model.carrier`) whose conversations get datagrams, all others a stream
+DISCARD = 9  # RFC 863; nothing is sent there
 GOODBYE_NS = 2 * SECOND // 5
 STOPPED = Missing(Reason.INTERRUPTED, "the run was stopped")
 
@@ -90,6 +92,7 @@ class Wire:
         self._timer: Timer | None = None
         self._stopping = False
         self._failure: BaseException | None = None
+        self._ways = Ways(partial(_has_way, bind=governor.policy.bind))
         self.left: Instant | None = None  # when a call last had a way out of this machine, whatever became of it
         self._thread = threading.Thread(target=self._run, name="wire", daemon=True)
 
@@ -207,8 +210,11 @@ class Wire:
         )
         self._lines[call.id] = (call, line)
         make = partial(_socket, wish.address, bind, datagrams=datagrams)
-        if line.dial(make, (wish.address, wish.port), at, self._answer_ns, datagrams=datagrams):
+        place = (wish.address, wish.port)
+        if line.dial(make, place, at, self._answer_ns, self._ways.gone, datagrams=datagrams):
             self.left = at
+            if wish.kind != "announce":  # a tracker may be near, and tells nothing of the way to others
+                self._ways.left(wish.address)
 
     def _over(self, call: Call, mandate: str, end: Ending) -> None:
         """A connection is closed, or did not come about: hands on the Answer, opens the follow-up and what waited."""
@@ -295,3 +301,12 @@ def _socket(address: str, bind: str, *, datagrams: bool) -> socket.socket:
         sock.setsockopt(socket.SOL_IP, IP_BIND_ADDRESS_NO_PORT, 1)
         sock.bind((bind, 0))
     return sock
+
+
+def _has_way(address: str, bind: str) -> bool:
+    """Whether there is a route to this address now; False too where that cannot be asked. Nothing is sent (udp(7))."""
+    try:
+        with _socket(address, bind, datagrams=True) as sock:
+            return sock.connect_ex((address, DISCARD)) not in GONE
+    except OSError:
+        return False
