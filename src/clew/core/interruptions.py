@@ -13,7 +13,8 @@ from clew.core.case import Case
 
 CLOCK_SET = "the clock was set "  # how `observe.gaps` begins to say so
 NO_RUN = "no run was under way"
-RUNS = "SELECT * FROM observe_runs ORDER BY number, started_ns, id"  # whatever the clock said; two never go on at once
+# In their order whatever the clock said; two never go on at once.
+RUNS = "SELECT id, started_ns, ended_ns FROM observe_runs ORDER BY number, started_ns, id"
 INSIDE = "SELECT from_ns, to_ns, why FROM observe_gaps ORDER BY from_ns, to_ns, why"
 SECOND_NS = 1_000_000_000
 
@@ -103,7 +104,7 @@ def read(case: Case) -> Interruptions:
 
 
 def until_ns(case: Case, run: Any) -> int:
-    """When a run (a row of `observe_runs`) ended. One that was killed ended, as far as we know, with its last dial."""
+    """When a run (a row as of `RUNS`) ended. One that was killed ended, as far as we know, with its last dial."""
     if run["ended_ns"] is not None:
         return int(run["ended_ns"])
     last = case.read().execute("SELECT MAX(intended_ns) FROM dials WHERE run=?", (run["id"],)).fetchone()[0]
