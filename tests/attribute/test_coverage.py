@@ -5,7 +5,7 @@ import json
 import pytest
 from lead_case import HOUR, claims, contact, lead_case
 
-from clew.core import clock, coverage
+from clew.core import clock, coverage, interruptions
 from clew.core.clock import Instant
 from clew.observe.gaps import NO_NETWORK, STOOD_STILL, Gaps
 
@@ -124,9 +124,11 @@ def test_a_clock_that_was_set_is_no_time_in_which_nobody_watched(case, step, wor
     assert found.interruptions.gaps == ()
     assert found.interruptions.downtime_ns == 0
     before, after = clock.iso(T0 + 2 * HOUR), clock.iso(T0 + int((2 + step) * HOUR) + TURN)
-    line = f"the clock was set {words} while watching went on: it read {before}, then {after}"
+    while_, but = ("a run", interruptions.PAUSED) if step > 0 else ("watching", "")
+    line = f"the clock was set {words} while {while_} went on: it read {before}, then {after}{but}"
     assert line in list(found.sentences())
-    assert not [each for each in found.sentences() if "nobody watched" in each]
+    assert not [each for each in found.sentences() if "nobody watched" in each.removesuffix(but)]
+    assert ("somebody watched all the time" in " ".join(found.sentences())) == (step < 0)
     told = found.as_dict()
     assert (told["downtime_seconds"], told["gaps"]) == (0, [])
     assert told["clock_set"] == [{"from": before, "to": after, "why": f"the clock was set {words}"}]

@@ -91,7 +91,7 @@ class Coverage:
         yield f"how many were not seen at all: {self.unseen}"
 
     def _interruptions(self) -> Iterator[str]:
-        if not self.interruptions.gaps:
+        if not self.interruptions.gaps and not any(each.forward for each in self.interruptions.clock_set):
             yield "somebody watched all the time between the first and the last of it"
         yield from map(str, self.interruptions.gaps)
         yield from map(str, self.interruptions.clock_set)

@@ -12,6 +12,8 @@ from clew.core import clock
 from clew.core.case import Case
 
 CLOCK_SET = "the clock was set "  # how `observe.gaps` begins to say so
+FORWARD = " forward"  # and how it ends
+PAUSED = "; that a virtual machine was paused shows alike, and nobody watched from it meanwhile"
 NO_RUN = "no run was under way"
 # In their order whatever the clock said; two never go on at once.
 RUNS = "SELECT id, started_ns, ended_ns FROM observe_runs ORDER BY number, started_ns, id"
@@ -45,11 +47,19 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class ClockSet:
-    """A clock that was set while a run went on: what it read before and after. Nobody stopped watching for that."""
+    """A clock that was set while a run went on: what it read before and after. Nobody stopped watching for that.
+
+    Unless it was set forward after the machine, a virtual one, had been paused: its own time stood still then.
+    """
 
     from_ns: int
     to_ns: int
     why: str
+
+    @property
+    def forward(self) -> bool:
+        """Whether it may hide a time in which nobody watched."""
+        return self.why.endswith(FORWARD)
 
     def as_dict(self) -> dict[str, str]:
         """As JSON, times in ISO 8601."""
@@ -57,7 +67,10 @@ class ClockSet:
 
     def __str__(self) -> str:
         """For people."""
-        return f"{self.why} while watching went on: it read {clock.iso(self.from_ns)}, then {clock.iso(self.to_ns)}"
+        read = f"it read {clock.iso(self.from_ns)}, then {clock.iso(self.to_ns)}"
+        if self.forward:
+            return f"{self.why} while a run went on: {read}{PAUSED}"
+        return f"{self.why} while watching went on: {read}"
 
 
 @dataclass(frozen=True, slots=True)
