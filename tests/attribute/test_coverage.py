@@ -5,11 +5,12 @@ import json
 import pytest
 from lead_case import HOUR, claims, contact, lead_case
 
-from clew.core import clock, coverage
+from clew.core import clock, coverage, interruptions
 from clew.core.clock import Instant
-from clew.observe.gaps import NO_NETWORK, Gaps
+from clew.observe.gaps import NO_NETWORK, STOOD_STILL, Gaps
 
 T0 = 1_790_000_000_000_000_000
+TURN = HOUR // 120  # how often a run looks at its clock here
 
 
 def observed(case, runs, endpoints=(), dials=()):
@@ -53,11 +54,17 @@ class Clock:
 
     def call(self, hours=0.25, *, step=0.0, missing=None):
         """A call that takes so long, over which the clock is set."""
-        began, taken = self.now, int(hours * HOUR)
-        self.mono, self.utc = self.mono + taken, self.utc + taken + int(step * HOUR)
+        began, self.utc = self.now, self.utc + int(step * HOUR)
+        for _ in range(int(hours * HOUR) // TURN):
+            self.turn(TURN)
         self.gaps.call(began, self.now, missing)
         if missing is None:
             self.gaps.left(self.now)
+
+    def turn(self, taken):
+        """One turn of the run, after so long."""
+        self.mono, self.utc = self.mono + taken, self.utc + taken
+        self.gaps.look(self.now)
 
     def keep(self, case, run):
         """As `observe.keeping` does."""
@@ -116,13 +123,31 @@ def test_a_clock_that_was_set_is_no_time_in_which_nobody_watched(case, step, wor
     found = coverage.read(case)
     assert found.interruptions.gaps == ()
     assert found.interruptions.downtime_ns == 0
-    before, after = clock.iso(T0 + 2 * HOUR), clock.iso(T0 + int((2.25 + step) * HOUR))
-    line = f"the clock was set {words} while watching went on: it read {before}, then {after}"
+    before, after = clock.iso(T0 + 2 * HOUR), clock.iso(T0 + int((2 + step) * HOUR) + TURN)
+    while_, but = ("a run", interruptions.PAUSED) if step > 0 else ("watching", "")
+    line = f"the clock was set {words} while {while_} went on: it read {before}, then {after}{but}"
     assert line in list(found.sentences())
-    assert not [each for each in found.sentences() if "nobody watched" in each]
+    assert not [each for each in found.sentences() if "nobody watched" in each.removesuffix(but)]
+    assert ("somebody watched all the time" in " ".join(found.sentences())) == (step < 0)
     told = found.as_dict()
     assert (told["downtime_seconds"], told["gaps"]) == (0, [])
     assert told["clock_set"] == [{"from": before, "to": after, "why": f"the clock was set {words}"}]
+
+
+def test_a_machine_that_was_suspended_watched_nobody(case):
+    """Its clocks went on meanwhile, both of them."""
+    observed(case, [(0, 12)])
+    machine = Clock(2)
+    machine.call()
+    machine.turn(8 * HOUR)
+    machine.call()
+    machine.keep(case, "r0")
+    found = coverage.read(case)
+    assert spans(found) == [(2.25, 10.25)]
+    assert [gap.why for gap in found.interruptions.gaps] == [STOOD_STILL]
+    assert found.interruptions.downtime_ns == 8 * HOUR
+    assert found.interruptions.clock_set == ()
+    assert "somebody watched all the time between the first and the last of it" not in found.sentences()
 
 
 def test_a_clock_set_while_there_was_no_network_neither_hides_nor_stretches_that(case):

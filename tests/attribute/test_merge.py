@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from clew.attribute.beside import refused_merges
 from clew.attribute.evidence import Contact
 from clew.attribute.identity import prefix
 from clew.attribute.links import possible_links
@@ -102,11 +103,21 @@ def test_a_clock_that_is_set_makes_no_repeat():
     assert merge([by(0, 0, 0), by(1, 1, 61)], Policy(loopback_repeat_ns=5 * MINUTE)).drafts == ()
 
 
-@pytest.mark.parametrize("hours", [25, -25])
-def test_a_clock_that_is_set_by_more_than_a_day_is_no_silence(hours):
-    assert len(merge([by(0, 0, 0), by(1, 20, 20 + 60 * hours, repeats="s000")]).drafts) == 1
+def test_a_clock_set_back_by_more_than_a_day_is_no_silence_and_hides_none():
+    assert len(merge([by(0, 0, 0), by(1, 20, 20 - 60 * 25, repeats="s000")]).drafts) == 1
     silent = [by(n, 20 * n, 20 * n) for n in (0, 1)] + [by(n, 25 * 60 + n, n, repeats="s000") for n in (2, 3)]
-    assert len(merge(silent).drafts) == 2, "nor does a clock that was set back hide one"
+    assert len(merge(silent).drafts) == 2
+
+
+def test_where_utc_alone_tells_of_a_silence_it_cuts_too():
+    """A virtual machine that was paused: its own time stood still. Another customer may have that client by then."""
+    monday = 72 * 60
+    ours = [by(0, 0, 0, tier=Tier.ANSWERED), by(1, 20, 20, repeats="s000")]
+    theirs = [by(2, 30, monday, 2, tier=Tier.ANSWERED), by(3, 50, monday + 20, 2, repeats="s002")]
+    merged = merge([*ours, *theirs])
+    assert sorted([c.id for c in draft.run] for draft in merged.drafts) == [["s000", "s001"], ["s002", "s003"]]
+    (cut,) = merged.endpoints["127.10.0.1", 6881].cuts
+    assert cut.kind == "silence"
 
 
 def test_after_a_restart_with_another_clock_a_claim_is_a_first_one_again():
@@ -114,8 +125,26 @@ def test_after_a_restart_with_another_clock_a_claim_is_a_first_one_again():
     year = 365 * 24 * 60
     wrong = by(0, year, year, tier=Tier.ANSWERED)
     again = [by(1, 10, 10, 2, tier=Tier.ANSWERED), by(2, 25, 25, 2, repeats="s001")]
-    (draft,) = merge([wrong, *again]).drafts
-    assert "s002" in draft.intervals[0].sightings
+    merged = merge([wrong, *again])
+    (draft,) = merged.drafts
+    assert draft.intervals[0].sightings == ("s001", "s002"), "how long it was away before them is not known"
+    (told,) = refused_merges(draft, merged.endpoints["127.10.0.1", 6881])
+    assert "started again with its clock behind: for how long it was not heard is not known" in told
+
+
+def test_over_a_restart_no_customer_takes_over_from_another():
+    """The first clock was 90 days ahead; the machine was off for 60."""
+    day = 24 * 60
+    first = [by(0, 90 * day, 90 * day, tier=Tier.ANSWERED), by(1, 90 * day + 20, 90 * day + 20, repeats="s000")]
+    later = [by(2, 60 * day, 60 * day, 2, tier=Tier.ANSWERED), by(3, 60 * day + 20, 60 * day + 20, 2, repeats="s002")]
+    merged = merge([*first, *later])
+    assert sorted([c.id for c in draft.run] for draft in merged.drafts) == [["s000", "s001"], ["s002", "s003"]]
+    assert [cut.kind for cut in merged.endpoints["127.10.0.1", 6881].cuts] == ["untimed"]
+
+
+def test_calls_of_one_run_that_overlap_are_no_restart():
+    """They are numbered as they end."""
+    assert len(merge([by(0, 1, 1), by(1, 0, 0, watch="w2"), by(2, 20, 20, repeats="s000")]).drafts) == 1
 
 
 @pytest.mark.parametrize("transport", ["mse-rc4/tcp", "mse-plain/tcp"])

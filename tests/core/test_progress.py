@@ -1,6 +1,7 @@
 """Progress tells what is true, on a terminal and elsewhere, and nothing that a hostile name smuggles in."""
 
 import io
+import time
 
 import pytest
 from hypothesis import given
@@ -75,6 +76,13 @@ def test_a_clock_that_nothing_keeps_in_time_is_a_missing(
     monkeypatch.setattr(clock.ctypes, "CDLL", lambda *_, **__: Kernel)
     found = clock.quality()
     assert found == Quality(1_500, 250_000, "adjtimex") if known else isinstance(found, Missing)
+
+
+def test_durations_go_on_while_the_machine_is_suspended(monkeypatch: pytest.MonkeyPatch) -> None:
+    asleep_ns = 8 * 3_600_000_000_000  # CLOCK_MONOTONIC does not count it
+    told = {time.CLOCK_MONOTONIC: 5, time.CLOCK_BOOTTIME: 5 + asleep_ns}
+    monkeypatch.setattr("time.clock_gettime_ns", told.__getitem__)
+    assert clock.mono_ns() == clock.now().mono_ns == 5 + asleep_ns
 
 
 def test_this_machines_clock_can_be_asked() -> None:

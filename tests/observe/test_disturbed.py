@@ -138,7 +138,7 @@ def test_a_clock_that_is_set_by_an_hour(
     began = time.monotonic()
 
     def now() -> Instant:
-        return Instant(time.time_ns() + (time.monotonic() - began > 0.6) * jump_ns, time.monotonic_ns())
+        return Instant(time.time_ns() + (time.monotonic() - began > 0.6) * jump_ns, clock.mono_ns())
 
     def quality() -> clock.Quality:
         return clock.Quality(0, 2_000 if time.monotonic() - began > 0.6 else 1_000, "test")
@@ -294,7 +294,7 @@ def test_a_stop_takes_us_off_the_list_of_a_slow_tracker(case: Case, monkeypatch:
     dial = Line.dial
 
     def from_afar(line: Line, *given: Any, **named: Any) -> None:
-        line._reactor.at(time.monotonic_ns() + 150_000_000, partial(dial, line, *given, **named))
+        line._reactor.at(clock.mono_ns() + 150_000_000, partial(dial, line, *given, **named))
 
     monkeypatch.setattr(Line, "dial", from_afar)
     with socket.create_server(("127.1.0.30", 0)) as server:

@@ -16,7 +16,7 @@ from clew.core import clock, shards
 from clew.core.case import Case
 from clew.core.clock import Instant
 from clew.model import Missing
-from clew.observe import keeping
+from clew.observe import account, keeping
 from clew.observe.account import LEFT_ASIDE
 from clew.observe.announces import NOT_NAMED
 from clew.observe.api import REFUSED, SECOND, TOO_SLOW, Contact, Sighted, Target
@@ -33,7 +33,7 @@ from clew.observe.rows import Run
 from clew.observe.run import observe
 from clew.observe.silence import BROKEN_OFF, NOBODY_HEARD, Silence, heard
 from clew.observe.standing import standing
-from clew.observe.steady import steady
+from clew.observe.steady import Steady, steady
 from clew.observe.wire import Answer, Call
 
 NO_WAY, ROUTER_OFF = (unconnected(OSError(n, os.strerror(n))) for n in (errno.ENETUNREACH, errno.EHOSTUNREACH))
@@ -264,3 +264,17 @@ def test_endpoints_that_a_tracker_counts_and_never_names_are_told(case: Case, st
     tracker.reply = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
     summary = observe(case, trackers=[tracker.url], policy=replace(FAST, repeats=3), seconds=1.5)
     assert summary.limits == {NOT_NAMED: 41}
+
+
+def test_no_run_keeps_the_gaps_between_all_runs_before_it(case: Case) -> None:
+    sizes = []
+    for number in range(20):
+        run, at_ns = Run(f"{number:032x}", "clew 0 bittorrent 1", "", "here", None, None), 2 * number * SECOND
+        keeping.begin(case, run, "{}", Instant(at_ns, at_ns), "0" * 32, Steady("boot", 0), 0)
+        counts = dict.fromkeys(("contacts", "controls", "announces"), 0)
+        told = {"limits": {}, "ourselves": dict.fromkeys(keeping.NAMED, 0), "stopped": "time"} | counts
+        keeping.end(case, run, at_ns + SECOND, told | {"coverage": account.coverage(case, [])}, "0" * 32)
+        sql = "SELECT length(coverage) FROM observe_runs WHERE id=?"
+        sizes.append(case.read().execute(sql, (run.id,)).fetchone()[0])
+    assert max(sizes) < min(sizes) + 10
+    assert len(account.coverage(case, [])["gaps"]) == standing(case).gaps == 19

@@ -7,11 +7,11 @@ import pytest
 from observe_case import FAST
 from observe_stage import Stage, answers, bitfield
 
-from clew.core import shards
+from clew.core import clock, shards
 from clew.core.case import Case
 from clew.core.clock import Instant
 from clew.observe.run import observe
-from clew.observe.steady import steady
+from clew.observe.steady import BOOTTIME, steady
 
 HOUR = 3_600_000_000_000
 
@@ -29,7 +29,7 @@ def test_a_clock_that_is_set_between_runs_or_in_one_makes_no_repetition(
 
     def now() -> Instant:
         late = 2 if time.monotonic() - began > 0.5 else 1
-        return Instant(time.time_ns() + late * jump_ns, time.monotonic_ns())
+        return Instant(time.time_ns() + late * jump_ns, clock.mono_ns())
 
     monkeypatch.setattr("clew.core.clock.now", now)
     observe(case, trackers=[tracker.url], policy=policy, seconds=1.0)
@@ -47,3 +47,17 @@ def test_one_base_since_the_machine_started(case: Case) -> None:
             (first.boot, first.base_ns),
         )
     assert steady(case, Instant(5_000, 40)) == first
+
+
+def test_runs_of_a_clock_that_stood_still_with_the_machine_lend_no_base(case: Case) -> None:
+    """First versions counted by it, and kept the bare id of this start of the machine."""
+    boot = steady(case, Instant(0, 0)).boot.removesuffix(BOOTTIME)
+    with case.write("observe") as tx:
+        tx.execute(
+            "INSERT INTO observe_runs (id, started_ns, config, vantage, mandate, boot, steady_ns) VALUES "
+            "('r', 0, '', '', '', ?, 990)",
+            (boot,),
+        )
+    asleep_ns = 8 * HOUR  # before the first of these runs, at 1,000 by UTC
+    later = steady(case, Instant(2_000, 1_010 + asleep_ns))
+    assert later.at(Instant(0, 1_020 + asleep_ns)) == 2_010

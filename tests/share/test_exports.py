@@ -168,7 +168,7 @@ def test_what_was_not_covered_comes_from_the_case(world: World) -> None:
         "gap 2: nobody watched from 1970-01-01T05:00:00.000Z to 1970-01-01T07:00:00.000Z (2.00 h)",
         "gap 3: nobody watched from 1970-01-01T09:00:00.000Z to 1970-01-01T12:00:00.000Z (3.00 h)",
         "(1.00 h): this machine had no network", "(3.00 h): no run was under way",
-        "the clock was set 3600.000 s forward while watching went on: ", "listed by: tracker", "contacts over: ",
+        "the clock was set 3600.000 s forward while a run went on: ", "listed by: tracker", "contacts over: ",
         "1 of 3 listed addresses with port (33.3%) could be contacted", "who was only listed is hearsay",
     ):  # fmt: skip
         assert told in text, told

@@ -155,6 +155,11 @@ def _refused(cut: Cut) -> str:
     if cut.kind == CLIENT:
         before, after = name_of(cut.before), name_of(cut.after)
         return f"between {when} the client changed from {before} to {after}: a reassignment, or several machines"
+    if cut.silent_ns is None:
+        return (
+            f"between {when} the observer's machine was started again with its clock behind: for how long it was not "
+            "heard is not known, so it is not held for the same one"
+        )
     if cut.kind == SILENCE:
         hours = cut.silent_ns / HOUR_NS
         return f"between {when} it was not heard for {hours:.1f} hours: too long to be held for the same one"

@@ -11,22 +11,22 @@ from clew.attribute.prefix import household
 from clew.model import SightingKind
 
 Place = tuple[str, int]
-CLIENT, SILENCE, UNCLEAR = "client", "silence", "unclear"
+CLIENT, SILENCE, UNTIMED, UNCLEAR = "client", "silence", "untimed", "unclear"
 
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """Where two runs of contacts at one endpoint were not merged. `kind` is CLIENT, SILENCE or UNCLEAR.
+    """Where two runs of contacts at one endpoint were not merged. `kind` is CLIENT, SILENCE, UNTIMED or UNCLEAR.
 
     `before_ns` is the end of the last contact before it, `after_ns` the start of the first one behind it, in UTC;
-    `silent_ns` is the time between them, whatever became of UTC in it.
+    `silent_ns` is the time between them, None where nobody knows it.
     """
 
     kind: str
     carrier: str
     before_ns: int
     after_ns: int
-    silent_ns: int
+    silent_ns: int | None
     before: Identity
     after: Identity
 
@@ -70,10 +70,25 @@ def cuts(parts: Sequence[Sequence[Contact]], max_gap_ns: int) -> list[Cut]:
     for before, after in pairwise(parts):
         mine, yours = joined(before), joined(after)
         last, first = before[-1], after[0]
-        silent_ns = first.at_ns - last.until_ns
-        kind = CLIENT if mine.contradicts(yours) else SILENCE if silent_ns > max_gap_ns else UNCLEAR
+        silent_ns = silence_ns(last, first)
+        if mine.contradicts(yours):
+            kind = CLIENT
+        elif silent_ns is None:
+            kind = UNTIMED
+        else:
+            kind = SILENCE if silent_ns > max_gap_ns else UNCLEAR
         found.append(Cut(kind, first.carrier, last.ended_ns, first.started_ns, silent_ns, mine, yours))
     return found
+
+
+def silence_ns(before: Contact, after: Contact) -> int | None:
+    """How long nobody was heard between two contacts in order; None where a restart with a clock behind hides it.
+
+    The longer of what both clocks say: after a virtual machine was paused UTC alone, once it is set right, tells of it.
+    """
+    if after.number != before.number and after.at_ns < before.at_ns:
+        return None
+    return max(after.at_ns - before.until_ns, after.started_ns - before.ended_ns)
 
 
 def joined(run: Sequence[Contact]) -> Identity:

@@ -52,7 +52,7 @@ def _same_endpoint(drafts: Sequence[Draft]) -> Iterator[PossibleLink]:
         elif one.identity.contradicts(other.identity):
             why = "same address, port and carrier, but another client: a reassignment, or several machines"
         else:
-            why = "same address, port, carrier and client after a silence, or across an unclear contact"
+            why = "same address, port, carrier and client after a silence or a restart, or across an unclear contact"
         yield _link(one, other, why)
 
 

@@ -9,13 +9,14 @@
    are a reassignment (or several machines): the run is cut there.
 3. A contact that tells less than its run and stands next to a cut may belong to either side: it belongs to neither.
    One that tells nothing of its client is set aside.
-4. A run is cut where nothing was heard for longer than `max_gap_ns`: continuity is stated only inside an interval.
+4. A run is cut where nothing was heard for longer than `max_gap_ns`, by UTC or by the observer's own time, and where
+   a restart with a clock behind hides how long: continuity is stated only inside an interval.
 5. A run is a Subject if, for some Watch, a contact of tier E2 in it repeats an earlier claim in the same run, the
    least interval apart and for the same infohash: twins number their pieces apart (BEP 52). A claim on the other side
    of a cut does not count.
 6. An address and port once found promiscuous, on whatever Watch and over whatever carrier, is no Subject.
 
-Intervals are counted as the observer counts them, by a time that nobody can set (docs/decisions/0029); what is said is
+What repeats is counted as the observer counts it, by a time that nobody can set (docs/decisions/0029); what is said is
 dated in UTC. The result does not depend on the order in which contacts are given.
 """
 
@@ -24,7 +25,18 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from clew.attribute.endpoints import Address, Cut, Endpoint, Place, addresses, cuts, endpoints, joined, prefixes
+from clew.attribute.endpoints import (
+    Address,
+    Cut,
+    Endpoint,
+    Place,
+    addresses,
+    cuts,
+    endpoints,
+    joined,
+    prefixes,
+    silence_ns,
+)
 from clew.attribute.evidence import Contact
 from clew.attribute.identity import Identity, identity
 from clew.model import Tier
@@ -168,7 +180,8 @@ def runs(ordered: Sequence[Contact], policy: Policy) -> list[list[Contact]]:
             bool(parts)
             and not held[-1].contradicts(mine)
             and held[-1].shares(mine)
-            and each.at_ns - parts[-1][-1].until_ns <= policy.max_gap_ns
+            and (silent_ns := silence_ns(parts[-1][-1], each)) is not None
+            and silent_ns <= policy.max_gap_ns
         )
         if goes_on:
             parts[-1].append(each)
@@ -226,16 +239,11 @@ def _interval(watch: str, claims: list[Contact], policy: Policy) -> Interval | N
 
 
 def _repeats(level: Iterable[Contact], policy: Policy) -> bool:
-    """Whether an E2 contact came long enough after the first claim of its level and infohash.
-
-    Over a restart of the machine that time may go back; then, as for the observer, a claim is a first claim again.
-    """
+    """Whether an E2 contact came long enough after the first claim of its level and infohash."""
     firsts: dict[bytes, Contact] = {}
     for each in level:
         first = firsts.setdefault(each.version, each)
-        if each.steady_ns is not None and each.at_ns < first.at_ns:
-            firsts[each.version] = each
-        elif each.tier is Tier.CLAIMS and each.at_ns - first.at_ns >= policy.least_repeat_ns(each.address):
+        if each.tier is Tier.CLAIMS and each.at_ns - first.at_ns >= policy.least_repeat_ns(each.address):
             return True
     return False
 

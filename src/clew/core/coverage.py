@@ -22,6 +22,9 @@ FROM sightings WHERE kind = 'contact' GROUP BY ALL ORDER BY ALL
 PLACES = """
 SELECT address, port, max(tier) AS tier, max(last_failure) AS why FROM endpoints GROUP BY address, port
 """
+RUNS = """
+SELECT id, started_ns, ended_ns, vantage, config, coverage FROM observe_runs ORDER BY number, started_ns, id
+"""
 NOT_CALLED = "not called yet"
 UNSEEN = (  # `bench/bench_unseen.py` measures again why
     "no estimate: lists of trackers, DHT and peers depend on one another, and no method that was tried keeps its "
@@ -88,7 +91,7 @@ class Coverage:
         yield f"how many were not seen at all: {self.unseen}"
 
     def _interruptions(self) -> Iterator[str]:
-        if not self.interruptions.gaps:
+        if not self.interruptions.gaps and not any(each.forward for each in self.interruptions.clock_set):
             yield "somebody watched all the time between the first and the last of it"
         yield from map(str, self.interruptions.gaps)
         yield from map(str, self.interruptions.clock_set)
@@ -98,7 +101,7 @@ class Coverage:
 def read(case: Case) -> Coverage:
     """The coverage of a case as it is now."""
     conn = case.read()
-    runs = conn.execute(interruptions.RUNS).fetchall()
+    runs = conn.execute(RUNS).fetchall()
     places = conn.execute(PLACES).fetchall()
     contacts = shards.query(case, CONTACTS).to_pylist()
     silent = Counter(str(row["why"] or NOT_CALLED) for row in places if row["tier"] == "E0")

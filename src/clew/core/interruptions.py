@@ -12,8 +12,11 @@ from clew.core import clock
 from clew.core.case import Case
 
 CLOCK_SET = "the clock was set "  # how `observe.gaps` begins to say so
+FORWARD = " forward"  # and how it ends
+PAUSED = "; that a virtual machine was paused shows alike, and nobody watched from it meanwhile"
 NO_RUN = "no run was under way"
-RUNS = "SELECT * FROM observe_runs ORDER BY number, started_ns, id"  # whatever the clock said; two never go on at once
+# In their order whatever the clock said; two never go on at once.
+RUNS = "SELECT id, started_ns, ended_ns FROM observe_runs ORDER BY number, started_ns, id"
 INSIDE = "SELECT from_ns, to_ns, why FROM observe_gaps ORDER BY from_ns, to_ns, why"
 SECOND_NS = 1_000_000_000
 
@@ -44,11 +47,19 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class ClockSet:
-    """A clock that was set while a run went on: what it read before and after. Nobody stopped watching for that."""
+    """A clock that was set while a run went on: what it read before and after. Nobody stopped watching for that.
+
+    Unless it was set forward after the machine, a virtual one, had been paused: its own time stood still then.
+    """
 
     from_ns: int
     to_ns: int
     why: str
+
+    @property
+    def forward(self) -> bool:
+        """Whether it may hide a time in which nobody watched."""
+        return self.why.endswith(FORWARD)
 
     def as_dict(self) -> dict[str, str]:
         """As JSON, times in ISO 8601."""
@@ -56,7 +67,10 @@ class ClockSet:
 
     def __str__(self) -> str:
         """For people."""
-        return f"{self.why} while watching went on: it read {clock.iso(self.from_ns)}, then {clock.iso(self.to_ns)}"
+        read = f"it read {clock.iso(self.from_ns)}, then {clock.iso(self.to_ns)}"
+        if self.forward:
+            return f"{self.why} while a run went on: {read}{PAUSED}"
+        return f"{self.why} while watching went on: {read}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +117,7 @@ def read(case: Case) -> Interruptions:
 
 
 def until_ns(case: Case, run: Any) -> int:
-    """When a run (a row of `observe_runs`) ended. One that was killed ended, as far as we know, with its last dial."""
+    """When a run (a row as of `RUNS`) ended. One that was killed ended, as far as we know, with its last dial."""
     if run["ended_ns"] is not None:
         return int(run["ended_ns"])
     last = case.read().execute("SELECT MAX(intended_ns) FROM dials WHERE run=?", (run["id"],)).fetchone()[0]

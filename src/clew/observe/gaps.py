@@ -3,7 +3,7 @@
 A machine without its network fails every call. That says nothing of those who were called, so they are put back and
 the time is kept as a gap; it ends with the first call that gets out of this machine. Until then nothing is gained by
 calling all of them: a probe at growing intervals decides, and the others wait. Where some of what was handed out last
-got out, nobody waits.
+got out, nobody waits. A machine that was suspended called nobody and heard nobody either.
 """
 
 from dataclasses import dataclass, field
@@ -14,6 +14,8 @@ from clew.observe.api import SECOND
 
 NO_NETWORK = Missing(Reason.INTERRUPTED, "this machine had no network")
 LEAST_PAUSE_NS, MOST_PAUSE_NS = SECOND, 60 * SECOND  # between two probes of a network that is gone
+STOOD_STILL = "the run stood still: this machine was suspended, or the program was stopped"
+STILL_NS = 60 * SECOND  # without a turn of the run or the end of a call: a busy machine keeps no run from one that long
 STEP_NS = SECOND  # what UTC may drift against the monotonic clock between two calls before it is called a step
 
 
@@ -88,8 +90,12 @@ class Gaps:
         if last is not None and at.mono_ns < last.mono_ns:
             return
         self._last = at
-        step = step_ns(last, at) if last is not None else 0
-        if last is not None and abs(step) > STEP_NS:
+        if last is None:
+            return
+        if at.mono_ns - last.mono_ns > STILL_NS:
+            self.add(last, at, STOOD_STILL)
+        step = step_ns(last, at)
+        if abs(step) > STEP_NS:
             why = f"the clock was set {abs(step) / SECOND:.3f} s {'forward' if step > 0 else 'back'}"
             self._found[last.utc_ns, why] = at.utc_ns
 

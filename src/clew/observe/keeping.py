@@ -19,6 +19,7 @@ from clew.observe.wire import Call
 
 INTENT, INTERRUPTED, NOT_MADE = "intent", "interrupted", "not made"
 KILLED = "the run ended before the result was kept"
+OF_THE_CASE = ("gaps", "clock_set")  # of a summary's coverage: `core.interruptions` reads them of all runs at any time
 NAMED = ("gossiped", "listed", "presumed")  # of `Account.of_ourselves`: how often others named us
 LASTING = frozenset((SightingKind.CONTROL, SightingKind.OURSELVES))
 
@@ -173,9 +174,10 @@ def heard(case: Case, now: Instant, time: Steady, wait_ns: int) -> list[tuple[st
 
 
 def end(case: Case, run: Run, at_ns: int, summary: dict[str, Any], mandate: str) -> None:
-    """Closes the run with what it covered."""
+    """Closes the run with what it covered, and without the gaps of all runs, which would then be kept with each."""
+    covered = {name: said for name, said in summary["coverage"].items() if name not in OF_THE_CASE}
+    covered |= {name: summary[name] for name in ("limits", "ourselves")}
     with case.write("observe") as tx:
-        covered = summary["coverage"] | {name: summary[name] for name in ("limits", "ourselves")}
         values = (at_ns, json.dumps(covered, sort_keys=True), run.id)
         tx.execute("UPDATE observe_runs SET ended_ns=?, coverage=? WHERE id=?", values)
         counts = {name: summary[name] for name in ("contacts", "controls", "announces")}
