@@ -60,19 +60,23 @@ def test_what_was_not_said_at_first_is_added_and_told(case, image):
     assert completed(case) == 1
 
 
-@pytest.mark.parametrize("other", [
-    Seizure(by="Huber"), Seizure(where="Linz"), Seizure(at_ns=5), Seizure(what="a laptop"),
-    Seizure(digests={"md5": "00" * 16}), Seizure(by="Gruber", where="Linz"),
-])  # fmt: skip
-def test_what_was_said_is_not_replaced(case, image, other):
+def test_what_was_said_is_not_replaced(case, image):
     md5 = hashlib.md5(DATA, usedforsecurity=False).hexdigest()
     first = Seizure("Gruber", "Graz", 7, "a phone", {"md5": md5})
     take(case, image, first)
     before = tuple(case.read().execute("SELECT * FROM exhibits").fetchone())
-    with pytest.raises(Usage, match="something else is recorded") as refused:
-        take(case, image, other)
-    assert "leave out what is recorded" in refused.value.hint
-    assert tuple(case.read().execute("SELECT * FROM exhibits").fetchone()) == before
+    for other in (
+        Seizure(by="Huber"),
+        Seizure(where="Linz"),
+        Seizure(at_ns=5),
+        Seizure(what="a laptop"),
+        Seizure(digests={"md5": "00" * 16}),
+        Seizure(by="Gruber", where="Linz"),
+    ):
+        with pytest.raises(Usage, match="something else is recorded") as refused:
+            take(case, image, other)
+        assert "leave out what is recorded" in refused.value.hint
+        assert tuple(case.read().execute("SELECT * FROM exhibits").fetchone()) == before, other
 
 
 def test_a_run_that_is_refused_says_nothing_of_the_seizure(case, image, tmp_path):
