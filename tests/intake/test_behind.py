@@ -1,6 +1,7 @@
 """Space that no file system holds, though it lies in a partition or a volume: it is carved, and accounted for."""
 
 import random
+import re
 import struct
 from pathlib import Path
 
@@ -26,6 +27,21 @@ MAKERS = [("fat", "mkfs.fat"), ("ext4", "mkfs.ext4", "-q"), ("ntfs", "mkfs.ntfs"
 @pytest.fixture(scope="module")
 def picture() -> bytes:
     return photographs()["q01.png"]
+
+
+def partitions(image: Path, volumes: list[bytes]) -> list[int]:
+    """Makes a disk with a partition for each volume, of its size, and tells where they begin."""
+    data, starts, table = bytearray(MIB), [], []
+    for volume in volumes:
+        starts.append(len(data))
+        table += ["-n", f"0:{len(data) // 512}:{(len(data) + len(volume)) // 512 - 1}"]
+        data += volume + bytes(-len(volume) % MIB)
+    image.write_bytes(data + bytes(MIB))
+    tool("sgdisk", "-a", "1", *table, image)
+    made = bytearray(image.read_bytes())
+    made[MIB : len(data)] = data[MIB:]
+    image.write_bytes(made)
+    return starts
 
 
 def behind(summary) -> list[tuple[int, int]]:
@@ -72,9 +88,12 @@ def test_what_rounding_leaves_is_no_gap_unless_something_stands_in_it(tmp_path):
         image = tmp_path / f"{name}.img"
         image.write_bytes(bytes(4 * MIB + 3 * 512))
         tool(*command, image)
-        _, summary = take(tmp_path / name, image)
-        assert not behind(summary), name
-        assert summary.account.complete
+    disk = tmp_path / "disk.img"
+    partitions(disk, [(tmp_path / f"{name}.img").read_bytes() for name, *_ in MAKERS])
+    _, summary = take(tmp_path / "all", disk)
+    assert {part.get("file_system") for part in summary.account.searched} == {"FAT", "ext", "NTFS", None}
+    assert not behind(summary)
+    assert summary.account.complete
     data = bytearray((tmp_path / "ext4.img").read_bytes())
     data[-1] = 1
     (tmp_path / "ext4.img").write_bytes(data)
@@ -216,19 +235,25 @@ def hide(image: Path, data: bytearray, at: int, picture: bytes) -> int:
     return at
 
 
-@pytest.mark.parametrize(
-    ("make_bad", "cluster"), [(bad_on_fat, 2048), (bad_on_exfat, 4096), (bad_on_ext, 1024), (bad_on_ntfs, 4096)]
-)
-def test_what_is_marked_as_bad_is_said_and_carved(make_bad, cluster, tmp_path, picture):
-    image = tmp_path / "disk.img"
-    image.write_bytes(bytes(16 * MIB))
-    at = make_bad(image, picture)
-    found, summary = take(tmp_path, image)
-    item = found[b"$Carved/%x.png" % at]
-    assert (item["sha256"], item["content_state"]) == (sha256(picture), "complete")
-    (part,) = (part for part in summary.account.searched if part["kind"] == "carving of clusters marked as bad")
-    assert part["bytes"] // cluster - -(-len(picture) // cluster) in (0, 1)  # ext lists them in a block of its own
-    assert f"{part['bytes']:,} bytes searched" in summary.words()
+BAD = [(bad_on_fat, 2048), (bad_on_exfat, 4096), (bad_on_ext, 1024), (bad_on_ntfs, 4096)]
+
+
+def test_what_is_marked_as_bad_is_said_and_carved(tmp_path, picture):
+    places, volumes = [], []
+    for make_bad, _ in BAD:
+        (image := tmp_path / "volume.img").write_bytes(bytes(16 * MIB))
+        places.append(make_bad(image, picture))
+        volumes.append(image.read_bytes())
+    starts = partitions(tmp_path / "disk.img", volumes)
+    found, summary = take(tmp_path, tmp_path / "disk.img")
+    carved = [part for part in summary.account.searched if part["kind"] == "carving of clusters marked as bad"]
+    for (_, cluster), start, at, part in zip(BAD, starts, places, carved, strict=True):
+        item = found[b"$Carved/%x.png" % (start + at)]
+        assert (item["sha256"], item["content_state"]) == (sha256(picture), "complete")
+        assert part["bytes"] // cluster - -(-len(picture) // cluster) in (0, 1)  # ext lists them in a block of its own
+        assert part["offset"] == start
+    told = re.findall(r"clusters marked as bad.*?([\d,]+) bytes searched", summary.words())
+    assert told == [f"{part['bytes']:,}" for part in carved]
 
 
 # ---- a worker that lies
