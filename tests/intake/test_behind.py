@@ -50,24 +50,20 @@ def behind(summary) -> list[tuple[int, int]]:
 
 
 def test_space_behind_a_file_system_is_carved_in_an_image_a_partition_and_a_logical_volume(tmp_path, picture):
-    volume = fat(tmp_path, "ONE.TXT") + bytes(MIB) + picture.ljust(MIB, b"\0")
-    whole, partition, logical = (tmp_path / name for name in ("whole.img", "gpt.img", "lvm.img"))
-    whole.write_bytes(volume)
-    partition.write_bytes(bytes(8 * MIB))
-    tool("sgdisk", "-a", "1", "-n", "1:2048:8191", partition)
-    data = bytearray(partition.read_bytes())
-    data[MIB : 4 * MIB] = volume
-    partition.write_bytes(data)
+    volume, other = (fat(tmp_path, name) + bytes(MIB) + picture.ljust(MIB, b"\0") for name in ("ONE.TXT", "TWO.TXT"))
     data = physical(60, {"data": [(5, 3 * MIB // EXTENT, "pv0")]})
-    data[FIRST + 5 * EXTENT : FIRST + 5 * EXTENT + 3 * MIB] = volume
-    logical.write_bytes(data)
-    for image, first in ((whole, MIB), (partition, 2 * MIB), (logical, MIB)):
+    data[FIRST + 5 * EXTENT : FIRST + 5 * EXTENT + 3 * MIB] = other
+    whole, disk = tmp_path / "whole.img", tmp_path / "disk.img"
+    whole.write_bytes(volume)
+    partition, _ = partitions(disk, [volume, bytes(data)])
+    for image, begins in ((whole, [0]), (disk, [partition, 0])):  # of a logical volume, from its own first byte on
         found, summary = take(tmp_path / image.stem, image)
-        assert sha256(picture) in {item["sha256"] for item in found.values()}, image
-        ((offset, length),) = behind(summary)
-        assert first <= offset <= first + 4096, image
-        assert offset + length == first + 2 * MIB, image
-        assert f"{length:,} bytes searched" in summary.words()
+        assert [item["sha256"] for item in found.values()].count(sha256(picture)) == len(begins), image
+        assert len(behind(summary)) == len(begins), image
+        for (offset, length), begin in zip(behind(summary), begins, strict=True):
+            assert begin + MIB <= offset <= begin + MIB + 4096, image
+            assert offset + length == begin + 3 * MIB, image
+            assert f"{length:,} bytes searched" in summary.words()
 
 
 def test_noise_behind_a_file_system_is_said_to_be(tmp_path):
