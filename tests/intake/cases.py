@@ -1,6 +1,8 @@
 """What the tests of intake ask of a case."""
 
 import hashlib
+import shutil
+from pathlib import Path
 from typing import Any
 
 from clew.core import shards
@@ -21,6 +23,12 @@ def items(case: Case) -> dict[bytes, dict[str, Any]]:
         known = states[row["item"]]
         found[row["path"]] = row | {name: known[name] for name in ("state", "reason", "detail", "attempts")}
     return found
+
+
+def copied(case: Path, to: Path) -> Case:
+    """A case of its own for a test, from one that is closed and that several begin with."""
+    shutil.copytree(case, to)
+    return Case.open(to, actor="wren")
 
 
 def sha256(data: bytes) -> bytes:

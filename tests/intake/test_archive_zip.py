@@ -74,6 +74,55 @@ def test_a_read_error_in_the_directory_is_said_as_one_and_keeps_what_was_listed(
     )
 
 
+class Damaged(Bytes):
+    """With a sector that cannot be read, while `at` says where."""
+
+    at = -1
+
+    def read(self, offset, length):
+        if offset <= self.at < offset + length:
+            raise OSError(5, "Input/output error")
+        return super().read(offset, length)
+
+
+def as_listed(archive: Archive, start: int, name: bytes) -> int:
+    """The number of what was listed with that start."""
+    place = {"members": [0], "starts": [start], "names": [name.hex()]}
+    return opening._as_listed(archive, place, 0, None, hashed=False)
+
+
+def test_a_bad_sector_in_a_gap_costs_no_member_that_is_named():
+    source = Damaged(bytes(1 << 20) + zipped([("hidden", TEXT)]) + zipped([("named", TEXT)]))
+    archive = open_archive(source, "application/zip", b"")
+    start = archive.start(0)
+    hidden_start = source.read(0, source.size).find(b"hidden") + len(b"hidden")
+    source.at = 1 << 19
+    assert as_listed(archive, start, b"named") == 0
+    with pytest.raises(Absent, match="read error in the archive: Input/output error"):
+        as_listed(archive, hidden_start, b"hidden")
+    source.at = -1  # read again, it answers
+    assert as_listed(archive, hidden_start, b"hidden") == 1
+    with pytest.raises(Absent, match="listed otherwise"):
+        as_listed(archive, start, b"hidden")
+
+
+def test_a_bad_sector_in_the_directory_or_in_a_like_costs_no_member_before_it():
+    whole = zipped([("a", TEXT), ("a", TEXT), ("b", TEXT)])
+    at, entries, _ = directory(whole)
+    source = Damaged(whole)
+    starts = [open_archive(source, "application/zip", b"").start(number) for number in range(3)]
+    archive = open_archive(source, "application/zip", b"")
+    source.at = at + len(entries[0]) + len(entries[1])
+    assert [as_listed(archive, starts[number], b"a") for number in (0, 1)] == [0, 1]
+    with pytest.raises(Absent, match="read error in the archive"):
+        as_listed(archive, starts[2], b"b")
+    source.at = entries_place(entries[0])
+    assert as_listed(archive, starts[1], b"a") == 1
+    assert as_listed(archive, starts[2], b"b") == 2
+    with pytest.raises(Absent, match="read error in the archive"):
+        as_listed(archive, starts[0], b"a")
+
+
 def hidden(archive: Archive) -> list[tuple[bytes, tuple[bytes, Missing | None]]]:
     """Name and content of what the directory leaves out."""
     headers, _ = listed(archive)

@@ -1,6 +1,7 @@
 """Space that no file system holds, though it lies in a partition or a volume: it is carved, and accounted for."""
 
 import random
+import re
 import struct
 from pathlib import Path
 
@@ -28,30 +29,41 @@ def picture() -> bytes:
     return photographs()["q01.png"]
 
 
+def partitions(image: Path, volumes: list[bytes]) -> list[int]:
+    """Makes a disk with a partition for each volume, of its size, and tells where they begin."""
+    data, starts, table = bytearray(MIB), [], []
+    for volume in volumes:
+        starts.append(len(data))
+        table += ["-n", f"0:{len(data) // 512}:{(len(data) + len(volume)) // 512 - 1}"]
+        data += volume + bytes(-len(volume) % MIB)
+    image.write_bytes(data + bytes(MIB))
+    tool("sgdisk", "-a", "1", *table, image)
+    made = bytearray(image.read_bytes())
+    made[MIB : len(data)] = data[MIB:]
+    image.write_bytes(made)
+    return starts
+
+
 def behind(summary) -> list[tuple[int, int]]:
     """Where the account says that space behind a file system was searched."""
     return [(part["offset"], part["length"]) for part in summary.account.searched if part["kind"] == BEHIND]
 
 
 def test_space_behind_a_file_system_is_carved_in_an_image_a_partition_and_a_logical_volume(tmp_path, picture):
-    volume = fat(tmp_path, "ONE.TXT") + bytes(MIB) + picture.ljust(MIB, b"\0")
-    whole, partition, logical = (tmp_path / name for name in ("whole.img", "gpt.img", "lvm.img"))
-    whole.write_bytes(volume)
-    partition.write_bytes(bytes(8 * MIB))
-    tool("sgdisk", "-a", "1", "-n", "1:2048:8191", partition)
-    data = bytearray(partition.read_bytes())
-    data[MIB : 4 * MIB] = volume
-    partition.write_bytes(data)
+    volume, other = (fat(tmp_path, name) + bytes(MIB) + picture.ljust(MIB, b"\0") for name in ("ONE.TXT", "TWO.TXT"))
     data = physical(60, {"data": [(5, 3 * MIB // EXTENT, "pv0")]})
-    data[FIRST + 5 * EXTENT : FIRST + 5 * EXTENT + 3 * MIB] = volume
-    logical.write_bytes(data)
-    for image, first in ((whole, MIB), (partition, 2 * MIB), (logical, MIB)):
+    data[FIRST + 5 * EXTENT : FIRST + 5 * EXTENT + 3 * MIB] = other
+    whole, disk = tmp_path / "whole.img", tmp_path / "disk.img"
+    whole.write_bytes(volume)
+    partition, _ = partitions(disk, [volume, bytes(data)])
+    for image, begins in ((whole, [0]), (disk, [partition, 0])):  # of a logical volume, from its own first byte on
         found, summary = take(tmp_path / image.stem, image)
-        assert sha256(picture) in {item["sha256"] for item in found.values()}, image
-        ((offset, length),) = behind(summary)
-        assert first <= offset <= first + 4096, image
-        assert offset + length == first + 2 * MIB, image
-        assert f"{length:,} bytes searched" in summary.words()
+        assert [item["sha256"] for item in found.values()].count(sha256(picture)) == len(begins), image
+        assert len(behind(summary)) == len(begins), image
+        for (offset, length), begin in zip(behind(summary), begins, strict=True):
+            assert begin + MIB <= offset <= begin + MIB + 4096, image
+            assert offset + length == begin + 3 * MIB, image
+            assert f"{length:,} bytes searched" in summary.words()
 
 
 def test_noise_behind_a_file_system_is_said_to_be(tmp_path):
@@ -72,9 +84,12 @@ def test_what_rounding_leaves_is_no_gap_unless_something_stands_in_it(tmp_path):
         image = tmp_path / f"{name}.img"
         image.write_bytes(bytes(4 * MIB + 3 * 512))
         tool(*command, image)
-        _, summary = take(tmp_path / name, image)
-        assert not behind(summary), name
-        assert summary.account.complete
+    disk = tmp_path / "disk.img"
+    partitions(disk, [(tmp_path / f"{name}.img").read_bytes() for name, *_ in MAKERS])
+    _, summary = take(tmp_path / "all", disk)
+    assert {part.get("file_system") for part in summary.account.searched} == {"FAT", "ext", "NTFS", None}
+    assert not behind(summary)
+    assert summary.account.complete
     data = bytearray((tmp_path / "ext4.img").read_bytes())
     data[-1] = 1
     (tmp_path / "ext4.img").write_bytes(data)
@@ -216,19 +231,25 @@ def hide(image: Path, data: bytearray, at: int, picture: bytes) -> int:
     return at
 
 
-@pytest.mark.parametrize(
-    ("make_bad", "cluster"), [(bad_on_fat, 2048), (bad_on_exfat, 4096), (bad_on_ext, 1024), (bad_on_ntfs, 4096)]
-)
-def test_what_is_marked_as_bad_is_said_and_carved(make_bad, cluster, tmp_path, picture):
-    image = tmp_path / "disk.img"
-    image.write_bytes(bytes(16 * MIB))
-    at = make_bad(image, picture)
-    found, summary = take(tmp_path, image)
-    item = found[b"$Carved/%x.png" % at]
-    assert (item["sha256"], item["content_state"]) == (sha256(picture), "complete")
-    (part,) = (part for part in summary.account.searched if part["kind"] == "carving of clusters marked as bad")
-    assert part["bytes"] // cluster - -(-len(picture) // cluster) in (0, 1)  # ext lists them in a block of its own
-    assert f"{part['bytes']:,} bytes searched" in summary.words()
+BAD = [(bad_on_fat, 2048), (bad_on_exfat, 4096), (bad_on_ext, 1024), (bad_on_ntfs, 4096)]
+
+
+def test_what_is_marked_as_bad_is_said_and_carved(tmp_path, picture):
+    places, volumes = [], []
+    for make_bad, _ in BAD:
+        (image := tmp_path / "volume.img").write_bytes(bytes(16 * MIB))
+        places.append(make_bad(image, picture))
+        volumes.append(image.read_bytes())
+    starts = partitions(tmp_path / "disk.img", volumes)
+    found, summary = take(tmp_path, tmp_path / "disk.img")
+    carved = [part for part in summary.account.searched if part["kind"] == "carving of clusters marked as bad"]
+    for (_, cluster), start, at, part in zip(BAD, starts, places, carved, strict=True):
+        item = found[b"$Carved/%x.png" % (start + at)]
+        assert (item["sha256"], item["content_state"]) == (sha256(picture), "complete")
+        assert part["bytes"] // cluster - -(-len(picture) // cluster) in (0, 1)  # ext lists them in a block of its own
+        assert part["offset"] == start
+    told = re.findall(r"clusters marked as bad.*?([\d,]+) bytes searched", summary.words())
+    assert told == [f"{part['bytes']:,}" for part in carved]
 
 
 # ---- a worker that lies

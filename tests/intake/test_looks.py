@@ -6,7 +6,7 @@ import random
 
 import libtorrent as lt
 import pytest
-from cases import sha256
+from cases import copied, sha256
 
 from case_made import new_case
 from clew.core.engine import Pool
@@ -22,9 +22,10 @@ DATA = random.Random(1).randbytes(50_000)
 PARTLY = {"landlock": {"reached": False, "detail": "this kernel has none"}, "seccomp": {"reached": True, "detail": ""}}
 
 
-@pytest.fixture
-def exhibits(tmp_path):
+@pytest.fixture(scope="module")
+def exhibits(tmp_path_factory):
     """ "client": a torrent; "files": what it names."""
+    tmp_path = tmp_path_factory.mktemp("exhibits")
     for name in ("client", "files"):
         (tmp_path / name).mkdir()
     (tmp_path / "files" / "x.bin").write_bytes(DATA)
@@ -34,6 +35,15 @@ def exhibits(tmp_path):
     lt.set_piece_hashes(creator, str(tmp_path))
     (tmp_path / "client" / "t.torrent").write_bytes(lt.bencode(creator.generate()))
     return tmp_path
+
+
+@pytest.fixture(scope="module")
+def with_files(exhibits, tmp_path_factory):
+    """A case into which "files" was taken, closed, and what the run reported."""
+    case = new_case(tmp_path_factory.mktemp("with-files") / "case")
+    ended = take(case, exhibits, "files")
+    case.close()
+    return case.folder, ended
 
 
 def take(case, exhibits, label):
@@ -56,9 +66,8 @@ def of_others(monkeypatch):
     monkeypatch.setattr(folders.os, "open", refusing)
 
 
-def test_a_look_tells_what_it_touched_and_how_it_was_isolated(tmp_path, exhibits, monkeypatch):
-    case = new_case(tmp_path / "case")
-    ended = take(case, exhibits, "files")
+def test_a_look_tells_what_it_touched_and_how_it_was_isolated(tmp_path, with_files, monkeypatch):
+    case, ended = copied(with_files[0], tmp_path / "case"), with_files[1]
     assert ended.looks == []
     assert "access times" not in ended.words()
     with monkeypatch.context() as patched:
@@ -82,9 +91,8 @@ def test_a_look_tells_what_it_touched_and_how_it_was_isolated(tmp_path, exhibits
     assert (after.isolation, after.effects) == (ended.isolation, ended.effects)  # those of the run
 
 
-def test_a_look_that_failed_is_told_too(tmp_path, exhibits, monkeypatch):
-    case = new_case(tmp_path / "case")
-    ended = take(case, exhibits, "files")
+def test_a_look_that_failed_is_told_too(tmp_path, with_files, monkeypatch):
+    case, ended = copied(with_files[0], tmp_path / "case"), with_files[1]
     with monkeypatch.context() as patched:
         of_others(patched)
         patched.setattr("clew.intake.second._read", lambda *_: 1 / 0)
@@ -105,9 +113,8 @@ def test_a_torrent_that_is_read_again_for_another_exhibit_is_told_of_its_own(tmp
     assert (about["exhibit"], about["behalf"]) == (client, files)
 
 
-def test_pieces_are_part_of_the_story(tmp_path, exhibits):
-    case = new_case(tmp_path / "case")
-    files = take(case, exhibits, "files").exhibit  # before the torrent that names them
+def test_pieces_are_part_of_the_story(tmp_path, exhibits, with_files):
+    case, files = copied(with_files[0], tmp_path / "case"), with_files[1].exhibit  # before the torrent that names them
     client = take(case, exhibits, "client").exhibit
     held_against(case, options=OPTIONS)
     assert "1 contents were held against piece hashes and ed2k hashes." in told(case, files)

@@ -1,10 +1,11 @@
 """The second parser's count: agreed, explained, or unexplained; and what the account makes of it."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from cases import items
+from cases import copied, items
 
 from case_made import new_case
 from clew.core.case import Case
@@ -59,9 +60,30 @@ def take(folder: Path, image: Path) -> tuple[Case, str]:
     return case, summary.exhibit
 
 
+@pytest.fixture(scope="module")
+def taken(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[Path, str]]:
+    """The closed case into which a volume of that kind was taken, and its Exhibit."""
+    made: dict[str, tuple[Path, str]] = {}
+
+    def of(kind: str) -> tuple[Path, str]:
+        if kind not in made:
+            folder = tmp_path_factory.mktemp(kind)
+            case, exhibit = take(folder, volume(folder, kind))
+            case.close()
+            made[kind] = case.folder, exhibit
+        return made[kind]
+
+    return of
+
+
+def opened(taken: tuple[Path, str], folder: Path) -> tuple[Case, str]:
+    """A copy of it."""
+    return copied(taken[0], folder / "case"), taken[1]
+
+
 @pytest.mark.parametrize("kind", ["FAT12", "FAT16", "FAT32", "NTFS", "ext2", "ext4"])
-def test_the_two_agree_on_what_is_live(kind, tmp_path):
-    case, exhibit = take(tmp_path, volume(tmp_path, kind))
+def test_the_two_agree_on_what_is_live(kind, taken, tmp_path):
+    case, exhibit = opened(taken(kind), tmp_path)
     (found,) = account(case, exhibit).recounts
     live = [item for item in items(case).values() if item["name_state"] == "live"]
     assert found.theirs == found.ours == len(live) >= 20
@@ -84,8 +106,8 @@ def change(case: Case, exhibit: str, counts: dict[str, int]) -> None:
         tx.record("test", subject={}, mandate="M-1")
 
 
-def test_a_difference_that_nothing_explains_is_flagged_and_the_account_is_not_complete(tmp_path):
-    case, exhibit = take(tmp_path, volume(tmp_path, "ext2"))
+def test_a_difference_that_nothing_explains_is_flagged_and_the_account_is_not_complete(taken, tmp_path):
+    case, exhibit = opened(taken("ext2"), tmp_path)
     whole = account(case, exhibit)
     ours = whole.recounts[0].ours
     change(case, exhibit, {recount.CONTENTS: ours + 1})
@@ -106,9 +128,9 @@ def test_a_difference_that_nothing_explains_is_flagged_and_the_account_is_not_co
 
 
 @pytest.mark.parametrize("kind", ["ext2", "NTFS"])
-def test_as_many_but_others_are_told_from_the_same(kind, tmp_path):
+def test_as_many_but_others_are_told_from_the_same(kind, taken, tmp_path):
     """One that is missed and one that is not there leave the number as it is."""
-    case, exhibit = take(tmp_path, volume(tmp_path, kind))
+    case, exhibit = opened(taken(kind), tmp_path)
     sql = "SELECT detail FROM exhibit_runs WHERE exhibit=? AND part LIKE '%/recount'"
     notes = json.loads(case.read().execute(sql, (exhibit,)).fetchone()["detail"])["notes"]
     assert notes[recount.NUMBERS] > 0

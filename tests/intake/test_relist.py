@@ -9,7 +9,7 @@ from pathlib import Path
 
 import flaky_image
 import pytest
-from cases import items, sha256
+from cases import copied, items, sha256
 
 from case_made import new_case
 from clew.core import shards
@@ -35,9 +35,9 @@ def case(tmp_path: Path) -> Case:
     return new_case(tmp_path / "case")
 
 
-@pytest.fixture
-def tree(tmp_path: Path) -> Path:
-    root = tmp_path / "seized"
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("of-files") / "seized"
     for name in ("a/one", "a/two", "locked/three", "locked/deep/four", "z/five"):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_bytes(name.encode())
@@ -66,10 +66,31 @@ def refused_at(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setattr(folders.os, "scandir", scandir)
 
 
-def test_a_directory_that_could_not_be_listed_is_listed_by_a_retry(case, tree, monkeypatch):
-    with monkeypatch.context() as patched:
+@pytest.fixture(scope="module")
+def lost(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Report]:
+    """A case into which the tree was taken while "locked" could not be listed, closed, and what the run reported."""
+    case = new_case(tmp_path_factory.mktemp("lost") / "case")
+    with pytest.MonkeyPatch.context() as patched:
         refused_at(patched, "locked")
         ended = intake(case, path=tree, label="F", options=ONCE)
+    case.close()
+    return case.folder, ended
+
+
+@pytest.fixture(scope="module")
+def listed_since(lost: tuple[Path, Report], tree: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The digest of that case once a retry went through to its end."""
+    case = copied(lost[0], tmp_path_factory.mktemp("since") / "case")
+    assert intake(case, path=tree, label="F", options=RETRY).complete
+    digest = facts_digest(case)
+    case.close()
+    return digest
+
+
+def test_a_directory_that_could_not_be_listed_is_listed_by_a_retry(lost, tree, tmp_path, monkeypatch):
+    case, ended = copied(lost[0], tmp_path / "case"), lost[1]
+    with monkeypatch.context() as patched:
+        refused_at(patched, "locked")
         assert ended.account.unreadable_by_reason == {"unreadable": 1}
         before = states(case)
         assert before == {b"a/one": "done", b"a/two": "done", b"z/five": "done", b"locked/": "unreadable"}
@@ -118,15 +139,9 @@ def cut(call):  # type: ignore[no-untyped-def]
 
 @pytest.mark.parametrize(("where", "name"), [(relist, "reopen"), (Telling, "listed")], ids=["opened", "listed in part"])
 def test_a_retry_that_is_killed_goes_on_and_says_till_then_that_it_is_not_at_its_end(
-    tmp_path, tree, monkeypatch, where, name
+    lost, listed_since, tmp_path, tree, monkeypatch, where, name
 ):
-    cases = [new_case(tmp_path / name) for name in ("whole", "killed")]
-    for case in cases:
-        with monkeypatch.context() as patched:
-            refused_at(patched, "locked")
-            exhibit = intake(case, path=tree, label="F", options=ONCE).exhibit
-    assert intake(cases[0], path=tree, label="F", options=RETRY).complete
-    killed = cases[1]
+    killed, exhibit = copied(lost[0], tmp_path / "case"), lost[1].exhibit
     with monkeypatch.context() as patched:
         patched.setattr(where, name, cut(getattr(where, name)))
         with pytest.raises(KeyboardInterrupt):
@@ -136,7 +151,7 @@ def test_a_retry_that_is_killed_goes_on_and_says_till_then_that_it_is_not_at_its
     assert not found.complete
     assert intake(killed, path=tree, label="F", options=ONCE).complete
     assert once(killed)
-    assert facts_digest(killed) == facts_digest(cases[0])
+    assert facts_digest(killed) == listed_since
 
 
 def volume(folder: Path) -> Path:

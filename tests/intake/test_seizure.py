@@ -11,7 +11,7 @@ import pytest
 from case_made import new_case
 from clew.cli.main import main
 from clew.core.case import Case
-from clew.core.errors import Usage
+from clew.core.errors import Refused, Usage
 from clew.intake.options import Options
 from clew.intake.run import intake
 from clew.intake.seizure import Seizure, digests
@@ -60,19 +60,38 @@ def test_what_was_not_said_at_first_is_added_and_told(case, image):
     assert completed(case) == 1
 
 
-@pytest.mark.parametrize("other", [
-    Seizure(by="Huber"), Seizure(where="Linz"), Seizure(at_ns=5), Seizure(what="a laptop"),
-    Seizure(digests={"md5": "00" * 16}), Seizure(by="Gruber", where="Linz"),
-])  # fmt: skip
-def test_what_was_said_is_not_replaced(case, image, other):
+def test_what_was_said_is_not_replaced(case, image):
     md5 = hashlib.md5(DATA, usedforsecurity=False).hexdigest()
     first = Seizure("Gruber", "Graz", 7, "a phone", {"md5": md5})
     take(case, image, first)
     before = tuple(case.read().execute("SELECT * FROM exhibits").fetchone())
-    with pytest.raises(Usage, match="something else is recorded") as refused:
-        take(case, image, other)
-    assert "leave out what is recorded" in refused.value.hint
+    for other in (
+        Seizure(by="Huber"),
+        Seizure(where="Linz"),
+        Seizure(at_ns=5),
+        Seizure(what="a laptop"),
+        Seizure(digests={"md5": "00" * 16}),
+        Seizure(by="Gruber", where="Linz"),
+    ):
+        with pytest.raises(Usage, match="something else is recorded") as refused:
+            take(case, image, other)
+        assert "leave out what is recorded" in refused.value.hint
+        assert tuple(case.read().execute("SELECT * FROM exhibits").fetchone()) == before, other
+
+
+def test_a_run_that_is_refused_says_nothing_of_the_seizure(case, image, tmp_path):
+    """What it stated is of another image, and would stand in the record for good."""
+    take(case, image, Seizure())
+    before = tuple(case.read().execute("SELECT * FROM exhibits").fetchone())
+    (other := tmp_path / "other.img").write_bytes(DATA[::-1])
+    options = replace(PLAIN, moved=True, seizure=Seizure(what="the other", digests={"md5": "0" * 32}))
+    with pytest.raises(Refused, match="is not the exhibit"):
+        intake(case, path=other, label="D", options=options)
     assert tuple(case.read().execute("SELECT * FROM exhibits").fetchone()) == before
+    assert completed(case) == 0
+    right = {"md5": hashlib.md5(DATA, usedforsecurity=False).hexdigest()}
+    assert take(case, image, Seizure(digests=right)).account.image_unread == []
+    assert completed(case) == 1
 
 
 def test_a_digest_that_was_stated_and_is_another_is_flagged(tmp_path, image):

@@ -14,7 +14,7 @@ from clew.core.errors import Refused, Usage
 from clew.intake import identity
 from clew.intake.api import Session, Source, Unavailable
 from clew.intake.batches import some_refs
-from clew.intake.seizure import Seizure, checked, complete
+from clew.intake.seizure import Seizure, agreeing, checked
 
 SAMPLE = 100  # files of a folder that must be found again where it was moved
 
@@ -37,8 +37,8 @@ class Held:
 def enter(
     case: Case, label: str, path: Path, source: Source, seizure: Seizure, mandate: str, *, moved: bool = False
 ) -> Held:
-    """The Exhibit under that label, entered now if it is new; what was not said of its seizure before is added. Raises
-    Usage where the label stands for another place and nobody said that it was `moved`, or for another seizure.
+    """The Exhibit under that label, entered now if it is new. Raises Usage where the label stands for another place and
+    nobody said that it was `moved`, or for another seizure.
     """
     held = find(case, label)
     location = str(path.resolve())
@@ -49,8 +49,7 @@ def enter(
                 "choose another --label, or give the path that the label stands for; "
                 "where that exhibit lies elsewhere now, add --moved",
             )
-        row = case.read().execute("SELECT * FROM exhibits WHERE id=?", (held.id,)).fetchone()
-        complete(case, row, seizure, mandate)
+        agreeing(case.read().execute("SELECT * FROM exhibits WHERE id=?", (held.id,)).fetchone(), seizure)
         return held
     checked(source.name, label, seizure)
     exhibit = new_id()

@@ -30,6 +30,7 @@ from clew.intake.piece_plan import called_for
 from clew.intake.report import Report, report
 from clew.intake.report_words import isolation_words
 from clew.intake.second import exact
+from clew.intake.seizure import complete
 from clew.intake.telling import Telling
 from clew.intake.tools import asking, choose, extractors, open_pool, versions
 from clew.intake.typing_pass import second_types
@@ -95,6 +96,7 @@ class Run:
             opened = self.source.open(path)
             session = stack.enter_context(closing(Archives(self.case, self.held.id, opened, self.options.budgets)))
             self.held = custody.recognise(self.case, self.held, path, session, self.mandate)
+            complete(self.case, self.held.id, self.options.seizure, self.mandate)
             self.in_pass = called_for(self.case, self.held.id, self.options)
             pool = stack.enter_context(open_pool(self.source, session, specs, self.options, self.lists.descriptors))
             run = self._begin(pool, look)

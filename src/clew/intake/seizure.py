@@ -51,8 +51,8 @@ def checked(kind: str, label: str, seizure: Seizure) -> None:
         raise Usage(f"{label!r} is a folder, which has no digest", "leave out --digest-stated, or take in its image")
 
 
-def complete(case: Case, row: sqlite3.Row, seizure: Seizure, mandate: str) -> None:
-    """Adds to a known Exhibit what was not said of its seizure before. Raises Usage where something else was said."""
+def agreeing(row: sqlite3.Row, seizure: Seizure) -> None:
+    """Raises Usage where something else was said of the seizure of a known Exhibit before."""
     checked(row["kind"], row["label"], seizure)
     told, stated = seizure.told(), json.loads(row["stated"])
     differ = [f"{name.replace('_', ' ')}: {_shown(name, row[name])}" for name, value in told.items()
@@ -64,15 +64,21 @@ def complete(case: Case, row: sqlite3.Row, seizure: Seizure, mandate: str) -> No
             f"something else is recorded of the seizure of {row['label']!r}: {'; '.join(differ)}",
             "leave out what is recorded already; a wrong record stays, take the exhibit in under another label",
         )
-    new = {name: value for name, value in told.items() if row[name] != value}
+
+
+def complete(case: Case, exhibit: str, seizure: Seizure, mandate: str) -> None:
+    """Adds what was not said of the seizure before. Nothing ever takes it back: only once the Exhibit is recognised."""
+    row = case.read().execute("SELECT * FROM exhibits WHERE id=?", (exhibit,)).fetchone()
+    stated = json.loads(row["stated"])
+    new = {name: value for name, value in seizure.told().items() if row[name] in ("", None)}
     more = {name: value for name, value in seizure.digests.items() if name not in stated}
     if not new and not more:
         return
     with case.write("intake") as tx:
         for name, value in {**new, "stated": json.dumps(stated | more, sort_keys=True)}.items():
-            tx.execute(f"UPDATE exhibits SET {name}=? WHERE id=?", (value, row["id"]))  # noqa: S608 - our own names
+            tx.execute(f"UPDATE exhibits SET {name}=? WHERE id=?", (value, exhibit))  # noqa: S608 - our own names
         compared = agreement(stated | more, {name: row[name] for name in LENGTHS})
-        about = {"exhibit": row["id"], **new, "stated": more, "stated_agree": compared}
+        about = {"exhibit": exhibit, **new, "stated": more, "stated_agree": compared}
         tx.record("exhibit.completed", subject=about, mandate=mandate)
 
 

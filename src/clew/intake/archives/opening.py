@@ -170,9 +170,9 @@ def _as_listed(archive: Archive, place: dict[str, Any], level: int, size: int | 
     """
     number, start = place["members"][level], place["starts"][level]
     name = bytes.fromhex(place["names"][level])
-    if start is not None and isinstance(archive, Zipped):
-        return _found(archive.number_at(start, name))
     try:
+        if start is not None and isinstance(archive, Zipped):
+            return _found(archive.number_at(start, name))
         stated = archive.stated(number)
     except OSError as error:
         raise Absent(Missing(Reason.UNREADABLE, f"read error in the archive: {error.strerror}")) from error

@@ -55,7 +55,7 @@ class Zipped:
         self._places = array("Q", [self._start])  # where entry 0, 1, 2 ... begin, as far as they were met
         self._spans = array("q")  # and for each its local header's place and its packed bytes
         self._unnamed: Unnamed | None = None
-        self._order: array[int] | None = None  # their numbers by the place of their local headers, once asked for
+        self._order = array("Q")  # their numbers by the place of their local headers, as far as they were asked for
         if self._stop > self._start:
             self._entry(0)
 
@@ -104,22 +104,19 @@ class Zipped:
             return None
 
     def number_at(self, start: int, name: bytes) -> int | None:
-        """The entry of that name whose content begins at byte `start`, None where no entry is that one."""
-        if self._order is None:
-            count = 0
-            with contextlib.suppress(Absent):  # an entry before the place where the directory breaks off is one too
-                while self._entry(count) is not None:
-                    count += 1
-            self._order = array("Q", sorted(range(count), key=self._local))
-        at = bisect_right(self._order, start, key=self._local)
-        near = [*self._order[max(0, at - _NEAR) : at]]
-        with contextlib.suppress(Absent):  # where the directory breaks off, nothing is known of what it leaves out
-            if self._entry(count := len(self._places) - 1) is None:
-                near.append(count + self._hidden().number_before(start))
-        for number in near:
-            entry = self._member(number)
-            if entry is not None and entry.path == name and self.start(number) == start:
-                return number
+        """The entry of that name whose content begins at byte `start`, None where no entry is that one. Raises OSError
+        where none is among what can be read.
+        """
+        failed: OSError | None = None
+        for number in self._before(start):
+            try:
+                entry = self._member(number)
+                if entry is not None and entry.path == name and self.start(number) == start:
+                    return number
+            except OSError as error:  # of its like, perhaps
+                failed = error
+        if failed is not None:
+            raise failed
         return None
 
     def place(self, number: int) -> ByteSource | None:
@@ -136,6 +133,23 @@ class Zipped:
         """Entry `number`; behind the last, what no entry names; or None behind all."""
         entry = self._entry(number)
         return self._hidden().entry(number - len(self._places) + 1) if entry is None else entry
+
+    def _before(self, start: int) -> Iterator[int]:
+        """The entries whose local headers begin last before byte `start`, then the member there that no entry names: it
+        is looked for only where no entry was the right one, as a gap may be beyond reading.
+        """
+        with contextlib.suppress(Absent, OSError):  # those before the place where it breaks off count
+            while self._entry(len(self._places) - 1) is not None:
+                pass
+        if len(self._order) < (count := len(self._places) - 1):
+            self._order = array("Q", sorted(range(count), key=self._local))
+        at = bisect_right(self._order, start, key=self._local)
+        yield from self._order[max(0, at - _NEAR) : at]
+        try:
+            if self._entry(count) is None:
+                yield count + self._hidden().number_before(start)
+        except Absent:  # where the directory breaks off, nothing is known of what it leaves out
+            return
 
     def _entry(self, number: int) -> Entry | None:
         """Entry `number`, or None behind the last."""
