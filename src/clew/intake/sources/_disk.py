@@ -268,7 +268,7 @@ def open_read_only(path: Path) -> int:
 
 def _file_system(name: str, known: dict[str, Any]) -> Iterator[Part]:
     """What is listed of a file system that The Sleuth Kit reads."""
-    bad = known.pop("bad_bytes", 0)
+    bad = known.pop("bad_bytes", None)
     yield Part(f"{name}/walk", known)
     if known["file_system"] in SWEPT:
         yield Part(f"{name}/sweep", known | {"kind": "sweep over file records"})
@@ -279,8 +279,9 @@ def _file_system(name: str, known: dict[str, Any]) -> Iterator[Part]:
     if not known["free_known"]:
         missing = Missing(Reason.UNKNOWN, "clew does not read which of its blocks are free: nothing was carved")
     yield Part(f"{name}/carve", known | {"kind": FREE}, missing)
-    if bad:
-        yield Part(f"{name}/{_carving.BAD}", known | {"kind": "carving of clusters marked as bad", "free_bytes": bad})
+    if bad or (bad is None and known["free_known"]):  # where they were too many to be counted soon
+        rest = {key: known[key] for key in known if key != "free_bytes"} | ({"free_bytes": bad} if bad else {})
+        yield Part(f"{name}/{_carving.BAD}", rest | {"kind": "carving of clusters marked as bad"})
     if known["file_system"] in ORPHANAGE:  # after carving, which tells it where in free space there may be any
         yield Part(f"{name}/orphans", known | {"kind": "search for lost directory entries"})
     yield from _second(name, known)
