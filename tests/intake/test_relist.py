@@ -256,6 +256,17 @@ def test_nothing_of_the_same_volume_and_no_walk_does_for_a_carving_that_is_not_s
     assert bool(dict(relist._described([row], [Part(shown, {"kind": "any", **PLACE})]))) is does
 
 
+@pytest.mark.parametrize(
+    ("shown", "does"),
+    [("lv@0.1/fs@0/walk", True), ("fs@0/left@500/carve", True), ("fs@0", False), ("lv@01.1/fs@0/walk", False)],
+)
+def test_space_of_no_logical_volume_that_was_not_searched_before_is_settled_once_its_volume_is_shown(shown, does):
+    missing = {"missing": "unknown", "missing_detail": "about 9 bytes that belong to no logical volume"}
+    row = {"part": "fs@0/free", "done_ns": 1, "detail": json.dumps({"kind": "unpartitioned", **PLACE, **missing})}
+    settled = dict(relist._described([row], [Part(shown, {"kind": "any", **PLACE})]))
+    assert ("listed_since" in settled.get("fs@0/free", "")) is does
+
+
 @pytest.mark.usefixtures("flaky")
 def test_a_volume_that_cannot_be_described_when_it_is_tried_again_is_not_settled(case, tmp_path):
     """It can be carved whole then, which lists no directory."""

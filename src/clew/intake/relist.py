@@ -121,7 +121,8 @@ def _described(rows: Iterable[sqlite3.Row], shown: Sequence[Part]) -> Iterator[t
         # what is said beside others, such as a remark about a table, takes up no place
         alone = "missing" in detail and (detail["kind"] == "image" or (name == _place(detail) and "apfs" not in detail))
         others = [part.detail for part in here if alone or _instead(part, name)]
-        if name not in names and (again or alone) and _covered(detail, others):
+        covered = (again or alone) and _covered(detail, others)
+        if name not in names and (covered or ("missing" in detail and _searched_now(name, here))):
             why = (
                 f"{detail.pop('missing')}: {detail.pop('missing_detail')}"
                 if "missing" in detail
@@ -143,6 +144,15 @@ def _within(part: str) -> str:
     """The volume or gap that a part is of, by its name."""
     named = _WITHIN.match(part)
     return named[0] if named is not None else part.rpartition("/")[0]
+
+
+def _searched_now(gone: str, shown: Iterable[Part]) -> bool:
+    """Whether a part says that what no logical volume holds is not searched, as earlier versions said, and its physical
+    volume is shown again: what is left of it has parts of its own.
+    """
+    above, _, last = gone.rpartition("/")
+    prefixes = f"lv@{above.removeprefix('fs@')}.", f"{above}/left@"
+    return last == "free" and any(part.name.startswith(prefixes) for part in shown)
 
 
 def _place(detail: Mapping[str, Any]) -> str:
