@@ -6,13 +6,15 @@ import subprocess
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from clew.core import held
-from clew.intake.disk.allocation import Taken, free
-from clew.intake.disk.bitmap import WINDOW, bits, ones
+from clew.intake.disk import bitmap, volumes
+from clew.intake.disk.allocation import Taken, bad, free
+from clew.intake.disk.bitmap import WINDOW, Runs, bits, by_cluster, ones, stretches
 from clew.intake.disk.image import file_system
 from clew.intake.sources._disk import Disk, _file_system, _named
 from clew.intake.sources._doubts import overlapping
@@ -44,6 +46,62 @@ def test_bits_are_what_ones_counts(data, start, count):
 
     found = bits(window, start, count)
     assert found.tolist() == [bool(ones(window, bit, 1)) for bit in range(start, start + count)]
+
+
+@given(st.lists(st.tuples(st.integers(0, 60), st.integers(1, 20)), max_size=9), st.integers(0, 40), st.integers(1, 50))
+def test_the_blocks_of_runs_are_told_one_by_one_and_joined_again(runs, first, count):
+    held = Runs(runs)
+    slow = {block for at, length in runs for block in range(at, at + length)}
+    assert held.among(first, count).tolist() == [block in slow for block in range(first, first + count)]
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(bitmap, "STEP", 7)
+        joined = list(stretches(held.among, first, first + count))
+    assert all(start + length < after for (start, length), (after, _) in pairwise(joined))
+    assert {block for at, length in joined for block in range(at, at + length)} == slow & set(
+        range(first, first + count)
+    )
+
+
+@given(st.lists(st.booleans(), max_size=9), st.integers(0, 9), st.integers(1, 4), st.integers(0, 30), st.booleans())
+def test_the_blocks_of_clusters_are_told_one_by_one(clusters, start, each, first, otherwise):
+    flags = np.array(clusters, np.bool_)
+    heap = start, len(clusters), each
+    found = by_cluster(first, 20, heap, lambda at, count: flags[at : at + count], otherwise=otherwise)
+    spread = [otherwise] * start + [flag for flag in clusters for _ in range(each)] + [otherwise] * 60
+    assert found.tolist() == spread[first : first + 20]
+
+
+def test_marks_on_every_other_cluster_are_counted_within_a_time_and_carved_from_a_place_on(tmp_path, monkeypatch):
+    image = tmp_path / "fat.img"
+    subprocess.run(["truncate", "-s", "40M", image], check=True)
+    subprocess.run(["/usr/sbin/mkfs.fat", "-F", "32", "-s", "1", image], check=True, capture_output=True)
+    data = bytearray(image.read_bytes())
+    table = int.from_bytes(data[14:16], "little") * 512
+    first = table // 512 + 2 * int.from_bytes(data[36:40], "little")
+    marked = [cluster for cluster in range(1000, 70_000) if cluster % 2 or cluster < 1010]
+    for cluster in marked:
+        data[table + 4 * cluster : table + 4 * cluster + 4] = b"\xf7\xff\xff\x0f"
+    image.write_bytes(data)
+    with image.open("rb") as file:
+        monkeypatch.setattr(held, "descriptors", [file.fileno()])
+        place = {"container": RAW, "offset": 0}
+        opened = file_system(place)
+        assert opened.taken is not None
+        runs = list(bad(opened.taken, first + 1004 - 2, 80_000))
+        assert runs[:2] == [(first + 1004 - 2, 6), (first + 1011 - 2, 1)]
+        assert len(runs) == 1 + (70_000 - 1010) // 2
+        place |= {"length": len(data)}
+        assert volumes.describe(place, []).value["bad_bytes"] == 512 * len(marked)
+        monkeypatch.setattr(volumes, "COUNTING_SECONDS", -1.0)
+        assert "bad_bytes" not in volumes.describe(place, []).value
+
+
+@pytest.mark.parametrize(("said", "free_bytes"), [({"bad_bytes": 9}, 9), ({}, None), ({"bad_bytes": 0}, 0)])
+def test_clusters_marked_as_bad_are_carved_where_they_are_not_counted_too(said, free_bytes):
+    known = {"file_system": "FAT", "free_known": 1, "free_bytes": 7, "last_inode": 0, "length": 9, **said}
+    parts = {part.name: part for part in _file_system("fs@0", dict(known))}
+    assert ("fs@0/bad/carve" in parts) is (free_bytes != 0)
+    assert free_bytes == 0 or parts["fs@0/bad/carve"].detail.get("free_bytes") == free_bytes
 
 
 def listed(taken: Taken, first: int, end: int) -> list[int]:

@@ -66,6 +66,22 @@ def test_space_behind_a_file_system_is_carved_in_an_image_a_partition_and_a_logi
             assert f"{length:,} bytes searched" in summary.words()
 
 
+def test_a_gap_of_the_table_that_begins_where_that_behind_a_file_system_does_is_searched_too(tmp_path, picture):
+    """The Sleuth Kit takes what lies behind the last partition for a gap, though the first one goes on there."""
+    image, disk = tmp_path / "disk.img", bytearray(8 * MIB)
+    disk[MIB : 2 * MIB] = fat(tmp_path, "ONE.TXT")
+    ends = MIB + 5 * 512  # of the file system, with what rounding leaves behind it
+    for number, (first, size) in enumerate(((MIB, 3 * MIB), (MIB + 512, ends - 512))):
+        struct.pack_into("<8B2I", disk, 446 + 16 * number, 0, 0, 2, 0, 6, 0, 0, 0, first // 512, size // 512)
+    disk[510:512] = b"\x55\xaa"
+    hide(image, disk, 6 * MIB, picture)
+    found, summary = take(tmp_path, image)
+    assert behind(summary) == [(MIB + ends, 2 * MIB - 5 * 512)]
+    outside = [part["offset"] for part in summary.account.searched if part["kind"] == "carving outside partitions"]
+    assert MIB + ends in outside
+    assert sha256(picture) in {item["sha256"] for item in found.values()}
+
+
 def test_noise_behind_a_file_system_is_said_to_be(tmp_path):
     noise = random.Random(7).randbytes(3 * MIB)
     for name, *command in MAKERS:

@@ -17,6 +17,10 @@ from clew.intake.run import intake
 
 KEPT = b"deleted while it was open" * 100
 HIDDEN = b"hidden" * 500
+LIKE_A_LOG = {
+    b"$Extend/$RmMetadata/$TxfLog/%s" % name: HIDDEN + name
+    for name in (b"$TxfLog1.jpg", b"$TxfLog.blf.jpg", b"$TxfLogContainer1", b"$TxfLogs/$TxfLog2.jpg")
+}
 
 
 def take(folder: Path, image: Path):
@@ -52,6 +56,9 @@ def taken(tmp_path_factory):
             volume.create(path)
             for stream in streams:
                 volume.write(path, b"own", stream=stream)
+        volume.create("/$Extend/$RmMetadata/$TxfLog/$TxfLogs", folder=True)
+        for path, data in LIKE_A_LOG.items():
+            volume.create(f"/{path.decode()}", data)
         for name in ("$TxfLog.blf", *(f"$TxfLogContainer{number:020}" for number in (1, 2))):
             volume.create(f"/$Extend/$RmMetadata/$TxfLog/{name}", b"own")
     for name in ("$Deleted/gone", "$RmMetadata/$TxfLog/$TxfLogContainer00000000000000000002"):
@@ -71,6 +78,7 @@ USERS = {
     b"$Extend/$ObjId:x": HIDDEN[2:],
     b"$UpCase:x": HIDDEN[3:],
     b"$Volume": HIDDEN[4:],
+    **LIKE_A_LOG,
 }
 
 

@@ -1,6 +1,7 @@
 """What the listing lost is listed again by a retry: nothing doubled, and what stood for the loss is settled."""
 
 import errno
+import json
 import os
 import struct
 import subprocess
@@ -16,6 +17,7 @@ from clew.core import shards
 from clew.core.case import Case
 from clew.intake import relist, run
 from clew.intake.account import account, facts_digest
+from clew.intake.api import Part
 from clew.intake.listing import BatchSize
 from clew.intake.options import Options
 from clew.intake.report import Report
@@ -245,6 +247,39 @@ def test_a_disk_whose_partition_table_could_not_be_read_is_settled_once_it_is(ca
     digest = facts_digest(case)
     assert take(case, image, RETRY).complete
     assert facts_digest(case) == digest
+
+
+PLACE = {"offset": 0, "length": 1000}
+
+
+@pytest.mark.parametrize(
+    ("gone", "shown", "does"),
+    [
+        ("fs@0/bad/carve", "fs@0/walk", False),  # whose table of clusters read as zeros just then
+        ("fs@0/bad/carve", "fs@0/carve", False),
+        ("fs@0/behind/carve", "fs@0/walk", False),
+        ("lv@0.1/fs@0/behind/carve", "lv@0.1/fs@0/carve", False),
+        ("fs@0/left@500/carve", "fs@0/carve", True),  # of the whole partition
+        ("fs@0/carve", "gap@0/carve", True),
+        ("gap@0/carve", "fs@0/walk", False),
+        ("fs@0/walk", "gap@0/carve", False),
+        ("fs@0/walk", "apfs@0.0/walk", True),
+    ],
+)
+def test_nothing_of_the_same_volume_and_no_walk_does_for_a_carving_that_is_not_shown(gone, shown, does):
+    row = {"part": gone, "done_ns": None, "detail": json.dumps({"kind": "any", "anew": True, **PLACE})}
+    assert bool(dict(relist._described([row], [Part(shown, {"kind": "any", **PLACE})]))) is does
+
+
+@pytest.mark.parametrize(
+    ("shown", "does"),
+    [("lv@0.1/fs@0/walk", True), ("fs@0/left@500/carve", True), ("fs@0", False), ("lv@01.1/fs@0/walk", False)],
+)
+def test_space_of_no_logical_volume_that_was_not_searched_before_is_settled_once_its_volume_is_shown(shown, does):
+    missing = {"missing": "unknown", "missing_detail": "about 9 bytes that belong to no logical volume"}
+    row = {"part": "fs@0/free", "done_ns": 1, "detail": json.dumps({"kind": "unpartitioned", **PLACE, **missing})}
+    settled = dict(relist._described([row], [Part(shown, {"kind": "any", **PLACE})]))
+    assert ("listed_since" in settled.get("fs@0/free", "")) is does
 
 
 @pytest.mark.usefixtures("flaky")

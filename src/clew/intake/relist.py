@@ -6,6 +6,7 @@ is killed, the parts that are still open say that the account is not at its end.
 """
 
 import json
+import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -15,7 +16,7 @@ from clew.core.case import Case, Transaction
 from clew.intake.api import Found, Part
 from clew.intake.expanded import PART
 from clew.intake.recount import GAVE_UP, UNLISTED
-from clew.intake.refs import parse_carved, volume
+from clew.intake.refs import VOLUME, parse_carved, volume
 from clew.intake.walk import UNSEEN
 from clew.model import ItemState, Missing, Reason
 
@@ -25,6 +26,7 @@ NAMED_SINCE = "its file record was found without a name at first, and is listed 
 SAME_PLACE = "it could be listed since, but stands as unreadable: take the exhibit in under another label"
 TABLE_UNREAD = "the partition table could not be read"
 MARRED = (UNSEEN, GAVE_UP, UNLISTED)  # how notes begin that say that entries were not seen
+_WITHIN = re.compile(rf"{VOLUME}(?:/left@[0-9]+)?(?=/)")  # how the names of parts begin: see docs/formats.md
 SECTOR = 512  # bytes: one that kills its carver is no loss of this kind, and would have all behind it carved again
 
 # What stands for others: its ref ends with "/". A live name without a readable record may be such a loss, too.
@@ -119,7 +121,8 @@ def _described(rows: Iterable[sqlite3.Row], shown: Sequence[Part]) -> Iterator[t
         # what is said beside others, such as a remark about a table, takes up no place
         alone = "missing" in detail and (detail["kind"] == "image" or (name == _place(detail) and "apfs" not in detail))
         others = [part.detail for part in here if alone or _instead(part, name)]
-        if name not in names and (again or alone) and _covered(detail, others):
+        covered = (again or alone) and _covered(detail, others)
+        if name not in names and (covered or ("missing" in detail and _searched_now(name, here))):
             why = (
                 f"{detail.pop('missing')}: {detail.pop('missing_detail')}"
                 if "missing" in detail
@@ -130,11 +133,26 @@ def _described(rows: Iterable[sqlite3.Row], shown: Sequence[Part]) -> Iterator[t
 
 
 def _instead(part: Part, gone: str) -> bool:
-    """Whether what is shown there does for a part that was to be listed again: none of the same volume does, and no
-    carving does for directories, since the volume may only be unreadable just now.
+    """Whether what is shown there does for a part that was to be listed again: none of the same volume does, since it
+    may only be unreadable just now, and a carving does for a carving alone, which no walk is.
     """
-    same = part.name.rpartition("/")[0] == gone.rpartition("/")[0]
-    return part.missing is None and not same and (gone.endswith("/carve") or not part.name.endswith("/carve"))
+    same = _within(part.name) == _within(gone)
+    return part.missing is None and not same and part.name.endswith("/carve") is gone.endswith("/carve")
+
+
+def _within(part: str) -> str:
+    """The volume or gap that a part is of, by its name."""
+    named = _WITHIN.match(part)
+    return named[0] if named is not None else part.rpartition("/")[0]
+
+
+def _searched_now(gone: str, shown: Iterable[Part]) -> bool:
+    """Whether a part says that what no logical volume holds is not searched, as earlier versions said, and its physical
+    volume is shown again: what is left of it has parts of its own.
+    """
+    above, _, last = gone.rpartition("/")
+    prefixes = f"lv@{above.removeprefix('fs@')}.", f"{above}/left@"
+    return last == "free" and any(part.name.startswith(prefixes) for part in shown)
 
 
 def _place(detail: Mapping[str, Any]) -> str:

@@ -9,16 +9,16 @@ Where clew cannot read it, nothing deleted is ever called complete, and no free 
 import struct
 from array import array
 from collections.abc import Callable, Iterator
-from functools import lru_cache, partial
+from contextlib import suppress
+from functools import cached_property, lru_cache, partial
 from typing import Protocol
 
 import numpy as np
 import pytsk3
 from numpy.typing import NDArray
 
-from clew.intake.disk.bitmap import WINDOW, Used, bits, ones
+from clew.intake.disk.bitmap import WINDOW, Runs, Used, bits, by_cluster, ones, stretches
 
-STEP = 1 << 18  # blocks looked at together while free ones are listed
 MOST_CLUSTER = 1 << 25  # bytes, of exFAT
 MOST_CHAIN = 1 << 28  # bytes of exFAT's root directory (its own limit) or bitmap
 _NO_BLOCKS = int(pytsk3.TSK_FS_ATTR_RUN_FLAG_SPARSE) | int(pytsk3.TSK_FS_ATTR_RUN_FLAG_FILLER)
@@ -56,8 +56,8 @@ class Taken(Protocol):
         """The first block of the cluster that this one lies in."""
         ...
 
-    def marked(self) -> Iterator[tuple[int, int]]:
-        """The stretches that are marked as bad: (address, blocks)."""
+    def marked(self, address: int, blocks: int) -> Used:
+        """Which of them are marked as bad."""
         ...
 
 
@@ -70,42 +70,36 @@ def of(family: str, fs: pytsk3.FS_Info, image: pytsk3.Img_Info, offset: int) -> 
         return None
 
 
-def free(taken: Taken, first: int, end: int, *, used: bool = False) -> Iterator[tuple[int, int]]:
-    """The stretches of free blocks, or of `used` ones, from `first` to `end` (exclusive), as (address, blocks)."""
-    start: int | None = None
-    for at in range(first, end, STEP):
-        here = taken.used(at, min(STEP, end - at))
-        for edge in [0, *(np.flatnonzero(here[1:] != here[:-1]) + 1).tolist()]:
-            place, other = at + edge, bool(here[edge]) is not used
-            if other and start is not None:
-                yield start, place - start
-                start = None
-            elif not other and start is None:
-                start = place
-    if start is not None:
-        yield start, end - start
+def free(taken: Taken, first: int, end: int) -> Iterator[tuple[int, int]]:
+    """The stretches of free blocks from `first` to `end` (exclusive), as (address, blocks)."""
+    return stretches(lambda address, blocks: ~taken.used(address, blocks), first, end)
 
 
-def bad(taken: Taken) -> Iterator[tuple[int, int]]:
-    """The stretches that are in use since they are marked as bad, in order: they are nobody's, and a hiding place."""
-    start = end = 0
-    for first, blocks in sorted(taken.marked()):
-        if first > end:
-            yield from free(taken, start, end, used=True)
-            start = first
-        end = max(end, first + blocks)
-    yield from free(taken, start, end, used=True)
+def bad(taken: Taken, first: int, end: int) -> Iterator[tuple[int, int]]:
+    """The stretches of `in_use_as_bad` blocks from `first` to `end` (exclusive), as (address, blocks)."""
+    return stretches(partial(in_use_as_bad, taken), first, end)
 
 
-def _of_file(fs: pytsk3.FS_Info, number: int) -> Iterator[tuple[int, int]]:
+def in_use_as_bad(taken: Taken, address: int, blocks: int) -> Used:
+    """Which blocks are in use since they are marked as bad: they are nobody's, and a hiding place."""
+    marked = taken.marked(address, blocks)
+    return marked & taken.used(address, blocks) if marked.any() else marked
+
+
+def count_bad(taken: Taken, address: int, blocks: int) -> int:
+    """How many of them are."""
+    return int(in_use_as_bad(taken, address, blocks).sum())
+
+
+def _of_file(fs: pytsk3.FS_Info, number: int) -> Runs:
     """The blocks that a file of the file system's own holds; none where there is no such file."""
-    try:
+    runs: list[tuple[int, int]] = []
+    with suppress(OSError):
         for attribute in fs.open_meta(inode=number):
             for run in attribute:
                 if not int(run.flags) & _NO_BLOCKS:
-                    yield int(run.addr), int(run.len)
-    except OSError:
-        return
+                    runs.append((int(run.addr), int(run.len)))
+    return Runs(runs)
 
 
 def _reader(image: pytsk3.Img_Info, offset: int) -> Read:
@@ -114,6 +108,8 @@ def _reader(image: pytsk3.Img_Info, offset: int) -> Read:
 
 class _Ntfs:
     """$Bitmap is MFT entry 6: one bit a cluster."""
+
+    _BAD = _NTFS_BAD
 
     def __init__(self, fs: pytsk3.FS_Info) -> None:
         file = fs.open_meta(inode=6)
@@ -136,20 +132,23 @@ class _Ntfs:
     def boundary(self, address: int) -> int:
         return address
 
-    def marked(self) -> Iterator[tuple[int, int]]:
-        return _of_file(self._fs, _NTFS_BAD)
+    @cached_property
+    def _bad(self) -> Runs:
+        return _of_file(self._fs, self._BAD)
+
+    def marked(self, address: int, blocks: int) -> Used:
+        return self._bad.among(address, blocks)
 
 
 class _Hfs(_Ntfs):
     """The allocation file is catalog node 6: one bit a block, the most significant first."""
 
+    _BAD = _HFS_BAD
+
     def __init__(self, fs: pytsk3.FS_Info) -> None:
         super().__init__(fs)
         raw = self._window
         self._window = lru_cache(maxsize=64)(lambda number: raw(number).translate(_MIRRORED))
-
-    def marked(self) -> Iterator[tuple[int, int]]:
-        return _of_file(self._fs, _HFS_BAD)
 
 
 class _ExFat:
@@ -185,25 +184,21 @@ class _ExFat:
         return int(self.used(address, blocks).sum())
 
     def used(self, address: int, blocks: int) -> Used:
-        found: Used = np.ones(blocks, np.bool_)
-        first, end = max(address, self._heap), min(address + blocks, self._heap + self._clusters * self.cluster)
-        if first < end:
-            number, inside = divmod(first - self._heap, self.cluster)
-            last = (end - 1 - self._heap) // self.cluster
-            each = np.repeat(bits(self._window, number, last + 1 - number), self.cluster)
-            found[first - address : end - address] = each[inside : inside + end - first]
-        return found
+        heap = self._heap, self._clusters, self.cluster
+        return by_cluster(address, blocks, heap, partial(bits, self._window), otherwise=True)
 
     def boundary(self, address: int) -> int:
         inside: int = (max(address, self._heap) - self._heap) % self.cluster
         return address - inside
 
-    def marked(self) -> Iterator[tuple[int, int]]:
-        for number in range(0, self._clusters, STEP):
-            table = self._read(self._fat * self._sector + 4 * (number + 2), 4 * min(STEP, self._clusters - number))
-            entries = np.frombuffer(table, "<u4", len(table) // 4)
-            for each in np.flatnonzero(entries == _EXFAT_BAD).tolist():
-                yield self._heap + (number + each) * self.cluster, self.cluster
+    def marked(self, address: int, blocks: int) -> Used:
+        heap = self._heap, self._clusters, self.cluster
+        return by_cluster(address, blocks, heap, self._marks, otherwise=False)
+
+    def _marks(self, number: int, count: int) -> Used:
+        table = self._read(self._fat * self._sector + 4 * (number + 2), 4 * count)
+        marks: Used = np.frombuffer(table.ljust(4 * count, b"\0"), "<u4") == _EXFAT_BAD
+        return marks
 
 
 def _chained(read: Read, places: list[int], size: int, length: int, number: int) -> bytes:
@@ -255,25 +250,20 @@ class _Fat:
         return taken
 
     def used(self, address: int, blocks: int) -> Used:
-        found = np.ones(blocks, np.bool_)
-        first = max(address, self._first)
-        end = min(address + blocks, self._first + self._clusters * self._per_cluster)
-        if first < end:
-            cluster, inside = divmod(first - self._first, self._per_cluster)
-            last = (end - 1 - self._first) // self._per_cluster
-            entries = np.repeat(self._entries(cluster + 2, last + 1 - cluster) != 0, self._per_cluster)
-            found[first - address : end - address] = entries[inside : inside + end - first]
-        return found
+        heap = self._first, self._clusters, self._per_cluster
+        return by_cluster(
+            address, blocks, heap, lambda first, count: self._entries(first + 2, count) != 0, otherwise=True
+        )
 
     def boundary(self, address: int) -> int:
         inside: int = (max(address, self._first) - self._first) % self._per_cluster
         return address - inside
 
-    def marked(self) -> Iterator[tuple[int, int]]:
-        for number in range(0, self._clusters, STEP):
-            entries = self._entries(number + 2, min(STEP, self._clusters - number))
-            for each in np.flatnonzero(entries == _FAT_BAD[self._bits]).tolist():
-                yield self._first + (number + each) * self._per_cluster, self._per_cluster
+    def marked(self, address: int, blocks: int) -> Used:
+        heap, bad = (self._first, self._clusters, self._per_cluster), _FAT_BAD[self._bits]
+        return by_cluster(
+            address, blocks, heap, lambda first, count: self._entries(first + 2, count) == bad, otherwise=False
+        )
 
     def _entries(self, cluster: int, count: int) -> NDArray[np.uint32]:
         """Entries of the table; what lies beyond it is not 0."""
@@ -380,8 +370,12 @@ class _Ext:
     def boundary(self, address: int) -> int:
         return address
 
-    def marked(self) -> Iterator[tuple[int, int]]:
+    @cached_property
+    def _bad(self) -> Runs:
         return _of_file(self._fs, _EXT_BAD)
+
+    def marked(self, address: int, blocks: int) -> Used:
+        return self._bad.among(address, blocks)
 
 
 _OPENERS: dict[str, Callable[[pytsk3.FS_Info, Read], Taken]] = {

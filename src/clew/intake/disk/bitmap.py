@@ -1,14 +1,17 @@
 """Bitmaps of a file system, read a window at a time: one bit a block, least significant first, set where it is used.
+And what is known of clusters, or by runs of blocks, told block by block in the same way.
 
 What cannot be read counts as used, so that nothing is ever taken for free, or a deleted file for whole, by mistake.
 """
 
-from collections.abc import Callable
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
 WINDOW = 1 << 16
+STEP = 1 << 18  # blocks looked at together while stretches of them are listed
 Used = NDArray[np.bool_]
 
 
@@ -41,3 +44,59 @@ def bits(window: Callable[[int], bytes], start: int, count: int) -> Used:
         found[done : done + here] = np.unpackbits(raw, bitorder="little")[low % 8 : low % 8 + here]
         done += here
     return found
+
+
+def by_cluster(
+    address: int, blocks: int, heap: tuple[int, int, int], look: Callable[[int, int], Used], *, otherwise: bool
+) -> Used:
+    """Block by block what `look` (the first one's number, how many) says of clusters, and `otherwise` of what lies in
+    none. The `heap` is its first block, its clusters and the blocks of each.
+    """
+    start, clusters, each = heap
+    found: Used = np.full(blocks, otherwise, np.bool_)
+    first, end = max(address, start), min(address + blocks, start + clusters * each)
+    if first < end:
+        number, inside = divmod(first - start, each)
+        here = look(number, (end - 1 - start) // each + 1 - number)
+        if (here != otherwise).any():
+            found[first - address : end - address] = np.repeat(here, each)[inside : inside + end - first]
+    return found
+
+
+def stretches(look: Callable[[int, int], Used], first: int, end: int) -> Iterator[tuple[int, int]]:
+    """The stretches of blocks of which `look` (address, blocks) holds, from `first` to `end` (exclusive), as (address,
+    blocks).
+    """
+    start: int | None = None
+    for at in range(first, end, STEP):
+        here = look(at, min(STEP, end - at))
+        for edge in [0, *(np.flatnonzero(here[1:] != here[:-1]) + 1).tolist()]:
+            place, holds = at + edge, bool(here[edge])
+            if not holds and start is not None:
+                yield start, place - start
+                start = None
+            elif holds and start is None:
+                start = place
+    if start is not None:
+        yield start, end - start
+
+
+class Runs:
+    """Blocks that lie in runs (address, blocks), in any order."""
+
+    def __init__(self, runs: Iterable[tuple[int, int]]) -> None:
+        self._starts: list[int] = []
+        self._ends: list[int] = []
+        for start, length in sorted(runs):
+            if self._ends and start <= self._ends[-1]:
+                self._ends[-1] = max(self._ends[-1], start + length)
+            else:
+                self._starts.append(start)
+                self._ends.append(start + length)
+
+    def among(self, address: int, blocks: int) -> Used:
+        """Which of `blocks` blocks from `address` are among them."""
+        found = np.zeros(blocks, np.bool_)
+        for each in range(bisect_right(self._ends, address), bisect_left(self._starts, address + blocks)):
+            found[max(self._starts[each] - address, 0) : self._ends[each] - address] = True
+        return found

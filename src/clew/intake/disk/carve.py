@@ -2,7 +2,7 @@
 whose file system cannot be read.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from time import monotonic
 from typing import Any
 
@@ -16,6 +16,7 @@ from clew.intake.disk.image import FileSystem, file_system, image
 from clew.intake.disk.stretch import SECONDS
 from clew.model import Reason
 
+Which = Callable[[allocation.Taken, int, int], Iterator[tuple[int, int]]]  # `allocation.free` or `bad`
 GUESSED_CLUSTER = 4096  # where there is no file system to tell
 UNREADABLE = "bytes of free space that could not be read, and were not searched"
 
@@ -38,9 +39,9 @@ def carve(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
             raise absent(Reason.UNKNOWN, f"clew does not read which blocks of {opened.family} are free")
         cluster = opened.taken.cluster * int(opened.fs.info.block_size)
         if payload["bad"]:
-            stretches = _bad(opened, opened.taken, payload["offset"] + payload["length"])
+            stretches = _found(opened, opened.taken, allocation.bad, after, payload["offset"] + payload["length"])
         else:
-            stretches = _free(opened, opened.taken, after, payload["offset"] + payload["length"])
+            stretches = _found(opened, opened.taken, allocation.free, after, payload["offset"] + payload["length"])
         if sift.looks(opened.family) and not payload["bad"]:
             source = sieve = sift.Sieve(source, opened, opened.taken)
     passed: list[Range] = []
@@ -66,22 +67,14 @@ def reopen(payload: dict[str, Any], _descriptors: list[int]) -> View:
     return View(image(payload).source, [(offset, length) for offset, length in payload["runs"]], most=1 << 62)
 
 
-def _free(opened: FileSystem, taken: allocation.Taken, after: int, end: int) -> Iterator[Range]:
-    """The free stretches of a file system from image offset `after` on, up to `end`, as bytes of the image."""
+def _found(opened: FileSystem, taken: allocation.Taken, which: Which, after: int, end: int) -> Iterator[Range]:
+    """The stretches of a file system from image offset `after` on, up to `end`, as bytes of the image."""
     info = opened.fs.info
     size = int(info.block_size)
     first = max(int(info.first_block), taken.boundary((after - opened.offset) // size))
     last = min(int(info.last_block) + 1, (end - opened.offset) // size)
-    for address, blocks in allocation.free(taken, first, last):
+    for address, blocks in which(taken, first, last):
         yield opened.offset + address * size, blocks * size
-
-
-def _bad(opened: FileSystem, taken: allocation.Taken, end: int) -> Iterator[Range]:
-    """What a file system marks as bad up to image offset `end`, as bytes of the image."""
-    for address, blocks in allocation.bad(taken):
-        start = opened.offset + address * opened.block
-        if start < end:
-            yield start, min(blocks * opened.block, end - start)
 
 
 def _remembered(stretches: Iterator[Range], passed: list[Range]) -> Iterator[Range]:

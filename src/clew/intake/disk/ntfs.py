@@ -6,6 +6,7 @@ stand the name's length and namespace, then the name in UTF-16 (Carrier, File Sy
 13).
 """
 
+import re
 import struct
 from typing import Any
 
@@ -39,7 +40,8 @@ _IN_EXTEND: dict[bytes, Streams] = {
     b"$RmMetadata/$Repair": frozenset({b"", b"$Config", b"$Corrupt", b"$Verify"}),
     b"$RmMetadata/$TxfLog/$Tops": frozenset({b"", b"$T"}),
 }
-_TXF_LOG = b"$RmMetadata/$TxfLog/$TxfLog"  # how the paths of the log and its containers begin
+# The log of transactions and its containers, by their whole names: what else lies there is a user's.
+_TXF_LOG = re.compile(rb"\$RmMetadata/\$TxfLog/\$TxfLog(\.blf|Container[0-9A-Fa-f]{20})")
 
 
 def own_streams(record: int, in_extend: bytes | None) -> Streams | None:
@@ -50,7 +52,7 @@ def own_streams(record: int, in_extend: bytes | None) -> Streams | None:
         return _RECORDS.get(record, _NOTHING)
     if in_extend is None:
         return None
-    return _IN_EXTEND.get(in_extend, _CONTENT if in_extend.startswith(_TXF_LOG) else None)
+    return _IN_EXTEND.get(in_extend, _CONTENT if _TXF_LOG.fullmatch(in_extend) else None)
 
 
 def names(file: Any) -> list[tuple[int, int, bytes]]:

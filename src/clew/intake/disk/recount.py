@@ -5,6 +5,7 @@ Counted is what the walk lists: every name that is no directory, and beside it n
 extended attributes (HFS+).
 """
 
+import re
 import stat
 from collections.abc import Iterator
 from contextlib import suppress
@@ -47,6 +48,7 @@ OWN_IN_EXTEND = {
     "$Repair": frozenset({"", "$Config", "$Corrupt", "$Verify"}),
     "$Tops": frozenset({"", "$T"}),
 }
+LOG = re.compile(r"\$TxfLog(\.blf|Container[0-9A-Fa-f]{20})")
 FILE_NAME = 0x30  # the type of the attribute with a file's name and parent
 LEVELS = 3  # from a directory with NTFS's own files up to $Extend
 _RECORD = 0xFFFFFFFFFFFF  # of a file reference: its other bits are the sequence number
@@ -187,8 +189,7 @@ class _Ntfs:
             return OWN.get(name, frozenset())
         if not in_extend:
             return None
-        log = name.startswith("$TxfLog") and name != "$TxfLog"
-        return OWN_IN_EXTEND.get(name, _CONTENT if log else None)
+        return OWN_IN_EXTEND.get(name, _CONTENT if LOG.fullmatch(name) else None)
 
     def _in_extend(self, directory: Any, identifier: int) -> bool:
         """Whether a directory lies so near below $Extend that files of NTFS may be in it."""

@@ -2,6 +2,8 @@
 read.
 """
 
+from collections.abc import Callable
+from functools import partial
 from time import monotonic
 from typing import Any
 
@@ -12,7 +14,7 @@ from clew.core.channel import Reply
 from clew.intake.api import ByteSource
 from clew.intake.containers._mapped import Mapped
 from clew.intake.disk import allocation, apfs, gpt, lvm, recount, signatures
-from clew.intake.disk.image import FileSystem, Image, file_system, image
+from clew.intake.disk.image import Image, file_system, image
 from clew.intake.entropy import UNEXPLAINED
 from clew.model import Missing, Reason
 
@@ -21,7 +23,7 @@ MOST_PARTITIONS = 1024
 SECTOR = 512
 ROUNDING = 2  # clusters: a file system is rounded to its clusters, and so may be the partition that it was made in
 COUNTED = 1 << 22  # blocks counted between two looks at the clock
-COUNTING_SECONDS = 5.0  # after which the free space stays uncounted
+COUNTING_SECONDS = 5.0  # after which free space, or what is marked as bad, stays uncounted
 
 
 def size(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
@@ -115,10 +117,10 @@ def describe(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
         end, cluster = max(min(end, opened.taken.end), 0), opened.taken.cluster
     found["held_bytes"] = _held(source, payload, end * each, cluster * each)
     if opened.taken is not None:
-        found["bad_bytes"] = sum(length for _, length in allocation.bad(opened.taken)) * each
-    free = _free(opened, int(info.first_block), blocks)
-    if free is not None:
-        found["free_bytes"] = free * each
+        taken = _counted(opened.taken.count, int(info.first_block), blocks)
+        bad = _counted(partial(allocation.count_bad, opened.taken), int(info.first_block), blocks)
+        found |= {"free_bytes": (blocks - taken) * each} if taken is not None else {}
+        found |= {"bad_bytes": bad * each} if bad is not None else {}
     beside = signatures.beside(opened.family, head)
     if beside:
         found["beside"] = beside
@@ -148,16 +150,14 @@ def _held(source: ByteSource, payload: dict[str, Any], held: int, cluster: int) 
     return min(held, length)
 
 
-def _free(opened: FileSystem, first: int, blocks: int) -> int | None:
-    """Free blocks; None where clew cannot tell, or not soon."""
-    if opened.taken is None:
-        return None
-    taken, end = 0, monotonic() + COUNTING_SECONDS
+def _counted(count: Callable[[int, int], int], first: int, blocks: int) -> int | None:
+    """What `count` (address, blocks) says of all blocks; None where that cannot be told soon."""
+    found, end = 0, monotonic() + COUNTING_SECONDS
     for at in range(first, first + blocks, COUNTED):
-        taken += opened.taken.count(at, min(COUNTED, first + blocks - at))
+        found += count(at, min(COUNTED, first + blocks - at))
         if monotonic() > end:
             return None
-    return blocks - taken
+    return found
 
 
 def _scheme(number: int) -> str:

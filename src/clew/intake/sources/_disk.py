@@ -99,11 +99,13 @@ class Disk:
             if each["allocated"] and each["length"]:
                 yield from self._partition(detail, ask)
             elif not each["allocated"] and each["length"]:
-                yield from self._gap(detail, ask, "carving outside partitions")
+                name = volume(detail).replace("fs@", "gap@")
+                yield from self._gap(name, detail, ask, "carving outside partitions")
 
-    def _gap(self, detail: Layer, ask: Ask, kind: str) -> Iterator[Part]:
-        """It is carved; where it looks like a hidden volume, that is said besides."""
-        name = volume(detail).replace("fs@", "gap@")
+    def _gap(self, name: str, detail: Layer, ask: Ask, kind: str) -> Iterator[Part]:
+        """It is carved; where it looks like a hidden volume, that is said besides. `name` is of no other gap: those of
+        a table, of a file system and of LVM may begin at the same byte.
+        """
         if ask("clew.intake.disk.volumes:noise", self._payload(**detail), (), 0) is True:
             yield Part(name, {"kind": "unpartitioned", **detail}, Missing(Reason.UNKNOWN, UNEXPLAINED))
         yield Part(f"{name}/carve", {"kind": kind, **detail})
@@ -130,7 +132,7 @@ class Disk:
         left = _said.behind(found, detail["length"])
         if left:
             rest = detail | {"offset": detail["offset"] + detail["length"] - left, "length": left}
-            yield from self._gap(rest, ask, "carving behind a file system")
+            yield from self._gap(f"{volume(detail)}/behind", rest, ask, "carving behind a file system")
 
     def _logical(self, detail: Layer, found: Any, ask: Ask) -> Iterator[Part]:
         """Each logical volume as a disk of its own, and what none of them holds."""
@@ -139,7 +141,8 @@ class Disk:
             yield Part(volume(detail), {"kind": "partition", **detail}, volumes)
             return
         for at, length in _said.left(found, detail["offset"], detail["length"]):
-            yield from self._gap(detail | {"offset": at, "length": length}, ask, "carving outside logical volumes")
+            rest = detail | {"offset": at, "length": length}
+            yield from self._gap(f"{volume(detail)}/left@{at}", rest, ask, "carving outside logical volumes")
         for number, (name, size, missing) in enumerate(volumes):
             layer = {"lv": [detail["offset"], number]}
             if missing:
@@ -265,7 +268,7 @@ def open_read_only(path: Path) -> int:
 
 def _file_system(name: str, known: dict[str, Any]) -> Iterator[Part]:
     """What is listed of a file system that The Sleuth Kit reads."""
-    bad = known.pop("bad_bytes", 0)
+    bad = known.pop("bad_bytes", None)
     yield Part(f"{name}/walk", known)
     if known["file_system"] in SWEPT:
         yield Part(f"{name}/sweep", known | {"kind": "sweep over file records"})
@@ -276,8 +279,9 @@ def _file_system(name: str, known: dict[str, Any]) -> Iterator[Part]:
     if not known["free_known"]:
         missing = Missing(Reason.UNKNOWN, "clew does not read which of its blocks are free: nothing was carved")
     yield Part(f"{name}/carve", known | {"kind": FREE}, missing)
-    if bad:
-        yield Part(f"{name}/{_carving.BAD}", known | {"kind": "carving of clusters marked as bad", "free_bytes": bad})
+    if bad or (bad is None and known["free_known"]):  # where they were too many to be counted soon
+        rest = {key: known[key] for key in known if key != "free_bytes"} | ({"free_bytes": bad} if bad else {})
+        yield Part(f"{name}/{_carving.BAD}", rest | {"kind": "carving of clusters marked as bad"})
     if known["file_system"] in ORPHANAGE:  # after carving, which tells it where in free space there may be any
         yield Part(f"{name}/orphans", known | {"kind": "search for lost directory entries"})
     yield from _second(name, known)
