@@ -146,7 +146,10 @@ def _unread(learnt: dict[str, Any]) -> Iterator[str]:
 
 def _part(found: Account, name: str, detail: dict[str, Any], bad: list[tuple[int, int]], *, done: bool) -> None:
     if not done:
-        found.parts_open.append(name)
+        why = detail.get("anew")  # of a part that is listed again: True, or why it cannot be just now
+        found.parts_open.append(
+            f"{name}, which cannot be listed again just now: {why}" if isinstance(why, str) else name
+        )
     if detail.get("kind") == KIND:
         return
     for what, count in detail.get("notes", {}).items():

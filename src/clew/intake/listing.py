@@ -97,6 +97,9 @@ class Lister:
                 row = None  # it could not be listed, and can be now
             if row is not None and row["done_ns"] is not None:
                 continue
+            if part.missing is not None and row is not None and "anew" in json.loads(row["detail"]):
+                relist.not_now(self.case, self.exhibit, part, self.mandate)  # what it lost is still to be listed
+                continue
             if part.missing is not None:
                 missing = {"missing": str(part.missing.reason), "missing_detail": part.missing.detail}
                 yield self._commit(session, part, Draft(), "", {**part.detail, **missing}, done=True)
@@ -109,6 +112,7 @@ class Lister:
         detail = json.loads(row["detail"]) if row is not None else dict(part.detail)
         if "anew" in detail:  # it may be described otherwise than when something of it was lost
             detail = {**part.detail, **{name: detail[name] for name in ("anew", "notes") if name in detail}}
+            detail["anew"] = True
         draft = Draft()
         for event in session.items(part, cursor, self._seen, ask):
             draft.take(event)

@@ -49,8 +49,8 @@ def reopen(case: Case, exhibit: str, mandate: str) -> bool:
     items: set[str] = set()
     for row in _done(case, exhibit):
         part, detail = row["part"], json.loads(row["detail"])
-        mine = {item: ref for item, ref in lost.items() if _may_find(part, detail, ref)}
-        if part.endswith("/carve"):
+        mine = {item: ref for item, ref in lost.items() if _may_find(detail, ref)}
+        if _carves(detail):
             mine = _given_up(mine)
         if mine or any(count and note.startswith(MARRED) for note, count in detail.get("notes", {}).items()):
             cursor = min((_carved(ref)[0] for ref in mine.values()), default=0)
@@ -107,6 +107,17 @@ def lost_again(tx: Transaction, met: Iterable[tuple[str, Found]]) -> None:
         tx.execute(sql, (*values, str(ItemState.SKIPPED), ANEW))
 
 
+def not_now(case: Case, exhibit: str, part: Part, mandate: str) -> None:
+    """A part that is to be listed again and cannot be just now stays open, and says why."""
+    read = case.read().execute("SELECT detail FROM exhibit_runs WHERE exhibit=? AND part=?", (exhibit, part.name))
+    detail = {**json.loads(read.fetchone()["detail"]), "anew": f"{part.missing}"}
+    with case.write("intake") as tx:
+        sql = "UPDATE exhibit_runs SET detail=? WHERE exhibit=? AND part=?"
+        tx.execute(sql, (json.dumps(detail, sort_keys=True), exhibit, part.name))
+        about = {"exhibit": exhibit, "part": part.name, "missing": str(part.missing)}
+        tx.record("listing.waits", subject=about, mandate=mandate)
+
+
 def _described(rows: Iterable[sqlite3.Row], shown: Sequence[Part]) -> Iterator[tuple[str, str]]:
     """Parts that are not shown any more, but others in their place; with their detail. Those that could not be listed,
     and those that were to be listed again.
@@ -118,7 +129,7 @@ def _described(rows: Iterable[sqlite3.Row], shown: Sequence[Part]) -> Iterator[t
         again = detail.get("anew") and row["done_ns"] is None
         # what is said beside others, such as a remark about a table, takes up no place
         alone = "missing" in detail and (detail["kind"] == "image" or (name == _place(detail) and "apfs" not in detail))
-        others = [part.detail for part in here if alone or _instead(part, name)]
+        others = [part.detail for part in here if alone or _instead(part, detail)]
         if name not in names and (again or alone) and _covered(detail, others):
             why = (
                 f"{detail.pop('missing')}: {detail.pop('missing_detail')}"
@@ -129,12 +140,27 @@ def _described(rows: Iterable[sqlite3.Row], shown: Sequence[Part]) -> Iterator[t
             yield name, json.dumps({**detail, "listed_since": why}, sort_keys=True)
 
 
-def _instead(part: Part, gone: str) -> bool:
-    """Whether what is shown there does for a part that was to be listed again: none of the same volume does, and no
-    carving does for directories, since the volume may only be unreadable just now.
+def _instead(part: Part, gone: Mapping[str, Any]) -> bool:
+    """Whether what is shown there does for a part, of that detail, that was to be listed again. For directories no
+    carving does, since the volume may only be unreadable just now, and nothing of the same volume. For carving, carving
+    from the same place on does, of all that lies there or of the same kind; where the partition table could not be read
+    then, all that is carved now.
     """
-    same = part.name.rpartition("/")[0] == gone.rpartition("/")[0]
-    return part.missing is None and not same and (gone.endswith("/carve") or not part.name.endswith("/carve"))
+    if part.missing is not None or part.detail.get("lv") != gone.get("lv"):
+        return False
+    if not _carves(gone):
+        return not _carves(part.detail) and _place(part.detail) != _place(gone)
+    if not _carves(part.detail):
+        return False
+    if "file_system" not in gone and str(gone["table"]).startswith(TABLE_UNREAD):
+        return True
+    alike = "file_system" not in part.detail or part.detail["kind"] == gone["kind"]
+    return alike and part.detail["offset"] == gone["offset"]
+
+
+def _carves(detail: Mapping[str, Any]) -> bool:
+    """Whether a part of that detail is carved."""
+    return "carving" in detail["kind"]
 
 
 def _place(detail: Mapping[str, Any]) -> str:
@@ -153,11 +179,12 @@ def _covered(lost: Mapping[str, Any], shown: Iterable[Mapping[str, Any]]) -> boo
     """Whether what is shown now takes up all of a lost part's place; of an image without a size, whether any is."""
     if "offset" not in lost:
         return any("offset" in each for each in shown)
-    there = {
-        (each["offset"], each["length"]) for each in shown if "offset" in each and each.get("lv") == lost.get("lv")
-    }
-    first, end = lost["offset"], lost["offset"] + lost["length"]
-    return bool(sum(max(0, min(end, at + length) - max(first, at)) for at, length in there) >= end - first)
+    there = (each for each in shown if "offset" in each and each.get("lv") == lost.get("lv"))
+    covered, end = lost["offset"], lost["offset"] + lost["length"]
+    for at, length in sorted((each["offset"], each["length"]) for each in there):
+        if at <= covered:
+            covered = max(covered, at + length)
+    return bool(covered >= end)
 
 
 def _lost(case: Case, exhibit: str) -> dict[str, str]:
@@ -173,17 +200,17 @@ def _done(case: Case, exhibit: str) -> list[sqlite3.Row]:
     return case.read().execute(sql, (exhibit, len(PART), PART)).fetchall()
 
 
-def _may_find(part: str, detail: Mapping[str, Any], ref: str) -> bool:
+def _may_find(detail: Mapping[str, Any], ref: str) -> bool:
     """Whether listing that part may find what stands behind the ref of a loss: those of a folder lie in its one part,
     those of free space where its carving was given up.
     """
     if "missing" in detail or "listed_since" in detail:
         return False
     carved = parse_carved(ref)
-    if part.endswith("/carve") or carved is not None:
-        mine = carved is not None and part.endswith("/carve") and carved.get("lv") == detail.get("lv")
+    if _carves(detail) or carved is not None:
+        mine = carved is not None and _carves(detail) and carved.get("lv") == detail.get("lv")
         return mine and 0 <= _carved(ref)[0] - int(detail["offset"]) < int(detail["length"])
-    above = part.rpartition("/")[0]
+    above = _place(detail)
     return not above or ref.startswith(f"{above}/")
 
 

@@ -197,6 +197,7 @@ _OWN: dict[str, Callable[[dict[str, Any], dict[str, Any]], str]] = {
     "listing.reopened": lambda entry, _about: (
         f"{entry['counts']['parts']:,} parts that had lost something were listed again."
     ),
+    "listing.waits": lambda _entry, about: f"{about['part']} could not be listed again just then.",
     "losses.listed": lambda entry, _about: (
         f"Of what could not be listed at first, {entry['counts']['items'] + entry['counts']['parts']:,} were listed."
     ),
