@@ -8,6 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 import flaky_image
+import ntfs_volume
 import pytest
 from cases import items, sha256
 
@@ -249,3 +250,24 @@ def test_a_volume_that_cannot_be_described_when_it_is_tried_again_is_not_settled
     assert items(case)[b"lost"]["detail"] == relist.LISTED_SINCE
     assert (again.account.parts_unreadable, again.account.parts_open) == ([], [])
     assert once(case)
+
+
+def test_what_a_sweep_noted_stays_when_it_is_made_anew(case, tmp_path):
+    """It passes over the records that it listed, and does not come to count them once more."""
+    image = ntfs_volume.blank(tmp_path / "ntfs.img")
+    for name, tag in (("/cloud.bin", 0x9000001A), ("/damaged.bin", None)):
+        with ntfs_volume.written(image) as opened:
+            opened.create(name, b"c" * 9000)
+        if tag is not None:
+            with ntfs_volume.written(image) as opened:
+                opened.reparse(name, tag)
+    for name in ("/cloud.bin", "/damaged.bin"):
+        with ntfs_volume.written(image) as opened:
+            opened.delete(name)
+    data, name = bytearray(image.read_bytes()), "damaged.bin".encode("utf-16-le")
+    (at,) = (at for at in range(0, len(data), 1024) if data[at : at + 4] == b"FILE" and name in data[at : at + 1024])
+    data[at + 510 : at + 512] = b"??"  # its fix-up does not fit any more (NTFS, multi-sector transfer)
+    image.write_bytes(data)
+    noted = take(case, image, ONCE).account.notes
+    assert [count for what, count in noted.items() if "reparse point" in what] == [1]
+    assert take(case, image, RETRY).account.notes == noted

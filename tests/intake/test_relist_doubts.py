@@ -8,17 +8,14 @@ from pathlib import Path
 
 import flaky_image
 import pytest
-from cases import items
 
 from case_made import new_case
-from clew.core import shards
 from clew.core.case import Case
 from clew.intake import run
 from clew.intake.options import Options
 from clew.intake.report import Report
 from clew.intake.run import intake
 from clew.intake.walk import UNSEEN
-from clew.model import ContentState
 
 SECTOR = 512
 
@@ -64,3 +61,12 @@ def test_bytes_that_were_not_seen_stay_said_and_are_no_complete_account(tmp_path
     ended = take(new_case(tmp_path / "case"), card, retry=True)
     assert ended.account.notes[UNSEEN] >= SECTOR
     assert not ended.complete
+
+
+def test_the_second_count_is_made_anew_with_the_walk(tmp_path: Path, card: Path):
+    case = new_case(tmp_path / "case")
+    assert [each.theirs for each in take(case, card).account.recounts] == [1]
+    flaky_image.mend(card)
+    again = take(case, card, retry=True)
+    assert [(each.theirs, each.said) for each in again.account.recounts] == [(2, "they agree")]
+    assert again.complete, again.words()

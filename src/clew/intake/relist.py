@@ -16,7 +16,7 @@ from clew.intake.api import Found, Part
 from clew.intake.expanded import PART
 from clew.intake.recount import GAVE_UP, UNLISTED
 from clew.intake.refs import parse_carved, volume
-from clew.intake.walk import UNSEEN
+from clew.intake.walk import OWN_FILES, UNSEEN
 from clew.model import ItemState, Missing, Reason
 
 ANEW = "what it stands for is being listed again"
@@ -58,11 +58,13 @@ def reopen(case: Case, exhibit: str, mandate: str) -> bool:
             items |= mine.keys()
     if not again:
         return False
+    again += _following(case, exhibit, {part for part, _, _ in again})
     with case.write("intake") as tx:
         for name, begin, detail in again:
             detail["anew"] = True  # until all is settled
-            if not begin:
-                detail.pop("notes", None)  # they are counted anew
+            if not begin:  # they are counted anew, but for those of file records that a sweep listed
+                notes = detail.pop("notes", {}) if name.endswith("/sweep") else {}
+                detail["notes"] = {what: count for what, count in notes.items() if what != OWN_FILES}
             sql = "UPDATE exhibit_runs SET cursor=?, done_ns=NULL, detail=? WHERE exhibit=? AND part=?"
             tx.execute(sql, (begin, json.dumps(detail, sort_keys=True), exhibit, name))
         _take_back(tx, sorted(items), (ItemState.UNREADABLE,), ANEW)
@@ -198,6 +200,16 @@ def _lost(case: Case, exhibit: str) -> dict[str, str]:
 def _done(case: Case, exhibit: str) -> list[sqlite3.Row]:
     sql = "SELECT part, detail FROM exhibit_runs WHERE exhibit=? AND done_ns IS NOT NULL AND substr(part, 1, ?)<>?"
     return case.read().execute(sql, (exhibit, len(PART), PART)).fetchall()
+
+
+def _following(case: Case, exhibit: str, opened: set[str]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """What goes by the walks among the `opened` parts, and is to be done anew after them: sweep and second count."""
+    walks = [part.removesuffix("walk") for part in opened if part.endswith("/walk")]
+    after = {f"{volume}{name}" for volume in walks for name in ("sweep", "recount")} - opened
+    for row in _done(case, exhibit):
+        detail = json.loads(row["detail"])
+        if row["part"] in after and "missing" not in detail:
+            yield row["part"], "", detail
 
 
 def _may_find(detail: Mapping[str, Any], ref: str) -> bool:
