@@ -4,6 +4,7 @@ import errno
 import os
 import struct
 import subprocess
+import zipfile
 from collections import Counter
 from pathlib import Path
 
@@ -141,13 +142,20 @@ def test_a_retry_that_is_killed_goes_on_and_says_till_then_that_it_is_not_at_its
 
 
 def volume(folder: Path) -> Path:
-    """An ext2 volume whose directories lie far behind its superblock: whoever reads that, reads 64 KiB."""
+    """An ext2 volume whose directories lie far behind its superblock: whoever reads that, reads 64 KiB. In one that may
+    be lost lie an archive and a deleted file, too.
+    """
     image, script = folder / "disk.img", ["mkdir a", f"write {folder / 'long'} a/long", "mkdir lost", "mkdir lost/deep"]
     (folder / "long").write_bytes(b"long" * (1 << 18))
     for name in ("a/one", "lost/two", "lost/deep/three"):
         content = folder / Path(name).name
         content.write_bytes(name.encode() * 500)
         script.append(f"write {content} {name}")
+    with zipfile.ZipFile(folder / "pack.zip", "w") as archive:
+        archive.writestr("inside.txt", "the one member " * 500)
+    script.append(f"write {folder / 'pack.zip'} lost/pack.zip")
+    (folder / "gone").write_bytes(b"gone" * 5000)
+    script += [f"write {folder / 'gone'} lost/gone", "rm lost/gone"]
     with image.open("wb") as file:
         file.truncate(4 << 20)
     (folder / "script").write_text("\n".join(script) + "\n")
@@ -197,8 +205,11 @@ def test_a_directory_of_a_disk_whose_read_failed_is_listed_by_a_retry(case, tmp_
     assert once(case)
     orphans = {path: item["detail"] for path, item in found.items() if path.startswith(b"$OrphanFiles/")}
     assert set(orphans.values()) == {relist.NAMED_SINCE}  # the sweep had found them without their names
+    assert [path for path in orphans if path.endswith(b"!/inside.txt")]  # and the archive had been listed then
     assert again.account.unreadable == 0, again.words()
-    assert sum(again.families.values()) == again.account.done == 4  # none of them counts twice
+    assert sum(again.families.values()) == again.account.done == 7  # none of them counts twice
+    assert found[b"lost/pack.zip!/inside.txt"]["state"] == "done"
+    assert again.doubted == 0  # the deleted one shares its bytes with itself alone
     assert again.account.recounts[0].said == "they agree"
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from clew.core import shards
 from clew.core.case import Case
 from clew.core.engine import Pool
-from clew.intake import batches
+from clew.intake import batches, relist
 from clew.intake.api import Ask, Deleted, Session
 from clew.intake.listing import Lister
 from clew.intake.work import Due, Reader
@@ -96,7 +96,9 @@ class Course:
 
     def _deleted(self) -> dict[str, Deleted]:
         found: dict[str, Deleted] = {}
+        twice = relist.named_since(self.case, self.exhibit)
         for chunk in shards.query(self.case, _DELETED, (self.exhibit,)).to_batches():
             for item, ref, state in zip(*(column.to_pylist() for column in chunk.columns), strict=True):
-                found[item] = Deleted(ref, ContentState(state))
+                if item not in twice:
+                    found[item] = Deleted(ref, ContentState(state))
         return found

@@ -33,12 +33,17 @@ SELECT item, ref FROM listings WHERE exhibit=? AND content_state='unreadable' AN
   AND (ends_with(ref, '/') OR name_state='carved'
     OR (name_state IN ('live', 'orphan') AND contains(ref, '/name/')))
 """
-# Streams that the sweep found before the walk of their directory could.
+# Streams that the sweep found before the walk of their directory could, and what was listed of archives among them.
 _TWICE = """
-WITH streams AS (SELECT item, found_by, regexp_extract(ref, '^(.*@[0-9.]+/[0-9]+/[0-9]+-[0-9]+)/', 1) AS stream
+WITH streams AS (SELECT item, ref, found_by, regexp_extract(ref, '^(.*@[0-9.]+/[0-9]+/[0-9]+-[0-9]+)/', 1) AS stream
   FROM listings WHERE exhibit=? AND regexp_matches(ref, '^[^!]*@[0-9.]+/[0-9]+/[0-9]+-[0-9]+/[^!]*$'))
-SELECT DISTINCT s.item FROM streams s JOIN streams w USING (stream)
-WHERE s.found_by LIKE '%: record sweep' AND w.found_by LIKE '%: directory walk'
+, twins AS (
+  SELECT DISTINCT s.item, s.ref FROM streams s JOIN streams w USING (stream)
+  WHERE s.found_by LIKE '%: record sweep' AND w.found_by LIKE '%: directory walk'
+)
+SELECT item FROM twins UNION
+SELECT l.item FROM listings l JOIN twins t ON split_part(l.ref, '!', 1) = t.ref
+WHERE l.exhibit=? AND contains(l.ref, '!')
 """
 
 
@@ -87,7 +92,7 @@ def settle(case: Case, exhibit: str, shown: Sequence[Part], mandate: str) -> Non
         return
     sql = "SELECT id FROM items WHERE exhibit=? AND state=? AND detail=?"
     items = [row["id"] for row in case.read().execute(sql, (exhibit, ItemState.SKIPPED, ANEW))]
-    twice = [row["item"] for row in shards.query(case, _TWICE, (exhibit,)).to_pylist()]
+    twice = [row["item"] for row in shards.query(case, _TWICE, (exhibit, exhibit)).to_pylist()]
     now = clock.now().utc_ns
     with case.write("intake") as tx:
         _take_back(tx, items, (ItemState.SKIPPED,), LISTED_SINCE)
@@ -97,6 +102,12 @@ def settle(case: Case, exhibit: str, shown: Sequence[Part], mandate: str) -> Non
         about = {"exhibit": exhibit, "items": items, "named": twice, "parts": sorted(parts)}
         counts = {"items": len(items), "named": len(twice), "parts": len(parts)}
         tx.record("losses.listed", subject=about, counts=counts, mandate=mandate)
+
+
+def named_since(case: Case, exhibit: str) -> set[str]:
+    """Items that are listed under another name since: they stand for nothing of their own any more."""
+    sql = "SELECT id FROM items WHERE exhibit=? AND state=? AND detail=?"
+    return {row["id"] for row in case.read().execute(sql, (exhibit, ItemState.SKIPPED, NAMED_SINCE))}
 
 
 def lost_again(tx: Transaction, met: Iterable[tuple[str, Found]]) -> None:
