@@ -10,12 +10,14 @@ import flaky_image
 import pytest
 
 from case_made import new_case
+from clew.core import shards
 from clew.core.case import Case
 from clew.intake import run
 from clew.intake.options import Options
 from clew.intake.report import Report
 from clew.intake.run import intake
 from clew.intake.walk import UNSEEN
+from clew.model import ContentState
 
 SECTOR = 512
 
@@ -63,10 +65,24 @@ def test_bytes_that_were_not_seen_stay_said_and_are_no_complete_account(tmp_path
     assert not ended.complete
 
 
-def test_the_second_count_is_made_anew_with_the_walk(tmp_path: Path, card: Path):
+def claimed(case: Case) -> dict[bytes, set[str]]:
+    """What is claimed of the contents of deleted files, by path."""
+    sql = "SELECT l.path, c.content_state FROM listings l JOIN contents c USING (item) WHERE l.name_state='deleted'"
+    found: dict[bytes, set[str]] = {}
+    for row in shards.query(case, sql).to_pylist():
+        found.setdefault(row["path"], set()).add(row["content_state"])
+    return found
+
+
+def test_second_count_and_claims_are_made_anew_with_the_walk(tmp_path: Path, card: Path):
     case = new_case(tmp_path / "case")
-    assert [each.theirs for each in take(case, card).account.recounts] == [1]
+    before = take(case, card)
+    assert [each.theirs for each in before.account.recounts] == [1]
+    assert (claimed(case), before.doubted) == ({b"_X.TXT": {ContentState.COMPLETE}}, 0)
     flaky_image.mend(card)
     again = take(case, card, retry=True)
     assert [(each.theirs, each.said) for each in again.account.recounts] == [(2, "they agree")]
     assert again.complete, again.words()
+    assert claimed(case)[b"D/_Y.TXT"] == {ContentState.OVERWRITTEN_POSSIBLE}
+    assert ContentState.OVERWRITTEN_POSSIBLE in claimed(case)[b"_X.TXT"]
+    assert again.doubted == 2

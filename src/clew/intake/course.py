@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from clew.core import shards
 from clew.core.case import Case
 from clew.core.engine import Pool
-from clew.intake import batches, relist
+from clew.intake import batches, doubts, relist
 from clew.intake.api import Ask, Deleted, Session
 from clew.intake.listing import Lister
 from clew.intake.work import Due, Reader
@@ -85,8 +85,11 @@ class Course:
                 yield None
         self.listed()
         waiting = batches.unread(self.case, self.exhibit, self.reader.look, waits=True)
-        if waiting:
+        again = doubts.waits(self.case, self.exhibit)
+        if waiting or again:
             self._claim(session, ask)
+        if again:
+            doubts.judge(self.case, self.exhibit, self.reader.claimed, self.reader.look, self.reader.mandate)
         for name in waiting:
             yield batches.due(self.case, name)
 

@@ -35,7 +35,7 @@ SELECT l.ref, l.path, l.name_state, c.media_type, c.size, c.content_state, c.sha
   min(c.sha256) OVER (PARTITION BY l.item) <> max(c.sha256) OVER (PARTITION BY l.item) AS several
 FROM listings l JOIN contents c USING (item)
 WHERE l.exhibit=$exhibit AND c.media_type IN (SELECT unnest($types))
-ORDER BY c.content_state <> 'partial', c.size
+ORDER BY c.content_state <> 'partial', c.size, c.content_state <> 'complete'
 """
 _WHY_NOT = {
     What.FOLDER: "a directory, which holds no content",

@@ -10,7 +10,7 @@ import json
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from clew.core import clock, shards
@@ -94,7 +94,9 @@ class Lister:
             shown.append(part)
             row = self._row(part)
             if row is not None and part.missing is None and "missing" in json.loads(row["detail"]):
-                row = None  # it could not be listed, and can be now
+                # it could not be listed, and can be now
+                yield from self._part(session, replace(part, detail={**part.detail, relist.UNJUDGED: True}), None, ask)
+                continue
             if row is not None and row["done_ns"] is not None:
                 continue
             if part.missing is not None and row is not None and "anew" in json.loads(row["detail"]):

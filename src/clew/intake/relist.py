@@ -23,6 +23,7 @@ ANEW = "what it stands for is being listed again"
 LISTED_SINCE = "what it stood for could not be listed at first, and was listed since"
 NAMED_SINCE = "its file record was found without a name at first, and is listed under one since"
 SAME_PLACE = "it could be listed since, but stands as unreadable: take the exhibit in under another label"
+UNJUDGED = "unjudged"  # in a part's detail: claims of deleted Items were not held against what it listed since
 TABLE_UNREAD = "the partition table could not be read"
 MARRED = (UNSEEN, GAVE_UP, UNLISTED)  # how notes begin that say that entries were not seen
 SECTOR = 512  # bytes: one that kills its carver is no loss of this kind, and would have all behind it carved again
@@ -150,7 +151,7 @@ def _described(rows: Iterable[sqlite3.Row], shown: Sequence[Part]) -> Iterator[t
                 else "its reader failed"
             )
             detail.pop("anew", None)
-            yield name, json.dumps({**detail, "listed_since": why}, sort_keys=True)
+            yield name, json.dumps({**detail, "listed_since": why, UNJUDGED: True}, sort_keys=True)
 
 
 def _instead(part: Part, gone: Mapping[str, Any]) -> bool:
@@ -168,7 +169,7 @@ def _instead(part: Part, gone: Mapping[str, Any]) -> bool:
     if "file_system" not in gone and str(gone["table"]).startswith(TABLE_UNREAD):
         return True
     alike = "file_system" not in part.detail or part.detail["kind"] == gone["kind"]
-    return alike and part.detail["offset"] == gone["offset"]
+    return alike and bool(part.detail["offset"] == gone["offset"])
 
 
 def _carves(detail: Mapping[str, Any]) -> bool:
@@ -185,7 +186,7 @@ def _relisted(rows: Iterable[sqlite3.Row]) -> Iterator[tuple[str, str]]:
     for row in rows:
         detail = json.loads(row["detail"])
         if detail.pop("anew", False):
-            yield row["part"], json.dumps(detail, sort_keys=True)
+            yield row["part"], json.dumps({**detail, UNJUDGED: True}, sort_keys=True)
 
 
 def _covered(lost: Mapping[str, Any], shown: Iterable[Mapping[str, Any]]) -> bool:

@@ -21,7 +21,7 @@ _CONTENTS = """
 SELECT media_type, content_state, count(*) AS items FROM (
   SELECT DISTINCT ON (item) media_type, content_state FROM contents
   WHERE exhibit=$exhibit AND item NOT IN (SELECT unnest($twice))
-  ORDER BY item, content_state = 'partial', size DESC
+  ORDER BY item, content_state = 'partial', size DESC, content_state = 'complete'
 ) GROUP BY ALL
 """
 _NAMES = "SELECT name_state, found_by, count(*) AS items FROM listings WHERE exhibit=? GROUP BY ALL"
