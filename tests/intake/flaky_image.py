@@ -32,8 +32,31 @@ class Flaky(Raw):
         return super().read(offset, length)
 
 
+class Zeros(Flaky):
+    """Zeros stand for what fails in the first stretch, and `bad` says so, as in containers that are mapped."""
+
+    def __init__(self, descriptors: list[int]) -> None:
+        super().__init__(descriptors)
+        self.bad: list[tuple[int, int]] = []
+
+    def read(self, offset: int, length: int) -> bytes:
+        try:
+            return super().read(offset, length)
+        except OSError:
+            first, end = self._stretches[0]
+            self.bad = [(first, end - first)]
+            data = bytearray(Raw.read(self, offset, length))
+            from_here, to = max(first - offset, 0), min(end - offset, len(data))
+            data[from_here:to] = bytes(to - from_here)
+            return bytes(data)
+
+
 def open_flaky(descriptors: list[int]) -> Flaky:
     return Flaky(descriptors)
+
+
+def open_zeros(descriptors: list[int]) -> Zeros:
+    return Zeros(descriptors)
 
 
 class Source(RawDisk):
@@ -41,8 +64,11 @@ class Source(RawDisk):
 
     preload = ("flaky_image", *RawDisk.preload)
 
+    def __init__(self, opener: str = "open_flaky") -> None:
+        self._opener = f"flaky_image:{opener}"
+
     def open(self, path: Path) -> _disk.Disk:
-        disk = _disk.Disk([path], "flaky_image:open_flaky")
+        disk = _disk.Disk([path], self._opener)
         disk.acquisition = None
         return disk
 

@@ -11,9 +11,9 @@ from ntfs_volume import blank, written
 from case_made import new_case
 from clew.core import held
 from clew.intake.disk import entries, sweep
-from clew.intake.disk.entries import OWN_FILES
 from clew.intake.options import Options
 from clew.intake.run import intake
+from clew.intake.walk import OWN_FILES
 
 KEPT = b"deleted while it was open" * 100
 HIDDEN = b"hidden" * 500

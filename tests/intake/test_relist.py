@@ -5,10 +5,12 @@ import json
 import os
 import struct
 import subprocess
+import zipfile
 from collections import Counter
 from pathlib import Path
 
 import flaky_image
+import ntfs_volume
 import pytest
 from cases import copied, items, sha256
 
@@ -157,13 +159,20 @@ def test_a_retry_that_is_killed_goes_on_and_says_till_then_that_it_is_not_at_its
 
 
 def volume(folder: Path) -> Path:
-    """An ext2 volume whose directories lie far behind its superblock: whoever reads that, reads 64 KiB."""
+    """An ext2 volume whose directories lie far behind its superblock: whoever reads that, reads 64 KiB. In one that may
+    be lost lie an archive and a deleted file, too.
+    """
     image, script = folder / "disk.img", ["mkdir a", f"write {folder / 'long'} a/long", "mkdir lost", "mkdir lost/deep"]
     (folder / "long").write_bytes(b"long" * (1 << 18))
     for name in ("a/one", "lost/two", "lost/deep/three"):
         content = folder / Path(name).name
         content.write_bytes(name.encode() * 500)
         script.append(f"write {content} {name}")
+    with zipfile.ZipFile(folder / "pack.zip", "w") as archive:
+        archive.writestr("inside.txt", "the one member " * 500)
+    script.append(f"write {folder / 'pack.zip'} lost/pack.zip")
+    (folder / "gone").write_bytes(b"gone" * 5000)
+    script += [f"write {folder / 'gone'} lost/gone", "rm lost/gone"]
     with image.open("wb") as file:
         file.truncate(4 << 20)
     (folder / "script").write_text("\n".join(script) + "\n")
@@ -213,8 +222,11 @@ def test_a_directory_of_a_disk_whose_read_failed_is_listed_by_a_retry(case, tmp_
     assert once(case)
     orphans = {path: item["detail"] for path, item in found.items() if path.startswith(b"$OrphanFiles/")}
     assert set(orphans.values()) == {relist.NAMED_SINCE}  # the sweep had found them without their names
+    assert [path for path in orphans if path.endswith(b"!/inside.txt")]  # and the archive had been listed then
     assert again.account.unreadable == 0, again.words()
-    assert sum(again.families.values()) == again.account.done == 4  # none of them counts twice
+    assert sum(again.families.values()) == again.account.done == 7  # none of them counts twice
+    assert found[b"lost/pack.zip!/inside.txt"]["state"] == "done"
+    assert again.doubted == 0  # the deleted one shares its bytes with itself alone
     assert again.account.recounts[0].said == "they agree"
 
 
@@ -299,3 +311,24 @@ def test_a_volume_that_cannot_be_described_when_it_is_tried_again_is_not_settled
     assert items(case)[b"lost"]["detail"] == relist.LISTED_SINCE
     assert (again.account.parts_unreadable, again.account.parts_open) == ([], [])
     assert once(case)
+
+
+def test_what_a_sweep_noted_stays_when_it_is_made_anew(case, tmp_path):
+    """It passes over the records that it listed, and does not come to count them once more."""
+    image = ntfs_volume.blank(tmp_path / "ntfs.img")
+    for name, tag in (("/cloud.bin", 0x9000001A), ("/damaged.bin", None)):
+        with ntfs_volume.written(image) as opened:
+            opened.create(name, b"c" * 9000)
+        if tag is not None:
+            with ntfs_volume.written(image) as opened:
+                opened.reparse(name, tag)
+    for name in ("/cloud.bin", "/damaged.bin"):
+        with ntfs_volume.written(image) as opened:
+            opened.delete(name)
+    data, name = bytearray(image.read_bytes()), "damaged.bin".encode("utf-16-le")
+    (at,) = (at for at in range(0, len(data), 1024) if data[at : at + 4] == b"FILE" and name in data[at : at + 1024])
+    data[at + 510 : at + 512] = b"??"  # its fix-up does not fit any more (NTFS, multi-sector transfer)
+    image.write_bytes(data)
+    noted = take(case, image, ONCE).account.notes
+    assert [count for what, count in noted.items() if "reparse point" in what] == [1]
+    assert take(case, image, RETRY).account.notes == noted

@@ -18,7 +18,10 @@ ENTRIES = "SELECT content, text FROM traits WHERE name='p2p.entry' AND text LIKE
 LISTS = "SELECT content, text FROM traits WHERE name='p2p.entry.endpoints' AND content IN (SELECT unnest($contents))"
 PLACES = """
 SELECT c.sha256, c.exhibit, c.content_state, l.path, l.name_state, l.modified_ns
-FROM contents c JOIN listings l USING (item) WHERE c.sha256 IN (SELECT unnest($contents)) ORDER BY l.exhibit, l.path
+FROM (
+  SELECT DISTINCT ON (item, sha256) * FROM contents WHERE sha256 IN (SELECT unnest($contents))
+  ORDER BY item, sha256, content_state = 'partial', content_state = 'complete'
+) c JOIN listings l USING (item) ORDER BY l.exhibit, l.path
 """
 VERIFIED = "SELECT DISTINCT content, text FROM traits WHERE name='pieces.verified' AND text IS NOT NULL"
 KINDS = """

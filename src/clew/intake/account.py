@@ -15,6 +15,7 @@ from clew.core.errors import Damaged
 from clew.core.printable import printable
 from clew.intake.recount import KIND, Recount, recounts
 from clew.intake.seizure import NAMES, agreement
+from clew.intake.walk import UNSEEN
 from clew.model import ItemState, Reason
 
 _LISTED = """
@@ -67,7 +68,7 @@ class Account:
     @property
     def complete(self) -> bool:
         """Whether nothing at all stayed unread, and no second count contradicts: exit status 0 instead of 3."""
-        lost = self.unreadable or self.parts_unreadable or self.parts_open or self.image_unread
+        lost = self.unreadable or self.parts_unreadable or self.parts_open or self.image_unread or UNSEEN in self.notes
         return self.balanced and not (lost or any(each.unexplained for each in self.recounts))
 
     def as_dict(self) -> dict[str, Any]:
@@ -146,7 +147,10 @@ def _unread(learnt: dict[str, Any]) -> Iterator[str]:
 
 def _part(found: Account, name: str, detail: dict[str, Any], bad: list[tuple[int, int]], *, done: bool) -> None:
     if not done:
-        found.parts_open.append(name)
+        why = detail.get("anew")  # of a part that is listed again: True, or why it cannot be just now
+        found.parts_open.append(
+            f"{name}, which cannot be listed again just now: {why}" if isinstance(why, str) else name
+        )
     if detail.get("kind") == KIND:
         return
     for what, count in detail.get("notes", {}).items():

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from clew.core import shards
 from clew.core.case import Case
 from clew.core.engine import Pool
-from clew.intake import batches
+from clew.intake import batches, doubts, relist
 from clew.intake.api import Ask, Deleted, Session
 from clew.intake.listing import Lister
 from clew.intake.work import Due, Reader
@@ -85,8 +85,11 @@ class Course:
                 yield None
         self.listed()
         waiting = batches.unread(self.case, self.exhibit, self.reader.look, waits=True)
-        if waiting:
+        again = doubts.waits(self.case, self.exhibit)
+        if waiting or again:
             self._claim(session, ask)
+        if again:
+            doubts.judge(self.case, self.exhibit, self.reader.claimed, self.reader.look, self.reader.mandate)
         for name in waiting:
             yield batches.due(self.case, name)
 
@@ -96,7 +99,9 @@ class Course:
 
     def _deleted(self) -> dict[str, Deleted]:
         found: dict[str, Deleted] = {}
+        twice = relist.named_since(self.case, self.exhibit)
         for chunk in shards.query(self.case, _DELETED, (self.exhibit,)).to_batches():
             for item, ref, state in zip(*(column.to_pylist() for column in chunk.columns), strict=True):
-                found[item] = Deleted(ref, ContentState(state))
+                if item not in twice:
+                    found[item] = Deleted(ref, ContentState(state))
         return found

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from clew.core import shards
 from clew.core.case import Case
-from clew.intake import expanded
+from clew.intake import expanded, relist
 from clew.intake.api import Ask, Deleted, Found, Job, Note, Part, Seen, Session, Unavailable
 from clew.intake.archives import said
 from clew.intake.archives.budget import Budgets
@@ -35,7 +35,7 @@ SELECT l.ref, l.path, l.name_state, c.media_type, c.size, c.content_state, c.sha
   min(c.sha256) OVER (PARTITION BY l.item) <> max(c.sha256) OVER (PARTITION BY l.item) AS several
 FROM listings l JOIN contents c USING (item)
 WHERE l.exhibit=$exhibit AND c.media_type IN (SELECT unnest($types))
-ORDER BY c.content_state <> 'partial', c.size
+ORDER BY c.content_state <> 'partial', c.size, c.content_state <> 'complete'
 """
 _WHY_NOT = {
     What.FOLDER: "a directory, which holds no content",
@@ -91,6 +91,7 @@ class Archives:
         self._known: dict[str, Known] = {}  # by ref
         self._in_hand: dict[str, list[Known]] = {}  # by part
         self._done: dict[str, list[str]] = {}  # archives that were listed, and by which content each time
+        self._twice: set[str] = set()  # archives that are listed under another name since, and are not expanded
         self._again: set[str] = set()  # archives whose listing failed, to be tried once more
         self._spent: dict[str, Spent] = {}  # by ref of the outermost archive
 
@@ -108,6 +109,7 @@ class Archives:
         are tried again, the ones at the least depth.
         """
         self._look()
+        self._twice = relist.named_since(self.case, self.exhibit)
         rows = expanded.parts(self.case, self.exhibit)
         self._done, self._spent = expanded.done(rows), expanded.spent(self.case, self.exhibit)
         begun = {item for row in rows if row["done_ns"] is None for item in expanded.items(row)}
@@ -151,7 +153,7 @@ class Archives:
         """After `cursor`: which archive, and which member of it."""
         at, first = (int(number) for number in cursor.split("/")) if cursor else (0, 0)
         for place, known in enumerate(archives):
-            if place >= at:
+            if place >= at and self.item(known) not in self._twice:
                 yield from Expansion(self, known, place, ask).events(first if place == at else 0)
 
     def job(self, ref: str) -> Job:
@@ -225,6 +227,8 @@ class Archives:
         case that does not say by which, that was the first. Or whether it is tried again, as far as budgets allow.
         """
         item = self.item(known)
+        if item in self._twice:
+            return False
         by = self._done.get(item)
         if by is None or (known.content.hex() not in by if any(by) else known.several):
             return True

@@ -10,7 +10,7 @@ import json
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from clew.core import clock, shards
@@ -94,8 +94,13 @@ class Lister:
             shown.append(part)
             row = self._row(part)
             if row is not None and part.missing is None and "missing" in json.loads(row["detail"]):
-                row = None  # it could not be listed, and can be now
+                # it could not be listed, and can be now
+                yield from self._part(session, replace(part, detail={**part.detail, relist.UNJUDGED: True}), None, ask)
+                continue
             if row is not None and row["done_ns"] is not None:
+                continue
+            if part.missing is not None and row is not None and "anew" in json.loads(row["detail"]):
+                relist.not_now(self.case, self.exhibit, part, self.mandate)  # what it lost is still to be listed
                 continue
             if part.missing is not None:
                 missing = {"missing": str(part.missing.reason), "missing_detail": part.missing.detail}
@@ -109,6 +114,7 @@ class Lister:
         detail = json.loads(row["detail"]) if row is not None else dict(part.detail)
         if "anew" in detail:  # it may be described otherwise than when something of it was lost
             detail = {**part.detail, **{name: detail[name] for name in ("anew", "notes") if name in detail}}
+            detail["anew"] = True
         draft = Draft()
         for event in session.items(part, cursor, self._seen, ask):
             draft.take(event)

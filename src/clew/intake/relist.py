@@ -6,7 +6,6 @@ is killed, the parts that are still open say that the account is not at its end.
 """
 
 import json
-import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -16,17 +15,17 @@ from clew.core.case import Case, Transaction
 from clew.intake.api import Found, Part
 from clew.intake.expanded import PART
 from clew.intake.recount import GAVE_UP, UNLISTED
-from clew.intake.refs import VOLUME, parse_carved, volume
-from clew.intake.walk import UNSEEN
+from clew.intake.refs import parse_carved, volume
+from clew.intake.walk import OWN_FILES, UNSEEN
 from clew.model import ItemState, Missing, Reason
 
 ANEW = "what it stands for is being listed again"
 LISTED_SINCE = "what it stood for could not be listed at first, and was listed since"
 NAMED_SINCE = "its file record was found without a name at first, and is listed under one since"
 SAME_PLACE = "it could be listed since, but stands as unreadable: take the exhibit in under another label"
+UNJUDGED = "unjudged"  # in a part's detail: claims of deleted Items were not held against what it listed since
 TABLE_UNREAD = "the partition table could not be read"
 MARRED = (UNSEEN, GAVE_UP, UNLISTED)  # how notes begin that say that entries were not seen
-_WITHIN = re.compile(rf"{VOLUME}(?:/left@[0-9]+)?(?=/)")  # how the names of parts begin: see docs/formats.md
 SECTOR = 512  # bytes: one that kills its carver is no loss of this kind, and would have all behind it carved again
 
 # What stands for others: its ref ends with "/". A live name without a readable record may be such a loss, too.
@@ -35,12 +34,17 @@ SELECT item, ref FROM listings WHERE exhibit=? AND content_state='unreadable' AN
   AND (ends_with(ref, '/') OR name_state='carved'
     OR (name_state IN ('live', 'orphan') AND contains(ref, '/name/')))
 """
-# Streams that the sweep found before the walk of their directory could.
+# Streams that the sweep found before the walk of their directory could, and what was listed of archives among them.
 _TWICE = """
-WITH streams AS (SELECT item, found_by, regexp_extract(ref, '^(.*@[0-9.]+/[0-9]+/[0-9]+-[0-9]+)/', 1) AS stream
+WITH streams AS (SELECT item, ref, found_by, regexp_extract(ref, '^(.*@[0-9.]+/[0-9]+/[0-9]+-[0-9]+)/', 1) AS stream
   FROM listings WHERE exhibit=? AND regexp_matches(ref, '^[^!]*@[0-9.]+/[0-9]+/[0-9]+-[0-9]+/[^!]*$'))
-SELECT DISTINCT s.item FROM streams s JOIN streams w USING (stream)
-WHERE s.found_by LIKE '%: record sweep' AND w.found_by LIKE '%: directory walk'
+, twins AS (
+  SELECT DISTINCT s.item, s.ref FROM streams s JOIN streams w USING (stream)
+  WHERE s.found_by LIKE '%: record sweep' AND w.found_by LIKE '%: directory walk'
+)
+SELECT item FROM twins UNION
+SELECT l.item FROM listings l JOIN twins t ON split_part(l.ref, '!', 1) = t.ref
+WHERE l.exhibit=? AND contains(l.ref, '!')
 """
 
 
@@ -51,8 +55,8 @@ def reopen(case: Case, exhibit: str, mandate: str) -> bool:
     items: set[str] = set()
     for row in _done(case, exhibit):
         part, detail = row["part"], json.loads(row["detail"])
-        mine = {item: ref for item, ref in lost.items() if _may_find(part, detail, ref)}
-        if part.endswith("/carve"):
+        mine = {item: ref for item, ref in lost.items() if _may_find(detail, ref)}
+        if _carves(detail):
             mine = _given_up(mine)
         if mine or any(count and note.startswith(MARRED) for note, count in detail.get("notes", {}).items()):
             cursor = min((_carved(ref)[0] for ref in mine.values()), default=0)
@@ -60,11 +64,13 @@ def reopen(case: Case, exhibit: str, mandate: str) -> bool:
             items |= mine.keys()
     if not again:
         return False
+    again += _following(case, exhibit, {part for part, _, _ in again})
     with case.write("intake") as tx:
         for name, begin, detail in again:
             detail["anew"] = True  # until all is settled
-            if not begin:
-                detail.pop("notes", None)  # they are counted anew
+            if not begin:  # they are counted anew, but for those of file records that a sweep listed
+                notes = detail.pop("notes", {}) if name.endswith("/sweep") else {}
+                detail["notes"] = {what: count for what, count in notes.items() if what != OWN_FILES}
             sql = "UPDATE exhibit_runs SET cursor=?, done_ns=NULL, detail=? WHERE exhibit=? AND part=?"
             tx.execute(sql, (begin, json.dumps(detail, sort_keys=True), exhibit, name))
         _take_back(tx, sorted(items), (ItemState.UNREADABLE,), ANEW)
@@ -87,7 +93,7 @@ def settle(case: Case, exhibit: str, shown: Sequence[Part], mandate: str) -> Non
         return
     sql = "SELECT id FROM items WHERE exhibit=? AND state=? AND detail=?"
     items = [row["id"] for row in case.read().execute(sql, (exhibit, ItemState.SKIPPED, ANEW))]
-    twice = [row["item"] for row in shards.query(case, _TWICE, (exhibit,)).to_pylist()]
+    twice = [row["item"] for row in shards.query(case, _TWICE, (exhibit, exhibit)).to_pylist()]
     now = clock.now().utc_ns
     with case.write("intake") as tx:
         _take_back(tx, items, (ItemState.SKIPPED,), LISTED_SINCE)
@@ -99,6 +105,12 @@ def settle(case: Case, exhibit: str, shown: Sequence[Part], mandate: str) -> Non
         tx.record("losses.listed", subject=about, counts=counts, mandate=mandate)
 
 
+def named_since(case: Case, exhibit: str) -> set[str]:
+    """Items that are listed under another name since: they stand for nothing of their own any more."""
+    sql = "SELECT id FROM items WHERE exhibit=? AND state=? AND detail=?"
+    return {row["id"] for row in case.read().execute(sql, (exhibit, ItemState.SKIPPED, NAMED_SINCE))}
+
+
 def lost_again(tx: Transaction, met: Iterable[tuple[str, Found]]) -> None:
     """Items, by id, that were met again: where they had been taken back, they are unreadable once more."""
     sql = "UPDATE items SET state=?, reason=?, detail=? WHERE id=? AND state=? AND detail=?"
@@ -107,6 +119,17 @@ def lost_again(tx: Transaction, met: Iterable[tuple[str, Found]]) -> None:
         missing = found.missing or Missing(Reason.UNREADABLE, SAME_PLACE)
         values = (str(ItemState.UNREADABLE), str(missing.reason), missing.detail, item)
         tx.execute(sql, (*values, str(ItemState.SKIPPED), ANEW))
+
+
+def not_now(case: Case, exhibit: str, part: Part, mandate: str) -> None:
+    """A part that is to be listed again and cannot be just now stays open, and says why."""
+    read = case.read().execute("SELECT detail FROM exhibit_runs WHERE exhibit=? AND part=?", (exhibit, part.name))
+    detail = {**json.loads(read.fetchone()["detail"]), "anew": f"{part.missing}"}
+    with case.write("intake") as tx:
+        sql = "UPDATE exhibit_runs SET detail=? WHERE exhibit=? AND part=?"
+        tx.execute(sql, (json.dumps(detail, sort_keys=True), exhibit, part.name))
+        about = {"exhibit": exhibit, "part": part.name, "missing": str(part.missing)}
+        tx.record("listing.waits", subject=about, mandate=mandate)
 
 
 def _described(rows: Iterable[sqlite3.Row], shown: Sequence[Part]) -> Iterator[tuple[str, str]]:
@@ -120,7 +143,7 @@ def _described(rows: Iterable[sqlite3.Row], shown: Sequence[Part]) -> Iterator[t
         again = detail.get("anew") and row["done_ns"] is None
         # what is said beside others, such as a remark about a table, takes up no place
         alone = "missing" in detail and (detail["kind"] == "image" or (name == _place(detail) and "apfs" not in detail))
-        others = [part.detail for part in here if alone or _instead(part, name)]
+        others = [part.detail for part in here if alone or _instead(part, detail)]
         covered = (again or alone) and _covered(detail, others)
         if name not in names and (covered or ("missing" in detail and _searched_now(name, here))):
             why = (
@@ -129,21 +152,30 @@ def _described(rows: Iterable[sqlite3.Row], shown: Sequence[Part]) -> Iterator[t
                 else "its reader failed"
             )
             detail.pop("anew", None)
-            yield name, json.dumps({**detail, "listed_since": why}, sort_keys=True)
+            yield name, json.dumps({**detail, "listed_since": why, UNJUDGED: True}, sort_keys=True)
 
 
-def _instead(part: Part, gone: str) -> bool:
-    """Whether what is shown there does for a part that was to be listed again: none of the same volume does, since it
-    may only be unreadable just now, and a carving does for a carving alone, which no walk is.
+def _instead(part: Part, gone: Mapping[str, Any]) -> bool:
+    """Whether what is shown there does for a part, of that detail, that was to be listed again. For directories no
+    carving does, since the volume may only be unreadable just now, and nothing of the same volume. For carving, carving
+    from the same place on does, of all that lies there or of the same kind; where the partition table could not be read
+    then, all that is carved now.
     """
-    same = _within(part.name) == _within(gone)
-    return part.missing is None and not same and part.name.endswith("/carve") is gone.endswith("/carve")
+    if part.missing is not None or part.detail.get("lv") != gone.get("lv"):
+        return False
+    if not _carves(gone):
+        return not _carves(part.detail) and _place(part.detail) != _place(gone)
+    if not _carves(part.detail):
+        return False
+    if "file_system" not in gone and str(gone["table"]).startswith(TABLE_UNREAD):
+        return True
+    alike = "file_system" not in part.detail or part.detail["kind"] == gone["kind"]
+    return alike and bool(part.detail["offset"] == gone["offset"])
 
 
-def _within(part: str) -> str:
-    """The volume or gap that a part is of, by its name."""
-    named = _WITHIN.match(part)
-    return named[0] if named is not None else part.rpartition("/")[0]
+def _carves(detail: Mapping[str, Any]) -> bool:
+    """Whether a part of that detail is carved."""
+    return "carving" in detail["kind"]
 
 
 def _searched_now(gone: str, shown: Iterable[Part]) -> bool:
@@ -164,18 +196,19 @@ def _relisted(rows: Iterable[sqlite3.Row]) -> Iterator[tuple[str, str]]:
     for row in rows:
         detail = json.loads(row["detail"])
         if detail.pop("anew", False):
-            yield row["part"], json.dumps(detail, sort_keys=True)
+            yield row["part"], json.dumps({**detail, UNJUDGED: True}, sort_keys=True)
 
 
 def _covered(lost: Mapping[str, Any], shown: Iterable[Mapping[str, Any]]) -> bool:
     """Whether what is shown now takes up all of a lost part's place; of an image without a size, whether any is."""
     if "offset" not in lost:
         return any("offset" in each for each in shown)
-    there = {
-        (each["offset"], each["length"]) for each in shown if "offset" in each and each.get("lv") == lost.get("lv")
-    }
-    first, end = lost["offset"], lost["offset"] + lost["length"]
-    return bool(sum(max(0, min(end, at + length) - max(first, at)) for at, length in there) >= end - first)
+    there = (each for each in shown if "offset" in each and each.get("lv") == lost.get("lv"))
+    covered, end = lost["offset"], lost["offset"] + lost["length"]
+    for at, length in sorted((each["offset"], each["length"]) for each in there):
+        if at <= covered:
+            covered = max(covered, at + length)
+    return bool(covered >= end)
 
 
 def _lost(case: Case, exhibit: str) -> dict[str, str]:
@@ -191,17 +224,27 @@ def _done(case: Case, exhibit: str) -> list[sqlite3.Row]:
     return case.read().execute(sql, (exhibit, len(PART), PART)).fetchall()
 
 
-def _may_find(part: str, detail: Mapping[str, Any], ref: str) -> bool:
+def _following(case: Case, exhibit: str, opened: set[str]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """What goes by the walks among the `opened` parts, and is to be done anew after them: sweep and second count."""
+    walks = [part.removesuffix("walk") for part in opened if part.endswith("/walk")]
+    after = {f"{volume}{name}" for volume in walks for name in ("sweep", "recount")} - opened
+    for row in _done(case, exhibit):
+        detail = json.loads(row["detail"])
+        if row["part"] in after and "missing" not in detail:
+            yield row["part"], "", detail
+
+
+def _may_find(detail: Mapping[str, Any], ref: str) -> bool:
     """Whether listing that part may find what stands behind the ref of a loss: those of a folder lie in its one part,
     those of free space where its carving was given up.
     """
     if "missing" in detail or "listed_since" in detail:
         return False
     carved = parse_carved(ref)
-    if part.endswith("/carve") or carved is not None:
-        mine = carved is not None and part.endswith("/carve") and carved.get("lv") == detail.get("lv")
+    if _carves(detail) or carved is not None:
+        mine = carved is not None and _carves(detail) and carved.get("lv") == detail.get("lv")
         return mine and 0 <= _carved(ref)[0] - int(detail["offset"]) < int(detail["length"])
-    above = part.rpartition("/")[0]
+    above = _place(detail)
     return not above or ref.startswith(f"{above}/")
 
 

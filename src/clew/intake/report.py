@@ -13,15 +13,15 @@ from clew.core.case import Case
 from clew.intake import exiftool, typing_pass
 from clew.intake.account import Account, account
 from clew.intake.families import family
-from clew.intake.relist import NAMED_SINCE
+from clew.intake.relist import named_since
 from clew.intake.report_words import weaknesses, words
-from clew.model import ContentState, ItemState, NameState
+from clew.model import ContentState, NameState
 
 _CONTENTS = """
 SELECT media_type, content_state, count(*) AS items FROM (
   SELECT DISTINCT ON (item) media_type, content_state FROM contents
   WHERE exhibit=$exhibit AND item NOT IN (SELECT unnest($twice))
-  ORDER BY item, content_state = 'partial', size DESC
+  ORDER BY item, content_state = 'partial', size DESC, content_state = 'complete'
 ) GROUP BY ALL
 """
 _NAMES = "SELECT name_state, found_by, count(*) AS items FROM listings WHERE exhibit=? GROUP BY ALL"
@@ -106,8 +106,7 @@ def report(case: Case, exhibit: str) -> Report:
 
 def _contents(case: Case, found: Report) -> None:
     families: Counter[str] = Counter()
-    sql = "SELECT id FROM items WHERE exhibit=? AND state=? AND detail=?"
-    twice = [row["id"] for row in case.read().execute(sql, (found.exhibit, ItemState.SKIPPED, NAMED_SINCE))]
+    twice = sorted(named_since(case, found.exhibit))
     for row in shards.query(case, _CONTENTS, {"exhibit": found.exhibit, "twice": twice}).to_pylist():
         families[family(row["media_type"])] += row["items"]
         found.partial += row["items"] if row["content_state"] == ContentState.PARTIAL else 0

@@ -122,11 +122,11 @@ class Run:
         reader = Reader(case, exhibit, session, look, self.mandate, told.read, told.in_hand, known)
         reader.in_pass = self.in_pass
         course, ask = Course(case, exhibit, lister, reader, told.all_listed), asking(pool)
+        if self.options.retry:  # what earlier runs lost: workers of this one may still hold what they read
+            relist.reopen(case, exhibit, self.mandate)
         course.run(pool, session, ask)
         if self.options.retry:
             course.again(pool, session, ask, batches.failed(case, exhibit))
-            if relist.reopen(case, exhibit, self.mandate):
-                course.run(pool, session, ask)
             session.retry()
         if self.options.again_known_good:
             reader.known_good = ()

@@ -10,11 +10,10 @@ from clew.intake.disk import claims, ntfs, reparse
 from clew.intake.disk.fat_tree import CUT
 from clew.intake.disk.image import FileSystem, file_system, reason, searched, tree
 from clew.intake.disk.stretch import At, Item, Tree, stretch
-from clew.intake.walk import Listing
+from clew.intake.walk import OWN_FILES, Listing
 from clew.model import Missing, NameState, Reason
 
 FIRST_CNID = 16  # of HFS+: those before it are the file system's own (Apple, Technical Note TN1150)
-OWN_FILES = "files of the file system itself ($MFT and the like), left out"
 LABELS = "volume labels, left out"
 LINKED_TWICE = "further names of directories that are listed at their own place"
 ELSEWHERE = "entries in clusters that belong to another directory too, listed there"

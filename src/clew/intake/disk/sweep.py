@@ -6,9 +6,9 @@ from typing import Any
 
 from clew.core.channel import Reply
 from clew.intake.disk import claims, ntfs
-from clew.intake.disk.entries import OWN_FILES
 from clew.intake.disk.image import FileSystem, file_system, reason
 from clew.intake.disk.stretch import SECONDS
+from clew.intake.walk import OWN_FILES
 from clew.model import NameState
 
 EXT_FIRST = 11  # inodes before it are the file system's own
