@@ -265,25 +265,6 @@ PLACE = {"offset": 0, "length": 1000}
 
 
 @pytest.mark.parametrize(
-    ("gone", "shown", "does"),
-    [
-        ("fs@0/bad/carve", "fs@0/walk", False),  # whose table of clusters read as zeros just then
-        ("fs@0/bad/carve", "fs@0/carve", False),
-        ("fs@0/behind/carve", "fs@0/walk", False),
-        ("lv@0.1/fs@0/behind/carve", "lv@0.1/fs@0/carve", False),
-        ("fs@0/left@500/carve", "fs@0/carve", True),  # of the whole partition
-        ("fs@0/carve", "gap@0/carve", True),
-        ("gap@0/carve", "fs@0/walk", False),
-        ("fs@0/walk", "gap@0/carve", False),
-        ("fs@0/walk", "apfs@0.0/walk", True),
-    ],
-)
-def test_nothing_of_the_same_volume_and_no_walk_does_for_a_carving_that_is_not_shown(gone, shown, does):
-    row = {"part": gone, "done_ns": None, "detail": json.dumps({"kind": "any", "anew": True, **PLACE})}
-    assert bool(dict(relist._described([row], [Part(shown, {"kind": "any", **PLACE})]))) is does
-
-
-@pytest.mark.parametrize(
     ("shown", "does"),
     [("lv@0.1/fs@0/walk", True), ("fs@0/left@500/carve", True), ("fs@0", False), ("lv@01.1/fs@0/walk", False)],
 )
