@@ -102,8 +102,9 @@ VALUES = (
 )
 
 
-@given(st.lists(st.tuples(st.text(min_size=1, max_size=20), VALUES), max_size=6))
-def test_whatever_an_extractor_yields_the_parent_can_store_it(values):
+def said_by(traits):
+    """The replies about an extractor that says these traits."""
+
     class Says:
         name = "says"
         version = "1"
@@ -112,10 +113,15 @@ def test_whatever_an_extractor_yields_the_parent_can_store_it(values):
             return True
 
         def traits(self, _probe: object) -> Iterator[object]:
-            return iter(values)
+            return iter(traits)
 
     nasty_extractor.says = Says()
-    replies = list(examine(Chunks(b"abcdef"), {**PAYLOAD, "extractors": ["nasty_extractor:says"]}))[2:]
+    return list(examine(Chunks(b"abcdef"), {**PAYLOAD, "extractors": ["nasty_extractor:says"]}))[2:]
+
+
+@given(st.lists(st.tuples(st.text(min_size=1, max_size=20), VALUES), max_size=6))
+def test_whatever_an_extractor_yields_the_parent_can_store_it(values):
+    replies = said_by(values)
     assert len(replies) == bool(values)
     rows = [row for reply in replies for row in said.traits(reply.value, reply.blobs, _sha256)]
     long = {name for name, value in values if isinstance(value, str) and len(value) > reading.MOST_TEXT}
@@ -127,18 +133,7 @@ def test_whatever_an_extractor_yields_the_parent_can_store_it(values):
 
 
 def test_a_text_that_is_cut_says_so():
-    class Says:
-        name = "says"
-        version = "1"
-
-        def wants(self, _media_type: str) -> bool:
-            return True
-
-        def traits(self, _probe: object) -> Iterator[object]:
-            return iter([("whole", "a" * 4096), ("video.title", "b" * 4097)])
-
-    nasty_extractor.says = Says()
-    replies = list(examine(Chunks(b"abcdef"), {**PAYLOAD, "extractors": ["nasty_extractor:says"]}))[2:]
+    replies = said_by([("whole", "a" * 4096), ("video.title", "b" * 4097)])
     rows = [row for reply in replies for row in said.traits(reply.value, reply.blobs, _sha256)]
     assert [(row["name"], row["text"], row["missing"], row["detail"]) for row in rows] == [
         ("whole", "a" * 4096, None, None),
@@ -152,18 +147,7 @@ def _sha256(data: bytes) -> bytes:
 
 
 def test_long_texts_of_any_script_fit_the_pipe():
-    class Says:
-        name = "says"
-        version = "1"
-
-        def wants(self, _media_type: str) -> bool:
-            return True
-
-        def traits(self, _probe: object) -> Iterator[object]:
-            return (("p2p.entry.files", "\N{GRINNING FACE}" * 4096) for _ in range(2_000))
-
-    nasty_extractor.says = Says()
-    replies = list(examine(Chunks(b"abcdef"), {**PAYLOAD, "extractors": ["nasty_extractor:says"]}))[2:]
+    replies = said_by(("p2p.entry.files", "\N{GRINNING FACE}" * 4096) for _ in range(2_000))
     assert sum(len(reply.value["traits"]) for reply in replies) == 2_000
     assert all(len(channel.encode([reply.value])) < channel.MOST_TEXT for reply in replies)
 

@@ -11,6 +11,7 @@ one Tape, as it was on the wire. Nothing in here draws a random number: a conver
 stands in the transcript, so that the same bytes and the same entropy give the same conversation again.
 """
 
+import ipaddress
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -102,6 +103,15 @@ class Tracker:
     port: int
     path: str
     transport: str = "tcp"
+
+
+def is_address(host: str) -> bool:
+    """Whether a host is written as an address, of IPv4 or IPv6 without brackets, and not as a name."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 @dataclass(frozen=True, slots=True)

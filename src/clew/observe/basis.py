@@ -11,7 +11,7 @@ from clew.core import mandate
 from clew.core.case import Case
 from clew.core.errors import Refused
 from clew.model import Mandate, SightingKind
-from clew.observe.api import SECOND, Limits
+from clew.observe.api import SECOND, Limits, is_address
 from clew.observe.policy import DHT, PEX, PURPOSE, Policy, named
 
 OUR_CONTACT = (SightingKind.CONTACT, SightingKind.CONTROL)
@@ -88,11 +88,7 @@ def _run(row: Any) -> Run:
 def _node(source: str) -> str | None:
     """The address of a node, of its source dht://ADDRESS:PORT; None where there is none."""
     host = source.removeprefix(f"{DHT}://").rpartition(":")[0].strip("[]")
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return None
-    return host
+    return host if is_address(host) else None
 
 
 def same_place(one: tuple[str, int], other: tuple[str, int]) -> bool:

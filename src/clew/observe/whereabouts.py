@@ -5,14 +5,13 @@ nothing, nor does one that tells an address that may not be asked: a resolver th
 keep the tracker from being asked at all. It is looked up again in time. At each question the Governor decides, as ever.
 """
 
-import ipaddress
 from collections import Counter
 from collections.abc import Callable
 
 from clew.core.clock import Instant
 from clew.core.errors import Refused
 from clew.model import Missing
-from clew.observe.api import SECOND, Network, Tracker
+from clew.observe.api import SECOND, Network, Tracker, is_address
 from clew.observe.policy import Governor, Wish, inside_loopback
 from clew.observe.wire import Names, resolve
 
@@ -38,7 +37,7 @@ class Whereabouts:
         """
         for url in urls:
             place = self._plugin.tracker(url)
-            address = place.host if _is_address(place.host) else self._look_up(place, known, at)
+            address = place.host if is_address(place.host) else self._look_up(place, known, at)
             allowed = self._governor.cover(_question(place, address), at)
             if isinstance(allowed, Missing):
                 raise Refused(f"the tracker {url} may not be asked: {allowed.detail}", "see the Mandate, and --allow")
@@ -80,11 +79,3 @@ class Whereabouts:
 
 def _question(place: Tracker, address: str) -> Wish:
     return Wish("announce", "", address, place.port, place.url)
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True

@@ -3,7 +3,6 @@
 The transcripts leave out the infohash that we sent and, for each endpoint listed, all endpoints but that one.
 """
 
-import ipaddress
 import re
 from collections import Counter
 from collections.abc import Callable
@@ -11,7 +10,7 @@ from collections.abc import Callable
 from clew.core import bencode
 from clew.core.errors import Usage
 from clew.model import Missing, Reason
-from clew.observe.api import Ask, Event, Limits, Listed, Listing, Send, Sighted, Tracker
+from clew.observe.api import Ask, Event, Limits, Listed, Listing, Send, Sighted, Tracker, is_address
 from clew.observe.networks._http import Reply, Unusable
 from clew.observe.networks._lists import V4_BYTES, V6_BYTES, address, compact, payload, redact
 from clew.observe.networks._messages import Announce
@@ -38,20 +37,12 @@ def tracker(url: str) -> Tracker:
             continue
         host = found[1].strip("[]")
         # A node is found by address alone, and no name of one is ever looked up.
-        if _is_address(host) or not (found[1].startswith("[") or url.startswith("dht://")):
+        if is_address(host) or not (found[1].startswith("[") or url.startswith("dht://")):
             return Tracker(url, host, port, found[3], transport)
     raise Usage(
         f"{url!r} is not a tracker that clew can ask",
         "give an address such as http://127.1.0.1:6969/announce, udp://127.1.0.1:6969 or dht://127.2.0.1:6881",
     )
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 class TrackerConversation:
