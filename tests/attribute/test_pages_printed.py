@@ -2,12 +2,13 @@
 
 import pytest
 from lead_case import claims, lead_case
-from playwright.sync_api import sync_playwright
 
+import headless
 from clew.attribute import ask_by, lead_page, listing, provider
 from clew.core import coverage
 
-ARGUMENTS = "--no-sandbox --disable-gpu --no-first-run --disable-background-networking --disable-component-update"
+pytestmark = headless.LAST_RESORT
+
 WIDTH = 688  # pixels of 182 mm: A4 without the margins of page.css
 LONGEST = {
     "address": "2001:db8:abcd:ef01:2345:6789:abcd:ef01",
@@ -17,10 +18,14 @@ LONGEST = {
 
 @pytest.fixture(scope="module")
 def browser():
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=ARGUMENTS.split())
-        yield opened
-        opened.close()
+    with headless.chromium() as started:
+        yield started
+
+
+@pytest.fixture(autouse=True)
+def _bounded():
+    with headless.within(headless.TEST_SECONDS):
+        yield
 
 
 @pytest.mark.parametrize("long", [{}, LONGEST], ids=["IPv4", "longest IPv6"])

@@ -5,7 +5,9 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
+import duckdb
 import pytest
 
 from clew.core import blobs, shards
@@ -54,6 +56,27 @@ def test_a_receipt_is_given_once(case: Case) -> None:
     with pytest.raises(sqlite3.IntegrityError):
         commit(case, "a", pending)
     assert count(case) == len(ROWS)
+
+
+def test_each_query_has_its_own_views(case: Case) -> None:
+    commit(case, "a", shards.write(case, "traits", ROWS))
+    assert count(case) == len(ROWS)
+    commit(case, "b", shards.write(case, "traits", [ROWS[0] | {"name": "other"}]))
+    with ThreadPoolExecutor(4) as threads:
+        assert list(threads.map(lambda _: count(case), range(16))) == [len(ROWS) + 1] * 16
+
+
+def test_an_engine_that_ended_is_replaced(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    def ended(*_: object) -> None:
+        raise duckdb.FatalException("database has been invalidated")
+
+    before = shards._engine()
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(shards, "_query", ended)
+        with pytest.raises(duckdb.FatalException):
+            count(case)
+    assert count(case) == 0
+    assert shards._engine() is not before
 
 
 def test_the_same_rows_make_the_same_file(case: Case) -> None:

@@ -8,24 +8,27 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Route, expect
 from review_page import Known, Served, actions, empty_case, serving
 
+import headless
 from clew.review.safeguards import RestRule
 
-ARGUMENTS = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
-)
+pytestmark = headless.LAST_RESORT
+
 expect.set_options(timeout=30_000)  # milliseconds: a machine that runs other tests beside it is slow to show a page
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=ARGUMENTS.split())
-        yield browser
-        browser.close()
+    with headless.chromium() as started:
+        yield started
+
+
+@pytest.fixture(autouse=True)
+def _bounded() -> Iterator[None]:
+    with headless.within(headless.TEST_SECONDS):
+        yield
 
 
 @pytest.fixture

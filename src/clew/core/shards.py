@@ -5,11 +5,12 @@ A file without a receipt is garbage that no reader sees. Readers take the list f
 """
 
 import contextlib
+import functools
 import hashlib
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -18,6 +19,9 @@ from clew.core import clock
 from clew.core.case import Case, Transaction
 from clew.core.errors import Damaged
 from clew.core.files import write_durably
+
+if TYPE_CHECKING:
+    import duckdb
 
 COMPRESSION = "zstd"
 READS = 5  # tries of one query beside a compaction
@@ -138,7 +142,11 @@ def query(case: Case, sql: str, parameters: Sequence[Any] | dict[str, Any] = ())
     """
     import duckdb  # here, since who only writes shards does without its memory
 
-    return _again(lambda: _query(case, sql, parameters), Damaged, duckdb.IOException)
+    try:
+        return _again(lambda: _query(case, sql, parameters), Damaged, duckdb.IOException)
+    except (duckdb.FatalException, duckdb.InternalException):
+        _engine.cache_clear()  # none that met such an error answers again
+        raise
 
 
 def _again(read: Callable[[], T], *gone: type[Exception]) -> T:
@@ -160,17 +168,25 @@ def _query(case: Case, sql: str, parameters: Sequence[Any] | dict[str, Any]) -> 
                 f"the shard {row['path']} is gone or cut", "restore the case from its archive; see: clew verify CASE"
             )
         files[row["kind"]].append(str(path))
-    import duckdb
-
-    with duckdb.connect(":memory:") as engine:
-        engine.execute("SET threads=2")
+    with _engine().cursor() as connection:  # of its own, and so are the views that it makes
         for kind, paths in files.items():
-            # Not an Arrow table that is registered: duckdb would import pandas, where it is installed, to look at it.
-            columns = ", ".join(f"{field.name} {_SQL_TYPES[field.type]}" for field in SCHEMAS[kind])
-            engine.execute(f"CREATE TABLE no_{kind} ({columns})")
-            view = f"CREATE VIEW {kind} AS SELECT * FROM no_{kind}"  # noqa: S608 - our own names
+            view = f"CREATE TEMP VIEW {kind} AS SELECT * FROM no_{kind}"  # noqa: S608 - our own names
             if paths:  # those of an earlier version may lack a column that is there now
                 listed = ", ".join("'" + path.replace("'", "''") + "'" for path in paths)
                 view += f" UNION ALL BY NAME SELECT * FROM read_parquet([{listed}], union_by_name=true)"  # noqa: S608
-            engine.execute(view)
-        return engine.sql(sql, params=parameters).to_arrow_table()
+            connection.execute(view)
+        return connection.sql(sql, params=parameters).to_arrow_table()
+
+
+@functools.cache
+def _engine() -> "duckdb.DuckDBPyConnection":
+    """What all queries of one process run in: to make it takes ten times as long as a small query does."""
+    import duckdb
+
+    engine = duckdb.connect(":memory:", config={"threads": 2})
+    engine.execute("SET enable_external_file_cache=false")  # a shard is read as it is on the disk now
+    for kind, schema in SCHEMAS.items():
+        # Not an Arrow table that is registered: duckdb would import pandas, where it is installed, to look at it.
+        columns = ", ".join(f"{field.name} {_SQL_TYPES[field.type]}" for field in schema)
+        engine.execute(f"CREATE TABLE no_{kind} ({columns})")
+    return engine
