@@ -82,6 +82,24 @@ def test_a_gap_of_the_table_that_begins_where_that_behind_a_file_system_does_is_
     assert sha256(picture) in {item["sha256"] for item in found.values()}
 
 
+@pytest.mark.parametrize("sizes", [(2 * MIB, 5 * MIB), (5 * MIB, 2 * MIB)], ids=["longer last", "longer first"])
+def test_two_entries_of_the_table_that_begin_at_one_byte_are_one_partition_as_long_as_the_longer(
+    tmp_path, picture, sizes
+):
+    image, disk = tmp_path / "disk.img", bytearray(8 * MIB)
+    disk[MIB : 2 * MIB] = fat(tmp_path, "ONE.TXT")
+    for number, size in enumerate(sizes):
+        struct.pack_into("<8B2I", disk, 446 + 16 * number, 0, 0, 2, 0, 6, 0, 0, 0, MIB // 512, size // 512)
+    disk[510:512] = b"\x55\xaa"
+    hide(image, disk, 5 * MIB, picture)
+    found, summary = take(tmp_path, image)
+    assert [item["path"] for item in found.values()].count(b"ONE.TXT") == 1
+    assert sha256(picture) in {item["sha256"] for item in found.values()}
+    (rest,) = (part for part in summary.account.searched if part["kind"] == BEHIND)
+    assert rest["offset"] + rest["length"] == 6 * MIB
+    assert rest["table"].endswith("; another entry begins there too, 2,097,152 bytes long")
+
+
 def test_noise_behind_a_file_system_is_said_to_be(tmp_path):
     noise = random.Random(7).randbytes(3 * MIB)
     for name, *command in MAKERS:

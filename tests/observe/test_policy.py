@@ -76,6 +76,14 @@ def test_no_form_of_an_address_goes_round_the_allow_list(hidden: str) -> None:
     assert not Policy(allow=("127.0.0.0/8", "::1/128", "::/0")).allows(hidden)
 
 
+@pytest.mark.parametrize("many", ["224.0.0.251", "239.1.2.3", "255.255.255.255", "0.0.0.0", "ff02::1", "::"])
+def test_what_is_no_single_machine_is_never_called(many):
+    everywhere = Policy(allow=("0.0.0.0/0", "::/0"), revisit=900.0)
+    assert not everywhere.allows(many)
+    assert everywhere.allows("192.0.2.1")
+    assert everywhere.allows("2001:db8::1")
+
+
 @pytest.mark.parametrize(
     ("other", "why"),
     [

@@ -29,6 +29,7 @@ from clew.observe.visits import Visits
 LOOPBACK = ipaddress.IPv4Network("127.0.0.0/8")
 LOOPBACK_ADDRESS = re.compile(r"127(\.(25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)){3}", re.ASCII)  # the same, read fast
 LOOPBACK_V6 = ipaddress.IPv6Network("::1/128")  # RFC 4291 2.5.3: one address, which no packet leaves the machine for
+BROADCAST = ipaddress.IPv4Address("255.255.255.255")  # RFC 919, section 7
 LEAST_REVISIT, USUAL_REVISIT = 300.0, 900.0
 LEAST_ANSWER = 6.0
 PURPOSE = "observe"
@@ -96,7 +97,9 @@ class Policy:
         return Limits(answer_ns=int(self.answer * SECOND), hold_ns=int(self.hold * SECOND))
 
     def allows(self, address: str) -> bool:
-        """Whether the address lies inside the allow-list; one that hides an IPv4 address or a zone does not."""
+        """Whether the address lies inside the allow-list; one that hides an IPv4 address or a zone does not, nor one
+        that is not a single machine's: a datagram to those would reach many who were never listed.
+        """
         here = str(LOOPBACK) in self.allow and LOOPBACK_ADDRESS.fullmatch(address)  # read fast
         return bool(here) or _inside(self.allow, address)
 
@@ -328,6 +331,8 @@ def inside_loopback(network: str) -> bool:
 def _inside(networks: tuple[str, ...], address: str) -> bool:
     one = ipaddress.ip_address(address)
     if isinstance(one, ipaddress.IPv6Address) and (one.ipv4_mapped or one.scope_id):
+        return False
+    if one.is_multicast or one.is_unspecified or one == BROADCAST:
         return False
     return any(one in _network(each) for each in networks)
 

@@ -90,9 +90,12 @@ def remarks(said: Any) -> list[Missing]:
 
 
 def stretches(said: Any, size: int) -> list[dict[str, Any]]:
-    """The partition table; nothing where it makes no sense. Lengths are cut at the image's end, to 0 beyond it."""
+    """The partition table; nothing where it makes no sense. Lengths are cut at the image's end, to 0 beyond it.
+
+    Of partitions that begin at the same byte, and so are the same file system, the longest holds the others.
+    """
     try:
-        return [
+        found = [
             {
                 "offset": _number(part["offset"]),
                 "length": max(0, min(_number(part["length"]), size - part["offset"])),
@@ -104,6 +107,13 @@ def stretches(said: Any, size: int) -> list[dict[str, Any]]:
         ]
     except WRONG:
         return []
+    kept: dict[int, dict[str, Any]] = {}
+    for each in sorted((part for part in found if part["allocated"]), key=lambda part: -part["length"]):
+        longest = kept.setdefault(each["offset"], each)
+        if longest is not each:
+            longest["table"] += f"; another entry begins there too, {each['length']:,} bytes long"
+            longest["cut"] |= each["cut"]
+    return [part for part in found if not part["allocated"] or part is kept[part["offset"]]]
 
 
 def description(said: Any) -> dict[str, Any]:
