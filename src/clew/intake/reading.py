@@ -56,8 +56,8 @@ def examine(source: ByteSource, payload: dict[str, Any]) -> Iterator[Reply]:
     it, so that it is read once, and its hashes come last; should one of them kill the worker, the supervisor asks for
     the hashes alone.
     """
-    wanted = [{"beginning": payload.get("beginning", 0)}, *payload.get("checks", ())]
-    read = Hashing(source, runners(wanted))
+    wanted = [{"beginning": payload["beginning"]}] if payload.get("beginning") else []
+    read = Hashing(source, runners([*wanted, *payload.get("checks", ())]))
     data = read.whole(payload.get("hold", HOLD))
     if data is not None:
         yield _content(read, payload)  # before anything looks at the bytes
@@ -95,9 +95,9 @@ def _content(read: Hashing, payload: dict[str, Any]) -> Reply:
     read.finish()
     state = str(ContentState.PARTIAL) if read.bad or read.cut else _state(payload, read.done)
     said: dict[str, Any] = {"content": {**read.digests(), "size": read.done, "state": state}}
-    beginning, *checks = read.runners
+    checks = list(read.runners)
     if payload.get("beginning"):
-        said["beginning"] = beginning.end()["sha256"]
+        said["beginning"] = checks.pop(0).end()["sha256"]
     if checks and read.done == payload["size"] and not (read.bad or read.cut):
         said["checks"] = [each.end() for each in checks]
     return Reply(said)
