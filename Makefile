@@ -34,7 +34,8 @@ demos: $(VENV)/.run  ## ten operations with fresh seeds, one line of figures eac
 ALONE := $(addprefix tests/flow/test_,concurrent.py concurrent_stages.py demo.py examples.py)
 
 # Hundreds of processes are started, each of which would compile the source anew where nothing keeps it compiled.
-PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest
+# And numpy's BLAS, which has nothing to do here, would start a thread for each processor in each of them.
+PYTEST := env -u PYTHONDONTWRITEBYTECODE OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest
 
 test: $(VENV)/.dev check  ## everything, the review page in headless Chromium included
 	@$(PYTEST) -n auto --dist loadfile --no-loadscope-reorder $(ALONE:%=--ignore=%)

@@ -1,6 +1,6 @@
 """How `make test` shares the files out among processes: as many as there is work for, the longest files first.
 
-Much of the observer's testing is waiting, so two processes more than there are processors keep them busy; where all
+Much of the observer's testing is waiting, so one process more than there are processors keeps them busy; where all
 processes share the machine's `lo`, two, as they would meet there. And a long file that begins last is waited for by all
 others (xdist's own order is by the number of tests, which says little).
 """
@@ -51,7 +51,7 @@ TESTS = Path(__file__).parent
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     """For `-n auto`."""
-    return len(os.sched_getaffinity(0)) + 2 if own_network.enter() else 2
+    return len(os.sched_getaffinity(0)) + 1 if own_network.enter() else 2
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -118,14 +118,10 @@ def test_it_holds_for_a_disk_whose_own_files_are_held_too(case: Case, tmp_path: 
     from clew.range.disk import SMALL, make_disk
 
     (tmp_path / "disk").mkdir()
-    image = make_disk(3, tmp_path / "disk", SMALL).image
-    plain = new_case(tmp_path / "plain", **SCOPE)
-    intake(plain, path=image, label="D", options=Options(workers=1, extractors=()))
-    from clew.core import shards
-
-    sql = "SELECT sha256, size FROM contents WHERE media_type='image/jpeg' ORDER BY sha256"
-    pictures = [row["sha256"] for row in shards.query(plain, sql).to_pylist()]
-    add(case, tmp_path, "nsrl", [pictures[0].hex()])
+    seizure = make_disk(3, tmp_path / "disk", SMALL)
+    image = seizure.image
+    picture = next(each for each in seizure.manifest if (each.kind, each.state) == ("single", "live"))
+    add(case, tmp_path, "nsrl", [picture.sha256])
     intake(case, path=image, label="D", options=Options(workers=1, extractors=()))
     exhibit = case.read().execute("SELECT id, sha256 FROM exhibits").fetchone()
     assert report(case, exhibit["id"]).known_good[0]["contents"] == 1

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import random
+import re
 import signal
 import socket
 import subprocess
@@ -152,7 +153,9 @@ def test_a_clock_that_is_set_by_an_hour(
     covered = coverage(case, [])
     assert (covered["gaps"], covered["downtime_seconds"]) == ([], 0), "nobody stopped watching for that"
     (told,) = covered["clock_set"]
-    assert told["why"] == f"the clock was set 3600.000 s {'forward' if jump_ns > 0 else 'back'}"
+    way = "forward" if jump_ns > 0 else "back"
+    near = rf"the clock was set 3(600\.[0-4]|599\.[5-9])\d\d s {way}"  # a busy machine is slow between two clocks
+    assert re.fullmatch(near, told["why"])
     sql = "SELECT started_ns - monotonic_ns AS base, ended_ns - started_ns AS took, clock_error_ns FROM sightings"
     rows = shards.query(case, f"{sql} ORDER BY sequence").to_pylist()
     bases = [row["base"] - rows[0]["base"] for row in rows]
