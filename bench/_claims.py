@@ -11,7 +11,9 @@ from rich.table import Table
 
 @dataclass(frozen=True)
 class Claim:
-    """One comparison. `ratio` is how many times better ours is; `n` how many things were measured."""
+    """One comparison. `ratio` is how many times better ours is; `n` how many things were measured. Where clew claims
+    something of the ratio, that it is at `least` or at `most` so much.
+    """
 
     name: str
     ours: float
@@ -20,6 +22,20 @@ class Claim:
     unit: str
     n: int
     command: str
+    least: float | None = None
+    most: float | None = None
+
+    @property
+    def holds(self) -> bool:
+        """Whether the ratio is what clew claims of it."""
+        return (self.least is None or self.ratio >= self.least) and (self.most is None or self.ratio <= self.most)
+
+    @property
+    def verdict(self) -> str:
+        """What is claimed of the ratio, and whether it holds."""
+        bounds = [f"at least {self.least:.3g}"] if self.least is not None else []
+        bounds += [f"at most {self.most:.3g}"] if self.most is not None else []
+        return f"{' and '.join(bounds)}: {'holds' if self.holds else 'MISSED'}" if bounds else ""
 
 
 def run(title: str, measure: Callable[[argparse.Namespace], Iterable[Claim]], parser: argparse.ArgumentParser) -> None:
@@ -29,11 +45,11 @@ def run(title: str, measure: Callable[[argparse.Namespace], Iterable[Claim]], pa
     claims = list(measure(options))
     if options.json:
         for claim in claims:
-            print(json.dumps(asdict(claim)))
+            print(json.dumps({**asdict(claim), "holds": claim.holds}))
         return
     table = Table(title=title)
-    for column in ("claim", "ours", "peer", "ratio", "unit", "n"):
-        table.add_column(column, justify="left" if column in ("claim", "unit") else "right")
+    for column in ("claim", "ours", "peer", "ratio", "claimed", "unit", "n"):
+        table.add_column(column, justify="left" if column in ("claim", "claimed", "unit") else "right")
     for c in claims:
-        table.add_row(c.name, f"{c.ours:,.4g}", f"{c.peer:,.4g}", f"{c.ratio:,.3g}", c.unit, f"{c.n:,}")
+        table.add_row(c.name, f"{c.ours:,.4g}", f"{c.peer:,.4g}", f"{c.ratio:,.3g}", c.verdict, c.unit, f"{c.n:,}")
     Console().print(table)

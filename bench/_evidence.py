@@ -1,7 +1,9 @@
-"""Generated evidence of mixed kinds: photographs, noise, documents, archives and text, no two alike."""
+"""Generated evidence of mixed kinds: photographs, videos, noise, documents, archives and text, no two alike."""
 
 import io
 import random
+import struct
+import tempfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +11,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-SHARES = {"jpg": 0.55, "bin": 0.2, "zip": 0.1, "pdf": 0.1, "txt": 0.05}  # of the bytes
+from _films import PHONE, clip
+
+SHARES = {"jpg": 0.45, "mp4": 0.15, "bin": 0.15, "zip": 0.1, "pdf": 0.1, "txt": 0.05}  # of the bytes
 SIZES = {"jpg": 2_000_000, "bin": 40_000_000, "zip": 4_000_000, "pdf": 300_000, "txt": 20_000}
 
 
@@ -23,13 +27,23 @@ def photograph(dice: random.Random) -> bytes:
     return out.getvalue()
 
 
-def contents(kind: str, dice: random.Random, photographs: list[bytes]) -> Iterator[bytes]:
+def film(seconds: int) -> bytes:
+    """As a telephone takes it, a key frame a second; further ones are made of it by another box behind it."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "film.mp4"
+        clip(path, "libx264", 30, PHONE, seconds)
+        return path.read_bytes()
+
+
+def contents(kind: str, dice: random.Random, photographs: list[bytes], films: list[bytes]) -> Iterator[bytes]:
     """Endlessly many contents of a kind, no two alike."""
     while True:
         mark = b"%032x" % dice.getrandbits(128)
         if kind == "jpg":
             whole = dice.choice(photographs)
             yield whole[:2] + b"\xff\xfe\x00\x22" + mark + whole[2:]
+        elif kind == "mp4":
+            yield dice.choice(films) + struct.pack(">I4s", 8 + len(mark), b"free") + mark
         elif kind == "zip":
             out = io.BytesIO()
             with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as packed:
@@ -47,10 +61,10 @@ def contents(kind: str, dice: random.Random, photographs: list[bytes]) -> Iterat
 def corpus(root: Path, size: int) -> Path:
     """So many bytes of evidence, two hundred files a folder."""
     dice = random.Random(21)
-    photographs = [photograph(dice) for _ in range(6)]
+    photographs, films = [photograph(dice) for _ in range(6)], [film(seconds) for seconds in (2, 5)]
     for kind, share in SHARES.items():
         left, number = int(size * share), 0
-        for data in contents(kind, dice, photographs):
+        for data in contents(kind, dice, photographs, films):
             folder = root / kind / f"{number // 200:04}"
             folder.mkdir(parents=True, exist_ok=True)
             (folder / f"{number:06}.{kind}").write_bytes(data)

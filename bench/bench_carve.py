@@ -63,7 +63,7 @@ def scanning(folder: Path, files: dict[str, bytes], options: argparse.Namespace,
         words = ["foremost", "-Q", "-t", kinds, "-i", image, "-o", folder / "out"]
         peer = min(child(words, folder / "out") for _ in range(options.rounds))
         size = f"{source.size / 1e6:,.0f} MB"
-        yield Claim(f"scan of {size}, foremost -t {kinds}", scan, peer, peer / scan, "CPU s", 1, command)
+        yield Claim(f"scan of {size}, foremost -t {kinds}", scan, peer, peer / scan, "CPU s", 1, command, least=1)
         yield Claim(f"scan and checks of {size}, foremost -t {kinds}", whole, peer, peer / whole, "CPU s", 1, command)
     image.unlink()
 
@@ -95,8 +95,8 @@ def recovery(kind: str, folder: Path, files: dict[str, bytes], command: str) -> 
     ours = hits(files, by_clew(image, folder))
     for peer in PEERS:
         theirs = hits(files, by_peer(peer, image, folder))
-        ratio = ours / theirs if theirs else float("inf")
-        yield Claim(f"{kind}: deleted files back, {peer}", ours, theirs, ratio, "exact files", len(files), command)
+        ratio, told = ours / theirs if theirs else float("inf"), f"{kind}: deleted files back, {peer}"
+        yield Claim(told, ours, theirs, ratio, "exact files", len(files), command, least=1)
     shutil.rmtree(folder)
 
 

@@ -53,9 +53,8 @@ def measure(options: argparse.Namespace) -> Iterable[Claim]:
             rate = {name: count * size / 1e6 / each for name, each in best.items()}
             for name in ("ours", "hashlib"):
                 told = f"three hashes, files of {size // KIB:,} KiB: {name} against hashdeep"
-                yield Claim(
-                    told, rate[name], rate["hashdeep"], rate[name] / rate["hashdeep"], "MB per CPU s", count, command
-                )
+                ratio, least = rate[name] / rate["hashdeep"], 3 if name == "ours" else None
+                yield Claim(told, rate[name], rate["hashdeep"], ratio, "MB per CPU s", count, command, least)
             for path in files:
                 path.unlink()
 

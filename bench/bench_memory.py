@@ -52,7 +52,7 @@ def measured(options: argparse.Namespace) -> Iterable[Claim]:
             command = f"bench/bench_memory.py --files {options.files} --gigabytes {options.gigabytes}"
             ratio = MOST / cost.peak
             yield Claim(
-                f"{title}, {cost.seconds:,.0f} s", cost.peak / 1e6, MOST / 1e6, ratio, "MB PSS, peak", 1, command
+                f"{title}, {cost.seconds:,.0f} s", cost.peak / 1e6, MOST / 1e6, ratio, "MB PSS, peak", 1, command, 1
             )
 
 
