@@ -68,7 +68,7 @@ def test_a_lead_that_leaves_something_out_does_not_conform(tmp_path: Path) -> No
 
     status, said = validated(tmp_path, package(), change)
     assert status != 0
-    for path in ("uco-core:description", "clew:tier", "uco-action:startTime"):  # each by itself
+    for path in ("core:description", "clew:tier", "action:startTime"):  # each by itself
         assert re.search(rf"Result Path: {path}$", said, re.MULTILINE), said
 
 
