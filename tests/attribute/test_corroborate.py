@@ -180,6 +180,49 @@ def test_an_exhibit_seized_before_the_sightings_supports_nothing(world):
     assert "was seized on" in lead.findings[0].why[0]
 
 
+LISTENING = {"dht state": {}, "settings": {"listen_interfaces": f"0.0.0.0:{PORT},[::]:{PORT}"}}
+
+
+def lay_everything(world: World, seized_ns: int) -> None:
+    """An Exhibit with an entry, a film that fits and a listening port, seized then."""
+    lay_film(world, seized_ns=seized_ns)
+    world.lay("A", RESUME, fastresume(BEFORE_S))
+    world.lay("A", b"session", made.bencode(LISTENING))
+    world.belongs("A")
+    world.clock("A")
+
+
+def test_nothing_of_an_exhibit_seized_before_the_sightings_supports_or_adds(world):
+    lay_everything(world, FROM - SECOND)
+    lead = world.lead()
+    assert (lead.outcome, lead.matches) == (Outcome.SILENT, ())
+    assert {f.kind for f in lead.findings} == {"torrent metainfo", "file", "fastresume", "session state"}
+    assert {(f.says, f.matches) for f in lead.findings} == {(Says.NEITHER, ())}
+    assert all("it was not there any more" in f.why[0] for f in lead.findings)
+
+
+def test_a_seizure_between_the_sightings_is_said_of_all_that_lay_there(world):
+    lay_everything(world, FROM + SECOND)
+    lead = world.lead()
+    assert lead.matches == (Match.INFOHASH, Match.TIMES, Match.PIECES, Match.PORT)
+    assert all("what was seen after the seizure is not explained" in f.why[-1] for f in lead.findings)
+
+
+def test_an_exhibit_seized_after_the_last_sighting_needs_no_such_words(world):
+    lay_everything(world, TO)
+    assert not any("seized" in line for f in world.lead().findings for line in f.why)
+
+
+@pytest.mark.parametrize(("added_s", "seized_ns"), [(AFTER_S, TO + SECOND), (FROM // SECOND + 600, FROM + SECOND)])
+def test_an_entry_added_after_the_seizure_decides_nothing(world, added_s, seized_ns):
+    world.lay("A", b"x", fastresume(added_s), seized_ns=seized_ns)
+    world.belongs("A")
+    world.clock("A")
+    lead = world.lead()
+    assert (lead.outcome, lead.findings[0].says) == (Outcome.SILENT, Says.NEITHER)
+    assert "one of these times is wrong" in lead.findings[0].why[0]
+
+
 def test_bytes_that_are_not_surely_its_own_contradict_nothing(world):
     world.lay("A", b"x", fastresume(AFTER_S), name_state="deleted", content_state="overwritten possible")
     world.belongs("A")
@@ -240,13 +283,19 @@ def test_an_endpoint_of_another_place_time_or_torrent_supports_nothing(world, pe
     assert world.lead().outcome is Outcome.SILENT
 
 
-def test_verified_bytes_of_the_watched_file(world):
-    torrent = world.lay("A", b"a.torrent", bencode({"info": {"name": "a"}}))
+def lay_film(world: World, **seizure: int) -> tuple[bytes, dict[str, object]]:
+    """A film whose every piece has the hash that a .torrent beside it states; its SHA-256, and what pieces said."""
+    torrent = world.lay("A", b"a.torrent", bencode({"info": {"name": "a"}}), **seizure)
     fields = {"network": "bittorrent", "kind": "torrent metainfo", "at": [0, 10], "infohash_v1": V1.hex()}
     world.say(torrent, [{"name": "p2p.entry", "text": json.dumps(fields, separators=(",", ":"))}])
     seized = world.lay("A", b"film.bin", b"seized" * 100)
     told = {"torrent": torrent.hex(), "size": 100_000, "offset": 0, "checked": 6, "matching": 6, "method": "v1"}
     world.say(seized, [{"name": "pieces.verified", "text": json.dumps(told)}])
+    return seized, told
+
+
+def test_verified_bytes_of_the_watched_file(world):
+    seized, told = lay_film(world)
     world.belongs("A")
     lead = world.lead()
     assert lead.matches == (Match.INFOHASH, Match.PIECES)
@@ -269,8 +318,7 @@ def test_transmission_is_told_by_its_files_name_which_is_said(world):
 
 
 def test_the_port_that_a_client_listened_on_adds_and_supports_nothing_alone(world):
-    state = made.bencode({"dht state": {}, "settings": {"listen_interfaces": f"0.0.0.0:{PORT},[::]:{PORT}"}})
-    world.lay("A", b"session", state)
+    world.lay("A", b"session", made.bencode(LISTENING))
     world.belongs("A")
     lead = world.lead()
     assert (lead.outcome, [f.says for f in lead.findings]) == (Outcome.SILENT, [Says.ADDS])

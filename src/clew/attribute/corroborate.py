@@ -17,7 +17,7 @@ from clew.attribute import artefacts, statements
 from clew.attribute.artefacts import Artefacts, Entry, Verified
 from clew.attribute.caveats import ARTEFACTS
 from clew.attribute.masked import Masked
-from clew.attribute.weigh import Beside, Judged, Match, Outcome, Says, Seen, shown, weigh
+from clew.attribute.weigh import Beside, Judged, Match, Outcome, Says, Seen, shown, until_seized, weigh
 from clew.core import clock, mandate, shards, watch
 from clew.core.case import Case, Transaction
 from clew.core.errors import Refused, Usage
@@ -230,7 +230,8 @@ def _verified(world: _World, seen: Seen, linked: set[str]) -> Iterator[Finding]:
         for place in each.places:
             if place.exhibit in linked and each.checked and each.checked == each.matching:
                 beside = _beside(world, place.exhibit, linked)
-                judged = Judged(Says.SUPPORTS, (Match.PIECES,), (_which(world.watches[seen.watch], each),))
+                which = _which(world.watches[seen.watch], each)
+                judged = until_seized(seen, beside, Judged(Says.SUPPORTS, (Match.PIECES,), (which,)))
                 yield _finding(world, seen, judged, beside, "file", each.content, {"whole": (0, each.size)}, place)
 
 
@@ -251,7 +252,8 @@ def _listening(world: _World, seen: Seen, linked: Sequence[str]) -> Iterator[Fin
         for content, facts, places in world.found.listening.get(exhibit, ()):
             if str(seen.port) in PORT.findall(facts.listen):
                 beside = _beside(world, exhibit, set(linked))
-                judged = Judged(Says.ADDS, (Match.PORT,), (f"a client there was set to listen on port {seen.port}",))
+                why = f"a client there was set to listen on port {seen.port}"
+                judged = until_seized(seen, beside, Judged(Says.ADDS, (Match.PORT,), (why,)))
                 where = {"port": facts.span("listen")}
                 for place in places:
                     yield _finding(world, seen, judged, beside, facts.kind, content, where, place)

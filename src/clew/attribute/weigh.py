@@ -5,7 +5,7 @@ error that a person measured at the seizure. A contradiction needs both, and the
 errors; where one was not measured, or they overlap, that is said and decides nothing. Nothing found decides nothing.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from clew.attribute.artefacts import Entry, Place
@@ -78,11 +78,24 @@ def weigh(seen: Seen, entry: Entry, place: Place, beside: Beside) -> Judged | No
     knows = any((address, port) == (seen.address, seen.port) for address, port, _, _ in entry.endpoints)
     if not beside.linked and not knows:
         return None
-    if beside.seized_ns is not None and beside.seized_ns < seen.from_ns:
-        why = (
-            f"the exhibit was seized on {clock.iso(beside.seized_ns)}, before this was seen: it was not there any more"
-        )
-        return Judged(Says.NEITHER, (), (why,))
+    return until_seized(seen, beside, _entry(seen, entry, place, beside, knows=knows))
+
+
+def until_seized(seen: Seen, beside: Beside, judged: Judged) -> Judged:
+    """What was judged, as far as the Exhibit was still in use: nothing in it explains what was seen after it was taken
+    away.
+    """
+    if beside.seized_ns is None or beside.seized_ns >= seen.to_ns:
+        return judged
+    seized = f"the exhibit was seized on {clock.iso(beside.seized_ns)}"
+    if beside.seized_ns < seen.from_ns:
+        return Judged(Says.NEITHER, (), (f"{seized}, before this was seen: it was not there any more",))
+    why = f"{seized}, and this was seen until {clock.iso(seen.to_ns)}: what was seen after the seizure is not explained"
+    return replace(judged, why=(*judged.why, why))
+
+
+def _entry(seen: Seen, entry: Entry, place: Place, beside: Beside, *, knows: bool) -> Judged:
+    """`knows`: its list names the interval's endpoint."""
     when = _when(seen, entry, beside)
     if when.says is Says.CONTRADICTS and not place.whole:
         why = "not all of the artefact's bytes are sure to be its own, so it contradicts nothing"
@@ -119,27 +132,43 @@ def _when(seen: Seen, entry: Entry, beside: Beside) -> Judged:
     added_s = entry.facts.added_s
     if added_s is None:
         return Judged(Says.SUPPORTS, (), ("the artefact does not say when it was added",))
-    own = f"added at {clock.iso(added_s * SECOND_NS)} by the clock of its machine"
-    last = f"last seen at {clock.iso(seen.to_ns)}"
+    own, last = _added(added_s), _last(seen)
     if beside.clock is None or seen.error_ns is None:
         whose = "the exhibit's clock" if beside.clock is None else "the observer's clock"
         if added_s * SECOND_NS > seen.to_ns:
             why = f"{own}, {last}: that would not fit, but {whose} was not measured, so it decides nothing"
             return Judged(Says.NEITHER, (), (why,))
         return Judged(Says.SUPPORTS, (), (f"{own}, {last}; {whose} was not measured",))
-    off, error = beside.clock.offset_ns, beside.clock.error_ns
+    return _measured(seen, beside.seized_ns, beside.clock, seen.error_ns, added_s)
+
+
+def _measured(seen: Seen, seized_ns: int | None, exhibits: Clock, error_ns: int, added_s: int) -> Judged:
+    """The same where both clocks were measured; `error_ns` is the observer's."""
+    off, error = exhibits.offset_ns, exhibits.error_ns
     earliest = added_s * SECOND_NS - off - error
     latest = (added_s + 1) * SECOND_NS - off + error  # the artefact counts whole seconds
+    own, last = _added(added_s), _last(seen)
     measured = f"{own}, which was {off / SECOND_NS:+.3f} s off, give or take {error / SECOND_NS:.3f} s"
-    if earliest > seen.to_ns + seen.error_ns:
-        why = f"{measured}: after it was {last}, give or take {seen.error_ns / SECOND_NS:.3f} s"
+    if seized_ns is not None and earliest > seized_ns:
+        why = f"{measured}: after the exhibit was seized on {clock.iso(seized_ns)}, so one of these times is wrong"
+        return Judged(Says.NEITHER, (), (why,))
+    if earliest > seen.to_ns + error_ns:
+        why = f"{measured}: after it was {last}, give or take {error_ns / SECOND_NS:.3f} s"
         return Judged(Says.CONTRADICTS, (), (why, OTHER_WAYS))
-    if latest <= seen.to_ns - seen.error_ns:
-        whole = latest <= seen.from_ns - seen.error_ns
+    if latest <= seen.to_ns - error_ns:
+        whole = latest <= seen.from_ns - error_ns
         part = "last seen, not surely before it was first seen: what was seen earlier it does not explain"
         why = f"{measured}: before it was {'first seen' if whole else part}"
         return Judged(Says.SUPPORTS, (Match.TIMES,), (why,))
     return Judged(Says.NEITHER, (), (f"{measured}, {last}: within the errors of both clocks",))
+
+
+def _added(added_s: int) -> str:
+    return f"added at {clock.iso(added_s * SECOND_NS)} by the clock of its machine"
+
+
+def _last(seen: Seen) -> str:
+    return f"last seen at {clock.iso(seen.to_ns)}"
 
 
 OTHER_WAYS = "a torrent that was removed and added again, another client or another device are not excluded by it"
