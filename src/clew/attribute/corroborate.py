@@ -236,12 +236,15 @@ def _verified(world: _World, seen: Seen, linked: set[str]) -> Iterator[Finding]:
 
 
 def _which(about: Watch, held: Verified) -> str:
-    if about.file_offset is None or about.file_length is None or held.offset is None:
+    another = "another file of the watched torrent"
+    if about.file_length not in (None, held.size):
+        which = another
+    elif about.file_offset is None or about.file_length is None or held.offset is None:
         which = "a file of the watched torrent; whether it is the watched file itself is not known"
-    elif (held.offset, held.size) == (about.file_offset, about.file_length):
+    elif held.offset == about.file_offset:
         which = "the watched file itself"
     else:
-        which = "another file of the watched torrent"
+        which = another
     how = f"all {held.checked} pieces that lie wholly inside it have the hashes"
     return f"{which}: {how if held.method == 'v1' else 'its whole bytes have the root'} that the torrent states"
 
