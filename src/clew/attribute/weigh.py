@@ -9,10 +9,12 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from clew.attribute.artefacts import Entry, Place
+from clew.attribute.merge import HOUR_NS, Policy
 from clew.attribute.statements import Clock
 from clew.core import clock
 
 SECOND_NS = 1_000_000_000
+SAME_NS = Policy().max_gap_ns  # a list that was written later may name the endpoint as another's
 
 
 class Outcome(StrEnum):
@@ -104,13 +106,13 @@ def _entry(seen: Seen, entry: Entry, place: Place, beside: Beside, *, knows: boo
         why = "the artefact was deleted, at a time not known: it may have been gone before this was seen"
         when = Judged(when.says, (), (*when.why, why))
     if not beside.linked:
-        return _only_endpoint(seen, place, beside, when)
+        return _only_endpoint(_listed(seen, entry, place, beside), when)
     if when.says is not Says.SUPPORTS:
         return when
     name = ("its infohash stands in the file's name alone, which is a claim of its own",) if entry.by_name else ()
-    if knows and not _written_before(seen, place, beside):
-        return Judged(Says.SUPPORTS, (Match.INFOHASH, *when.matches, Match.ENDPOINT), (*when.why, *name, HEARSAY))
-    return Judged(Says.SUPPORTS, (Match.INFOHASH, *when.matches), (*when.why, *name))
+    listed = _listed(seen, entry, place, beside) if knows else Judged(Says.NEITHER, (), ())
+    matches = (Match.INFOHASH, *when.matches, *listed.matches)
+    return Judged(Says.SUPPORTS, matches, (*when.why, *name, *listed.why))
 
 
 def shown(seen: Seen, entry: Entry, judged: Judged) -> dict[str, tuple[int, int]]:
@@ -172,26 +174,37 @@ def _last(seen: Seen) -> str:
 
 
 OTHER_WAYS = "a torrent that was removed and added again, another client or another device are not excluded by it"
+ANOTHERS = "the address may have been another's then"
 HEARSAY = (
     "a client's list of endpoints may repeat what a tracker or another peer told it; it shows that the endpoint was "
     "known for this torrent, not that data moved, and nothing of whose exhibit this is"
 )
 
 
-def _only_endpoint(seen: Seen, place: Place, beside: Beside, when: Judged) -> Judged:
+def _only_endpoint(listed: Judged, when: Judged) -> Judged:
     """An Exhibit that is not linked: it says something of the address alone, and only of the same time."""
     if when.says in (Says.CONTRADICTS, Says.NEITHER):
-        why = "it names the endpoint, but was added later: by then the address may have been another's"
+        why = f"it names the endpoint, but was added later: {ANOTHERS}"
         return Judged(Says.NEITHER, (), (why, *when.why))
-    if _written_before(seen, place, beside):
-        why = "it names the endpoint, but was last written before: by then the address may have been another's"
-        return Judged(Says.NEITHER, (), (why,))
-    return Judged(Says.SUPPORTS, (Match.ENDPOINT, *when.matches), (*when.why, HEARSAY))
+    if listed.says is Says.NEITHER:
+        return listed
+    return Judged(Says.SUPPORTS, (*listed.matches, *when.matches), (*when.why, *listed.why))
 
 
-def _written_before(seen: Seen, place: Place, beside: Beside) -> bool:
-    """Whether the artefact was last changed before the interval began, as far as its file system tells."""
+def _listed(seen: Seen, entry: Entry, place: Place, beside: Beside) -> Judged:
+    """The list that names the interval's endpoint: it is of its last write, as far as its file system tells that."""
     if place.modified_ns is None:
-        return False
+        if entry.facts.added_s is None:
+            why = "it names the endpoint, but neither when it was added nor when it was last written is known"
+            return Judged(Says.NEITHER, (), (f"{why}: {ANOTHERS}",))
+        return Judged(Says.SUPPORTS, (Match.ENDPOINT,), ("when its list was last written is not known", HEARSAY))
     off, error = (beside.clock.offset_ns, beside.clock.error_ns) if beside.clock else (0, 0)
-    return place.modified_ns - off + error < seen.from_ns
+    written = f"last written at {clock.iso(place.modified_ns)} by the clock of its machine"
+    but = None
+    if place.modified_ns - off + error < seen.from_ns:
+        but = "before this was first seen"
+    elif place.modified_ns - off - error > seen.to_ns + SAME_NS:
+        but = f"more than {SAME_NS // HOUR_NS} hours after this was {_last(seen)}"
+    if but:
+        return Judged(Says.NEITHER, (), (f"it names the endpoint, but was {written}, {but}: {ANOTHERS}",))
+    return Judged(Says.SUPPORTS, (Match.ENDPOINT,), (f"its list was {written}", HEARSAY))
