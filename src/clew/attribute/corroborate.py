@@ -17,6 +17,7 @@ from clew.attribute import artefacts, statements
 from clew.attribute.artefacts import Artefacts, Entry, Verified
 from clew.attribute.caveats import ARTEFACTS
 from clew.attribute.masked import Masked
+from clew.attribute.run import label as subject_label
 from clew.attribute.weigh import Beside, Judged, Match, Outcome, Says, Seen, shown, until_seized, weigh
 from clew.core import clock, mandate, shards, watch
 from clew.core.case import Case, Transaction
@@ -71,10 +72,13 @@ class Corroborated:
 
 @dataclass(slots=True)
 class Report:
-    """All Leads. `unlinked`: Exhibits that hold a Watch and that nobody has spoken for, with those Watches."""
+    """All Leads. `unlinked`: Exhibits that hold a Watch and are not stated to belong to a Lead, with those Watches.
+    `gone`: Exhibits that people state to belong to Subjects of which there is no Lead now, with those Subjects.
+    """
 
     leads: list[Corroborated]
     unlinked: dict[str, tuple[str, ...]]
+    gone: dict[str, tuple[str, ...]]
     refused: tuple[str, ...]
     covered: tuple[str, ...]
 
@@ -96,7 +100,8 @@ class _World:
     found: Artefacts
     exhibits: Mapping[str, Mapping[str, Any]]
     clocks: Mapping[str, statements.Clock]
-    belongs: Mapping[str, set[str]]  # subject -> exhibits
+    belongs: Mapping[str, set[str]]  # subject of a lead -> exhibits
+    gone: Mapping[str, set[str]]  # label of an exhibit -> subjects that it is stated to belong to, of no lead
     entries: Mapping[str, list[Entry]]  # watch -> its entries
     covered: Mapping[str, tuple[str, ...]]
 
@@ -122,7 +127,8 @@ def corroborate(case: Case, *, lead: str | None = None) -> Report:
     }
     senseless = world.found.senseless
     nonsense = (f"{senseless} traits of artefacts do not say what they must, and were left out",) if senseless else ()
-    return Report(made, unlinked, refused, NOT_READ + nonsense)
+    gone = {exhibit: tuple(sorted(labels)) for exhibit, labels in sorted(world.gone.items())}
+    return Report(made, unlinked, gone, refused, NOT_READ + nonsense)
 
 
 def _world(case: Case, now_ns: int) -> tuple[_World, tuple[str, ...]]:
@@ -137,16 +143,31 @@ def _world(case: Case, now_ns: int) -> tuple[_World, tuple[str, ...]]:
             refused.append(f"{row['label']} was not looked at: {outside.message}")
     found = artefacts.read(case, watches)
     stated = statements.standing(case)
-    belongs: dict[str, set[str]] = defaultdict(set)
-    for each in stated:
-        if each.subject is not None and each.exhibit in exhibits:
-            belongs[each.subject].add(each.exhibit)
+    belongs, gone = _belongs(case, stated, exhibits)
     entries: dict[str, list[Entry]] = defaultdict(list)
     for entry in found.entries:
         entries[entry.watch.id].append(entry)
     by_id, covered = {each.id: each for each in watches}, {each: _covered(case, found, each) for each in exhibits}
     clocks = statements.clocks(stated)
-    return _World(case, by_id, Masked(watches), found, exhibits, clocks, belongs, entries, covered), tuple(refused)
+    masked = Masked(watches)
+    world = _World(case, by_id, masked, found, exhibits, clocks, belongs, gone, entries, covered)
+    return world, tuple(refused)
+
+
+def _belongs(
+    case: Case, stated: Sequence[statements.Statement], exhibits: Mapping[str, Mapping[str, Any]]
+) -> tuple[dict[str, set[str]], dict[str, set[str]]]:
+    """`_World.belongs` and `_World.gone`: a later run of attribute may not make a Subject again that was spoken of."""
+    leads = {row["subject"] for row in _leads(case, None)}
+    belongs, gone = defaultdict[str, set[str]](set), defaultdict[str, set[str]](set)
+    for each in stated:
+        if each.subject is None or each.exhibit not in exhibits:
+            continue
+        if each.subject in leads:
+            belongs[each.subject].add(each.exhibit)
+        else:
+            gone[exhibits[each.exhibit]["label"]].add(subject_label(each.subject))
+    return belongs, gone
 
 
 def _leads(case: Case, lead: str | None) -> list[Any]:
