@@ -3,9 +3,10 @@
 import json
 
 import pytest
-from corroborate_case import FROM, SECOND, TO, V1, fastresume
+from corroborate_case import FROM, SECOND, TO, V1, fastresume, sighting
 
 from clew.cli.main import main
+from facts_case import put
 
 
 @pytest.fixture
@@ -49,6 +50,20 @@ def test_from_an_artefact_to_a_printed_contradiction(clew, world):
     assert "clock off by +1.000 s, give or take 2.000 s" in clew("statement", "list", folder)[1]
     assert clew("statement", "withdraw", folder, listed[0]["id"])[0] == 0
     assert "SILENT" in clew("corroborate", folder)[1]
+
+
+def test_an_exhibit_of_a_subject_that_is_no_lead_any_more(clew, world):
+    folder = world.case.folder
+    world.lay("AT-17", b"x", fastresume(FROM // SECOND))
+    world.belongs("AT-17")
+    (row,) = world.case.read().execute("SELECT label FROM subjects").fetchall()
+    put(world.case, "sightings", [sighting(3, TO, kind="control", tier="E1", promiscuous=True)], "observe")
+    assert clew("attribute", folder)[0] == 0
+    out = clew("corroborate", folder)[1]
+    assert "AT-17 holds W-17, and there is no lead on the subject that it is stated to belong to" in out
+    assert f"AT-17 is stated to belong to {row['label']}, on whom there is no lead now" in out
+    assert "nobody has stated" not in out
+    assert f"AT-17 belongs to {row['label']}" in clew("statement", "list", folder)[1]
 
 
 @pytest.mark.parametrize("wrong", ["", "x", "5", "5 s", "1e9s", "+-5s", "5y", "99999999999s"])

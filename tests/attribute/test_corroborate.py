@@ -27,9 +27,11 @@ from clew.attribute.weigh import Beside, Match, Outcome, Says, Seen, weigh
 from clew.core.errors import Refused, Usage
 from clew.intake.artefacts import _examples as made
 from clew.range.torrents import bencode
+from facts_case import put
 
 PEER = bytes(map(int, ADDRESS.split("."))) + PORT.to_bytes(2, "big")
 BEFORE_S, AFTER_S = FROM // SECOND - 3_600, TO // SECOND + 3_600
+DAY = 24 * 3_600 * SECOND
 RESUME = b"BT_backup/" + V1.hex().encode() + b".fastresume"
 
 
@@ -180,6 +182,49 @@ def test_an_exhibit_seized_before_the_sightings_supports_nothing(world):
     assert "was seized on" in lead.findings[0].why[0]
 
 
+LISTENING = {"dht state": {}, "settings": {"listen_interfaces": f"0.0.0.0:{PORT},[::]:{PORT}"}}
+
+
+def lay_everything(world: World, seized_ns: int) -> None:
+    """An Exhibit with an entry, a film that fits and a listening port, seized then."""
+    lay_film(world, seized_ns=seized_ns)
+    world.lay("A", RESUME, fastresume(BEFORE_S))
+    world.lay("A", b"session", made.bencode(LISTENING))
+    world.belongs("A")
+    world.clock("A")
+
+
+def test_nothing_of_an_exhibit_seized_before_the_sightings_supports_or_adds(world):
+    lay_everything(world, FROM - SECOND)
+    lead = world.lead()
+    assert (lead.outcome, lead.matches) == (Outcome.SILENT, ())
+    assert {f.kind for f in lead.findings} == {"torrent metainfo", "file", "fastresume", "session state"}
+    assert {(f.says, f.matches) for f in lead.findings} == {(Says.NEITHER, ())}
+    assert all("it was not there any more" in f.why[0] for f in lead.findings)
+
+
+def test_a_seizure_between_the_sightings_is_said_of_all_that_lay_there(world):
+    lay_everything(world, FROM + SECOND)
+    lead = world.lead()
+    assert lead.matches == (Match.INFOHASH, Match.TIMES, Match.PIECES, Match.PORT)
+    assert all("what was seen after the seizure is not explained" in f.why[-1] for f in lead.findings)
+
+
+def test_an_exhibit_seized_after_the_last_sighting_needs_no_such_words(world):
+    lay_everything(world, TO)
+    assert not any("seized" in line for f in world.lead().findings for line in f.why)
+
+
+@pytest.mark.parametrize(("added_s", "seized_ns"), [(AFTER_S, TO + SECOND), (FROM // SECOND + 600, FROM + SECOND)])
+def test_an_entry_added_after_the_seizure_decides_nothing(world, added_s, seized_ns):
+    world.lay("A", b"x", fastresume(added_s), seized_ns=seized_ns)
+    world.belongs("A")
+    world.clock("A")
+    lead = world.lead()
+    assert (lead.outcome, lead.findings[0].says) == (Outcome.SILENT, Says.NEITHER)
+    assert "one of these times is wrong" in lead.findings[0].why[0]
+
+
 def test_bytes_that_are_not_surely_its_own_contradict_nothing(world):
     world.lay("A", b"x", fastresume(AFTER_S), name_state="deleted", content_state="overwritten possible")
     world.belongs("A")
@@ -233,6 +278,9 @@ def test_another_client_that_knew_the_endpoint_supports_the_lead_and_nobodys_exh
         (PEER, BEFORE_S, None, bytes(range(20))),  # another torrent
         (PEER, AFTER_S, None, V1),  # another time
         (PEER, BEFORE_S, FROM - SECOND, V1),
+        (PEER, BEFORE_S, TO + DAY + SECOND, V1),  # last written long after
+        (PEER, None, FROM - SECOND, V1),
+        (PEER, None, None, V1),  # at a time that nobody knows
     ],
 )
 def test_an_endpoint_of_another_place_time_or_torrent_supports_nothing(world, peers, added_s, modified_ns, infohash):
@@ -240,13 +288,47 @@ def test_an_endpoint_of_another_place_time_or_torrent_supports_nothing(world, pe
     assert world.lead().outcome is Outcome.SILENT
 
 
-def test_verified_bytes_of_the_watched_file(world):
-    torrent = world.lay("A", b"a.torrent", bencode({"info": {"name": "a"}}))
+@pytest.mark.parametrize(
+    ("added_s", "modified_ns", "says", "why"),
+    [
+        (None, None, Says.NEITHER, "neither when it was added nor when it was last written is known"),
+        (None, FROM - SECOND, Says.NEITHER, "before this was first seen"),
+        (None, FROM, Says.SUPPORTS, "its list was last written at"),
+        (BEFORE_S, None, Says.SUPPORTS, "when its list was last written is not known"),
+        (BEFORE_S, TO + DAY, Says.SUPPORTS, "its list was last written at"),
+        (BEFORE_S, TO + DAY + SECOND, Says.NEITHER, "more than 24 hours after this was last seen"),
+    ],
+)
+@pytest.mark.parametrize("linked", [False, True])
+def test_a_list_is_of_its_last_write_whosever_it_is(world, linked, added_s, modified_ns, says, why):
+    world.lay("B", b"x", fastresume(added_s, PEER), modified_ns=modified_ns)
+    if linked:
+        world.belongs("B")
+    (finding,) = world.lead().findings
+    assert any(why in line for line in finding.why), finding.why
+    assert (Match.ENDPOINT in finding.matches, Match.INFOHASH in finding.matches) == (says is Says.SUPPORTS, linked)
+    assert finding.says is (Says.SUPPORTS if linked else says)
+
+
+def test_a_list_is_held_against_the_measured_clock_of_its_machine(world):
+    world.lay("B", b"x", fastresume(BEFORE_S, PEER), modified_ns=TO + DAY + 30 * SECOND)
+    world.clock("B", 60 * SECOND, SECOND)
+    assert world.lead().matches == (Match.TIMES, Match.ENDPOINT)
+
+
+def lay_film(world: World, **seizure: int) -> tuple[bytes, dict[str, object]]:
+    """A film whose every piece has the hash that a .torrent beside it states; its SHA-256, and what pieces said."""
+    torrent = world.lay("A", b"a.torrent", bencode({"info": {"name": "a"}}), **seizure)
     fields = {"network": "bittorrent", "kind": "torrent metainfo", "at": [0, 10], "infohash_v1": V1.hex()}
     world.say(torrent, [{"name": "p2p.entry", "text": json.dumps(fields, separators=(",", ":"))}])
     seized = world.lay("A", b"film.bin", b"seized" * 100)
     told = {"torrent": torrent.hex(), "size": 100_000, "offset": 0, "checked": 6, "matching": 6, "method": "v1"}
     world.say(seized, [{"name": "pieces.verified", "text": json.dumps(told)}])
+    return seized, told
+
+
+def test_verified_bytes_of_the_watched_file(world):
+    seized, told = lay_film(world)
     world.belongs("A")
     lead = world.lead()
     assert lead.matches == (Match.INFOHASH, Match.PIECES)
@@ -254,6 +336,54 @@ def test_verified_bytes_of_the_watched_file(world):
     assert (verified.content, "the watched file itself" in verified.why[0]) == (seized.hex(), True)
     world.say(seized, [{"name": "pieces.verified", "text": json.dumps(told | {"matching": 5, "offset": 1})}])
     assert len([f for f in world.lead().findings if Match.PIECES in f.matches]) == 1
+
+
+ANOTHER = "another file of the watched torrent"
+
+
+@pytest.fixture
+def two_files(case, make) -> World:
+    """Two files of one torrent are watched; the Lead claimed pieces of both."""
+    a_watch(case, id="w-18", label="W-18", file_offset=100_000, file_length=60_000)
+    world = make()
+    put(case, "sightings", [sighting(n, at, watch="w-18") for n, at in ((3, FROM), (4, TO))], "observe")
+    attribute(case, registers=[], now_ns=TO)
+    return world
+
+
+def test_a_torrent_of_two_watches_is_judged_for_each(two_files):
+    lay_film(two_files)
+    two_files.lay("A", RESUME, fastresume(BEFORE_S, PEER))
+    said = {"activity-date": 0, "added-date": BEFORE_S, "bandwidth-priority": 0, "corrupt": 0, "destination": "/x"}
+    two_files.lay("A", b"resume/" + V1.hex().encode() + b".resume", made.bencode(said))
+    assert corroborate(two_files.case).unlinked == {"A": ("W-17", "W-18")}
+    two_files.belongs("A")
+    lead = two_files.lead()
+    assert lead.by_watch == {"W-17": Outcome.SUPPORTED, "W-18": Outcome.SUPPORTED}
+    kinds = ["fastresume", "file", "torrent metainfo", "transmission resume"]
+    assert {label: sorted(f.kind for f in lead.findings if f.watch == label) for label in lead.by_watch} == {
+        "W-17": kinds, "W-18": kinds
+    }  # fmt: skip
+    which = {f.watch: f.why[0].split(":")[0] for f in lead.findings if f.kind == "file"}
+    assert which == {"W-17": "the watched file itself", "W-18": ANOTHER}
+    assert all(Match.ENDPOINT in f.matches for f in lead.findings if f.kind == "fastresume")
+    assert "BT_backup/[infohash of W-17, W-18].fastresume" in {f.item for f in lead.findings}
+
+
+def test_without_an_offset_a_file_of_another_size_is_another_file(two_files):
+    seized, told = lay_film(two_files)
+    two_files.belongs("A")
+    two_files.say(seized, [{"name": "pieces.verified", "text": json.dumps(told | {"offset": None, "method": "v2"})}])
+    which = {f.watch: f.why[0] for f in two_files.lead().findings if "root" in f.why[0]}
+    assert "whether it is the watched file itself is not known" in which["W-17"]
+    assert which["W-18"].startswith(ANOTHER)
+
+
+def test_an_entry_of_a_torrent_of_two_watches_contradicts_for_each(two_files):
+    two_files.lay("A", b"x", fastresume(AFTER_S))
+    two_files.belongs("A")
+    two_files.clock("A")
+    assert two_files.lead().by_watch == {"W-17": Outcome.CONTRADICTED, "W-18": Outcome.CONTRADICTED}
 
 
 def test_transmission_is_told_by_its_files_name_which_is_said(world):
@@ -269,8 +399,7 @@ def test_transmission_is_told_by_its_files_name_which_is_said(world):
 
 
 def test_the_port_that_a_client_listened_on_adds_and_supports_nothing_alone(world):
-    state = made.bencode({"dht state": {}, "settings": {"listen_interfaces": f"0.0.0.0:{PORT},[::]:{PORT}"}})
-    world.lay("A", b"session", state)
+    world.lay("A", b"session", made.bencode(LISTENING))
     world.belongs("A")
     lead = world.lead()
     assert (lead.outcome, [f.says for f in lead.findings]) == (Outcome.SILENT, [Says.ADDS])
@@ -331,6 +460,22 @@ def test_statements_are_recorded_and_can_be_taken_back(world):
     with pytest.raises(Usage):
         statements.withdraw(world.case, made.id)
     assert len(world.case.read().execute("SELECT 1 FROM statements").fetchall()) == 1
+
+
+def test_a_statement_about_a_subject_that_is_no_lead_any_more_is_said(world):
+    world.lay("A", b"x", fastresume(BEFORE_S))
+    world.lay("B", b"y", b"no artefact")
+    stated, _ = world.belongs("A"), world.belongs("B")
+    (row,) = world.case.read().execute("SELECT label FROM subjects").fetchall()
+    report = corroborate(world.case)
+    assert (report.unlinked, report.gone) == ({}, {})
+    put(world.case, "sightings", [sighting(3, TO, kind="control", tier="E1", promiscuous=True)], "observe")
+    attribute(world.case, registers=[], now_ns=TO)
+    report = corroborate(world.case)
+    assert (report.leads, report.unlinked) == ([], {"A": ("W-17",)})
+    assert report.gone == {"A": (row["label"],), "B": (row["label"],)}
+    statements.withdraw(world.case, stated.id)
+    assert corroborate(world.case).gone == {"B": (row["label"],)}
 
 
 def test_a_clock_is_stated_once(world):

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -41,7 +42,7 @@ def at(seconds: int) -> str:
 
 
 @pytest.mark.corpus
-def test_from_a_seized_profile_to_a_supported_lead(clew, case) -> None:
+def test_from_a_seized_profile_to_a_supported_lead(clew, case, tmp_path) -> None:
     body = {
         "id": "w-1", "label": "W-1", "infohash_v1": INFOHASH, "infohash_v2": None, "piece_length": 32_768, "pieces": 10,
         "file_offset": 0, "file_length": 300_000, "scheme": "test", "category": "1", "graded_by": "x",
@@ -58,7 +59,10 @@ def test_from_a_seized_profile_to_a_supported_lead(clew, case) -> None:
     put(case, "sightings", [sighting | {"id": f"s{t}", "started_ns": t, "ended_ns": t} for t in times], "observe")
     folder = case.folder
     assert clew("attribute", folder)["leads"] == 1
-    intake(case, path=P2P, label="AT-17", options=Options(workers=1, extractors=PLUGINS))
+    seized = shutil.copytree(P2P, tmp_path / "seized")
+    for path in seized.rglob("*"):
+        os.utime(path, (ADDED_S + 1_800, ADDED_S + 1_800))  # a corpus has the times of its copy, not of its clients
+    intake(case, path=seized, label="AT-17", options=Options(workers=1, extractors=PLUGINS))
     assert clew("pieces", folder, "--workers", "1")["whole"] > 0
     (unlinked,) = clew("corroborate", folder)["leads"]
     assert unlinked["outcome"] == "supported"  # qBittorrent knew this endpoint, whoever's machine that is

@@ -6,7 +6,7 @@ Read from the Traits "p2p.*" that intake made (`clew.intake.artefacts._entry` ha
 import json
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -110,8 +110,13 @@ class Artefacts:
 
 
 def read(case: Case, watches: Iterable[Watch]) -> Artefacts:
-    """Every artefact's entries that name one of these Watches, by v1 or its v2 twin."""
-    known = {hashed: each for each in watches for hashed in (each.infohash_v1, each.infohash_v2) if hashed}
+    """Every artefact's entries that name one of these Watches, by v1 or its v2 twin. An entry of a torrent of which
+    several files are watched is one of each of their Watches.
+    """
+    known = defaultdict[bytes, list[Watch]](list)
+    for each in watches:
+        for hashed in filter(None, (each.infohash_v1, each.infohash_v2)):
+            known[hashed].append(each)
     found = Artefacts()
     nameless, sessions = list[tuple[bytes, Facts]](), list[tuple[bytes, Facts]]()
     matched = list[tuple[bytes, Facts, Watch]]()
@@ -121,12 +126,11 @@ def read(case: Case, watches: Iterable[Watch]) -> Artefacts:
         except WRONG:
             found.senseless += 1
             continue
-        watch = next((known[each] for each in facts.infohashes if each in known), None)
-        if watch is not None:
-            matched.append((content, facts, watch))
-        elif facts.kind == TRANSMISSION:
+        named = _named(known, facts.infohashes)
+        matched += [(content, facts, watch) for watch in named]
+        if facts.kind == TRANSMISSION and not named:
             nameless.append((content, facts))
-        elif facts.kind == SESSION and facts.listen:
+        elif facts.kind == SESSION and facts.listen and not named:
             sessions.append((content, facts))
     contents = {content for content, *_ in matched} | {content for content, _ in (*nameless, *sessions)}
     places = _places(case, contents)
@@ -140,6 +144,11 @@ def read(case: Case, watches: Iterable[Watch]) -> Artefacts:
     _verified(case, found)
     _coverage(case, found)
     return found
+
+
+def _named(known: Mapping[bytes, Sequence[Watch]], infohashes: Iterable[bytes]) -> list[Watch]:
+    """The Watches of these infohashes, each once."""
+    return list({watch.id: watch for each in infohashes for watch in known.get(each, ())}.values())
 
 
 def _facts(fields: Mapping[str, Any]) -> Facts:
@@ -169,7 +178,9 @@ def _number(value: Any) -> int | None:
 
 
 def _by_name(
-    nameless: Iterable[tuple[bytes, Facts]], places: Mapping[bytes, list[Place]], known: Mapping[bytes, Watch]
+    nameless: Iterable[tuple[bytes, Facts]],
+    places: Mapping[bytes, list[Place]],
+    known: Mapping[bytes, Sequence[Watch]],
 ) -> Iterator[Entry]:
     """Entries that hold no infohash, told by the names of their files: each name apart, since it is a claim of its
     own.
@@ -178,9 +189,8 @@ def _by_name(
         by_watch: dict[str, list[Place]] = defaultdict(list)
         watches: dict[str, Watch] = {}
         for place in places[content]:
-            named = NAMED.search(place.path)
-            watch = known.get(bytes.fromhex(named[1].decode())) if named else None
-            if watch is not None:
+            found = NAMED.search(place.path)
+            for watch in _named(known, [bytes.fromhex(found[1].decode())] if found else ()):
                 watches[watch.id] = watch
                 by_watch[watch.id].append(place)
         for key, there in by_watch.items():

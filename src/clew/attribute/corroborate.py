@@ -17,7 +17,8 @@ from clew.attribute import artefacts, statements
 from clew.attribute.artefacts import Artefacts, Entry, Verified
 from clew.attribute.caveats import ARTEFACTS
 from clew.attribute.masked import Masked
-from clew.attribute.weigh import Beside, Judged, Match, Outcome, Says, Seen, shown, weigh
+from clew.attribute.run import label as subject_label
+from clew.attribute.weigh import Beside, Judged, Match, Outcome, Says, Seen, shown, until_seized, weigh
 from clew.core import clock, mandate, shards, watch
 from clew.core.case import Case, Transaction
 from clew.core.errors import Refused, Usage
@@ -71,10 +72,13 @@ class Corroborated:
 
 @dataclass(slots=True)
 class Report:
-    """All Leads. `unlinked`: Exhibits that hold a Watch and that nobody has spoken for, with those Watches."""
+    """All Leads. `unlinked`: Exhibits that hold a Watch and are not stated to belong to a Lead, with those Watches.
+    `gone`: Exhibits that people state to belong to Subjects of which there is no Lead now, with those Subjects.
+    """
 
     leads: list[Corroborated]
     unlinked: dict[str, tuple[str, ...]]
+    gone: dict[str, tuple[str, ...]]
     refused: tuple[str, ...]
     covered: tuple[str, ...]
 
@@ -96,7 +100,8 @@ class _World:
     found: Artefacts
     exhibits: Mapping[str, Mapping[str, Any]]
     clocks: Mapping[str, statements.Clock]
-    belongs: Mapping[str, set[str]]  # subject -> exhibits
+    belongs: Mapping[str, set[str]]  # subject of a lead -> exhibits
+    gone: Mapping[str, set[str]]  # label of an exhibit -> subjects that it is stated to belong to, of no lead
     entries: Mapping[str, list[Entry]]  # watch -> its entries
     covered: Mapping[str, tuple[str, ...]]
 
@@ -122,7 +127,8 @@ def corroborate(case: Case, *, lead: str | None = None) -> Report:
     }
     senseless = world.found.senseless
     nonsense = (f"{senseless} traits of artefacts do not say what they must, and were left out",) if senseless else ()
-    return Report(made, unlinked, refused, NOT_READ + nonsense)
+    gone = {exhibit: tuple(sorted(labels)) for exhibit, labels in sorted(world.gone.items())}
+    return Report(made, unlinked, gone, refused, NOT_READ + nonsense)
 
 
 def _world(case: Case, now_ns: int) -> tuple[_World, tuple[str, ...]]:
@@ -137,16 +143,31 @@ def _world(case: Case, now_ns: int) -> tuple[_World, tuple[str, ...]]:
             refused.append(f"{row['label']} was not looked at: {outside.message}")
     found = artefacts.read(case, watches)
     stated = statements.standing(case)
-    belongs: dict[str, set[str]] = defaultdict(set)
-    for each in stated:
-        if each.subject is not None and each.exhibit in exhibits:
-            belongs[each.subject].add(each.exhibit)
+    belongs, gone = _belongs(case, stated, exhibits)
     entries: dict[str, list[Entry]] = defaultdict(list)
     for entry in found.entries:
         entries[entry.watch.id].append(entry)
     by_id, covered = {each.id: each for each in watches}, {each: _covered(case, found, each) for each in exhibits}
     clocks = statements.clocks(stated)
-    return _World(case, by_id, Masked(watches), found, exhibits, clocks, belongs, entries, covered), tuple(refused)
+    masked = Masked(watches)
+    world = _World(case, by_id, masked, found, exhibits, clocks, belongs, gone, entries, covered)
+    return world, tuple(refused)
+
+
+def _belongs(
+    case: Case, stated: Sequence[statements.Statement], exhibits: Mapping[str, Mapping[str, Any]]
+) -> tuple[dict[str, set[str]], dict[str, set[str]]]:
+    """`_World.belongs` and `_World.gone`: a later run of attribute may not make a Subject again that was spoken of."""
+    leads = {row["subject"] for row in _leads(case, None)}
+    belongs, gone = defaultdict[str, set[str]](set), defaultdict[str, set[str]](set)
+    for each in stated:
+        if each.subject is None or each.exhibit not in exhibits:
+            continue
+        if each.subject in leads:
+            belongs[each.subject].add(each.exhibit)
+        else:
+            gone[exhibits[each.exhibit]["label"]].add(subject_label(each.subject))
+    return belongs, gone
 
 
 def _leads(case: Case, lead: str | None) -> list[Any]:
@@ -230,17 +251,21 @@ def _verified(world: _World, seen: Seen, linked: set[str]) -> Iterator[Finding]:
         for place in each.places:
             if place.exhibit in linked and each.checked and each.checked == each.matching:
                 beside = _beside(world, place.exhibit, linked)
-                judged = Judged(Says.SUPPORTS, (Match.PIECES,), (_which(world.watches[seen.watch], each),))
+                which = _which(world.watches[seen.watch], each)
+                judged = until_seized(seen, beside, Judged(Says.SUPPORTS, (Match.PIECES,), (which,)))
                 yield _finding(world, seen, judged, beside, "file", each.content, {"whole": (0, each.size)}, place)
 
 
 def _which(about: Watch, held: Verified) -> str:
-    if about.file_offset is None or about.file_length is None or held.offset is None:
+    another = "another file of the watched torrent"
+    if about.file_length not in (None, held.size):
+        which = another
+    elif about.file_offset is None or about.file_length is None or held.offset is None:
         which = "a file of the watched torrent; whether it is the watched file itself is not known"
-    elif (held.offset, held.size) == (about.file_offset, about.file_length):
+    elif held.offset == about.file_offset:
         which = "the watched file itself"
     else:
-        which = "another file of the watched torrent"
+        which = another
     how = f"all {held.checked} pieces that lie wholly inside it have the hashes"
     return f"{which}: {how if held.method == 'v1' else 'its whole bytes have the root'} that the torrent states"
 
@@ -251,7 +276,8 @@ def _listening(world: _World, seen: Seen, linked: Sequence[str]) -> Iterator[Fin
         for content, facts, places in world.found.listening.get(exhibit, ()):
             if str(seen.port) in PORT.findall(facts.listen):
                 beside = _beside(world, exhibit, set(linked))
-                judged = Judged(Says.ADDS, (Match.PORT,), (f"a client there was set to listen on port {seen.port}",))
+                why = f"a client there was set to listen on port {seen.port}"
+                judged = until_seized(seen, beside, Judged(Says.ADDS, (Match.PORT,), (why,)))
                 where = {"port": facts.span("listen")}
                 for place in places:
                     yield _finding(world, seen, judged, beside, facts.kind, content, where, place)

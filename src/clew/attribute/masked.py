@@ -17,15 +17,18 @@ BASE32 = re.compile(
 
 
 class Masked:
-    """Takes infohashes out of text: those of Watches become their labels, others are counted in digits."""
+    """Takes infohashes out of text: those of Watches become their labels (a torrent may be that of several), others
+    are counted in digits.
+    """
 
     def __init__(self, watches: Iterable[Watch]) -> None:
         self._labels: dict[str, str] = {}
         for each in watches:
             for infohash in (each.infohash_v1, each.infohash_v2):
                 if infohash:
-                    self._labels[infohash.hex()] = each.label
-                    self._labels[base64.b32encode(infohash[:20]).decode().lower()] = each.label
+                    for digits in (infohash.hex(), base64.b32encode(infohash[:20]).decode().lower()):
+                        before = self._labels.get(digits)
+                        self._labels[digits] = f"{before}, {each.label}" if before else each.label
 
     def __call__(self, text: str) -> str:
         """The text without them, on one line that can be printed."""
@@ -38,5 +41,5 @@ class Masked:
 
 
 def _known(labels: Mapping[str, str], digits: str) -> str | None:
-    """The Watch whose infohash stands in these digits, perhaps among others."""
+    """The Watches whose infohash stands in these digits, perhaps among others."""
     return labels.get(digits) or next((label for infohash, label in labels.items() if infohash in digits), None)

@@ -5,14 +5,16 @@ error that a person measured at the seizure. A contradiction needs both, and the
 errors; where one was not measured, or they overlap, that is said and decides nothing. Nothing found decides nothing.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from clew.attribute.artefacts import Entry, Place
+from clew.attribute.merge import HOUR_NS, Policy
 from clew.attribute.statements import Clock
 from clew.core import clock
 
 SECOND_NS = 1_000_000_000
+SAME_NS = Policy().max_gap_ns  # a list that was written later may name the endpoint as another's
 
 
 class Outcome(StrEnum):
@@ -78,11 +80,24 @@ def weigh(seen: Seen, entry: Entry, place: Place, beside: Beside) -> Judged | No
     knows = any((address, port) == (seen.address, seen.port) for address, port, _, _ in entry.endpoints)
     if not beside.linked and not knows:
         return None
-    if beside.seized_ns is not None and beside.seized_ns < seen.from_ns:
-        why = (
-            f"the exhibit was seized on {clock.iso(beside.seized_ns)}, before this was seen: it was not there any more"
-        )
-        return Judged(Says.NEITHER, (), (why,))
+    return until_seized(seen, beside, _entry(seen, entry, place, beside, knows=knows))
+
+
+def until_seized(seen: Seen, beside: Beside, judged: Judged) -> Judged:
+    """What was judged, as far as the Exhibit was still in use: nothing in it explains what was seen after it was taken
+    away.
+    """
+    if beside.seized_ns is None or beside.seized_ns >= seen.to_ns:
+        return judged
+    seized = f"the exhibit was seized on {clock.iso(beside.seized_ns)}"
+    if beside.seized_ns < seen.from_ns:
+        return Judged(Says.NEITHER, (), (f"{seized}, before this was seen: it was not there any more",))
+    why = f"{seized}, and this was seen until {clock.iso(seen.to_ns)}: what was seen after the seizure is not explained"
+    return replace(judged, why=(*judged.why, why))
+
+
+def _entry(seen: Seen, entry: Entry, place: Place, beside: Beside, *, knows: bool) -> Judged:
+    """`knows`: its list names the interval's endpoint."""
     when = _when(seen, entry, beside)
     if when.says is Says.CONTRADICTS and not place.whole:
         why = "not all of the artefact's bytes are sure to be its own, so it contradicts nothing"
@@ -91,13 +106,13 @@ def weigh(seen: Seen, entry: Entry, place: Place, beside: Beside) -> Judged | No
         why = "the artefact was deleted, at a time not known: it may have been gone before this was seen"
         when = Judged(when.says, (), (*when.why, why))
     if not beside.linked:
-        return _only_endpoint(seen, place, beside, when)
+        return _only_endpoint(_listed(seen, entry, place, beside), when)
     if when.says is not Says.SUPPORTS:
         return when
     name = ("its infohash stands in the file's name alone, which is a claim of its own",) if entry.by_name else ()
-    if knows and not _written_before(seen, place, beside):
-        return Judged(Says.SUPPORTS, (Match.INFOHASH, *when.matches, Match.ENDPOINT), (*when.why, *name, HEARSAY))
-    return Judged(Says.SUPPORTS, (Match.INFOHASH, *when.matches), (*when.why, *name))
+    listed = _listed(seen, entry, place, beside) if knows else Judged(Says.NEITHER, (), ())
+    matches = (Match.INFOHASH, *when.matches, *listed.matches)
+    return Judged(Says.SUPPORTS, matches, (*when.why, *name, *listed.why))
 
 
 def shown(seen: Seen, entry: Entry, judged: Judged) -> dict[str, tuple[int, int]]:
@@ -119,50 +134,77 @@ def _when(seen: Seen, entry: Entry, beside: Beside) -> Judged:
     added_s = entry.facts.added_s
     if added_s is None:
         return Judged(Says.SUPPORTS, (), ("the artefact does not say when it was added",))
-    own = f"added at {clock.iso(added_s * SECOND_NS)} by the clock of its machine"
-    last = f"last seen at {clock.iso(seen.to_ns)}"
+    own, last = _added(added_s), _last(seen)
     if beside.clock is None or seen.error_ns is None:
         whose = "the exhibit's clock" if beside.clock is None else "the observer's clock"
         if added_s * SECOND_NS > seen.to_ns:
             why = f"{own}, {last}: that would not fit, but {whose} was not measured, so it decides nothing"
             return Judged(Says.NEITHER, (), (why,))
         return Judged(Says.SUPPORTS, (), (f"{own}, {last}; {whose} was not measured",))
-    off, error = beside.clock.offset_ns, beside.clock.error_ns
+    return _measured(seen, beside.seized_ns, beside.clock, seen.error_ns, added_s)
+
+
+def _measured(seen: Seen, seized_ns: int | None, exhibits: Clock, error_ns: int, added_s: int) -> Judged:
+    """The same where both clocks were measured; `error_ns` is the observer's."""
+    off, error = exhibits.offset_ns, exhibits.error_ns
     earliest = added_s * SECOND_NS - off - error
     latest = (added_s + 1) * SECOND_NS - off + error  # the artefact counts whole seconds
+    own, last = _added(added_s), _last(seen)
     measured = f"{own}, which was {off / SECOND_NS:+.3f} s off, give or take {error / SECOND_NS:.3f} s"
-    if earliest > seen.to_ns + seen.error_ns:
-        why = f"{measured}: after it was {last}, give or take {seen.error_ns / SECOND_NS:.3f} s"
+    if seized_ns is not None and earliest > seized_ns:
+        why = f"{measured}: after the exhibit was seized on {clock.iso(seized_ns)}, so one of these times is wrong"
+        return Judged(Says.NEITHER, (), (why,))
+    if earliest > seen.to_ns + error_ns:
+        why = f"{measured}: after it was {last}, give or take {error_ns / SECOND_NS:.3f} s"
         return Judged(Says.CONTRADICTS, (), (why, OTHER_WAYS))
-    if latest <= seen.to_ns - seen.error_ns:
-        whole = latest <= seen.from_ns - seen.error_ns
+    if latest <= seen.to_ns - error_ns:
+        whole = latest <= seen.from_ns - error_ns
         part = "last seen, not surely before it was first seen: what was seen earlier it does not explain"
         why = f"{measured}: before it was {'first seen' if whole else part}"
         return Judged(Says.SUPPORTS, (Match.TIMES,), (why,))
     return Judged(Says.NEITHER, (), (f"{measured}, {last}: within the errors of both clocks",))
 
 
+def _added(added_s: int) -> str:
+    return f"added at {clock.iso(added_s * SECOND_NS)} by the clock of its machine"
+
+
+def _last(seen: Seen) -> str:
+    return f"last seen at {clock.iso(seen.to_ns)}"
+
+
 OTHER_WAYS = "a torrent that was removed and added again, another client or another device are not excluded by it"
+ANOTHERS = "the address may have been another's then"
 HEARSAY = (
     "a client's list of endpoints may repeat what a tracker or another peer told it; it shows that the endpoint was "
     "known for this torrent, not that data moved, and nothing of whose exhibit this is"
 )
 
 
-def _only_endpoint(seen: Seen, place: Place, beside: Beside, when: Judged) -> Judged:
+def _only_endpoint(listed: Judged, when: Judged) -> Judged:
     """An Exhibit that is not linked: it says something of the address alone, and only of the same time."""
     if when.says in (Says.CONTRADICTS, Says.NEITHER):
-        why = "it names the endpoint, but was added later: by then the address may have been another's"
+        why = f"it names the endpoint, but was added later: {ANOTHERS}"
         return Judged(Says.NEITHER, (), (why, *when.why))
-    if _written_before(seen, place, beside):
-        why = "it names the endpoint, but was last written before: by then the address may have been another's"
-        return Judged(Says.NEITHER, (), (why,))
-    return Judged(Says.SUPPORTS, (Match.ENDPOINT, *when.matches), (*when.why, HEARSAY))
+    if listed.says is Says.NEITHER:
+        return listed
+    return Judged(Says.SUPPORTS, (*listed.matches, *when.matches), (*when.why, *listed.why))
 
 
-def _written_before(seen: Seen, place: Place, beside: Beside) -> bool:
-    """Whether the artefact was last changed before the interval began, as far as its file system tells."""
+def _listed(seen: Seen, entry: Entry, place: Place, beside: Beside) -> Judged:
+    """The list that names the interval's endpoint: it is of its last write, as far as its file system tells that."""
     if place.modified_ns is None:
-        return False
+        if entry.facts.added_s is None:
+            why = "it names the endpoint, but neither when it was added nor when it was last written is known"
+            return Judged(Says.NEITHER, (), (f"{why}: {ANOTHERS}",))
+        return Judged(Says.SUPPORTS, (Match.ENDPOINT,), ("when its list was last written is not known", HEARSAY))
     off, error = (beside.clock.offset_ns, beside.clock.error_ns) if beside.clock else (0, 0)
-    return place.modified_ns - off + error < seen.from_ns
+    written = f"last written at {clock.iso(place.modified_ns)} by the clock of its machine"
+    but = None
+    if place.modified_ns - off + error < seen.from_ns:
+        but = "before this was first seen"
+    elif place.modified_ns - off - error > seen.to_ns + SAME_NS:
+        but = f"more than {SAME_NS // HOUR_NS} hours after this was {_last(seen)}"
+    if but:
+        return Judged(Says.NEITHER, (), (f"it names the endpoint, but was {written}, {but}: {ANOTHERS}",))
+    return Judged(Says.SUPPORTS, (Match.ENDPOINT,), (f"its list was {written}", HEARSAY))

@@ -33,8 +33,13 @@ def corroborate(case: Path, lead: str | None, as_json: bool) -> None:
     counts = ", ".join(f"{count} {outcome}" for outcome, count in report.counts().items())
     lines = [line for each in report.leads for line in _words(each)]
     for label, watches in report.unlinked.items():
+        stated = "there is no lead on the subject that it is stated to belong to"
+        why = stated if label in report.gone else "nobody has stated to whom it belongs"
+        lines.append(f"{label} holds {', '.join(watches)}, and {why}: it counts for no lead")
+    for label, subjects in report.gone.items():
         lines.append(
-            f"{label} holds {', '.join(watches)}, and nobody has stated to whom it belongs: it counts for no lead"
+            f"{label} is stated to belong to {', '.join(subjects)}, on whom there is no lead now: withdraw that, "
+            "or state anew to whom it belongs (clew statement list)"
         )
     lines += [*report.refused, *(f"not covered: {each}" for each in report.covered)]
     emit(as_json, report.as_dict(), "\n".join([f"{len(report.leads)} leads: {counts}", *lines]))

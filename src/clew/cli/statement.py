@@ -84,12 +84,12 @@ def withdraw(case: Path, identity: str, as_json: bool) -> None:
 def listed(case: Path, as_json: bool) -> None:
     """List the statements that stand."""
     from clew.attribute import statements
+    from clew.attribute.run import label
 
     opened = open_case(case)
     labels = {row["id"]: row["label"] for row in opened.read().execute("SELECT id, label FROM exhibits")}
-    subjects = {row["id"]: row["label"] for row in opened.read().execute("SELECT id, label FROM subjects")}
     found = [
-        asdict(each) | {"exhibit": labels.get(each.exhibit), "subject": subjects.get(each.subject or "", each.subject)}
+        asdict(each) | {"exhibit": labels.get(each.exhibit), "subject": each.subject and label(each.subject)}
         for each in statements.standing(opened)
     ]
     emit(
