@@ -128,6 +128,35 @@ def test_a_peer_that_calls_itself_by_an_infohash_keeps_no_bundle_from_being_buil
     assert V2[:20].hex() not in lines
 
 
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        ("pex://203.0.113.5:51413", "pex"),
+        ("dht://[2001:db8::5]:6881", "dht"),
+        ("http://tracker.example:6969/0123456789/announce?passkey=secret", "http://tracker.example:6969"),
+        ("http://tracker.example?passkey=secret", "http://tracker.example"),
+        ("http://somebody:secret@tracker.example/announce", "http://tracker.example"),
+        ("udp://[2001:db8::7]:6969", "udp://[2001:db8::7]:6969"),
+    ],
+)
+def test_whoever_listed_a_lead_is_named_without_another_endpoint_or_a_secret(
+    world: World, source: str, told: str
+) -> None:
+    """A node or peer that told of it is on no lead of this force's; not even the annex names it."""
+    rows = [world.sighting("192.0.2.20", 6881, source=source), world.sighting("192.0.2.20", 6881, source=source)]
+    world.lead("told of", rows)
+    world.store("sightings", rows, "observe")
+    folder = opened(world, world.build().path)
+    annex = pyrage.decrypt(
+        (folder / "data/annex.age").read_bytes(), [pyrage.x25519.Identity.from_str(world.identity("AT"))]
+    )
+    lines = [json.loads(line) for line in (folder / "data/evidence/sightings.jsonl").read_bytes().splitlines()]
+    assert [line["source"] for line in lines if line["address"] == "192.0.2.20"] == [told, told]
+    hidden = source.partition("://")[2] if told in ("pex", "dht") else "secret"
+    for data in (annex, *(path.read_bytes() for path in folder.rglob("*") if path.is_file())):
+        assert hidden.encode() not in data
+
+
 def test_an_infohash_in_what_was_not_covered_keeps_no_bundle_from_being_built(world: World) -> None:
     """A tracker's own words may stand there."""
     told = json.dumps({"limits": {f"not read: refused: <b>{V1.hex()}": 1, "not read: refused: <i>\u202e": 1}})

@@ -14,6 +14,7 @@ from typing import Any
 from clew.core import clock, interruptions, shards
 from clew.core.case import Case
 from clew.core.interruptions import Interruptions
+from clew.core.lister import lister
 
 CONTACTS = """
 SELECT transport, tool, vantage, count(DISTINCT id) AS contacts, count(DISTINCT id) FILTER (tier <> 'E0') AS answered
@@ -104,7 +105,7 @@ def read(case: Case) -> Coverage:
     runs = conn.execute(RUNS).fetchall()
     places = conn.execute(PLACES).fetchall()
     contacts = shards.query(case, CONTACTS).to_pylist()
-    silent = Counter(str(row["why"] or NOT_CALLED) for row in places if row["tier"] == "E0")
+    silent = Counter(_why(row["why"]) for row in places if row["tier"] == "E0")
     return Coverage(
         vantages=tuple(sorted({row["vantage"] for row in (*runs, *contacts) if row["vantage"]})),
         networks=tuple(sorted({_network(row["tool"]) for row in contacts if row["tool"]})),
@@ -146,9 +147,14 @@ def _network(tool: str) -> str:
 
 
 def _source(text: str) -> str:
-    """Where a listing came from, by kind: a tracker's address may hold a secret of its own (a passkey)."""
-    scheme, found, _ = text.partition("://")
-    return f"{scheme.upper()} trackers" if found else text
+    """Where a listing came from, by kind."""
+    scheme, found, _ = lister(text).partition("://")
+    return f"{scheme.upper()} trackers" if found else scheme
+
+
+def _why(text: str | None) -> str:
+    """Why nobody was contacted, without what a Mandate's refusal names: the address, or a tracker with its passkey."""
+    return text.partition(": Mandate ")[0] if text else NOT_CALLED
 
 
 def _quiet(config: str) -> str | None:

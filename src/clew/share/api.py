@@ -40,7 +40,8 @@ class WatchPart:
 class SightingPart:
     """The facts of one Sighting (model.Sighting) without infohash and transcript bytes.
 
-    `echoed` says how the answered infohash compares with the sent one: "as sent", "twin", "other" or "none".
+    `echoed` says how the answered infohash compares with the sent one: "as sent", "twin", "other" or "none". `source`
+    is as `core.lister` tells it.
     `transcript_sha256` names the raw bytes in the sealed annex.
     """
 

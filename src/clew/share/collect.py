@@ -14,6 +14,7 @@ from clew import __version__
 from clew.core import forces, mandate, shards, watch
 from clew.core.case import Case
 from clew.core.errors import Refused
+from clew.core.lister import lister
 from clew.model import Category, Force, Mandate, Watch
 from clew.share import coverage, sweep
 from clew.share.api import IntervalPart, KnownHash, LeadPart, Package, Party, SightingPart, WatchPart
@@ -216,6 +217,7 @@ def _sighting(reading: _Reading, row: dict[str, Any]) -> SightingPart:
         row[name] = (row[name] or b"").hex()
     for name in ("client", "repeats"):
         row[name] = row[name] or ""
+    row["source"] = lister(row["source"])
     for name in ("client", "peer_id", "source"):
         row[name] = _hidden(row[name], reading.needles)
     return SightingPart(**row | {"watch": known.label})

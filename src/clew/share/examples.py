@@ -25,7 +25,7 @@ def _sighting(number: int, address: str, clock: int | None) -> SightingPart:
         watch="W-1",
         tier="E2",
         claim="watched file",
-        source="tracker",
+        source="http://tracker.example:6969",
         address=address,
         port=51413,
         transport="tcp",
