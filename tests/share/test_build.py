@@ -75,6 +75,20 @@ def test_a_lead_carries_its_reasons_caveats_and_what_speaks_against_it(world: Wo
         assert words in page
 
 
+def test_what_a_lead_does_not_know_yet_leaves_with_it(world: World) -> None:
+    later = [world.sighting("192.0.2.1", 6881, kind=kind, run="later", sequence=n) for n, kind in
+             enumerate(("contact", "control", "contact"), 1)]  # fmt: skip
+    world.store("sightings", [*later, world.sighting("192.0.2.1", 1, run="later", sequence=4)], "observe")
+    got = package(world)
+    first, second = got.leads
+    assert "called again, which it does not weigh: contacts 2, control probes 1, the last at " in first.against[-1]
+    assert second.against == ("speaks against second",)
+    assert "contacts and control probes that came since the leads were made, and are in none: 4" in got.not_covered
+    with world.case.write("core") as tx, tx.gate.core():
+        tx.execute("DELETE FROM ledger_openings")
+    assert all("is not known" in lead.against[-1] for lead in package(world).leads)
+
+
 def test_only_decisions_of_people_that_stand_become_known_hashes(world: World) -> None:
     """A proposal, an undone grade and a rejected one never leave. Read by a small reader that is not ours."""
     folder = opened(world, world.build().path)

@@ -19,7 +19,7 @@ from clew.attribute.caveats import LIMITS, SEEN_SHARED
 from clew.attribute.masked import Masked
 from clew.attribute.prefix import household
 from clew.attribute.where import DAY_NS
-from clew.core import clock, interruptions, mandate, shards, watch
+from clew.core import clock, interruptions, mandate, shards, since, watch
 from clew.core.case import Case
 from clew.core.errors import Refused
 from clew.model import carrier
@@ -99,13 +99,15 @@ def question(case: Case, named: str, period: Period | None, *, now_ns: int | Non
     """What a provider is asked about one lead (by id, its beginning, or its Subject's label).
 
     Raises Usage where there is no such lead; Refused where it expired, where a contact that it rests on is not kept or
-    was seen by a clock that nobody measured, and without a Mandate for "attribute" over the address and its country.
+    was seen by a clock that nobody measured, where its endpoint was called since it was made or answers for anything,
+    and without a Mandate for "attribute" over the address and its country.
     """
     now_ns = clock.now().utc_ns if now_ns is None else now_ns
     row = urgency.find(case, named)
     if row["expires_ns"] <= now_ns:
         raise Refused(f"{row['label']} expired at {clock.iso(row['expires_ns'])}", "an expired lead is asked no more")
     seen = _used(case, row)
+    _refuse_outdated(case, row, {(each["address"], each["port"]) for each in seen})
     country = row["country"] if not row["uncertain"] else ""
     for address in sorted({each["address"] for each in seen}):
         basis = mandate.require(case, purpose="attribute", at_ns=now_ns, address=address, country=country or None)
@@ -137,6 +139,20 @@ def _used(case: Case, row: Any) -> list[dict[str, Any]]:
             "observe again, then run clew attribute",
         )
     return sorted(seen, key=lambda each: (each["started_ns"], each["id"]))
+
+
+def _refuse_outdated(case: Case, row: Any, places: set[since.Place]) -> None:
+    """Raises Refused where a contact or probe that the lead does not know may speak against it."""
+    if places & since.promiscuous(case):
+        raise Refused(
+            f"the endpoint of {row['label']} answers for anything by now, and is no lead any more",
+            "run clew attribute again",
+        )
+    if told := since.read(case).against(places):
+        raise Refused(
+            f"{row['label']} is not asked about: {told[0]}",
+            "run clew attribute again, and read the lead page before you ask",
+        )
 
 
 def _question(case: Case, row: Any, seen: Sequence[dict[str, Any]], period: Period | None, now_ns: int) -> Question:

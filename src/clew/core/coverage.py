@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from clew.core import clock, interruptions, shards
+from clew.core import clock, interruptions, shards, since
 from clew.core.case import Case
 from clew.core.interruptions import Interruptions
 from clew.core.lister import lister
@@ -35,7 +35,10 @@ UNSEEN = (  # `bench/bench_unseen.py` measures again why
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """One case's coverage. `places` are addresses with port; `listed` counts those that are held."""
+    """One case's coverage. `places` are addresses with port; `listed` counts those that are held.
+
+    `unweighed`: contacts and control probes that came since the Leads were made; None where nobody knows.
+    """
 
     vantages: tuple[str, ...]
     networks: tuple[str, ...]
@@ -51,6 +54,7 @@ class Coverage:
     not_contacted: tuple[tuple[str, int], ...]
     interrupted: int
     left_aside: tuple[tuple[str, int], ...] = ()
+    unweighed: int | None = 0
     unseen: str = UNSEEN
 
     @property
@@ -87,6 +91,10 @@ class Coverage:
         yield f"networks: {', '.join(self.networks) or 'none'}; listed by: {', '.join(self.sources) or 'nobody'}"
         told = ", ".join(f"{name} ({answered} of {of} answered)" for name, of, answered in self.transports)
         yield f"contacts over: {told or 'none'}; who uses other networks, transports or sources was not seen"
+        if self.unweighed is None:
+            yield "how much of this came since the leads were made, and is in none of them, is not known"
+        elif self.unweighed:
+            yield f"contacts and control probes that came since the leads were made, and are in none: {self.unweighed}"
         if self.transports:
             yield "contacts with who never answered are forgotten after 7 days and not in these numbers any more"
         yield f"how many were not seen at all: {self.unseen}"
@@ -121,6 +129,7 @@ def read(case: Case) -> Coverage:
         not_contacted=tuple(sorted(silent.items())),
         interrupted=conn.execute("SELECT count(*) FROM dials WHERE state = 'interrupted'").fetchone()[0],
         left_aside=_left_aside(row["coverage"] for row in runs),
+        unweighed=since.read(case).count,
     )
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from clew import __version__
-from clew.core import forces, mandate, shards, watch
+from clew.core import forces, mandate, shards, since, watch
 from clew.core.case import Case
 from clew.core.errors import Refused
 from clew.core.lister import lister
@@ -45,7 +45,8 @@ class _Reading:
     force: Force
     now_ns: int
     watches: dict[str, Watch]
-    promiscuous: set[tuple[str, int]]
+    promiscuous: set[since.Place]
+    since: since.Since
     needles: frozenset[bytes]
     withheld: Counter[str] = field(default_factory=Counter)
 
@@ -57,7 +58,8 @@ def collect(case: Case, force: Force, *, bundle: str, now_ns: int, sender_key: s
             f"{force.code} has no age recipient: nothing can be encrypted for it",
             f"add the key that it gave you: clew force add CASE {force.code} --recipient age1...",
         )
-    reading = _Reading(case, force, now_ns, _watches(case), _promiscuous(case), sweep.needles(watch.all_of(case)))
+    bad, later, needles = since.promiscuous(case), since.read(case), sweep.needles(watch.all_of(case))
+    reading = _Reading(case, force, now_ns, _watches(case), bad, later, needles)
     leads = [lead for row in _lead_rows(reading) if (lead := _lead(reading, row)) is not None]
     sightings = _sightings(reading, sorted({key for lead in leads for i in lead.intervals for key in i.sightings}))
     leads = _resting(leads, {s.id for s in sightings}, reading.withheld)
@@ -94,13 +96,6 @@ def _home(case: Case) -> Force:
 def _watches(case: Case) -> dict[str, Watch]:
     found = watch.all_of(case)
     return {w.id: w for w in found} | {w.label: w for w in found}
-
-
-def _promiscuous(case: Case) -> set[tuple[str, int]]:
-    """Endpoints that answered for an infohash that nobody has."""
-    table = shards.query(case, "SELECT DISTINCT address, port FROM sightings WHERE promiscuous")
-    rows = case.read().execute("SELECT DISTINCT address, port FROM endpoints WHERE control = 'promiscuous'")
-    return {(r["address"], r["port"]) for r in table.to_pylist()} | {(r["address"], r["port"]) for r in rows}
 
 
 def _lead_rows(reading: _Reading) -> list[Any]:
@@ -155,7 +150,7 @@ def _as_part(reading: _Reading, row: Any, intervals: tuple[IntervalPart, ...]) -
         lookups=tuple(coverage.lookup_words(each) for each in json.loads(row["lookups"])),
         reasons=coverage.reasons(json.loads(row["features"])),
         caveats=tuple(json.loads(row["caveats"])),
-        against=tuple(json.loads(row["against"])),
+        against=(*json.loads(row["against"]), *reading.since.against((i.address, i.port) for i in intervals)),
         expires_ns=row["expires_ns"],
         intervals=intervals,
         child_at_risk=alarm["reason"] if alarm else None,
