@@ -22,14 +22,13 @@ from clew.attribute.where import DAY_NS
 from clew.core import clock, interruptions, mandate, shards, since, watch
 from clew.core.case import Case
 from clew.core.errors import Refused
-from clew.model import carrier
+from clew.model import protocol
 
 USED = """
 SELECT DISTINCT ON (id) id, address, port, transport, local_address, local_port, started_ns, ended_ns,
        clock_offset_ns, clock_error_ns, watch
 FROM sightings WHERE id IN (SELECT unnest(?)) ORDER BY id
 """
-PROTOCOLS = {"tcp": "TCP", "utp": "UDP"}  # uTP runs over UDP (BEP 29)
 SHARED = {
     NetworkKind.CGNAT: "By a register, this address is shared by many customers at once (carrier-grade NAT).",
     NetworkKind.MOBILE: "By a register, this address belongs to a mobile network, where many customers share one.",
@@ -135,8 +134,8 @@ def _used(case: Case, row: Any) -> list[dict[str, Any]]:
         raise Refused(
             f"the clock was not measured at {len(blind)} of the {len(seen)} contacts that {row['label']} rests on, so "
             "their times may be wrong",
-            "a provider is asked only about measured times: keep the observing machine's clock in time (NTP, chrony), "
-            "observe again, then run clew attribute",
+            "a provider is asked only about measured times: keep the observing machine's clock in time (NTP) by "
+            "chrony or ntpd, since systemd-timesyncd states no error, observe again, then run clew attribute",
         )
     return sorted(seen, key=lambda each: (each["started_ns"], each["id"]))
 
@@ -169,7 +168,7 @@ def _question(case: Case, row: Any, seen: Sequence[dict[str, Any]], period: Peri
         address=first["address"],
         prefix=household(first["address"]),
         port=first["port"],
-        protocol=PROTOCOLS[carrier(first["transport"])],
+        protocol=protocol(first["transport"]),
         first=clock.iso(first["started_ns"]),
         last=clock.iso(max(each["ended_ns"] for each in seen)),
         widen_ms=max(_widened(each) for each in seen),
@@ -208,7 +207,7 @@ def _line(number: int, each: dict[str, Any], period: Period | None) -> Line:
         port=each["port"],
         our_address=each["local_address"],
         our_port=each["local_port"],
-        protocol=PROTOCOLS[carrier(each["transport"])],
+        protocol=protocol(each["transport"]),
         first=clock.iso(each["started_ns"]),
         last=clock.iso(each["ended_ns"]),
         clock_offset_ms=f"{each['clock_offset_ns'] / MILLISECOND_NS:+.3f}",

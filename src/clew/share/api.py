@@ -75,6 +75,13 @@ class SightingPart:
     mandate: str
     vantage: str
 
+    @property
+    def clock_wrong_ns(self) -> int | None:
+        """The most by which its times may be wrong, offset and error together; None where nobody measured."""
+        if self.clock_offset_ns is None or self.clock_error_ns is None:
+            return None
+        return abs(self.clock_offset_ns) + self.clock_error_ns
+
 
 @dataclass(frozen=True, slots=True)
 class IntervalPart:
@@ -157,7 +164,7 @@ class Package:
     @property
     def clock_measured(self) -> bool:
         """Whether every time in here comes with a measured error."""
-        return all(s.clock_error_ns is not None for s in self.sightings)
+        return all(s.clock_wrong_ns is not None for s in self.sightings)
 
 
 class Exporter(Protocol):
