@@ -11,7 +11,7 @@ from clew.attribute.run import Policy
 from clew.core import clock, coverage
 from clew.core.errors import Damaged, Refused, Usage
 from clew.model import carrier
-from facts_case import put
+from facts_case import allow, put
 
 MARKS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
@@ -255,3 +255,17 @@ def test_no_provider_is_asked_about_an_endpoint_that_is_promiscuous_meanwhile(ca
         tx.execute(f"{sql} VALUES ('w17', '127.10.1.23', 51413, 1, 1, 't', 'E2', 'promiscuous')")
     with pytest.raises(Refused, match="answers for anything by now"):
         provider.question(case, one, None)
+
+
+def test_no_provider_is_asked_where_no_country_that_a_register_names_is_in_a_mandate(case, one):
+    with case.write("attribute") as tx:
+        told = case.read().execute("SELECT lookups FROM leads").fetchone()[0]
+        other = [each | {"country": country} for each, country in zip(json.loads(told) * 2, ("DE", "FR"), strict=True)]
+        tx.execute("UPDATE leads SET uncertain=1, country='DE', lookups=?", (json.dumps(other),))
+    with case.write("core") as tx, tx.gate.core():
+        tx.execute("DELETE FROM mandates")
+    allow(case, countries=["AT"])
+    with pytest.raises(Refused, match="'FR' is out of scope"):
+        provider.question(case, one, None)
+    allow(case, countries=["DE"])
+    provider.question(case, one, None)

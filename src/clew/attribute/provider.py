@@ -18,8 +18,8 @@ from clew.attribute.ask_by import Period
 from clew.attribute.caveats import LIMITS, SEEN_SHARED
 from clew.attribute.masked import Masked
 from clew.attribute.prefix import household
-from clew.attribute.where import DAY_NS
-from clew.core import clock, interruptions, mandate, shards, since, watch
+from clew.attribute.where import DAY_NS, covering
+from clew.core import clock, interruptions, shards, since, watch
 from clew.core.case import Case
 from clew.core.errors import Refused
 from clew.model import protocol
@@ -99,7 +99,7 @@ def question(case: Case, named: str, period: Period | None, *, now_ns: int | Non
 
     Raises Usage where there is no such lead; Refused where it expired, where a contact that it rests on is not kept or
     was seen by a clock that nobody measured, where its endpoint was called since it was made or answers for anything,
-    and without a Mandate for "attribute" over the address and its country.
+    and without a Mandate for "attribute" over the address and a country of it.
     """
     now_ns = clock.now().utc_ns if now_ns is None else now_ns
     row = urgency.find(case, named)
@@ -107,9 +107,8 @@ def question(case: Case, named: str, period: Period | None, *, now_ns: int | Non
         raise Refused(f"{row['label']} expired at {clock.iso(row['expires_ns'])}", "an expired lead is asked no more")
     seen = _used(case, row)
     _refuse_outdated(case, row, {(each["address"], each["port"]) for each in seen})
-    country = row["country"] if not row["uncertain"] else ""
     for address in sorted({each["address"] for each in seen}):
-        basis = mandate.require(case, purpose="attribute", at_ns=now_ns, address=address, country=country or None)
+        basis = covering(case, now_ns, address, json.loads(row["lookups"]))
     made = _question(case, row, seen, period, now_ns)
     with case.write("attribute") as tx:
         about = {"lead": row["id"], "address": made.address, "port": made.port}
