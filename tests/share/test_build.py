@@ -22,8 +22,9 @@ from clew.core.errors import ClewError, Refused, Usage
 from clew.model import Force
 from clew.share import run, ustar
 from clew.share.api import STATEMENT
-from clew.share.collect import collect
+from clew.share.collect import UNCERTAIN, collect
 from clew.share.coverage import build_mark
+from clew.share.receive import receive
 
 
 def opened(world: World, path: str, code: str = "AT") -> Path:
@@ -94,6 +95,38 @@ def test_what_a_lead_does_not_know_yet_leaves_with_it(world: World) -> None:
     with world.case.write("core") as tx, tx.gate.core():
         tx.execute("DELETE FROM ledger_openings")
     assert all("is not known" in lead.against[-1] for lead in package(world).leads)
+
+
+def test_every_open_alarm_about_a_lead_leaves_with_it(world: World) -> None:
+    lead, subject = world.leads["first"], hashlib.md5(b"subject first").hexdigest()
+    alarms = [
+        ("a", "lead", lead, "the first reason", 2, None), ("b", "subject", subject, "the <second>", 1, None),
+        ("c", "lead", lead, "one that was closed", 3, 4), ("d", "lead", "other", "of another lead", 3, None),
+    ]  # fmt: skip
+    with world.case.write("review") as tx:
+        sql = "INSERT INTO alarms (id, about_kind, about, reason, raised_ns, closed_ns, raised_by)"
+        tx.executemany(f"{sql} VALUES (?,?,?,?,?,?,'r')", alarms)
+    got = package(world)
+    assert [each.child_at_risk for each in got.leads] == [("the <second>", "the first reason"), ()]
+    made = world.build()
+    page = (opened(world, made.path) / "data/summary.html").read_text()
+    assert "the &lt;second&gt;. the first reason. Read this lead first" in page
+    receiving = world.case_of("AT")
+    receive(receiving, Path(made.path), keys_folder=world.keys)
+    with closing(sqlite3.connect(receiving.folder / "received" / made.id / "store.db")) as conn:
+        told = dict(conn.execute("SELECT id, child_at_risk FROM leads"))
+    assert json.loads(told[lead]) == ["the <second>", "the first reason"]
+    assert told[world.leads["second"]] is None
+    receiving.close()
+
+
+def test_a_lead_that_any_register_puts_into_this_forces_country_is_told_to_be_held_back(world: World) -> None:
+    before = dict(package(world).withheld)[UNCERTAIN]
+    said = [{"name": "one", "country": "DE"}, {"name": "two", "country": "AT"}, {"name": "three", "country": None}]
+    row = world.sighting("192.0.2.30", 6881)
+    world.lead("between", [row], force=None, country="DE", uncertain=1, state="coordinator", lookups=json.dumps(said))
+    assert dict(package(world).withheld)[UNCERTAIN] == before + 1
+    assert dict(package(world, "DE").withheld) == {UNCERTAIN: 1}
 
 
 def test_only_decisions_of_people_that_stand_become_known_hashes(world: World) -> None:

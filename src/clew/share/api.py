@@ -103,7 +103,10 @@ class IntervalPart:
 
 @dataclass(frozen=True, slots=True)
 class LeadPart:
-    """One Lead of the receiving force. `reasons` are sentences; `lookups` one line per register asked."""
+    """One Lead of the receiving force. `reasons` are sentences; `lookups` one line per register asked.
+
+    `child_at_risk`: why a person raised that alarm, one reason for each that is open.
+    """
 
     id: str
     subject: str
@@ -119,7 +122,7 @@ class LeadPart:
     against: tuple[str, ...]
     expires_ns: int
     intervals: tuple[IntervalPart, ...]
-    child_at_risk: str | None
+    child_at_risk: tuple[str, ...]
 
     @property
     def label(self) -> str:

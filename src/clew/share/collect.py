@@ -122,21 +122,21 @@ def _lead(reading: _Reading, row: Any) -> LeadPart | None:
 
 
 def _kept_by_coordinator(reading: _Reading) -> dict[str, int]:
-    """How many leads that may be in this force's country belong to no force, because that is not certain."""
-    query = "SELECT count(*) FROM leads WHERE force IS NULL AND country = ? AND state = 'coordinator'"
-    count = reading.case.read().execute(query, (reading.force.country,)).fetchone()[0]
+    """How many leads that may be in this force's country belong to no force, because that is not certain.
+
+    They may be where any register says so: a lead's own country is the word of the first that was asked.
+    """
+    rows = reading.case.read().execute("SELECT lookups FROM leads WHERE force IS NULL AND state = 'coordinator'")
+    told = ({each.get("country") for each in json.loads(row["lookups"])} for row in rows)
+    count = sum(reading.force.country.upper() in countries for countries in told)
     return {UNCERTAIN: count} if count else {}
 
 
 def _as_part(reading: _Reading, row: Any, intervals: tuple[IntervalPart, ...]) -> LeadPart:
-    alarm = (
-        reading.case.read()
-        .execute(
-            "SELECT reason FROM alarms WHERE closed_ns IS NULL AND (about_kind = 'lead' AND about = ?"
-            " OR about_kind = 'subject' AND about = ?) ORDER BY raised_ns, id LIMIT 1",
-            (row["id"], row["subject"]),
-        )
-        .fetchone()
+    alarms = reading.case.read().execute(
+        "SELECT reason FROM alarms WHERE closed_ns IS NULL AND (about_kind = 'lead' AND about = ?"
+        " OR about_kind = 'subject' AND about = ?) ORDER BY raised_ns, id",
+        (row["id"], row["subject"]),
     )
     return LeadPart(
         id=row["id"],
@@ -153,7 +153,7 @@ def _as_part(reading: _Reading, row: Any, intervals: tuple[IntervalPart, ...]) -
         against=(*json.loads(row["against"]), *reading.since.against((i.address, i.port) for i in intervals)),
         expires_ns=row["expires_ns"],
         intervals=intervals,
-        child_at_risk=alarm["reason"] if alarm else None,
+        child_at_risk=tuple(alarm["reason"] for alarm in alarms),
     )
 
 
