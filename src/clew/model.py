@@ -220,6 +220,11 @@ def carrier(transport: str) -> str:
     return transport.rpartition("/")[2]
 
 
+def protocol(transport: str) -> str:
+    """The same as an internet provider's records name it: TCP, or UDP, over which uTP runs (BEP 29)."""
+    return "TCP" if carrier(transport) == "tcp" else "UDP"
+
+
 @dataclass(frozen=True, slots=True)
 class EndpointInterval:
     """An address, port and carrier from one time to another: the atoms that a Subject is made of."""

@@ -284,6 +284,32 @@ def test_what_lies_outside_every_mandate_makes_no_lead(bare_case, countries, run
     assert summary.refused["outside every mandate"] == 1
 
 
+@pytest.mark.parametrize(
+    ("other", "covered", "made"),
+    [
+        ("127.10.0.0/16,FR,,\n", ["DE"], False),  # they name two countries, and neither is in scope
+        ("127.10.0.0/16,FR,,\n", ["FR"], True),
+        ("127.10.0.0/16,FR,,\n", ["AT"], True),
+        ("", ["DE"], False),  # certain
+    ],
+)
+def test_an_uncertain_place_has_to_lie_in_a_country_of_the_mandate(
+    bare_case, countries, register, run, allow, other, covered, made
+):
+    allow(bare_case, countries=covered)
+    registers = [countries, register(other, name="other")]
+    summary, leads = run(bare_case, claims(), registers)
+    assert (len(leads), summary.refused["outside every mandate"]) == (made, not made)
+
+
+def test_a_stale_register_puts_nobody_into_a_mandate_and_none_at_all_leaves_it_to_the_addresses(
+    bare_case, register, run, allow
+):
+    allow(bare_case, countries=["DE"])
+    assert run(bare_case, claims(), [register("127.10.0.0/16,AT,,\n", dated="2020-01-01")])[1] == []
+    assert len(run(bare_case, [], [register("127.99.0.0/16,AT,,\n")])[1]) == 1
+
+
 def test_a_second_run_at_once_is_refused(full, countries):
     with lease(full, "attribute", full.settings.id), pytest.raises(Held):
         attribute(full, registers=[countries], now_ns=NOW)

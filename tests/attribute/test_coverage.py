@@ -191,6 +191,21 @@ def test_sources_are_told_by_kind_without_a_trackers_secret(case):
     assert "secretpasskey" not in json.dumps(found.as_dict())
 
 
+def test_sources_that_are_endpoints_themselves_are_told_by_kind(case):
+    observed(case, [(0, 1)], [("127.10.1.1", "E0", None), ("127.10.1.2", "E0", None)])
+    with case.write("observe") as tx:
+        tx.execute("UPDATE endpoints SET source='pex://192.0.2.5:51413' WHERE id=0")
+        tx.execute("UPDATE endpoints SET source='dht://[2001:db8::5]:6881' WHERE id=1")
+    assert coverage.read(case).sources == ("dht", "pex")
+
+
+def test_what_a_mandate_refused_is_told_without_address_and_passkey(case):
+    refused = "refused: no Mandate covers this: Mandate 0123abcd: the address 192.0.2.9 is out of scope"
+    other = "refused: no Mandate covers this: Mandate 0123abcd: the tracker 'http://t/secretpasskey' is out of scope"
+    observed(case, [(0, 1)], [("192.0.2.9", "E0", refused), ("192.0.2.8", "E0", other)])
+    assert coverage.read(case).not_contacted == (("refused: no Mandate covers this", 2),)
+
+
 def test_networks_and_transports_are_those_of_contacts(case, tmp_path):
     silent = contact(9, 3, transport="mse/tcp", tier="E0", claim="nothing said", client=None, peer_id=None)
     lead_case(case, tmp_path, [*claims(), silent])

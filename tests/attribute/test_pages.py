@@ -11,6 +11,7 @@ from clew.attribute.run import Policy
 from clew.core import clock, coverage
 from clew.core.errors import Damaged, Refused, Usage
 from clew.model import carrier
+from facts_case import allow, put
 
 MARKS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
@@ -214,3 +215,57 @@ def test_a_period_without_country_days_source_or_day_is_refused(tmp_path, row):
 def test_a_period_by_hand_that_is_none(days):
     with pytest.raises(Usage):
         ask_by.by_hand(days)
+
+
+def later(case, *rows):
+    """Sightings of a run that began after the leads were made."""
+    put(case, "sightings", [row | {"run": "later", "sequence": n} for n, row in enumerate(rows, 1)], "observe")
+
+
+def test_what_a_lead_does_not_know_yet_is_said_on_its_page_and_no_provider_is_asked(case, tmp_path, one):
+    other = contact(20, 2, address="127.10.1.24")
+    later(case, other)
+    assert "called again" not in shown(case, one), "somebody else was"
+    assert "came since the leads were made, and are in none: 1" in shown(case, one)
+    provider.question(case, one, None)
+    probe = contact(22, 1, kind="control", tier="E0", claim="nothing said", missing="unreadable")
+    put(case, "sightings", [contact(21, 1) | {"run": "later", "sequence": 2}], "observe")
+    put(case, "sightings", [probe | {"run": "later", "sequence": 3}], "observe")
+    told = "called again, which it does not weigh: contacts 1, control probes 1"
+    assert told in shown(case, one)
+    with pytest.raises(Refused, match=told) as caught:
+        provider.question(case, one, None)
+    assert "clew attribute" in caught.value.hint
+    lead_case(case, tmp_path, [], kind="cgnat")
+    assert "called again" not in shown(case, one)
+    provider.question(case, one, None)
+
+
+def test_no_provider_is_asked_where_nobody_knows_what_the_lead_was_made_of(case, one):
+    with case.write("core") as tx, tx.gate.core():
+        tx.execute("DELETE FROM ledger_openings")
+    assert "whether it was called again since this lead was made is not known" in shown(case, one)
+    with pytest.raises(Refused, match="is not known"):
+        provider.question(case, one, None)
+
+
+def test_no_provider_is_asked_about_an_endpoint_that_is_promiscuous_meanwhile(case, one):
+    with case.write("observe") as tx:
+        sql = "INSERT INTO endpoints (watch, address, port, first_listed_ns, last_listed_ns, source, tier, control)"
+        tx.execute(f"{sql} VALUES ('w17', '127.10.1.23', 51413, 1, 1, 't', 'E2', 'promiscuous')")
+    with pytest.raises(Refused, match="answers for anything by now"):
+        provider.question(case, one, None)
+
+
+def test_no_provider_is_asked_where_no_country_that_a_register_names_is_in_a_mandate(case, one):
+    with case.write("attribute") as tx:
+        told = case.read().execute("SELECT lookups FROM leads").fetchone()[0]
+        other = [each | {"country": country} for each, country in zip(json.loads(told) * 2, ("DE", "FR"), strict=True)]
+        tx.execute("UPDATE leads SET uncertain=1, country='DE', lookups=?", (json.dumps(other),))
+    with case.write("core") as tx, tx.gate.core():
+        tx.execute("DELETE FROM mandates")
+    allow(case, countries=["AT"])
+    with pytest.raises(Refused, match="'FR' is out of scope"):
+        provider.question(case, one, None)
+    allow(case, countries=["DE"])
+    provider.question(case, one, None)

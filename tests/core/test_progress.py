@@ -59,10 +59,16 @@ def test_no_name_reaches_the_terminal_as_a_command(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "status", "known"), [(0, 0x2001, True), (5, 0x40, False), (0, 0x40, False), (-1, 0, False)]
+    ("state", "status", "errors", "known"),
+    [
+        *((0, 0x2001, (250, 30), True), (5, 0x40, (250, 30), False), (0, 0x40, (250, 30), False)),
+        (-1, 0, (250, 30), False),
+        *((0, 0x2001, (0, 0), False), (0, 0x2001, (500, 0), False), (0, 0x2001, (1_024_000, 0), False)),
+        *((0, 0x2001, (501, 0), True), (0, 0x2001, (500, 1), True)),
+    ],
 )
-def test_a_clock_that_nothing_keeps_in_time_is_a_missing(
-    monkeypatch: pytest.MonkeyPatch, state: int, status: int, known: bool
+def test_a_clock_that_nothing_keeps_in_time_or_whose_error_nobody_stated_is_a_missing(
+    monkeypatch: pytest.MonkeyPatch, state: int, status: int, errors: tuple[int, int], known: bool
 ) -> None:
     """adjtimex(2) answered as a kernel would; what this machine's clock is like decides nothing here."""
 
@@ -70,12 +76,18 @@ def test_a_clock_that_nothing_keeps_in_time_is_a_missing(
         @staticmethod
         def adjtimex(reference: object) -> int:
             timex = reference._obj  # type: ignore[attr-defined]
-            timex.status, timex.offset, timex.maxerror = status, 1_500, 250
+            timex.status, timex.offset = status, 1_500
+            timex.maxerror, timex.esterror = errors
             return state
 
     monkeypatch.setattr(clock.ctypes, "CDLL", lambda *_, **__: Kernel)
     found = clock.quality()
-    assert found == Quality(1_500, 250_000, "adjtimex") if known else isinstance(found, Missing)
+    assert found == Quality(1_500, errors[0] * 1_000, "adjtimex") if known else isinstance(found, Missing)
+
+
+@pytest.mark.parametrize(("age_ns", "error_ns"), [(0, 7), (1, 8), (2_000, 8), (2_001, 9), (60 * 10**9, 30_000_007)])
+def test_an_error_grows_by_500_millionths_from_when_it_was_read(age_ns: int, error_ns: int) -> None:
+    assert Quality(3, 7, "adjtimex").error_after(age_ns) == error_ns
 
 
 def test_durations_go_on_while_the_machine_is_suspended(monkeypatch: pytest.MonkeyPatch) -> None:

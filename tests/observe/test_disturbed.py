@@ -142,7 +142,7 @@ def test_a_clock_that_is_set_by_an_hour(
         return Instant(time.time_ns() + (time.monotonic() - began > 0.6) * jump_ns, clock.mono_ns())
 
     def quality() -> clock.Quality:
-        return clock.Quality(0, 2_000 if time.monotonic() - began > 0.6 else 1_000, "test")
+        return clock.Quality(0, (2 if time.monotonic() - began > 0.6 else 1) * SECOND, "test")
 
     monkeypatch.setattr("clew.core.clock.now", now)
     monkeypatch.setattr("clew.core.clock.quality", quality)
@@ -162,7 +162,9 @@ def test_a_clock_that_is_set_by_an_hour(
     assert {round(base / HOUR) for base in bases} == {0, jump_ns // HOUR}
     for row, base in zip(rows, bases, strict=True):
         late, across = abs(base) > HOUR // 2, abs(row["took"]) > HOUR // 2
-        assert row["clock_error_ns"] in ({None} if across else {2_000} if late else {1_000, None}), row
+        error_ns = row["clock_error_ns"]
+        told = error_ns and round(error_ns / SECOND)  # it grows by half a millisecond a second
+        assert told in ({None} if across else {2} if late else {1, None}), row
 
 
 def test_an_error_of_the_clock_holds_for_the_clock_that_it_was_measured_of(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -172,7 +174,8 @@ def test_an_error_of_the_clock_holds_for_the_clock_that_it_was_measured_of(monke
     exactness = Exactness()
     assert exactness.of(at[0], at[0]) == (1, 10)
     told[0], at[0] = clock.Quality(2, 20, "test"), Instant(second, second)
-    assert exactness.of(at[0], at[0]) == (1, 10), "measured once a minute"
+    assert exactness.of(at[0], at[0]) == (1, 500_010), "measured once a minute, and a second ago"
+    assert exactness.of(Instant(-19 * second, -19 * second), at[0]) == (1, 9_500_010), "it began before that"
     before, at[0] = at[0], Instant(3_602 * second, 2 * second)
     assert exactness.of(before, at[0]) == (None, None), "it began by another clock than it ended by"
     assert exactness.of(at[0], at[0]) == (2, 20), "measured again at once"
@@ -181,11 +184,11 @@ def test_an_error_of_the_clock_holds_for_the_clock_that_it_was_measured_of(monke
     assert exactness.of(at[0], at[0]) == (None, None)
 
 
-@pytest.mark.parametrize(("set_ns", "known"), [(0, (1, 2_000)), (-HOUR, (None, None))])
+@pytest.mark.parametrize(("set_ns", "known"), [(0, (1, 2)), (-HOUR, (None, None))])
 def test_how_exact_the_time_is_in_which_we_were_listed_holds_for_both_calls(
     case: Case, network: Network, monkeypatch: pytest.MonkeyPatch, set_ns: int, known: tuple[int | None, int | None]
 ) -> None:
-    monkeypatch.setattr("clew.core.clock.quality", lambda: clock.Quality(1, 2_000, "test"))
+    monkeypatch.setattr("clew.core.clock.quality", lambda: clock.Quality(1, 2 * SECOND, "test"))
     url = "http://127.1.0.34:6969/announce"
     observer = Observer(case, PLUGIN, FAST, [url])
     (one,) = observer._questions(network.now)
@@ -197,7 +200,8 @@ def test_how_exact_the_time_is_in_which_we_were_listed_holds_for_both_calls(
         observer._results.take(answer, made)
         network.now = Instant(network.now.utc_ns + set_ns, network.now.mono_ns)
     (row,) = (row for row in observer._keeper._rows if row["kind"] == SightingKind.OURSELVES)
-    assert (row["clock_offset_ns"], row["clock_error_ns"]) == known
+    error_ns = row["clock_error_ns"]
+    assert (row["clock_offset_ns"], error_ns and round(error_ns / SECOND)) == known
 
 
 def test_a_network_that_is_gone_for_a_while(make_case: Any, infohash: bytes) -> None:

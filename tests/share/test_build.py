@@ -22,8 +22,9 @@ from clew.core.errors import ClewError, Refused, Usage
 from clew.model import Force
 from clew.share import run, ustar
 from clew.share.api import STATEMENT
-from clew.share.collect import collect
+from clew.share.collect import UNCERTAIN, collect
 from clew.share.coverage import build_mark
+from clew.share.receive import receive
 
 
 def opened(world: World, path: str, code: str = "AT") -> Path:
@@ -71,8 +72,61 @@ def test_a_lead_carries_its_reasons_caveats_and_what_speaks_against_it(world: Wo
     contacts = [n for n in graph if "clew:Sighting" in n["@type"]]
     assert {n["clew:clockErrorNs"] for n in contacts} == {CLOCK_ERROR}
     page = (folder / "data/summary.html").read_text()
-    for words in ("caveat of first", "speaks against first", STATEMENT, build_mark(), "error at most 4.000 ms"):
+    for words in (
+        "caveat of first",
+        "speaks against first",
+        STATEMENT,
+        build_mark(),
+        "error at most 4.000 ms beside that",
+        "5.000 milliseconds",
+    ):
         assert words in page
+
+
+def test_what_a_lead_does_not_know_yet_leaves_with_it(world: World) -> None:
+    later = [world.sighting("192.0.2.1", 6881, kind=kind, run="later", sequence=n) for n, kind in
+             enumerate(("contact", "control", "contact"), 1)]  # fmt: skip
+    world.store("sightings", [*later, world.sighting("192.0.2.1", 1, run="later", sequence=4)], "observe")
+    got = package(world)
+    first, second = got.leads
+    assert "called again, which it does not weigh: contacts 2, control probes 1, the last at " in first.against[-1]
+    assert second.against == ("speaks against second",)
+    assert "contacts and control probes that came since the leads were made, and are in none: 4" in got.not_covered
+    with world.case.write("core") as tx, tx.gate.core():
+        tx.execute("DELETE FROM ledger_openings")
+    assert all("is not known" in lead.against[-1] for lead in package(world).leads)
+
+
+def test_every_open_alarm_about_a_lead_leaves_with_it(world: World) -> None:
+    lead, subject = world.leads["first"], hashlib.md5(b"subject first").hexdigest()
+    alarms = [
+        ("a", "lead", lead, "the first reason", 2, None), ("b", "subject", subject, "the <second>", 1, None),
+        ("c", "lead", lead, "one that was closed", 3, 4), ("d", "lead", "other", "of another lead", 3, None),
+    ]  # fmt: skip
+    with world.case.write("review") as tx:
+        sql = "INSERT INTO alarms (id, about_kind, about, reason, raised_ns, closed_ns, raised_by)"
+        tx.executemany(f"{sql} VALUES (?,?,?,?,?,?,'r')", alarms)
+    got = package(world)
+    assert [each.child_at_risk for each in got.leads] == [("the <second>", "the first reason"), ()]
+    made = world.build()
+    page = (opened(world, made.path) / "data/summary.html").read_text()
+    assert "the &lt;second&gt;. the first reason. Read this lead first" in page
+    receiving = world.case_of("AT")
+    receive(receiving, Path(made.path), keys_folder=world.keys)
+    with closing(sqlite3.connect(receiving.folder / "received" / made.id / "store.db")) as conn:
+        told = dict(conn.execute("SELECT id, child_at_risk FROM leads"))
+    assert json.loads(told[lead]) == ["the <second>", "the first reason"]
+    assert told[world.leads["second"]] is None
+    receiving.close()
+
+
+def test_a_lead_that_any_register_puts_into_this_forces_country_is_told_to_be_held_back(world: World) -> None:
+    before = dict(package(world).withheld)[UNCERTAIN]
+    said = [{"name": "one", "country": "DE"}, {"name": "two", "country": "AT"}, {"name": "three", "country": None}]
+    row = world.sighting("192.0.2.30", 6881)
+    world.lead("between", [row], force=None, country="DE", uncertain=1, state="coordinator", lookups=json.dumps(said))
+    assert dict(package(world).withheld)[UNCERTAIN] == before + 1
+    assert dict(package(world, "DE").withheld) == {UNCERTAIN: 1}
 
 
 def test_only_decisions_of_people_that_stand_become_known_hashes(world: World) -> None:
@@ -126,6 +180,35 @@ def test_a_peer_that_calls_itself_by_an_infohash_keeps_no_bundle_from_being_buil
     assert lines.count("left out: it holds an infohash") == 2
     assert V1.hex() not in lines.lower()
     assert V2[:20].hex() not in lines
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        ("pex://203.0.113.5:51413", "pex"),
+        ("dht://[2001:db8::5]:6881", "dht"),
+        ("http://tracker.example:6969/0123456789/announce?passkey=secret", "http://tracker.example:6969"),
+        ("http://tracker.example?passkey=secret", "http://tracker.example"),
+        ("http://somebody:secret@tracker.example/announce", "http://tracker.example"),
+        ("udp://[2001:db8::7]:6969", "udp://[2001:db8::7]:6969"),
+    ],
+)
+def test_whoever_listed_a_lead_is_named_without_another_endpoint_or_a_secret(
+    world: World, source: str, told: str
+) -> None:
+    """A node or peer that told of it is on no lead of this force's; not even the annex names it."""
+    rows = [world.sighting("192.0.2.20", 6881, source=source), world.sighting("192.0.2.20", 6881, source=source)]
+    world.lead("told of", rows)
+    world.store("sightings", rows, "observe")
+    folder = opened(world, world.build().path)
+    annex = pyrage.decrypt(
+        (folder / "data/annex.age").read_bytes(), [pyrage.x25519.Identity.from_str(world.identity("AT"))]
+    )
+    lines = [json.loads(line) for line in (folder / "data/evidence/sightings.jsonl").read_bytes().splitlines()]
+    assert [line["source"] for line in lines if line["address"] == "192.0.2.20"] == [told, told]
+    hidden = source.partition("://")[2] if told in ("pex", "dht") else "secret"
+    for data in (annex, *(path.read_bytes() for path in folder.rglob("*") if path.is_file())):
+        assert hidden.encode() not in data
 
 
 def test_an_infohash_in_what_was_not_covered_keeps_no_bundle_from_being_built(world: World) -> None:

@@ -94,6 +94,21 @@ def test_an_unmeasured_clock_is_said_and_no_question_to_a_provider_is_printed() 
     assert b"was not measured for 4 of 4" in not_asked
 
 
+@pytest.mark.parametrize(("transport", "told"), [("mse-rc4/tcp", "TCP"), ("mse-rc4/utp", "UDP"), ("utp", "UDP")])
+def test_a_provider_is_asked_by_the_protocol_that_its_records_name(transport: str, told: str) -> None:
+    plain = package()
+    given = replace(plain, sightings=tuple(replace(s, transport=transport) for s in plain.sightings))
+    assert f", port 51413 ({told}), on ".encode() in exported("html_summary", given)
+
+
+def test_how_wrong_the_clock_was_at_most_counts_the_offset_and_is_rounded_up() -> None:
+    plain = package()
+    off = tuple(replace(s, clock_offset_ns=-7_000_001, clock_error_ns=2_000_000) for s in plain.sightings)
+    assert b"wrong by at most 9.001 milliseconds" in exported("html_summary", replace(plain, sightings=off))
+    half = tuple(replace(s, clock_offset_ns=None) for s in plain.sightings)
+    assert b"was not measured for 4 of 4" in exported("html_summary", replace(plain, sightings=half))
+
+
 def test_a_category_is_never_translated() -> None:
     plain = package()
     uk = tuple(replace(k, category=replace(k.category, country="GB")) for k in plain.known)

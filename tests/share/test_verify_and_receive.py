@@ -67,7 +67,7 @@ def test_what_only_an_insider_can_do_is_still_noticed(world: World) -> None:
     path, key = world.build().path, keys.signing_key("EU", world.keys)
     cases: list[tuple[Change, str]] = [
         (swap_lines(manifest.LEDGER), "ledger.jsonl breaks at entry 1"),
-        (drop_last_line(manifest.LEDGER), "ledger.jsonl ends after 6 entries"),
+        (drop_last_line(manifest.LEDGER), "ledger.jsonl ends after 7 entries"),
         (drop_last_line(manifest.SIGHTINGS), "3 contacts"),
         (rechain, "ledger.jsonl ends"),
         (flip("data/ledger/checkpoint.sig"), "checkpoint.note is not a checkpoint signed"),

@@ -7,7 +7,7 @@ from typing import Any
 
 from clew.attribute import prior, priority, urgency
 from clew.attribute.beside import Beside
-from clew.core import clock, mandate
+from clew.core import clock, mandate, since
 from clew.core.case import Case
 
 COORDINATOR = "coordinator"
@@ -40,7 +40,8 @@ def _told(case: Case, rows: Sequence[Any], about: dict[str, Any]) -> list[dict[s
     basis = mandate.require(case, purpose="attribute", at_ns=clock.now().utc_ns)
     known = prior.all_of(case)
     labels = {row["id"]: row["label"] for row in case.read().execute("SELECT id, label FROM watches")}
-    found = [_lead(case, row, known, labels) for row in rows]
+    later = since.read(case)
+    found = [_lead(case, row, known, labels, later) for row in rows]
     with case.write("attribute") as tx:
         tx.record("leads.listed", subject=about, counts={"leads": len(found)}, mandate=basis.id)
     return found
@@ -50,7 +51,7 @@ def _wanted(row: Any, force: str | None) -> bool:
     return force is None or row["force"] == force or (force == COORDINATOR and row["force"] is None)
 
 
-def _lead(case: Case, row: Any, known: list[prior.Prior], labels: dict[str, str]) -> dict[str, Any]:
+def _lead(case: Case, row: Any, known: list[prior.Prior], labels: dict[str, str], later: since.Since) -> dict[str, Any]:
     intervals = _intervals(case, row["subject"], labels)
     endpoints = {(i["address"], i["port"]) for i in intervals}
     artefacts = case.read().execute("SELECT outcome, at_ns FROM corroborations WHERE lead=?", (row["id"],)).fetchone()
@@ -69,7 +70,7 @@ def _lead(case: Case, row: Any, known: list[prior.Prior], labels: dict[str, str]
         **_details(case, row["id"]),
         "urgent": [_decision(each) for each in urgency.history(case, row["id"])],
         "caveats": json.loads(row["caveats"]),
-        "against": json.loads(row["against"]),
+        "against": [*json.loads(row["against"]), *later.against(endpoints)],
         "lookups": json.loads(row["lookups"]),
         "expires": clock.iso(row["expires_ns"]),
         "intervals": intervals,

@@ -18,18 +18,17 @@ from clew.attribute.ask_by import Period
 from clew.attribute.caveats import LIMITS, SEEN_SHARED
 from clew.attribute.masked import Masked
 from clew.attribute.prefix import household
-from clew.attribute.where import DAY_NS
-from clew.core import clock, interruptions, mandate, shards, watch
+from clew.attribute.where import DAY_NS, covering
+from clew.core import clock, interruptions, shards, since, watch
 from clew.core.case import Case
 from clew.core.errors import Refused
-from clew.model import carrier
+from clew.model import protocol
 
 USED = """
 SELECT DISTINCT ON (id) id, address, port, transport, local_address, local_port, started_ns, ended_ns,
        clock_offset_ns, clock_error_ns, watch
 FROM sightings WHERE id IN (SELECT unnest(?)) ORDER BY id
 """
-PROTOCOLS = {"tcp": "TCP", "utp": "UDP"}  # uTP runs over UDP (BEP 29)
 SHARED = {
     NetworkKind.CGNAT: "By a register, this address is shared by many customers at once (carrier-grade NAT).",
     NetworkKind.MOBILE: "By a register, this address belongs to a mobile network, where many customers share one.",
@@ -99,16 +98,17 @@ def question(case: Case, named: str, period: Period | None, *, now_ns: int | Non
     """What a provider is asked about one lead (by id, its beginning, or its Subject's label).
 
     Raises Usage where there is no such lead; Refused where it expired, where a contact that it rests on is not kept or
-    was seen by a clock that nobody measured, and without a Mandate for "attribute" over the address and its country.
+    was seen by a clock that nobody measured, where its endpoint was called since it was made or answers for anything,
+    and without a Mandate for "attribute" over the address and a country of it.
     """
     now_ns = clock.now().utc_ns if now_ns is None else now_ns
     row = urgency.find(case, named)
     if row["expires_ns"] <= now_ns:
         raise Refused(f"{row['label']} expired at {clock.iso(row['expires_ns'])}", "an expired lead is asked no more")
     seen = _used(case, row)
-    country = row["country"] if not row["uncertain"] else ""
+    _refuse_outdated(case, row, {(each["address"], each["port"]) for each in seen})
     for address in sorted({each["address"] for each in seen}):
-        basis = mandate.require(case, purpose="attribute", at_ns=now_ns, address=address, country=country or None)
+        basis = covering(case, now_ns, address, json.loads(row["lookups"]))
     made = _question(case, row, seen, period, now_ns)
     with case.write("attribute") as tx:
         about = {"lead": row["id"], "address": made.address, "port": made.port}
@@ -133,10 +133,24 @@ def _used(case: Case, row: Any) -> list[dict[str, Any]]:
         raise Refused(
             f"the clock was not measured at {len(blind)} of the {len(seen)} contacts that {row['label']} rests on, so "
             "their times may be wrong",
-            "a provider is asked only about measured times: keep the observing machine's clock in time (NTP, chrony), "
-            "observe again, then run clew attribute",
+            "a provider is asked only about measured times: keep the observing machine's clock in time (NTP) by "
+            "chrony or ntpd, since systemd-timesyncd states no error, observe again, then run clew attribute",
         )
     return sorted(seen, key=lambda each: (each["started_ns"], each["id"]))
+
+
+def _refuse_outdated(case: Case, row: Any, places: set[since.Place]) -> None:
+    """Raises Refused where a contact or probe that the lead does not know may speak against it."""
+    if places & since.promiscuous(case):
+        raise Refused(
+            f"the endpoint of {row['label']} answers for anything by now, and is no lead any more",
+            "run clew attribute again",
+        )
+    if told := since.read(case).against(places):
+        raise Refused(
+            f"{row['label']} is not asked about: {told[0]}",
+            "run clew attribute again, and read the lead page before you ask",
+        )
 
 
 def _question(case: Case, row: Any, seen: Sequence[dict[str, Any]], period: Period | None, now_ns: int) -> Question:
@@ -153,7 +167,7 @@ def _question(case: Case, row: Any, seen: Sequence[dict[str, Any]], period: Peri
         address=first["address"],
         prefix=household(first["address"]),
         port=first["port"],
-        protocol=PROTOCOLS[carrier(first["transport"])],
+        protocol=protocol(first["transport"]),
         first=clock.iso(first["started_ns"]),
         last=clock.iso(max(each["ended_ns"] for each in seen)),
         widen_ms=max(_widened(each) for each in seen),
@@ -192,7 +206,7 @@ def _line(number: int, each: dict[str, Any], period: Period | None) -> Line:
         port=each["port"],
         our_address=each["local_address"],
         our_port=each["local_port"],
-        protocol=PROTOCOLS[carrier(each["transport"])],
+        protocol=protocol(each["transport"]),
         first=clock.iso(each["started_ns"]),
         last=clock.iso(each["ended_ns"]),
         clock_offset_ms=f"{each['clock_offset_ns'] / MILLISECOND_NS:+.3f}",

@@ -205,11 +205,10 @@ def _leads(context: Context, progress: Callable[[int, int], None] | None) -> tup
 
 
 def lead_of(context: Context, draft: merge.Draft) -> Lead:
-    """The lead of one Subject. Raises Refused where no Mandate covers its address and country."""
+    """The lead of one Subject. Raises Refused where no Mandate covers its address and a country of it."""
     policy, now_ns = context.policy, context.now_ns
     place = where.where(draft.address, (draft.from_ns, draft.to_ns), context.asked, policy.stale_days)
-    country = place.country if place.country and not place.uncertain else None
-    mandate.require(context.case, purpose="attribute", at_ns=now_ns, address=draft.address, country=country)
+    where.covering(context.case, now_ns, draft.address, place.lookups)
     torrent_only = all(i.torrent_only for i in draft.intervals)
     lead_id, force = merge.named("lead", draft.id), where.force_of(place, context.forces)
     ranking, aside = _ranking(context, draft, lead_id), beside(draft, context.merged, context.labels, context.words)

@@ -1,12 +1,15 @@
 """Where an address is, as registers say it: the country and the force it leads to, or "uncertain" and why."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from clew.attribute.api import Answer, NetworkKind, OpenRegister
-from clew.core import clock
-from clew.model import Force
+from clew.core import clock, mandate
+from clew.core.case import Case
+from clew.core.errors import Refused
+from clew.model import Force, Mandate
 
 DAY_NS = 86_400_000_000_000
 CAUTION: tuple[NetworkKind, ...] = (
@@ -76,6 +79,23 @@ def where(address: str, seen_ns: Iterable[int], asked: Sequence[Asked], stale_da
     confirmed = any(s.answer.subdivision and not s.stale for s in placed)
     subdivision = subdivisions[0] if len(subdivisions) == 1 and confirmed else None
     return Where(country, subdivision, bool(doubts), kinds, doubts + stale_kinds, lookups)
+
+
+def countries(lookups: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+    """Every country that a register named, stale or not, in the order in which they were asked."""
+    return tuple(dict.fromkeys(each["country"] for each in lookups if each["country"]))
+
+
+def covering(case: Case, at_ns: int, address: str, lookups: Iterable[Mapping[str, Any]]) -> Mandate:
+    """The Mandate for "attribute" that covers this address and a country that registers name for it, where any does.
+
+    Raises Refused where there is none: an address is in no Mandate's country by being uncertain (docs/decisions/0033).
+    """
+    *others, last = countries(lookups) or (None,)
+    for country in others:
+        with suppress(Refused):
+            return mandate.require(case, purpose="attribute", at_ns=at_ns, address=address, country=country)
+    return mandate.require(case, purpose="attribute", at_ns=at_ns, address=address, country=last)
 
 
 def force_of(place: Where, forces: Sequence[Force]) -> Force | None:

@@ -11,9 +11,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from clew.core import clock, interruptions, shards
+from clew.core import clock, interruptions, shards, since
 from clew.core.case import Case
 from clew.core.interruptions import Interruptions
+from clew.core.lister import lister
 
 CONTACTS = """
 SELECT transport, tool, vantage, count(DISTINCT id) AS contacts, count(DISTINCT id) FILTER (tier <> 'E0') AS answered
@@ -34,7 +35,10 @@ UNSEEN = (  # `bench/bench_unseen.py` measures again why
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """One case's coverage. `places` are addresses with port; `listed` counts those that are held."""
+    """One case's coverage. `places` are addresses with port; `listed` counts those that are held.
+
+    `unweighed`: contacts and control probes that came since the Leads were made; None where nobody knows.
+    """
 
     vantages: tuple[str, ...]
     networks: tuple[str, ...]
@@ -50,6 +54,7 @@ class Coverage:
     not_contacted: tuple[tuple[str, int], ...]
     interrupted: int
     left_aside: tuple[tuple[str, int], ...] = ()
+    unweighed: int | None = 0
     unseen: str = UNSEEN
 
     @property
@@ -86,6 +91,10 @@ class Coverage:
         yield f"networks: {', '.join(self.networks) or 'none'}; listed by: {', '.join(self.sources) or 'nobody'}"
         told = ", ".join(f"{name} ({answered} of {of} answered)" for name, of, answered in self.transports)
         yield f"contacts over: {told or 'none'}; who uses other networks, transports or sources was not seen"
+        if self.unweighed is None:
+            yield "how much of this came since the leads were made, and is in none of them, is not known"
+        elif self.unweighed:
+            yield f"contacts and control probes that came since the leads were made, and are in none: {self.unweighed}"
         if self.transports:
             yield "contacts with who never answered are forgotten after 7 days and not in these numbers any more"
         yield f"how many were not seen at all: {self.unseen}"
@@ -104,7 +113,7 @@ def read(case: Case) -> Coverage:
     runs = conn.execute(RUNS).fetchall()
     places = conn.execute(PLACES).fetchall()
     contacts = shards.query(case, CONTACTS).to_pylist()
-    silent = Counter(str(row["why"] or NOT_CALLED) for row in places if row["tier"] == "E0")
+    silent = Counter(_why(row["why"]) for row in places if row["tier"] == "E0")
     return Coverage(
         vantages=tuple(sorted({row["vantage"] for row in (*runs, *contacts) if row["vantage"]})),
         networks=tuple(sorted({_network(row["tool"]) for row in contacts if row["tool"]})),
@@ -120,6 +129,7 @@ def read(case: Case) -> Coverage:
         not_contacted=tuple(sorted(silent.items())),
         interrupted=conn.execute("SELECT count(*) FROM dials WHERE state = 'interrupted'").fetchone()[0],
         left_aside=_left_aside(row["coverage"] for row in runs),
+        unweighed=since.read(case).count,
     )
 
 
@@ -146,9 +156,14 @@ def _network(tool: str) -> str:
 
 
 def _source(text: str) -> str:
-    """Where a listing came from, by kind: a tracker's address may hold a secret of its own (a passkey)."""
-    scheme, found, _ = text.partition("://")
-    return f"{scheme.upper()} trackers" if found else text
+    """Where a listing came from, by kind."""
+    scheme, found, _ = lister(text).partition("://")
+    return f"{scheme.upper()} trackers" if found else scheme
+
+
+def _why(text: str | None) -> str:
+    """Why nobody was contacted, without what a Mandate's refusal names: the address, or a tracker with its passkey."""
+    return text.partition(": Mandate ")[0] if text else NOT_CALLED
 
 
 def _quiet(config: str) -> str | None:

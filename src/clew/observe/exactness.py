@@ -1,13 +1,14 @@
 """How wrong the clock is, which goes into every Sighting: measured again each minute, and at once after it was set.
 
-A measurement holds for the clock that it was made of. A call that began or ended by another one, since somebody set it
-meanwhile, bears none: its times stand there as they were read, and no page for a provider rests on them.
+A measurement holds for the clock that it was made of, and the error grows from there as the kernel lets it grow. A call
+that began or ended by another clock, since somebody set it meanwhile, bears none: its times stand there as they were
+read, and no page for a provider rests on them.
 """
 
 from dataclasses import dataclass
 
 from clew.core import clock
-from clew.core.clock import Instant
+from clew.core.clock import Instant, Quality
 from clew.model import Missing
 from clew.observe.api import SECOND
 from clew.observe.gaps import STEP_NS, step_ns
@@ -22,7 +23,7 @@ class Exactness:
     """Offset and error in nanoseconds, as `core.clock.quality` states them; None where nobody knows."""
 
     _measured: Instant | None = None
-    _known: Known = UNKNOWN
+    _quality: Quality | None = None
 
     def of(self, began: Instant, ended: Instant) -> Known:
         """What holds for a call between these moments."""
@@ -31,13 +32,17 @@ class Exactness:
             at = self.measure()
             if _set(at, ended):
                 return UNKNOWN
-        return UNKNOWN if _set(at, began) else self._known
+        found = self._quality
+        if found is None or _set(at, began):
+            return UNKNOWN
+        age_ns = max(abs(each.mono_ns - at.mono_ns) for each in (began, ended))
+        return found.offset_ns, found.error_after(age_ns)
 
     def measure(self) -> Instant:
         """Asks the kernel now; returns when that was."""
         found = clock.quality()
         self._measured = clock.now()
-        self._known = UNKNOWN if isinstance(found, Missing) else (found.offset_ns, found.error_ns)
+        self._quality = None if isinstance(found, Missing) else found
         return self._measured
 
 

@@ -40,7 +40,8 @@ class WatchPart:
 class SightingPart:
     """The facts of one Sighting (model.Sighting) without infohash and transcript bytes.
 
-    `echoed` says how the answered infohash compares with the sent one: "as sent", "twin", "other" or "none".
+    `echoed` says how the answered infohash compares with the sent one: "as sent", "twin", "other" or "none". `source`
+    is as `core.lister` tells it.
     `transcript_sha256` names the raw bytes in the sealed annex.
     """
 
@@ -74,6 +75,13 @@ class SightingPart:
     mandate: str
     vantage: str
 
+    @property
+    def clock_wrong_ns(self) -> int | None:
+        """The most by which its times may be wrong, offset and error together; None where nobody measured."""
+        if self.clock_offset_ns is None or self.clock_error_ns is None:
+            return None
+        return abs(self.clock_offset_ns) + self.clock_error_ns
+
 
 @dataclass(frozen=True, slots=True)
 class IntervalPart:
@@ -95,7 +103,10 @@ class IntervalPart:
 
 @dataclass(frozen=True, slots=True)
 class LeadPart:
-    """One Lead of the receiving force. `reasons` are sentences; `lookups` one line per register asked."""
+    """One Lead of the receiving force. `reasons` are sentences; `lookups` one line per register asked.
+
+    `child_at_risk`: why a person raised that alarm, one reason for each that is open.
+    """
 
     id: str
     subject: str
@@ -111,7 +122,7 @@ class LeadPart:
     against: tuple[str, ...]
     expires_ns: int
     intervals: tuple[IntervalPart, ...]
-    child_at_risk: str | None
+    child_at_risk: tuple[str, ...]
 
     @property
     def label(self) -> str:
@@ -156,7 +167,7 @@ class Package:
     @property
     def clock_measured(self) -> bool:
         """Whether every time in here comes with a measured error."""
-        return all(s.clock_error_ns is not None for s in self.sightings)
+        return all(s.clock_wrong_ns is not None for s in self.sightings)
 
 
 class Exporter(Protocol):

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from clew import __version__
-from clew.core import forces, mandate, shards, watch
+from clew.core import forces, mandate, shards, since, watch
 from clew.core.case import Case
 from clew.core.errors import Refused
+from clew.core.lister import lister
 from clew.model import Category, Force, Mandate, Watch
 from clew.share import coverage, sweep
 from clew.share.api import IntervalPart, KnownHash, LeadPart, Package, Party, SightingPart, WatchPart
@@ -44,7 +45,8 @@ class _Reading:
     force: Force
     now_ns: int
     watches: dict[str, Watch]
-    promiscuous: set[tuple[str, int]]
+    promiscuous: set[since.Place]
+    since: since.Since
     needles: frozenset[bytes]
     withheld: Counter[str] = field(default_factory=Counter)
 
@@ -56,7 +58,8 @@ def collect(case: Case, force: Force, *, bundle: str, now_ns: int, sender_key: s
             f"{force.code} has no age recipient: nothing can be encrypted for it",
             f"add the key that it gave you: clew force add CASE {force.code} --recipient age1...",
         )
-    reading = _Reading(case, force, now_ns, _watches(case), _promiscuous(case), sweep.needles(watch.all_of(case)))
+    bad, later, needles = since.promiscuous(case), since.read(case), sweep.needles(watch.all_of(case))
+    reading = _Reading(case, force, now_ns, _watches(case), bad, later, needles)
     leads = [lead for row in _lead_rows(reading) if (lead := _lead(reading, row)) is not None]
     sightings = _sightings(reading, sorted({key for lead in leads for i in lead.intervals for key in i.sightings}))
     leads = _resting(leads, {s.id for s in sightings}, reading.withheld)
@@ -95,13 +98,6 @@ def _watches(case: Case) -> dict[str, Watch]:
     return {w.id: w for w in found} | {w.label: w for w in found}
 
 
-def _promiscuous(case: Case) -> set[tuple[str, int]]:
-    """Endpoints that answered for an infohash that nobody has."""
-    table = shards.query(case, "SELECT DISTINCT address, port FROM sightings WHERE promiscuous")
-    rows = case.read().execute("SELECT DISTINCT address, port FROM endpoints WHERE control = 'promiscuous'")
-    return {(r["address"], r["port"]) for r in table.to_pylist()} | {(r["address"], r["port"]) for r in rows}
-
-
 def _lead_rows(reading: _Reading) -> list[Any]:
     query = "SELECT * FROM leads WHERE force = ? ORDER BY rank, id"
     return list(reading.case.read().execute(query, (reading.force.code,)))
@@ -126,21 +122,21 @@ def _lead(reading: _Reading, row: Any) -> LeadPart | None:
 
 
 def _kept_by_coordinator(reading: _Reading) -> dict[str, int]:
-    """How many leads that may be in this force's country belong to no force, because that is not certain."""
-    query = "SELECT count(*) FROM leads WHERE force IS NULL AND country = ? AND state = 'coordinator'"
-    count = reading.case.read().execute(query, (reading.force.country,)).fetchone()[0]
+    """How many leads that may be in this force's country belong to no force, because that is not certain.
+
+    They may be where any register says so: a lead's own country is the word of the first that was asked.
+    """
+    rows = reading.case.read().execute("SELECT lookups FROM leads WHERE force IS NULL AND state = 'coordinator'")
+    told = ({each.get("country") for each in json.loads(row["lookups"])} for row in rows)
+    count = sum(reading.force.country.upper() in countries for countries in told)
     return {UNCERTAIN: count} if count else {}
 
 
 def _as_part(reading: _Reading, row: Any, intervals: tuple[IntervalPart, ...]) -> LeadPart:
-    alarm = (
-        reading.case.read()
-        .execute(
-            "SELECT reason FROM alarms WHERE closed_ns IS NULL AND (about_kind = 'lead' AND about = ?"
-            " OR about_kind = 'subject' AND about = ?) ORDER BY raised_ns, id LIMIT 1",
-            (row["id"], row["subject"]),
-        )
-        .fetchone()
+    alarms = reading.case.read().execute(
+        "SELECT reason FROM alarms WHERE closed_ns IS NULL AND (about_kind = 'lead' AND about = ?"
+        " OR about_kind = 'subject' AND about = ?) ORDER BY raised_ns, id",
+        (row["id"], row["subject"]),
     )
     return LeadPart(
         id=row["id"],
@@ -154,10 +150,10 @@ def _as_part(reading: _Reading, row: Any, intervals: tuple[IntervalPart, ...]) -
         lookups=tuple(coverage.lookup_words(each) for each in json.loads(row["lookups"])),
         reasons=coverage.reasons(json.loads(row["features"])),
         caveats=tuple(json.loads(row["caveats"])),
-        against=tuple(json.loads(row["against"])),
+        against=(*json.loads(row["against"]), *reading.since.against((i.address, i.port) for i in intervals)),
         expires_ns=row["expires_ns"],
         intervals=intervals,
-        child_at_risk=alarm["reason"] if alarm else None,
+        child_at_risk=tuple(alarm["reason"] for alarm in alarms),
     )
 
 
@@ -216,6 +212,7 @@ def _sighting(reading: _Reading, row: dict[str, Any]) -> SightingPart:
         row[name] = (row[name] or b"").hex()
     for name in ("client", "repeats"):
         row[name] = row[name] or ""
+    row["source"] = lister(row["source"])
     for name in ("client", "peer_id", "source"):
         row[name] = _hidden(row[name], reading.needles)
     return SightingPart(**row | {"watch": known.label})

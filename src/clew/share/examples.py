@@ -25,7 +25,7 @@ def _sighting(number: int, address: str, clock: int | None) -> SightingPart:
         watch="W-1",
         tier="E2",
         claim="watched file",
-        source="tracker",
+        source="http://tracker.example:6969",
         address=address,
         port=51413,
         transport="tcp",
@@ -80,7 +80,7 @@ def _lead(number: int, address: str, sightings: tuple[SightingPart, ...]) -> Lea
         against=("nothing found on disk is known yet",),
         expires_ns=_T0 + 180 * _DAY,
         intervals=(interval,),
-        child_at_risk=None,
+        child_at_risk=(),
     )
 
 
@@ -91,7 +91,7 @@ def package() -> Package:
     risky = replace(
         _lead(2, "2001:db8::7", second),
         caveats=('<script>alert(1)</script> & "quotes" stand for text that somebody else wrote',),
-        child_at_risk="a person reported an immediate risk",
+        child_at_risk=("a person reported an immediate risk", "another did so, too"),
     )
     category = Category("example scheme", "US", "2.0", "1")
     known = tuple(

@@ -84,9 +84,14 @@ def _leads(folder: Path) -> Iterator[tuple[Any, ...]]:
                 node["clew:networkKind"],
                 "; ".join(node["uco-core:description"]),
                 *(json.dumps(node.get(f"clew:{name}", [])) for name in ("reason", "caveat", "against", "lookup")),
-                node.get("clew:childAtRisk"),
+                _alarms(node.get("clew:childAtRisk")),
                 node["clew:expires"]["@value"],
             )
+
+
+def _alarms(told: str | list[str] | None) -> str | None:
+    """The reasons as a JSON list; an earlier clew sent the first one alone, as a text."""
+    return json.dumps([told] if isinstance(told, str) else told) if told else None
 
 
 def _intervals(folder: Path) -> Iterator[tuple[Any, ...]]:

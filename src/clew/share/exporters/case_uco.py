@@ -156,8 +156,8 @@ class _Writer:
             "clew:against": list(lead.against),
             "clew:expires": _time(lead.expires_ns),
         }
-        if lead.child_at_risk is not None:
-            node["clew:childAtRisk"] = lead.child_at_risk
+        if lead.child_at_risk:
+            node["clew:childAtRisk"] = list(lead.child_at_risk)
         return {key: value for key, value in node.items() if value != []}
 
     def connection_id(self, lead: LeadPart, interval: IntervalPart) -> str:

@@ -5,6 +5,7 @@ Its Content-Security-Policy allows its own style, by hash, and nothing else; eve
 
 import base64
 import hashlib
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -13,6 +14,7 @@ from importlib import resources
 from jinja2 import Environment, StrictUndefined, Template
 
 from clew.core import clock
+from clew.model import protocol
 from clew.share.api import STATEMENT, Exporter, LeadPart, Package, SightingPart
 from clew.share.examples import EXAMPLES
 
@@ -73,16 +75,16 @@ def clock_words(package: Package) -> str:
     """One sentence on how far the times can be trusted."""
     if not package.sightings:
         return "No times are given in this bundle."
-    errors = [s.clock_error_ns for s in package.sightings if s.clock_error_ns is not None]
+    wrong = [s.clock_wrong_ns for s in package.sightings if s.clock_wrong_ns is not None]
     if not package.clock_measured:
-        bad = len(package.sightings) - len(errors)
+        bad = len(package.sightings) - len(wrong)
         return (
             f"The error of the observing computer's clock was not measured for {bad} of {len(package.sightings)} "
             "contacts: confirm these times before asking an internet provider."
         )
     return (
-        f"The observing computer's clock was measured: its error was at most {max(errors) / 1e6:.3f} milliseconds at "
-        f"all {len(package.sightings)} contacts."
+        f"The observing computer's clock was measured: by that, it was wrong by at most {_ceiling(max(wrong))} "
+        f"milliseconds at all {len(package.sightings)} contacts."
     )
 
 
@@ -106,15 +108,20 @@ def _row(lead: LeadPart, sightings: dict[str, SightingPart]) -> Row:
 
 def _question(mine: list[SightingPart]) -> str | None:
     """What to ask the internet provider; None where a clock was not measured, since the time could then be wrong."""
-    if not mine or any(s.clock_error_ns is None or s.clock_offset_ns is None for s in mine):
+    if not mine or any(s.clock_wrong_ns is None for s in mine):
         return None
     last = max(mine, key=lambda s: (s.started_ns, s.id))
     offset, error = last.clock_offset_ns or 0, last.clock_error_ns or 0
     return (
-        f"Who used the address {last.address}, port {last.port} ({last.transport.upper()}), on "
+        f"Who used the address {last.address}, port {last.port} ({protocol(last.transport)}), on "
         f"{clock.iso(last.started_ns)[:23].replace('T', ' ')} UTC "
-        f"(our clock's offset {offset / 1e6:+.3f} ms, error at most {error / 1e6:.3f} ms)?"
+        f"(our clock's offset {offset / 1e6:+.3f} ms, error at most {_ceiling(error)} ms beside that)?"
     )
+
+
+def _ceiling(ns: int) -> str:
+    """Milliseconds, rounded up to thousandths: an error is never stated smaller than it is."""
+    return f"{math.ceil(ns / 1_000) / 1_000:.3f}"
 
 
 @cache
