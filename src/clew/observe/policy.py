@@ -219,8 +219,12 @@ class Governor:
         return Go(covered.id)
 
     def valid(self, at: Instant) -> frozenset[str]:
-        """The Mandates, by id, that hold at this moment, whatever they cover; looked up as for `cover`."""
-        return frozenset(m.id for m in self._checked(at) if m.not_before_ns <= at.utc_ns <= m.not_after_ns)
+        """The Mandates to observe this network, by id, that hold at this moment, whomever they cover; looked up as for
+        `cover`.
+        """
+        wanted = {"network": self._network}
+        may = (m for m in self._checked(at) if mandate.outside(m, PURPOSE, at.utc_ns, None, wanted) is None)
+        return frozenset(m.id for m in may)
 
     def permits(self, permit: str, address: str, sources: tuple[str, ...], at: Instant) -> bool:
         """Whether a Mandate to observe at this address, that names one of these sources, gives this permit now; looked

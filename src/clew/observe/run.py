@@ -247,8 +247,11 @@ class Observer:
         return due[:1]
 
     def _renew(self, now: Instant) -> None:
-        """Looks again at who could not be called or asked, where a Mandate was added or its time has come."""
+        """Looks again at who could not be called or asked, where a Mandate was added or its time has come. While none
+        holds, that is a gap.
+        """
         before, self._valid = self._valid, self._governor.valid(now)
+        self._gaps.covered(now, holds=bool(self._valid))
         if self._valid - before:
             self._book.allowed(self._steady.at(now))
             self._lists.allowed(now.mono_ns)
