@@ -303,14 +303,18 @@ class Observer:
         return dict(self._account.limits) | self._lists.limits() | self._whereabouts.limits
 
     def _forget(self) -> None:
-        """Keeps to retention while the run goes on; by the steady time, for a clock that is set must forget nobody."""
-        now_ns = self._steady.at(clock.now())
+        """Keeps to retention while the run goes on; by the earlier of the steady time and UTC, which what is kept is
+        dated by: whichever was set wrong, nothing is forgotten early for it.
+        """
+        now = clock.now()
+        now_ns = self._steady.at(now)
         if now_ns < self._forget_ns:
             return
         self._forget_ns = now_ns + retention.EVERY_NS
         self._keep()
-        retention.purge(self._case, now_ns)
-        self._book.forget(now_ns - retention.KEEP_NS)
+        earlier_ns = min(now_ns, now.utc_ns)
+        retention.purge(self._case, earlier_ns)
+        self._book.forget(earlier_ns - retention.KEEP_NS)
         self._results.forget(now_ns)
 
     def _over(self, seconds: float | None, stop: threading.Event, *, go_on: bool) -> str:
