@@ -105,6 +105,16 @@ def test_a_run_that_was_killed_ended_with_its_last_dial(case):
     assert found.interrupted == 1
 
 
+@pytest.mark.parametrize("kind", ["announce stopped", "announce", "control"])
+def test_only_contacts_that_were_interrupted_are_called_so(case, kind):
+    observed(case, [(0, 1)], dials=[("r0", n / 10, "interrupted") for n in range(3)])
+    with case.write("observe") as tx:
+        tx.execute("UPDATE dials SET kind=? WHERE id <> 'd0'", (kind,))
+    said = list(coverage.read(case).sentences())
+    assert "contacts that were interrupted, and are not counted: 1" in said
+    assert "control probes and questions who is there that were interrupted: 2" in said
+
+
 def test_gaps_inside_a_run_are_named_with_their_reason(case):
     observed(case, [(0, 10), (11, 12)])
     machine = Clock(2)

@@ -22,6 +22,7 @@ FROM sightings WHERE kind = 'contact' GROUP BY ALL ORDER BY ALL
 PLACES = """
 SELECT address, port, max(tier) AS tier, max(last_failure) AS why FROM endpoints GROUP BY address, port
 """
+INTERRUPTED = "SELECT count(*) FROM dials WHERE state = 'interrupted' AND kind "
 # Who may not be called keeps the refusal's words, and has no next visit until one may be (`observe.book`).
 UNCOVERED = """
 SELECT count(*) FROM (SELECT DISTINCT address, port FROM endpoints WHERE tier <> 'E0' AND next_ns IS NULL
@@ -40,7 +41,8 @@ UNSEEN = (  # `bench/bench_unseen.py` measures again why
 @dataclass(frozen=True, slots=True)
 class Coverage:
     """One case's coverage. `listed` counts the addresses with port that are held, `uncovered` those that had answered
-    and that no Mandate covered when they should have been called again.
+    and that no Mandate covered when they should have been called again; `interrupted` counts contacts, `cut_off` all
+    other calls that were.
     """
 
     vantages: tuple[str, ...]
@@ -56,6 +58,7 @@ class Coverage:
     contacted: int
     not_contacted: tuple[tuple[str, int], ...]
     interrupted: int
+    cut_off: int = 0
     uncovered: int = 0
     left_aside: tuple[tuple[str, int], ...] = ()
     unseen: str = UNSEEN
@@ -92,6 +95,8 @@ class Coverage:
             yield f"had answered, and are not called any more since no Mandate covers them: {self.uncovered}"
         if self.interrupted:
             yield f"contacts that were interrupted, and are not counted: {self.interrupted}"
+        if self.cut_off:
+            yield f"control probes and questions who is there that were interrupted: {self.cut_off}"
         yield from (f"left aside while asking who is there: {count} ({why})" for why, count in self.left_aside)
         yield f"networks: {', '.join(self.networks) or 'none'}; listed by: {', '.join(self.sources) or 'nobody'}"
         told = ", ".join(f"{name} ({answered} of {of} answered)" for name, of, answered in self.transports)
@@ -129,7 +134,8 @@ def read(case: Case) -> Coverage:
         listed=len(places),
         contacted=len(places) - silent.total(),
         not_contacted=tuple(sorted(silent.items())),
-        interrupted=conn.execute("SELECT count(*) FROM dials WHERE state = 'interrupted'").fetchone()[0],
+        interrupted=conn.execute(INTERRUPTED + "= 'contact'").fetchone()[0],
+        cut_off=conn.execute(INTERRUPTED + "<> 'contact'").fetchone()[0],
         uncovered=conn.execute(UNCOVERED).fetchone()[0],
         left_aside=_left_aside(row["coverage"] for row in runs),
     )
