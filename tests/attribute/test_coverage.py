@@ -13,15 +13,17 @@ T0 = 1_790_000_000_000_000_000
 TURN = HOUR // 120  # how often a run looks at its clock here
 
 
-def observed(case, runs, endpoints=(), dials=()):
-    """`runs` are (from, to or None) in hours; `endpoints` (address, tier, why); `dials` (run, hours, state)."""
+def observed(case, runs, endpoints=(), dials=(), quiet=(22, 6)):
+    """`runs` are (from, to or None) in hours, the first with quiet hours; `endpoints` (address, tier, why); `dials`
+    (run, hours, state).
+    """
     with case.write("observe") as tx:
         for n, (start, end) in enumerate(runs):
             tx.execute(
                 "INSERT INTO observe_runs (id, number, started_ns, ended_ns, config, vantage, mandate) "
                 "VALUES (?,?,?,?,?,?,?)",
                 (f"r{n}", n + 1, T0 + int(start * HOUR), None if end is None else T0 + int(end * HOUR),
-                 json.dumps({"quiet_hours": [22, 6] if n == 0 else None}), "Vienna", "m"),
+                 json.dumps({"quiet_hours": quiet if n == 0 else None}), "Vienna", "m"),
             )  # fmt: skip
         for n, (address, tier, why) in enumerate(endpoints):
             tx.execute(
@@ -89,11 +91,28 @@ def test_gaps_are_named_from_and_to(case):
     assert found.vantages == ("Vienna",)
 
 
+def test_who_has_quiet_hours_did_not_watch_all_the_time(case):
+    observed(case, [(0, 4)])
+    said = list(coverage.read(case).sentences())
+    assert "quiet hours in which nobody was called: 22:00 to 06:00 UTC" in said
+    assert not [line for line in said if "all the time" in line]
+
+
 def test_a_run_that_was_killed_ended_with_its_last_dial(case):
     observed(case, [(0, None), (5, 6)], dials=[("r0", 3, "interrupted"), ("r0", 1, "done")])
     found = coverage.read(case)
     assert spans(found) == [(3, 5)]
     assert found.interrupted == 1
+
+
+@pytest.mark.parametrize("kind", ["announce stopped", "announce", "control"])
+def test_only_contacts_that_were_interrupted_are_called_so(case, kind):
+    observed(case, [(0, 1)], dials=[("r0", n / 10, "interrupted") for n in range(3)])
+    with case.write("observe") as tx:
+        tx.execute("UPDATE dials SET kind=? WHERE id <> 'd0'", (kind,))
+    said = list(coverage.read(case).sentences())
+    assert "contacts that were interrupted, and are not counted: 1" in said
+    assert "control probes and questions who is there that were interrupted: 2" in said
 
 
 def test_gaps_inside_a_run_are_named_with_their_reason(case):
@@ -114,7 +133,7 @@ def test_gaps_inside_a_run_are_named_with_their_reason(case):
 
 @pytest.mark.parametrize(("step", "words"), [(1, "3600.000 s forward"), (-1, "3600.000 s back")])
 def test_a_clock_that_was_set_is_no_time_in_which_nobody_watched(case, step, words):
-    observed(case, [(0, 10)])
+    observed(case, [(0, 10)], quiet=None)
     machine = Clock(2)
     machine.call(0)
     machine.call(0.25, step=step)

@@ -9,6 +9,7 @@ from clew.core import watch
 from clew.model import Missing, Reason
 from clew.observe.announces import DRY, FULL_REPLY, Announces
 from clew.observe.api import SECOND, Listed, Listing, Tracker
+from clew.observe.asked import WAITED
 from clew.observe.calls import Caller
 from clew.observe.chance import Chance
 from clew.observe.networks.bittorrent import PLUGIN
@@ -101,6 +102,26 @@ def test_the_interval_that_a_tracker_told_holds_while_it_does_not_reply() -> Non
         assert one not in announces.due(silent * hours_ns - 1)
         assert one in announces.due(silent * hours_ns)
         announces.heard(one, Listing(missing=Missing(Reason.LIMIT_REACHED, "no reply in time")), silent * hours_ns)
+
+
+@pytest.mark.parametrize(
+    ("address", "told", "waits"),
+    [("192.0.2.1", 3 * 3600, 3 * 3600), ("192.0.2.1", 60, 1800), ("127.1.0.1", 3 * 3600, 2)],
+    ids=["as told", "at least the policy's own", "inside this machine the policy's alone"],
+)
+def test_what_an_earlier_run_asked_is_not_asked_sooner(address: str, told: int, waits: int) -> None:
+    policy = Policy(revisit=5.0) if address.startswith("127") else Policy(allow=("192.0.2.0/24",))
+    before = {(TRACKER.url, WATCH.infohash_v1): (-SECOND, told)}
+    announces = Announces({TRACKER: address}, [WATCH], policy, {TRACKER.url: False}, 0, before)
+    assert announces.due(waits * SECOND - SECOND - 1) == []
+    assert announces.limits() == {WAITED: 1}
+    assert not announces.quiet(0), "a run that is to end when all is settled waits for it"
+    (one,) = announces.due(waits * SECOND - SECOND)
+    assert announces.limits() == {}
+    silent = Listing(missing=Missing(Reason.LIMIT_REACHED, "no reply in time"))
+    announces.heard(one, silent, 0)
+    assert announces.due(waits * SECOND - 1) == [], "and what it told holds while it does not reply"
+    assert announces.due(waits * SECOND) == [one]
 
 
 def test_a_round_that_is_under_way_goes_on_before_others_begin() -> None:

@@ -5,7 +5,7 @@ import pytest
 from clew.core.case import Case
 from clew.model import Missing, Reason
 from clew.observe.api import NO_CONNECTION, REFUSED, SECOND, TOO_SLOW, Contact
-from clew.observe.book import Book
+from clew.observe.book import PROMISCUOUS, Book
 from clew.observe.endpoints import INSERT, Endpoint, row
 from clew.observe.policy import Policy
 
@@ -141,3 +141,31 @@ def test_of_whom_is_forgotten_nothing_stays_in_memory() -> None:
     assert one.id in made._waited
     made.forget(10 * SECOND)
     assert not [name for name, held in vars(made).items() if isinstance(held, set | dict) and held]
+
+
+@pytest.mark.parametrize(
+    "when", ["before it is listed", "before it is written", "while it is called", "in an earlier run"]
+)
+def test_a_promiscuous_place_is_left_alone_on_another_watch_too(when: str, case: Case) -> None:
+    made = book()
+    one = new(made, 1)
+    if when == "before it is listed":
+        made.controlled(one, PROMISCUOUS)
+    other, _ = made.listed("w2", *one.place, source=TRACKER, twin=False, at_ns=0, due_ns=0)
+    if when == "before it is written":
+        made.controlled(one, PROMISCUOUS)
+    made.saved(made.changed())
+    called = due(made, 0)
+    if when == "while it is called":
+        assert other in called
+        made.controlled(one, PROMISCUOUS)
+        made.contacted(other, Contact(answered=True), "s", 0, 100 * SECOND, "tcp", heard_ns=0)
+    if when == "in an earlier run":  # as first versions left it
+        one.control = other.control = PROMISCUOUS
+        with case.write("observe") as tx:
+            tx.executemany(INSERT, [row(each) for each in (one, other)])
+        made = Book(case.read().execute("SELECT * FROM endpoints"), POLICY, 0, lambda _: ALL)
+        (other,) = (each for each in made if each.watch == "w2")
+    assert other.next_ns is None
+    made.listed("w2", *one.place, source="http://127.1.0.2:6969/announce", twin=False, at_ns=9, due_ns=9)
+    assert due(made, 10**6 * SECOND) == []

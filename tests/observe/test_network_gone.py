@@ -1,17 +1,25 @@
-"""A network that is gone for hours: probes at growing intervals decide, the others wait, nothing of it counts."""
+"""A network that is gone for hours: probes at growing intervals decide, the others wait, nothing of it counts.
+
+So it is with a Mandate that ends while the run goes on: nobody is called, and that has its name.
+"""
 
 import errno
 import os
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from no_wire import START_NS, STEP_NS, Network, goes_on
-from observe_case import FAST, gaps_of
+from observe_case import FAST, MANDATE, gaps_of
 
+from clew.core import clock, coverage, mandate
 from clew.core.case import Case
+from clew.core.clock import Instant
 from clew.observe.api import REFUSED, SECOND
 from clew.observe.endpoints import INSERT, Endpoint, row
-from clew.observe.gaps import NO_NETWORK
+from clew.observe.gaps import NO_MANDATE, NO_NETWORK, Gaps
 from clew.observe.lines import unconnected
 from clew.observe.networks.bittorrent import PLUGIN
 from clew.observe.run import Observer
@@ -66,3 +74,38 @@ def test_a_router_that_is_off_is_a_gap_and_nobody_is_given_up_for_it(case: Case,
     assert 30 * SECOND <= ended - began < 35 * SECOND
     back_ns = network.now.mono_ns - 5 * SECOND
     assert {address for at_ns, address in network.called if at_ns > back_ns} > {each.address for each in observer._book}
+
+
+@pytest.mark.parametrize("renewed", ["127.30.0.1/32", None])
+def test_a_time_in_which_no_mandate_held_is_a_gap(
+    make_case: Callable[..., Case], authority: Ed25519PrivateKey, network: Network, renewed: str | None
+) -> None:
+    """One for intake holds all the time. The next one to observe leaves two of three out, or there is none."""
+    case = make_case(not_after=clock.iso(START_NS + 10 * SECOND))
+    others = [{"id": "1" * 32, "purposes": ["intake"]}]
+    if renewed:
+        begins = clock.iso(START_NS + 200 * SECOND)
+        others.append({"id": "2" * 32, "not_before": begins, "addresses": [renewed, "127.1.0.33/32"]})
+    for other in others:
+        mandate.add(case, mandate.sign_document("mandate", MANDATE | other, authority))
+    observer = of(case, [f"127.30.0.{n}" for n in (1, 2, 3)], tier="E2", claims=1, control="clean")
+    network.why = REFUSED
+    goes_on(observer, network, 300)
+    observer._gaps.over(network.now)
+    observer._keep()
+    ((began, ended, why),) = gaps_of(case)
+    assert (began - START_NS, why) == (10 * SECOND + STEP_NS, NO_MANDATE)
+    assert ended - START_NS == (200 if renewed else 300) * SECOND
+    said = list(coverage.read(case).sentences())
+    assert not [line for line in said if "all the time" in line]
+    assert [line for line in said if line.startswith("gap 1: nobody watched from ") and line.endswith(NO_MANDATE)]
+    left = 2 if renewed else 3
+    assert f"had answered, and are not called any more since no Mandate covers them: {left}" in said
+
+
+def test_a_run_that_is_killed_while_no_mandate_holds_has_named_it() -> None:
+    gaps, found = Gaps(), []
+    for second in range(1, 200):
+        gaps.covered(Instant(second * SECOND, second * SECOND), holds=second < 5)
+        found += gaps.take()
+    assert found == [(5 * SECOND, until * SECOND, NO_MANDATE) for until in (5, 65, 125, 185)], "a write a minute"

@@ -15,12 +15,12 @@ from clew.core import clock, mandate
 from clew.core.case import Case
 from clew.core.clock import Instant
 from clew.core.errors import Refused, Usage
-from clew.model import Missing
+from clew.model import Mandate, Missing
 from clew.observe import keeping
 from clew.observe.api import REFUSED, SECOND, Contact, Sighted, Target
 from clew.observe.endpoints import Endpoint
 from clew.observe.networks.bittorrent import PLUGIN
-from clew.observe.policy import Go, Governor, Policy, Wait, Wish, inside_loopback
+from clew.observe.policy import ENDS_SOON, Go, Governor, Policy, Wait, Wish, inside_loopback
 from clew.observe.run import Observer, observe
 from clew.observe.steady import Steady
 from clew.observe.wire import Answer, Call
@@ -170,6 +170,23 @@ def test_started_needs_the_permit(make_case: Callable[..., Case]) -> None:
     announce = wish("127.1.0.1", 6969, "announce", event="started")
     assert isinstance(governor.decide(announce, at(0)), Missing)
     assert isinstance(governor.decide(replace(announce, event="stopped"), at(0)), Go)
+
+
+def test_nobody_lists_us_whom_the_mandate_may_not_let_us_tell_to_stop(
+    make_case: Callable[..., Case], authority: Ed25519PrivateKey
+) -> None:
+    """The reply to `started` may take twice an answer's time, and a clock be a little off."""
+    ends, policy = NOW + 3600 * SECOND, replace(FAST, answer=6.0)
+    case = make_case(not_after=clock.iso(ends))
+    governor, started = Governor(case, policy, "bittorrent"), wish("127.1.0.1", 6969, "announce", event="started")
+    assert isinstance(governor.cover(started, Instant(ends - 72 * SECOND, 1)), Mandate)
+    assert governor.cover(started, Instant(ends - 71 * SECOND, 2)) == ENDS_SOON
+    goodbye = replace(started, event="stopped", goodbye=True)
+    assert isinstance(governor.decide(goodbye, Instant(ends, 3)), Go)
+    mandate.add(case, mandate.sign_document("mandate", MANDATE | {"id": "1" * 32}, authority))
+    another = Governor(case, policy, "bittorrent").cover(started, Instant(ends, 4))
+    assert isinstance(another, Mandate)
+    assert another.id == "1" * 32, "the one that holds long enough"
 
 
 def test_one_connection_to_an_address_and_port(case: Case) -> None:

@@ -4,13 +4,17 @@ import time
 from dataclasses import replace
 
 import pytest
+from no_wire import Network
 from observe_case import FAST
 from observe_stage import Stage, answers, bitfield
 
 from clew.core import clock, shards
 from clew.core.case import Case
 from clew.core.clock import Instant
-from clew.observe.run import observe
+from clew.observe.endpoints import INSERT, Endpoint, row
+from clew.observe.networks.bittorrent import PLUGIN
+from clew.observe.retention import KEEP_NS
+from clew.observe.run import Observer, observe
 from clew.observe.steady import BOOTTIME, steady
 
 HOUR = 3_600_000_000_000
@@ -61,3 +65,18 @@ def test_runs_of_a_clock_that_stood_still_with_the_machine_lend_no_base(case: Ca
     asleep_ns = 8 * HOUR  # before the first of these runs, at 1,000 by UTC
     later = steady(case, Instant(2_000, 1_010 + asleep_ns))
     assert later.at(Instant(0, 1_020 + asleep_ns)) == 2_010
+
+
+@pytest.mark.parametrize(("set_ns", "kept"), [(-10 * 24 * HOUR, True), (10 * 24 * HOUR, True), (0, False)])
+def test_a_clock_that_is_set_forgets_nobody_early(case: Case, network: Network, set_ns: int, kept: bool) -> None:
+    """Ahead when the machine started, and set right in a run; set wrong in one; and as it should be."""
+    observer = Observer(case, PLUGIN, FAST, ["http://127.1.0.33:6969/announce"])
+    network.now = Instant(network.now.utc_ns + set_ns, network.now.mono_ns)
+    listed_ns = network.now.utc_ns if kept else network.now.utc_ns - KEEP_NS
+    one = Endpoint(1, "w", "127.30.0.1", 9, listed_ns, listed_ns, "t")
+    observer._book._add(one)
+    with case.write("observe") as tx:
+        tx.execute(INSERT, row(one))
+    network.now = Instant(network.now.utc_ns + HOUR, network.now.mono_ns + HOUR)
+    observer._forget()
+    assert len(observer._book) == len(case.read().execute("SELECT 1 FROM endpoints").fetchall()) == kept

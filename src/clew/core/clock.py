@@ -9,9 +9,8 @@ from clew.model import Missing, Reason
 
 STA_UNSYNC = 0x0040  # adjtimex(2): the clock is not synchronised
 STA_NANO = 0x2000  # adjtimex(2): `offset` is in nanoseconds, else in microseconds
-GROWTH_PPM = (
-    500  # kernel/time/ntp.c, MAXFREQ: by how many microseconds `maxerror` grows each second until it is set again
-)
+# By how many microseconds `maxerror` grows each second until it is set again (kernel/time/ntp.c, MAXFREQ).
+GROWTH_PPM = 500
 TIME_ERROR = 5  # adjtimex(2): return value of a clock that is not synchronised
 
 

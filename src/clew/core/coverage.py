@@ -23,6 +23,12 @@ FROM sightings WHERE kind = 'contact' GROUP BY ALL ORDER BY ALL
 PLACES = """
 SELECT address, port, max(tier) AS tier, max(last_failure) AS why FROM endpoints GROUP BY address, port
 """
+INTERRUPTED = "SELECT count(*) FROM dials WHERE state = 'interrupted' AND kind "
+# Who may not be called keeps the refusal's words, and has no next visit until one may be (`observe.book`).
+UNCOVERED = """
+SELECT count(*) FROM (SELECT DISTINCT address, port FROM endpoints WHERE tier <> 'E0' AND next_ns IS NULL
+                      AND control IS NOT 'promiscuous' AND last_failure LIKE 'refused: %Mandate%')
+"""
 RUNS = """
 SELECT id, started_ns, ended_ns, vantage, config, coverage FROM observe_runs ORDER BY number, started_ns, id
 """
@@ -35,9 +41,10 @@ UNSEEN = (  # `bench/bench_unseen.py` measures again why
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """One case's coverage. `places` are addresses with port; `listed` counts those that are held.
-
-    `unweighed`: contacts and control probes that came since the Leads were made; None where nobody knows.
+    """One case's coverage. `listed` counts the addresses with port that are held, `uncovered` those that had answered
+    and that no Mandate covered when they should have been called again; `interrupted` counts contacts, `cut_off` all
+    other calls that were. `unweighed`: contacts and control probes that came since the Leads were made; None where
+    nobody knows.
     """
 
     vantages: tuple[str, ...]
@@ -53,6 +60,8 @@ class Coverage:
     contacted: int
     not_contacted: tuple[tuple[str, int], ...]
     interrupted: int
+    cut_off: int = 0
+    uncovered: int = 0
     left_aside: tuple[tuple[str, int], ...] = ()
     unweighed: int | None = 0
     unseen: str = UNSEEN
@@ -85,8 +94,12 @@ class Coverage:
                 "contacted; who was only listed is forgotten after 7 days"
             )
         yield from (f"not contacted: {count} ({why})" for why, count in self.not_contacted)
+        if self.uncovered:
+            yield f"had answered, and are not called any more since no Mandate covers them: {self.uncovered}"
         if self.interrupted:
             yield f"contacts that were interrupted, and are not counted: {self.interrupted}"
+        if self.cut_off:
+            yield f"control probes and questions who is there that were interrupted: {self.cut_off}"
         yield from (f"left aside while asking who is there: {count} ({why})" for why, count in self.left_aside)
         yield f"networks: {', '.join(self.networks) or 'none'}; listed by: {', '.join(self.sources) or 'nobody'}"
         told = ", ".join(f"{name} ({answered} of {of} answered)" for name, of, answered in self.transports)
@@ -100,7 +113,8 @@ class Coverage:
         yield f"how many were not seen at all: {self.unseen}"
 
     def _interruptions(self) -> Iterator[str]:
-        if not self.interruptions.gaps and not any(each.forward for each in self.interruptions.clock_set):
+        told = *self.interruptions.gaps, *self.quiet_hours, *(c for c in self.interruptions.clock_set if c.forward)
+        if not told:
             yield "somebody watched all the time between the first and the last of it"
         yield from map(str, self.interruptions.gaps)
         yield from map(str, self.interruptions.clock_set)
@@ -127,7 +141,9 @@ def read(case: Case) -> Coverage:
         listed=len(places),
         contacted=len(places) - silent.total(),
         not_contacted=tuple(sorted(silent.items())),
-        interrupted=conn.execute("SELECT count(*) FROM dials WHERE state = 'interrupted'").fetchone()[0],
+        interrupted=conn.execute(INTERRUPTED + "= 'contact'").fetchone()[0],
+        cut_off=conn.execute(INTERRUPTED + "<> 'contact'").fetchone()[0],
+        uncovered=conn.execute(UNCOVERED).fetchone()[0],
         left_aside=_left_aside(row["coverage"] for row in runs),
         unweighed=since.read(case).count,
     )

@@ -3,7 +3,7 @@
 `stopped` always comes first: it lists us nowhere. Only where a tracker then tells no peers, and only under the
 Mandate's permit `started_announce`, follows `started`, and at once after it `stopped`. Replies are capped
 (opentracker: 200 endpoints), so a full reply is asked for again, inside 127.0.0.0/8 only; beyond it a tracker is asked
-once in its own interval.
+once in its own interval, also by one run after the other.
 """
 
 import heapq
@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from clew.model import Reason, Watch
 from clew.observe.api import SECOND, Listing, Tracker
+from clew.observe.asked import WAITED, Asked, key
 from clew.observe.policy import Policy, inside_loopback
 
 FULL_REPLY = 200  # endpoints of one reply, those that none can have among them: opentracker tells no more
@@ -58,6 +59,7 @@ class Announces:
         policy: Policy,
         may_start: dict[str, bool],
         now_ns: int,
+        before: Asked | None = None,
     ) -> None:
         self._policy, self._may_start = policy, may_start
         self._heap: list[tuple[int, int, Round]] = []
@@ -65,6 +67,7 @@ class Announces:
         self._number = itertools.count()
         self._out = 0
         self._barred: set[Round] = set()
+        self._waiting: set[Round] = set()  # whose first question in this run is not due yet
         self._quiet: dict[int, int] = defaultdict(int)
         self._short: dict[int, int] = {}
         self.usable: dict[str, bool] = dict.fromkeys((t.url for t in trackers), False)
@@ -73,7 +76,7 @@ class Announces:
                 for infohash, twin in infohashes(watch):
                     one = Round(tracker, address, watch, infohash, twin)
                     self._of[tracker].append(one)
-                    self._plan(one, now_ns)
+                    self._first(one, before or {}, now_ns)
 
     def due(self, now_ns: int) -> list[Round]:
         """The rounds whose next question is due; each is out until `heard`."""
@@ -82,6 +85,7 @@ class Announces:
             found.append(heapq.heappop(self._heap)[2])
         self._out += len(found)
         self._barred.difference_update(found)
+        self._waiting.difference_update(found)
         return found
 
     def heard(self, one: Round, listing: Listing, now_ns: int) -> None:
@@ -143,8 +147,8 @@ class Announces:
         return not self._out and all(one.rounds >= 1 and self._quiet[id(one)] >= rounds for one in waiting)
 
     def limits(self) -> Counter[str]:
-        """How many endpoints there should be that no reply named."""
-        return +Counter({NOT_NAMED: sum(self._short.values())})
+        """How many endpoints there should be that no reply named, and how many questions were not due yet."""
+        return +Counter({NOT_NAMED: sum(self._short.values()), WAITED: len(self._waiting)})
 
     def _more(self, one: Round, listing: Listing) -> bool:
         if (
@@ -165,13 +169,25 @@ class Announces:
         told = listing.min_interval or listing.interval
         if told or listing.missing is None:
             one.interval = told or DEFAULT_INTERVAL
-        pause = self._policy.round_seconds() * slower
-        if not inside_loopback(one.address):
-            pause = max(pause, one.interval)
         one.event, one.asked, one.dry, one.seen = "stopped", 0, 0, set()
         one.rounds += 1
         self._quiet[id(one)] += 1
-        self._plan(one, now_ns + int(pause * SECOND))
+        self._plan(one, now_ns + self._pause_ns(one, slower))
+
+    def _first(self, one: Round, before: Asked, now_ns: int) -> None:
+        """Plans the first question of this run: not sooner than an earlier run would have asked it."""
+        when_ns = now_ns
+        if (last := before.get(key(one.tracker.url, one.infohash))) is not None:
+            last_ns, one.interval = last
+            when_ns = max(now_ns, last_ns + self._pause_ns(one))
+        if when_ns > now_ns:
+            self._waiting.add(one)
+        self._plan(one, when_ns)
+
+    def _pause_ns(self, one: Round, slower: int = 1) -> int:
+        """How long after one round the next begins; beyond this machine, not before the tracker wants to be asked."""
+        pause = self._policy.round_seconds() * slower
+        return int((pause if inside_loopback(one.address) else max(pause, one.interval)) * SECOND)
 
     def _due_now(self, rounds: set[Round], now_ns: int) -> None:
         """These were barred, and are so no more, as far as is known."""

@@ -53,10 +53,8 @@ class Book:
             self._add(of_row(each))
         for endpoint in self:
             if endpoint.next_ns is None and endpoint.control != PROMISCUOUS:
-                endpoint.next_ns, endpoint.failures = (
-                    now_ns,
-                    0,
-                )  # a new run tries everybody once more (`keeping.begin`: not too soon)
+                # A new run tries everybody once more (`keeping.begin`: not too soon).
+                endpoint.next_ns, endpoint.failures = now_ns, 0
             endpoint.tried = ""
             self._plan(endpoint)
 
@@ -91,6 +89,8 @@ class Book:
         found = Endpoint(self._last_id, watch, address, port, at_ns, at_ns, source, int(twin), next_ns=due_ns)
         beside = self._at.get(found.place)
         found.control = beside[0].control if beside else None
+        if found.control == PROMISCUOUS:
+            found.next_ns = None
         self._add(found)
         self._changed[found.id] = found
         self._fresh.append(found)
@@ -343,6 +343,8 @@ class Book:
         return next((each for each in self._at.get(place, ()) if each.watch == watch), None)
 
     def _plan(self, endpoint: Endpoint) -> None:
+        if endpoint.control == PROMISCUOUS:  # left alone, on whatever Watch
+            endpoint.next_ns = None
         if endpoint.next_ns is not None:
             heapq.heappush(self._heaps[self._urgency(endpoint)], (endpoint.next_ns, endpoint.id, endpoint))
 

@@ -3,7 +3,8 @@
 A machine without its network fails every call. That says nothing of those who were called, so they are put back and
 the time is kept as a gap; it ends with the first call that gets out of this machine. Until then nothing is gained by
 calling all of them: a probe at growing intervals decides, and the others wait. Where some of what was handed out last
-got out, nobody waits. A machine that was suspended called nobody and heard nobody either.
+got out, nobody waits. A machine that was suspended called nobody and heard nobody either. Nor does a run while no
+Mandate holds: it goes on, and waits for one.
 """
 
 from dataclasses import dataclass, field
@@ -14,6 +15,8 @@ from clew.observe.api import SECOND
 
 NO_NETWORK = Missing(Reason.INTERRUPTED, "this machine had no network")
 LEAST_PAUSE_NS, MOST_PAUSE_NS = SECOND, 60 * SECOND  # between two probes of a network that is gone
+NO_MANDATE = "no Mandate covered any call"
+NAMED_AGAIN_NS = 60 * SECOND  # how often a gap in which nothing happens is kept longer: each time costs a write
 STOOD_STILL = "the run stood still: this machine was suspended, or the program was stopped"
 STILL_NS = 60 * SECOND  # without a turn of the run or the end of a call: a busy machine keeps no run from one that long
 STEP_NS = SECOND  # what UTC may drift against the monotonic clock between two calls before it is called a step
@@ -32,6 +35,8 @@ class Gaps:
     _left_ns: int = -1  # when the last call was dialled that got out
     _probed_ns: int = 0
     _last: Instant | None = None
+    _uncovered: Instant | None = None
+    _named_again_ns: int = 0
     _found: dict[tuple[int, str], int] = field(default_factory=dict)
 
     @property
@@ -68,13 +73,25 @@ class Gaps:
         """Calls are handed out now; in a gap, they are a probe."""
         self._probed_ns = at.mono_ns
 
+    def covered(self, at: Instant, *, holds: bool) -> None:
+        """Whether any Mandate to observe holds, at moments that come in order: a time in which none does is a gap."""
+        if holds and self._uncovered is None:
+            return
+        self._uncovered = self._uncovered or at
+        if holds or at.mono_ns >= self._named_again_ns:
+            self.add(self._uncovered, at, NO_MANDATE)
+            self._named_again_ns = at.mono_ns + NAMED_AGAIN_NS
+        if holds:
+            self._uncovered, self._named_again_ns = None, 0
+
     def add(self, since: Instant, until: Instant, why: str) -> None:
         """A gap, or as much of it as there is by now."""
         # Measured by the monotonic clock, so that a clock set meanwhile cannot hide or stretch it.
         self._found[since.utc_ns, why] = since.utc_ns + max(0, until.mono_ns - since.mono_ns)
 
     def over(self, at: Instant) -> None:
-        """The run ends: so does a gap that is open."""
+        """The run ends: so do the gaps that are open."""
+        self.covered(at, holds=True)
         if self._since is not None:
             self.add(self._since, at, NO_NETWORK.detail)
             self._since = None

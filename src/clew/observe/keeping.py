@@ -1,7 +1,7 @@
 """How a run's facts get into the case: intents before, sightings after, each batch in one transaction."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from clew.core import shards
@@ -9,6 +9,8 @@ from clew.core.case import Case, Transaction, new_id
 from clew.core.clock import Instant
 from clew.core.failpoints import failpoint
 from clew.model import SightingKind, Tier
+from clew.observe import asked
+from clew.observe.announces import Round
 from clew.observe.book import PROMISCUOUS, Book
 from clew.observe.endpoints import INSERT, row
 from clew.observe.gaps import Gaps
@@ -31,6 +33,7 @@ class Keeper:
         self._case, self._run, self._book, self._gaps = case, run, book, gaps
         self._rows: list[dict[str, Any]] = []
         self._ended: list[tuple[str, str | None, int, str]] = []
+        self._asked: list[tuple[int | None, int, str, bytes]] = []
         self._sequence = 0
         self._covered: Mapping[str, Mapping[str, float]] = {}
 
@@ -49,8 +52,19 @@ class Keeper:
         """Takes what became of a dial for the next flush, and until when it may have been heard: 0 where it was not."""
         self._ended.append((state, detail, heard_ns, dial))
 
-    def intend(self, calls: list[tuple[Call, int | None]], at_ns: int, mandate: str) -> None:
-        """Commits that these connections will be opened, before any of them is."""
+    def asked(self, one: Round, heard_ns: int | None) -> None:
+        """Takes for the next flush that a question is over, and when it may have been heard, if at all."""
+        self._asked.append((heard_ns, one.interval, *asked.key(one.tracker.url, one.infohash)))
+
+    def intend(
+        self,
+        calls: list[tuple[Call, int | None]],
+        at_ns: int,
+        mandate: str,
+        asking: Iterable[Round] = (),
+        steady_ns: int = 0,
+    ) -> None:
+        """Commits that these connections will be opened, before any of them is, and what is asked so at `steady_ns`."""
         failpoint("observe.intent.before")
         counts: dict[str, int] = {}
         rows = []
@@ -62,6 +76,8 @@ class Keeper:
             rows.append((call.id, self._run.id, endpoint, *place, kind, wish.transport, at_ns, INTENT, None, None))
         with self._case.write("observe") as tx:
             tx.executemany("INSERT INTO dials VALUES (?,?,?,?,?,?,?,?,?,?,?,?)", rows)
+            questions = [(*asked.key(each.tracker.url, each.infohash), each.interval, steady_ns) for each in asking]
+            tx.executemany(asked.INTEND, questions)
             tx.record("contacts.intended", subject={"run": self._run.id}, counts=counts, mandate=mandate)
         failpoint("observe.intent.after")
 
@@ -90,6 +106,7 @@ class Keeper:
                     tx, stage="observe", batch=batch, versions=self._run.tool, config=self._run.config, pending=[shard]
                 )
             tx.executemany(INSERT, [row(each) for each in changed])
+            tx.executemany(asked.ENDED, self._asked)
             tx.executemany("UPDATE dials SET state=?, detail=?, heard_ns=? WHERE id=?", self._ended)
             tx.executemany(
                 "INSERT OR REPLACE INTO observe_gaps VALUES (?,?,?,?)", [(self._run.id, *gap) for gap in gaps]
@@ -101,7 +118,7 @@ class Keeper:
             failpoint("observe.receipt.inside")
         failpoint("observe.receipt.after")
         self._book.saved(changed)
-        self._rows, self._ended, self._covered = [], [], covered
+        self._rows, self._ended, self._asked, self._covered = [], [], [], covered
 
     def _lasts(self, row: dict[str, Any]) -> bool:
         """Whether a sighting is kept for good: also a contact that failed with who has answered, for it speaks
@@ -138,6 +155,7 @@ def begin(case: Case, run: Run, policy: str, now: Instant, mandate: str, time: S
             "UPDATE endpoints SET next_ns=? WHERE id=? AND next_ns IS NOT NULL",
             [(again_ns, each["endpoint"]) for each in left if each["endpoint"] is not None],
         )
+        tx.execute(asked.BEGIN, (now_ns,))
         _close_killed(tx)
         tx.execute(
             "UPDATE endpoints SET next_ns=?, failures=0 WHERE next_ns IS NULL AND failures + contacts > 0 "

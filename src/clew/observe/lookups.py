@@ -11,14 +11,15 @@ announced there, so that a Round of these has no event.
 
 import ipaddress
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from clew.model import Watch
 from clew.observe.announces import DEFAULT_INTERVAL, Round, infohashes
 from clew.observe.api import SECOND, Listing, Tracker
+from clew.observe.asked import WAITED, Asked
 from clew.observe.node_ids import distance, fits
-from clew.observe.policy import Policy, inside_loopback
+from clew.observe.policy import DHT, Policy, inside_loopback
 
 K = 8  # BEP 5: how many nodes nearest to an infohash store its peers
 ALPHA = 3  # Kademlia (Maymounkov, Mazieres 2002), 2.3: questions of one lookup at a time
@@ -73,6 +74,7 @@ class Lookup:
         """Starts from the nodes that were named to us, and the nearest that answered the time before."""
         self.nodes = {place: Node(n.address, n.port, n.node_id, n.far, n.named) for place, n in self.start.items()}
         self.networks, self.asked, self.barred = Counter(), 0, 0
+        del self.limits[WAITED]
 
     def next(self) -> Node | None:
         """The next node to ask: of those that may be needed, the nearest. None where none is, or none now."""
@@ -136,10 +138,18 @@ class Lookup:
 
 
 class Lookups:
-    """Every lookup, by when it is due (monotonic nanoseconds). `bootstrap` are nodes by their addresses."""
+    """Every lookup, by when it is due (monotonic nanoseconds). `bootstrap` are nodes by their addresses, `before` is
+    what earlier runs asked.
+    """
 
     def __init__(
-        self, bootstrap: dict[Tracker, str], watches: list[Watch], policy: Policy, now_ns: int, covered: Covered
+        self,
+        bootstrap: dict[Tracker, str],
+        watches: list[Watch],
+        policy: Policy,
+        now_ns: int,
+        covered: Covered,
+        before: Asked | None = None,
     ) -> None:
         self._policy, self._covered = policy, covered
         start = {(at, t.port): Node(at, t.port, None, named=True) for t, at in bootstrap.items()}
@@ -149,6 +159,10 @@ class Lookups:
             for watch in (watches if start else [])
             for infohash, twin in infohashes(watch)
         }
+        for each in self._lookups.values():
+            last = (before or {}).get((DHT, each.infohash))
+            if last is not None and (due_ns := last[0] + self._pause_ns(start.values())) > now_ns:
+                each.due_ns, each.limits[WAITED] = due_ns, 1
 
     def due(self, now_ns: int) -> list[Round]:
         """The questions to be asked now; each is out until `heard`."""
@@ -216,13 +230,16 @@ class Lookups:
         """The end of a round where nothing is out and nobody is left to be asked: the next comes after a pause."""
         if lookup.out or lookup.next() is not None:
             return
-        pause = self._policy.round_seconds()
-        if not all(inside_loopback(n.address) for n in lookup.nodes.values()):
-            pause = max(pause, DEFAULT_INTERVAL)
+        pause_ns = self._pause_ns(lookup.nodes.values())
         lookup.end()
         lookup.rounds += 1
         lookup.quiet += 1
-        lookup.due_ns = now_ns + int(pause * SECOND)
+        lookup.due_ns = now_ns + pause_ns
+
+    def _pause_ns(self, nodes: Iterable[Node]) -> int:
+        """How long after a lookup that asks these nodes the next one begins."""
+        pause = self._policy.round_seconds()
+        return int((pause if all(inside_loopback(n.address) for n in nodes) else max(pause, DEFAULT_INTERVAL)) * SECOND)
 
 
 def _far(node: Node) -> int:

@@ -38,6 +38,8 @@ PERMIT_DHT, PERMIT_PEX = "dht", "pex"
 DHT, PEX = "dht", "pex"  # how a Mandate names the two among its trackers
 BURST_NS = SECOND // 10  # what a loop that was held up may make good at once
 COVER_NS = 30 * SECOND
+UNTIL_GOODBYE_NS = 60 * SECOND  # beyond what a reply may take: a `started` is followed by its `stopped` in that time
+ENDS_SOON = Missing(Reason.REFUSED, "no Mandate holds for as long as `started` and its `stopped` may take")
 NOT_NAMED = Missing(Reason.REFUSED, "beyond 127.0.0.0/8 the Mandate has to name the tracker")
 
 
@@ -219,8 +221,12 @@ class Governor:
         return Go(covered.id)
 
     def valid(self, at: Instant) -> frozenset[str]:
-        """The Mandates, by id, that hold at this moment, whatever they cover; looked up as for `cover`."""
-        return frozenset(m.id for m in self._checked(at) if m.not_before_ns <= at.utc_ns <= m.not_after_ns)
+        """The Mandates to observe this network, by id, that hold at this moment, whomever they cover; looked up as for
+        `cover`.
+        """
+        wanted = {"network": self._network}
+        may = (m for m in self._checked(at) if mandate.outside(m, PURPOSE, at.utc_ns, None, wanted) is None)
+        return frozenset(m.id for m in may)
 
     def permits(self, permit: str, address: str, sources: tuple[str, ...], at: Instant) -> bool:
         """Whether a Mandate to observe at this address, that names one of these sources, gives this permit now; looked
@@ -269,7 +275,13 @@ class Governor:
         return Missing(Reason.REFUSED, "beyond 127.0.0.0/8 plaintext needs the Mandate's permit")
 
     def _covering(self, wish: Wish, at: Instant, address: str | None, among: list[Mandate]) -> Mandate | Missing:
-        """The first of these Mandates that covers this connection, or why none does."""
+        """The first of these Mandates that covers this connection, and the end of a `started`; or why none does."""
+        if wish.event == "started":
+            until_ns = at.utc_ns + 2 * int(self.policy.answer * SECOND) + UNTIL_GOODBYE_NS
+            lasting = [m for m in among if m.not_after_ns >= until_ns]
+            if among and not lasting:
+                return ENDS_SOON
+            among = lasting
         try:
             return mandate.covering(
                 among,

@@ -181,10 +181,12 @@ class Results:
             listing = answer.sighted.finding
         else:
             listing = Listing(missing=answer.missing)
+        heard_ns = self._time.at(answer.heard) if answer.heard else None
         if answer.call.wish.event == "started":
             self._started[answer.call.id] = answer
         if listing.missing is not None and listing.missing.reason is Reason.INTERRUPTED:
             self._lists.never_asked(one, clock.now().mono_ns)
+            self._keeper.asked(one, heard_ns)
             return keeping.INTERRUPTED, listing.missing
         self._account.announces += bool(answer.mandate)
         url = DHT if named(one.tracker.url) == DHT else one.tracker.url
@@ -199,6 +201,7 @@ class Results:
         if not answer.mandate:
             self._lists.barred(one)
         self._lists.heard(one, listing, clock.now().mono_ns)
+        self._keeper.asked(one, heard_ns)
         return ("failed" if listing.missing else "done"), listing.missing
 
     def _gossip(self, answer: Answer, endpoint: Endpoint, infohash: bytes, gossip: Listing) -> None:

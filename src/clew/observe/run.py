@@ -6,12 +6,9 @@ doubles nothing.
 """
 
 import hashlib
-import signal
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
 
 from clew.core import clock, descriptors, mandate, plugins, watch
 from clew.core.case import Case, new_id
@@ -19,7 +16,7 @@ from clew.core.clock import Instant
 from clew.core.errors import Usage
 from clew.core.lease import lease
 from clew.model import Missing, Watch
-from clew.observe import keeping, retention, transports
+from clew.observe import asked, keeping, retention, transports
 from clew.observe.account import Account, Summary, by_place, coverage
 from clew.observe.announces import Announces, Round
 from clew.observe.api import SECOND, Network, Tracker
@@ -46,6 +43,7 @@ from clew.observe.policy import (
 )
 from clew.observe.results import Results
 from clew.observe.rows import Run, tool
+from clew.observe.signals import interruptible
 from clew.observe.steady import steady
 from clew.observe.whereabouts import Whereabouts
 from clew.observe.wire import Call, Wire
@@ -138,7 +136,7 @@ class Observer:
     def run(self, seconds: float | None, progress: Progress | None = None, *, go_on: bool = False) -> Summary:
         """Goes on until time is up, everybody is settled (unless it is to `go_on`), or a signal."""
         stop, stopped = threading.Event(), ""
-        with _interruptible(stop), Wire(self._governor, self._plugin.sendable) as wire:
+        with interruptible(stop), Wire(self._governor, self._plugin.sendable) as wire:
             while not stopped:
                 self._dispatch(wire)
                 stop.wait(TICK_SECONDS)  # answers are taken together: a turn for each would cost more than they do
@@ -169,9 +167,9 @@ class Observer:
         nodes = {place: address for place, address in places.items() if named(place.url) == DHT}
         trackers = {place: address for place, address in places.items() if place not in nodes}
         may = {t.url: self._may_start(t, address) for t, address in trackers.items()}
-        policy, begin = self._policy, self._start.mono_ns
-        lookups = Lookups(nodes, watches, policy, begin, self._may_ask_node)
-        return Lists(Announces(trackers, watches, policy, may, begin), lookups)
+        policy, begin, before = self._policy, self._start.mono_ns, asked.recall(self._case, self._steady)
+        lookups = Lookups(nodes, watches, policy, begin, self._may_ask_node, before)
+        return Lists(Announces(trackers, watches, policy, may, begin, before), lookups)
 
     def _offers(self) -> Callable[[Endpoint], tuple[str, ...]]:
         """The transports to try with an endpoint: those of the plug-in that the policy and the Mandates leave now.
@@ -235,7 +233,7 @@ class Observer:
                 made.append(self._caller.visit(endpoint, self._asking(endpoint, covered, now)))
         if made:
             self._gaps.probed(now)
-            self._send(wire, made, now.utc_ns)
+            self._send(wire, made, now)
 
     def _questions(self, now: Instant) -> list[Round]:
         """What is asked now; while the network is gone, one question. The others are due again when it is there."""
@@ -247,8 +245,11 @@ class Observer:
         return due[:1]
 
     def _renew(self, now: Instant) -> None:
-        """Looks again at who could not be called or asked, where a Mandate was added or its time has come."""
+        """Looks again at who could not be called or asked, where a Mandate was added or its time has come. While none
+        holds, that is a gap.
+        """
         before, self._valid = self._valid, self._governor.valid(now)
+        self._gaps.covered(now, holds=bool(self._valid))
         if self._valid - before:
             self._book.allowed(self._steady.at(now))
             self._lists.allowed(now.mono_ns)
@@ -262,9 +263,10 @@ class Observer:
             return wish
         return asking if self._gossip.ask(endpoint, self._steady.at(now)) else wish
 
-    def _send(self, wire: Wire, made: list[tuple[Call, Errand]], at_ns: int) -> None:
+    def _send(self, wire: Wire, made: list[tuple[Call, Errand]], now: Instant) -> None:
         intents = [(call, errand.endpoint.id if errand.endpoint else None) for call, errand in made]
-        self._keeper.intend(intents, at_ns, self._mandate)
+        asking = [errand.round for _, errand in made if errand.round is not None]
+        self._keeper.intend(intents, now.utc_ns, self._mandate, asking, self._steady.at(now))
         self._errands.update((call.id, errand) for call, errand in made)
         self._visits += sum(errand.endpoint is not None for _, errand in made)
         # A goodbye is not dialled by itself: the wire opens it at once after its `started`.
@@ -300,14 +302,18 @@ class Observer:
         return dict(self._account.limits) | self._lists.limits() | self._whereabouts.limits
 
     def _forget(self) -> None:
-        """Keeps to retention while the run goes on; by the steady time, for a clock that is set must forget nobody."""
-        now_ns = self._steady.at(clock.now())
+        """Keeps to retention while the run goes on; by the earlier of the steady time and UTC, which what is kept is
+        dated by: whichever was set wrong, nothing is forgotten early for it.
+        """
+        now = clock.now()
+        now_ns = self._steady.at(now)
         if now_ns < self._forget_ns:
             return
         self._forget_ns = now_ns + retention.EVERY_NS
         self._keep()
-        retention.purge(self._case, now_ns)
-        self._book.forget(now_ns - retention.KEEP_NS)
+        earlier_ns = min(now_ns, now.utc_ns)
+        retention.purge(self._case, earlier_ns)
+        self._book.forget(earlier_ns - retention.KEEP_NS)
         self._results.forget(now_ns)
 
     def _over(self, seconds: float | None, stop: threading.Event, *, go_on: bool) -> str:
@@ -370,22 +376,3 @@ class Observer:
 def _run(case: Case, plugin: Network, policy: Policy) -> Run:
     config = hashlib.sha256(policy.text().encode()).hexdigest()
     return Run(new_id(), tool(plugin.name, plugin.version), config, case.settings.vantage, None, None)
-
-
-@contextmanager
-def _interruptible(stop: threading.Event) -> Iterator[None]:
-    """SIGINT and SIGTERM set `stop`, so that no commit is torn; a second one acts as usual."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def handle(number: int, _frame: object) -> None:
-        stop.set()
-        signal.signal(number, before[number])
-
-    before: dict[int, Any] = {each: signal.signal(each, handle) for each in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for each, usual in before.items():
-            signal.signal(each, usual)
