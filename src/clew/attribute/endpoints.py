@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from clew.attribute.evidence import Contact
-from clew.attribute.identity import Identity, identity, name_of
+from clew.attribute.identity import Identity, identity, names
 from clew.attribute.prefix import household
 from clew.model import SightingKind
 
@@ -123,14 +123,13 @@ def addresses(
     """By address alone. A port that answered for a random infohash has answered too."""
     ports: dict[str, set[int]] = defaultdict(set)
     called: dict[str, set[int]] = defaultdict(set)
-    clients: dict[str, set[str]] = defaultdict(set)
+    clients: dict[str, set[Identity]] = defaultdict(set)
     for each in ordered:
         if each.kind is SightingKind.CONTACT:
             called[each.address].add(each.port)
         if each.answered:
             ports[each.address].add(each.port)
-            if client := identity(each):
-                clients[each.address].add(name_of(client))
+            clients[each.address].add(identity(each))
     bad: dict[str, set[int]] = defaultdict(set)
     for address, port in promiscuous:
         bad[address].add(port)
@@ -144,7 +143,7 @@ def addresses(
             frozenset(ports[address]),
             frozenset(called[address] - ports[address]),
             frozenset(told[address] - called[address] - ports[address]),
-            frozenset(clients[address]),
+            names(clients[address]),
             frozenset(bad[address]),
         )
         for address in ports

@@ -107,7 +107,7 @@ class BitTorrent:
     """The plug-in."""
 
     name = "bittorrent"
-    version = "3"
+    version = "4"
     transports = ("mse/tcp", "tcp", "mse/utp", "utp")
     sendable: tuple[type[Sendable], ...] = (
         *(Handshake, ExtensionHandshake, GossipHandshake),
