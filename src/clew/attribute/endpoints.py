@@ -33,12 +33,15 @@ class Cut:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One address and port, over all carriers. `failed` are contacts that brought no claim because of a Missing."""
+    """One address and port, over all carriers. `failed` are contacts that brought no claim because of a Missing.
+
+    `probes` are the control probes that decided something.
+    """
 
     answered: tuple[Contact, ...] = ()
     failed: tuple[Contact, ...] = ()
     cuts: tuple[Cut, ...] = ()
-    control_probes: int = 0
+    probes: tuple[Contact, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,7 @@ class Address:
 class _Seen:
     answered: list[Contact] = field(default_factory=list)
     failed: list[Contact] = field(default_factory=list)
-    probes: int = 0
+    probes: list[Contact] = field(default_factory=list)
 
 
 def cuts(parts: Sequence[Sequence[Contact]], max_gap_ns: int) -> list[Cut]:
@@ -105,14 +108,15 @@ def endpoints(ordered: Iterable[Contact], cut: Mapping[Place, Sequence[Cut]]) ->
     for each in ordered:
         here = seen[each.address, each.port]
         if each.kind is SightingKind.CONTROL:
-            here.probes += each.missing is None
+            if each.missing is None:
+                here.probes.append(each)
             continue
         if each.answered:
             here.answered.append(each)
         if not each.answered or (each.missing is not None and not each.claims_pieces):
             here.failed.append(each)
     return {
-        place: Endpoint(tuple(here.answered), tuple(here.failed), tuple(cut.get(place, ())), here.probes)
+        place: Endpoint(tuple(here.answered), tuple(here.failed), tuple(cut.get(place, ())), tuple(here.probes))
         for place, here in seen.items()
     }
 
