@@ -49,6 +49,9 @@ def full(case):
     return case
 
 
+BETWEEN = NOW - DAY - 5 * 20 * MINUTE + 2 * MINUTE  # of the sixth: after the first
+
+
 def sight(n, address="127.10.1.1", at=NOW - DAY, **changes):
     return {
         "id": f"s{n:03d}", "kind": "contact", "watch": "w1", "tier": "E2", "claim": "watched file", "source": "tracker",
@@ -227,11 +230,33 @@ def test_what_speaks_against_it_is_said(full, countries, run):
 
 
 def test_a_control_probe_that_found_nothing_is_no_longer_missing(full, countries, run):
-    probe = sight(5, kind="control", tier="E0", claim="nothing said", missing="unreadable")
+    probe = sight(5, at=BETWEEN, kind="control", tier="E0", claim="nothing said", missing="unreadable")
     _, (lead,) = run(full, [*claims(), probe], [countries])
     assert any("no control probe" in line for line in json.loads(lead["against"])), "one that broke off tells nothing"
     _, (lead,) = run(full, [probe | {"id": "s006", "missing": None}], [countries])
     assert not any("no control probe" in line for line in json.loads(lead["against"]))
+
+
+OTHER_CLIENT = {"client": "Transmission 4.0.5", "peer_id": b"-TR4050-" + bytes(12)}
+
+
+@pytest.mark.parametrize(
+    ("probe", "other", "unprobed"),
+    [
+        ({"at": BETWEEN}, OTHER_CLIENT, 1),
+        ({"at": BETWEEN}, {"transport": "mse-rc4/utp"}, 1),
+        ({"at": BETWEEN, "transport": "utp"}, {"transport": "mse-rc4/utp"}, 2),
+        ({"at": BETWEEN - 10 * 20 * MINUTE}, {}, 1),
+    ],
+    ids=["another client", "another carrier", "of the other carrier at another time", "before all contacts"],
+)
+def test_a_control_probe_speaks_for_whom_it_was_made_of_alone(full, countries, run, probe, other, unprobed):
+    """Behind one address and port there may be another machine later, and over the other carrier."""
+    control = sight(5, kind="control", tier="E0", claim="nothing said", client=None, peer_id=None, **probe)
+    later = claims(start=2, **other) if other else []
+    _, leads = run(full, [*claims(), control, *later], [countries])
+    assert sum("no control probe" in lead["against"] for lead in leads) == unprobed
+    assert len(leads) == (2 if other else 1)
 
 
 def test_a_second_run_writes_the_same_and_ids_stay_when_evidence_grows(full, countries, run):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clew.attribute.beside import refused_merges
+from clew.attribute.beside import contradictions, refused_merges
 from clew.attribute.evidence import Contact
 from clew.attribute.identity import prefix
 from clew.attribute.links import possible_links
@@ -191,6 +191,28 @@ def test_an_unclear_contact_within_a_run_belongs_to_it():
     contacts = [seen(0, 0), seen(1, 20, client=None), seen(2, 40)]
     (draft,) = merge(contacts).drafts
     assert draft.intervals[0].sightings == ("s000", "s001", "s002")
+
+
+HANDSHAKE_ALONE = {"client": "-qB4630-", "tier": Tier.ANSWERED, "claim": Claim.NOTHING_SAID, "pieces_claimed": None}
+
+
+def test_a_client_that_closed_after_its_handshake_is_no_other_client():
+    """Transmission does so at its peer limit; the observer then writes the peer-id's prefix where a name would be."""
+    turns = [seen(n, 20 * n, **({} if n % 2 == 0 else HANDSHAKE_ALONE)) for n in range(5)]
+    merged = merge(turns)
+    (draft,) = merged.drafts
+    assert [c.id for c in draft.run] == [c.id for c in turns]
+    assert draft.identity.client == "qBittorrent/4.6.3"
+    assert merged.endpoints["127.10.0.1", 6881].cuts == ()
+    assert merged.addresses["127.10.0.1"].clients == {"qBittorrent/4.6.3"}
+    assert contradictions(draft, merged.endpoints["127.10.0.1", 6881], {}) == ()
+
+
+def test_a_handshake_of_another_client_still_cuts():
+    between = seen(2, 40, **HANDSHAKE_ALONE | {"client": "-TR4050-", "peer_id": TR + bytes(12)})
+    merged = merge([seen(0, 0), seen(1, 20), between, seen(3, 60), seen(4, 80)])
+    assert len(merged.drafts) == 2
+    assert merged.addresses["127.10.0.1"].clients == {"qBittorrent/4.6.3", "-TR4050-"}
 
 
 def test_without_anything_known_of_the_client_nothing_merges():

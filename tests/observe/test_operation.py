@@ -72,7 +72,7 @@ def test_tiers_as_the_bytes_support_them(case: Case, stage: Stage, infohash: byt
         "127.20.0.5": ("E1", "none", answers(bitfield(), torrents=known)),
         "127.20.0.6": ("E1", "none", answers(message(15), torrents=known)),
         "127.20.0.7": ("E1", "nothing said", answers(b"", torrents=known)),
-        "127.20.0.8": ("E2", "watched file", answers(message(14), torrents=known)),
+        "127.20.0.8": ("E1", "nothing said", answers(message(14), torrents=known)),
         "127.20.0.9": ("E0", "nothing said", answers(bitfield(6), torrents={bytes(20)})),
     }
     peers = [stage.peer(address, talk) for address, (_, _, talk) in speaking.items()]
@@ -93,7 +93,7 @@ def test_tiers_as_the_bytes_support_them(case: Case, stage: Stage, infohash: byt
         assert row["started_ns"] - first["started_ns"] >= 0.6e9
     assert {row["address"] for row in rows(case, "kind = 'listed'")} == set(speaking) | {"192.0.2.7", "127.20.9.9"}
     assert summary.coverage["not_answered"]["refused: outside the allow-list"] == 1
-    assert summary.places["E2"] == 5
+    assert summary.places["E2"] == 4
 
 
 def test_without_a_piece_map_a_claim_is_of_the_torrent_alone(make_case: Any, stage: Stage, infohash: bytes) -> None:

@@ -1,6 +1,7 @@
 """The parts by themselves: bencoding, claims, tiers, transcripts, HTTP replies."""
 
 import errno
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -104,6 +105,27 @@ def test_another_client_is_no_repetition() -> None:
     assert weighed(one, said(WATCHED, "A"), "s0", 0) == (Tier.ANSWERED, None)
     assert weighed(one, said(WATCHED, "B"), "s1", 300) == (Tier.ANSWERED, None)
     assert weighed(one, said(WATCHED, "B"), "s2", 600) == (Tier.CLAIMS, "s1")
+
+
+TR = b"-TR4040-aaaaaaaaaaaa"
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_client_whose_name_was_not_heard_is_the_same_client(first: bool) -> None:
+    """Without an extension handshake a contact's client is the prefix of its peer id, which tells nothing further."""
+    one, named = endpoint(), Contact(True, WATCHED, peer_id=TR, client="Transmission 4.0.4")
+    unheard = replace(named, client="-TR4040-")
+    assert weighed(one, named if first else unheard, "s0", 0) == (Tier.ANSWERED, None)
+    assert weighed(one, unheard if first else named, "s1", 300) == (Tier.CLAIMS, "s0")
+    assert weighed(one, named, "s2", 600) == (Tier.CLAIMS, "s0")
+    assert weighed(one, replace(named, client="Transmission 4.0.5"), "s3", 900) == (Tier.ANSWERED, None)
+
+
+def test_what_an_earlier_version_kept_of_a_client_is_still_read() -> None:
+    one = endpoint()
+    one.first_claim, one.first_claim_ns, one.first_level = "s0", 0, WATCHED.value
+    one.first_client, one.first_carrier, one.first_twin = f"{TR[:8].hex()} -TR4040-", "tcp", 0
+    assert weighed(one, Contact(True, WATCHED, peer_id=TR, client="Transmission 4.0.4"), "s1", 300)[1] == "s0"
 
 
 def test_a_claim_about_the_twin_is_no_repetition() -> None:

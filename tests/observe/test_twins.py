@@ -10,7 +10,12 @@ from observe_stage import INNER, PROTOCOL, Peer, Stage, bitfield, hear
 
 from clew.core import shards
 from clew.core.case import Case
+from clew.model import Claim, Missing, Reason
+from clew.observe.api import SECOND, Contact
+from clew.observe.book import Book
+from clew.observe.endpoints import EITHER, Endpoint
 from clew.observe.handed import Given
+from clew.observe.policy import Policy
 from clew.observe.replay import replay
 from clew.observe.run import observe
 from clew.observe.taking import take
@@ -74,6 +79,106 @@ def test_it_begins_anew_over_a_restart_too(make_case: Any, stage: Stage, infohas
     assert repeated
     assert all(one["infohash_echoed"] == other["infohash_echoed"] == TWIN for one, other in repeated)
     assert replay(case).differing == []
+
+
+V1_ONLY = "127.20.0.1"
+
+
+def only_v1(infohash: bytes) -> Any:
+    """A client that knows the torrent by its v1 infohash alone, and closes on any other."""
+
+    async def talk(peer: Peer, reader: StreamReader, writer: StreamWriter) -> None:
+        if (await hear(peer, reader, 68))[28:48] == infohash:
+            writer.write(PROTOCOL + bytes(8) + infohash + b"-TE1234-000000000000" + bitfield(*INNER))
+            await reader.read(1)
+
+    return talk
+
+
+def test_who_was_listed_first_for_the_twin_is_called_by_the_other_too(
+    make_case: Any, stage: Stage, infohash: bytes
+) -> None:
+    """As by a peer's gossip, which does not say by which infohash it knows another, or by somebody who lies."""
+    peer = stage.peer(V1_ONLY, only_v1(infohash))
+    tracker = stage.tracker("127.1.0.5", tells_stopped=True)
+    tracker.listed[TWIN] = [(peer.address, peer.port)]
+    case = make_case(hybrid())
+    observe(case, trackers=[tracker.url], policy=FAST, seconds=0.3)
+    tracker.listed[infohash] = [(peer.address, peer.port)]
+    observe(case, trackers=[tracker.url], policy=FAST, seconds=1.4)
+    assert {row["infohash_echoed"] for row in contacts(case)} == {infohash}
+    assert replay(case).differing == []
+    assert case.read().execute("SELECT twin FROM endpoints").fetchone()[0] == EITHER, "by the v1 one, of both"
+    sql = "SELECT infohash_sent FROM sightings WHERE kind = 'contact' ORDER BY started_ns LIMIT 2"
+    sent = [row["infohash_sent"] for row in shards.query(case, sql).to_pylist()]
+    assert sent == [TWIN, infohash]
+
+
+ALL_WAYS, NOBODY = ("mse/tcp", "mse/utp"), Missing(Reason.UNREADABLE, "closed")
+REVISIT = 100 * SECOND
+
+
+def failing(made: Book, one: Endpoint, at_ns: int) -> int:
+    """A visit that fails over every transport, unheard; returns how many calls it was."""
+    for calls in range(1, 9):
+        made.due(at_ns, 9)
+        made.contacted(one, Contact(missing=NOBODY, shut=True), "s", at_ns, REVISIT, made.transport(one, "contact"),
+                       heard_ns=at_ns)  # fmt: skip
+        if one.next_ns != at_ns:
+            return calls
+    raise AssertionError
+
+
+def listed(made: Book, twin: bool | None, at_ns: int = 0) -> Endpoint:
+    found, _ = made.listed("w", V1_ONLY, 6881, source="t", twin=twin, at_ns=at_ns, due_ns=at_ns)
+    made.saved(made.changed())
+    return found
+
+
+def book() -> Book:
+    return Book([], Policy(revisit=100), 0, lambda _: ALL_WAYS)
+
+
+def test_one_visit_is_by_one_infohash_and_the_next_an_interval_later_by_the_other() -> None:
+    made = book()
+    one = listed(made, None)
+    by = [one.by_twin]
+    for visit in range(2):
+        assert failing(made, one, visit * REVISIT) == len(ALL_WAYS)
+        assert one.next_ns == REVISIT * (visit * 2 + 1)
+        by.append(one.by_twin)
+    assert by == [False, True, False]
+
+
+def test_who_was_listed_under_one_infohash_is_called_by_no_other() -> None:
+    made = book()
+    one = listed(made, True)
+    failing(made, one, 0)
+    listed(made, True, 1)
+    assert one.by_twin
+
+
+def test_who_was_given_up_and_is_listed_for_the_other_has_as_many_visits_by_that_after_the_interval() -> None:
+    made = book()
+    one = listed(made, True)
+    for visit in (0, 1, 3):
+        failing(made, one, visit * REVISIT)
+    assert (one.next_ns, one.failures) == (None, 3)
+    listed(made, False, 9 * REVISIT)
+    assert (one.by_twin, one.next_ns, one.failures) == (False, 10 * REVISIT, 0)
+
+
+def test_who_answered_to_one_infohash_is_called_by_it_again_until_it_failed_as_often_as_is_tried() -> None:
+    made = book()
+    one = listed(made, None)
+    made.due(0, 9)
+    told = Contact(answered=True, claim=Claim.WATCHED_FILE, peer_id=b"-TE1234-000000000000")
+    made.contacted(one, told, "s", 0, REVISIT, "mse/tcp", heard_ns=0)
+    by = []
+    for visit in range(1, 6):
+        failing(made, one, visit * REVISIT)
+        by.append(one.by_twin)
+    assert by == [False, False, True, False, True]
 
 
 def test_in_a_capture_each_twin_repeats_itself_alone(make_case: Any, tmp_path: Path) -> None:

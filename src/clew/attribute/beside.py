@@ -11,7 +11,7 @@ from itertools import pairwise
 
 from clew.attribute.endpoints import CLIENT, SILENCE, Cut, Endpoint
 from clew.attribute.evidence import Contact
-from clew.attribute.identity import identity, name_of
+from clew.attribute.identity import identity, name_of, names
 from clew.attribute.merge import HOUR_NS, Draft, Merged
 from clew.attribute.prefix import household
 from clew.core import clock
@@ -142,11 +142,11 @@ def _two_clients(draft: Draft, endpoint: Endpoint) -> list[str]:
     others = [c for c, i in told if draft.identity.contradicts(i) and c.until_ns >= from_ns and c.at_ns <= to_ns]
     if not others:
         return []
-    names = sorted({name_of(identity(c)) for c in others})
+    clients = sorted(names(identity(c) for c in others))
     at = f"{clock.iso(others[0].started_ns)} to {clock.iso(max(c.ended_ns for c in others))}"
     return [
         f"two clients at one address and port at once, or in turn: {name_of(draft.identity)}, and between "
-        f"its first and last contact {', '.join(names[:MOST])} ({at}; contacts: {len(others)})"
+        f"its first and last contact {', '.join(clients[:MOST])} ({at}; contacts: {len(others)})"
     ]
 
 

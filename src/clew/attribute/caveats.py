@@ -3,7 +3,7 @@
 from clew.attribute.api import NetworkKind
 from clew.attribute.beside import Beside
 from clew.attribute.endpoints import Address, Endpoint
-from clew.attribute.merge import Draft, Merged
+from clew.attribute.merge import Draft, Merged, in_order
 from clew.attribute.where import DAY_NS, Where
 
 LIMITS = "insufficient alone to identify a user; possession not tested"
@@ -74,13 +74,23 @@ def against(draft: Draft, place: Where, merged: Merged, beside: Beside) -> tuple
         found.append(
             f"{_times(draft.crossing_repeats, 'claim')} repeated one from before such a change, which was not counted"
         )
-    if not endpoint.control_probes:
-        found.append("no control probe of this address and port: whether it answers for anything is not known")
+    if not _probed(draft, endpoint):
+        found.append(
+            f"no control probe of this address and port over {draft.carrier} between its first and last contact: "
+            "whether this client answers for anything is not known"
+        )
     if address and address.promiscuous_ports:
         found.append(
             f"{_times(len(address.promiscuous_ports), 'port')} beside it at this address answered for a random infohash"
         )
     return tuple(found)
+
+
+def _probed(draft: Draft, endpoint: Endpoint) -> bool:
+    """Whether a control probe came between its own contacts: before and after them, others may have been there."""
+    probes = {each.id for each in endpoint.probes if each.carrier == draft.carrier}
+    ordered = [each.id for each in in_order([*draft.run, *endpoint.probes])]
+    return not probes.isdisjoint(ordered[ordered.index(draft.run[0].id) : ordered.index(draft.run[-1].id)])
 
 
 def refused(line: str) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from clew.attribute.evidence import Contact
-from clew.attribute.identity import Identity, identity, name_of
+from clew.attribute.identity import Identity, identity, names
 from clew.attribute.prefix import household
 from clew.model import SightingKind
 
@@ -33,12 +33,15 @@ class Cut:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One address and port, over all carriers. `failed` are contacts that brought no claim because of a Missing."""
+    """One address and port, over all carriers. `failed` are contacts that brought no claim because of a Missing.
+
+    `probes` are the control probes that decided something.
+    """
 
     answered: tuple[Contact, ...] = ()
     failed: tuple[Contact, ...] = ()
     cuts: tuple[Cut, ...] = ()
-    control_probes: int = 0
+    probes: tuple[Contact, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,7 @@ class Address:
 class _Seen:
     answered: list[Contact] = field(default_factory=list)
     failed: list[Contact] = field(default_factory=list)
-    probes: int = 0
+    probes: list[Contact] = field(default_factory=list)
 
 
 def cuts(parts: Sequence[Sequence[Contact]], max_gap_ns: int) -> list[Cut]:
@@ -105,14 +108,15 @@ def endpoints(ordered: Iterable[Contact], cut: Mapping[Place, Sequence[Cut]]) ->
     for each in ordered:
         here = seen[each.address, each.port]
         if each.kind is SightingKind.CONTROL:
-            here.probes += each.missing is None
+            if each.missing is None:
+                here.probes.append(each)
             continue
         if each.answered:
             here.answered.append(each)
         if not each.answered or (each.missing is not None and not each.claims_pieces):
             here.failed.append(each)
     return {
-        place: Endpoint(tuple(here.answered), tuple(here.failed), tuple(cut.get(place, ())), here.probes)
+        place: Endpoint(tuple(here.answered), tuple(here.failed), tuple(cut.get(place, ())), tuple(here.probes))
         for place, here in seen.items()
     }
 
@@ -123,14 +127,13 @@ def addresses(
     """By address alone. A port that answered for a random infohash has answered too."""
     ports: dict[str, set[int]] = defaultdict(set)
     called: dict[str, set[int]] = defaultdict(set)
-    clients: dict[str, set[str]] = defaultdict(set)
+    clients: dict[str, set[Identity]] = defaultdict(set)
     for each in ordered:
         if each.kind is SightingKind.CONTACT:
             called[each.address].add(each.port)
         if each.answered:
             ports[each.address].add(each.port)
-            if client := identity(each):
-                clients[each.address].add(name_of(client))
+            clients[each.address].add(identity(each))
     bad: dict[str, set[int]] = defaultdict(set)
     for address, port in promiscuous:
         bad[address].add(port)
@@ -144,7 +147,7 @@ def addresses(
             frozenset(ports[address]),
             frozenset(called[address] - ports[address]),
             frozenset(told[address] - called[address] - ports[address]),
-            frozenset(clients[address]),
+            names(clients[address]),
             frozenset(bad[address]),
         )
         for address in ports

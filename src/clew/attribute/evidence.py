@@ -131,9 +131,9 @@ def listed(case: Case, until: int) -> set[tuple[str, int]]:
     return {(str(row["address"]), int(row["port"])) for row in rows}
 
 
-def read(case: Case, *, steady: bool = True) -> Iterable[Contact]:
-    """Every contact and control probe of the case, oldest first; not `steady`: as if nothing but UTC had been kept."""
-    rows = case.read().execute(RUNS) if steady else ()
+def read(case: Case) -> Iterable[Contact]:
+    """Every contact and control probe of the case, oldest first."""
+    rows = case.read().execute(RUNS)
     runs = {row["id"]: (int(row["number"]), int(row["steady_ns"])) for row in rows}
     for batch in shards.query(case, SQL).to_batches(max_chunksize=10_000):
         yield from (contact(row, runs) for row in batch.to_pylist())

@@ -1,6 +1,7 @@
 """What a contact tells of the client behind it: never who, only which program."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from clew.attribute.evidence import Contact
@@ -35,14 +36,24 @@ class Identity:
         less = (self.client is None and mine.client is not None) or (self.prefix is None and mine.prefix is not None)
         return less and not self.contradicts(neighbour)
 
+    def within(self, other: "Identity") -> bool:
+        """Whether the other one tells all of this, and more."""
+        return self != other and self.client in (None, other.client) and self.prefix in (None, other.prefix)
+
     def joined(self, other: "Identity") -> "Identity":
         """What both together tell."""
         return Identity(self.client or other.client, self.prefix or other.prefix)
 
 
 def identity(contact: Contact) -> Identity:
-    """What this contact tells of its client."""
-    return Identity((contact.client or "").strip() or None, prefix(contact.peer_id))
+    """What this contact tells of its client.
+
+    Where no extension handshake was read, a Sighting's client is the peer-id's own prefix, which tells nothing further:
+    held against the string of a contact where it was read, it would be another client.
+    """
+    own, client = prefix(contact.peer_id), (contact.client or "").strip()
+    said = client and client.encode("latin-1", "replace") != own
+    return Identity(client if said else None, own)
 
 
 def prefix(peer_id: bytes | None) -> bytes | None:
@@ -57,6 +68,12 @@ def name_of(told: Identity) -> str:
     """The client in words, as it calls itself, cut where that is long."""
     name = told.client or (told.prefix or b"").decode("ascii", "replace") or "a client that tells nothing of itself"
     return name if len(name) <= MOST_LETTERS else f"{name[:MOST_LETTERS]}…"
+
+
+def names(told: Iterable[Identity]) -> frozenset[str]:
+    """The clients among these in words, each once, whether it told much of itself or little."""
+    distinct = {each for each in told if each}
+    return frozenset(name_of(each) for each in distinct if not any(each.within(other) for other in distinct))
 
 
 def _differ(mine: object, yours: object) -> bool:

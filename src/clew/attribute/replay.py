@@ -15,7 +15,7 @@ from typing import Any
 
 from clew.attribute import caveats, evidence, links, merge, priority
 from clew.attribute.api import Answer, NetworkKind
-from clew.attribute.run import STEADY, Context, Lead, Policy, context_of, label, lead_of, row_of, tier
+from clew.attribute.run import RULES, Context, Lead, Policy, context_of, label, lead_of, row_of, tier
 from clew.attribute.where import Asked
 from clew.core import ledger
 from clew.core.case import Case
@@ -77,7 +77,7 @@ def replay(case: Case) -> Derived:
     if rule is None or f"{rule.name} {rule.version}" != told["rule"]:
         found.not_derived[f"the ranks were made by {told['rule']}, which this clew has not"] += last.counts["leads"]
         return found
-    every = tuple(evidence.read(case, steady=told.get(STEADY, False)))
+    every = tuple(evidence.read(case))
     known = tuple(each for each in every if (each.sequence or 0) <= told["evidence"].get(each.run or "", -1))
     if len(known) < len(every):
         found.not_derived["sightings taken since the leads were made"] += len(every) - len(known)
@@ -98,7 +98,7 @@ def _last(case: Case) -> _Last | str:
     if row["opening"] is None:
         return "the ledger's entry of the run that made the leads was erased"
     told = json.loads(row["opening"])
-    if any(name not in told for name in TOLD):
+    if told.get("rules") != RULES or any(name not in told for name in TOLD):
         return "the leads were made by an earlier version; run clew attribute again"
     after = case.read().execute("SELECT line FROM ledger WHERE seq > ?", (row["seq"],))
     since = frozenset(str(json.loads(each["line"])["action"]) for each in after)

@@ -24,7 +24,7 @@ from clew.core.lease import lease
 from clew.model import Force, Tier, Watch
 
 PACKAGE = "clew.attribute.registers"
-STEADY = "steady"  # in the Ledger's entry: intervals went by a time that nobody can set, not by UTC as before
+RULES = 2  # in the Ledger's entry: how contacts are joined, and what is said of a Lead; another number, other Leads
 LATEST_NS = 1 << 62  # in the year 2116; a damaged register may say any date, and the case holds none of 64 bits
 COVERED = (
     "only contacts that claimed pieces twice make a lead; who was merely listed (E0) or merely answered (E1) does not",
@@ -157,7 +157,7 @@ def _told(context: Context, made: Sequence[Lead]) -> dict[str, Any]:
         "leads": _digest(made),
         "policy": asdict(context.policy),
         "now_ns": context.now_ns,
-        STEADY: True,
+        "rules": RULES,
         "rule": f"{context.rule.name} {context.rule.version}",
         "weights": [[*grade, weight] for grade, weight in sorted(context.weights.items())],
     }

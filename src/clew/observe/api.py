@@ -78,7 +78,8 @@ class Target:
     """What one contact asks an endpoint: `infohash` is sent, an answer with any of `accepted` is an answer.
 
     `pieces` and `inner` are the Watch's piece map (inner: pieces wholly inside the watched file). A control probe has a
-    fresh random infohash and no map, and ends with the answer's handshake.
+    fresh random infohash and no map, and ends with the answer's handshake. `fast`: the Fast extension (BEP 6) may hold,
+    as it never does with us, and may between others in a capture.
     """
 
     label: str
@@ -89,6 +90,7 @@ class Target:
     inner: range = range(0)
     control: bool = False
     gossip: bool = False
+    fast: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from clew.model import Missing, Reason, Tier, carrier
 from clew.observe import transports
 from clew.observe.api import REFUSED, SECOND, TOO_SLOW, Contact
 from clew.observe.endpoints import Endpoint, of_row
-from clew.observe.policy import DHT, PEX, Policy, named
+from clew.observe.policy import Policy
 from clew.observe.tiers import weigh
 
 CLEAN, PROMISCUOUS = "clean", "promiscuous"
@@ -73,9 +73,12 @@ class Book:
         return self._find(watch, (address, port)) is not None
 
     def listed(
-        self, watch: str, address: str, port: int, *, source: str, twin: bool, at_ns: int, due_ns: int
+        self, watch: str, address: str, port: int, *, source: str, twin: bool | None, at_ns: int, due_ns: int
     ) -> tuple[Endpoint, bool]:
-        """Notes a listing; says whether this endpoint is new. A new one is not due before `save` was told."""
+        """Notes a listing; says whether this endpoint is new. A new one is not due before `save` was told.
+
+        `twin` is None where who lists it cannot say under which of the torrent's two infohashes.
+        """
         found = self._find(watch, (address, port))
         if found is not None:
             found.last_listed_ns = at_ns
@@ -83,10 +86,11 @@ class Book:
             if found.listed_by(source) and not fresh:
                 self._look_again(found, due_ns)
             self._changed[found.id] = found
-            self._back(found, due_ns)
+            self._back(found, due_ns, soon=found.listed_under(twin, called=found.id in self._busy))
             return found, False
         self._last_id += 1
-        found = Endpoint(self._last_id, watch, address, port, at_ns, at_ns, source, int(twin), next_ns=due_ns)
+        found = Endpoint(self._last_id, watch, address, port, at_ns, at_ns, source, int(twin or 0), next_ns=due_ns)
+        found.listed_under(twin)
         beside = self._at.get(found.place)
         found.control = beside[0].control if beside else None
         if found.control == PROMISCUOUS:
@@ -191,7 +195,8 @@ class Book:
         Not at once where our handshake may have been heard: nobody gets two within the revisit interval. Then later
         again, each time later, and no more after the policy's attempts. Who answered before is first tried again over
         what worked, and over the others only after a visit that failed; at once where somebody is there who turns that
-        transport away: an endpoint that changed hands.
+        transport away: an endpoint that changed hands. The torrent's other infohash, if it was listed under that too,
+        has its turn after all transports; where this one worked before, not before the policy's attempts.
         """
         if why is not None and why.reason is Reason.LIMIT_REACHED:
             self._waited.add(endpoint.id)
@@ -205,6 +210,8 @@ class Book:
         if not further or another:
             endpoint.tried = ""
         endpoint.failures += 1
+        if not further and (endpoint.transport is None or endpoint.failures >= self._policy.attempts):
+            endpoint.turn()
         endpoint.last_failure = sys.intern(str(why)) if why else None
         given_up = endpoint.failures >= self._policy.attempts and not endpoint.claims
         # Who claimed before is worth more tries at the plain interval, for as long as the run goes on.
@@ -319,10 +326,10 @@ class Book:
             self._probing.discard(place)
             self._control_tries[place] -= 1
 
-    def _back(self, endpoint: Endpoint, due_ns: int) -> None:
-        """Who was given up and is listed again, is called again; each time only after the longest pause."""
+    def _back(self, endpoint: Endpoint, due_ns: int, *, soon: bool = False) -> None:
+        """Who was given up and is listed again, is called again: `soon`, or each time only after the longest pause."""
         if endpoint.next_ns is None and endpoint.control != PROMISCUOUS and endpoint.id not in self._busy:
-            endpoint.next_ns = due_ns + (int(self._policy.revisit * SECOND) << MOST_DOUBLINGS)
+            endpoint.next_ns = due_ns + (int(self._policy.revisit * SECOND) << (0 if soon else MOST_DOUBLINGS))
             self._plan(endpoint)
 
     def _add(self, endpoint: Endpoint) -> None:
@@ -358,15 +365,11 @@ class Book:
         """
         if endpoint.tier != Tier.LISTED.value:
             return 0
-        by_gossip = not self._by_tracker(endpoint)
+        by_gossip = not endpoint.by_tracker
         goes_on = endpoint.tried and not by_gossip
         if endpoint.id in self._waited or ((endpoint.failures or endpoint.tried) and not goes_on):
             return UNANSWERED + by_gossip
         return int(by_gossip)
-
-    def _by_tracker(self, endpoint: Endpoint) -> bool:
-        """Whether a tracker has listed this endpoint."""
-        return any(named(source) not in (DHT, PEX) for source in endpoint.sources)
 
     def _look_again(self, endpoint: Endpoint, at_ns: int) -> None:
         """More may cover it, or a tracker vouch for it: who could not be called is due, none sooner than was due."""

@@ -22,13 +22,18 @@ UNKNOWN_LEFT = (
 
 @dataclass(frozen=True, slots=True)
 class Errand:
-    """What a Call was made for. `goodbye_to` names the `started` that this `stopped` follows."""
+    """What a Call was made for. `goodbye_to` names the `started` that this `stopped` follows.
+
+    `twin`: `infohash` is a torrent's v2 one; `hybrid`: that torrent has both.
+    """
 
     endpoint: Endpoint | None = None
     round: Round | None = None
     infohash: bytes = b""
     peer_id: bytes = b""
     goodbye_to: str = ""
+    twin: bool = False
+    hybrid: bool = False
     since_ns: int = field(default_factory=clock.mono_ns)
 
     def what(self) -> str:
@@ -62,12 +67,12 @@ class Caller:
         """A contact with an endpoint, which may ask for gossip, or a control probe of it, as the wish's kind says."""
         entropy, known = self._chance(ENTROPY_BYTES), self._watches[endpoint.watch]
         hashes = infohashes(known)
-        sent = next((h for h, twin in hashes if twin == bool(endpoint.twin)), hashes[0][0])
+        sent, twin = next((each for each in hashes if each[1] == endpoint.by_twin), hashes[0])
         random = self._chance(20) if wish.kind == "control" else None
         target = target_of(known, sent, peer_id_of(entropy), random)
         target = replace(target, gossip=True) if wish.gossip else target
         call = Call(self._chance.id(), wish, self._plugin.contact(target, self._limits, wish.transport, entropy))
-        return call, Errand(endpoint, None, target.infohash, target.peer_id)
+        return call, Errand(endpoint, None, target.infohash, target.peer_id, twin=twin, hybrid=len(hashes) > 1)
 
     def _announce(
         self, one: Round, event: str, then: Call | None = None, *, goodbye: bool = False

@@ -11,12 +11,18 @@ from operator import attrgetter
 from typing import Any
 
 from clew.model import Tier
-from clew.observe.policy import named
+from clew.observe.policy import DHT, PEX, named
+
+TWIN, EITHER = 1, 2  # in `Endpoint.twin`
 
 
 @dataclass(slots=True)
 class Endpoint:
-    """One address and port listed for one Watch: a row of the table `endpoints`."""
+    """One address and port listed for one Watch: a row of the table `endpoints`.
+
+    `twin`: by which of a torrent's infohashes (BEP 52) it is called next, TWIN for the v2 one; with EITHER where it was
+    listed under both, or by who cannot say under which.
+    """
 
     id: int
     watch: str
@@ -53,6 +59,36 @@ class Endpoint:
         """Who listed it: the first of all, then the first of each further kind. A call is covered by any of them."""
         return (self.source, *self.further.split(" ")) if self.further else (self.source,)
 
+    @property
+    def by_twin(self) -> bool:
+        """Whether it is called by the v2 infohash."""
+        return bool(self.twin & TWIN)
+
+    @property
+    def by_tracker(self) -> bool:
+        """Whether a tracker has listed it."""
+        return any(named(source) not in (DHT, PEX) for source in self.sources)
+
+    def listed_under(self, twin: bool | None, *, called: bool = False) -> bool:
+        """Notes under which infohash it was listed, None for whichever; not `called` just now, it may be its turn.
+
+        Whether it is: who failed by the one alone is as new by the other.
+        """
+        if self.twin & EITHER or twin == self.by_twin:
+            return False
+        self.twin |= EITHER
+        if called or not self.failures or self.tier != Tier.LISTED.value:
+            return False
+        self.turn()
+        self.failures = 0
+        return True
+
+    def turn(self) -> None:
+        """The other infohash has its turn, over all transports, where it was listed under both."""
+        if self.twin & EITHER:
+            self.twin ^= TWIN
+            self.tried = ""
+
     def listed_by(self, source: str) -> bool:
         """Notes who listed it; whether nobody of that kind (`policy.named`) had."""
         if source == self.source or named(source) in map(named, self.sources):
@@ -64,7 +100,7 @@ class Endpoint:
 COLUMNS = tuple(f.name for f in fields(Endpoint))
 OWN = ("address", "first_claim")  # the words that no two endpoints share; all others are held once, not in each
 # What an id stands for never changes: the book gives it once, and each run goes on from the largest that it finds.
-LASTING = ("id", "watch", "address", "port", "first_listed_ns", "source", "twin")
+LASTING = ("id", "watch", "address", "port", "first_listed_ns", "source")
 # A row that is there is changed in place, since a REPLACE writes it anew in the index of places too. Were it of another
 # Watch or place after all, no value comes out for `last_listed_ns`, and its NOT NULL refuses the whole transaction.
 _CHANGES = ",".join(f"{n}=excluded.{n}" for n in COLUMNS if n not in (*LASTING, "last_listed_ns"))

@@ -74,7 +74,7 @@ class Results:
         else:
             assert errand.endpoint is not None
             on = self._on_control if answer.call.wish.kind == "control" else self._on_contact
-            state, why = on(answer, errand.endpoint, errand.infohash)
+            state, why = on(answer, errand.endpoint, errand)
         self._account.error(why)
         if not answer.mandate:  # nothing was opened, so that no flow is accounted for by it (`comparing`)
             state = keeping.NOT_MADE
@@ -88,7 +88,7 @@ class Results:
         for each in self._silence.call(answer, endpoint, self._gaps):
             self._book.again(each, self._time.at(answer.ended) + self._interval_ns)
 
-    def _on_contact(self, answer: Answer, endpoint: Endpoint, infohash: bytes) -> tuple[str, Missing | None]:
+    def _on_contact(self, answer: Answer, endpoint: Endpoint, errand: Errand) -> tuple[str, Missing | None]:
         contact, heard_ns = _contact_of(answer), self._time.at(answer.heard or answer.started)
         if _cut_off(contact):
             if answer.mandate:  # it was opened, and may have been heard: not again within the interval
@@ -123,7 +123,7 @@ class Results:
                 self._interval_ns,
                 answer.call.wish.transport,
                 heard_ns=heard_ns,
-                twin=about_twin(contact, infohash, sent_twin=bool(endpoint.twin)),
+                twin=about_twin(contact, errand.infohash, sent_twin=errand.twin),
             )
         self._keeper.keep(
             sighting(
@@ -132,7 +132,7 @@ class Results:
                 id=name,
                 kind=SightingKind.CONTACT,
                 tier=tier,
-                infohash=infohash,
+                infohash=errand.infohash,
                 contact=contact,
                 repeats=repeats,
                 promiscuous=self._book.promiscuous(endpoint),
@@ -141,10 +141,10 @@ class Results:
         if contact.sees_us not in ("", answer.local[0]):
             self._reflexive.hear(contact.sees_us, endpoint.address)
         if contact.gossip is not None:
-            self._gossip(answer, endpoint, infohash, contact.gossip)
+            self._gossip(answer, endpoint, errand, contact.gossip)
         return ("done" if contact.answered else "failed"), contact.missing
 
-    def _on_control(self, answer: Answer, endpoint: Endpoint, infohash: bytes) -> tuple[str, Missing | None]:
+    def _on_control(self, answer: Answer, endpoint: Endpoint, errand: Errand) -> tuple[str, Missing | None]:
         contact = _contact_of(answer)
         if contact.missing == NO_NETWORK:
             self._book.unprobed(endpoint, contact.missing, self._time.at(answer.ended) + NO_NETWORK_PAUSE_NS)
@@ -167,7 +167,7 @@ class Results:
                 id=answer.call.id,
                 kind=SightingKind.CONTROL,
                 tier=Tier.LISTED,
-                infohash=infohash,
+                infohash=errand.infohash,
                 contact=contact,
                 promiscuous=echoed,
                 missing=why.reason.value if why else None,
@@ -204,18 +204,29 @@ class Results:
         self._keeper.asked(one, heard_ns)
         return ("failed" if listing.missing else "done"), listing.missing
 
-    def _gossip(self, answer: Answer, endpoint: Endpoint, infohash: bytes, gossip: Listing) -> None:
-        """Takes whom a peer told us of; that it tells of us is only counted."""
+    def _gossip(self, answer: Answer, endpoint: Endpoint, errand: Errand, gossip: Listing) -> None:
+        """Takes whom a peer told us of; that it tells of us is only counted.
+
+        Who has a hybrid torrent tells of all its peers, whichever infohash they know it by.
+        """
         source = f"{PEX}://{endpoint.address}:{endpoint.port}"
         self._account.left_aside(gossip, "gossip ")
         for each in gossip.listed:
             if each.address == answer.local[0]:
                 self._account.gossiped += 1
             else:
-                self._listed(answer, endpoint.watch, source, infohash, bool(endpoint.twin), gossip, each)
+                twin = None if errand.hybrid else errand.twin
+                self._listed(answer, endpoint.watch, source, errand.infohash, twin, gossip, each)
 
     def _listed(
-        self, answer: Answer, watch: str, source: str, infohash: bytes, twin: bool, listing: Listing, each: Listed
+        self,
+        answer: Answer,
+        watch: str,
+        source: str,
+        infohash: bytes,
+        twin: bool | None,
+        listing: Listing,
+        each: Listed,
     ) -> bool:
         """Takes one who was listed; says whether it is new.
 

@@ -32,7 +32,7 @@ class Watched:
 
     def target(self, infohash: bytes) -> Target:
         """What an endpoint that answers `infohash` is held to."""
-        return Target(self.label, infohash, self.infohashes, bytes(20), self.pieces, self.inner)
+        return Target(self.label, infohash, self.infohashes, bytes(20), self.pieces, self.inner, fast=True)
 
 
 class Watchlist:

@@ -33,14 +33,15 @@ def weigh(
         return Tier.ANSWERED, None
     endpoint.claims += 1
     known = LEVELS[Claim(endpoint.first_level)] if endpoint.first_level else 0
-    client = _client(contact)
-    other = endpoint.first_client is not None and client is not None and client != endpoint.first_client
+    client, first = _client(contact), _held(endpoint.first_client)
+    other = any(mine and yours and mine != yours for mine, yours in zip(client, first, strict=True))
     other = other or endpoint.first_carrier not in (None, carried_by) or endpoint.first_twin not in (None, twin)
     if other or level > known or endpoint.first_claim_ns is None or at_ns < endpoint.first_claim_ns:
         endpoint.first_claim, endpoint.first_claim_ns = sighting, at_ns
-        endpoint.first_level, endpoint.first_client = contact.claim.value, client
+        endpoint.first_level, endpoint.first_client = contact.claim.value, _words(client)
         endpoint.first_carrier, endpoint.first_twin = carried_by, int(twin)
         return Tier.ANSWERED, None
+    endpoint.first_client = _words((client[0] or first[0], client[1] or first[1]))
     if at_ns - endpoint.first_claim_ns < interval_ns:
         return Tier.ANSWERED, None
     return Tier.CLAIMS, endpoint.first_claim
@@ -62,7 +63,21 @@ def undecided(contact: Contact) -> Missing | None:
     return missing if unheard or slow or stopped else None
 
 
-def _client(contact: Contact) -> str | None:
-    """What stays with a client over its connections: its name, and the prefix of its peer id (BEP 20, any style)."""
-    prefix = contact.peer_id[:8].hex() if contact.peer_id else ""
-    return sys.intern(f"{prefix} {contact.client or ''}".strip()) or None  # the same of thousands of endpoints
+def _client(contact: Contact) -> tuple[str, str]:
+    """What stays with a client over its connections: the prefix of its peer id (BEP 20, any style), and its name."""
+    return _told(contact.peer_id[:8].hex() if contact.peer_id else "", (contact.client or "").strip())
+
+
+def _held(words: str | None) -> tuple[str, str]:
+    """A client as `_words` has it."""
+    prefix, _, name = (words or "").partition(" ")
+    return _told(prefix, name)
+
+
+def _told(prefix: str, name: str) -> tuple[str, str]:
+    """Without a name that is the prefix itself: so it stands where no extension handshake was read."""
+    return prefix, name if name.encode("latin-1", "replace").hex() != prefix else ""
+
+
+def _words(client: tuple[str, str]) -> str | None:
+    return sys.intern(" ".join(client).rstrip()) or None  # the same of thousands of endpoints

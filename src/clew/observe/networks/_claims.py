@@ -4,10 +4,14 @@ from clew.model import Claim
 
 
 class Pieces:
-    """The pieces claimed so far: by bitfield, by HAVE, or all at once. `total` is None without a piece map."""
+    """The pieces claimed so far: by bitfield, by HAVE, or all at once. `total` is None without a piece map.
 
-    def __init__(self, total: int | None, inner: range) -> None:
-        self.total, self._inner = total, inner
+    All at once only where the Fast extension may hold (`fast`): a have_all shows nothing of the torrent to whoever says
+    it, as the length of a bitfield does, so DESIGN section 1 does not count it; no client may say it unasked (BEP 6).
+    """
+
+    def __init__(self, total: int | None, inner: range, *, fast: bool = False) -> None:
+        self.total, self._inner, self._fast = total, inner, fast
         self._bits = 0
         self._all = False
         self.said = False
@@ -35,7 +39,12 @@ class Pieces:
         return None
 
     def everything(self, all_of_it: bool) -> str | None:
-        """Takes have_all or have_none (BEP 6); says what is wrong with it, or None."""
+        """Takes have_all or have_none (BEP 6); says what is wrong with it, or None.
+
+        A have_none is taken unasked, too: it claims nothing.
+        """
+        if all_of_it and not self._fast:
+            return "have_all, which was not asked for"
         if self.said:
             told = "pieces told a second time"
             return told if all_of_it else self.void(told)

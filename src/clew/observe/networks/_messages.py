@@ -3,8 +3,8 @@
 Sendable is a closed set: the handshake, two extension handshakes, the announce (and, in datagrams, what stands in
 `_udp_messages`). None has a field that could carry content. There is no interested, request, piece, have or bitfield
 here, and nothing of the Fast extension (BEP 6): its bit is not set in our handshake, so that a seeder tells its pieces
-by a bitfield, whose length proves that it knows the torrent, and not by a bare have_all. (A have_all or have_none that
-comes all the same is understood.)
+by a bitfield, whose length proves that it knows the torrent, and not by a bare have_all. A have_all that comes all the
+same is no claim, and ends the contact, as BEP 6 has it; a have_none is understood.
 """
 
 from dataclasses import dataclass

@@ -41,7 +41,7 @@ class PeerConversation:
 
     def __init__(self, target: Target, limits: Limits, tape: Tape) -> None:
         self._target, self._limits, self._tape = target, limits, tape
-        self._pieces = Pieces(target.pieces, target.inner)
+        self._pieces = Pieces(target.pieces, target.inner, fast=target.fast)
         self._traffic: defaultdict[str, int] = defaultdict(int)
         self._held = bytearray()
         self._need: int = len(m.PROTOCOL)

@@ -8,7 +8,7 @@ set); `_peer`, `_claims`, `_mse`, `_utp`; `_tracker`, `_http`, `_udp_tracker`, `
 
 from collections.abc import Callable, Mapping
 
-from clew.model import Claim, carrier
+from clew.model import Claim, Missing, Reason, carrier
 from clew.observe.api import Ask, Conversation, Example, Limits, Network, Sendable, Tape, Target, Tracker
 from clew.observe.networks import _describe, _examples_lists, _filled, _kept_lists, _mse_examples, _tracker
 from clew.observe.networks._dht import DhtConversation
@@ -75,6 +75,13 @@ _EXAMPLES = (
         "HAVE in place of a bitfield", ("in", _answer() + _message(4, bytes((0, 0, 0, 2)))), claim=Claim.WATCHED_FILE
     ),
     _contact("an empty bitfield", ("in", _answer() + _message(5, bytes(2))), claim=Claim.NONE, pieces_claimed=0),
+    _contact(
+        "have_all that was not asked for",
+        ("in", _answer() + _message(14)),
+        answered=True,
+        claim=Claim.NOTHING_SAID,
+        missing=Missing(Reason.UNPARSABLE, "have_all, which was not asked for"),
+    ),
     _contact("have_none", ("in", _answer() + _message(15)), claim=Claim.NONE),
     Example(
         "a control probe is echoed",
@@ -107,7 +114,7 @@ class BitTorrent:
     """The plug-in."""
 
     name = "bittorrent"
-    version = "3"
+    version = "4"
     transports = ("mse/tcp", "tcp", "mse/utp", "utp")
     sendable: tuple[type[Sendable], ...] = (
         *(Handshake, ExtensionHandshake, GossipHandshake),
