@@ -318,7 +318,9 @@ def test_a_mandate_ends_when_it_ends(case: Case) -> None:
     governor = Governor(case, Policy(), "bittorrent")
     end = mandate.all_of(case)[0].not_after_ns
     assert not isinstance(governor.cover(wish(), Instant(end, 5)), Missing)
-    assert isinstance(governor.cover(wish(), Instant(end + 1, 6)), Missing)
+    refused = governor.cover(wish(), Instant(end + 1, 6))
+    assert isinstance(refused, Missing)
+    assert governor.cover(wish(), Instant(end + SECOND, 7)) == refused, "one line of the account, however often"
 
 
 def test_a_mandate_that_is_added_or_whose_time_comes_is_noticed(case: Case, authority: Ed25519PrivateKey) -> None:
