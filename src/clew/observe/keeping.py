@@ -9,9 +9,10 @@ from clew.core.case import Case, Transaction, new_id
 from clew.core.clock import Instant
 from clew.core.failpoints import failpoint
 from clew.model import SightingKind, Tier
-from clew.observe.book import PROMISCUOUS, Book
+from clew.observe.book import Book
 from clew.observe.endpoints import INSERT, row
 from clew.observe.gaps import Gaps
+from clew.observe.probes import PROMISCUOUS
 from clew.observe.retention import BRIEF
 from clew.observe.rows import Run
 from clew.observe.steady import Steady
