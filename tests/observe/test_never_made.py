@@ -14,7 +14,7 @@ from clew.observe import keeping
 from clew.observe.account import Account
 from clew.observe.announces import Round
 from clew.observe.api import SECOND, Tracker
-from clew.observe.book import CONTROL_ATTEMPTS, Book
+from clew.observe.book import Book
 from clew.observe.calls import Errand
 from clew.observe.chance import Chance
 from clew.observe.comparing import Flow, _undisclosed
@@ -22,6 +22,7 @@ from clew.observe.endpoints import Endpoint
 from clew.observe.gaps import Gaps
 from clew.observe.keeping import Keeper
 from clew.observe.policy import Wish
+from clew.observe.probes import CONTROL_ATTEMPTS
 from clew.observe.results import Results
 from clew.observe.rows import Run
 from clew.observe.steady import steady
@@ -82,13 +83,13 @@ def test_a_control_probe_that_was_never_made_is_no_call(played: Played, why: Mis
     endpoint = played.endpoint
     wish = Wish("control", endpoint.watch, *endpoint.place, TRACKER.url)
     for _ in range(CONTROL_ATTEMPTS + 1):
-        played.book._probe(endpoint, 0)
+        played.book._probes.plan(endpoint, 0)
         played.never(wish, Errand(endpoint, None, b"r" * 20), why)
     assert played.state() == keeping.NOT_MADE
     assert shards.query(played.case, "SELECT id FROM sightings").num_rows == 0
     assert played.account.controls == 0
     assert endpoint.control is None
-    assert played.book._wants_control(endpoint), "it counts as no try"
+    assert played.book._probes.wanted(endpoint), "it counts as no try"
     assert endpoint.next_ns is not None
     (found,) = played.undisclosed(*endpoint.place)
     assert found["why"] == "no dial accounts for it"

@@ -177,10 +177,10 @@ def test_a_probe_that_could_not_be_made_is_no_try() -> None:
     made, endpoint = book()
     endpoint.tier, again_ns = "E1", 50 * SECOND
     for _ in range(5):
-        made._probe(endpoint, 0)
+        made._probes.plan(endpoint, 0)
         made.unprobed(endpoint, NO_NETWORK, again_ns)
-    assert made._wants_control(endpoint)
+    assert made._probes.wanted(endpoint)
     for _ in range(3):
-        made._probe(endpoint, 0)
+        made._probes.plan(endpoint, 0)
         made.controlled(endpoint, Missing(Reason.LIMIT_REACHED, "no answer in time"))
-    assert not made._wants_control(endpoint)
+    assert not made._probes.wanted(endpoint)

@@ -190,7 +190,7 @@ def test_an_endpoint_is_promiscuous_whatever_it_was_reached_over() -> None:
     made, endpoint = book()
     visit(made, endpoint, 0, ("mse/utp",))
     made.controlled(endpoint, "promiscuous")
-    assert made.promiscuous(endpoint)
+    assert endpoint.control == "promiscuous"
     assert endpoint.tier == Tier.LISTED.value or endpoint.next_ns is None
 
 

@@ -28,11 +28,11 @@ from clew.core.clock import Instant
 from clew.model import Claim, Missing, Reason
 from clew.observe.account import Account
 from clew.observe.api import REFUSED, SECOND, TOO_SLOW, Contact, Event, Limits, Send, Sighted, Target
-from clew.observe.book import CLEAN
 from clew.observe.calls import Errand
 from clew.observe.networks._messages import Handshake
 from clew.observe.networks.bittorrent import PLUGIN
 from clew.observe.policy import Go, Governor, Wait, Wish
+from clew.observe.probes import CLEAN
 from clew.observe.results import Results
 from clew.observe.rows import Run
 from clew.observe.wire import STOPPED, Answer, Call, Wire, _socket

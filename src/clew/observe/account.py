@@ -9,8 +9,8 @@ from clew.core import interruptions
 from clew.core.case import Case
 from clew.model import Missing, Tier
 from clew.observe.api import SECOND, Listing
-from clew.observe.book import PROMISCUOUS
 from clew.observe.endpoints import Endpoint
+from clew.observe.probes import PROMISCUOUS
 
 NOT_COVERED = (
     "who cannot be reached from outside is only listed; who is on no list that was asked is not seen. Not seen is no "

@@ -7,7 +7,6 @@ import heapq
 import itertools
 import sqlite3
 import sys
-from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
 
 from clew.model import Missing, Reason, Tier, carrier
@@ -15,16 +14,12 @@ from clew.observe import transports
 from clew.observe.api import REFUSED, SECOND, TOO_SLOW, Contact
 from clew.observe.endpoints import Endpoint, of_row
 from clew.observe.policy import Policy
-from clew.observe.tiers import weigh
+from clew.observe.probes import CLEAN, PROMISCUOUS, Probes
+from clew.observe.tiers import another_claims, weigh
 
-CLEAN, PROMISCUOUS = "clean", "promiscuous"
-CONTROL_ATTEMPTS = 3
 MOST_DOUBLINGS = 6
 STEADY_VISITS, MOST_STEADY = 8, 2  # after so many visits the interval is doubled, and no more than so many times
 UNTIL_CONTROL_NS = SECOND // 4
-# A client may refuse a second connection from us soon after the first (Transmission 3.00: half a second), and its
-# silence would look like an honest answer.
-CONTROL_AFTER_NS = 2 * SECOND
 UNANSWERED = 2  # from this urgency on
 
 
@@ -40,10 +35,7 @@ class Book:
         self._heaps: tuple[list[tuple[int, int, Endpoint]], ...] = ([], [], [], [])  # by `_urgency`
         self._trying: set[int] = set()
         self._waited: set[int] = set()  # who did not answer so far, and cost us as long as we wait
-        self._controls: deque[tuple[int, Endpoint]] = deque()  # by when they are due
-        self._control_after_ns = min(CONTROL_AFTER_NS, int(policy.revisit * SECOND) // 4)
-        self._control_tries: dict[tuple[str, int], int] = defaultdict(int)
-        self._probing: set[tuple[str, int]] = set()
+        self._probes = Probes(int(policy.revisit * SECOND))
         self._busy: set[int] = set()
         self._changed: dict[int, Endpoint] = {}
         self._fresh: list[Endpoint] = []
@@ -106,7 +98,7 @@ class Book:
         endpoint.next_ns, endpoint.last_failure = None, sys.intern(str(why))
         self._busy.discard(endpoint.id)
         self._trying.discard(endpoint.id)
-        self._give_back(endpoint.place)
+        self._probes.give_back(endpoint.place)
         self._changed[endpoint.id] = endpoint
 
     def allowed(self, at_ns: int) -> None:
@@ -123,11 +115,11 @@ class Book:
         goes to whom the probe shows to be promiscuous.
         """
         found: list[tuple[Endpoint, str]] = []
-        while self._controls and len(found) < room and self._controls[0][0] <= at_ns:
-            found.append((self._controls.popleft()[1], "control"))
+        while len(found) < room and (probed := self._probes.next(at_ns)) is not None:
+            found.append((probed, "control"))
         while len(found) < room and (endpoint := self._next(at_ns)) is not None:
-            if self._wants_control(endpoint):
-                self._probe(endpoint, at_ns)
+            if self._probes.wanted(endpoint):
+                self._probes.plan(endpoint, at_ns)
                 endpoint.next_ns = at_ns + UNTIL_CONTROL_NS
                 self._plan(endpoint)
             else:
@@ -163,6 +155,7 @@ class Book:
         may have been heard. Returns its tier and what it repeats.
         """
         endpoint.contacts += 1
+        other = another_claims(endpoint, contact, carrier(transport))
         tier, repeats = weigh(endpoint, contact, sighting, at_ns, interval_ns, carrier(transport), twin=twin)
         if not contact.answered:
             reached = contact.missing not in (REFUSED, TOO_SLOW)  # over uTP nobody was there
@@ -175,8 +168,10 @@ class Book:
         # Who claims the same again and again is asked less often; whoever says anything else, as often as at first.
         longer = min(endpoint.contacts // STEADY_VISITS, MOST_STEADY) if tier is Tier.CLAIMS else 0
         endpoint.next_ns = heard_ns + (interval_ns << longer)
-        if self._wants_control(endpoint):
-            self._probe(endpoint, at_ns)
+        if other and self._probes.another(endpoint):
+            self.controlled(endpoint, None)
+        if self._probes.wanted(endpoint):
+            self._probes.plan(endpoint, at_ns)
         self._done(endpoint)
         return tier, repeats
 
@@ -230,7 +225,7 @@ class Book:
         if self._find(endpoint.watch, endpoint.place) is not endpoint:
             return  # forgotten since, and perhaps listed anew
         if endpoint.control != CLEAN:
-            self._control_tries.pop(endpoint.place, None)
+            self._probes.forget(endpoint.place)
         if endpoint.failures == 0 or endpoint.control == PROMISCUOUS or endpoint.id in self._busy:
             return
         endpoint.failures, endpoint.next_ns = 0, at_ns
@@ -240,24 +235,22 @@ class Book:
     def put_back(self, endpoint: Endpoint, kind: str = "contact") -> None:
         """This contact or control probe was never made; it is due as before."""
         if kind == "control":
-            self._give_back(endpoint.place)
+            self._probes.give_back(endpoint.place)
         else:
             self._done(endpoint)
 
-    def controlled(self, endpoint: Endpoint, verdict: str | Missing) -> None:
-        """Takes the result of a control probe, for every Watch at that address and port."""
-        self._probing.discard(endpoint.place)
-        if verdict in (CLEAN, PROMISCUOUS):
-            self._control_tries.pop(endpoint.place, None)  # there are as many places as endpoints
+    def controlled(self, endpoint: Endpoint, verdict: str | Missing | None) -> None:
+        """Takes the result of a control probe, for every Watch at that address and port; None takes it back."""
+        self._probes.over(endpoint.place, decided=verdict in (CLEAN, PROMISCUOUS))
         for each in self._at[endpoint.place]:
-            each.control = str(verdict)
+            each.control = str(verdict) if verdict else None
             self._changed[each.id] = each
             if verdict == PROMISCUOUS:
                 each.next_ns = None
 
     def unprobed(self, endpoint: Endpoint, why: Missing | None, again_ns: int) -> None:
         """This probe could not be made, and does not count as a try; what is due there waits as long."""
-        self._give_back(endpoint.place)
+        self._probes.give_back(endpoint.place)
         for each in self._at[endpoint.place]:
             if each.next_ns is not None and each.id not in self._busy:
                 self.refused(each, why, max(each.next_ns, again_ns))
@@ -276,10 +269,6 @@ class Book:
         """Whether this endpoint has ever answered for this Watch."""
         found = self._find(watch, (address, port))
         return found is not None and found.tier != Tier.LISTED.value
-
-    def promiscuous(self, endpoint: Endpoint) -> bool:
-        """Whether the control probe was echoed there."""
-        return endpoint.control == PROMISCUOUS
 
     @property
     def fresh(self) -> bool:
@@ -300,31 +289,14 @@ class Book:
 
     def settled(self) -> bool:
         """Whether nobody is left whose next visit could still change what is known."""
-        return not self._busy and not self._probing and not self._fresh and all(self._settled(e) for e in self)
+        return not self._busy and not self._probes and not self._fresh and all(self._settled(e) for e in self)
 
     def _settled(self, endpoint: Endpoint) -> bool:
         if endpoint.next_ns is None or endpoint.contacts >= self._policy.visits:
             return True
         if endpoint.failures >= self._policy.attempts:
             return True  # given up, though whoever is listed again will be called again
-        return endpoint.tier == Tier.CLAIMS.value and not self._wants_control(endpoint)
-
-    def _wants_control(self, endpoint: Endpoint) -> bool:
-        if endpoint.tier == Tier.LISTED.value or endpoint.control in (CLEAN, PROMISCUOUS):
-            return False
-        return endpoint.place in self._probing or self._control_tries[endpoint.place] < CONTROL_ATTEMPTS
-
-    def _probe(self, endpoint: Endpoint, at_ns: int) -> None:
-        if endpoint.place not in self._probing:
-            self._probing.add(endpoint.place)
-            self._control_tries[endpoint.place] += 1
-            self._controls.append((at_ns + self._control_after_ns, endpoint))
-
-    def _give_back(self, place: tuple[str, int]) -> None:
-        """The probe that is out there could not be made, and does not count as a try."""
-        if place in self._probing:
-            self._probing.discard(place)
-            self._control_tries[place] -= 1
+        return endpoint.tier == Tier.CLAIMS.value and not self._probes.wanted(endpoint)
 
     def _back(self, endpoint: Endpoint, due_ns: int, *, soon: bool = False) -> None:
         """Who was given up and is listed again, is called again: `soon`, or each time only after the longest pause."""

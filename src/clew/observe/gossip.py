@@ -7,8 +7,8 @@ Who is asked keeps the connection for a while, and may tell others of us. So it 
 from collections import Counter
 
 from clew.model import Tier
-from clew.observe.book import PROMISCUOUS
 from clew.observe.endpoints import Endpoint
+from clew.observe.probes import PROMISCUOUS
 
 PEERS = 3
 

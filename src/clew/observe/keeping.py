@@ -11,9 +11,10 @@ from clew.core.failpoints import failpoint
 from clew.model import SightingKind, Tier
 from clew.observe import asked
 from clew.observe.announces import Round
-from clew.observe.book import PROMISCUOUS, Book
+from clew.observe.book import Book
 from clew.observe.endpoints import INSERT, row
 from clew.observe.gaps import Gaps
+from clew.observe.probes import PROMISCUOUS
 from clew.observe.retention import BRIEF
 from clew.observe.rows import Run
 from clew.observe.steady import Steady

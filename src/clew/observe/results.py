@@ -9,7 +9,7 @@ from clew.observe import keeping, retention
 from clew.observe.account import Account
 from clew.observe.announces import Round
 from clew.observe.api import SECOND, Contact, Listed, Listing
-from clew.observe.book import CLEAN, PROMISCUOUS, Book
+from clew.observe.book import Book
 from clew.observe.calls import ANNOUNCED_PORT, Errand
 from clew.observe.chance import Chance
 from clew.observe.endpoints import Endpoint
@@ -19,6 +19,7 @@ from clew.observe.keeping import Keeper
 from clew.observe.lists import Lists
 from clew.observe.marks import Marks
 from clew.observe.policy import DHT, PEX, named
+from clew.observe.probes import CLEAN, PROMISCUOUS
 from clew.observe.reflexive import Reflexive
 from clew.observe.rows import Run, sighting
 from clew.observe.silence import Silence
@@ -135,7 +136,7 @@ class Results:
                 infohash=errand.infohash,
                 contact=contact,
                 repeats=repeats,
-                promiscuous=self._book.promiscuous(endpoint),
+                promiscuous=endpoint.control == PROMISCUOUS,
             )
         )
         if contact.sees_us not in ("", answer.local[0]):
@@ -258,7 +259,7 @@ class Results:
                 port=each.port,
                 source=source,
                 transcript=listing.proof(each),
-                promiscuous=self._book.promiscuous(endpoint),
+                promiscuous=endpoint.control == PROMISCUOUS,
                 missing=None,
                 missing_detail=None,
             )

@@ -1,0 +1,78 @@
+"""Control probes: who is asked for a random infohash, and when. What came of it stands in the book, by place.
+
+One for each address and port that answered (DESIGN section 1), and one more for each further client or carrier that
+claims there: it speaks for the machine that it was made of, and behind one port there may be another a minute later.
+"""
+
+from collections import defaultdict, deque
+
+from clew.model import Tier
+from clew.observe.api import SECOND
+from clew.observe.endpoints import Endpoint
+
+CLEAN, PROMISCUOUS = "clean", "promiscuous"
+CONTROL_ATTEMPTS = 3
+MOST_OTHERS = 3  # clients and carriers of one place that are probed after the first, in one run
+# A client may refuse a second connection from us soon after the first (Transmission 3.00: half a second), and its
+# silence would look like an honest answer.
+CONTROL_AFTER_NS = 2 * SECOND
+
+Place = tuple[str, int]
+
+
+class Probes:
+    """Those that are planned or out, and how often each place was tried since one decided."""
+
+    def __init__(self, revisit_ns: int) -> None:
+        self._after_ns = min(CONTROL_AFTER_NS, revisit_ns // 4)
+        self._planned: deque[tuple[int, Endpoint]] = deque()  # by when they are due
+        self._going: set[Place] = set()
+        self._tries: dict[Place, int] = defaultdict(int)
+        self._others: dict[Place, set[tuple[str, str]]] = defaultdict(set)  # who claimed where another was probed
+
+    def __bool__(self) -> bool:
+        """Whether any is planned or out."""
+        return bool(self._going)
+
+    def wanted(self, endpoint: Endpoint) -> bool:
+        """Whether it answered, and none has decided yet, nor been tried in vain as often as may be."""
+        if endpoint.tier == Tier.LISTED.value or endpoint.control in (CLEAN, PROMISCUOUS):
+            return False
+        return endpoint.place in self._going or self._tries[endpoint.place] < CONTROL_ATTEMPTS
+
+    def another(self, endpoint: Endpoint) -> bool:
+        """Whether who claims there now, another than before, is to be probed though the place was found clean."""
+        if endpoint.control != CLEAN:
+            return False
+        known, who = self._others[endpoint.place], (str(endpoint.first_carrier), str(endpoint.first_client))
+        if who in known or len(known) >= MOST_OTHERS:
+            return False
+        known.add(who)
+        return True
+
+    def plan(self, endpoint: Endpoint, at_ns: int) -> None:
+        """One of this place is due soon after this contact, unless one is planned or out."""
+        if endpoint.place not in self._going:
+            self._going.add(endpoint.place)
+            self._tries[endpoint.place] += 1
+            self._planned.append((at_ns + self._after_ns, endpoint))
+
+    def next(self, at_ns: int) -> Endpoint | None:
+        """Who is due for one; it is out from then on."""
+        return self._planned.popleft()[1] if self._planned and self._planned[0][0] <= at_ns else None
+
+    def over(self, place: Place, *, decided: bool) -> None:
+        """The one that is out has come back."""
+        self._going.discard(place)
+        if decided:
+            self.forget(place)  # there are as many places as endpoints
+
+    def give_back(self, place: Place) -> None:
+        """The one that is out could not be made, and does not count as a try."""
+        if place in self._going:
+            self._going.discard(place)
+            self._tries[place] -= 1
+
+    def forget(self, place: Place) -> None:
+        """How often this place was tried in vain says nothing."""
+        self._tries.pop(place, None)
