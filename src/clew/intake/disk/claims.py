@@ -46,6 +46,7 @@ _LIVE, _COMPLETE = NameState.LIVE.value, ContentState.COMPLETE.value
 GIVEN_AWAY = "its file record belongs to another file now"
 OVERWRITTEN = "deleted, and all of its clusters belong to other files now"
 NO_POINTERS = "deleted; the file system kept no pointer to its content"
+NOT_WRITTEN = "files of exFAT that were never written to their end: read as zeros there, whatever their clusters hold"
 NAME_ONLY = "deleted; only its name was found, not its file record"
 
 
@@ -161,9 +162,18 @@ def streams(opened: FileSystem, file: Any) -> list[Any]:
     return found
 
 
-def runs(opened: FileSystem, attribute: Any) -> list[tuple[int, int]]:
-    """The block runs that hold the attribute's own bytes: (address, blocks), sparse ones left out, slack too."""
-    left = -(-int(attribute.info.size) // opened.block)
+def own_bytes(opened: FileSystem, record: int, attribute: Any) -> int:
+    """How many bytes of that record's attribute lie in its runs, as far as they are its own: all, but on exFAT.
+
+    Raises OSError.
+    """
+    size = int(attribute.info.size)
+    return size if opened.entries is None else opened.entries.written(record, size)
+
+
+def runs(opened: FileSystem, attribute: Any, size: int) -> list[tuple[int, int]]:
+    """The block runs that hold the attribute's `size` own bytes: (address, blocks), sparse ones left out, slack too."""
+    left = -(-size // opened.block)
     found: list[tuple[int, int]] = []
     for run in attribute:
         length = min(int(run.len), left)
@@ -173,11 +183,11 @@ def runs(opened: FileSystem, attribute: Any) -> list[tuple[int, int]]:
     return found
 
 
-def extents(opened: FileSystem, attribute: Any) -> list[Range]:
-    """The byte ranges of the disk, as the file system sees it, that hold the attribute; the last one ends with its
-    block.
+def extents(opened: FileSystem, attribute: Any, size: int) -> list[Range]:
+    """The byte ranges of the disk, as the file system sees it, that hold the attribute's `size` own bytes; the last one
+    ends with its block.
     """
-    return places(opened, runs(opened, attribute))
+    return places(opened, runs(opened, attribute, size))
 
 
 def places(opened: FileSystem, blocks: list[tuple[int, int]]) -> list[Range]:
@@ -200,8 +210,9 @@ def times(meta: Any) -> list[int | None]:
 
 
 def _content(opened: FileSystem, meta: Any, attribute: Any, path: bytes, state: NameState) -> dict[str, Any]:
-    info, blocks = attribute.info, runs(opened, attribute)
-    claim = _claim(opened, meta, info, blocks)
+    info, written = attribute.info, own_bytes(opened, int(meta.addr), attribute)
+    blocks = runs(opened, attribute, written)
+    claim = _claim(opened, meta, info, blocks) if written or not int(info.size) else ContentState.COMPLETE
     missing = claim if isinstance(claim, Missing) else None
     return {
         "ref": f"{opened.name}/{int(meta.addr)}/{int(info.type)}-{int(info.id)}/{quote(path)}",
@@ -215,6 +226,7 @@ def _content(opened: FileSystem, meta: Any, attribute: Any, path: bytes, state: 
         "times": times(meta),
         "times_source": TIMES.get(opened.family, opened.family),
         "runs": opened.on_image(places(opened, blocks[:MOST_RUNS])),
+        **({"note": NOT_WRITTEN} if written < int(info.size) and allocated(meta) else {}),
     }
 
 
