@@ -46,6 +46,7 @@ _LIVE, _COMPLETE = NameState.LIVE.value, ContentState.COMPLETE.value
 GIVEN_AWAY = "its file record belongs to another file now"
 OVERWRITTEN = "deleted, and all of its clusters belong to other files now"
 NO_POINTERS = "deleted; the file system kept no pointer to its content"
+IN_USE_NO_POINTERS = "its file record is in use, and has no pointer to its content"
 NOT_WRITTEN = "files of exFAT that were never written to their end: read as zeros there, whatever their clusters hold"
 NAME_ONLY = "deleted; only its name was found, not its file record"
 
@@ -114,7 +115,8 @@ def contents(
         main = main or (None if stream else item["ref"])
         yield number, item
     if main is None and own is None and int(meta.type) == REGULAR:
-        lost = name_only(opened, path, int(meta.addr), state, NO_POINTERS)
+        why = IN_USE_NO_POINTERS if allocated(meta) else NO_POINTERS
+        lost = name_only(opened, path, int(meta.addr), state, why)
         yield 1 << 16, lost | {"times": times(meta), "times_source": TIMES.get(opened.family, opened.family)}
 
 
