@@ -48,6 +48,7 @@ OVERWRITTEN = "deleted, and all of its clusters belong to other files now"
 NO_POINTERS = "deleted; the file system kept no pointer to its content"
 IN_USE_NO_POINTERS = "its file record is in use, and has no pointer to its content"
 NOT_WRITTEN = "files of exFAT that were never written to their end: read as zeros there, whatever their clusters hold"
+BROKEN_OFF = "entries of 0 bytes that name a cluster all the same, as recordings leave them that broke off: partial"
 NAME_ONLY = "deleted; only its name was found, not its file record"
 
 
@@ -214,7 +215,11 @@ def times(meta: Any) -> list[int | None]:
 def _content(opened: FileSystem, meta: Any, attribute: Any, path: bytes, state: NameState) -> dict[str, Any]:
     info, written = attribute.info, own_bytes(opened, int(meta.addr), attribute)
     blocks = runs(opened, attribute, written)
-    claim = _claim(opened, meta, info, blocks) if written or not int(info.size) else ContentState.COMPLETE
+    size = int(info.size)
+    claim = _claim(opened, meta, info, blocks) if written or not size else ContentState.COMPLETE
+    note = NOT_WRITTEN if written < size and allocated(meta) else None
+    if not size and _begins(opened, int(meta.addr)):
+        claim, note = ContentState.PARTIAL, BROKEN_OFF
     missing = claim if isinstance(claim, Missing) else None
     return {
         "ref": f"{opened.name}/{int(meta.addr)}/{int(info.type)}-{int(info.id)}/{quote(path)}",
@@ -228,8 +233,15 @@ def _content(opened: FileSystem, meta: Any, attribute: Any, path: bytes, state: 
         "times": times(meta),
         "times_source": TIMES.get(opened.family, opened.family),
         "runs": opened.on_image(places(opened, blocks[:MOST_RUNS])),
-        **({"note": NOT_WRITTEN} if written < int(info.size) and allocated(meta) else {}),
+        **({"note": note} if note else {}),
     }
+
+
+def _begins(opened: FileSystem, address: int) -> int:
+    """The first cluster that an entry of FAT or exFAT names, 0 where it names none."""
+    if opened.entries is not None:
+        return opened.entries.begins(address)
+    return opened.tree.begins(address) if opened.tree is not None else 0
 
 
 def _pointed(opened: FileSystem, file: Any, attribute: Any, tag: int, claimed: str) -> dict[str, Any]:

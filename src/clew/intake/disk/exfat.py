@@ -19,7 +19,6 @@ _FILE, _STREAM = 0x05, 0x40  # without the in-use bit
 _NO_CHAIN = 2
 _FIRST_ADDRESS = 3  # The Sleuth Kit numbers the entries of 32 bytes in the cluster heap from here
 _ENTRY = 32
-_VALID = struct.Struct("<8xQ8xQ")  # of a stream entry: ValidDataLength and DataLength
 
 
 class Entries:
@@ -43,17 +42,24 @@ class Entries:
             return False
         return bool(entry[_ENTRY + 1] & _NO_CHAIN)
 
+    def begins(self, address: int) -> int:
+        """The first cluster of the file whose entry has that address; 0 where it names none."""
+        stream = self._stream(address, 0)
+        return int.from_bytes(stream[20:24], "little")
+
     def written(self, address: int, size: int) -> int:
         """How many of the `size` bytes of the file whose entry has that address were ever written: behind them are
         zeros. Raises OSError where its stream entry cannot be read.
         """
+        return min(int.from_bytes(self._stream(address, size)[8:16], "little"), size)
+
+    def _stream(self, address: int, size: int) -> bytes:
+        """The stream entry of a file of that size. Raises OSError."""
         both = self._read(address, 2 * _ENTRY)
         kind = (both[:1] or b"\0")[0] & IN_USE | _STREAM
         for entry in (both[_ENTRY:], self._next(address)):
-            if len(entry) == _ENTRY and entry[0] == kind:
-                valid, length = _VALID.unpack_from(entry)
-                if length == size:
-                    return min(int(valid), size)
+            if len(entry) == _ENTRY and entry[0] == kind and entry[24:] == size.to_bytes(8, "little"):
+                return entry
         raise OSError("its stream entry cannot be read")
 
     def _next(self, address: int) -> bytes:
