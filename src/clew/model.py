@@ -82,6 +82,12 @@ class NameState(StrEnum):
     ORPHAN = "orphan"
     REALLOCATED = "reallocated"
     CARVED = "carved"
+    UNATTACHED = "unattached"
+
+    @property
+    def in_use(self) -> bool:
+        """Whether the file record is in use: nobody deleted the file, as far as that says."""
+        return self in {NameState.LIVE, NameState.UNATTACHED}
 
 
 class ContentState(StrEnum):

@@ -12,13 +12,16 @@ from pathlib import Path
 
 @dataclass
 class File:
-    """`clusters` are where it lies, in order; `chained` whether the table is used; deleted ones free their clusters."""
+    """`clusters` are where it lies, in order; `chained` whether the table is used; deleted ones free their clusters.
+    `written` is how much of it was ever written, where that is not all.
+    """
 
     name: str
     data: bytes
     clusters: list[int]
     chained: bool = False
     deleted: bool = False
+    written: int | None = None
 
 
 def make(path: Path, files: list[File], size: int = 4 << 20) -> Path:
@@ -65,7 +68,7 @@ def _entries(each: File) -> bytes:
     stream = bytearray(32)
     stream[0], stream[1], stream[3] = 0xC0, 1 | (0 if each.chained else 2), len(each.name)
     struct.pack_into("<H", stream, 4, _name_hash(each.name))
-    struct.pack_into("<Q", stream, 8, len(each.data))
+    struct.pack_into("<Q", stream, 8, len(each.data) if each.written is None else each.written)
     struct.pack_into("<IQ", stream, 20, each.clusters[0] if each.clusters else 0, len(each.data))
     parts = [file, stream]
     for number in range(names):

@@ -272,7 +272,7 @@ def test_free_space_that_cannot_be_read_is_counted_and_a_find_in_it_knows(monkey
     data = bytes(4096) + files["q02.png"] + bytes(1 << 20)
     image = type("Image", (), {"source": Holed(data, (8192, 512))})()
     monkeypatch.setattr(worker, "image", lambda payload: image)
-    payload = {"offset": 0, "length": len(data), "whole": True, "after": 0, "end": len(data), "most": 5}
+    payload = {"offset": 0, "length": len(data), "which": "all", "after": 0, "end": len(data), "most": 5}
     answer = worker.carve(payload, []).value
     assert answer["notes"] == {worker.UNREADABLE: 512}
     assert answer["next"] == len(data)

@@ -17,6 +17,7 @@ from clew.intake.options import Options
 from clew.intake.reading import find
 from clew.intake.report import Report
 from clew.intake.run import intake
+from clew.intake.sources._disk import FREE, NOBODYS
 from clew.intake.sources.rawdisk import PLUGIN
 from clew.model import ContentState, Missing, Reason
 
@@ -101,7 +102,7 @@ def test_two_partitions_and_the_gap_before_them(corpus, tmp_path):
     summary = intake(new_case(tmp_path / "case"), path=unpack(corpus, "mbr_fat16_ntfs", tmp_path), label="D", workers=1)
     assert (summary.account.discovered, summary.account.done) == (18, 18)  # of them six twice: by name, and carved
     kinds = [part["kind"] for part in summary.account.searched]
-    assert sorted(kinds) == ["carving of free space"] * 2 + ["carving outside partitions"]
+    assert sorted(kinds) == [NOBODYS, NOBODYS, FREE, FREE, "carving outside partitions"]
     assert "carving outside partitions: MBR: Unallocated at byte 0" in summary.words()
 
 

@@ -22,7 +22,7 @@ STREAMS = {
     b"odd": (LARGE[3:], "live"),
     b"gone:hidden": (LARGE[4:], "deleted"),
     b"kept/gone:hidden": (SMALL[1:], "deleted"),
-    b"away/lost:hidden": (LARGE[5:], "deleted"),
+    b"away/lost:hidden": (LARGE[5:], "unattached"),
 }
 
 

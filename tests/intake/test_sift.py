@@ -72,7 +72,7 @@ def carved(path: Path) -> tuple[dict[str, list[Range]], Counted]:
     opened, counted = opened_anew(path)
     assert opened.taken is not None
     counted.times[:] = 0
-    task = {"length": counted.size, "whole": False, "bad": False, "after": 0, "end": counted.size, "most": 10_000}
+    task = {"length": counted.size, "which": "free", "after": 0, "end": counted.size, "most": 10_000}
     said = carve.carve(BASE | task, []).value
     assert said["next"] >= counted.size // SECTOR * SECTOR
     sifted = Sifted()

@@ -217,7 +217,7 @@ def _places(case: Case, contents: Iterable[bytes]) -> dict[bytes, list[Place]]:
     found: dict[bytes, list[Place]] = defaultdict(list)
     wanted = list(contents)
     for row in shards.query(case, PLACES, {"contents": wanted}).to_pylist() if wanted else ():
-        live, whole = row["name_state"] == NameState.LIVE, row["content_state"] == ContentState.COMPLETE
+        live, whole = NameState(row["name_state"]).in_use, row["content_state"] == ContentState.COMPLETE
         place = Place(row["exhibit"], row["path"], live, whole, row["modified_ns"])
         found[row["sha256"]].append(place)
     return found

@@ -23,7 +23,7 @@ BURST = 500  # things listed at a time, at most, while there is nothing to hand 
 
 _DELETED = """
 SELECT item, ref, content_state FROM listings
-WHERE exhibit=? AND name_state <> 'live' AND content_state <> 'unreadable'
+WHERE exhibit=? AND name_state NOT IN ('live', 'unattached') AND content_state <> 'unreadable'
 """
 
 

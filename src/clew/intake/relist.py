@@ -32,7 +32,7 @@ SECTOR = 512  # bytes: one that kills its carver is no loss of this kind, and wo
 _LOST = """
 SELECT item, ref FROM listings WHERE exhibit=? AND content_state='unreadable' AND NOT contains(ref, '!')
   AND (ends_with(ref, '/') OR name_state='carved'
-    OR (name_state IN ('live', 'orphan') AND contains(ref, '/name/')))
+    OR (name_state IN ('live', 'orphan', 'unattached') AND contains(ref, '/name/')))
 """
 # Streams that the sweep found before the walk of their directory could, and what was listed of archives among them.
 _TWICE = """

@@ -48,6 +48,11 @@ class Taken(Protocol):
         ...
 
     @property
+    def begin(self) -> int:
+        """The first block that is given out."""
+        ...
+
+    @property
     def end(self) -> int:
         """The first block behind those of which the books tell."""
         ...
@@ -121,7 +126,7 @@ class _Ntfs:
             return bytes(file.read_random(at, min(WINDOW, size - at))) if at < size else b""
 
         self._window, self._fs = window, fs
-        self.cluster, self.end = 1, size * 8
+        self.begin, self.cluster, self.end = 0, 1, size * 8
 
     def count(self, address: int, blocks: int) -> int:
         return ones(self._window, address, blocks)
@@ -158,7 +163,7 @@ class _ExFat:
         boot = read(0, 512)
         self._read = read
         self._fat, _, self._heap, self._clusters, root = struct.unpack_from("<IIIII", boot, 80)
-        self._sector, self.cluster = 1 << boot[108], 1 << min(boot[109], 16)
+        self._sector, self.begin, self.cluster = 1 << boot[108], self._heap, 1 << min(boot[109], 16)
         self._size = self._sector * self.cluster
         self.end = self._heap + self._clusters * self.cluster
         if not 9 <= boot[108] <= 12 or self._size > MOST_CLUSTER:
@@ -221,7 +226,7 @@ class _Fat:
         size = size or struct.unpack_from("<I", boot, 36)[0]
         sectors = small or struct.unpack_from("<I", boot, 32)[0]
         self._first = reserved + tables * size + -(-root * 32 // sector)
-        self._per_cluster = self.cluster = per_cluster
+        self.begin, self._per_cluster, self.cluster = self._first, per_cluster, per_cluster
         self._clusters = (sectors - self._first) // per_cluster
         self._bits = 12 if self._clusters < 4085 else 16 if self._clusters < 65525 else 32
         self.end = self._first + min(self._clusters, size * sector * 8 // self._bits - 2) * per_cluster
@@ -342,7 +347,7 @@ class _Ext:
             return read(block * self._block, self._block)
 
         self._bitmap = bitmap
-        self.cluster, self.end = 1, self._blocks
+        self.begin, self.cluster, self.end = self._first, 1, self._blocks
 
     def count(self, address: int, blocks: int) -> int:
         before = min(max(self._first - address, 0), blocks)  # the boot block, which no group describes

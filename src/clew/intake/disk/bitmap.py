@@ -81,6 +81,33 @@ def stretches(look: Callable[[int, int], Used], first: int, end: int) -> Iterato
         yield start, end - start
 
 
+class Marks:
+    """A set of numbers from 0 up to `count`, one bit each."""
+
+    def __init__(self, count: int) -> None:
+        self.count = max(count, 0)
+        self._bits = np.zeros(-(-self.count // 8), np.uint8)
+
+    def add(self, first: int, count: int) -> None:
+        """So many more from `first`, as far as they are such numbers."""
+        first, end = max(first, 0), min(first + count, self.count)
+        if first >= end:
+            return
+        byte, last = first // 8, end // 8
+        head, tail = 0xFF << first % 8 & 0xFF, (1 << end % 8) - 1
+        if byte == last:
+            self._bits[byte] |= head & tail
+            return
+        self._bits[byte] |= head
+        self._bits[byte + 1 : last] = 0xFF
+        if tail:
+            self._bits[last] |= tail
+
+    def window(self, number: int) -> bytes:
+        """Their bits, a window at a time."""
+        return self._bits[number * WINDOW : (number + 1) * WINDOW].tobytes()
+
+
 class Runs:
     """Blocks that lie in runs (address, blocks), in any order."""
 

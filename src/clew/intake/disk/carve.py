@@ -1,5 +1,5 @@
-"""Carving the space of a disk image that belongs to nobody: free clusters, areas outside partitions, and partitions
-whose file system cannot be read.
+"""Carving the space of a disk image that belongs to nobody: clusters that are free, bad, or in use by no file; areas
+outside partitions, and partitions whose file system cannot be read.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,19 +11,20 @@ from clew.core.channel import Reply
 from clew.intake.api import ByteSource, Range
 from clew.intake.carving.carver import Carved, Carver
 from clew.intake.carving.view import View, overlap
-from clew.intake.disk import allocation, sift
+from clew.intake.disk import allocation, owned, sift
 from clew.intake.disk.image import FileSystem, file_system, image
 from clew.intake.disk.stretch import SECONDS
 from clew.model import Reason
 
-Which = Callable[[allocation.Taken, int, int], Iterator[tuple[int, int]]]  # `allocation.free` or `bad`
+Which = Callable[[FileSystem, allocation.Taken, int, int], Iterator[tuple[int, int]]]
+ALL, FREE, BAD, NOBODYS = "all", "free", "bad", "nobodys"  # see `carve`
 GUESSED_CLUSTER = 4096  # where there is no file system to tell
 UNREADABLE = "bytes of free space that could not be read, and were not searched"
 
 
 def carve(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
     """Worker entry: files that begin from image offset "after" up to "end" in the space that belongs to nobody between
-    "offset" and "offset" + "length"; all of it where "whole" is set, or what is marked as bad where "bad" is.
+    "offset" and "offset" + "length": "which" is ALL of it, what is FREE, marked as BAD, or in use and NOBODYS.
 
     Ends early after "most" finds; "next" is where to go on. "sifted" are what was read of a volume where lost entries
     are searched for, and where in it they may be (ranges of the image).
@@ -31,18 +32,16 @@ def carve(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
     disk, began, after, end = image(payload), monotonic(), payload["after"], payload["end"]
     source: ByteSource = disk.source
     sieve: sift.Sieve | None = None
-    if payload["whole"]:
+    which = payload["which"]
+    if which == ALL:
         cluster, stretches = GUESSED_CLUSTER, iter([(payload["offset"], payload["length"])])
     else:
         opened = file_system(payload)
         if opened.taken is None:
             raise absent(Reason.UNKNOWN, f"clew does not read which blocks of {opened.family} are free")
         cluster = opened.taken.cluster * int(opened.fs.info.block_size)
-        if payload["bad"]:
-            stretches = _found(opened, opened.taken, allocation.bad, after, payload["offset"] + payload["length"])
-        else:
-            stretches = _found(opened, opened.taken, allocation.free, after, payload["offset"] + payload["length"])
-        if sift.looks(opened.family) and not payload["bad"]:
+        stretches = _found(opened, opened.taken, _WHICH[which], after, payload["offset"] + payload["length"])
+        if sift.looks(opened.family) and which == FREE:
             source = sieve = sift.Sieve(source, opened, opened.taken)
     passed: list[Range] = []
     carver = Carver(source, _remembered(stretches, passed), cluster, after, end)
@@ -67,13 +66,20 @@ def reopen(payload: dict[str, Any], _descriptors: list[int]) -> View:
     return View(image(payload).source, [(offset, length) for offset, length in payload["runs"]], most=1 << 62)
 
 
+_WHICH: dict[str, Which] = {
+    FREE: lambda _, *where: allocation.free(*where),
+    BAD: lambda _, *where: allocation.bad(*where),
+    NOBODYS: owned.nobodys,
+}
+
+
 def _found(opened: FileSystem, taken: allocation.Taken, which: Which, after: int, end: int) -> Iterator[Range]:
     """The stretches of a file system from image offset `after` on, up to `end`, as bytes of the image."""
     info = opened.fs.info
     size = int(info.block_size)
     first = max(int(info.first_block), taken.boundary((after - opened.offset) // size))
     last = min(int(info.last_block) + 1, (end - opened.offset) // size)
-    for address, blocks in which(taken, first, last):
+    for address, blocks in which(opened, taken, first, last):
         yield opened.offset + address * size, blocks * size
 
 

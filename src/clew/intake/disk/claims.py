@@ -46,6 +46,9 @@ _LIVE, _COMPLETE = NameState.LIVE.value, ContentState.COMPLETE.value
 GIVEN_AWAY = "its file record belongs to another file now"
 OVERWRITTEN = "deleted, and all of its clusters belong to other files now"
 NO_POINTERS = "deleted; the file system kept no pointer to its content"
+IN_USE_NO_POINTERS = "its file record is in use, and has no pointer to its content"
+NOT_WRITTEN = "files of exFAT that were never written to their end: read as zeros there, whatever their clusters hold"
+BROKEN_OFF = "entries of 0 bytes that name a cluster all the same, as recordings leave them that broke off: partial"
 NAME_ONLY = "deleted; only its name was found, not its file record"
 
 
@@ -113,7 +116,8 @@ def contents(
         main = main or (None if stream else item["ref"])
         yield number, item
     if main is None and own is None and int(meta.type) == REGULAR:
-        lost = name_only(opened, path, int(meta.addr), state, NO_POINTERS)
+        why = IN_USE_NO_POINTERS if allocated(meta) else NO_POINTERS
+        lost = name_only(opened, path, int(meta.addr), state, why)
         yield 1 << 16, lost | {"times": times(meta), "times_source": TIMES.get(opened.family, opened.family)}
 
 
@@ -161,9 +165,18 @@ def streams(opened: FileSystem, file: Any) -> list[Any]:
     return found
 
 
-def runs(opened: FileSystem, attribute: Any) -> list[tuple[int, int]]:
-    """The block runs that hold the attribute's own bytes: (address, blocks), sparse ones left out, slack too."""
-    left = -(-int(attribute.info.size) // opened.block)
+def own_bytes(opened: FileSystem, record: int, attribute: Any) -> int:
+    """How many bytes of that record's attribute lie in its runs, as far as they are its own: all, but on exFAT.
+
+    Raises OSError.
+    """
+    size = int(attribute.info.size)
+    return size if opened.entries is None else opened.entries.written(record, size)
+
+
+def runs(opened: FileSystem, attribute: Any, size: int) -> list[tuple[int, int]]:
+    """The block runs that hold the attribute's `size` own bytes: (address, blocks), sparse ones left out, slack too."""
+    left = -(-size // opened.block)
     found: list[tuple[int, int]] = []
     for run in attribute:
         length = min(int(run.len), left)
@@ -173,11 +186,11 @@ def runs(opened: FileSystem, attribute: Any) -> list[tuple[int, int]]:
     return found
 
 
-def extents(opened: FileSystem, attribute: Any) -> list[Range]:
-    """The byte ranges of the disk, as the file system sees it, that hold the attribute; the last one ends with its
-    block.
+def extents(opened: FileSystem, attribute: Any, size: int) -> list[Range]:
+    """The byte ranges of the disk, as the file system sees it, that hold the attribute's `size` own bytes; the last one
+    ends with its block.
     """
-    return places(opened, runs(opened, attribute))
+    return places(opened, runs(opened, attribute, size))
 
 
 def places(opened: FileSystem, blocks: list[tuple[int, int]]) -> list[Range]:
@@ -200,8 +213,13 @@ def times(meta: Any) -> list[int | None]:
 
 
 def _content(opened: FileSystem, meta: Any, attribute: Any, path: bytes, state: NameState) -> dict[str, Any]:
-    info, blocks = attribute.info, runs(opened, attribute)
-    claim = _claim(opened, meta, info, blocks)
+    info, written = attribute.info, own_bytes(opened, int(meta.addr), attribute)
+    blocks = runs(opened, attribute, written)
+    size = int(info.size)
+    claim = _claim(opened, meta, info, blocks) if written or not size else ContentState.COMPLETE
+    note = NOT_WRITTEN if written < size and allocated(meta) else None
+    if not size and _begins(opened, int(meta.addr)):
+        claim, note = ContentState.PARTIAL, BROKEN_OFF
     missing = claim if isinstance(claim, Missing) else None
     return {
         "ref": f"{opened.name}/{int(meta.addr)}/{int(info.type)}-{int(info.id)}/{quote(path)}",
@@ -215,7 +233,15 @@ def _content(opened: FileSystem, meta: Any, attribute: Any, path: bytes, state: 
         "times": times(meta),
         "times_source": TIMES.get(opened.family, opened.family),
         "runs": opened.on_image(places(opened, blocks[:MOST_RUNS])),
+        **({"note": note} if note else {}),
     }
+
+
+def _begins(opened: FileSystem, address: int) -> int:
+    """The first cluster that an entry of FAT or exFAT names, 0 where it names none."""
+    if opened.entries is not None:
+        return opened.entries.begins(address)
+    return opened.tree.begins(address) if opened.tree is not None else 0
 
 
 def _pointed(opened: FileSystem, file: Any, attribute: Any, tag: int, claimed: str) -> dict[str, Any]:

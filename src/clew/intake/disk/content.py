@@ -26,11 +26,13 @@ class Stream:
         plain = opened.records.plain(record) if opened.records is not None and kind == claims.NTFS_DATA else None
         if plain is not None and plain.number == number and plain.written == plain.size:
             self._direct, self._runs, self.size = of_plain(opened, plain), plain.runs, plain.size
+            self._written = self.size
             return
         try:
             self._file, self._attribute = attribute_of(opened, record, kind, number)
             self._direct = direct(opened, record, self._attribute)
             self._lacks = reparse.lacks(opened, self._file, self._attribute)
+            self._written = claims.own_bytes(opened, record, self._attribute)
         except OSError as error:
             raise Absent(Missing(Reason.UNREADABLE, f"its file record cannot be read: {reason(error)}")) from error
         self.size = int(self._attribute.info.size)
@@ -44,7 +46,7 @@ class Stream:
         if self._runs is not None:
             ours = claims.places(self._opened, claims.first(self._runs, -(-self.size // self._opened.block)))
         else:
-            ours = claims.extents(self._opened, self._attribute)
+            ours = claims.extents(self._opened, self._attribute, self._written)
         return self._opened.on_image(overlap(ours, known))
 
     def read(self, offset: int, length: int) -> bytes:
@@ -58,11 +60,13 @@ class Stream:
         length = min(length, self.size - offset)
         if length <= 0:
             return b""
+        here = min(length, max(self._written - offset, 0))
         named = (self._kind, self._number) if self._opened.family in claims.NAMED_STREAMS else ()
         try:
-            return bytes(self._file.read_random(offset, length, *named))
+            data = bytes(self._file.read_random(offset, here, *named)) if here else b""
         except OSError as error:
             raise Absent(Missing(Reason.UNREADABLE, f"read error at byte {offset}: {reason(error)}")) from error
+        return data + bytes(length - here) if len(data) == here < length else data
 
 
 def stream(payload: dict[str, Any], _descriptors: list[int]) -> Stream:
@@ -72,7 +76,7 @@ def stream(payload: dict[str, Any], _descriptors: list[int]) -> Stream:
 
 def blocks(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
     """Worker entry: the byte ranges of the image that hold each of "items" ([record, type, id]), in order, [] where
-    they cannot be had, and the bytes of each; "cluster" is the bytes that are given out together.
+    they cannot be had, and the bytes of each in them; "cluster" is the bytes that are given out together.
     """
     opened = file_system(payload)
     found: list[list[Range]] = []
@@ -80,8 +84,9 @@ def blocks(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
     for record, kind, number in payload["items"]:
         try:
             attribute = attribute_of(opened, record, kind, number)[1]
-            found.append(claims.extents(opened, attribute))
-            sizes.append(int(attribute.info.size))
+            size = claims.own_bytes(opened, record, attribute)
+            found.append(claims.extents(opened, attribute, size))
+            sizes.append(size)
         except (OSError, Absent):
             found.append([])
             sizes.append(0)

@@ -1,8 +1,8 @@
 """Where the bytes of a stream lie, so that they can be read from the image at once, past The Sleuth Kit's own copies.
 
 Only where the books leave no doubt: runs that cover the stream, nothing packed or encrypted, and on NTFS a stream that
-was written to its end. NTFS keeps how far that is beside the size (Carrier, File System Forensic Analysis, 2005,
-chapter 13, table 13.4); what lies behind it on the disk is somebody else's, and reads as zeros.
+was written to its end. NTFS and exFAT keep how far that is beside the size (Carrier, File System Forensic Analysis,
+2005, chapter 13, table 13.4; `exfat`); what lies behind it on the disk is somebody else's, and reads as zeros.
 """
 
 import struct
@@ -30,6 +30,7 @@ def direct(opened: FileSystem, record: int, attribute: Any) -> Direct | None:
     if opened.family not in PLAIN or not flags & _NON_RESIDENT or flags & _ODD or size == 0:
         return None
     block, source = opened.block, opened.image.source
+    end = size if opened.entries is None else opened.entries.written(record, size)
     pieces: list[Piece] = []
     covered = 0
     for run in attribute:
@@ -38,10 +39,13 @@ def direct(opened: FileSystem, record: int, attribute: Any) -> Direct | None:
             return None
         pieces.append((covered, None if kind & _SPARSE else opened.offset + int(run.addr) * block, length))
         covered += length
-        if covered >= size:
+        if covered >= end:
             break
-    if covered < size:
+    if covered < end:
         return None
+    if end < size:
+        pieces = [(at, place, min(length, end - at)) for at, place, length in pieces if at < end]
+        pieces.append((end, None, size - end))
     if opened.family == "NTFS" and written(opened, record, attribute) != size:
         return None
     return Direct(source, pieces, size)

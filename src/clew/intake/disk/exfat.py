@@ -3,6 +3,9 @@
 
 Deleting a file clears the in-use bit of its entries and its bits in the allocation bitmap. A file without a chain in
 the table (NoFatChain, section 6.3.4.2) lay in one run for certain; of any other that was deleted nobody can tell.
+
+A file may be longer than what was ever written of it (ValidDataLength, section 7.6.5): behind that it reads as zeros,
+whatever its clusters hold. The Sleuth Kit gives what they hold.
 """
 
 import struct
@@ -23,8 +26,10 @@ class Entries:
 
     def __init__(self, source: ByteSource, offset: int) -> None:
         boot = source.read(offset, 512)
-        (heap,) = struct.unpack_from("<I", boot, 88)
-        self._source, self._heap = source, offset + (heap << min(boot[108], 12))
+        fat, _, heap = struct.unpack_from("<3I", boot, 80)
+        sector = min(boot[108], 12)
+        self._source, self._heap, self._fat = source, offset + (heap << sector), offset + (fat << sector)
+        self._cluster = 1 << sector + min(boot[109], 25 - sector)
 
     def own(self, address: int) -> bool:
         """Whether the entry is one of the volume's own."""
@@ -36,6 +41,34 @@ class Entries:
         if len(entry) < 2 * _ENTRY or entry[0] & ~IN_USE != _FILE or entry[_ENTRY] & ~IN_USE != _STREAM:
             return False
         return bool(entry[_ENTRY + 1] & _NO_CHAIN)
+
+    def begins(self, address: int) -> int:
+        """The first cluster of the file whose entry has that address; 0 where it names none."""
+        stream = self._stream(address, 0)
+        return int.from_bytes(stream[20:24], "little")
+
+    def written(self, address: int, size: int) -> int:
+        """How many of the `size` bytes of the file whose entry has that address were ever written: behind them are
+        zeros. Raises OSError where its stream entry cannot be read.
+        """
+        return min(int.from_bytes(self._stream(address, size)[8:16], "little"), size)
+
+    def _stream(self, address: int, size: int) -> bytes:
+        """The stream entry of a file of that size. Raises OSError."""
+        both = self._read(address, 2 * _ENTRY)
+        kind = (both[:1] or b"\0")[0] & IN_USE | _STREAM
+        for entry in (both[_ENTRY:], self._next(address)):
+            if len(entry) == _ENTRY and entry[0] == kind and entry[24:] == size.to_bytes(8, "little"):
+                return entry
+        raise OSError("its stream entry cannot be read")
+
+    def _next(self, address: int) -> bytes:
+        """Of an entry that is the last of its cluster: the one with which the directory's next cluster begins."""
+        cluster, inside = divmod((address + 1 - _FIRST_ADDRESS) * _ENTRY, self._cluster)
+        if inside:
+            return b""
+        after = int.from_bytes(self._source.read(self._fat + 4 * (cluster + 1), 4), "little") - 2
+        return self._source.read(self._heap + after * self._cluster, _ENTRY) if after >= 0 else b""
 
     def _read(self, address: int, length: int) -> bytes:
         at = self._heap + (address - _FIRST_ADDRESS) * _ENTRY

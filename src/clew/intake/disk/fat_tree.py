@@ -28,6 +28,7 @@ _FIRST_ADDRESS = 3  # of an entry, as The Sleuth Kit numbers them from the first
 _UNALLOCATED = int(pytsk3.TSK_FS_NAME_FLAG_UNALLOC)
 _ATTRIBUTES = {"FAT": 11, "exFAT": 4}  # the byte of an entry that says whether it names a directory
 _UPPER = 20  # the byte of a FAT entry at which the upper half of the first cluster stands
+_LOWER = 26  # and the lower half
 _VOLUME, _LONG_NAME = 0x08, 0x0F  # of FAT's attributes
 _DIRECTORY, _ALLOCATED = int(pytsk3.TSK_FS_META_TYPE_DIR), int(pytsk3.TSK_FS_META_FLAG_ALLOC)
 _DOTS = frozenset({b".", b".."})
@@ -50,6 +51,7 @@ class Tree:
         boot = source.read(offset, 512)
         self._first = _first_sector(family, boot)
         fat32 = family == "FAT" and boot[22:24] == bytes(2)  # no size of a table in 16 bits
+        self._fat32 = fat32
         self._wide = fat32 and (taken.end - self._first) // taken.cluster + 1 > 0xFFFF
         self._attributes = _ATTRIBUTES[family]
         self._sector = int(fs.info.block_size)
@@ -109,6 +111,13 @@ class Tree:
             return False
         sector, at = self._place(address)
         return not any(self._source.read(self._offset + sector * self._sector + at + _UPPER, 2))
+
+    def begins(self, address: int) -> int:
+        """The first cluster that the entry at `address` names; 0 where it names none."""
+        sector, at = self._place(address)
+        raw = self._source.read(self._offset + sector * self._sector + at, _ENTRY)
+        upper = raw[_UPPER : _UPPER + 2] if self._fat32 else b""
+        return int.from_bytes(raw[_LOWER : _LOWER + 2] + upper, "little")
 
     def _place(self, address: int) -> tuple[int, int]:
         """The sector of an entry, and its byte there."""

@@ -17,6 +17,7 @@ from clew.core import held
 from clew.core.absent import Absent
 from clew.intake.api import ByteSource, Range
 from clew.intake.disk import allocation, exfat, fat_tree, lvm, mft, sift
+from clew.intake.disk.bitmap import Marks
 from clew.intake.reading import find
 from clew.intake.refs import volume
 from clew.model import Missing, Reason
@@ -98,6 +99,7 @@ class FileSystem:
     entries: exfat.Entries | None = None
     search: pytsk3.FS_Info | None = None  # of FAT and exFAT, see `searched`
     tree: fat_tree.Tree | None = None  # see `tree`
+    owned: Marks | None = None  # clusters that belong to files, see `owned`
     block: int = field(init=False)  # bytes
 
     def __post_init__(self) -> None:

@@ -2,6 +2,7 @@
 
 import struct
 from collections import OrderedDict
+from collections.abc import Iterator
 
 import pytsk3
 
@@ -44,6 +45,11 @@ class Table:
                 return None
             raw[end - 2 : end] = raw[at : at + 2]
         return raw
+
+    def used(self) -> Iterator[bytes]:
+        """All records in use, in order, with their fix-ups applied; without those that cannot be read or do not fit."""
+        for number in range(0, self._last + 1, TOGETHER):
+            yield from mft_rows.used(self._read(number, TOGETHER), self._length)
 
     def plain(self, number: int) -> Plain | None:
         """The file of that record, if it is a plain one and many near it were asked for too."""

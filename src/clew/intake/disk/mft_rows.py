@@ -7,6 +7,7 @@ whatever is odd in one leaves it out, and The Sleuth Kit has the word of it.
 Layout: Carrier, File System Forensic Analysis, 2005, chapter 13 (tables 13.1 to 13.6 and 13.8).
 """
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -86,6 +87,14 @@ def plain(raw: bytes, length: int, cluster: int, clusters: int) -> list[Plain | 
             content = None if beyond else rows.bytes[row, at : at + bytes_].tobytes()
             found[row] = Plain(sequence, number, bytes_, until, times[row], where, content)
     return found
+
+
+def used(raw: bytes, length: int) -> Iterator[bytes]:
+    """Those of these records of `length` bytes that are in use, files and directories, with their fix-ups applied."""
+    rows = _Rows(raw, length)
+    _fix(rows)
+    for row in np.flatnonzero(rows.ok & (rows.twos[:, 11] & _IN_USE != 0)).tolist():
+        yield rows.bytes[row, :length].tobytes()
 
 
 def _fix(rows: _Rows) -> None:

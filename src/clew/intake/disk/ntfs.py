@@ -72,8 +72,8 @@ def names(file: Any) -> list[tuple[int, int, bytes]]:
 
 
 def path(opened: FileSystem, file: Any) -> tuple[bytes, NameState, Streams | None]:
-    """(path, whether its directories are still there, its streams that belong to the file system itself) of a deleted
-    record.
+    """(path, whether its directories are still there, its streams that belong to the file system itself) of a record
+    as of a deleted one.
     """
     known = names(file)
     address = int(file.info.meta.addr)

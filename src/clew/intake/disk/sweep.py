@@ -1,4 +1,6 @@
-"""Every file record in turn, for those that no directory names any more: NTFS and ext keep deleted files there."""
+"""Every file record in turn, for those that no directory names, or none that could be listed: NTFS and ext keep deleted
+files there, and one in use may have lost its directory.
+"""
 
 from base64 import b64decode
 from time import monotonic
@@ -56,6 +58,8 @@ def _record(opened: FileSystem, address: int) -> list[dict[str, Any]]:
             path, state, own = ntfs.path(opened, file)
         else:
             path, state, own = ntfs.ORPHANS + b"/inode-%d" % address, NameState.ORPHAN, None
+        if claims.allocated(meta) and state is not NameState.LIVE:
+            state = NameState.UNATTACHED
         found = claims.contents(opened, file, path, state, own)
         items = [item | {"sub": sub, "record": address} for sub, item in found]
         notes = [item.pop("note") for item in items if "note" in item]

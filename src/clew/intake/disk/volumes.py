@@ -13,7 +13,7 @@ from clew.core.absent import Absent, absent
 from clew.core.channel import Reply
 from clew.intake.api import ByteSource
 from clew.intake.containers._mapped import Mapped
-from clew.intake.disk import allocation, apfs, gpt, lvm, recount, signatures
+from clew.intake.disk import allocation, apfs, gpt, lvm, owned, recount, signatures
 from clew.intake.disk.image import Image, file_system, image
 from clew.intake.entropy import UNEXPLAINED
 from clew.model import Missing, Reason
@@ -111,6 +111,7 @@ def describe(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
         "last_inode": int(info.last_inum),
         "block_bytes": each,
         "free_known": opened.taken is not None,
+        "owned_known": owned.known(opened),
     }
     end, cluster = int(info.last_block) + 1, 1
     if opened.taken is not None:

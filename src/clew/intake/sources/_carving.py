@@ -13,6 +13,8 @@ MOST = 500  # finds of one answer
 RANGE = 1 << 40  # bytes of the image that one task may get through, if its time allows
 SECTOR = 512
 BAD = "bad/carve"  # how the name of a part ends that carves what is marked as bad
+NOBODYS = "nobodys/carve"  # and one that carves what is in use and belongs to no file
+BYTES = "bytes in clusters that are in use and hold no content of a file, where files were searched for"
 MOST_LOST = 64  # sectors in a row that kill their worker; it is not they, then, and the rest is given up
 
 
@@ -21,12 +23,18 @@ def items(part: Part, cursor: str, payload: dict[str, Any], ask: Ask, sifted: Si
     sector that kills it; that one is named and passed over.
     """
     offset, length = part.detail["offset"], part.detail["length"]
-    whole = "file_system" not in part.detail
     after, span, lost = int(cursor) if cursor else offset, RANGE, 0
+    if part.name.endswith(f"/{NOBODYS}") and after == offset:
+        counted = _said.number(ask("clew.intake.disk.owned:count", payload | {"offset": offset}, (), length))
+        if isinstance(counted, Missing):
+            yield _lost(payload, offset, offset + length, counted)
+        if not counted or isinstance(counted, Missing):
+            return
+        if not cursor:
+            yield Note({BYTES: counted}, str(offset))
     while after < offset + length:
         end = min(after + span, offset + length)
-        task = {"offset": offset, "length": length, "whole": whole, "after": after, "end": end, "most": MOST}
-        task["bad"] = part.name.endswith(f"/{BAD}")
+        task = {"offset": offset, "length": length, "which": _which(part), "after": after, "end": end, "most": MOST}
         answer = ask("clew.intake.disk.carve:carve", payload | task, (), min(end - after, length))
         heard = (
             answer if isinstance(answer, Missing) else _said.carved(answer, payload, after, (offset, offset + length))
@@ -43,6 +51,14 @@ def items(part: Part, cursor: str, payload: dict[str, Any], ask: Ask, sifted: Si
             end = end if lost < MOST_LOST else offset + length
             yield _lost(payload, after, end, heard)
             after = end
+
+
+def _which(part: Part) -> str:
+    """What `disk.carve` calls that space."""
+    if "file_system" not in part.detail:
+        return "all"
+    names = {BAD: "bad", NOBODYS: "nobodys"}
+    return next((which for name, which in names.items() if part.name.endswith(f"/{name}")), "free")
 
 
 def _lost(payload: dict[str, Any], offset: int, end: int, missing: Missing) -> Found:

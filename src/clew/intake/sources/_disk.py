@@ -28,6 +28,7 @@ CORNERED = 256  # directories listed in one go after which the search for a dead
 SPARSE = 100
 SWEPT = {"NTFS", "ext"}
 FREE = "carving of free space"
+NOBODYS = "carving of clusters that are in use and hold no content of a file"
 ACQUIRE = "clew.intake.containers.acquisition:acquire"
 UNLOCK_APFS = "with the passphrase or recovery key: on a Mac, or by `fsapfsmount`; take in the opened volume"
 UNEXPLAINED = "high entropy, unexplained: a hidden or encrypted volume may lie there (VeraCrypt has no signature)"
@@ -45,6 +46,7 @@ PRELOAD: tuple[str, ...] = (
     "clew.intake.disk.sweep",
     "clew.intake.disk.content",
     "clew.intake.disk.carve",
+    "clew.intake.disk.owned",
     "clew.intake.disk.recount",
 )
 
@@ -268,7 +270,7 @@ def open_read_only(path: Path) -> int:
 
 def _file_system(name: str, known: dict[str, Any]) -> Iterator[Part]:
     """What is listed of a file system that The Sleuth Kit reads."""
-    bad = known.pop("bad_bytes", None)
+    bad, owned = known.pop("bad_bytes", None), known.pop("owned_known", 0)
     yield Part(f"{name}/walk", known)
     if known["file_system"] in SWEPT:
         yield Part(f"{name}/sweep", known | {"kind": "sweep over file records"})
@@ -282,6 +284,10 @@ def _file_system(name: str, known: dict[str, Any]) -> Iterator[Part]:
     if bad or (bad is None and known["free_known"]):  # where they were too many to be counted soon
         rest = {key: known[key] for key in known if key != "free_bytes"} | ({"free_bytes": bad} if bad else {})
         yield Part(f"{name}/{_carving.BAD}", rest | {"kind": "carving of clusters marked as bad"})
+    if known["free_known"]:
+        rest = {key: known[key] for key in known if key != "free_bytes"} | {"kind": NOBODYS}
+        unknown = Missing(Reason.UNKNOWN, "clew does not tell which of its clusters belong to files")
+        yield Part(f"{name}/{_carving.NOBODYS}", rest, None if owned else unknown)
     if known["file_system"] in ORPHANAGE:  # after carving, which tells it where in free space there may be any
         yield Part(f"{name}/orphans", known | {"kind": "search for lost directory entries"})
     yield from _second(name, known)

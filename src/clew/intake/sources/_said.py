@@ -120,12 +120,19 @@ def description(said: Any) -> dict[str, Any]:
     """A file system's description, with no inodes at all where it makes no sense."""
     try:
         found = {key: _number(said[key]) for key in ("first_inode", "last_inode", "block_bytes")}
-        found["free_known"] = int(bool(said["free_known"]))
+        found |= {key: int(bool(said[key])) for key in ("free_known", "owned_known")}
         found |= {key: _number(said[key]) for key in ("free_bytes", "bad_bytes") if key in said}
         more = {key: _text(said[key], 200) for key in ("beside", "second") if key in said}
         return {"file_system": _text(said["file_system"], 40), **found, **more}
     except WRONG:
-        return {"file_system": "unknown", "first_inode": 0, "last_inode": 0, "block_bytes": 0, "free_known": 0}
+        return {
+            "file_system": "unknown",
+            "first_inode": 0,
+            "last_inode": 0,
+            "block_bytes": 0,
+            "free_known": 0,
+            "owned_known": 0,
+        }
 
 
 def behind(said: Any, length: int) -> int:
@@ -134,6 +141,14 @@ def behind(said: Any, length: int) -> int:
         return length - _number(said["held_bytes"], length)
     except WRONG:
         return length
+
+
+def number(said: Any) -> int | Missing:
+    """Bytes that were counted, or why they were not."""
+    try:
+        return said if isinstance(said, Missing) else _number(said)
+    except WRONG:
+        return broken("what was counted")
 
 
 def stretch(said: Any) -> Stretch | Missing:

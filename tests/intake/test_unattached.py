@@ -1,0 +1,66 @@
+"""Files in use that no directory names, or none that could be read: nobody deleted them, and nobody else has a claim to
+their clusters.
+"""
+
+import pytest
+from cases import sha256
+from ntfs_volume import blank, written
+from recovery import tool
+from test_volumes import take
+
+OLD, NEW = b"old" * 30_000, b"new" * 10_000
+NAMES = [f"a{number}.jpg" for number in range(30)]
+
+
+@pytest.fixture
+def torn(tmp_path):
+    """The block of an index in which the directory `photos` holds its names does not fit its fix-ups. An older file
+    that was deleted claims the clusters of one in it.
+    """
+    image = blank(tmp_path / "image")
+    with written(image) as volume:
+        volume.create("/photos", folder=True)
+        for name in NAMES[1:]:
+            volume.create(f"/photos/{name}", name.encode())
+        volume.create("/first", b"first")
+        volume.create("/old.bin", OLD)
+    for name in ("first", "old.bin"):
+        with written(image) as volume:
+            volume.delete(f"/{name}")
+    with written(image) as volume:
+        volume.create(f"/photos/{NAMES[0]}", NEW)
+    raw = bytearray(image.read_bytes())
+    assert raw.find(OLD[len(NEW) + 4096 :]) > 0
+    at = next(
+        at for at in range(0, len(raw), 4096) if raw[at : at + 4] == b"INDX" and letters(NAMES[1]) in raw[at:][:4096]
+    )
+    raw[at + 510] ^= 0xFF
+    image.write_bytes(raw)
+    return image
+
+
+def letters(name: str) -> bytes:
+    return name.encode("utf-16-le")
+
+
+def test_a_file_in_use_in_a_torn_directory_of_ntfs_was_not_deleted(torn, tmp_path):
+    found, summary = take(tmp_path, torn)
+    states = {name: found[f"photos/{name}".encode()] for name in NAMES}
+    assert {item["name_state"] for item in states.values()} == {"unattached"}
+    assert {item["as_read"] for item in states.values()} == {"complete"}
+    assert states[NAMES[0]]["sha256"] == sha256(NEW)
+    assert (found[b"old.bin"]["name_state"], found[b"old.bin"]["as_read"]) == ("deleted", "overwritten possible")
+    assert not summary.account.complete
+    assert "30 unattached" in summary.words()
+
+
+def test_an_inode_in_use_without_a_name(tmp_path):
+    image, file = tmp_path / "ext.img", tmp_path / "file"
+    image.write_bytes(bytes(8 << 20))
+    file.write_bytes(NEW)
+    tool("mke2fs", "-q", "-F", "-t", "ext2", image)
+    for request in (f"write {file} lost", f"write {file} gone", "unlink lost", "rm gone"):
+        tool("debugfs", "-w", "-R", request, image)
+    found, _ = take(tmp_path, image)
+    states = {path: (item["name_state"], item["as_read"]) for path, item in found.items() if item["size"] == len(NEW)}
+    assert states == {b"$OrphanFiles/inode-12": ("unattached", "complete"), b"gone": ("deleted", "complete")}
