@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from case_made import new_case
 from clew.core import held, shards
 from clew.core.absent import Absent
+from clew.intake.containers.raw import Raw
 from clew.intake.disk import iso, iso_disc, iso_records, iso_tree, volumes
 from clew.intake.options import Options
 from clew.intake.refs import parse
@@ -64,11 +65,11 @@ def reader(monkeypatch):
     return run
 
 
-def listed(reader: Any, image: Path, sector: int = 16) -> list[dict[str, Any]]:
+def listed(reader: Any, image: Path, sector: int = 16, **more: Any) -> list[dict[str, Any]]:
     """What the walk of one tree says."""
     found, cursor = [], ""
     while True:
-        said = reader(iso.walk, image, iso=sector, cursor=cursor, most=50, directories=None).value
+        said = reader(iso.walk, image, iso=sector, cursor=cursor, most=50, directories=None, **more).value
         found += said["items"]
         cursor = said["cursor"]
         if said["done"]:
@@ -191,6 +192,34 @@ def test_what_is_behind_the_limits_is_said_and_no_tree_relies_on_it(tmp_path, re
     monkeypatch.setattr(iso_tree, "MOST_RECORDS", 1000)
     monkeypatch.setattr(iso_tree, "MOST_BYTES", 2 * S)
     assert {b"D1/", b"D2/"} <= paths(listed(reader, image, 17))
+
+
+class Lossy(Raw):
+    """One sector that cannot be read: zeros stand for it, or an error comes."""
+
+    lost, fails = 0, False
+
+    def __init__(self, descriptors: list[int]) -> None:
+        super().__init__(descriptors)
+        self.bad = [] if self.fails else [(self.lost, S)]
+
+    def read(self, offset: int, length: int) -> bytes:
+        data = bytearray(super().read(offset, length))
+        first, end = max(self.lost - offset, 0), min(self.lost + S - offset, len(data))
+        if first < end and self.fails:
+            raise OSError(5, "bad sector")
+        data[first:end] = bytes(max(end - first, 0))
+        return bytes(data)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_directory_in_a_bad_sector_is_said(tmp_path, reader, monkeypatch, fails):
+    image = make(tmp_path / "d.iso", {"D/A.TXT": b"a", "E/B.TXT": b"b"})
+    monkeypatch.setattr(Lossy, "lost", record_of(image, b"B.TXT;1") // S * S)
+    monkeypatch.setattr(Lossy, "fails", fails)
+    found = listed(reader, image, container=f"{__name__}:Lossy")
+    assert paths(found) == {b"D/A.TXT", b"E/"}
+    assert "a sector of it could not be read" in found[-1]["detail"]
 
 
 # ---- contents
@@ -325,6 +354,57 @@ def test_times_with_their_distance_to_utc(tmp_path, reader):
 ])  # fmt: skip
 def test_recorded_times(data, seconds):
     assert iso_records.recorded_ns(data) == (None if seconds is None else int(seconds * 10**9))
+
+
+# ---- what Rock Ridge says
+
+
+def field(kind: bytes, data: bytes) -> bytes:
+    return kind + bytes([len(data) + 4, 1]) + data
+
+
+def both(*numbers: int) -> bytes:
+    """Numbers as they stand there, twice each."""
+    return b"".join(struct.pack("<I", each) + struct.pack(">I", each) for each in numbers)
+
+
+def test_the_fields_of_a_record():
+    area = field(b"NM", b"\1ab") + field(b"PX", both(0o120777, 1, 0, 0)) + field(b"CE", both(7, 3, 40))
+    more = (
+        field(b"NM", b"\0cd") + field(b"TF", b"\x82" + b"2020060112000050" + bytes([4])) + field(b"CE", both(7, 3, 40))
+    )
+    asked = []
+
+    def read(block: int, at: int, length: int) -> bytes:
+        asked.append((block, at, length))
+        return more
+
+    found = iso_records.rock(b"skip" + area, 4, read)
+    assert found.name is not None
+    assert found.name.startswith(b"abcd")
+    assert len(found.name) <= iso_records.MOST_NAME
+    assert set(asked) == {(7, 3, 40)}
+    assert len(asked) <= iso_records.MOST_HOPS  # although it leads back to itself
+    assert found.mode == 0o120777
+    assert found.times == {"modified": 1591009200 * 10**9 + 500_000_000}
+    for kind in (b"ZF", b"SF"):
+        assert iso_records.rock(field(kind, bytes(8)), 0, read).altered
+    assert iso_records.rock(field(b"NM", b"\2x") + b"NM\xffx", 0, read).name is None
+
+
+def test_what_xa_says_of_a_file():
+    for attributes, odd in ((0x0D55, False), (0x1555, True), (0x2D55, True), (0x4000, True)):
+        assert bool(iso_records.xa(struct.pack(">HHH2s6x", 0, 0, attributes, b"XA"))) is odd
+    assert not iso_records.xa(bytes(14))
+
+
+def test_a_file_that_is_said_to_be_a_moved_directory_is_listed(tmp_path, reader):
+    image = make(tmp_path / "d.iso", {"a.txt": b"hidden"}, "-R")
+    data = image.read_bytes()
+    at = record_of(image, b"A.TXT;1")
+    (root,) = struct.unpack_from("<I", data, 16 * S + 158)
+    change(image, data.index(b"TF", at), field(b"CL", both(root)))
+    assert paths(listed(reader, image)) == {b"a.txt"}
 
 
 # ---- hostile bytes

@@ -112,8 +112,9 @@ def _left(here: Disc, taken: Taken, length: int) -> tuple[list[Range], int]:
 
 
 def _any(here: Disc, at: int, size: int) -> bool:
-    """Whether a stretch holds anything but zeros; of a large one that is not asked."""
-    return size > LOOK or any(here.read(at, size))
+    """Whether a stretch holds anything but zeros, or cannot be read; of a large one that is not asked."""
+    data = here.read(at, size) if size <= LOOK else b""
+    return len(data) < size or any(data)
 
 
 def walk(payload: dict[str, Any], _descriptors: list[int]) -> Reply:

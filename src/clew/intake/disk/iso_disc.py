@@ -10,6 +10,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from clew.core.absent import Absent
 from clew.intake.api import ByteSource, Range
 from clew.intake.disk import lvm
 from clew.intake.disk.image import Image
@@ -59,8 +60,13 @@ class Disc:
     size: int
 
     def read(self, at: int, length: int) -> bytes:
-        """Fewer bytes where the image ends. What its container cannot read comes as zeros."""
-        return self.source.read(self.start + at, max(min(length, self.size - at), 0))
+        """Fewer bytes where the image ends, none where they cannot be read. What its container cannot read comes as
+        zeros.
+        """
+        try:
+            return self.source.read(self.start + at, max(min(length, self.size - at), 0))
+        except (OSError, Absent):
+            return b""
 
     def where(self, at: int, length: int) -> list[Range]:
         """The ranges of the disk that hold these bytes; of raw sectors with all that is around the data."""
@@ -84,8 +90,7 @@ class Disc:
 def disc(image: Image, offset: int) -> Disc | None:
     """The disc that begins there, where one does."""
     for each, before in SECTORS:
-        at = offset + FIRST * each + before
-        if image.source.read(at, 6) == bytes([PRIMARY]) + MAGIC:
+        if image.source.read(offset + FIRST * each + before + 1, len(MAGIC)) == MAGIC:
             plain = each == SECTOR
             source = image.source if plain else _Raw(image.source, offset, each, before)
             start = offset if plain else 0

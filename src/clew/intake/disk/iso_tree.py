@@ -137,11 +137,12 @@ def open_volume(payload: dict[str, Any]) -> Volume:
         _opened.move_to_end(key)
         return _opened[key]
     found = disc(source, payload["offset"])
-    for each in trees(found, payload, payload["iso"]) if found is not None else []:
-        if each.said.sector == payload["iso"]:
-            _opened[key] = each
-            if len(_opened) > MOST_OPEN:
-                _opened.popitem(last=False)
+    order = trees(found, payload, payload["iso"]) if found is not None else []
+    _opened.update({(id(source), each.name): each for each in order})
+    while len(_opened) > MOST_OPEN:
+        _opened.popitem(last=False)
+    for each in order:
+        if each.name == key[1]:
             return each
     raise Absent(Missing(Reason.UNPARSABLE, "there is no such tree"))
 
@@ -209,8 +210,9 @@ def _records(disc: Disc, start: int, size: int) -> Iterator[Record | str]:
         upto = min((at // SECTOR + 1) * SECTOR, end)
         data = disc.read(at, upto - at)
         if len(data) < upto - at:
-            yield "the image ends before it does"
-            return
+            yield "a sector of it could not be read, or lies beyond the image's end"
+            if upto > disc.size:
+                return
         if disc.image.source.bad and overlap(disc.where(at, len(data)), disc.image.source.bad):
             yield "a sector of it could not be read"
         for each in records(data, at):

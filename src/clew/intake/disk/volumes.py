@@ -108,7 +108,7 @@ def describe(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
         if signatures.unexplained(source, offset, payload["length"]):
             raise Absent(Missing(Reason.UNKNOWN, UNEXPLAINED)) from None
         raise
-    if opened.family == "ISO 9660" and is_disc:
+    if opened.family == "ISO 9660":
         return Reply({"disc": True, "beside": signatures.beside(opened.family, head)})
     info = opened.fs.info
     blocks, each = int(info.last_block) - int(info.first_block) + 1, int(info.block_size)
