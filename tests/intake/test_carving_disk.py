@@ -146,8 +146,8 @@ def test_encrypted_volumes_are_not_carved_and_live_files_never(files, tmp_path):
 
 
 def test_a_file_system_whose_free_space_is_unknown_is_said_not_to_be_carved(tmp_path):
-    """ISO 9660, with the volume descriptor alone."""
-    details = {"file_system": "ISO 9660", "first_inode": 0, "last_inode": 1, "block_bytes": 2048, "free_known": False}
+    """As of UFS."""
+    details = {"file_system": "UFS", "first_inode": 0, "last_inode": 1, "block_bytes": 2048, "free_known": False}
     details["held_bytes"] = 1 << 20
     from clew.intake.sources._disk import Disk
 

@@ -168,7 +168,8 @@ def _part(found: Account, name: str, detail: dict[str, Any], bad: list[tuple[int
     elif detail["kind"] == "file system":
         if detail.get("file_system") in ONLY_LIVE:
             missing = f"{Reason.UNKNOWN}: what was deleted: it is not looked for in such a file system"
-            found.not_covered.append({**place, "missing": missing})
+            only = {**place, "missing": missing}
+            found.not_covered += [only] if only not in found.not_covered else []  # a disc has more than one tree
         first, end = detail["offset"], detail["offset"] + detail["length"]
         if lost := sum(max(0, min(end, offset + length) - max(first, offset)) for offset, length in bad):
             missing = f"{Reason.UNREADABLE}: {lost:,} bytes of it, for which zeros stand: names may be missing"

@@ -61,11 +61,14 @@ def recounts(case: Case, exhibit: str) -> list[Recount]:
     counted = [_recounted(case, exhibit, part, detail) for part, detail in rows if detail.get("kind") == KIND]
     alone = [(part.removesuffix("walk"), detail) for part, detail in rows if _without(part, detail)]
     return counted + [
-        Recount(
-            volume.rstrip("/"), detail["file_system"], "", None, int(_ours(case, exhibit, volume)["names"]), NO_SECOND
-        )
+        Recount(volume.rstrip("/"), _named(detail), "", None, int(_ours(case, exhibit, volume)["names"]), NO_SECOND)
         for volume, detail in alone
     ]
+
+
+def _named(detail: dict[str, Any]) -> str:
+    """Which file system that is; of a disc also which of its trees."""
+    return f"{detail['file_system']} ({detail['volume']})" if "iso" in detail else str(detail["file_system"])
 
 
 def _without(part: str, detail: dict[str, Any]) -> bool:

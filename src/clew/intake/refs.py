@@ -1,9 +1,10 @@
 """How an Item is named so that it can be reopened: one line of printable ASCII, and an id made of it.
 
 On a disk a ref begins with the volume that holds it: "fs@OFFSET" is the file system at that byte of the image,
-"apfs@OFFSET.N" a volume of the APFS container there; where a logical volume of LVM lies between, "lv@OFFSET.N/" stands
-before it, and the offset counts from that volume's beginning. File record, stream and path follow. What was carved is
-"carved@OFFSET-BYTES,OFFSET-BYTES...", behind such an "lv@OFFSET.N/" where it lies in a logical volume.
+"apfs@OFFSET.N" a volume of the APFS container there, "iso@OFFSET.N" the tree of the disc there whose descriptor lies in
+its sector N; where a logical volume of LVM lies between, "lv@OFFSET.N/" stands before it, and the offset counts from
+that volume's beginning. File record, stream and path follow. What was carved is "carved@OFFSET-BYTES,OFFSET-BYTES...",
+behind such an "lv@OFFSET.N/" where it lies in a logical volume.
 """
 
 import hashlib
@@ -14,9 +15,11 @@ from typing import Any
 MEMBER = "!"  # stands before each member's path in the ref of what lies in an archive, and nowhere else in a ref
 _ODD = re.compile(rb'[^"-$&-~]')  # all but printable ASCII, of which not "%" and "!" either
 _NUMBER = "[0-9]{1,19}"
-VOLUME = f"(?:lv@{_NUMBER}\\.[0-9]{{1,4}}/)?(?:fs@{_NUMBER}|apfs@{_NUMBER}\\.[0-9]{{1,3}})"
+_INSIDE = f"fs@{_NUMBER}|apfs@{_NUMBER}\\.[0-9]{{1,3}}|iso@{_NUMBER}\\.{_NUMBER}"
+VOLUME = f"(?:lv@{_NUMBER}\\.[0-9]{{1,4}}/)?(?:{_INSIDE})"
 _STREAM = re.compile(
-    rf"(?:lv@({_NUMBER})\.([0-9]{{1,4}})/)?(?:fs@({_NUMBER})|apfs@({_NUMBER})\.([0-9]{{1,3}}))"
+    rf"(?:lv@({_NUMBER})\.([0-9]{{1,4}})/)?"
+    rf"(?:fs@({_NUMBER})|apfs@({_NUMBER})\.([0-9]{{1,3}})|iso@({_NUMBER})\.({_NUMBER}))"
     rf"/({_NUMBER})/(?:([0-9]+)-([0-9]+)|name)/"
 )
 
@@ -46,15 +49,19 @@ def item_id(exhibit: str, ref: str) -> str:
 
 
 def volume(place: Mapping[str, Any]) -> str:
-    """The beginning of a ref for "offset", with "lv" ([offset, number]) and "apfs" (number) where there are such."""
-    lv, apfs = place.get("lv"), place.get("apfs")
+    """The beginning of a ref for "offset", with "lv" ([offset, number]), "apfs" (number) and "iso" (sector) where there
+    are such.
+    """
+    lv, apfs, iso = place.get("lv"), place.get("apfs"), place.get("iso")
     above = f"lv@{lv[0]}.{lv[1]}/" if lv else ""
+    if iso is not None:
+        return f"{above}iso@{place['offset']}.{iso}"
     return f"{above}fs@{place['offset']}" if apfs is None else f"{above}apfs@{place['offset']}.{apfs}"
 
 
 def layer(place: Mapping[str, Any]) -> dict[str, Any]:
     """What tells a volume from the image itself: the keys of `volume` but for "offset"."""
-    return {key: place[key] for key in ("lv", "apfs") if key in place}
+    return {key: place[key] for key in ("lv", "apfs", "iso") if key in place}
 
 
 def place_of(place: Mapping[str, Any]) -> dict[str, Any]:
@@ -85,12 +92,14 @@ def parse(ref: str) -> dict[str, Any] | None:
     match = _STREAM.match(ref)
     if match is None:
         return None
-    above, number, plain, apfs, inside, record, kind, identifier = match.groups()
-    found: dict[str, Any] = {"offset": int(plain or apfs), "record": int(record)}
+    above, number, plain, apfs, inside, iso, sector, record, kind, identifier = match.groups()
+    found: dict[str, Any] = {"offset": int(plain or apfs or iso), "record": int(record)}
     if above is not None:
         found["lv"] = [int(above), int(number)]
     if inside is not None:
         found["apfs"] = int(inside)
+    if sector is not None:
+        found["iso"] = int(sector)
     if kind is not None:
         found |= {"type": int(kind), "id": int(identifier)}
     return found

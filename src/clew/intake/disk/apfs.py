@@ -33,7 +33,7 @@ OWN_NOTE = "attributes that say how a file is packed or where a link points, lef
 TIMES = "inode, UTC"
 UNLOCK = "with the passphrase or recovery key: on a Mac, or by `fsapfsmount`; take in the opened volume"
 _SPARSE = 1
-_KINDS = {
+KINDS = {
     stat.S_IFLNK: "a symbolic link, which is not followed",
     stat.S_IFIFO: "a named pipe, which holds no content",
     stat.S_IFSOCK: "a socket, which holds no content",
@@ -196,7 +196,7 @@ def _entry(opened: Volume, entry: Any, at: At, listing: Listing[Item]) -> None:
         main = _content(opened, entry, entry, (DATA, 0), path)
         listing.files.append(((name, record, 0), main))
     else:
-        why = Missing(Reason.NOT_APPLICABLE, _KINDS.get(kind, "an entry of a kind that holds no content"))
+        why = Missing(Reason.NOT_APPLICABLE, KINDS.get(kind, "an entry of a kind that holds no content"))
         item = _name_only(opened, path, record, why)
         done = {"state": str(ItemState.SKIPPED), "content_state": str(ContentState.COMPLETE), "times": _times(entry)}
         listing.files.append(((name, record, 0), item | done | {"times_source": TIMES}))

@@ -36,7 +36,6 @@ TIMES = {
     "FAT": "directory entry, local time without a zone, taken as UTC",
     "exFAT": "directory entry, taken as UTC",
     "ext": "inode, UTC",
-    "ISO 9660": "directory record",
     "HFS+": "catalog record, UTC",
     "UFS": "inode, UTC",
 }

@@ -24,6 +24,7 @@ from clew.model import Missing, Reason
 
 MOST_OPEN = 4
 MOST_IMAGES = 8
+EITHER = "it may be "
 # The container's opener, which files it lies in, and the logical volume where it is one: [offset, number].
 Key = tuple[str, tuple[tuple[int, int], ...], tuple[int, int] | None]
 
@@ -162,7 +163,7 @@ def _detected(source: Image, offset: int) -> pytsk3.FS_Info:
             found.append(pytsk3.FS_Info(source, offset=offset, type=kind))
     if len(found) != 1:
         names = [name for name, types in FAMILIES.items() for fs in found if int(fs.info.ftype) in map(int, types)]
-        why = f"it may be {' or '.join(names)}" if found else "its beginning is that of none that is read"
+        why = f"{EITHER}{' or '.join(names)}" if found else "its beginning is that of none that is read"
         raise Absent(Missing(Reason.UNPARSABLE, f"no file system could be opened: {why}"))
     return found[0]
 

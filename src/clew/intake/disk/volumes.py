@@ -13,8 +13,8 @@ from clew.core.absent import Absent, absent
 from clew.core.channel import Reply
 from clew.intake.api import ByteSource
 from clew.intake.containers._mapped import Mapped
-from clew.intake.disk import allocation, apfs, gpt, lvm, owned, recount, signatures
-from clew.intake.disk.image import Image, file_system, image
+from clew.intake.disk import allocation, apfs, gpt, iso_disc, lvm, owned, recount, signatures
+from clew.intake.disk.image import EITHER, Image, file_system, image
 from clew.intake.entropy import UNEXPLAINED
 from clew.model import Missing, Reason
 
@@ -86,7 +86,7 @@ def _names_partitions(head: bytes) -> bool:
 
 def describe(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
     """Worker entry: the file system at "offset", or the volumes that lie there, or why there is nothing to read
-    (Absent). "length" is the stretch's.
+    (Absent). "length" is the stretch's. Of a disc only that it is one.
     """
     source, offset = image(payload).source, payload["offset"]
     head = source.read(offset, signatures.LOOK)
@@ -97,12 +97,19 @@ def describe(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
     if known is not None and known.name == signatures.APFS:
         held = _held(source, payload, apfs.size(head), apfs.BLOCK)
         return Reply({"apfs_volumes": apfs.said(source, offset), "held_bytes": held})
+    is_disc = iso_disc.disc(image(payload), offset) is not None
     try:
         opened = file_system(payload)
-    except Absent:
+    except Absent as refused:
+        if is_disc:
+            shared = refused.missing.detail.partition(EITHER)[2]
+            beside = f"a disc of several file systems ({shared}), of which ISO 9660 is read" if shared else ""
+            return Reply({"disc": True, "beside": beside or signatures.beside("ISO 9660", head)})
         if signatures.unexplained(source, offset, payload["length"]):
             raise Absent(Missing(Reason.UNKNOWN, UNEXPLAINED)) from None
         raise
+    if opened.family == "ISO 9660":
+        return Reply({"disc": True, "beside": signatures.beside(opened.family, head)})
     info = opened.fs.info
     blocks, each = int(info.last_block) - int(info.first_block) + 1, int(info.block_size)
     found: dict[str, Any] = {

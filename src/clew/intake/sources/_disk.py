@@ -43,6 +43,7 @@ PRELOAD: tuple[str, ...] = (
     "clew.intake.disk.apfs",
     "clew.intake.disk.volumes",
     "clew.intake.disk.entries",
+    "clew.intake.disk.iso",
     "clew.intake.disk.sweep",
     "clew.intake.disk.content",
     "clew.intake.disk.carve",
@@ -125,6 +126,8 @@ class Disk:
         elif "apfs_volumes" in found:
             yield from _apfs(detail, found)
             yield from self._behind(detail, found, ask)
+        elif "disc" in found:
+            yield from self._disc(detail, found, ask)
         else:
             yield from _file_system(name, {"kind": "file system", **detail, **_said.description(found)})
             yield from self._behind(detail, found, ask)
@@ -135,6 +138,36 @@ class Disk:
         if left:
             rest = detail | {"offset": detail["offset"] + detail["length"] - left, "length": left}
             yield from self._gap(f"{volume(detail)}/behind", rest, ask, "carving behind a file system")
+
+    def _disc(self, detail: Layer, described: Any, ask: Ask) -> Iterator[Part]:
+        """The trees of every session of a disc, and what belongs to no file of any."""
+        name, notes = volume(detail), list[str]()
+        for sessions in (True, False):
+            payload = self._payload(**detail, sessions=sessions)
+            found = ask("clew.intake.disk.iso:found", payload, (), detail["length"])
+            told = found if isinstance(found, Missing) else _said.disc_trees(found)
+            if not isinstance(told, Missing):
+                break
+            notes = [f"its sessions behind the first one were not looked for: {told}"]
+        if isinstance(told, Missing):
+            yield Part(name, {"kind": "partition", **detail}, told)
+            yield Part(f"{name}/carve", {"kind": "carving of a whole partition", **detail})
+            return
+        trees, small, said = told
+        beside = _said.beside(described)
+        for number, why in enumerate([*notes, *said, *([beside] if beside else [])]):
+            yield Part(f"{name}/beside/{number}", {"kind": "partition", **detail}, Missing(Reason.UNKNOWN, why))
+        for sector, words in trees:
+            place = {"file_system": "ISO 9660", **detail, "iso": sector, "volume": words}
+            yield Part(f"{volume(place)}/walk", {"kind": "file system", **place})
+        for at, length in _said.left(found, detail["offset"], detail["length"]):
+            rest = detail | {"offset": at, "length": length}
+            yield from self._gap(f"{name}/left@{at}", rest, ask, "carving outside the files of a disc")
+        if small:
+            missing = Missing(
+                Reason.LIMIT_REACHED, f"{small:,} bytes that belong to no file, in pieces too many to carve"
+            )
+            yield Part(f"{name}/small/carve", {"kind": FREE, "file_system": "ISO 9660", **detail}, missing)
 
     def _logical(self, detail: Layer, found: Any, ask: Ask) -> Iterator[Part]:
         """Each logical volume as a disk of its own, and what none of them holds."""
@@ -172,9 +205,10 @@ class Disk:
         payload = self._payload(**place_of(detail), root=root, most=MOST, cursor=cursor, directories=None)
         if root and volume(detail) in self._sifted:
             payload["sifted"] = self._sifted[volume(detail)].told()
-        entry = "clew.intake.disk.apfs:walk" if "apfs" in detail else "clew.intake.disk.entries:walk"
+        entry = f"clew.intake.disk.{_reader(detail, 'entries')}:walk"
         culprit: tuple[str, bytes] | None = None
-        whole = root or detail.get("file_system") in ORPHANAGE  # FAT: its first stretch looks through the whole tree
+        # of FAT and of a disc the first stretch looks through the whole tree
+        whole = root or detail.get("file_system") in ORPHANAGE or "iso" in detail
         size = detail["length"] if whole else 0
         while True:
             answer = ask(entry, payload, (), size)
@@ -229,8 +263,7 @@ class Disk:
         place = parse(ref)
         if place is None or "id" not in place:
             raise Unavailable(Missing(Reason.UNREADABLE, "there is no content to read"))
-        opener = "clew.intake.disk.apfs:stream" if "apfs" in place else "clew.intake.disk.content:stream"
-        return Job(opener, self._payload(**place))
+        return Job(f"clew.intake.disk.{_reader(place, 'content')}:stream", self._payload(**place))
 
     def claims(self, deleted: Mapping[str, Deleted], ask: Ask) -> dict[str, ContentState]:
         """What other deleted Items, and carved files, leave of the claims of deleted ones."""
@@ -248,6 +281,11 @@ class Disk:
 
     def _payload(self, **more: Any) -> dict[str, Any]:
         return {"container": self._container, **more}
+
+
+def _reader(place: Mapping[str, Any], otherwise: str) -> str:
+    """The module that reads a volume: clew's own for APFS and ISO 9660, else one on The Sleuth Kit."""
+    return next((name for name in ("apfs", "iso") if name in place), otherwise)
 
 
 def _next_step(step: int | None, heard: _said.Stretch) -> int | None:

@@ -15,6 +15,7 @@ MOST_PATH = 1 << 18  # bytes
 MOST_RUNS = 256  # of one carved find
 _I64 = 1 << 63
 _REF = re.compile(refs.VOLUME + r"/[0-9]{1,19}/(?:name|[0-9]{1,10}-[0-9]{1,10})/[!-~]*")
+MOST_TREES = 400  # of a disc
 MOST_SAID = 100  # remarks of a container, volumes in one place
 WRONG = (KeyError, TypeError, ValueError, AttributeError, IndexError)
 
@@ -81,6 +82,17 @@ def apfs_volumes(said: Any) -> list[tuple[str, bool, int | None]] | Missing:
         return broken("an APFS container")
 
 
+def disc_trees(said: Any) -> tuple[list[tuple[int, str]], int, list[str]] | Missing:
+    """The trees of a disc: the sector of each one's descriptor, and what it is; bytes that belong to no file and are
+    not carved; what is to be said besides.
+    """
+    try:
+        trees = [(_number(each["sector"]), _text(each["words"], 300)) for each in said["trees"][:MOST_TREES]]
+        return trees, _number(said["small"]), [_text(each, 300) for each in said["said"][:MOST_SAID]]
+    except WRONG:
+        return broken("a disc")
+
+
 def remarks(said: Any) -> list[Missing]:
     """What is wrong with the partition table."""
     try:
@@ -133,6 +145,14 @@ def description(said: Any) -> dict[str, Any]:
             "free_known": 0,
             "owned_known": 0,
         }
+
+
+def beside(said: Any) -> str:
+    """What lies beside a disc's file system and is not read; "" where nothing is known to."""
+    try:
+        return _text(said["beside"], 300)
+    except WRONG:
+        return "something that its worker could not name"
 
 
 def behind(said: Any, length: int) -> int:
