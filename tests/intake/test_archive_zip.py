@@ -336,12 +336,12 @@ def test_a_hundred_thousand_members_are_gone_through_once():
 def test_stored_content_is_reached_at_any_place_and_checked_in_order():
     data = bytearray(zipped([("a", bytes(range(256)) * 9000)], zipfile.ZIP_STORED))
     archive = opened(bytes(data))
-    member = Member(archive, 0, 1 << 40)
+    member = Member(archive, 0, 1 << 40, 0)
     assert member.size == 256 * 9000
     assert len(member.read(0, 1 << 22)) == member.size
     assert member.read(2_000_000, 3) == bytes([128, 129, 130])
     data[5000] ^= 1
-    member = Member(opened(bytes(data)), 0, 1 << 40)
+    member = Member(opened(bytes(data)), 0, 1 << 40, 0)
     at = 0
     while at < member.size:
         at += len(member.read(at, 1 << 20))
@@ -350,7 +350,7 @@ def test_stored_content_is_reached_at_any_place_and_checked_in_order():
 
 
 def test_more_than_was_stated_is_cut_short():
-    member = Member(opened(zipped([("a", bytes(3 << 20))])), 0, 1 << 20)
+    member = Member(opened(zipped([("a", bytes(3 << 20))])), 0, 1 << 20, 0)
     assert len(member.read(0, 4 << 20)) == 1 << 20
     with pytest.raises(CutShort, match="limit reached"):
         member.read(1 << 20, 1)

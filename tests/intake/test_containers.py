@@ -76,6 +76,7 @@ def test_every_container_gives_the_bytes_of_the_image_it_was_made_from(name, mad
         anywhere()
         assert not image.bad
         assert not image.said
+        assert not image.looked()
 
 
 @pytest.mark.parametrize(("name", "module"), [("vmdk", pyvmdk), ("vhd", pyvhdi), ("vhdx", pyvhdi), ("dmg", pymodi)])
@@ -195,6 +196,28 @@ def test_a_vmdk_whose_first_grain_table_is_broken_is_read_by_the_second(made, tm
     with opened([path], "vmdk") as image:
         assert image.read(0, SIZE) == raw
         assert not image.bad
+
+
+@pytest.mark.parametrize("copy", [0, 1])
+@pytest.mark.parametrize("lost", ["table", "directory"])
+def test_a_vmdk_that_lost_a_sector_of_either_copy_is_read_whole_and_says_so(made, tmp_path, lost, copy):
+    raw, paths = made
+    data = bytearray(paths["vmdk"].read_bytes())
+    second, first = struct.unpack_from("<QQ", data, 48)
+    (table,) = struct.unpack_from("<I", data, (first, second)[copy] * 512)
+    at = (table if lost == "table" else (first, second)[copy]) * 512
+    assert any(data[at : at + 512])
+    data[at : at + 512] = bytes(512)
+    path = tmp_path / "lost.vmdk"
+    path.write_bytes(data)
+    with opened([path], "vmdk") as image:
+        assert differing(image, raw) == 0
+        assert not image.bad
+        (differ,) = image.looked()
+        assert differ.reason is Reason.UNPARSABLE
+        assert "first of the bytes from 0 on" in differ.detail
+    with opened([paths["vmdk"]], "vmdk") as image:
+        assert not image.looked()
 
 
 def test_a_vhdx_that_was_not_closed_says_that_its_log_waits(made, tmp_path):

@@ -19,6 +19,9 @@ class Hashing:
     Whoever reads forward has everything hashed when done. What is read out of order, such as an index at the end, is
     given and not counted; `finish` reads what is left. `done` is how many bytes are hashed. Where the source breaks off
     after some bytes, they are all there is, and `cut` says why. Each of `runners` is fed with the same bytes.
+
+    A source that can only go forward says so by being `onward` (`archives.opening.Member`): nothing is left out in it,
+    as what is passed over is unpacked all the same, and to finish is never to begin it anew.
     """
 
     def __init__(self, source: ByteSource, runners: Sequence[Runner] = ()) -> None:
@@ -26,6 +29,7 @@ class Hashing:
         self._hashes = one_pass.three()
         self.done = 0
         self._ended = False  # nothing lies behind what is hashed
+        self.onward = bool(getattr(source, "onward", False))
         self.cut: Missing | None = None
 
     @property
@@ -40,7 +44,7 @@ class Hashing:
 
     def read(self, offset: int, length: int) -> bytes:
         """Raises what the source raises."""
-        if self.done < offset <= self.done + GAP:
+        if self.done < offset and (self.onward or offset <= self.done + GAP):
             self._up_to(offset)
         data = self._given(offset, length)
         if offset <= self.done < offset + len(data):
@@ -49,17 +53,17 @@ class Hashing:
             self._ended = True
         return data
 
-    def whole(self, most: int) -> memoryview | None:
-        """All bytes, hashed, or None where they are more than `most`, whatever the source says of its size. To be
-        called before anything is read.
+    def whole(self, most: int, first: bytes = b"") -> memoryview | None:
+        """All bytes, hashed, or None where they are more than `most`. Where the source says that they are, it is
+        believed, unless `first` is given. To be called before anything is read but `first`, the beginning.
 
         Read in one go: piece by piece they would be copied once more, which costs as much as half of the three hashes.
         """
         size = self._source.size
-        if size > most:
+        if (size > most and not first) or self.done > most:
             return None
-        pieces: list[bytes] = []
-        while piece := self._given(self.done, max(size - self.done, BEYOND)):
+        pieces = [first] if first else []
+        while piece := self._given(self.done, min(max(size - self.done, BEYOND), most + 1 - self.done)):
             self._hash(piece)
             if self.done > most:
                 return None

@@ -54,14 +54,17 @@ def examine(source: ByteSource, payload: dict[str, Any]) -> Iterator[Reply]:
 
     What is held is hashed before anything looks at it. What is too large for that is hashed while its Extractors read
     it, so that it is read once, and its hashes come last; should one of them kill the worker, the supervisor asks for
-    the hashes alone.
+    the hashes alone. That a member of an archive is too large is only what the archive says: a picture is tried.
     """
     wanted = [{"beginning": payload["beginning"]}] if payload.get("beginning") else []
     read = Hashing(source, runners([*wanted, *payload.get("checks", ())]))
     data = read.whole(payload.get("hold", HOLD))
+    first = read.read(0, mediatype.TYPED_BYTES) if data is None else b""
+    if data is None and read.onward and mediatype.of(first).startswith("image/"):
+        data = read.whole(payload.get("hold", HOLD), first)
     if data is not None:
         yield _content(read, payload)  # before anything looks at the bytes
-    first = read.read(0, mediatype.TYPED_BYTES) if data is None else bytes(data[: mediatype.TYPED_BYTES])
+        first = bytes(data[: mediatype.TYPED_BYTES])
     media_type = mediatype.of(first)
     wanting = [each for each in map(find, payload["extractors"]) if each.wants(media_type)]
     known: list[Reply] = []

@@ -132,13 +132,20 @@ def exactly(source: ByteSource, offset: int, length: int) -> bytes:
     return data
 
 
+class TooOften(Absent):
+    """Somebody went back too often in a stream that can only be begun anew: nothing is wrong with what is in it."""
+
+
 class Forward:
     """A ByteSource over a stream that can only be begun anew, which costs all that was gone through: `restarts` times
-    at most, where that is not None.
+    at most, where that is not None. `end` is where it ended or broke off, None until that was met; `met`, behind the
+    last byte that was ever got.
     """
 
     def __init__(self, begin: Callable[[], Iterator[bytes]], restarts: int | None = None) -> None:
         self.size = ENDLESS
+        self.end: int | None = None
+        self.met = 0
         self._allowed = restarts
         self.bad: list[Range] = []
         self._begin, self._stream = begin, begin()
@@ -147,15 +154,21 @@ class Forward:
 
     @property
     def position(self) -> int:
-        """Behind the last byte that was got so far."""
+        """Behind the last byte that was got since it was begun."""
         return self._start + len(self._chunk)
 
+    @property
+    def start(self) -> int:
+        """From which byte on it can be read without being begun anew."""
+        return self._start
+
     def read(self, offset: int, length: int) -> bytes:
-        """As ByteSource. Raises Absent where the stream does, and where it was begun anew too often."""
+        """As ByteSource. Raises Absent where the stream does, and TooOften where it would be begun anew too often."""
         if offset < self._start:
+            if self._restarts == self._allowed:
+                why = f"compressed data that can only be read from its beginning, which was done {self._allowed} times"
+                raise TooOften(Missing(Reason.LIMIT_REACHED, why))
             self._restarts += 1
-            if self._allowed is not None and self._restarts > self._allowed:
-                raise Absent(Missing(Reason.LIMIT_REACHED, "compressed data that can only be read from its beginning"))
             self._stream, self._chunk, self._start, self._failed = self._begin(), b"", 0, None
         parts: list[bytes] = []
         while length > 0:
@@ -172,15 +185,19 @@ class Forward:
                 break
             self._start += len(self._chunk)
             self._chunk = following
+            self.met = max(self.met, self.position)
         return b"".join(parts)
 
     def _next(self) -> bytes | None:
+        following = None
         if self._failed is None:
             try:
-                return next(self._stream, None)
+                following = next(self._stream, None)
             except Absent as absent:
                 self._failed = absent
-        return None
+        if following is None:
+            self.end = self.position
+        return following
 
 
 class Held:

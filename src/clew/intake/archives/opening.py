@@ -14,7 +14,7 @@ from clew.core.channel import Reply
 from clew.intake.api import ByteSource, Range
 from clew.intake.archives.compressed import Compressed
 from clew.intake.archives.kinds import RAR, SEVEN_ZIP, ZIP, kind_of
-from clew.intake.archives.members import Archive, Forward, Header, Held, Stated, rightly
+from clew.intake.archives.members import Archive, Forward, Header, Held, Stated, TooOften, rightly
 from clew.intake.archives.rarred import Rarred
 from clew.intake.archives.streamed import Streamed
 from clew.intake.archives.zipped import Zipped
@@ -243,35 +243,43 @@ def member(payload: dict[str, Any], descriptors: list[int]) -> "Member":
     level = len(place["members"]) - 1
     archive = chain(place, descriptors, level)
     number = _as_listed(archive, place, level, payload["size"], hashed=payload.get("beginning") != 0)
-    return Member(archive, number, payload["size"] + payload["overrun"])
+    return Member(archive, number, payload["size"], payload["overrun"])
 
 
 class Member:
     """The content of one member: in order, then held or, where it lies in the archive as it is, at any place.
 
-    Where it is damaged it is cut short behind its last good byte.
+    Where it is damaged it is cut short behind its last good byte. That an Extractor goes back too often in what can
+    only be read from its beginning is no damage: it is told to that Extractor.
     """
 
-    def __init__(self, archive: Archive, number: int, most: int) -> None:
+    def __init__(self, archive: Archive, number: int, listed: int, overrun: int) -> None:
         self.bad: list[Range] = []  # the archive's own are known to whoever lists its members
-        self._most = most
+        self._listed, self._most = listed, listed + overrun
         self._place = archive.place(number)
         self._stream = Forward(lambda: archive.chunks(number), MOST_RESTARTS)
+        self.onward = self._place is None
 
     @property
     def size(self) -> int:
-        """Bytes, as far as they were gone through."""
-        return self._stream.position if self._place is None else self._place.size
+        """Bytes, as listed until more or less was met."""
+        if self._place is not None:
+            return self._place.size
+        return max(self._listed, self._stream.met) if self._stream.end is None else self._stream.end
 
     def read(self, offset: int, length: int) -> bytes:
-        """As ByteSource."""
-        if self._place is not None and offset < self._stream.position - length:
-            return self._place.read(offset, length)
+        """As ByteSource. Raises TooOften, of which the next reading forward knows nothing."""
+        passed = self._stream.position - offset
+        if self._place is not None and offset < self._stream.start:
+            data = self._place.read(offset, min(length, passed))
+            return data if length <= passed else data + self.read(offset + passed, length - passed)
         try:
             if offset < self._most:
                 return self._stream.read(offset, min(length, self._most - offset))
             if not self._stream.read(offset, 1):
                 return b""
+        except TooOften:
+            raise
         except Absent as absent:
             raise CutShort(absent.missing) from absent
         except OSError as error:

@@ -40,11 +40,14 @@ Locate = Callable[[int, int], Piece]
 
 @dataclass(slots=True)
 class Mapped:
-    """A ByteSource over `locate`. `said` is what a reader of the image must know of its container."""
+    """A ByteSource over `locate`. `said` is what a reader of the image must know of its container; `looked`, what else
+    shows once all its tables are read.
+    """
 
     size: int
     locate: Locate
     said: list[Missing] = field(default_factory=list)
+    looked: Callable[[], list[Missing]] = list
     lost: Ranges = field(default_factory=Ranges)
 
     @property

@@ -36,6 +36,7 @@ _REDUNDANT, _ZERO_ENTRIES, _PACKED = 2, 4, 1 << 16
 _AT_END = (1 << 64) - 1
 _KEPT = 64  # tables and unpacked grains held
 _MOST_GRAIN = 1 << 20  # bytes
+_MOST_COMPARED = 1 << 19  # tables: of 16 TiB as they are made
 
 _EXTENT = re.compile(
     r"^(?:RW|RDONLY|NOACCESS)[ \t]+(?P<sectors>\d{1,18})[ \t]+(?P<kind>\w{1,20})"
@@ -81,7 +82,7 @@ def open_vmdk(descriptors: list[int]) -> Mapped:
     if text is None:
         sparse = _Sparse(descriptors[0])
         alone = "it names no disk that it belongs to: it may be one part of several; take in the file that names them"
-        return Mapped(sparse.capacity, sparse.locate, [Missing(Reason.UNKNOWN, alone), *sparse.said])
+        return Mapped(sparse.capacity, sparse.locate, [Missing(Reason.UNKNOWN, alone), *sparse.said], sparse.differing)
     parent = _PARENT.search(text)
     if parent is not None and int(parent[1], 16) != 0xFFFFFFFF:
         way = "`qemu-img convert` beside the others makes one image of all"
@@ -126,7 +127,7 @@ def file_names(text: str) -> list[str]:
 def _joined(extents: list[Extent], files: dict[str, int]) -> Mapped:
     """The extents one behind the other."""
     places: list[Locate] = []
-    said: list[Missing] = []
+    sparse: list[_Sparse] = []
     for each in extents:
         match each.kind:
             case "ZERO":
@@ -134,9 +135,8 @@ def _joined(extents: list[Extent], files: dict[str, int]) -> Mapped:
             case "FLAT" | "VMFS":
                 places.append(_flat(files[each.name], each.at * SECTOR))
             case "SPARSE":
-                sparse = _Sparse(files[each.name])
-                said += sparse.said
-                places.append(sparse.locate)
+                sparse.append(_Sparse(files[each.name]))
+                places.append(sparse[-1].locate)
             case _:
                 raise unsupported(f"an extent of type {each.kind}, which is not read; `qemu-img convert` may help")
     ends = list(accumulate(each.sectors * SECTOR for each in extents))
@@ -148,7 +148,8 @@ def _joined(extents: list[Extent], files: dict[str, int]) -> Mapped:
         begin = ends[number - 1] if number else 0
         return places[number](offset - begin, min(most, ends[number] - offset))
 
-    return Mapped(ends[-1], locate, said)
+    said = [missing for each in sparse for missing in each.said]
+    return Mapped(ends[-1], locate, said, lambda: [missing for each in sparse for missing in each.differing()])
 
 
 def _flat(file: int, begin: int) -> Locate:
@@ -183,6 +184,7 @@ class _Sparse:
         if self._packed and header.packing != 1:
             raise unsupported(f"grains packed by method {header.packing}, which is not known here")
         self.capacity = header.capacity * SECTOR
+        self._empty = array("I", bytes(4 * self._entries))
         count = -(-self.capacity // (self._grain * self._entries))
         self._directories = [self._directory(header.directory, count)]
         if header.flags & _REDUNDANT and header.redundant not in {0, _AT_END}:
@@ -221,18 +223,42 @@ class _Sparse:
     def _entry(self, number: int) -> int | None:
         """The grain's place in sectors; 0 where it was never written, None where no table can be read that says it.
 
-        The second directory is asked where the first leads out of the file.
+        The second directory is asked where the first names no place in the file: zeros in a table may be a sector
+        that is lost.
         """
         first, second = divmod(number, self._entries)
-        found: int | None = None
+        never = False
         for directory in self._directories:
-            if not directory[first]:
-                return 0
-            entries = self._table(directory[first])
-            found = None if entries is None else entries[second]
-            if found is not None and found * SECTOR < self._end:
-                return found
-        return found
+            entries = self._table(directory[first]) if directory[first] else self._empty
+            entry = None if entries is None else entries[second]
+            if entry and entry * SECTOR < self._end:
+                return entry
+            never |= entry == 0
+        return 0 if never else None
+
+    def differing(self) -> list[Missing]:
+        """That the two directories do not say the same, as they should in all."""
+        if len(self._directories) < 2:
+            return []
+        pairs = list(zip(*self._directories, strict=True))
+        found = [number for number, pair in enumerate(pairs[:_MOST_COMPARED]) if any(pair) and self._differ(*pair)]
+        said: list[Missing] = []
+        if found:
+            place = found[0] * self._entries * self._grain
+            why = (
+                f"its two directories differ in {len(found):,} of {len(pairs):,} grain tables, first of the bytes from "
+                f"{place:,} on: one is damaged; where the first names no place of a grain, the second is believed"
+            )
+            said.append(Missing(Reason.UNPARSABLE, why))
+        if len(pairs) > _MOST_COMPARED:
+            why = f"the first {_MOST_COMPARED:,} of {len(pairs):,} grain tables were held against their second copy"
+            said.append(Missing(Reason.LIMIT_REACHED, why))
+        return said
+
+    def _differ(self, one: int, other: int) -> bool:
+        """Whether two tables do, of which either may be none."""
+        first, second = (self._read_table(at) if at else self._empty for at in (one, other))
+        return first != second
 
     def _read_table(self, at: int) -> "array[int] | None":
         try:

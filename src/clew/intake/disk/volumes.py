@@ -29,7 +29,7 @@ COUNTING_SECONDS = 5.0  # after which free space, or what is marked as bad, stay
 def size(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
     """Worker entry: bytes of the image behind its container, and what the container has to say of itself."""
     source = image(payload).source
-    said = source.said if isinstance(source, Mapped) else []
+    said = [*source.said, *source.looked()] if isinstance(source, Mapped) else []
     return Reply({"size": source.size, "said": [[str(each.reason), each.detail] for each in said]})
 
 
