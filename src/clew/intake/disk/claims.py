@@ -158,10 +158,18 @@ def streams(opened: FileSystem, file: Any) -> list[Any]:
     """
     wanted = NAMED_STREAMS.get(opened.family)
     if wanted is None:
-        return list(file)[:1]
+        return attributes(opened, file)[:1]
     found = [attribute for attribute in file if int(attribute.info.type) in wanted]
     found.sort(key=lambda attribute: (bool(attribute.info.name), int(attribute.info.id)))
     return found
+
+
+def attributes(opened: FileSystem, file: Any) -> list[Any]:
+    """The Sleuth Kit's, but where it would misread them. Raises OSError."""
+    own = None
+    if opened.inodes is not None:
+        own = opened.inodes.attribute(int(file.info.meta.addr), int(file.info.meta.size))
+    return [own] if own is not None else list(file)
 
 
 def own_bytes(opened: FileSystem, record: int, attribute: Any) -> int:

@@ -97,7 +97,7 @@ def blocks(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
 def attribute_of(opened: FileSystem, record: int, kind: int, number: int) -> tuple[Any, Any]:
     """The Sleuth Kit's file and attribute. Raises OSError, and Absent where there is none of that type and number."""
     file = opened.fs.open_meta(inode=record)
-    for attribute in file:
+    for attribute in claims.attributes(opened, file):
         info = attribute.info
         if int(info.id) == number and int(info.type) == kind:
             return file, attribute

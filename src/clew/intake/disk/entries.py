@@ -7,6 +7,7 @@ import pytsk3
 
 from clew.core.channel import Reply
 from clew.intake.disk import claims, ntfs, reparse
+from clew.intake.disk.ext_far import directory as far_directory
 from clew.intake.disk.fat_tree import CUT
 from clew.intake.disk.image import FileSystem, file_system, reason, searched, tree
 from clew.intake.disk.stretch import At, Item, Tree, stretch
@@ -17,6 +18,7 @@ FIRST_CNID = 16  # of HFS+: those before it are the file system's own (Apple, Te
 LABELS = "volume labels, left out"
 LINKED_TWICE = "further names of directories that are listed at their own place"
 ELSEWHERE = "entries in clusters that belong to another directory too, listed there"
+FAR = "directories of ext behind block 2^32, of which deleted names are not looked for"
 STALE = "deleted names of directories whose record was given away, not entered"
 
 _UNALLOCATED = int(pytsk3.TSK_FS_NAME_FLAG_UNALLOC)
@@ -53,7 +55,8 @@ def _list(opened: FileSystem, payload: dict[str, Any], at: At) -> Listing[Item] 
     try:
         lost = searched(opened, payload) if root else opened.fs
         fs = opened.fs if at else lost
-        directory = fs.open_dir(inode=address)
+        far = opened.inodes is not None and opened.inodes.far(address)
+        directory = far_directory(fs, opened.inodes, address) if far and opened.inodes else fs.open_dir(inode=address)
         if root and clusters is not None:
             clusters.extend(lost, root[1])
     except OSError as error:
@@ -65,6 +68,8 @@ def _list(opened: FileSystem, payload: dict[str, Any], at: At) -> Listing[Item] 
     )
     reader = _Reader(opened, Listing(), address, _path(root, at), above, parent, in_extend)
     reader.read(directory)
+    if far:
+        reader.listing.notes[FAR] += 1
     if opened.family == "NTFS" and not at:
         reader.of_root()
     return reader.listing

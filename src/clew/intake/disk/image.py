@@ -4,6 +4,7 @@ An opened file system is kept between tasks, since opening one costs more than m
 """
 
 import os
+import struct
 from bisect import bisect_right
 from collections import OrderedDict
 from contextlib import suppress
@@ -16,7 +17,7 @@ import pytsk3
 from clew.core import held
 from clew.core.absent import Absent
 from clew.intake.api import ByteSource, Range
-from clew.intake.disk import allocation, exfat, fat_tree, lvm, mft, sift
+from clew.intake.disk import allocation, exfat, ext_far, fat_tree, lvm, mft, sift
 from clew.intake.disk.bitmap import Marks
 from clew.intake.reading import find
 from clew.intake.refs import volume
@@ -100,6 +101,7 @@ class FileSystem:
     entries: exfat.Entries | None = None
     search: pytsk3.FS_Info | None = None  # of FAT and exFAT, see `searched`
     tree: fat_tree.Tree | None = None  # see `tree`
+    inodes: ext_far.Inodes | None = None  # of ext, where The Sleuth Kit misreads its extents
     owned: Marks | None = None  # clusters that belong to files, see `owned`
     block: int = field(init=False)  # bytes
 
@@ -149,10 +151,20 @@ def file_system(payload: dict[str, Any]) -> FileSystem:
         opened.entries = exfat.Entries(source.source, offset)
     elif family == "NTFS":
         opened.records = mft.table(fs, source.source, offset)
+    elif family == "ext" and int(fs.info.block_count) > ext_far.FAR:
+        opened.inodes = _far(source, offset)
     _opened[place] = opened
     if len(_opened) > MOST_OPEN:
         _opened.popitem(last=False)
     return opened
+
+
+def _far(source: Image, offset: int) -> ext_far.Inodes:
+    """The inodes of an ext of more than 2^32 blocks. Raises Absent where they are not read."""
+    try:
+        return ext_far.Inodes(source.source, offset)
+    except (OSError, struct.error) as error:
+        raise Absent(Missing(Reason.UNPARSABLE, f"ext of more than 2^32 blocks: {error}")) from error
 
 
 def _detected(source: Image, offset: int) -> pytsk3.FS_Info:
