@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from case_made import new_case
 from clew.core import held, shards
-from clew.core.absent import Absent
+from clew.core.absent import Absent, CutShort
 from clew.intake.containers.raw import Raw
 from clew.intake.disk import iso, iso_disc, iso_records, iso_tree, volumes
 from clew.intake.options import Options
@@ -254,6 +254,26 @@ def test_what_is_not_the_whole_file_is_said(tmp_path):
     assert "beyond the image's end" in found[b"ZZ.BIN"]["detail"]
 
 
+def test_a_disc_of_another_writer_and_what_it_packed(tmp_path, reader):
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    (tree / "a name.txt").write_bytes(b"a")
+    (tree / "zeros.bin").write_bytes(bytes(100_000))
+    options = ["--format=iso9660", "--options", "zisofs=direct"]
+    command = ["bsdtar", *options, "-cf", tmp_path / "d.iso", "-C", tree, "."]
+    subprocess.run(command, check=True, capture_output=True, timeout=60)
+    found = {bytes.fromhex(each["path"]): each for each in listed(reader, tmp_path / "d.iso")}
+    assert set(found) == {b"a name.txt", b"zeros.bin"}
+    assert (found[b"a name.txt"]["content_state"], found[b"zeros.bin"]["content_state"]) == ("complete", "partial")
+
+    def read(place: dict[str, Any], _: list[int]) -> bytes:
+        stream = iso.stream(place, [])
+        return stream.read(0, 8) + stream.read(stream.size, 1)
+
+    with pytest.raises(CutShort, match="zisofs"):
+        reader(read, tmp_path / "d.iso", **parse(found[b"zeros.bin"]["ref"]))
+
+
 def test_files_of_another_disc_of_the_set_are_not_read_from_this_one(tmp_path, reader):
     image = make(tmp_path / "d.iso", {"A.BIN": b"a", "B.BIN": b"b"})
     change(image, 16 * S + 120, struct.pack("<H2xH", 2, 1))
@@ -330,8 +350,8 @@ def test_descriptors_without_a_root_are_said_and_many_of_them_are_no_more_work(t
     image.write_bytes(image.read_bytes() + (bytes(fake) + bytes(S)) * 20)
     said = reader(iso.found, image, sessions=True).value
     assert [each["sector"] for each in said["trees"]] == [16]
-    assert said["said"][0].startswith(f"a volume descriptor in sector {start // S:,} of a disc")
-    assert len(said["said"]) == 20
+    why = f"20 volume descriptors of a disc, the first in sector {start // S:,}, whose root directory was not found"
+    assert said["said"] == [why]
     monkeypatch.setattr(iso, "MOST_TRIED", 3)
     assert "more than 3 volume descriptors" in reader(iso.found, image, sessions=True).value["said"][-1]
 
