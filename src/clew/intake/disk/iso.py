@@ -23,6 +23,7 @@ from clew.intake.disk.iso_records import (
     FIRST,
     MORE,
     MOST_NAME,
+    REST,
     SECTOR,
     Record,
     plain_name,
@@ -143,7 +144,7 @@ class Stream:
         parts: list[Record] = []
         while len(parts) < count:
             end = (at // SECTOR + 1) * SECTOR
-            here = [each for each in records(opened.disc.read(at, end - at), at) if each is not None]
+            here = [each for each in records(opened.disc.read(at, end - at), at) if isinstance(each, Record)]
             if not here or count > MOST_PARTS:
                 raise Absent(Missing(Reason.UNREADABLE, "its directory record is not there any more"))
             parts, at = parts + here, end
@@ -221,7 +222,10 @@ def _list(opened: Volume, at: At) -> Listing[Item] | Missing:
     wrong: list[str] = []
     for entry in entries(opened, which):
         if isinstance(entry, str):
-            wrong.append(entry)
+            if entry == REST:
+                listing.notes[REST] += 1
+            else:
+                wrong.append(entry)
             continue
         first, child = entry.first, directory(opened, entry)
         name = entry.rock.name or plain_name(first.name, joliet=opened.said.joliet)
