@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from case_made import new_case
 from clew.core import held, shards
-from clew.core.absent import Absent
+from clew.core.absent import Absent, CutShort
 from clew.intake.containers.raw import Raw
 from clew.intake.disk import iso, iso_disc, iso_records, iso_tree, volumes
 from clew.intake.options import Options
@@ -23,7 +23,8 @@ from clew.intake.refs import parse
 from clew.intake.report import Report
 from clew.intake.run import intake
 from clew.intake.sources import _said
-from clew.model import Reason
+from clew.intake.sources._disk import Disk
+from clew.model import Missing, Reason
 
 OPTIONS = Options(extractors=())
 S = iso_records.SECTOR
@@ -158,6 +159,7 @@ def test_a_directory_that_no_directory_names(tmp_path):
         b"A.TXT": sha256(b"a"), b"$OrphanFiles/ZDIR/B.TXT": sha256(b"b"),
     }  # fmt: skip
     assert summary.account.notes[iso.UNNAMED] == 1
+    assert summary.account.notes[iso_records.REST] == 1
 
 
 def test_directories_that_lead_in_circles_are_listed_once(tmp_path, reader):
@@ -222,6 +224,21 @@ def test_a_directory_in_a_bad_sector_is_said(tmp_path, reader, monkeypatch, fail
     assert "a sector of it could not be read" in found[-1]["detail"]
 
 
+def test_a_directory_that_is_none_is_said(tmp_path, reader):
+    image = make(tmp_path / "d.iso", {"D/A.TXT": b"a", "E/B.TXT": b"b"})
+    change(image, record_of(image, b"B.TXT;1") // S * S, bytes(S))
+    found = listed(reader, image)
+    assert paths(found) == {b"D/A.TXT", b"E/"}
+    assert iso_tree.STRANGE in found[-1]["detail"]
+
+
+def test_an_associated_file_is_no_second_file_of_that_name(tmp_path, reader):
+    image = make(tmp_path / "d.iso", {"A.BIN": b"fork", "B.BIN": b"data"})
+    change(image, record_of(image, b"A.BIN;1") + 25, bytes([iso_records.ASSOCIATED]))
+    change(image, record_of(image, b"B.BIN;1") + 33, b"A.BIN;1")
+    assert paths(listed(reader, image)) == {b"A.BIN:associated", b"A.BIN"}
+
+
 # ---- contents
 
 
@@ -252,6 +269,26 @@ def test_what_is_not_the_whole_file_is_said(tmp_path):
     assert "interleaved" in found[b"B.BIN"]["detail"]
     assert (found[b"ZZ.BIN"]["as_read"], found[b"ZZ.BIN"]["sha256"]) == ("partial", sha256(b"z" * 3000))
     assert "beyond the image's end" in found[b"ZZ.BIN"]["detail"]
+
+
+def test_a_disc_of_another_writer_and_what_it_packed(tmp_path, reader):
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    (tree / "a name.txt").write_bytes(b"a")
+    (tree / "zeros.bin").write_bytes(bytes(100_000))
+    options = ["--format=iso9660", "--options", "zisofs=direct"]
+    command = ["bsdtar", *options, "-cf", tmp_path / "d.iso", "-C", tree, "."]
+    subprocess.run(command, check=True, capture_output=True, timeout=60)
+    found = {bytes.fromhex(each["path"]): each for each in listed(reader, tmp_path / "d.iso")}
+    assert set(found) == {b"a name.txt", b"zeros.bin"}
+    assert (found[b"a name.txt"]["content_state"], found[b"zeros.bin"]["content_state"]) == ("complete", "partial")
+
+    def read(place: dict[str, Any], _: list[int]) -> bytes:
+        stream = iso.stream(place, [])
+        return stream.read(0, 8) + stream.read(stream.size, 1)
+
+    with pytest.raises(CutShort, match="zisofs"):
+        reader(read, tmp_path / "d.iso", **parse(found[b"zeros.bin"]["ref"]))
 
 
 def test_files_of_another_disc_of_the_set_are_not_read_from_this_one(tmp_path, reader):
@@ -330,8 +367,8 @@ def test_descriptors_without_a_root_are_said_and_many_of_them_are_no_more_work(t
     image.write_bytes(image.read_bytes() + (bytes(fake) + bytes(S)) * 20)
     said = reader(iso.found, image, sessions=True).value
     assert [each["sector"] for each in said["trees"]] == [16]
-    assert said["said"][0].startswith(f"a volume descriptor in sector {start // S:,} of a disc")
-    assert len(said["said"]) == 20
+    why = f"20 volume descriptors of a disc, the first in sector {start // S:,}, whose root directory was not found"
+    assert said["said"] == [why]
     monkeypatch.setattr(iso, "MOST_TRIED", 3)
     assert "more than 3 volume descriptors" in reader(iso.found, image, sessions=True).value["said"][-1]
 
@@ -459,3 +496,33 @@ def test_what_is_taken_and_what_is_free_are_all(spans):
         start, end = taken.free_from(at * S)
         assert start // S == next(each for each in range(at, 200) if each not in held_by)
         assert not any(each in held_by for each in range(start // S, min(end // S, 200)))
+
+
+def test_a_disc_whose_reader_fails_is_listed_without_its_sessions_or_carved_whole(tmp_path):
+    (tmp_path / "x").write_bytes(bytes(1 << 20))
+    disk = Disk([tmp_path / "x"], "clew.intake.containers.raw:open_raw")
+    died = Missing(Reason.LIMIT_REACHED, "it took too long")
+    tree = {
+        "trees": [{"sector": 16, "words": "the primary tree 'A'"}] * 2,
+        "left": [[4096, 2048]],
+        "small": 5,
+        "said": [],
+    }
+    known = {"size": {"size": 1 << 20, "said": []}, "table": {"scheme": None, "parts": []}, "noise": False}
+    known["describe"] = {"disc": True, "beside": ""}
+
+    def parts(answer: Any) -> dict[str, Any]:
+        def ask(entry: str, payload: dict[str, Any], *_: Any) -> Any:
+            name = entry.rpartition(":")[2]
+            return answer(payload) if name == "found" else known[name]
+
+        return {part.name: part.missing for part in disk.parts(ask)}
+
+    found = parts(lambda payload: died if payload["sessions"] else tree)
+    assert list(found) == ["fs@0/beside/0", "iso@0.16/walk", "fs@0/left@4096/carve", "fs@0/small/carve"]
+    assert "were not looked for" in found["fs@0/beside/0"].detail
+    assert "5 bytes" in found["fs@0/small/carve"].detail
+    assert parts(lambda _: died) == {"fs@0": died, "fs@0/carve": None}
+    for lie in (5, {}, tree | {"trees": [{"sector": -1, "words": ""}]}, tree | {"small": "x"}):
+        assert list(parts(lambda _, lie=lie: lie)) == ["fs@0", "fs@0/carve"]
+    disk.close()

@@ -23,6 +23,7 @@ from clew.intake.disk.iso_records import (
     FIRST,
     MORE,
     MOST_NAME,
+    REST,
     SECTOR,
     Record,
     plain_name,
@@ -66,7 +67,7 @@ def found(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
         raise Absent(Missing(Reason.UNPARSABLE, "there is no primary volume descriptor"))
     volumes: list[Volume] = []
     roots: set[tuple[int, int]] = set()
-    said: list[str] = []
+    said, rootless = list[str](), list[int]()
     limit = min(here.size, here.data(payload["length"]), MOST_LOOKED)
     more = later(here, taken, limit) if payload["sessions"] else iter(())
     for sector in chain([FIRST], islice(more, MOST_TRIED)):
@@ -74,7 +75,7 @@ def found(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
         taken.add([(sector * SECTOR, (max([sector, *(each.sector for each in rows)]) - sector + 2) * SECTOR)])
         order = trees(here, payload, sector)
         if not order:
-            said.append(f"a volume descriptor in sector {sector:,} of a disc, whose root directory was not found")
+            rootless.append(sector)
         for each in order:
             if (each.base, each.root) not in roots:
                 volumes.append(each)
@@ -84,6 +85,9 @@ def found(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
         if len(volumes) >= MOST_TREES:
             said.append(f"a disc with more than {MOST_TREES} trees; no further session was looked for")
             break
+    if rootless:
+        where = f"the first in sector {rootless[0]:,}"
+        said.append(f"{len(rootless):,} volume descriptors of a disc, {where}, whose root directory was not found")
     if not volumes:
         raise Absent(Missing(Reason.UNPARSABLE, "the root directory of the disc was not found"))
     if next(more, None) is not None and len(volumes) < MOST_TREES:
@@ -93,7 +97,7 @@ def found(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
     starts = sorted({each.session for each in volumes})
     told = [{"sector": each.said.sector, "words": _words(each, starts)} for each in volumes]
     left, small = _left(here, taken, payload["length"])
-    return Reply({"trees": told, "left": left, "small": small, "said": said[:MOST_TREES]})
+    return Reply({"trees": told, "left": left, "small": small, "said": said})
 
 
 def _words(each: Volume, starts: list[int]) -> str:
@@ -140,7 +144,7 @@ class Stream:
         parts: list[Record] = []
         while len(parts) < count:
             end = (at // SECTOR + 1) * SECTOR
-            here = [each for each in records(opened.disc.read(at, end - at), at) if each is not None]
+            here = [each for each in records(opened.disc.read(at, end - at), at) if isinstance(each, Record)]
             if not here or count > MOST_PARTS:
                 raise Absent(Missing(Reason.UNREADABLE, "its directory record is not there any more"))
             parts, at = parts + here, end
@@ -218,7 +222,10 @@ def _list(opened: Volume, at: At) -> Listing[Item] | Missing:
     wrong: list[str] = []
     for entry in entries(opened, which):
         if isinstance(entry, str):
-            wrong.append(entry)
+            if entry == REST:
+                listing.notes[REST] += 1
+            else:
+                wrong.append(entry)
             continue
         first, child = entry.first, directory(opened, entry)
         name = entry.rock.name or plain_name(first.name, joliet=opened.said.joliet)

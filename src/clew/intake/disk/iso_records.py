@@ -21,6 +21,8 @@ ENHANCED = 2  # the version of a supplementary one with longer names (ISO 9660:1
 UCS2 = (b"%/@", b"%/C", b"%/E")  # escape sequences of Joliet's three levels
 DIRECTORY, ASSOCIATED, MORE = 2, 4, 0x80  # flags of a record (ECMA-119, 9.1.6); MORE: its file goes on in the next one
 HEAD = 33  # bytes of a record before its name
+NONSENSE = "a record of it makes no sense; what follows in its sector is not read"
+REST = "sectors of directories with bytes behind the last record, which are not read"
 NAMELESS = b"(no name)"  # of a record whose name has no bytes
 MOST_NAME = 1024  # bytes of a name put together by Rock Ridge; systems take 255
 MOST_HOPS = 32  # continuations of the fields of one record
@@ -111,15 +113,20 @@ def record(data: bytes, at: int) -> Record | None:
     return Record(at, block + before, size, recorded, flags, bool(unit or gap), volume, own, use)
 
 
-def records(data: bytes, at: int) -> Iterator[Record | None]:
-    """Those of a directory's sector, which lies at byte `at`. None, and no more, where the rest makes no sense."""
+def records(data: bytes, at: int) -> Iterator[Record | str]:
+    """Those of a directory's sector, which lies at byte `at`; NONSENSE or REST, and no more, in place of what makes no
+    sense.
+    """
     inside = 0
     while inside < len(data) and data[inside]:
         found = record(data[inside:], at + inside)
-        yield found
         if found is None:
+            yield NONSENSE
             return
+        yield found
         inside += data[inside]
+    if any(data[inside:]):
+        yield REST
 
 
 def table(data: bytes) -> Iterator[tuple[int, bytes]]:

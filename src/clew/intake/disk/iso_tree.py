@@ -43,6 +43,7 @@ MOST_DIRECTORY = 64 << 20  # bytes of one
 MOST_BYTES = 1 << 30  # of all directories of a tree
 MOST_PARTS = 1_000  # extents of one file: 4 TB
 MOST_TABLE = 8 << 20  # bytes of a path table: 65,535 directories have no more
+STRANGE = "it does not begin as a directory does, with itself"
 SIZE = 32  # bits of a directory's size, behind its block: both together tell it from any other
 
 
@@ -183,11 +184,14 @@ def rock_of(opened: Volume, each: Record) -> Rock:
 def entries(opened: Volume, which: int) -> Iterator[Entry | str]:
     """What a directory holds, extents of one file joined; and, as a text, what of it cannot be read."""
     start, size = opened.place(which >> SIZE), which & (1 << SIZE) - 1
-    parts: list[Record] = []
-    for number, each in enumerate(_records(opened.disc, start, min(size, MOST_DIRECTORY))):
+    parts, number = list[Record](), -1
+    for each in _records(opened.disc, start, min(size, MOST_DIRECTORY)):
         if isinstance(each, str):
             yield each
             continue
+        number += 1
+        if number == 0 and each.name != b"\0":
+            yield STRANGE
         if number < 2 and each.flags & DIRECTORY and each.name in {b"\0", b"\1"}:
             continue  # itself and the one above
         alike = parts and (parts[0].name, parts[0].flags & ASSOCIATED) == (each.name, each.flags & ASSOCIATED)
@@ -200,6 +204,8 @@ def entries(opened: Volume, which: int) -> Iterator[Entry | str]:
             parts = []
     if parts:
         yield Entry(parts, rock_of(opened, parts[0]))
+    if number < 0:
+        yield STRANGE
     if size > MOST_DIRECTORY:
         yield f"no more than {MOST_DIRECTORY:,} bytes of a directory are read"
 
@@ -215,8 +221,7 @@ def _records(disc: Disc, start: int, size: int) -> Iterator[Record | str]:
                 return
         if disc.image.source.bad and overlap(disc.where(at, len(data)), disc.image.source.bad):
             yield "a sector of it could not be read"
-        for each in records(data, at):
-            yield each if each is not None else "a record of it makes no sense; what follows in its sector is not read"
+        yield from records(data, at)
         at = upto
 
 

@@ -87,8 +87,8 @@ def disc_trees(said: Any) -> tuple[list[tuple[int, str]], int, list[str]] | Miss
     not carved; what is to be said besides.
     """
     try:
-        trees = [(_number(each["sector"]), _text(each["words"], 300)) for each in said["trees"][:MOST_TREES]]
-        return trees, _number(said["small"]), [_text(each, 300) for each in said["said"][:MOST_SAID]]
+        trees = {_number(each["sector"]): _text(each["words"], 300) for each in said["trees"][:MOST_TREES]}
+        return list(trees.items()), _number(said["small"]), [_text(each, 300) for each in said["said"][:MOST_SAID]]
     except WRONG:
         return broken("a disc")
 
