@@ -96,6 +96,41 @@ def test_what_a_zip_calls_a_folder_or_a_link_is_read_where_it_has_content(tmp_pa
     assert found[b"undirected!/photo.jpg/"] == ("unreadable", said, None)
 
 
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_small_packed_entry_is_the_link_or_folder_that_it_is_called_only_where_it_holds_no_more(method):
+    link, small, even = stat.S_IFLNK | 0o777, PHOTO[:3000], bytes(1 << 20)
+    wanted = {
+        ("small.jpg", link, small): What.FILE,
+        ("even.bmp", link, even): What.FILE,
+        ("short.txt/", 0o100644, b"forty bytes and no more"): What.FILE,
+        ("link", link, HARMLESS): What.SYMBOLIC_LINK,
+        ("no link", link, b"a line\n"): What.FILE,
+        ("empty link", link, b""): What.SYMBOLIC_LINK,
+        ("folder/", stat.S_IFDIR | 0o755, b""): What.FOLDER,
+    }
+    packed = bytearray(with_modes(*wanted, method=method))
+    assert [header.what for header in listed(opened(bytes(packed)))[0]] == list(wanted.values())
+    at = 0
+    while (at := packed.find(b"PK\x01\x02", at)) >= 0:  # the same with no size stated at all
+        struct.pack_into("<I", packed, at + 24, 0)
+        at += 4
+    archive = opened(bytes(packed))
+    headers, _ = listed(archive)
+    assert [header.what for header in headers] == list(wanted.values())
+    assert content(archive, 0)[0] == small
+
+
+def test_what_an_encrypted_link_holds_is_not_known_so_that_it_is_none(tmp_path):
+    (tmp_path / "link").symlink_to("elsewhere")
+    (tmp_path / "folder").mkdir()
+    command = ["7z", "a", "-tzip", "-bd", "-snl", "-pword", "out.zip", "link", "folder"]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    found = {header.path: header for header in listed(opened((tmp_path / "out.zip").read_bytes()))[0]}
+    assert found[b"link"].what is What.FILE
+    assert found[b"link"].missing is not None
+    assert found[b"folder/"].what is What.FOLDER
+
+
 def test_a_folder_that_states_no_size_and_has_packed_bytes_is_read():
     packed = bytearray(with_modes(("photo.jpg/", 0o100644, PHOTO)))
     struct.pack_into("<I", packed, packed.find(b"PK\x01\x02") + 24, 0)

@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from artefacts_here import PLUGINS, entries, listed, one, rows
 from clew.intake.api import Probe
 from clew.intake.artefacts import _examples as made
+from clew.intake.artefacts import _metainfo
 from clew.intake.artefacts._entry import MOST_TEXT, Entry
+from clew.intake.piece_check import inner_pieces
 
 CORPUS = Path(os.environ.get("CLEW_CORPUS", "/nonexistent"))
 P2P, BENCODE = CORPUS / "generated/p2p", CORPUS / "plaso/test_data/bencode"
@@ -179,6 +181,36 @@ def test_a_hybrid_whose_halves_differ_is_said() -> None:
     wrong["file tree"] = {"card.bin": {"": {"length": 1, "pieces root": bytes(32)}}}
     (entry,) = entries(rows(made.bencode({"info": made.folder() | wrong})))
     assert "not those of v2" in entry["missing"]["files"]
+
+
+def test_a_hybrid_whose_files_of_one_size_stand_in_another_order_has_each_root_at_its_path() -> None:
+    one_root, other_root = bytes([1]) * 32, bytes([2]) * 32
+    listed_first = [{"length": 5, "path": ["b.bin"]}, {"length": 5, "path": ["a.bin"]}]
+    leaves = {
+        "a.bin": {"": {"length": 5, "pieces root": one_root}},
+        "b.bin": {"": {"length": 5, "pieces root": other_root}},
+    }
+    info = made.folder() | {"files": listed_first, "pieces": bytes(20), "meta version": 2, "file tree": leaves}
+    found = rows(made.bencode({"info": info}))
+    assert "files" not in entries(found)[0].get("missing", {})
+    assert {each["path"]: each.get("root") for each in listed(found, "files")} == {
+        "a.bin": one_root.hex(),
+        "b.bin": other_root.hex(),
+    }
+    info["file tree"] = {"a.bin": leaves["a.bin"], "c.bin": leaves["b.bin"]}
+    found = rows(made.bencode({"info": info}))
+    assert "not those of v2" in entries(found)[0]["missing"]["files"]
+    assert not any(each.get("root") for each in listed(found, "files"))
+
+
+def test_the_last_file_of_a_list_that_broke_off_is_not_taken_for_the_last_of_the_torrent() -> None:
+    listed_first = [{"length": 40_000, "path": ["a"]}, {"path": ["no length"]}]
+    data = made.bencode(made.folder() | {"files": listed_first, "pieces": bytes(20 * 3)})
+    info = _metainfo.read(data, slice(0, len(data)))
+    assert inner_pieces(info, info.files[0]) == (range(2), 0)
+    data = made.bencode(made.single())
+    info = _metainfo.read(data, slice(0, len(data)))
+    assert inner_pieces(info, info.files[0]) == (range(3), 0)
 
 
 def torrent(number: int) -> dict:

@@ -373,6 +373,20 @@ def test_one_part_of_a_split_disk_says_that_it_may_be_one(made):
         assert "one part of several" in image.said[0].detail
 
 
+@pytest.mark.parametrize("second", ['RW 8 SPARSE "b.vmdk"', 'RW 8 FLAT "a.vmdk" 0', 'RW 8 SPARSE "a.vmdk"'])
+def test_a_descriptor_inside_a_sparse_file_stands_for_no_other_file(made, tmp_path, second):
+    raw, paths = made
+    data = bytearray(paths["vmdk"].read_bytes())
+    (at,) = struct.unpack_from("<Q", data, 28)
+    text = f'# Disk DescriptorFile\nparentCID=ffffffff\nRW {SIZE // 512} SPARSE "a.vmdk"\n{second}\n'.encode()
+    data[at * 512 : at * 512 + 1024] = text.ljust(1024, b"\0")
+    (tmp_path / "a.vmdk").write_bytes(data)
+    with opened([tmp_path / "a.vmdk"], "vmdk") as image:
+        assert image.size == SIZE
+        assert differing(image, raw) == 0
+        assert "2 extents that are not all this file" in image.said[0].detail
+
+
 def test_a_raw_disk_that_ends_in_an_old_footer_is_a_raw_disk(made, tmp_path):
     _, paths = made
     footer = paths["vhd fixed"].read_bytes()[-512:]

@@ -24,7 +24,7 @@ class Check:
     """What a receipt says of how it was checked."""
 
     name: str = "pieces"
-    version: str = "1"
+    version: str = "2"
 
 
 CHECK = Check()
@@ -95,8 +95,8 @@ def inner_pieces(info: Info, file: File) -> tuple[range, int]:
     pad = next((each.size for each in info.files[file.index + 1 : file.index + 2] if each.pad), 0)
     total = info.files[-1].size + (info.files[-1].offset or 0)
     first, stop = -(-file.offset // length), (end + pad) // length
-    if end + pad == total and total % length:
-        stop += 1  # the torrent's last piece is shorter
+    if end + pad == total and total % length and "files" not in info.wrong:
+        stop += 1  # the torrent's last piece is shorter, where its list of files did not break off
     while stop > first and (stop - 1) * length >= end:
         stop -= 1  # nothing but zeros
     if stop <= first:

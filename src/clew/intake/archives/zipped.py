@@ -19,7 +19,7 @@ from typing import Any
 from clew.core.absent import Absent
 from clew.intake.api import ByteSource
 from clew.intake.archives.inflating import unpacked
-from clew.intake.archives.members import Header, Slice, Stated, What, encrypted, exactly, lost, rightly
+from clew.intake.archives.members import PATH_MAX, Header, Slice, Stated, What, encrypted, exactly, is_path, lost
 from clew.intake.archives.zipentry import (
     BZIP2,
     DEFLATED,
@@ -65,7 +65,7 @@ class Zipped:
         """
         number = first
         while (entry := self._member(number)) is not None:
-            yield _header(number, entry)
+            yield _header(number, entry, self._what(entry))
             number += 1
         if (count := len(self._places) - 1) & _U16 != self._stated & _U16:
             raise lost(f"its directory holds {count} entries and states {self._stated}")
@@ -169,6 +169,32 @@ class Zipped:
             self._spans.extend((min(max(entry.local, 0), self._stop), min(entry.packed, self._stop)))
         return entry
 
+    def _what(self, entry: Entry) -> What:
+        """What it is called, as long as it holds no more than that has, whatever size it states: other tools go by less
+        than its mode, and unpack a file. What an encrypted link holds is not known, so it is none.
+        """
+        if entry.path.endswith(b"/"):
+            hollow = entry.packed <= _HOLLOW if entry.closed else self._held(entry, 0) is not None
+            return What.FOLDER if hollow else What.FILE
+        if stat.S_IFMT(entry.unix_mode) != stat.S_IFLNK:
+            return What.FILE
+        target = self._held(entry, PATH_MAX - 1)
+        return What.SYMBOLIC_LINK if target is not None and is_path(target) else What.FILE
+
+    def _held(self, entry: Entry, most: int) -> bytes | None:
+        """Its content, where that is no more than so many bytes; None where it is more or cannot be had."""
+        if entry.closed or entry.packed > most + _HOLLOW:
+            return None
+        held = b""
+        try:
+            for chunk in self._unpacked(entry) if entry.packed else ():
+                held += chunk
+                if len(held) > most:
+                    return None
+        except (Absent, OSError):  # reading it will say why
+            return None
+        return held
+
     def _unpacked(self, entry: Entry) -> Iterator[bytes]:
         start = self._content(entry)
         if entry.method == STORED:
@@ -265,10 +291,7 @@ _ENGINES: dict[int, Callable[[], Any]] = {
 }
 
 
-def _header(number: int, entry: Entry) -> Header:
-    kind = stat.S_IFMT(entry.unix_mode)
-    what = What.FOLDER if entry.path.endswith(b"/") else What.SYMBOLIC_LINK if kind == stat.S_IFLNK else What.FILE
-    what = rightly(what, entry.packed - _HOLLOW)  # it may state a size that is not its own
+def _header(number: int, entry: Entry, what: What) -> Header:
     times = entry.stamps
     return Header(
         number,

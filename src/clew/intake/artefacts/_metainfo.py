@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeGuard
 
 from clew.intake.artefacts._bencoded import inside
@@ -118,12 +118,12 @@ def _new(found: Mapping[bytes, Any], info: Info) -> None:
         paths = [info.name if single else path for path, _, _ in told]
         info.files = [File(n, path, told[n][1], None, root=told[n][2]) for n, path in enumerate(paths)]
         return
-    real = [each for each in info.files if not each.pad]
-    if [each.size for each in real] != [size for _, size, _ in told]:
+    real = [(each.path, each.size) for each in info.files if not each.pad]
+    roots = {path: root for path, _, root in told}  # by path: two files of one size may stand in another order
+    if len(roots) < len(told) or sorted(real) != sorted((path, size) for path, size, _ in told):
         info.wrong["files"] = "v1's files are not those of v2"
         return
-    roots = {each.index: root for each, (_, _, root) in zip(real, told, strict=True)}
-    info.files = [File(f.index, f.path, f.size, f.offset, f.pad, roots.get(f.index)) for f in info.files]
+    info.files = [each if each.pad else replace(each, root=roots[each.path]) for each in info.files]
 
 
 def _walk(tree: Mapping[bytes, Any], info: Info) -> Iterator[tuple[str, int, bytes | None]]:

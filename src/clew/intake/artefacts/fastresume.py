@@ -24,7 +24,7 @@ class Fastresume:
     """One entry: infohashes, times, what was uploaded, where it lies, and the endpoints that the client knew."""
 
     name = "fastresume"
-    version = "1"
+    version = "2"
 
     def wants(self, _media_type: str) -> bool:
         """Anything: it is told by its bytes."""

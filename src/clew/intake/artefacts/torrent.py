@@ -18,7 +18,7 @@ class Torrent:
     """One entry: infohashes, name, files with their sizes and places."""
 
     name = "torrent"
-    version = "1"
+    version = "2"
 
     def wants(self, _media_type: str) -> bool:
         """Anything: it is told by its bytes."""

@@ -27,7 +27,7 @@ class Utorrent:
     """One entry a torrent. "p2p.entries.declared" counts how often an infohash stands in the bytes."""
 
     name = "utorrent"
-    version = "1"
+    version = "2"
 
     def wants(self, _media_type: str) -> bool:
         """Anything: it is told by its bytes."""

@@ -80,20 +80,24 @@ def open_vmdk(descriptors: list[int]) -> Mapped:
     """
     text = descriptor(descriptors[0])
     if text is None:
-        sparse = _Sparse(descriptors[0])
-        alone = "it names no disk that it belongs to: it may be one part of several; take in the file that names them"
-        return Mapped(sparse.capacity, sparse.locate, [Missing(Reason.UNKNOWN, alone), *sparse.said], sparse.differing)
+        return _alone(descriptors[0], "it names no disk that it belongs to")
     parent = _PARENT.search(text)
     if parent is not None and int(parent[1], 16) != 0xFFFFFFFF:
         way = "`qemu-img convert` beside the others makes one image of all"
         raise unsupported(f"it holds only what differs from another file (a snapshot), which is not read; {way}")
     extents = extents_of(text)
-    names = file_names(text)
-    if len(descriptors) > 1 or pread(descriptors[0], 4, 0) != MAGIC:
-        files = dict(zip(names, descriptors[1:], strict=True))
-    else:
-        files = dict.fromkeys(names, descriptors[0])
-    return _joined(extents, files)
+    if pread(descriptors[0], 4, 0) != MAGIC:
+        return _joined(extents, dict(zip(file_names(text), descriptors[1:], strict=True)))
+    if [each.kind for each in extents] != ["SPARSE"]:
+        return _alone(descriptors[0], f"the descriptor in it names {len(extents)} extents that are not all this file")
+    return _joined(extents, {extents[0].name: descriptors[0]})
+
+
+def _alone(file: int, why: str) -> Mapped:
+    """What one sparse file holds, whatever it is part of."""
+    sparse = _Sparse(file)
+    said = Missing(Reason.UNKNOWN, f"{why}: it may be one part of several; take in the file that names them")
+    return Mapped(sparse.capacity, sparse.locate, [said, *sparse.said], sparse.differing)
 
 
 def descriptor(file: int) -> str | None:
