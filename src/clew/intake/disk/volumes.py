@@ -87,22 +87,44 @@ def _names_partitions(head: bytes) -> bool:
 def describe(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
     """Worker entry: the file system at "offset", or the volumes that lie there, or why there is nothing to read
     (Absent). "length" is the stretch's.
+
+    The file system is tried first, since a magic proves little: each of them stands where others leave room. Where both
+    are there, "magic" says of what it is, and volumes are told of besides.
     """
-    source, offset = image(payload).source, payload["offset"]
-    head = source.read(offset, signatures.LOOK)
-    signatures.refuse_known(head)
-    known = signatures.signature(head)
-    if known is not None and known.name == signatures.LVM:
-        return Reply(lvm.said(source, offset, payload["length"]))
-    if known is not None and known.name == signatures.APFS:
-        held = _held(source, payload, apfs.size(head), apfs.BLOCK)
-        return Reply({"apfs_volumes": apfs.said(source, offset), "held_bytes": held})
+    source = image(payload).source
+    head = source.read(payload["offset"], min(signatures.LOOK, payload["length"]))
     try:
-        opened = file_system(payload)
+        found = _file_system(payload, head)
     except Absent:
-        if signatures.unexplained(source, offset, payload["length"]):
+        signatures.refuse_known(head)
+        volumes = _volumes(source, payload, head)
+        if volumes:
+            return Reply(volumes)
+        if signatures.unexplained(source, payload["offset"], payload["length"]):
             raise Absent(Missing(Reason.UNKNOWN, UNEXPLAINED)) from None
         raise
+    try:
+        signatures.refuse_known(head)
+        found = _volumes(source, payload, head) | found
+    except Absent as other:
+        found["magic"] = [str(other.missing.reason), other.missing.detail]
+    return Reply(found)
+
+
+def _volumes(source: ByteSource, payload: dict[str, Any], head: bytes) -> dict[str, Any]:
+    """What lies there by the magic of LVM or APFS; nothing without. Raises Absent where that cannot be read."""
+    known, offset = signatures.signature(head), payload["offset"]
+    if known is not None and known.name == signatures.LVM:
+        return lvm.said(source, offset, payload["length"])
+    if known is not None and known.name == signatures.APFS:
+        held = _held(source, payload, apfs.size(head), apfs.BLOCK)
+        return {"apfs_volumes": apfs.said(source, offset), "held_bytes": held}
+    return {}
+
+
+def _file_system(payload: dict[str, Any], head: bytes) -> dict[str, Any]:
+    """The one that The Sleuth Kit opens there. Raises Absent."""
+    opened = file_system(payload)
     info = opened.fs.info
     blocks, each = int(info.last_block) - int(info.first_block) + 1, int(info.block_size)
     found: dict[str, Any] = {
@@ -115,7 +137,7 @@ def describe(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
     end, cluster = int(info.last_block) + 1, 1
     if opened.taken is not None:
         end, cluster = max(min(end, opened.taken.end), 0), opened.taken.cluster
-    found["held_bytes"] = _held(source, payload, end * each, cluster * each)
+    found["held_bytes"] = _held(opened.image.source, payload, end * each, cluster * each)
     if opened.taken is not None:
         taken = _counted(opened.taken.count, int(info.first_block), blocks)
         bad = _counted(partial(allocation.count_bad, opened.taken), int(info.first_block), blocks)
@@ -126,7 +148,7 @@ def describe(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
         found["beside"] = beside
     if opened.family in recount.READERS:
         found["second"] = recount.READERS[opened.family]
-    return Reply(found)
+    return found
 
 
 def noise(payload: dict[str, Any], _descriptors: list[int]) -> Reply:

@@ -118,13 +118,20 @@ class Disk:
             yield Part(name, {"kind": "partition", **detail}, missing)
             if missing.reason != Reason.ENCRYPTED:
                 yield Part(f"{name}/carve", {"kind": "carving of a whole partition", **detail})
-        elif "logical_volumes" in found and "lv" not in detail:
+            return
+        magic, volumes = _said.magic(found), found.keys() & {"logical_volumes", "apfs_volumes"}
+        opens = "file_system" in found or not volumes
+        if opens:
+            known = {"kind": "file system", **detail, **_said.description(found)}
+            yield from _file_system(name, known, alone=magic is None and not volumes)
+        if magic is not None:
+            why = f"{magic.detail}; a file system that opens there too is listed, and may be an earlier one"
+            yield Part(f"{name}/magic", {"kind": "partition", **detail}, Missing(magic.reason, why))
+        if "logical_volumes" in found:
             yield from self._logical(detail, found, ask)
-        elif "apfs_volumes" in found:
-            yield from _apfs(detail, found)
-            yield from self._behind(detail, found, ask)
-        else:
-            yield from _file_system(name, {"kind": "file system", **detail, **_said.description(found)})
+        if "apfs_volumes" in found:
+            yield from _apfs(detail, found, alone=not opens)
+        if opens or "apfs_volumes" in found:
             yield from self._behind(detail, found, ask)
 
     def _behind(self, detail: Layer, found: Any, ask: Ask) -> Iterator[Part]:
@@ -137,10 +144,15 @@ class Disk:
     def _logical(self, detail: Layer, found: Any, ask: Ask) -> Iterator[Part]:
         """Each logical volume as a disk of its own, and what none of them holds."""
         volumes = _said.logical_volumes(found)
+        if "lv" in detail:
+            volumes = Missing(Reason.UNKNOWN, "LVM2 inside a logical volume, which this version does not read")
+        if not volumes:
+            volumes = Missing(Reason.UNKNOWN, "LVM2: its text names no logical volume; what lies there was carved")
         if isinstance(volumes, Missing):
             yield Part(volume(detail), {"kind": "partition", **detail}, volumes)
-            return
-        for at, length in _said.left(found, detail["offset"], detail["length"]):
+            volumes = []
+        where = detail["offset"], detail["length"]
+        for at, length in [where] if "lv" in detail else _said.left(found, *where):
             rest = detail | {"offset": at, "length": length}
             yield from self._gap(f"{volume(detail)}/left@{at}", rest, ask, "carving outside logical volumes")
         for number, (name, size, missing) in enumerate(volumes):
@@ -266,8 +278,10 @@ def open_read_only(path: Path) -> int:
         return os.open(path, flags)
 
 
-def _file_system(name: str, known: dict[str, Any]) -> Iterator[Part]:
-    """What is listed of a file system that The Sleuth Kit reads."""
+def _file_system(name: str, known: dict[str, Any], *, alone: bool = True) -> Iterator[Part]:
+    """What is listed of a file system that The Sleuth Kit reads. Where it is not `alone`, and clew does not know what
+    it leaves free, all is carved.
+    """
     bad = known.pop("bad_bytes", None)
     yield Part(f"{name}/walk", known)
     if known["file_system"] in SWEPT:
@@ -275,10 +289,14 @@ def _file_system(name: str, known: dict[str, Any]) -> Iterator[Part]:
         if known["last_inode"] > known["length"] // LEAST_RECORD:
             why = f"it claims {known['last_inode']:,} file records, for which there is no room in it"
             yield Part(f"{name}/records", known | {"kind": "sweep over file records"}, Missing(Reason.UNPARSABLE, why))
-    missing = None
-    if not known["free_known"]:
+    if known["free_known"]:
+        yield Part(f"{name}/carve", known | {"kind": FREE})
+    elif alone:
         missing = Missing(Reason.UNKNOWN, "clew does not read which of its blocks are free: nothing was carved")
-    yield Part(f"{name}/carve", known | {"kind": FREE}, missing)
+        yield Part(f"{name}/carve", known | {"kind": FREE}, missing)
+    else:
+        place = {key: known[key] for key in ("offset", "length", "table")} | layer_of(known)
+        yield Part(f"{name}/carve", {"kind": "carving of a whole partition", **place})
     if bad or (bad is None and known["free_known"]):  # where they were too many to be counted soon
         rest = {key: known[key] for key in known if key != "free_bytes"} | ({"free_bytes": bad} if bad else {})
         yield Part(f"{name}/{_carving.BAD}", rest | {"kind": "carving of clusters marked as bad"})
@@ -296,18 +314,18 @@ def _second(name: str, known: dict[str, Any]) -> Iterator[Part]:
         yield Part(f"{name}/recount", {"kind": recount.KIND, "parser": place.pop("second"), **place})
 
 
-def _apfs(detail: Layer, found: Any) -> Iterator[Part]:
-    """The volumes of a container; its snapshots are said."""
+def _apfs(detail: Layer, found: Any, *, alone: bool) -> Iterator[Part]:
+    """The volumes of a container; its snapshots are said. What is carved is said where it is `alone` there."""
     volumes = _said.apfs_volumes(found)
     if isinstance(volumes, Missing):
         yield Part(volume(detail), {"kind": "partition", **detail}, volumes)
         return
     if not volumes:
         yield Part(volume(detail), {"kind": "partition", **detail}, Missing(Reason.UNKNOWN, "APFS without any volume"))
-    missing = Missing(
-        Reason.UNKNOWN, "clew does not read which blocks of an APFS container are free: nothing was carved"
-    )
-    yield Part(f"{volume(detail)}/carve", {"kind": FREE, "file_system": "APFS", **detail}, missing)
+    if alone:
+        uncarved = "clew does not read which blocks of an APFS container are free: nothing was carved"
+        known = {"kind": FREE, "file_system": "APFS", **detail}
+        yield Part(f"{volume(detail)}/carve", known, Missing(Reason.UNKNOWN, uncarved))
     for number, (label, locked, snapshots) in enumerate(volumes):
         place = {"file_system": "APFS", **detail, "apfs": number, "volume": label, "second": "the volume's superblock"}
         name = volume(place)

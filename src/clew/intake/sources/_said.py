@@ -128,6 +128,15 @@ def description(said: Any) -> dict[str, Any]:
         return {"file_system": "unknown", "first_inode": 0, "last_inode": 0, "block_bytes": 0, "free_known": 0}
 
 
+def magic(said: Any) -> Missing | None:
+    """What else begins where a file system does, by its magic."""
+    try:
+        reason, detail = said.get("magic") or (None, "")
+        return Missing(Reason(reason), _text(detail, 1000)) if reason else None
+    except WRONG:
+        return broken("what else begins there")
+
+
 def behind(said: Any, length: int) -> int:
     """Bytes of a partition of `length` bytes that its file system leaves over; all where it does not say."""
     try:
