@@ -115,18 +115,20 @@ def _volumes(source: ByteSource, payload: dict[str, Any], head: bytes) -> dict[s
     """What lies there by the magic of LVM or APFS; nothing without. Raises Absent where that cannot be read."""
     known, offset = signatures.signature(head), payload["offset"]
     if known is not None and known.name == signatures.LVM:
-        return lvm.said(source, offset, payload["length"])
+        said = lvm.said(source, offset, payload["length"])
+        return said | _beyond(source, payload, said["end"] - offset)
     if known is not None and known.name == signatures.APFS:
-        held = _held(source, payload, apfs.size(head), apfs.BLOCK)
-        return {"apfs_volumes": apfs.said(source, offset), "held_bytes": held}
+        held = {"held_bytes": _held(source, payload, apfs.size(head), apfs.BLOCK)}
+        return {"apfs_volumes": apfs.said(source, offset)} | held | _beyond(source, payload, apfs.size(head))
     return {}
 
 
 def _file_system(payload: dict[str, Any], head: bytes) -> dict[str, Any]:
     """The one that The Sleuth Kit opens there. Raises Absent."""
     opened = file_system(payload)
-    info = opened.fs.info
-    blocks, each = int(info.last_block) - int(info.first_block) + 1, int(info.block_size)
+    info, length = opened.fs.info, payload["length"]
+    first, end, each = int(info.first_block), int(info.last_block) + 1, int(info.block_size)
+    blocks = max(min(end, length // each) - first, 0)  # those that are there: an image may be cut
     found: dict[str, Any] = {
         "file_system": opened.family,
         "first_inode": int(info.first_inum),
@@ -134,13 +136,14 @@ def _file_system(payload: dict[str, Any], head: bytes) -> dict[str, Any]:
         "block_bytes": each,
         "free_known": opened.taken is not None,
     }
-    end, cluster = int(info.last_block) + 1, 1
+    found |= _beyond(opened.image, payload, end * each)
+    cluster = 1
     if opened.taken is not None:
         end, cluster = max(min(end, opened.taken.end), 0), opened.taken.cluster
     found["held_bytes"] = _held(opened.image.source, payload, end * each, cluster * each)
     if opened.taken is not None:
-        taken = _counted(opened.taken.count, int(info.first_block), blocks)
-        bad = _counted(partial(allocation.count_bad, opened.taken), int(info.first_block), blocks)
+        taken = _counted(opened.taken.count, first, blocks)
+        bad = _counted(partial(allocation.count_bad, opened.taken), first, blocks)
         found |= {"free_bytes": (blocks - taken) * each} if taken is not None else {}
         found |= {"bad_bytes": bad * each} if bad is not None else {}
     beside = signatures.beside(opened.family, head)
@@ -154,6 +157,12 @@ def _file_system(payload: dict[str, Any], head: bytes) -> dict[str, Any]:
 def noise(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
     """Worker entry: whether the bytes from "offset", "length" of them, cannot be told from noise."""
     return Reply(signatures.unexplained(image(payload).source, payload["offset"], payload["length"]))
+
+
+def _beyond(source: ByteSource, payload: dict[str, Any], size: int) -> dict[str, int]:
+    """How many of so many bytes lie "beyond" the stretch that they begin in; and beyond the image, which is "cut"."""
+    beyond = size - payload["length"]
+    return {"beyond": beyond, "cut": max(payload["offset"] + size - source.size, 0)} if beyond > 0 else {}
 
 
 def _held(source: ByteSource, payload: dict[str, Any], held: int, cluster: int) -> int:

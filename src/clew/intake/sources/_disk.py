@@ -127,6 +127,9 @@ class Disk:
         if magic is not None:
             why = f"{magic.detail}; a file system that opens there too is listed, and may be an earlier one"
             yield Part(f"{name}/magic", {"kind": "partition", **detail}, Missing(magic.reason, why))
+        beyond = _said.beyond(found)
+        if beyond is not None:
+            yield Part(f"{name}/cut", {"kind": "partition", **detail}, beyond)
         if "logical_volumes" in found:
             yield from self._logical(detail, found, ask)
         if "apfs_volumes" in found:

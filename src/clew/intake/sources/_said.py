@@ -137,6 +137,18 @@ def magic(said: Any) -> Missing | None:
         return broken("what else begins there")
 
 
+def beyond(said: Any) -> Missing | None:
+    """That what begins there is larger than the image that is left, or than its partition."""
+    try:
+        cut, over = _number(said.get("cut", 0)), _number(said.get("beyond", 0))
+    except WRONG:
+        return broken("how far it goes")
+    if cut:
+        return Missing(Reason.UNREADABLE, f"it goes on for {cut:,} bytes beyond the image's end: the image is cut")
+    why = f"it goes on for {over:,} bytes beyond its partition, where others may have written over what it lists"
+    return Missing(Reason.UNKNOWN, why) if over else None
+
+
 def behind(said: Any, length: int) -> int:
     """Bytes of a partition of `length` bytes that its file system leaves over; all where it does not say."""
     try:
