@@ -3,22 +3,20 @@ read.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from time import monotonic
 from typing import Any
-
-import pytsk3
 
 from clew.core.absent import Absent, absent
 from clew.core.channel import Reply
 from clew.intake.api import ByteSource
 from clew.intake.containers._mapped import Mapped
-from clew.intake.disk import allocation, apfs, gpt, lvm, recount, signatures
-from clew.intake.disk.image import Image, file_system, image
+from clew.intake.disk import allocation, apfs, gpt, lvm, recount, signatures, tables
+from clew.intake.disk.image import file_system, image
 from clew.intake.entropy import UNEXPLAINED
 from clew.model import Missing, Reason
 
-ALLOCATED, UNALLOCATED = 1, 2  # TSK_VS_PART_FLAG_ENUM
 MOST_PARTITIONS = 1024
 SECTOR = 512
 ROUNDING = 2  # clusters: a file system is rounded to its clusters, and so may be the partition that it was made in
@@ -38,50 +36,30 @@ def table(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
     disk = image(payload)
     remarks = gpt.remarks(disk.source)
     try:
-        volume = _table(disk)
+        volume = tables.opened(disk)
     except OSError as error:
-        if remarks or _names_partitions(disk.read(0, 1024)):
+        if remarks or tables.names_partitions(disk.read(0, 1024)):
             raise absent(Reason.UNPARSABLE, "The Sleuth Kit refuses it, as it does where the image is cut") from error
         return Reply({"scheme": None, "parts": [], "said": []})
     unit = int(volume.info.block_size)
     parts: list[dict[str, Any]] = []
     for part in volume:
         flags = int(part.flags)
-        if flags in {ALLOCATED, UNALLOCATED}:
+        if flags in {tables.ALLOCATED, tables.UNALLOCATED}:
             if len(parts) == MOST_PARTITIONS:
                 raise absent(Reason.LIMIT_REACHED, f"it names more than {MOST_PARTITIONS} stretches")
             parts.append(
                 {
                     "offset": int(part.start) * unit,
                     "length": int(part.len) * unit,
-                    "allocated": flags == ALLOCATED,
+                    "allocated": flags == tables.ALLOCATED,
                     "table": bytes(part.desc or b"").decode("utf-8", "replace")[:100],
                 }
             )
-    return Reply({"scheme": _scheme(int(volume.info.vstype)), "parts": parts, "said": remarks})
-
-
-def _table(disk: Image) -> pytsk3.Volume_Info:
-    """Where the MBR only stands guard for a GPT whose first copy is lost, the second. Raises OSError."""
-    volume = pytsk3.Volume_Info(disk)
-    if int(volume.info.vstype) == int(pytsk3.TSK_VS_TYPE_DOS) and any(_guards(part) for part in volume):
-        try:
-            return pytsk3.Volume_Info(disk, type=pytsk3.TSK_VS_TYPE_GPT)
-        except OSError:
-            return volume
-    return volume
-
-
-def _guards(part: Any) -> bool:
-    return int(part.flags) == ALLOCATED and bytes(part.desc or b"").endswith(b"(0xee)")
-
-
-def _names_partitions(head: bytes) -> bool:
-    """Whether the first two sectors look like an MBR with entries, or a GPT; The Sleuth Kit says only "failed"."""
-    if head[512:520] == b"EFI PART":
-        return True
-    entries = [head[at : at + 16] for at in range(446, 510, 16)]
-    return head[510:512] == b"\x55\xaa" and any(map(any, entries)) and all(e[0] in {0, 0x80} for e in entries)
+    parts += tables.beside(disk, volume)
+    number = int(volume.info.vstype)
+    said = remarks + tables.remarks(disk, volume)
+    return Reply({"scheme": tables.SCHEMES.get(number, f"type {number}"), "parts": parts, "said": said})
 
 
 def describe(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
@@ -154,9 +132,20 @@ def _file_system(payload: dict[str, Any], head: bytes) -> dict[str, Any]:
     return found
 
 
-def noise(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
-    """Worker entry: whether the bytes from "offset", "length" of them, cannot be told from noise."""
-    return Reply(signatures.unexplained(image(payload).source, payload["offset"], payload["length"]))
+def gap(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
+    """Worker entry: what begins at one of the "places" in a stretch that no table and no file system names: what
+    `describe` says of the first that opens, and "at" which byte; or "magic": what it is that is not read. "noise":
+    whether the stretch cannot be told from noise.
+    """
+    source, end = image(payload).source, payload["offset"] + payload["length"]
+    found: dict[str, Any] = {"noise": signatures.unexplained(source, payload["offset"], payload["length"])}
+    for at in payload["places"]:
+        place = payload | {"offset": at, "length": end - at}
+        with suppress(Absent):
+            return Reply(describe(place, []).value | {"at": at})
+        magic = signatures.named(source.read(at, min(signatures.LOOK, end - at)))
+        found |= {"magic": [str(magic.reason), magic.detail]} if magic else {}
+    return Reply(found)
 
 
 def _beyond(source: ByteSource, payload: dict[str, Any], size: int) -> dict[str, int]:
@@ -189,14 +178,3 @@ def _counted(count: Callable[[int, int], int], first: int, blocks: int) -> int |
         if monotonic() > end:
             return None
     return found
-
-
-def _scheme(number: int) -> str:
-    names = {
-        int(pytsk3.TSK_VS_TYPE_DOS): "MBR",
-        int(pytsk3.TSK_VS_TYPE_GPT): "GPT",
-        int(pytsk3.TSK_VS_TYPE_MAC): "Apple",
-        int(pytsk3.TSK_VS_TYPE_BSD): "BSD",
-        int(pytsk3.TSK_VS_TYPE_SUN): "Sun",
-    }
-    return names.get(number, f"type {number}")

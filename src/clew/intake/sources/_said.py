@@ -102,6 +102,7 @@ def stretches(said: Any, size: int) -> list[dict[str, Any]]:
                 "cut": part["offset"] + part["length"] > size,
                 "allocated": bool(part["allocated"]),
                 "table": f"{said['scheme']}: {_text(part['table'], 200)}",
+                "beside": bool(part.get("beside")),
             }
             for part in said["parts"]
         ]
@@ -113,7 +114,21 @@ def stretches(said: Any, size: int) -> list[dict[str, Any]]:
         if longest is not each:
             longest["table"] += f"; another entry begins there too, {each['length']:,} bytes long"
             longest["cut"] |= each["cut"]
+            longest["beside"] &= each["beside"]
     return [part for part in found if not part["allocated"] or part is kept[part["offset"]]]
+
+
+def gap(said: Any, places: list[int]) -> tuple[int | None, bool, Missing | None]:
+    """At which of these places in a gap something begins that opens; whether the gap cannot be told from noise; and
+    what begins there that is not read.
+    """
+    try:
+        at = _number(said["at"]) if "at" in said else None
+        if at is not None and at not in places:
+            raise ValueError("no place that was asked for")
+        return at, said.get("noise") is True, None if at is not None else magic(said)
+    except WRONG:
+        return None, False, broken("what begins there")
 
 
 def description(said: Any) -> dict[str, Any]:
