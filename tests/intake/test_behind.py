@@ -131,6 +131,30 @@ def test_what_rounding_leaves_is_no_gap_unless_something_stands_in_it(tmp_path):
     assert behind(summary) == [(4 * MIB + 1024, 512)]
 
 
+@pytest.mark.parametrize("command", [each[1:] for each in MAKERS], ids=[each[0] for each in MAKERS])
+def test_a_file_system_that_is_larger_than_its_image_is_said_and_only_what_is_there_counts(tmp_path, command):
+    image = tmp_path / "whole.img"
+    image.write_bytes(bytes(16 * MIB))
+    tool(*command, image)
+    image.write_bytes(image.read_bytes()[: 9 * MIB])
+    _, summary = take(tmp_path, image)
+    said = [part["missing"] for part in summary.account.parts_unreadable if "is cut" in part["missing"]]
+    lost = re.findall(r"goes on for ([\d,]+) bytes beyond the image's end", " ".join(said))
+    assert [7 * MIB - 4096 <= int(each.replace(",", "")) <= 7 * MIB for each in lost] == [True], summary.words()
+    assert 0 < summary.account.searched[0]["bytes"] < 9 * MIB
+    assert not summary.account.complete
+
+
+def test_a_file_system_that_is_larger_than_its_partition_says_that_others_may_write_there(tmp_path):
+    (start,) = partitions(tmp_path / "disk.img", [fat(tmp_path, "ONE.TXT", 2 * MIB)[:MIB]])
+    found, summary = take(tmp_path, tmp_path / "disk.img")
+    (part,) = summary.account.parts_unreadable
+    assert part["offset"] == start
+    assert part["missing"].startswith("unknown: it goes on for 1,048,576 bytes beyond its partition")
+    assert found[b"ONE.TXT"]["sha256"] == sha256(b"ONE.TXT")
+    assert [each["bytes"] < MIB for each in summary.account.searched if "file_system" in each] == [True]
+
+
 def test_a_table_that_tells_of_fewer_clusters_than_the_volume_has_room_for(tmp_path, picture):
     """The boot sector's size of the volume is no proof that its books tell of all of it."""
     image = tmp_path / "fat.img"
@@ -184,6 +208,13 @@ def test_a_physical_volume_that_is_all_read_leaves_nothing_unread(tmp_path):
     _, summary = take(tmp_path, image)
     assert summary.account.complete, summary.words()
     assert [part["length"] for part in summary.account.searched if "logical" in part["kind"]] == [FIRST]
+
+
+def test_a_physical_volume_of_which_the_end_is_missing_says_so(tmp_path):
+    image = tmp_path / "lvm.img"
+    image.write_bytes(physical(40, {"data": [(0, 40, "pv0")]})[: FIRST + 30 * EXTENT])
+    _, summary = take(tmp_path, image)
+    assert f"it goes on for {10 * EXTENT:,} bytes beyond the image's end: the image is cut" in summary.words()
 
 
 segments = st.lists(st.tuples(st.integers(0, 60), st.integers(1, 12)), max_size=8)
@@ -293,3 +324,6 @@ def test_a_worker_that_says_nothing_of_how_far_a_file_system_reaches_costs_a_car
     for said in ({}, {"held_bytes": -1}, {"held_bytes": 101}, {"held_bytes": "1"}, None):
         assert _said.behind(said, 100) == 100
     assert _said.behind({"held_bytes": 90}, 100) == 10
+    assert "made no sense" in _said.beyond({"cut": -1}).detail
+    assert _said.beyond({"beyond": 0}) is None
+    assert "made no sense" in _said.magic({"magic": ["nothing", 1]}).detail

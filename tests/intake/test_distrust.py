@@ -14,7 +14,7 @@ from clew.core.engine import Outcome, Task
 from clew.intake import said
 from clew.intake.account import account
 from clew.intake.api import FAST, Found, Job, Part
-from clew.intake.disk import volumes
+from clew.intake.disk import tables
 from clew.intake.listing import BatchSize, Draft, Lister
 from clew.intake.options import Options
 from clew.intake.reading import read
@@ -226,10 +226,10 @@ def test_partitions_beyond_the_image_are_parts_that_were_not_read(tmp_path):
 def test_a_table_that_cannot_be_opened_is_not_called_none():
     entry = bytes((0x80, 0, 0, 0, 0x83, 0, 0, 0)) + (2048).to_bytes(4, "little") * 2
     sector = bytes(446) + entry + bytes(48) + b"\x55\xaa" + bytes(512)
-    assert volumes._names_partitions(sector)
-    assert volumes._names_partitions(bytes(512) + b"EFI PART" + bytes(504))
-    assert not volumes._names_partitions(bytes(1024))
-    assert not volumes._names_partitions(b"\xeb\x58\x90MSDOS5.0" + b"\x33\xc9" * 249 + b"\x0d\x55\xaa" + bytes(512))
+    assert tables.names_partitions(sector)
+    assert tables.names_partitions(bytes(512) + b"EFI PART" + bytes(504))
+    assert not tables.names_partitions(bytes(1024))
+    assert not tables.names_partitions(b"\xeb\x58\x90MSDOS5.0" + b"\x33\xc9" * 249 + b"\x0d\x55\xaa" + bytes(512))
 
 
 def test_sizes_that_no_column_can_sum_up(tmp_path):

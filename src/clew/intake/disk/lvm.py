@@ -114,8 +114,8 @@ def volume(source: ByteSource, offset: int, number: int) -> Volume:
 
 
 def said(source: ByteSource, offset: int, length: int) -> dict[str, Any]:
-    """For the supervisor: name, bytes and why it cannot be read, of each logical volume; and the ranges of the physical
-    volume's `length` bytes that none of those that can be read holds.
+    """For the supervisor: name, bytes and why it cannot be read, of each logical volume; the ranges of the physical
+    volume's `length` bytes that none of those that can be read holds; and the last byte of any that does.
     """
     found = list_volumes(source, offset)
     told = [
@@ -123,7 +123,8 @@ def said(source: ByteSource, offset: int, length: int) -> dict[str, Any]:
         for each in found
     ]
     held = [each for volume in found if volume.missing is None for each in volume.segments]
-    return {"logical_volumes": told, "left": _left(held, offset, length)}
+    end = max((each.at + each.length for each in held if each.at is not None), default=offset)
+    return {"logical_volumes": told, "left": _left(held, offset, length), "end": end}
 
 
 def _left(held: list[Segment], offset: int, length: int) -> list[Range]:

@@ -53,20 +53,28 @@ _VSS_AT, _VSS = 0x1E00, bytes.fromhex("6b87083876c1484eb7ae04046e6cc752")
 
 def refuse_known(head: bytes) -> None:
     """Raises Absent where a beginning is that of something that is not read."""
+    found = named(head)
+    if found is not None:
+        raise Absent(found)
+    if not any(head):
+        raise Absent(Missing(Reason.UNKNOWN, f"no file system: its first {len(head)} bytes are all zero"))
+
+
+def named(head: bytes) -> Missing | None:
+    """What a beginning is that of, where its magic says that it is something that is not read."""
     if head[8:12] == b"\x01\x00\x10\x00" and head[88:90] == b"CS":  # libfvde, FileVault Drive Encryption
         way = "with the passphrase or recovery key on a Mac, or by `fvdemount`"
-        raise Absent(Missing(Reason.ENCRYPTED, f"CoreStorage (FileVault); {way}; {UNLOCK}"))
+        return Missing(Reason.ENCRYPTED, f"CoreStorage (FileVault); {way}; {UNLOCK}")
     found = signature(head)
     if found is not None and found.name not in {LVM, APFS}:
         if found.unlock:
-            raise Absent(Missing(Reason.ENCRYPTED, f"{found.name}; {found.unlock}"))
-        raise Absent(Missing(Reason.UNKNOWN, f"{found.name}, which this version does not read"))
+            return Missing(Reason.ENCRYPTED, f"{found.name}; {found.unlock}")
+        return Missing(Reason.UNKNOWN, f"{found.name}, which this version does not read")
     if _plain_hfs(head):
-        raise Absent(Missing(Reason.UNKNOWN, "HFS (the old one, not HFS+), which this version does not read"))
+        return Missing(Reason.UNKNOWN, "HFS (the old one, not HFS+), which this version does not read")
     if udf(head) and not iso9660(head):
-        raise Absent(Missing(Reason.UNKNOWN, "UDF, which this version does not read"))
-    if not any(head):
-        raise Absent(Missing(Reason.UNKNOWN, f"no file system: its first {len(head)} bytes are all zero"))
+        return Missing(Reason.UNKNOWN, "UDF, which this version does not read")
+    return None
 
 
 def signature(head: bytes) -> Signature | None:

@@ -3,22 +3,21 @@ read.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from time import monotonic
 from typing import Any
-
-import pytsk3
 
 from clew.core.absent import Absent, absent
 from clew.core.channel import Reply
 from clew.intake.api import ByteSource
 from clew.intake.containers._mapped import Mapped
-from clew.intake.disk import allocation, apfs, gpt, iso_disc, lvm, owned, recount, signatures
-from clew.intake.disk.image import EITHER, Image, file_system, image
+from clew.intake.disk import allocation, apfs, gpt, iso_disc, lvm, owned, recount, signatures, tables
+from clew.intake.disk.image import EITHER, file_system, image
 from clew.intake.entropy import UNEXPLAINED
 from clew.model import Missing, Reason
 
-ALLOCATED, UNALLOCATED = 1, 2  # TSK_VS_PART_FLAG_ENUM
+ISO = "ISO 9660"
 MOST_PARTITIONS = 1024
 SECTOR = 512
 ROUNDING = 2  # clusters: a file system is rounded to its clusters, and so may be the partition that it was made in
@@ -29,7 +28,7 @@ COUNTING_SECONDS = 5.0  # after which free space, or what is marked as bad, stay
 def size(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
     """Worker entry: bytes of the image behind its container, and what the container has to say of itself."""
     source = image(payload).source
-    said = [*source.said, *source.looked()] if isinstance(source, Mapped) else []
+    said = source.said if isinstance(source, Mapped) else []
     return Reply({"size": source.size, "said": [[str(each.reason), each.detail] for each in said]})
 
 
@@ -38,80 +37,83 @@ def table(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
     disk = image(payload)
     remarks = gpt.remarks(disk.source)
     try:
-        volume = _table(disk)
+        volume = tables.opened(disk)
     except OSError as error:
-        if remarks or _names_partitions(disk.read(0, 1024)):
+        if remarks or tables.names_partitions(disk.read(0, 1024)):
             raise absent(Reason.UNPARSABLE, "The Sleuth Kit refuses it, as it does where the image is cut") from error
         return Reply({"scheme": None, "parts": [], "said": []})
     unit = int(volume.info.block_size)
     parts: list[dict[str, Any]] = []
     for part in volume:
         flags = int(part.flags)
-        if flags in {ALLOCATED, UNALLOCATED}:
+        if flags in {tables.ALLOCATED, tables.UNALLOCATED}:
             if len(parts) == MOST_PARTITIONS:
                 raise absent(Reason.LIMIT_REACHED, f"it names more than {MOST_PARTITIONS} stretches")
             parts.append(
                 {
                     "offset": int(part.start) * unit,
                     "length": int(part.len) * unit,
-                    "allocated": flags == ALLOCATED,
+                    "allocated": flags == tables.ALLOCATED,
                     "table": bytes(part.desc or b"").decode("utf-8", "replace")[:100],
                 }
             )
-    return Reply({"scheme": _scheme(int(volume.info.vstype)), "parts": parts, "said": remarks})
-
-
-def _table(disk: Image) -> pytsk3.Volume_Info:
-    """Where the MBR only stands guard for a GPT whose first copy is lost, the second. Raises OSError."""
-    volume = pytsk3.Volume_Info(disk)
-    if int(volume.info.vstype) == int(pytsk3.TSK_VS_TYPE_DOS) and any(_guards(part) for part in volume):
-        try:
-            return pytsk3.Volume_Info(disk, type=pytsk3.TSK_VS_TYPE_GPT)
-        except OSError:
-            return volume
-    return volume
-
-
-def _guards(part: Any) -> bool:
-    return int(part.flags) == ALLOCATED and bytes(part.desc or b"").endswith(b"(0xee)")
-
-
-def _names_partitions(head: bytes) -> bool:
-    """Whether the first two sectors look like an MBR with entries, or a GPT; The Sleuth Kit says only "failed"."""
-    if head[512:520] == b"EFI PART":
-        return True
-    entries = [head[at : at + 16] for at in range(446, 510, 16)]
-    return head[510:512] == b"\x55\xaa" and any(map(any, entries)) and all(e[0] in {0, 0x80} for e in entries)
+    parts += tables.beside(disk, volume)
+    number = int(volume.info.vstype)
+    said = remarks + tables.remarks(disk, volume)
+    return Reply({"scheme": tables.SCHEMES.get(number, f"type {number}"), "parts": parts, "said": said})
 
 
 def describe(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
     """Worker entry: the file system at "offset", or the volumes that lie there, or why there is nothing to read
     (Absent). "length" is the stretch's. Of a disc only that it is one.
+
+    The file system is tried first, since a magic proves little: each of them stands where others leave room. Where both
+    are there, "magic" says of what it is, and volumes are told of besides.
     """
-    source, offset = image(payload).source, payload["offset"]
-    head = source.read(offset, signatures.LOOK)
-    signatures.refuse_known(head)
-    known = signatures.signature(head)
-    if known is not None and known.name == signatures.LVM:
-        return Reply(lvm.said(source, offset, payload["length"]))
-    if known is not None and known.name == signatures.APFS:
-        held = _held(source, payload, apfs.size(head), apfs.BLOCK)
-        return Reply({"apfs_volumes": apfs.said(source, offset), "held_bytes": held})
-    is_disc = iso_disc.disc(image(payload), offset) is not None
+    source = image(payload).source
+    head = source.read(payload["offset"], min(signatures.LOOK, payload["length"]))
     try:
-        opened = file_system(payload)
+        found = _file_system(payload, head)
     except Absent as refused:
-        if is_disc:
+        if iso_disc.disc(image(payload), payload["offset"]) is not None:
             shared = refused.missing.detail.partition(EITHER)[2]
             beside = f"a disc of several file systems ({shared}), of which ISO 9660 is read" if shared else ""
-            return Reply({"disc": True, "beside": beside or signatures.beside("ISO 9660", head)})
-        if signatures.unexplained(source, offset, payload["length"]):
+            return Reply({"disc": True, "beside": beside or signatures.beside(ISO, head)})
+        signatures.refuse_known(head)
+        volumes = _volumes(source, payload, head)
+        if volumes:
+            return Reply(volumes)
+        if signatures.unexplained(source, payload["offset"], payload["length"]):
             raise Absent(Missing(Reason.UNKNOWN, UNEXPLAINED)) from None
         raise
-    if opened.family == "ISO 9660":
-        return Reply({"disc": True, "beside": signatures.beside(opened.family, head)})
-    info = opened.fs.info
-    blocks, each = int(info.last_block) - int(info.first_block) + 1, int(info.block_size)
+    try:
+        signatures.refuse_known(head)
+        found = _volumes(source, payload, head) | found
+    except Absent as other:
+        found["magic"] = [str(other.missing.reason), other.missing.detail]
+    return Reply(found)
+
+
+def _volumes(source: ByteSource, payload: dict[str, Any], head: bytes) -> dict[str, Any]:
+    """What lies there by the magic of LVM or APFS; nothing without. Raises Absent where that cannot be read."""
+    known, offset = signatures.signature(head), payload["offset"]
+    if known is not None and known.name == signatures.LVM:
+        said = lvm.said(source, offset, payload["length"])
+        return said | _beyond(source, payload, said["end"] - offset)
+    if known is not None and known.name == signatures.APFS:
+        held = {"held_bytes": _held(source, payload, apfs.size(head), apfs.BLOCK)}
+        return {"apfs_volumes": apfs.said(source, offset)} | held | _beyond(source, payload, apfs.size(head))
+    return {}
+
+
+def _file_system(payload: dict[str, Any], head: bytes) -> dict[str, Any]:
+    """The one that The Sleuth Kit opens there. Raises Absent."""
+    opened = file_system(payload)
+    if opened.family == ISO:
+        return {"disc": True, "beside": signatures.beside(ISO, head)}
+    info, length = opened.fs.info, payload["length"]
+    first, end, each = int(info.first_block), int(info.last_block) + 1, int(info.block_size)
+    blocks = max(min(end, length // each) - first, 0)  # those that are there: an image may be cut
     found: dict[str, Any] = {
         "file_system": opened.family,
         "first_inode": int(info.first_inum),
@@ -120,13 +122,14 @@ def describe(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
         "free_known": opened.taken is not None,
         "owned_known": owned.known(opened),
     }
-    end, cluster = int(info.last_block) + 1, 1
+    found |= _beyond(opened.image, payload, end * each)
+    cluster = 1
     if opened.taken is not None:
         end, cluster = max(min(end, opened.taken.end), 0), opened.taken.cluster
-    found["held_bytes"] = _held(source, payload, end * each, cluster * each)
+    found["held_bytes"] = _held(opened.image.source, payload, end * each, cluster * each)
     if opened.taken is not None:
-        taken = _counted(opened.taken.count, int(info.first_block), blocks)
-        bad = _counted(partial(allocation.count_bad, opened.taken), int(info.first_block), blocks)
+        taken = _counted(opened.taken.count, first, blocks)
+        bad = _counted(partial(allocation.count_bad, opened.taken), first, blocks)
         found |= {"free_bytes": (blocks - taken) * each} if taken is not None else {}
         found |= {"bad_bytes": bad * each} if bad is not None else {}
     beside = signatures.beside(opened.family, head)
@@ -134,12 +137,29 @@ def describe(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
         found["beside"] = beside
     if opened.family in recount.READERS:
         found["second"] = recount.READERS[opened.family]
+    return found
+
+
+def gap(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
+    """Worker entry: what begins at one of the "places" in a stretch that no table and no file system names: what
+    `describe` says of the first that opens, and "at" which byte; or "magic": what it is that is not read. "noise":
+    whether the stretch cannot be told from noise.
+    """
+    source, end = image(payload).source, payload["offset"] + payload["length"]
+    found: dict[str, Any] = {"noise": signatures.unexplained(source, payload["offset"], payload["length"])}
+    for at in payload["places"]:
+        place = payload | {"offset": at, "length": end - at}
+        with suppress(Absent):
+            return Reply(describe(place, []).value | {"at": at})
+        magic = signatures.named(source.read(at, min(signatures.LOOK, end - at)))
+        found |= {"magic": [str(magic.reason), magic.detail]} if magic else {}
     return Reply(found)
 
 
-def noise(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
-    """Worker entry: whether the bytes from "offset", "length" of them, cannot be told from noise."""
-    return Reply(signatures.unexplained(image(payload).source, payload["offset"], payload["length"]))
+def _beyond(source: ByteSource, payload: dict[str, Any], size: int) -> dict[str, int]:
+    """How many of so many bytes lie "beyond" the stretch that they begin in; and beyond the image, which is "cut"."""
+    beyond = size - payload["length"]
+    return {"beyond": beyond, "cut": max(payload["offset"] + size - source.size, 0)} if beyond > 0 else {}
 
 
 def _held(source: ByteSource, payload: dict[str, Any], held: int, cluster: int) -> int:
@@ -166,14 +186,3 @@ def _counted(count: Callable[[int, int], int], first: int, blocks: int) -> int |
         if monotonic() > end:
             return None
     return found
-
-
-def _scheme(number: int) -> str:
-    names = {
-        int(pytsk3.TSK_VS_TYPE_DOS): "MBR",
-        int(pytsk3.TSK_VS_TYPE_GPT): "GPT",
-        int(pytsk3.TSK_VS_TYPE_MAC): "Apple",
-        int(pytsk3.TSK_VS_TYPE_BSD): "BSD",
-        int(pytsk3.TSK_VS_TYPE_SUN): "Sun",
-    }
-    return names.get(number, f"type {number}")

@@ -12,6 +12,7 @@ from clew.model import ContentState, ItemState, Missing, NameState
 MOST = 500  # finds of one answer
 RANGE = 1 << 40  # bytes of the image that one task may get through, if its time allows
 SECTOR = 512
+FREE = "carving of free space"  # what a part is that does so
 BAD = "bad/carve"  # how the name of a part ends that carves what is marked as bad
 NOBODYS = "nobodys/carve"  # and one that carves what is in use and belongs to no file
 BYTES = "bytes in clusters that are in use and hold no content of a file, where files were searched for"

@@ -8,16 +8,17 @@ belong to an attacker once they have parsed his disk.
 import os
 from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from clew.core import descriptors
-from clew.intake import plugged, recount
-from clew.intake.api import Ask, Deleted, Found, Job, Note, Part, Seen, Unavailable
+from clew.intake import plugged
+from clew.intake.api import Ask, Deleted, Found, Job, Note, Part, Range, Seen, Unavailable
 from clew.intake.refs import layer as layer_of
 from clew.intake.refs import parse, parse_carved, place_of, quote, volume
 from clew.intake.relist import TABLE_UNREAD
-from clew.intake.sources import _carving, _doubts, _recount, _said
+from clew.intake.sources import _apfs, _carving, _discs, _doubts, _gaps, _recount, _said
 from clew.intake.sources._records import Records
 from clew.intake.sources._sifted import Sifted
 from clew.model import ContentState, ItemState, Missing, NameState, Reason
@@ -27,13 +28,12 @@ RANGE = 20_000  # file records of one sweep task
 CORNERED = 256  # directories listed in one go after which the search for a deadly one is over
 SPARSE = 100
 SWEPT = {"NTFS", "ext"}
-FREE = "carving of free space"
 NOBODYS = "carving of clusters that are in use and hold no content of a file"
 ACQUIRE = "clew.intake.containers.acquisition:acquire"
-UNLOCK_APFS = "with the passphrase or recovery key: on a Mac, or by `fsapfsmount`; take in the opened volume"
 UNEXPLAINED = "high entropy, unexplained: a hidden or encrypted volume may lie there (VeraCrypt has no signature)"
 Layer = dict[str, Any]  # what tells a stretch of a logical volume from one of the image: see `refs.volume`
 LEAST_RECORD = 128  # bytes of a file record, at least: an inode of ext; one of NTFS has 1024
+MOST_FOUND = 64  # file systems that no partition table names
 ORPHANAGE = {"FAT", "exFAT"}  # where The Sleuth Kit itself searches the whole volume for lost directory entries
 
 # What every worker of a disk needs, whatever the container.
@@ -65,6 +65,8 @@ class Disk:
         self._container = container
         self._paths = tuple(paths)
         self._sifted: dict[str, Sifted] = {}  # by volume: what carving told the search for lost entries
+        self._met: set[str] = set()  # volumes whose beginning was looked at
+        self._found: set[str] = set()  # those of them that no partition table names
         self.detail: dict[str, Any] = {"opened": "read-only", "files": len(paths)}
         stored = sum(os.lseek(descriptor, 0, os.SEEK_END) for descriptor in self.held)
         self.acquisition: Job | None = Job(acquire, self._payload(size=stored), bytes=stored * growth)
@@ -76,6 +78,7 @@ class Disk:
             yield Part("image", {"kind": "image"}, said)
             return
         size, remarks = said
+        self._met, self._found = set(), set()
         if not size:
             yield Part("image", {"kind": "image"}, Missing(Reason.UNREADABLE, "it has no bytes"))
         for number, missing in enumerate(remarks):
@@ -94,42 +97,81 @@ class Disk:
             stretches = [whole]
         for number, missing in enumerate([] if isinstance(table, Missing) else _said.remarks(table)):
             yield Part(f"{above}table/{number}", {"kind": "partition table", **layer}, missing)
-        for each in stretches:
+        self._met |= {volume({**each, **layer}) for each in stretches if each["allocated"] and each["length"]}
+        held: list[Range] = []  # by partitions that another table names, and that open
+        for each in sorted(stretches, key=lambda each: not each.get("beside")):
             detail = {key: each[key] for key in ("offset", "length", "table")} | layer
             if each["allocated"] and each.get("cut"):
                 missing = Missing(Reason.UNREADABLE, "the partition goes on beyond the image's end: the image is cut")
                 yield Part(f"{above}cut@{each['offset']}", {"kind": "partition", **detail}, missing)
             if each["allocated"] and each["length"]:
-                yield from self._partition(detail, ask)
-            elif not each["allocated"] and each["length"]:
-                name = volume(detail).replace("fs@", "gap@")
-                yield from self._gap(name, detail, ask, "carving outside partitions")
+                found = ask("clew.intake.disk.volumes:describe", self._payload(**detail), (), 0)
+                if each.get("beside"):
+                    held += [(each["offset"], each["length"])] if isinstance(found, dict) else []
+                yield from self._partition(detail, found, ask, covered=bool(each.get("beside")))
+            elif not each["allocated"]:
+                for at, length in _gaps.without((each["offset"], each["length"]), held):
+                    rest = detail | {"offset": at, "length": length}
+                    name = volume(rest).replace("fs@", "gap@")
+                    yield from self._gap(name, rest, ask, "carving outside partitions")
 
     def _gap(self, name: str, detail: Layer, ask: Ask, kind: str) -> Iterator[Part]:
-        """It is carved; where it looks like a hidden volume, that is said besides. `name` is of no other gap: those of
-        a table, of a file system and of LVM may begin at the same byte.
+        """What opens in it is listed; the rest is carved; where it looks like a hidden volume, that is said besides.
+        `name` is of no other gap: those of a table, of a file system and of LVM may begin at the same byte.
         """
-        if ask("clew.intake.disk.volumes:noise", self._payload(**detail), (), 0) is True:
+        places = _gaps.places(detail, self._met) if len(self._found) < MOST_FOUND else []
+        said = ask("clew.intake.disk.volumes:gap", self._payload(**detail, places=places), (), 0)
+        partition = name == volume(detail)  # of which the rest is said already
+        if isinstance(said, Missing) and not partition:  # by the name of what may open there when it is asked again
+            yield Part(volume(detail), {"kind": "unpartitioned", **detail}, said)
+        at, noise, magic = _said.gap({} if isinstance(said, Missing) else said, places)
+        if len(self._found) >= MOST_FOUND:
+            magic = Missing(Reason.LIMIT_REACHED, f"not looked into, as {MOST_FOUND} others held file systems")
+        if magic is not None:
+            yield Part(f"{name}/magic", {"kind": "unpartitioned", **detail}, magic)
+        if noise and not partition:
             yield Part(name, {"kind": "unpartitioned", **detail}, Missing(Reason.UNKNOWN, UNEXPLAINED))
-        yield Part(f"{name}/carve", {"kind": kind, **detail})
+        before = at - detail["offset"] if at is not None else detail["length"]
+        if before:
+            yield Part(f"{name}/carve", {"kind": kind, **detail, "length": before})
+        if at is not None:
+            inside = detail | {"offset": at, "length": detail["length"] - before}
+            self._met.add(volume(inside))
+            self._found.add(volume(inside))
+            yield from self._partition(inside, said, ask)
 
-    def _partition(self, detail: Layer, ask: Ask) -> Iterator[Part]:
-        found = ask("clew.intake.disk.volumes:describe", self._payload(**detail), (), 0)
+    def _partition(self, detail: Layer, found: Any, ask: Ask, *, covered: bool = False) -> Iterator[Part]:
+        """What `found` says of it. What cannot be read is carved, unless that is `covered` by other stretches."""
         name = volume(detail)
         if not isinstance(found, dict):
             missing = found if isinstance(found, Missing) else _said.broken("a partition")
             yield Part(name, {"kind": "partition", **detail}, missing)
-            if missing.reason != Reason.ENCRYPTED:
-                yield Part(f"{name}/carve", {"kind": "carving of a whole partition", **detail})
-        elif "logical_volumes" in found and "lv" not in detail:
+            if missing.reason != Reason.ENCRYPTED and not covered:
+                kind = "carving of a whole partition"
+                if detail["offset"] == 0:  # as of a disk without a table, or a broken one
+                    yield from self._gap(name, detail, ask, kind)
+                else:
+                    yield Part(f"{name}/carve", {"kind": kind, **detail})
+            return
+        magic, volumes = _said.magic(found), found.keys() & {"logical_volumes", "apfs_volumes"}
+        opens = "file_system" in found or not (volumes or "disc" in found)
+        if opens:
+            known = {"kind": "file system", **detail, **_said.description(found)}
+            yield from _file_system(name, known, alone=magic is None and not volumes)
+        if magic is not None:
+            why = f"{magic.detail}; a file system that opens there too is listed, and may be an earlier one"
+            yield Part(f"{name}/magic", {"kind": "partition", **detail}, Missing(magic.reason, why))
+        beyond = _said.beyond(found)
+        if beyond is not None:
+            yield Part(f"{name}/cut", {"kind": "partition", **detail}, beyond)
+        if "logical_volumes" in found:
             yield from self._logical(detail, found, ask)
-        elif "apfs_volumes" in found:
-            yield from _apfs(detail, found)
-            yield from self._behind(detail, found, ask)
-        elif "disc" in found:
-            yield from self._disc(detail, found, ask)
-        else:
-            yield from _file_system(name, {"kind": "file system", **detail, **_said.description(found)})
+        if "apfs_volumes" in found:
+            yield from _apfs.parts(detail, found, alone=not opens)
+        if "disc" in found:
+            outside = partial(self._gap, ask=ask, kind="carving outside the files of a disc")
+            yield from _discs.parts(detail, found, ask, self._container, outside)
+        elif opens or "apfs_volumes" in found:
             yield from self._behind(detail, found, ask)
 
     def _behind(self, detail: Layer, found: Any, ask: Ask) -> Iterator[Part]:
@@ -139,43 +181,18 @@ class Disk:
             rest = detail | {"offset": detail["offset"] + detail["length"] - left, "length": left}
             yield from self._gap(f"{volume(detail)}/behind", rest, ask, "carving behind a file system")
 
-    def _disc(self, detail: Layer, described: Any, ask: Ask) -> Iterator[Part]:
-        """The trees of every session of a disc, and what belongs to no file of any."""
-        name, notes = volume(detail), list[str]()
-        for sessions in (True, False):
-            payload = self._payload(**detail, sessions=sessions)
-            found = ask("clew.intake.disk.iso:found", payload, (), detail["length"])
-            told = found if isinstance(found, Missing) else _said.disc_trees(found)
-            if not isinstance(told, Missing):
-                break
-            notes = [f"its sessions behind the first one were not looked for: {told}"]
-        if isinstance(told, Missing):
-            yield Part(name, {"kind": "partition", **detail}, told)
-            yield Part(f"{name}/carve", {"kind": "carving of a whole partition", **detail})
-            return
-        trees, small, said = told
-        beside = _said.beside(described)
-        for number, why in enumerate([*notes, *said, *([beside] if beside else [])]):
-            yield Part(f"{name}/beside/{number}", {"kind": "partition", **detail}, Missing(Reason.UNKNOWN, why))
-        for sector, words in trees:
-            place = {"file_system": "ISO 9660", **detail, "iso": sector, "volume": words}
-            yield Part(f"{volume(place)}/walk", {"kind": "file system", **place})
-        for at, length in _said.left(found, detail["offset"], detail["length"]):
-            rest = detail | {"offset": at, "length": length}
-            yield from self._gap(f"{name}/left@{at}", rest, ask, "carving outside the files of a disc")
-        if small:
-            missing = Missing(
-                Reason.LIMIT_REACHED, f"{small:,} bytes that belong to no file, in pieces too many to carve"
-            )
-            yield Part(f"{name}/small/carve", {"kind": FREE, "file_system": "ISO 9660", **detail}, missing)
-
     def _logical(self, detail: Layer, found: Any, ask: Ask) -> Iterator[Part]:
         """Each logical volume as a disk of its own, and what none of them holds."""
         volumes = _said.logical_volumes(found)
+        if "lv" in detail:
+            volumes = Missing(Reason.UNKNOWN, "LVM2 inside a logical volume, which this version does not read")
+        if not volumes:
+            volumes = Missing(Reason.UNKNOWN, "LVM2: its text names no logical volume; what lies there was carved")
         if isinstance(volumes, Missing):
             yield Part(volume(detail), {"kind": "partition", **detail}, volumes)
-            return
-        for at, length in _said.left(found, detail["offset"], detail["length"]):
+            volumes = []
+        where = detail["offset"], detail["length"]
+        for at, length in [where] if "lv" in detail else _said.left(found, *where):
             rest = detail | {"offset": at, "length": length}
             yield from self._gap(f"{volume(detail)}/left@{at}", rest, ask, "carving outside logical volumes")
         for number, (name, size, missing) in enumerate(volumes):
@@ -306,8 +323,10 @@ def open_read_only(path: Path) -> int:
         return os.open(path, flags)
 
 
-def _file_system(name: str, known: dict[str, Any]) -> Iterator[Part]:
-    """What is listed of a file system that The Sleuth Kit reads."""
+def _file_system(name: str, known: dict[str, Any], *, alone: bool = True) -> Iterator[Part]:
+    """What is listed of a file system that The Sleuth Kit reads. Where it is not `alone`, and clew does not know what
+    it leaves free, all is carved.
+    """
     bad, owned = known.pop("bad_bytes", None), known.pop("owned_known", 0)
     yield Part(f"{name}/walk", known)
     if known["file_system"] in SWEPT:
@@ -315,10 +334,14 @@ def _file_system(name: str, known: dict[str, Any]) -> Iterator[Part]:
         if known["last_inode"] > known["length"] // LEAST_RECORD:
             why = f"it claims {known['last_inode']:,} file records, for which there is no room in it"
             yield Part(f"{name}/records", known | {"kind": "sweep over file records"}, Missing(Reason.UNPARSABLE, why))
-    missing = None
-    if not known["free_known"]:
+    if known["free_known"]:
+        yield Part(f"{name}/carve", known | {"kind": _carving.FREE})
+    elif alone:
         missing = Missing(Reason.UNKNOWN, "clew does not read which of its blocks are free: nothing was carved")
-    yield Part(f"{name}/carve", known | {"kind": FREE}, missing)
+        yield Part(f"{name}/carve", known | {"kind": _carving.FREE}, missing)
+    else:
+        place = {key: known[key] for key in ("offset", "length", "table")} | layer_of(known)
+        yield Part(f"{name}/carve", {"kind": "carving of a whole partition", **place})
     if bad or (bad is None and known["free_known"]):  # where they were too many to be counted soon
         rest = {key: known[key] for key in known if key != "free_bytes"} | ({"free_bytes": bad} if bad else {})
         yield Part(f"{name}/{_carving.BAD}", rest | {"kind": "carving of clusters marked as bad"})
@@ -328,43 +351,9 @@ def _file_system(name: str, known: dict[str, Any]) -> Iterator[Part]:
         yield Part(f"{name}/{_carving.NOBODYS}", rest, None if owned else unknown)
     if known["file_system"] in ORPHANAGE:  # after carving, which tells it where in free space there may be any
         yield Part(f"{name}/orphans", known | {"kind": "search for lost directory entries"})
-    yield from _second(name, known)
+    yield from _recount.parts(name, known)
     if "beside" in known:
         yield Part(f"{name}/beside", known | {"kind": "partition"}, Missing(Reason.UNKNOWN, known["beside"]))
-
-
-def _second(name: str, known: dict[str, Any]) -> Iterator[Part]:
-    """The count of another parser, where there is one."""
-    if known.get("second"):
-        place = {key: known[key] for key in ("file_system", "offset", "length", "table", "second")} | layer_of(known)
-        yield Part(f"{name}/recount", {"kind": recount.KIND, "parser": place.pop("second"), **place})
-
-
-def _apfs(detail: Layer, found: Any) -> Iterator[Part]:
-    """The volumes of a container; its snapshots are said."""
-    volumes = _said.apfs_volumes(found)
-    if isinstance(volumes, Missing):
-        yield Part(volume(detail), {"kind": "partition", **detail}, volumes)
-        return
-    if not volumes:
-        yield Part(volume(detail), {"kind": "partition", **detail}, Missing(Reason.UNKNOWN, "APFS without any volume"))
-    missing = Missing(
-        Reason.UNKNOWN, "clew does not read which blocks of an APFS container are free: nothing was carved"
-    )
-    yield Part(f"{volume(detail)}/carve", {"kind": FREE, "file_system": "APFS", **detail}, missing)
-    for number, (label, locked, snapshots) in enumerate(volumes):
-        place = {"file_system": "APFS", **detail, "apfs": number, "volume": label, "second": "the volume's superblock"}
-        name = volume(place)
-        if locked:
-            why = Missing(Reason.ENCRYPTED, f"the APFS volume {label!r} (FileVault); {UNLOCK_APFS}")
-            yield Part(name, {"kind": "partition", **place}, why)
-            continue
-        yield Part(f"{name}/walk", {"kind": "file system", **place})
-        yield from _second(name, place)
-        if snapshots or snapshots is None:
-            count = "an unknown number of" if snapshots is None else f"{snapshots}"
-            why = Missing(Reason.UNKNOWN, f"{count} snapshots of the APFS volume {label!r}, which are not read")
-            yield Part(f"{name}/snapshots", {"kind": "partition", **place}, why)
 
 
 def _lost(volume_name: str, path: bytes, missing: Missing, cursor: str, record: int = 0) -> Found:

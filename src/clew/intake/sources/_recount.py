@@ -4,8 +4,9 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from clew.intake.api import Ask, Note
-from clew.intake.recount import CONTENTS, GAVE_UP, MODULUS, NUMBERS, SQUARES, UNLISTED
+from clew.intake.api import Ask, Note, Part
+from clew.intake.recount import CONTENTS, GAVE_UP, KIND, MODULUS, NUMBERS, SQUARES, UNLISTED
+from clew.intake.refs import layer as layer_of
 from clew.model import Missing
 
 ENTRY = "clew.intake.disk.recount:count"
@@ -41,3 +42,10 @@ def _checked(said: Any) -> tuple[dict[str, int], list[int]]:
     if len(pending) > MOST_PENDING or any(type(each) is not int or each < 0 for each in (*counts.values(), *pending)):
         raise ValueError("no counts")
     return counts, pending
+
+
+def parts(name: str, known: Mapping[str, Any]) -> Iterator[Part]:
+    """The count of another parser, where there is one."""
+    if known.get("second"):
+        place = {key: known[key] for key in ("file_system", "offset", "length", "table", "second")} | layer_of(known)
+        yield Part(f"{name}/recount", {"kind": KIND, "parser": place.pop("second"), **place})

@@ -114,6 +114,7 @@ def stretches(said: Any, size: int) -> list[dict[str, Any]]:
                 "cut": part["offset"] + part["length"] > size,
                 "allocated": bool(part["allocated"]),
                 "table": f"{said['scheme']}: {_text(part['table'], 200)}",
+                "beside": bool(part.get("beside")),
             }
             for part in said["parts"]
         ]
@@ -125,7 +126,21 @@ def stretches(said: Any, size: int) -> list[dict[str, Any]]:
         if longest is not each:
             longest["table"] += f"; another entry begins there too, {each['length']:,} bytes long"
             longest["cut"] |= each["cut"]
+            longest["beside"] &= each["beside"]
     return [part for part in found if not part["allocated"] or part is kept[part["offset"]]]
+
+
+def gap(said: Any, places: list[int]) -> tuple[int | None, bool, Missing | None]:
+    """At which of these places in a gap something begins that opens; whether the gap cannot be told from noise; and
+    what begins there that is not read.
+    """
+    try:
+        at = _number(said["at"]) if "at" in said else None
+        if at is not None and at not in places:
+            raise ValueError("no place that was asked for")
+        return at, said.get("noise") is True, None if at is not None else magic(said)
+    except WRONG:
+        return None, False, broken("what begins there")
 
 
 def description(said: Any) -> dict[str, Any]:
@@ -153,6 +168,27 @@ def beside(said: Any) -> str:
         return _text(said["beside"], 300)
     except WRONG:
         return "something that its worker could not name"
+
+
+def magic(said: Any) -> Missing | None:
+    """What else begins where a file system does, by its magic."""
+    try:
+        reason, detail = said.get("magic") or (None, "")
+        return Missing(Reason(reason), _text(detail, 1000)) if reason else None
+    except WRONG:
+        return broken("what else begins there")
+
+
+def beyond(said: Any) -> Missing | None:
+    """That what begins there is larger than the image that is left, or than its partition."""
+    try:
+        cut, over = _number(said.get("cut", 0)), _number(said.get("beyond", 0))
+    except WRONG:
+        return broken("how far it goes")
+    if cut:
+        return Missing(Reason.UNREADABLE, f"it goes on for {cut:,} bytes beyond the image's end: the image is cut")
+    why = f"it goes on for {over:,} bytes beyond its partition, where others may have written over what it lists"
+    return Missing(Reason.UNKNOWN, why) if over else None
 
 
 def behind(said: Any, length: int) -> int:
