@@ -119,7 +119,8 @@ class Parts:
 def superblock(features: int = 0) -> bytes:
     data = bytearray(1024)
     struct.pack_into("<I", data, 40, 256)
-    struct.pack_into("<H6xI", data, 88, 256, features)
+    struct.pack_into("<I", data, 76, 1)
+    struct.pack_into("<H6xI", data, 88, 256, 0x80 | features)
     struct.pack_into("<H", data, 254, 64)
     return bytes(data)
 

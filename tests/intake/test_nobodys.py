@@ -3,6 +3,7 @@ They are counted and carved; of a volume where each has its owner nothing is sai
 """
 
 import struct
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from test_volumes import take
 from clew.core import held
 from clew.core.absent import Absent
 from clew.intake.api import Found, Note, Part
-from clew.intake.disk import claims, owned
+from clew.intake.disk import claims, ext_owned, owned
 from clew.intake.disk.bitmap import Marks, bits
 from clew.intake.sources import _carving
 from clew.intake.sources._carving import BYTES
@@ -77,7 +78,33 @@ def on_ntfs(image: Path, picture: bytes) -> tuple[int, int]:
     return hide(image, data, 1500 * 4096, picture), count * 4096
 
 
+def on_ext(image: Path, picture: bytes, kind: str) -> tuple[int, int]:
+    """Bits of a group's bitmap that were set by hand, beside a file with all that an inode may have."""
+    (file := image.with_name("file")).write_bytes(b"a file" * 100_000)
+    tool("mke2fs", "-q", "-t", kind, "-b", "1024", image)
+    count = -(-len(picture) // 1024)
+    for request in (f"write {file} file", f"ea_set file user.x {'x' * 600}", "mkdir folder", f"setb 5000 {count}"):
+        tool("debugfs", "-w", "-R", request, image)
+    return hide(image, bytearray(image.read_bytes()), 5000 * 1024, picture), count * 1024
+
+
+def on_ext_unwritten(image: Path, picture: bytes) -> tuple[int, int]:
+    """Blocks that were given to a file and never written: it reads as zeros."""
+    tool("mke2fs", "-q", "-t", "ext4", "-b", "1024", image)
+    (file := image.with_name("file")).write_bytes(b"")
+    last = -(-len(picture) // 1024) - 1
+    for request in (f"write {file} file", f"fallocate file 0 {last}", f"sif file size {len(picture)}"):
+        tool("debugfs", "-w", "-R", request, image)
+    at = next(pytsk3.FS_Info(pytsk3.Img_Info(str(image))).open("file").__iter__())
+    assert int(at.info.size) == len(picture)
+    said = tool("debugfs", "-R", "bmap file 0", image)
+    return hide(image, bytearray(image.read_bytes()), int(said.split()[0]) * 1024, picture), (last + 1) * 1024
+
+
 MAKERS = {
+    "ext2": lambda *where: on_ext(*where, "ext2"),
+    "ext4": lambda *where: on_ext(*where, "ext4"),
+    "ext4, never written": on_ext_unwritten,
     "FAT16": lambda *where: on_fat(*where, 16),
     "FAT32": lambda *where: on_fat(*where, 32),
     "exFAT": on_exfat,
@@ -138,6 +165,37 @@ def test_files_that_name_all_clusters_again_and_again_are_not_all_looked_at(tmp_
             owned.count(where, [])
         monkeypatch.setattr(owned, "MOST_TIMES", 4)
         assert owned.count(where, []).value == 0
+
+
+class Parts:
+    """A ByteSource that tells what is read by its length: the superblock, a descriptor, any other block."""
+
+    def __init__(self, inode: bytes, block: bytes) -> None:
+        sb = bytearray(1024)
+        struct.pack_into("<6I", sb, 0, 64, 8192, 0, 0, 0, 1)
+        struct.pack_into("<3I", sb, 32, 8192, 8192, 64)
+        struct.pack_into("<I", sb, 76, 1)
+        struct.pack_into("<H", sb, 88, 128)
+        self.size, self.bad, self._sb, self._block, self._inode = 1 << 60, [], bytes(sb), block, inode
+
+    def read(self, offset: int, length: int) -> bytes:
+        if offset == 1024:
+            return self._sb
+        if length == 32:  # a descriptor: bitmaps in blocks 100 and 101, inodes from block 102 on
+            return struct.pack("<3I20x", 100, 101, 102)
+        return b"\xff" * 8 + bytes(1016) if offset == 101 * 1024 else (self._inode * 64 + self._block)[:length]
+
+
+@given(
+    st.binary(min_size=128, max_size=128), st.binary(min_size=1024, max_size=1024), st.sampled_from([0, 1, 2, 8, 10])
+)
+def test_inodes_that_make_no_sense_own_what_they_own(inode, block, flags):
+    raw = bytearray(inode)
+    raw[1], raw[34] = raw[1] & 0x0F | 0x80, flags  # a file, perhaps with extents
+    raw[40:50] = b"\x0a\xf3\x02\0\x04\0\0\0\0\0" if flags & 8 else raw[40:50]
+    runs = list(islice(ext_owned.owned(Parts(bytes(raw), block), 0), 10_000))
+    assert runs[:4] == [(1, 2), (100, 1), (101, 1), (102, 8)]
+    assert all(first >= 0 and blocks >= 0 for first, blocks in runs)
 
 
 @given(st.integers(0, 300), st.lists(st.tuples(st.integers(-20, 320), st.integers(0, 80)), max_size=6))

@@ -19,6 +19,8 @@ FAR = 1 << 32  # the first block of which The Sleuth Kit tells another one
 MOST_EXTENTS = 1 << 20  # of one file
 MOST_DIRECTORY = 1 << 30  # bytes
 _META_BG, _WIDE = 0x10, 0x80  # features: descriptors of groups lie elsewhere; numbers of blocks have 64 bits
+_NARROW, _WIDE_DESCRIPTOR = 32, 64  # bytes of a group's descriptor, at least, and of one with numbers of 64 bits
+_LEAST = 128  # bytes of an inode
 _EXTENTS = 0x80000  # an inode's flag: a tree of extents stands where block pointers would
 _NODE, _LEAF, _INDEX = struct.Struct("<HH2xH4x"), struct.Struct("<IHHI"), struct.Struct("<IIH2x")
 _MAGIC, _MOST_DEPTH = 0xF30A, 5
@@ -70,18 +72,21 @@ class Attribute:
 
 
 class Inodes:
-    """The inodes of a file system of more than 2^32 blocks at byte `offset`. Raises struct.error, OSError."""
+    """The inodes of the file system at byte `offset`. Raises struct.error, OSError."""
 
     def __init__(self, source: ByteSource, offset: int) -> None:
         sb = source.read(offset + 1024, 1024)
         self._source, self._offset = source, offset
         first, log_size = struct.unpack_from("<II", sb, 20)
-        (self._per_group,) = struct.unpack_from("<I", sb, 40)
-        self._length, features = struct.unpack_from("<H6xI", sb, 88)
-        (self._descriptor,) = struct.unpack_from("<H", sb, 254)
+        (self.per_group,) = struct.unpack_from("<I", sb, 40)
+        self.length, features = struct.unpack_from("<H6xI", sb, 88)
+        if not struct.unpack_from("<I", sb, 76)[0]:  # revision 0 says neither
+            self.length, features = _LEAST, 0
+        self.wide = bool(features & _WIDE)
+        self.descriptor = max(_NARROW, struct.unpack_from("<H", sb, 254)[0]) if self.wide else _NARROW
         self.block = 1024 << min(log_size, 6)
         self._table = offset + (first + 1) * self.block
-        if features & _META_BG or self._descriptor < 64 or not self._per_group:
+        if features & _META_BG or not self.per_group or self.length < _LEAST:
             raise OSError("where its groups are described is not read")
 
     def attribute(self, number: int, size: int) -> Attribute | None:
@@ -93,7 +98,7 @@ class Inodes:
         if not struct.unpack_from("<I", raw, 32)[0] & _EXTENTS:
             return None
         runs, at, end = list[Run](), 0, -(-size // self.block)
-        for first, place, count in self._all(raw, []):
+        for first, place, count in self.extents(raw, []):
             if first < at:
                 raise OSError("its extents are not in order")
             runs += [Run(at, 0, first - at, _SPARSE)] if first > at else []
@@ -111,14 +116,16 @@ class Inodes:
         if not struct.unpack_from("<I", raw, 32)[0] & _EXTENTS:
             return False
         nodes: list[int] = []
-        return any((place or 0) >= FAR for _, place, _ in self._all(raw, nodes)) or any(node >= FAR for node in nodes)
+        return any((place or 0) >= FAR for _, place, _ in self.extents(raw, nodes)) or any(
+            node >= FAR for node in nodes
+        )
 
     def names(self, number: int, size: int) -> Iterator[tuple[bytes, int, bool]]:
         """(name, inode, whether that is a directory) of the live entries of that directory. Raises OSError."""
         attribute = self.attribute(number, min(size, MOST_DIRECTORY))
         for run in attribute or ():
             for block in range(run.addr, run.addr + run.len) if not run.flags else ():
-                data = self._source.read(self._offset + block * self.block, self.block)
+                data = self.blocks(block, 1)
                 at = 0
                 while at + _ENTRY.size <= len(data):
                     inode, length, letters, kind = _ENTRY.unpack_from(data, at)
@@ -129,17 +136,36 @@ class Inodes:
                     at += length
 
     def _raw(self, number: int) -> bytes:
-        group, inside = divmod(number - 1, self._per_group)
-        descriptor = self._source.read(self._table + group * self._descriptor, self._descriptor)
-        if len(descriptor) < self._descriptor:
-            raise OSError("its group's descriptor cannot be read")
-        block = struct.unpack_from("<I", descriptor, 8)[0] | struct.unpack_from("<I", descriptor, 40)[0] << 32
-        raw = self._source.read(self._offset + block * self.block + inside * self._length, self._length)
-        if len(raw) < 128:
+        group, inside = divmod(number - 1, self.per_group)
+        raw = self.read(self.group(group)[2] * self.block + inside * self.length, self.length)
+        if len(raw) < _LEAST:
             raise OSError("its inode cannot be read")
         return raw
 
-    def _all(self, raw: bytes, nodes: list[int]) -> list[Extent]:
+    def read(self, at: int, length: int) -> bytes:
+        """So many bytes of the file system, as far as there are any."""
+        return self._source.read(self._offset + at, length)
+
+    def blocks(self, first: int, count: int) -> bytes:
+        """So many of its blocks."""
+        return self.read(first * self.block, count * self.block)
+
+    def group(self, number: int) -> tuple[int, int, int, int]:
+        """Where a group's bitmap of blocks, its bitmap of inodes and its inodes begin, in blocks; its flags.
+
+        Raises OSError.
+        """
+        raw = self._source.read(self._table + number * self.descriptor, self.descriptor)
+        if len(raw) < self.descriptor:
+            raise OSError("its group's descriptor cannot be read")
+        places = struct.unpack_from("<3I", raw)
+        if self.descriptor >= _WIDE_DESCRIPTOR:
+            places = tuple(
+                low | high << 32 for low, high in zip(places, struct.unpack_from("<3I", raw, 32), strict=True)
+            )
+        return *places, struct.unpack_from("<H", raw, 18)[0]
+
+    def extents(self, raw: bytes, nodes: list[int]) -> list[Extent]:
         """The extents of an inode, in order; the blocks of the nodes of its tree are added to `nodes`."""
         found = list(islice(self._extents(raw[40:100], nodes, _MOST_DEPTH), MOST_EXTENTS + 1))
         if len(found) > MOST_EXTENTS:
@@ -154,8 +180,7 @@ class Inodes:
             if below:
                 _, low, high = _INDEX.unpack_from(node, at)
                 nodes.append(high << 32 | low)
-                data = self._source.read(self._offset + nodes[-1] * self.block, self.block)
-                yield from self._extents(data, nodes, below - 1)
+                yield from self._extents(self.blocks(nodes[-1], 1), nodes, below - 1)
             else:
                 first, count, high, low = _LEAF.unpack_from(node, at)
                 written = count <= _WRITTEN

@@ -15,7 +15,7 @@ import pytsk3
 
 from clew.core.absent import Absent
 from clew.core.channel import Reply
-from clew.intake.disk import claims
+from clew.intake.disk import claims, ext_owned
 from clew.intake.disk.allocation import Taken
 from clew.intake.disk.bitmap import Marks, Used, bits, by_cluster, stretches
 from clew.intake.disk.fat_tree import MOST_ENTRIES
@@ -122,6 +122,14 @@ def _runs(opened: FileSystem, file: Any, *, whole: bool) -> list[tuple[int, int]
     return []
 
 
+def _ext(opened: FileSystem) -> Iterator[tuple[int, int]]:
+    """What the inodes in use and the file system itself have."""
+    try:
+        yield from ext_owned.owned(opened.image.source, opened.offset)
+    except (OSError, struct.error) as error:
+        raise Absent(Missing(Reason.UNPARSABLE, f"which blocks its inodes have: {error}")) from error
+
+
 def _ntfs(opened: FileSystem) -> Iterator[tuple[int, int]]:
     """The runs of all attributes outside the records in use."""
     for raw in opened.records.used() if opened.records is not None else ():
@@ -155,4 +163,9 @@ def _outside(attribute: bytes, cluster: int, *, whole: bool) -> Iterator[tuple[i
         left -= length
 
 
-_READERS: dict[str, Callable[[FileSystem], Iterator[tuple[int, int]]]] = {"FAT": _fat, "exFAT": _fat, "NTFS": _ntfs}
+_READERS: dict[str, Callable[[FileSystem], Iterator[tuple[int, int]]]] = {
+    "FAT": _fat,
+    "exFAT": _fat,
+    "NTFS": _ntfs,
+    "ext": _ext,
+}
