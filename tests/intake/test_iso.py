@@ -17,7 +17,7 @@ from case_made import new_case
 from clew.core import held, shards
 from clew.core.absent import Absent, CutShort
 from clew.intake.containers.raw import Raw
-from clew.intake.disk import iso, iso_disc, iso_records, iso_tree, volumes
+from clew.intake.disk import iso, iso_disc, iso_records, iso_tree, signatures, volumes
 from clew.intake.options import Options
 from clew.intake.refs import parse
 from clew.intake.report import Report
@@ -222,6 +222,20 @@ def test_a_directory_in_a_bad_sector_is_said(tmp_path, reader, monkeypatch, fail
     found = listed(reader, image, container=f"{__name__}:Lossy")
     assert paths(found) == {b"D/A.TXT", b"E/"}
     assert "a sector of it could not be read" in found[-1]["detail"]
+
+
+def test_entries_of_a_directory_behind_the_most_are_said(tmp_path, reader, monkeypatch):
+    image = make(tmp_path / "d.iso", {f"F{each}.TXT": b"x%d" % each for each in range(5)})
+    monkeypatch.setattr(iso_tree, "MOST_ENTRIES", 4)
+    found = listed(reader, image)
+    assert paths(found) == {b"F0.TXT", b"F1.TXT", b"/"}
+    assert "no more than 4 entries" in found[-1]["detail"]
+
+
+def test_a_disc_that_shares_its_place_with_another_file_system_is_said():
+    head = bytes(32769) + b"CD001"
+    assert "ISO 9660" in signatures.beside("FAT", head)
+    assert not signatures.beside("ISO 9660", head)
 
 
 def test_a_directory_that_is_none_is_said(tmp_path, reader):

@@ -40,6 +40,7 @@ from clew.model import Missing, Reason
 MOST_OPEN = 8
 MOST_RECORDS = 1_000_000  # of one tree that are looked through; directories that are named behind them are not entered
 MOST_DIRECTORY = 64 << 20  # bytes of one
+MOST_ENTRIES = 500_000  # of one, which a worker holds all at once
 MOST_BYTES = 1 << 30  # of all directories of a tree
 MOST_PARTS = 1_000  # extents of one file: 4 TB
 MOST_TABLE = 8 << 20  # bytes of a path table: 65,535 directories have no more
@@ -190,6 +191,9 @@ def entries(opened: Volume, which: int) -> Iterator[Entry | str]:
             yield each
             continue
         number += 1
+        if number == MOST_ENTRIES:
+            yield f"no more than {MOST_ENTRIES:,} entries of a directory are read"
+            break
         if number == 0 and each.name != b"\0":
             yield STRANGE
         if number < 2 and each.flags & DIRECTORY and each.name in {b"\0", b"\1"}:
