@@ -172,6 +172,16 @@ def test_directories_that_lead_in_circles_are_listed_once(tmp_path, reader):
     assert sum(each["notes"].get(iso.LINKED_TWICE, 0) for each in found if "notes" in each) == 1
 
 
+def test_directories_that_share_their_bytes_lead_in_no_circle(tmp_path, reader):
+    """One that begins with the root and goes on over those below it: it has the very records that lead to it."""
+    image = make(tmp_path / "d.iso", {"A/B/X.TXT": b"x", "A/Y.TXT": b"y"})
+    root = struct.unpack_from("<I", image.read_bytes(), 16 * S + 158)[0]
+    at = record_of(image, b"B", last=True)
+    change(image, at + 2, struct.pack("<I", root))
+    change(image, at + 10, struct.pack("<I", 3 * S))
+    assert {b"A/Y.TXT", b"A/B/Y.TXT"} <= paths(listed(reader, image))
+
+
 def test_records_that_make_no_sense_are_said(tmp_path):
     image = make(tmp_path / "d.iso", {f"F{each}.TXT": b"f%d" % each for each in range(9)})
     change(image, record_of(image, b"F5.TXT;1") + 32, b"\xff")
