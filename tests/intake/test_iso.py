@@ -17,7 +17,7 @@ from case_made import new_case
 from clew.core import held, shards
 from clew.core.absent import Absent, CutShort
 from clew.intake.containers.raw import Raw
-from clew.intake.disk import iso, iso_disc, iso_records, iso_tree, volumes
+from clew.intake.disk import iso, iso_disc, iso_records, iso_tree, signatures, volumes
 from clew.intake.options import Options
 from clew.intake.refs import parse
 from clew.intake.report import Report
@@ -172,6 +172,16 @@ def test_directories_that_lead_in_circles_are_listed_once(tmp_path, reader):
     assert sum(each["notes"].get(iso.LINKED_TWICE, 0) for each in found if "notes" in each) == 1
 
 
+def test_directories_that_share_their_bytes_lead_in_no_circle(tmp_path, reader):
+    """One that begins with the root and goes on over those below it: it has the very records that lead to it."""
+    image = make(tmp_path / "d.iso", {"A/B/X.TXT": b"x", "A/Y.TXT": b"y"})
+    root = struct.unpack_from("<I", image.read_bytes(), 16 * S + 158)[0]
+    at = record_of(image, b"B", last=True)
+    change(image, at + 2, struct.pack("<I", root))
+    change(image, at + 10, struct.pack("<I", 3 * S))
+    assert {b"A/Y.TXT", b"A/B/Y.TXT"} <= paths(listed(reader, image))
+
+
 def test_records_that_make_no_sense_are_said(tmp_path):
     image = make(tmp_path / "d.iso", {f"F{each}.TXT": b"f%d" % each for each in range(9)})
     change(image, record_of(image, b"F5.TXT;1") + 32, b"\xff")
@@ -222,6 +232,20 @@ def test_a_directory_in_a_bad_sector_is_said(tmp_path, reader, monkeypatch, fail
     found = listed(reader, image, container=f"{__name__}:Lossy")
     assert paths(found) == {b"D/A.TXT", b"E/"}
     assert "a sector of it could not be read" in found[-1]["detail"]
+
+
+def test_entries_of_a_directory_behind_the_most_are_said(tmp_path, reader, monkeypatch):
+    image = make(tmp_path / "d.iso", {f"F{each}.TXT": b"x%d" % each for each in range(5)})
+    monkeypatch.setattr(iso_tree, "MOST_ENTRIES", 4)
+    found = listed(reader, image)
+    assert paths(found) == {b"F0.TXT", b"F1.TXT", b"/"}
+    assert "no more than 4 entries" in found[-1]["detail"]
+
+
+def test_a_disc_that_shares_its_place_with_another_file_system_is_said():
+    head = bytes(32769) + b"CD001"
+    assert "ISO 9660" in signatures.beside("FAT", head)
+    assert not signatures.beside("ISO 9660", head)
 
 
 def test_a_directory_that_is_none_is_said(tmp_path, reader):

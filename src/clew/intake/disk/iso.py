@@ -232,7 +232,7 @@ def _list(opened: Volume, at: At) -> Listing[Item] | Missing:
         full = path + b"/" + name if at else name
         if child is None:
             _file(opened, entry, full, name, listing)
-        elif survey.entered.get(child) == first.at:
+        elif survey.entered.get(child) == (which, first.at):
             listing.folders.append((name, first.at, child))
         elif child in survey.entered:
             listing.notes[LINKED_TWICE] += 1

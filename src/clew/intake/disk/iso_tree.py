@@ -40,9 +40,11 @@ from clew.model import Missing, Reason
 MOST_OPEN = 8
 MOST_RECORDS = 1_000_000  # of one tree that are looked through; directories that are named behind them are not entered
 MOST_DIRECTORY = 64 << 20  # bytes of one
+MOST_ENTRIES = 500_000  # of one, which a worker holds all at once
 MOST_BYTES = 1 << 30  # of all directories of a tree
 MOST_PARTS = 1_000  # extents of one file: 4 TB
 MOST_TABLE = 8 << 20  # bytes of a path table: 65,535 directories have no more
+NOWHERE = -1  # of a directory that no other one names
 STRANGE = "it does not begin as a directory does, with itself"
 SIZE = 32  # bits of a directory's size, behind its block: both together tell it from any other
 
@@ -66,12 +68,12 @@ class Entry(NamedTuple):
 
 @dataclass(slots=True)
 class Survey:
-    """What a tree holds: by which record each directory is entered, what its files lie in, and bytes taken on the disc.
-    `unnamed` directories stand in the path table alone, (name, byte, which). `cut`: there are more than MOST_RECORDS
-    or MOST_BYTES.
+    """What a tree holds: by which record of which directory each is entered (some share their bytes, so that the record
+    alone would lead in circles), what its files lie in, and bytes taken on the disc. `unnamed` directories stand in the
+    path table alone, (name, byte, which). `cut`: there are more than MOST_RECORDS or MOST_BYTES.
     """
 
-    entered: dict[int, int] = field(default_factory=dict)
+    entered: dict[int, tuple[int, int]] = field(default_factory=dict)
     contents: set[tuple[Range, ...]] = field(default_factory=set)
     empty: int = 0
     spans: list[Range] = field(default_factory=list)
@@ -190,6 +192,9 @@ def entries(opened: Volume, which: int) -> Iterator[Entry | str]:
             yield each
             continue
         number += 1
+        if number == MOST_ENTRIES:
+            yield f"no more than {MOST_ENTRIES:,} entries of a directory are read"
+            break
         if number == 0 and each.name != b"\0":
             yield STRANGE
         if number < 2 and each.flags & DIRECTORY and each.name in {b"\0", b"\1"}:
@@ -237,7 +242,7 @@ def directory(opened: Volume, entry: Entry) -> int | None:
 
 
 def _survey(opened: Volume) -> Survey:
-    found = Survey(entered={opened.root: opened.said.root.at})
+    found = Survey(entered={opened.root: (NOWHERE, opened.said.root.at)})
     _look_through(opened, [opened.root], found)
     size, little, big = opened.said.tables
     found.spans += [(opened.place(block), min(size, MOST_TABLE)) for block in (little, big) if block]
@@ -251,7 +256,7 @@ def _survey(opened: Volume) -> Survey:
         blocks.add(block)
         which, at = block << SIZE | here.size, opened.place(block)
         found.unnamed.append((ORPHANS + b"/" + plain_name(name, joliet=opened.said.joliet), at, which))
-        found.entered[which] = at
+        found.entered[which] = NOWHERE, at
         _look_through(opened, [which], found)
         blocks |= {which >> SIZE for which in found.entered}
     return found
@@ -259,13 +264,13 @@ def _survey(opened: Volume) -> Survey:
 
 def _look_through(opened: Volume, pending: list[int], found: Survey) -> None:
     """These directories and all below them. One that was moved is entered where it was, if its place is still known."""
-    queue, moved = deque(pending), deque[tuple[int, int]]()
+    queue, moved = deque(pending), deque[tuple[int, tuple[int, int]]]()
     while queue or moved:
         if not queue:
-            which, at = moved.popleft()
+            which, owner = moved.popleft()
             if which in found.entered:
                 continue
-            found.entered[which] = at
+            found.entered[which] = owner
             queue.append(which)
         which = queue.popleft()
         found.spans.append((opened.place(which >> SIZE), which & (1 << SIZE) - 1))
@@ -286,7 +291,7 @@ def _look_through(opened: Volume, pending: list[int], found: Survey) -> None:
                 found.contents.add(lies)
                 found.empty += not entry.size
             elif entry.rock.moved:
-                moved.append((child, entry.first.at))
+                moved.append((child, (which, entry.first.at)))
             elif child not in found.entered:
-                found.entered[child] = entry.first.at
+                found.entered[child] = which, entry.first.at
                 queue.append(child)

@@ -88,7 +88,7 @@ def udf(head: bytes) -> bool:
 
 
 def iso9660(head: bytes) -> bool:
-    """Whether it has a primary volume descriptor (ECMA-119, section 8)."""
+    """Whether a volume descriptor of a disc stands where the first one does (ECMA-119, section 8)."""
     return head[32769:32774] == b"CD001"
 
 
@@ -96,6 +96,8 @@ def beside(family: str, head: bytes) -> str:
     """What else lies in a volume that is read, and is not read itself; "" where nothing is known to."""
     if family == "ISO 9660" and udf(head):
         return "a UDF file system on the same disc, which this version does not read"
+    if family != "ISO 9660" and iso9660(head):
+        return "the descriptor of a disc (ISO 9660) in the same place, which is not read beside another file system"
     if family == "NTFS" and head[_VSS_AT : _VSS_AT + 16] == _VSS and any(head[_VSS_AT + 48 : _VSS_AT + 56]):
         way = "mount them with `vshadowmount` and take in each"
         return f"volume shadow copies (earlier states of the volume), which this version does not read; {way}"
