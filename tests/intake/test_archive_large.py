@@ -17,6 +17,7 @@ from PIL import Image
 from clew.core.absent import Absent
 from clew.intake import mediatype
 from clew.intake.api import Probe
+from clew.intake.archives import opening
 from clew.intake.archives.members import Archive
 from clew.intake.archives.opening import MOST_RESTARTS, Member
 from clew.intake.archives.zipped import Zipped
@@ -24,11 +25,12 @@ from clew.intake.reading import examine
 from clew.intake.tools import EXTRACTORS
 from clew.model import ContentState, Missing, Reason
 
+PIECE = 1 << 10
 VIDEO = f"{EXTRACTORS}.video:PLUGIN"
 
 
 class Counted:
-    """An archive that counts what is unpacked of it."""
+    """An archive that counts what is unpacked of it, and hands it out in pieces that are small beside these films."""
 
     def __init__(self, archive: Archive) -> None:
         self.archive, self.unpacked = archive, 0
@@ -38,8 +40,9 @@ class Counted:
 
     def chunks(self, number: int) -> Iterator[bytes]:
         for chunk in self.archive.chunks(number):
-            self.unpacked += len(chunk)
-            yield chunk
+            for at in range(0, len(chunk), PIECE):
+                self.unpacked += len(chunk[at : at + PIECE])
+                yield chunk[at : at + PIECE]
 
 
 @pytest.fixture(autouse=True)
@@ -101,6 +104,18 @@ def test_going_back_too_often_is_told_to_the_extractor_and_costs_the_content_not
     assert len(traits) == MOST_RESTARTS + 2
     assert traits[-1]["missing"] == Reason.LIMIT_REACHED
     assert "from its beginning" in traits[-1]["detail"]
+
+
+def test_a_film_that_may_not_be_begun_anew_says_so_and_is_hashed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opening, "MOST_RESTARTS", 0)
+    data = films.film("mp4, index at the end", tmp_path)
+    said, missing = told(Member(Counted(opened(zipped([("film", data)]))), 0, len(data), 0), len(data), 1 << 12)
+    assert missing is None
+    assert (said[-1]["content"]["sha256"], said[-1]["content"]["state"]) == (sha256(data), ContentState.COMPLETE)
+    (why,) = (trait for each in said for trait in each.get("traits", ()) if trait["name"] == "video")
+    assert why["missing"] == Reason.LIMIT_REACHED
 
 
 def test_what_lies_as_it_is_is_never_begun_anew() -> None:

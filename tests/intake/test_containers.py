@@ -21,6 +21,7 @@ from clew.intake.containers import _mapped, dmg, qcow, vhd, vhdx, vmdk
 from clew.intake.containers._mapped import Mapped, Piece
 from clew.intake.sources import vhd as vhd_source
 from clew.intake.sources import vmdk as vmdk_source
+from clew.intake.sources.rawdisk import segments
 from clew.intake.tools import choose
 from clew.model import Reason
 from container_files import ALL, PACKINGS, tool, wrap
@@ -385,6 +386,33 @@ def test_a_descriptor_inside_a_sparse_file_stands_for_no_other_file(made, tmp_pa
         assert image.size == SIZE
         assert differing(image, raw) == 0
         assert "2 extents that are not all this file" in image.said[0].detail
+
+
+def made_empty(folder: Path, *numbers: str) -> Path:
+    for number in numbers:
+        (folder / f"disk.{number}").touch()
+    return folder / f"disk.{numbers[0]}"
+
+
+def test_a_raw_image_goes_on_behind_the_number_of_all_nines(tmp_path):
+    first = made_empty(tmp_path, *(f"{number:02}" for number in range(1, 102)))
+    made_empty(tmp_path, "txt", "0100", "2024x")
+    assert [each.name for each in segments(first)] == [f"disk.{number:02}" for number in range(1, 102)]
+    (tmp_path / "disk.99").unlink()
+    with pytest.raises(Usage, match=r"missing: 99$"):
+        segments(first)
+
+
+def test_a_long_number_beside_a_short_series_is_none_of_it(tmp_path):
+    first = made_empty(tmp_path, "01", "02", "2024")
+    assert [each.name for each in segments(first)] == ["disk.01", "disk.02"]
+
+
+def test_a_raw_image_is_not_begun_behind_its_first_segment(tmp_path):
+    second = made_empty(tmp_path, "001", "000", "002")
+    with pytest.raises(Usage, match=r"disk\.000 lies beside disk\.001"):
+        segments(second)
+    assert [each.name for each in segments(tmp_path / "disk.000")] == ["disk.000", "disk.001", "disk.002"]
 
 
 def test_a_raw_disk_that_ends_in_an_old_footer_is_a_raw_disk(made, tmp_path):

@@ -61,19 +61,28 @@ def head(path: Path, length: int = 16) -> bytes:
 
 def segments(path: Path) -> list[Path]:
     """The file, and where its name ends in the first number of a series, those that follow it. Raises Usage for a
-    gap.
+    gap, and where the series begins before it.
     """
     match = SEGMENT.fullmatch(path.name)
     if match is None:
         return [path]
-    stem, number = match["stem"], match["number"]
-    series = re.compile(rf"{re.escape(stem)}\.(\d{{{len(number)}}})")
-    there = {int(m[1]): each for each in path.parent.iterdir() if (m := series.fullmatch(each.name))}
-    first, last = int(number), max(there)
+    there = _series(path, match["stem"], len(match["number"]))
+    first, last = int(match["number"]), max(there)
+    if min(there) < first:
+        way = "name that one, or move it elsewhere where it is none of the series"
+        raise Usage(f"{there[0].name} lies beside {path.name}: the image may begin there", way)
     lost = [str(each) for each in range(first, last + 1) if each not in there]
     if lost:
         raise Usage(f"segments of {path.name} are missing: {', '.join(lost[:10])}", "put all of them into one folder")
     return [there[each] for each in range(first, last + 1)]
+
+
+def _series(path: Path, stem: str, digits: int) -> dict[int, Path]:
+    """The files of that name with a number of so many digits; of more, where the numbers come so far: .999, .1000."""
+    named = re.compile(rf"{re.escape(stem)}\.(\d{{{digits}}}|[1-9]\d{{{digits},8}})")
+    there = {int(m[1]): each for each in path.parent.iterdir() if (m := named.fullmatch(each.name))}
+    further = not there.keys().isdisjoint((10**digits - 1, 10**digits))
+    return {number: each for number, each in there.items() if further or number < 10**digits}
 
 
 PLUGIN: Source = RawDisk()
