@@ -222,7 +222,9 @@ class _Ext:
         for number in range(directory.get_number_of_sub_file_entries()):
             each = directory.get_sub_file_entry(number)
             is_directory = stat.S_ISDIR(int(each.get_file_mode()))
-            attributes = sum(1 for x in each.extended_attributes if not str(x.get_name()).startswith(_OF_SYSTEM))
+            attributes = 0
+            with suppress(OSError):  # which costs the count of contents nothing
+                attributes = sum(not str(x.get_name()).startswith(_OF_SYSTEM) for x in each.extended_attributes)
             yield Entry(int(each.get_inode_number()), is_directory, 0 if is_directory else 1, attributes)
 
 
