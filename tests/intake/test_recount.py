@@ -163,6 +163,21 @@ def test_what_explains_a_difference(theirs, ours, unlisted, lost, unexplained):
     assert recount._explained(theirs, ours, unlisted, lost, same=True)[1] is unexplained
 
 
+def test_extended_attributes_that_are_not_listed_are_counted_and_said(tmp_path):
+    image = tmp_path / "ext.img"
+    with image.open("wb") as out:
+        out.truncate(4 << 20)
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "tree" / "film.mp4").write_text("film")
+    tool("mke2fs", "-q", "-F", "-t", "ext4", "-d", tmp_path / "tree", image)
+    for name in ("user.xdg.origin.url", "user.note", "security.selinux"):
+        tool("debugfs", "-w", "-R", f"ea_set /film.mp4 {name} https://example.org/film.mp4", image)
+    case, exhibit = take(tmp_path, image)
+    said = [part["missing"] for part in account(case, exhibit).not_covered]
+    assert said == ["unknown: 2 extended attributes that the walk does not list"]
+    assert account(case, exhibit).complete
+
+
 def test_the_count_goes_on_from_its_cursor_and_distrusts_its_worker():
     answers = [
         {"contents": 3, "unreadable": 0, "pending": [7, 8]},

@@ -13,7 +13,7 @@ from clew.core import shards
 from clew.core.case import Case
 from clew.core.errors import Damaged
 from clew.core.printable import printable
-from clew.intake.recount import KIND, Recount, recounts
+from clew.intake.recount import ATTRIBUTES, KIND, Recount, recounts
 from clew.intake.seizure import NAMES, agreement
 from clew.intake.walk import UNSEEN
 from clew.model import ItemState, Reason
@@ -34,7 +34,7 @@ FROM traits
 """
 
 
-ONLY_LIVE = {"APFS", "HFS+", "ISO 9660"}  # file systems of which deleted names are not looked for
+ONLY_LIVE = {"APFS", "HFS+", "ISO 9660", "UFS"}  # file systems of which deleted names are not looked for
 NOT_CARVED = "the slack behind files, and files without a name that do not begin at a sector or are of no kind carved"
 
 
@@ -151,13 +151,15 @@ def _part(found: Account, name: str, detail: dict[str, Any], bad: list[tuple[int
         found.parts_open.append(
             f"{name}, which cannot be listed again just now: {why}" if isinstance(why, str) else name
         )
-    if detail.get("kind") == KIND:
-        return
-    for what, count in detail.get("notes", {}).items():
-        found.notes[what] = found.notes.get(what, 0) + count
     place: dict[str, Any] = {
         key: detail[key] for key in ("kind", "offset", "length", "table", "file_system") if key in detail
     }
+    if detail.get("kind") == KIND:
+        if count := detail.get("notes", {}).get(ATTRIBUTES):
+            found.not_covered.append({**place, "missing": f"{Reason.UNKNOWN}: {count:,} {ATTRIBUTES}"})
+        return
+    for what, count in detail.get("notes", {}).items():
+        found.notes[what] = found.notes.get(what, 0) + count
     if "missing" in detail:
         missing = f"{detail['missing']}: {detail['missing_detail']}"
         stretches = found.not_covered if "carving" in detail["kind"] else found.parts_unreadable

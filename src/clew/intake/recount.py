@@ -10,6 +10,7 @@ from clew.model import ItemState
 
 KIND, WALKED = "second count", "file system"
 CONTENTS, UNLISTED, GAVE_UP = "contents", "directories that it could not list", "gave up: "
+ATTRIBUTES = "extended attributes that the walk does not list"
 # Two more sums over the numbers of the file records: as many others in their place would have to add up to both.
 NUMBERS, SQUARES = "sum of their record numbers", "sum of the squares of these"
 MODULUS = (1 << 31) - 1  # of the numbers: what is added up stays small, whatever a disk claims

@@ -52,6 +52,7 @@ LOG = re.compile(r"\$TxfLog(\.blf|Container[0-9A-Fa-f]{20})")
 FILE_NAME = 0x30  # the type of the attribute with a file's name and parent
 LEVELS = 3  # from a directory with NTFS's own files up to $Extend
 _RECORD = 0xFFFFFFFFFFFF  # of a file reference: its other bits are the sequence number
+_OF_SYSTEM = ("security.", "system.")  # extended attributes of ext: labels and access lists, not what a user wrote
 READERS = {
     "NTFS": f"libfsntfs {pyfsntfs.get_version()}",
     "FAT": f"libfsfat {pyfsfat.get_version()}",
@@ -62,11 +63,14 @@ READERS = {
 
 
 class Entry(NamedTuple):
-    """One name in a directory: what it is reopened by, whether it is a directory, how many contents it has."""
+    """One name in a directory: what it is reopened by, whether it is a directory, how many contents it has, and how
+    many extended attributes that the walk does not list.
+    """
 
     identifier: int
     directory: bool
     contents: int
+    attributes: int = 0
 
 
 class Reader(Protocol):
@@ -83,7 +87,8 @@ def count(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
     """Worker entry: a stretch of the count of "file_system" at "offset". "pending" are the directories still to be
     counted (None at the beginning), "modulus" that of the numbers of file records.
 
-    Answers {"contents", "unreadable" directories, "pending"}, and of NUMBERED ones the sums "numbers" and "squares".
+    Answers {"contents", "attributes", "unreadable" directories, "pending"}, and of NUMBERED ones the sums "numbers" and
+    "squares".
     """
     source, offset = image(payload).source, payload["offset"]
     family = payload["file_system"]
@@ -96,7 +101,7 @@ def count(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
         raise Absent(Missing(Reason.UNPARSABLE, f"{READERS[family]} does not open it: {str(error)[:300]}")) from error
     pending = [reader.root] if payload["pending"] is None else list(payload["pending"])
     counted = _counted(payload)
-    contents = unreadable = numbers = squares = 0
+    contents = attributes = unreadable = numbers = squares = 0
     end = monotonic() + SECONDS
     while pending and monotonic() < end:
         here = pending.pop()
@@ -107,6 +112,7 @@ def count(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
             for entry in reader.entries(here):
                 number = entry.identifier % payload["modulus"]
                 contents += entry.contents
+                attributes += entry.attributes
                 numbers += entry.contents * number
                 squares += entry.contents * number * number
                 if entry.directory and entry.identifier != here:
@@ -116,7 +122,8 @@ def count(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
         if len(pending) > MOST_PENDING:
             raise Absent(Missing(Reason.LIMIT_REACHED, f"more than {MOST_PENDING:,} directories wait to be counted"))
     sums = {"numbers": numbers, "squares": squares} if family in NUMBERED else {}
-    return Reply({"contents": contents, "unreadable": unreadable, "pending": pending, **sums})
+    answer = {"contents": contents, "attributes": attributes, "unreadable": unreadable, "pending": pending}
+    return Reply(answer | sums)
 
 
 _last: dict[str, Any] = {"volume": None, "directories": set()}
@@ -215,7 +222,10 @@ class _Ext:
         for number in range(directory.get_number_of_sub_file_entries()):
             each = directory.get_sub_file_entry(number)
             is_directory = stat.S_ISDIR(int(each.get_file_mode()))
-            yield Entry(int(each.get_inode_number()), is_directory, 0 if is_directory else 1)
+            attributes = 0
+            with suppress(OSError):  # which costs the count of contents nothing
+                attributes = sum(not str(x.get_name()).startswith(_OF_SYSTEM) for x in each.extended_attributes)
+            yield Entry(int(each.get_inode_number()), is_directory, 0 if is_directory else 1, attributes)
 
 
 class _Fat:
@@ -254,8 +264,8 @@ class _Hfs:
             streams = sum(name != "com.apple.decmpfs" for name in names)
             mode = int(each.get_file_mode() or 0)
             if stat.S_ISDIR(mode):
-                yield Entry(record, True, 0)
+                yield Entry(record, True, 0, streams)
             elif stat.S_ISREG(mode):
                 yield Entry(record, False, 1 + streams + int(each.has_resource_fork()))
             else:
-                yield Entry(record, False, 1)
+                yield Entry(record, False, 1, streams)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from clew.intake.api import Ask, Note, Part
-from clew.intake.recount import CONTENTS, GAVE_UP, KIND, MODULUS, NUMBERS, SQUARES, UNLISTED
+from clew.intake.recount import ATTRIBUTES, CONTENTS, GAVE_UP, KIND, MODULUS, NUMBERS, SQUARES, UNLISTED
 from clew.intake.refs import layer as layer_of
 from clew.model import Missing
 
@@ -36,6 +36,8 @@ def items(payload: Mapping[str, Any], cursor: str, ask: Ask) -> Iterator[Note]:
 
 def _checked(said: Any) -> tuple[dict[str, int], list[int]]:
     counts = {CONTENTS: said["contents"], UNLISTED: said["unreadable"]}
+    if said.get("attributes"):
+        counts[ATTRIBUTES] = said["attributes"]
     if "numbers" in said:
         counts |= {NUMBERS: said["numbers"], SQUARES: said["squares"]}
     pending = said["pending"]
