@@ -532,7 +532,7 @@ def test_a_disc_whose_reader_fails_is_listed_without_its_sessions_or_carved_whol
         "small": 5,
         "said": [],
     }
-    known = {"size": {"size": 1 << 20, "said": []}, "table": {"scheme": None, "parts": []}, "noise": False}
+    known = {"size": {"size": 1 << 20, "said": []}, "table": {"scheme": None, "parts": []}, "gap": {"noise": False}}
     known["describe"] = {"disc": True, "beside": ""}
 
     def parts(answer: Any) -> dict[str, Any]:
