@@ -76,7 +76,7 @@ class ArchiveFile:
     """A file that begins as an archive does."""
 
     name = "archive"
-    version = "1"
+    version = "2"
     general = False
     preload: tuple[str, ...] = (
         "clew.intake.containers.acquisition",

@@ -13,7 +13,7 @@ class Qcow:
     """A QCOW2 image of version 2 or 3."""
 
     name = "qcow"
-    version = "1"
+    version = "2"
     general = False
     preload: tuple[str, ...] = ("clew.intake.containers.qcow", *_disk.PRELOAD)
 

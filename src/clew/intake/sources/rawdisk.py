@@ -26,7 +26,7 @@ class RawDisk:
     """A raw image in one file, in segments NAME.001, NAME.002 ..., or a block device."""
 
     name = "rawdisk"
-    version = "2"
+    version = "3"
     general = True
     preload: tuple[str, ...] = ("clew.intake.containers.raw", *_disk.PRELOAD)
 

@@ -18,7 +18,7 @@ class Vhd:
     """A fixed, dynamic or differencing VHD."""
 
     name = "vhd"
-    version = "1"
+    version = "2"
     general = False
     preload: tuple[str, ...] = ("clew.intake.containers.vhd", *_disk.PRELOAD)
 

@@ -13,7 +13,7 @@ class Vhdx:
     """A fixed or dynamic VHDX."""
 
     name = "vhdx"
-    version = "1"
+    version = "2"
     general = False
     preload: tuple[str, ...] = ("clew.intake.containers.vhdx", *_disk.PRELOAD)
 

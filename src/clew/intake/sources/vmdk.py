@@ -16,7 +16,7 @@ class Vmdk:
     """The descriptor file, or the one sparse file that holds its own descriptor."""
 
     name = "vmdk"
-    version = "2"
+    version = "3"
     general = False
     preload: tuple[str, ...] = ("clew.intake.containers.vmdk", *_disk.PRELOAD)
 
