@@ -182,6 +182,14 @@ def test_an_exhibit_seized_before_the_sightings_supports_nothing(world):
     assert "was seized on" in lead.findings[0].why[0]
 
 
+def test_what_was_added_after_the_exhibit_was_seized_supports_nothing_by_an_unmeasured_clock_either(world):
+    world.lay("A", b"x", fastresume(FROM // SECOND + 5), seized_ns=FROM + SECOND)
+    world.belongs("A")
+    lead = world.lead()
+    assert (lead.outcome, lead.matches) == (Outcome.SILENT, ())
+    assert "after the exhibit was seized" in lead.findings[0].why[0]
+
+
 LISTENING = {"dht state": {}, "settings": {"listen_interfaces": f"0.0.0.0:{PORT},[::]:{PORT}"}}
 
 

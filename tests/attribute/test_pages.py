@@ -230,6 +230,8 @@ def test_what_a_lead_does_not_know_yet_is_said_on_its_page_and_no_provider_is_as
     provider.question(case, one, None)
     probe = contact(22, 1, kind="control", tier="E0", claim="nothing said", missing="unreadable")
     put(case, "sightings", [contact(21, 1) | {"run": "later", "sequence": 2}], "observe")
+    assert "called again, which it does not weigh: contacts 1" in shown(case, one)
+    provider.question(case, one, None)  # it claimed the same once more
     put(case, "sightings", [probe | {"run": "later", "sequence": 3}], "observe")
     told = "called again, which it does not weigh: contacts 1, control probes 1"
     assert told in shown(case, one)

@@ -543,8 +543,8 @@ def test_a_disc_whose_reader_fails_is_listed_without_its_sessions_or_carved_whol
         return {part.name: part.missing for part in disk.parts(ask)}
 
     found = parts(lambda payload: died if payload["sessions"] else tree)
-    assert list(found) == ["fs@0/beside/0", "iso@0.16/walk", "fs@0/left@4096/carve", "fs@0/small/carve"]
-    assert "were not looked for" in found["fs@0/beside/0"].detail
+    assert list(found) == ["fs@0/sessions", "iso@0.16/walk", "fs@0/left@4096/carve", "fs@0/small/carve"]
+    assert "were not looked for" in found["fs@0/sessions"].detail
     assert "5 bytes" in found["fs@0/small/carve"].detail
     assert parts(lambda _: died) == {"fs@0": died, "fs@0/carve": None}
     for lie in (5, {}, tree | {"trees": [{"sector": -1, "words": ""}]}, tree | {"small": "x"}):

@@ -160,6 +160,7 @@ def test_files_that_name_all_clusters_again_and_again_are_not_all_looked_at(tmp_
     with image.open("rb") as opened:
         monkeypatch.setattr(held, "descriptors", [opened.fileno()])
         where = {"container": "clew.intake.containers.raw:open_raw", "offset": 0}
+        where["length"] = image.stat().st_size
         monkeypatch.setattr(owned, "MOST_TIMES", 1)
         with pytest.raises(Absent, match="times over"):
             owned.count(where, [])

@@ -1,5 +1,7 @@
 """Two things at one place of a disk: a file system that opens is listed, and what else begins there is said."""
 
+import random
+import struct
 from pathlib import Path
 
 import pytest
@@ -103,3 +105,52 @@ def test_a_physical_volume_in_a_logical_one_is_said_and_carved(tmp_path):
     (part,) = summary.account.parts_unreadable
     assert part["missing"] == "unknown: LVM2 inside a logical volume, which this version does not read"
     assert len(inner) in [part["length"] for part in summary.account.searched]
+
+
+def stick(tmp_path, folder: str = "tree") -> bytes:
+    """A disc of one small file and one that lies far behind its beginning."""
+    tree, image = tmp_path / folder, tmp_path / "disc.iso"
+    tree.mkdir()
+    (tree / "A.TXT").write_text("A.TXT")
+    (tree / "B.BIN").write_bytes(random.Random(5).randbytes(3 * MIB))
+    tool("genisoimage", "-quiet", "-J", "-o", image, tree)
+    return image.read_bytes()
+
+
+def test_files_of_a_disc_that_leave_the_gap_it_begins_in_are_not_called_complete(tmp_path):
+    """A stick that held a disc has a partition table and a file system now: the disc's descriptors are still there."""
+    image, disk = tmp_path / "disk.img", bytearray(stick(tmp_path).ljust(8 * MIB, b"\0"))
+    disk[MIB : 2 * MIB] = fat(tmp_path, "ONE.TXT")
+    struct.pack_into("<8B2I", disk, 446, 0, 0, 2, 0, 6, 0, 0, 0, MIB // 512, 7 * MIB // 512)
+    disk[510:512] = b"\x55\xaa"
+    image.write_bytes(disk)
+    found, summary = take(tmp_path, image)
+    assert found[b"ONE.TXT"]["content_state"] == "complete"
+    assert found[b"A.TXT"]["content_state"] == "complete"
+    assert found[b"B.BIN"]["content_state"] == "partial"
+    assert any("beyond its partition" in part["missing"] for part in summary.account.parts_unreadable)
+
+
+def test_a_file_system_made_over_a_disc_is_what_is_listed_and_the_disc_is_said(tmp_path):
+    image = tmp_path / "disk.img"
+    tool("mkfs.fat", "-F", "32", "-R", "128", "-s", "1", "-C", image, "40000")
+    data = bytearray(image.read_bytes())
+    data[16 * 2048 : 18 * 2048] = stick(tmp_path)[16 * 2048 : 18 * 2048]
+    image.write_bytes(data)
+    tool("mcopy", "-i", image, tmp_path / "tree" / "A.TXT", "::")
+    found, summary = take(tmp_path, image)
+    assert found[b"A.TXT"]["content_state"] == "complete"
+    assert b"B.BIN" not in found
+    assert any(part.get("file_system") == "FAT" for part in summary.account.searched)
+    said = [part["missing"] for part in summary.account.parts_unreadable]
+    assert any("a disc (ISO 9660), whose files are not listed beside it" in each for each in said), said
+
+
+def test_a_disc_s_five_letters_hide_no_other_volume(tmp_path):
+    data = physical(60, {"data": [(5, 3 * MIB // EXTENT, "pv0")]})
+    data[FIRST + 5 * EXTENT : FIRST + 5 * EXTENT + MIB] = fat(tmp_path, "ONE.TXT")
+    data[16 * 2048 + 1 : 16 * 2048 + 6] = b"CD001"
+    image = tmp_path / "pv.img"
+    image.write_bytes(data)
+    found, _ = take(tmp_path, image)
+    assert found[b"ONE.TXT"]["sha256"] == sha256(b"ONE.TXT")

@@ -184,3 +184,15 @@ def test_a_probe_that_could_not_be_made_is_no_try() -> None:
         made._probes.plan(endpoint, 0)
         made.controlled(endpoint, Missing(Reason.LIMIT_REACHED, "no answer in time"))
     assert not made._probes.wanted(endpoint)
+
+
+def test_who_no_mandate_covers_is_not_called_back_by_a_listing() -> None:
+    from test_transports import book
+
+    made, endpoint = book()
+    endpoint.tier, endpoint.contacts = "E1", 1
+    made.never(endpoint, Missing(Reason.REFUSED, "no Mandate covers it"))
+    made.listed("w", *endpoint.place, source="t", twin=False, at_ns=SECOND, due_ns=SECOND)
+    assert endpoint.next_ns is None
+    made.allowed(2 * SECOND)
+    assert endpoint.next_ns is not None

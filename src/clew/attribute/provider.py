@@ -98,8 +98,8 @@ def question(case: Case, named: str, period: Period | None, *, now_ns: int | Non
     """What a provider is asked about one lead (by id, its beginning, or its Subject's label).
 
     Raises Usage where there is no such lead; Refused where it expired, where a contact that it rests on is not kept or
-    was seen by a clock that nobody measured, where its endpoint was called since it was made or answers for anything,
-    and without a Mandate for "attribute" over the address and a country of it.
+    was seen by a clock that nobody measured, where its endpoint did more since it was made than repeat its claims or
+    answers for anything, and without a Mandate for "attribute" over the address and a country of it.
     """
     now_ns = clock.now().utc_ns if now_ns is None else now_ns
     row = urgency.find(case, named)
@@ -146,9 +146,10 @@ def _refuse_outdated(case: Case, row: Any, places: set[since.Place]) -> None:
             f"the endpoint of {row['label']} answers for anything by now, and is no lead any more",
             "run clew attribute again",
         )
-    if told := since.read(case).against(places):
+    later = since.read(case)
+    if later.doubtful(places):
         raise Refused(
-            f"{row['label']} is not asked about: {told[0]}",
+            f"{row['label']} is not asked about: {later.against(places)[0]}",
             "run clew attribute again, and read the lead page before you ask",
         )
 

@@ -135,6 +135,8 @@ def _when(seen: Seen, entry: Entry, beside: Beside) -> Judged:
     if added_s is None:
         return Judged(Says.SUPPORTS, (), ("the artefact does not say when it was added",))
     own, last = _added(added_s), _last(seen)
+    if beside.clock is None and beside.seized_ns is not None and added_s * SECOND_NS > beside.seized_ns:
+        return Judged(Says.NEITHER, (), (f"{own}: {_after(beside.seized_ns)}",))
     if beside.clock is None or seen.error_ns is None:
         whose = "the exhibit's clock" if beside.clock is None else "the observer's clock"
         if added_s * SECOND_NS > seen.to_ns:
@@ -152,8 +154,7 @@ def _measured(seen: Seen, seized_ns: int | None, exhibits: Clock, error_ns: int,
     own, last = _added(added_s), _last(seen)
     measured = f"{own}, which was {off / SECOND_NS:+.3f} s off, give or take {error / SECOND_NS:.3f} s"
     if seized_ns is not None and earliest > seized_ns:
-        why = f"{measured}: after the exhibit was seized on {clock.iso(seized_ns)}, so one of these times is wrong"
-        return Judged(Says.NEITHER, (), (why,))
+        return Judged(Says.NEITHER, (), (f"{measured}: {_after(seized_ns)}",))
     if earliest > seen.to_ns + error_ns:
         why = f"{measured}: after it was {last}, give or take {error_ns / SECOND_NS:.3f} s"
         return Judged(Says.CONTRADICTS, (), (why, OTHER_WAYS))
@@ -167,6 +168,10 @@ def _measured(seen: Seen, seized_ns: int | None, exhibits: Clock, error_ns: int,
 
 def _added(added_s: int) -> str:
     return f"added at {clock.iso(added_s * SECOND_NS)} by the clock of its machine"
+
+
+def _after(seized_ns: int) -> str:
+    return f"after the exhibit was seized on {clock.iso(seized_ns)}, so one of these times is wrong"
 
 
 def _last(seen: Seen) -> str:
@@ -201,7 +206,9 @@ def _listed(seen: Seen, entry: Entry, place: Place, beside: Beside) -> Judged:
     off, error = (beside.clock.offset_ns, beside.clock.error_ns) if beside.clock else (0, 0)
     written = f"last written at {clock.iso(place.modified_ns)} by the clock of its machine"
     but = None
-    if place.modified_ns - off + error < seen.from_ns:
+    if beside.seized_ns is not None and place.modified_ns - off - error > beside.seized_ns:
+        but = f"after the exhibit was seized on {clock.iso(beside.seized_ns)}, as by somebody who started it"
+    elif place.modified_ns - off + error < seen.from_ns:
         but = "before this was first seen"
     elif place.modified_ns - off - error > seen.to_ns + SAME_NS:
         but = f"more than {SAME_NS // HOUR_NS} hours after this was {_last(seen)}"

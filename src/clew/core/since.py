@@ -17,7 +17,8 @@ ORDER BY l.seq DESC LIMIT 1
 """
 BEYOND = """
 SELECT address, port, count(DISTINCT id) FILTER (kind = 'contact') AS contacts,
-       count(DISTINCT id) FILTER (kind = 'control') AS probes, max(ended_ns) AS last_ns
+       count(DISTINCT id) FILTER (kind = 'control') AS probes, max(ended_ns) AS last_ns,
+       count(DISTINCT id) FILTER (kind = 'control' OR tier <> 'E2' OR missing IS NOT NULL) AS doubtful
 FROM sightings
 LEFT JOIN (SELECT unnest(?::VARCHAR[]) AS known, unnest(?::BIGINT[]) AS mark) ON coalesce(run, '') = known
 WHERE kind IN ('contact', 'control') AND coalesce(sequence, 0) > coalesce(mark, -1) GROUP BY address, port
@@ -28,11 +29,16 @@ UNKNOWN = "whether it was called again since this lead was made is not known"
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """Contacts with one address and port, answered or not, and control probes of it; when the last of them ended."""
+    """Contacts with one address and port, answered or not, and control probes of it; when the last of them ended.
+
+    `doubtful`: those that did more than repeat what was claimed before: contacts that failed, or told less or another
+    client (E0, E1), and all probes.
+    """
 
     contacts: int
     probes: int
     last_ns: int
+    doubtful: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +53,11 @@ class Since:
     def count(self) -> int | None:
         """How many contacts and probes there are; None where nobody knows."""
         return None if self.places is None else sum(each.contacts + each.probes for each in self.places.values())
+
+    def doubtful(self, places: Iterable[Place]) -> bool:
+        """Whether something in it may speak against a Lead with these endpoints; also where nobody knows."""
+        known = self.places
+        return known is None or any(known[place].doubtful for place in set(places) if place in known)
 
     def against(self, places: Iterable[Place]) -> tuple[str, ...]:
         """What a Lead with these endpoints does not know, as a sentence; nothing where it knows all."""
@@ -74,9 +85,8 @@ def read(case: Case) -> Since:
     if marks is None:
         return Since(None)
     found = shards.query(case, BEYOND, [list(marks), list(marks.values())]).to_pylist()
-    return Since(
-        {(each["address"], each["port"]): Seen(each["contacts"], each["probes"], each["last_ns"]) for each in found}
-    )
+    counts = "contacts", "probes", "last_ns", "doubtful"
+    return Since({(each["address"], each["port"]): Seen(*(each[name] for name in counts)) for each in found})
 
 
 def promiscuous(case: Case) -> set[Place]:

@@ -15,7 +15,7 @@ from clew.observe.api import REFUSED, SECOND, TOO_SLOW, Contact
 from clew.observe.endpoints import Endpoint, of_row
 from clew.observe.policy import Policy
 from clew.observe.probes import CLEAN, PROMISCUOUS, Probes
-from clew.observe.tiers import another_claims, weigh
+from clew.observe.tiers import weigh
 
 MOST_DOUBLINGS = 6
 STEADY_VISITS, MOST_STEADY = 8, 2  # after so many visits the interval is doubled, and no more than so many times
@@ -155,7 +155,6 @@ class Book:
         may have been heard. Returns its tier and what it repeats.
         """
         endpoint.contacts += 1
-        other = another_claims(endpoint, contact, carrier(transport))
         tier, repeats = weigh(endpoint, contact, sighting, at_ns, interval_ns, carrier(transport), twin=twin)
         if not contact.answered:
             reached = contact.missing not in (REFUSED, TOO_SLOW)  # over uTP nobody was there
@@ -168,8 +167,6 @@ class Book:
         # Who claims the same again and again is asked less often; whoever says anything else, as often as at first.
         longer = min(endpoint.contacts // STEADY_VISITS, MOST_STEADY) if tier is Tier.CLAIMS else 0
         endpoint.next_ns = heard_ns + (interval_ns << longer)
-        if other and self._probes.another(endpoint):
-            self.controlled(endpoint, None)
         if self._probes.wanted(endpoint):
             self._probes.plan(endpoint, at_ns)
         self._done(endpoint)
@@ -239,11 +236,11 @@ class Book:
         else:
             self._done(endpoint)
 
-    def controlled(self, endpoint: Endpoint, verdict: str | Missing | None) -> None:
-        """Takes the result of a control probe, for every Watch at that address and port; None takes it back."""
+    def controlled(self, endpoint: Endpoint, verdict: str | Missing) -> None:
+        """Takes the result of a control probe, for every Watch at that address and port."""
         self._probes.over(endpoint.place, decided=verdict in (CLEAN, PROMISCUOUS))
         for each in self._at[endpoint.place]:
-            each.control = str(verdict) if verdict else None
+            each.control = str(verdict)
             self._changed[each.id] = each
             if verdict == PROMISCUOUS:
                 each.next_ns = None
@@ -300,7 +297,8 @@ class Book:
 
     def _back(self, endpoint: Endpoint, due_ns: int, *, soon: bool = False) -> None:
         """Who was given up and is listed again, is called again: `soon`, or each time only after the longest pause."""
-        if endpoint.next_ns is None and endpoint.control != PROMISCUOUS and endpoint.id not in self._busy:
+        left_alone = endpoint.control == PROMISCUOUS or endpoint.id in self._barred
+        if endpoint.next_ns is None and not left_alone and endpoint.id not in self._busy:
             endpoint.next_ns = due_ns + (int(self._policy.revisit * SECOND) << (0 if soon else MOST_DOUBLINGS))
             self._plan(endpoint)
 

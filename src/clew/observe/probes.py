@@ -1,7 +1,7 @@
 """Control probes: who is asked for a random infohash, and when. What came of it stands in the book, by place.
 
-One for each address and port that answered (DESIGN section 1), and one more for each further client or carrier that
-claims there: it speaks for the machine that it was made of, and behind one port there may be another a minute later.
+One for each address and port that answered (DESIGN section 1). It speaks for the machine that it was made of, and
+behind one port there may be another a minute later: a Lead says where no probe lies between its own contacts.
 """
 
 from collections import defaultdict, deque
@@ -12,7 +12,6 @@ from clew.observe.endpoints import Endpoint
 
 CLEAN, PROMISCUOUS = "clean", "promiscuous"
 CONTROL_ATTEMPTS = 3
-MOST_OTHERS = 3  # clients and carriers of one place that are probed after the first, in one run
 # A client may refuse a second connection from us soon after the first (Transmission 3.00: half a second), and its
 # silence would look like an honest answer.
 CONTROL_AFTER_NS = 2 * SECOND
@@ -28,7 +27,6 @@ class Probes:
         self._planned: deque[tuple[int, Endpoint]] = deque()  # by when they are due
         self._going: set[Place] = set()
         self._tries: dict[Place, int] = defaultdict(int)
-        self._others: dict[Place, set[tuple[str, str]]] = defaultdict(set)  # who claimed where another was probed
 
     def __bool__(self) -> bool:
         """Whether any is planned or out."""
@@ -39,16 +37,6 @@ class Probes:
         if endpoint.tier == Tier.LISTED.value or endpoint.control in (CLEAN, PROMISCUOUS):
             return False
         return endpoint.place in self._going or self._tries[endpoint.place] < CONTROL_ATTEMPTS
-
-    def another(self, endpoint: Endpoint) -> bool:
-        """Whether who claims there now, another than before, is to be probed though the place was found clean."""
-        if endpoint.control != CLEAN:
-            return False
-        known, who = self._others[endpoint.place], (str(endpoint.first_carrier), str(endpoint.first_client))
-        if who in known or len(known) >= MOST_OTHERS:
-            return False
-        known.add(who)
-        return True
 
     def plan(self, endpoint: Endpoint, at_ns: int) -> None:
         """One of this place is due soon after this contact, unless one is planned or out."""

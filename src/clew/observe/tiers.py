@@ -34,7 +34,8 @@ def weigh(
     endpoint.claims += 1
     known = LEVELS[Claim(endpoint.first_level)] if endpoint.first_level else 0
     client, first = _client(contact), _held(endpoint.first_client)
-    other = another_claims(endpoint, contact, carried_by) or endpoint.first_twin not in (None, twin)
+    other = any(mine and yours and mine != yours for mine, yours in zip(client, first, strict=True))
+    other = other or endpoint.first_carrier not in (None, carried_by) or endpoint.first_twin not in (None, twin)
     if other or level > known or endpoint.first_claim_ns is None or at_ns < endpoint.first_claim_ns:
         endpoint.first_claim, endpoint.first_claim_ns = sighting, at_ns
         endpoint.first_level, endpoint.first_client = contact.claim.value, _words(client)
@@ -44,13 +45,6 @@ def weigh(
     if at_ns - endpoint.first_claim_ns < interval_ns:
         return Tier.ANSWERED, None
     return Tier.CLAIMS, endpoint.first_claim
-
-
-def another_claims(endpoint: Endpoint, contact: Contact, carried_by: str) -> bool:
-    """Whether somebody else claims than did first: another client, as far as both told, or over another carrier."""
-    pairs = zip(_client(contact), _held(endpoint.first_client), strict=True)
-    other = any(mine and yours and mine != yours for mine, yours in pairs)
-    return contact.claim in LEVELS and (other or endpoint.first_carrier not in (None, carried_by))
 
 
 def about_twin(contact: Contact, sent: bytes, *, sent_twin: bool) -> bool:

@@ -191,7 +191,7 @@ class Zipped:
                 held += chunk
                 if len(held) > most:
                     return None
-        except (Absent, OSError):  # reading it will say why
+        except (Absent, OSError, MemoryError):  # reading it will say why
             return None
         return held
 

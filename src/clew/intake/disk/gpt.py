@@ -82,7 +82,7 @@ def _copy(source: ByteSource, at: int, sector: int) -> Copy | None:
     size, check = struct.unpack_from("<II", head, 12)
     other, table = struct.unpack_from("<Q", head, 32)[0], struct.unpack_from("<Q", head, 72)[0]
     count, each, entries = struct.unpack_from("<III", head, 80)
-    whole = 92 <= size <= len(head) and zlib.crc32(head[:16] + bytes(4) + head[20:size]) == check
+    whole = 92 <= size <= len(head) and each >= 128 and zlib.crc32(head[:16] + bytes(4) + head[20:size]) == check
     named: list[tuple[bytes, int, int]] = []
     if whole and count * each <= MOST_TABLE:
         data = source.read(table * sector, count * each)

@@ -52,6 +52,10 @@ _ASKED = (
 )
 
 
+# With which a disc shares its files: where one of these opens too, the disc is what is read.
+_DISCS = (*FAMILIES["ISO 9660"], *FAMILIES["HFS+"])
+
+
 class Image(pytsk3.Img_Info):  # type: ignore[misc]
     """pytsk3's way to hand it bytes: a subclass with `read` and `get_size`."""
 
@@ -173,6 +177,9 @@ def _detected(source: Image, offset: int) -> pytsk3.FS_Info:
     for kind in _ASKED:
         with suppress(OSError):
             found.append(pytsk3.FS_Info(source, offset=offset, type=kind))
+    if len(found) > 1:  # a disc's descriptors stand where others leave room; clew reads discs itself, and says so
+        others = [fs for fs in found if int(fs.info.ftype) not in map(int, _DISCS)]
+        found = others if len(others) == 1 else found
     if len(found) != 1:
         names = [name for name, types in FAMILIES.items() for fs in found if int(fs.info.ftype) in map(int, types)]
         why = f"{EITHER}{' or '.join(names)}" if found else "its beginning is that of none that is read"

@@ -5,6 +5,7 @@ Live entries alone: there is no telling what was deleted, but in what an earlier
 """
 
 import stat
+from dataclasses import replace
 from itertools import chain, islice
 from typing import Any
 
@@ -124,6 +125,8 @@ def _any(here: Disc, at: int, size: int) -> bool:
 def walk(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
     """Worker entry: a stretch of the directories of the tree whose descriptor lies in sector "iso"; see `stretch`."""
     opened = open_volume(payload)
+    opened.survey()  # which stays with it, and not with what is bounded
+    opened = replace(opened, end=opened.disc.data(payload["length"]))
 
     def lost(at: At, missing: Missing) -> Item:
         return _item(opened, at[-1][1] if at else opened.said.root.at, _path(at) + b"/", missing)
@@ -178,10 +181,19 @@ def lacks(opened: Volume, entry: Entry) -> Missing | None:
         return Missing(Reason.UNREADABLE, "a directory that was moved, and is not where this record says")
     if entry.parts[-1].flags & MORE:
         return Missing(Reason.UNREADABLE, "it goes on in an extent that no directory record names")
-    if sum(length for _, _, length in _pieces(opened, entry)) < entry.size:
-        return Missing(Reason.UNREADABLE, "it goes on beyond the image's end")
+    if (beyond := _beyond(opened, entry)) is not None:
+        return beyond
     altered = entry.rock.altered or xa(entry.first.use)
     return Missing(Reason.UNKNOWN, altered) if altered else None
+
+
+def _beyond(opened: Volume, entry: Entry) -> Missing | None:
+    """Where it leaves the image, or the stretch of it that its disc begins in."""
+    if sum(length for _, _, length in _pieces(opened, entry)) < entry.size:
+        return Missing(Reason.UNREADABLE, "it goes on beyond the image's end")
+    if opened.end is not None and any(opened.place(part.block) + part.size > opened.end for part in entry.parts):
+        return Missing(Reason.UNKNOWN, "it goes on beyond the stretch that its disc begins in, where others may write")
+    return None
 
 
 def _on_another_disc(opened: Volume, entry: Entry) -> bool:

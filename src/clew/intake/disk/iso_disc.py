@@ -79,6 +79,15 @@ class Disc:
         """How many bytes of data lie in `length` bytes of the image."""
         return length if self.each == SECTOR else length // self.each * SECTOR
 
+    @property
+    def stated(self) -> int:
+        """Bytes of the image that it has by its first descriptor, whose blocks are sectors (ECMA-119, 8.4.8); 0 where
+        the image holds raw sectors.
+        """
+        if self.each != SECTOR:
+            return 0
+        return int.from_bytes(self.read(FIRST * SECTOR + 80, 4), "little") * SECTOR
+
     def on_image(self, ranges: list[Range]) -> list[Range]:
         """The same bytes as ranges of the exhibit's image."""
         source = self.image.source

@@ -95,6 +95,7 @@ class Volume:
     name: str  # how refs of it begin
     first: "Volume | None" = None  # the tree whose contents are not listed again
     known: Survey | None = None
+    end: int | None = None  # byte of the disc at which the stretch that it begins in ends, where that counts
 
     @property
     def kind(self) -> str:

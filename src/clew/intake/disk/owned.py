@@ -53,7 +53,7 @@ def count(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
     opened = file_system(payload)
     if opened.taken is None or not known(opened):
         raise Absent(Missing(Reason.UNKNOWN, f"clew does not read which clusters the files of {opened.family} have"))
-    end = min(opened.taken.end, int(opened.fs.info.last_block) + 1)
+    end = min(opened.taken.end, int(opened.fs.info.last_block) + 1, payload["length"] // opened.block)
     return Reply(sum(blocks for _, blocks in nobodys(opened, opened.taken, 0, end)) * opened.block)
 
 
@@ -79,7 +79,7 @@ def _owned(opened: FileSystem, taken: Taken) -> Marks:
         marks = Marks((taken.end - taken.begin) // taken.cluster)
         left = MOST_TIMES * (taken.end - taken.begin)
         for address, blocks in _READERS[opened.family](opened):
-            left -= blocks
+            left -= min(blocks, taken.end - taken.begin)
             if left < 0:
                 raise Absent(_TOO_OFTEN)
             first = address - taken.begin

@@ -61,7 +61,7 @@ def beside(disk: Image, volume: pytsk3.Volume_Info) -> list[dict[str, Any]]:
     known = {(at, length) for at, length, _ in _entries(volume)}
     found: list[dict[str, Any]] = []
     for at, length, label in _others(disk, volume):
-        if length > 0 and (at, length) not in known and len(found) < MOST_BESIDE:
+        if length > 0 and at < disk.size and (at, length) not in known and len(found) < MOST_BESIDE:
             known.add((at, length))
             found.append({"offset": at, "length": length, "allocated": True, "table": label, "beside": True})
     return found

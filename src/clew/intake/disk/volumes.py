@@ -18,6 +18,7 @@ from clew.intake.entropy import UNEXPLAINED
 from clew.model import Missing, Reason
 
 ISO = "ISO 9660"
+_DISC_TOO = Missing(Reason.UNKNOWN, "a disc (ISO 9660), whose files are not listed beside it")
 MOST_PARTITIONS = 1024
 SECTOR = 512
 ROUNDING = 2  # clusters: a file system is rounded to its clusters, and so may be the partition that it was made in
@@ -75,20 +76,24 @@ def describe(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
     try:
         found = _file_system(payload, head)
     except Absent as refused:
-        if iso_disc.disc(image(payload), payload["offset"]) is not None:
-            shared = refused.missing.detail.partition(EITHER)[2]
-            beside = f"a disc of several file systems ({shared}), of which ISO 9660 is read" if shared else ""
-            return Reply({"disc": True, "beside": beside or signatures.beside(ISO, head)})
-        signatures.refuse_known(head)
-        volumes = _volumes(source, payload, head)
-        if volumes:
-            return Reply(volumes)
+        found = _disc(payload, head, refused.missing.detail.partition(EITHER)[2])
+        try:
+            signatures.refuse_known(head)
+            found |= _volumes(source, payload, head)
+        except Absent as other:
+            if not found:
+                raise
+            found["magic"] = [str(other.missing.reason), other.missing.detail]
+        if found:
+            return Reply(found)
         if signatures.unexplained(source, payload["offset"], payload["length"]):
             raise Absent(Missing(Reason.UNKNOWN, UNEXPLAINED)) from None
         raise
     try:
         signatures.refuse_known(head)
         found = _volumes(source, payload, head) | found
+        if "disc" not in found and iso_disc.disc(image(payload), payload["offset"]) is not None:
+            raise Absent(_DISC_TOO)
     except Absent as other:
         found["magic"] = [str(other.missing.reason), other.missing.detail]
     return Reply(found)
@@ -110,7 +115,7 @@ def _file_system(payload: dict[str, Any], head: bytes) -> dict[str, Any]:
     """The one that The Sleuth Kit opens there. Raises Absent."""
     opened = file_system(payload)
     if opened.family == ISO:
-        return {"disc": True, "beside": signatures.beside(ISO, head)}
+        return _disc(payload, head)
     info, length = opened.fs.info, payload["length"]
     first, end, each = int(info.first_block), int(info.last_block) + 1, int(info.block_size)
     blocks = max(min(end, length // each) - first, 0)  # those that are there: an image may be cut
@@ -138,6 +143,18 @@ def _file_system(payload: dict[str, Any], head: bytes) -> dict[str, Any]:
     if opened.family in recount.READERS:
         found["second"] = recount.READERS[opened.family]
     return found
+
+
+def _disc(payload: dict[str, Any], head: bytes, shared: str = "") -> dict[str, Any]:
+    """That a disc begins there, and how far it reaches by its own word; nothing where none does. `shared`: what else
+    opens at the same place.
+    """
+    here = iso_disc.disc(image(payload), payload["offset"])
+    if here is None:
+        return {}
+    beside = f"a disc of several file systems ({shared}), of which ISO 9660 is read" if shared else ""
+    found = {"disc": True, "beside": beside or signatures.beside(ISO, head)}
+    return found | _beyond(image(payload).source, payload, here.stated)
 
 
 def gap(payload: dict[str, Any], _descriptors: list[int]) -> Reply:

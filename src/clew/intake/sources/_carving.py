@@ -26,7 +26,9 @@ def items(part: Part, cursor: str, payload: dict[str, Any], ask: Ask, sifted: Si
     offset, length = part.detail["offset"], part.detail["length"]
     after, span, lost = int(cursor) if cursor else offset, RANGE, 0
     if part.name.endswith(f"/{NOBODYS}") and after == offset:
-        counted = _said.number(ask("clew.intake.disk.owned:count", payload | {"offset": offset}, (), length))
+        counted = _said.number(
+            ask("clew.intake.disk.owned:count", payload | {"offset": offset, "length": length}, (), length)
+        )
         if isinstance(counted, Missing):
             yield _lost(payload, offset, offset + length, counted)
         if not counted or isinstance(counted, Missing):

@@ -18,21 +18,24 @@ def parts(
     detail: Layer, described: Any, ask: Ask, container: str, gap: Callable[[str, Layer], Iterator[Part]]
 ) -> Iterator[Part]:
     """The trees of every session of a disc; `gap` is what is done with a stretch that belongs to no file of any."""
-    name, notes = volume(detail), list[str]()
+    name, missing = volume(detail), None
     for sessions in (True, False):
         payload = {"container": container, **detail, "sessions": sessions}
         found = ask("clew.intake.disk.iso:found", payload, (), detail["length"])
         told = found if isinstance(found, Missing) else _said.disc_trees(found)
         if not isinstance(told, Missing):
             break
-        notes = [f"its sessions behind the first one were not looked for: {told}"]
+        missing = told
     if isinstance(told, Missing):
         yield Part(name, {"kind": "partition", **detail}, told)
         yield Part(f"{name}/carve", {"kind": "carving of a whole partition", **detail})
         return
+    if missing is not None:
+        why = f"its sessions behind the first one were not looked for: {missing.detail}"
+        yield Part(f"{name}/sessions", {"kind": "partition", **detail}, Missing(missing.reason, why))
     trees, small, said = told
     beside = _said.beside(described)
-    for number, why in enumerate([*notes, *said, *([beside] if beside else [])]):
+    for number, why in enumerate([*said, *([beside] if beside else [])]):
         yield Part(f"{name}/beside/{number}", {"kind": "partition", **detail}, Missing(Reason.UNKNOWN, why))
     for sector, words in trees:
         place = {"file_system": FAMILY, **detail, "iso": sector, "volume": words}

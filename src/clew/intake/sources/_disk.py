@@ -222,6 +222,7 @@ class Disk:
         payload = self._payload(**place_of(detail), root=root, most=MOST, cursor=cursor, directories=None)
         if root and volume(detail) in self._sifted:
             payload["sifted"] = self._sifted[volume(detail)].told()
+        payload |= {"length": detail["length"]} if "iso" in detail else {}
         entry = f"clew.intake.disk.{_reader(detail, 'entries')}:walk"
         culprit: tuple[str, bytes] | None = None
         # of FAT and of a disc the first stretch looks through the whole tree

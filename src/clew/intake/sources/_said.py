@@ -104,7 +104,8 @@ def remarks(said: Any) -> list[Missing]:
 def stretches(said: Any, size: int) -> list[dict[str, Any]]:
     """The partition table; nothing where it makes no sense. Lengths are cut at the image's end, to 0 beyond it.
 
-    Of partitions that begin at the same byte, and so are the same file system, the longest holds the others.
+    Of partitions that begin at the same byte, and so are the same file system, the longest holds the others; but none
+    of another table holds one of that which counts.
     """
     try:
         found = [
@@ -121,12 +122,13 @@ def stretches(said: Any, size: int) -> list[dict[str, Any]]:
     except WRONG:
         return []
     kept: dict[int, dict[str, Any]] = {}
-    for each in sorted((part for part in found if part["allocated"]), key=lambda part: -part["length"]):
+    for each in sorted(
+        (part for part in found if part["allocated"]), key=lambda part: (part["beside"], -part["length"])
+    ):
         longest = kept.setdefault(each["offset"], each)
         if longest is not each:
             longest["table"] += f"; another entry begins there too, {each['length']:,} bytes long"
             longest["cut"] |= each["cut"]
-            longest["beside"] &= each["beside"]
     return [part for part in found if not part["allocated"] or part is kept[part["offset"]]]
 
 
