@@ -18,7 +18,7 @@ from clew.intake.carving.view import overlap
 from clew.intake.containers.fileobject import FileObject
 from clew.intake.disk import apfs_books, claims
 from clew.intake.disk.image import Image, image
-from clew.intake.disk.stretch import At, Item, Tree, stretch
+from clew.intake.disk.stretch import At, Item, Tree, name_only, stretch
 from clew.intake.refs import quote, volume
 from clew.intake.walk import Listing
 from clew.model import ContentState, ItemState, Missing, NameState, Reason
@@ -82,7 +82,7 @@ def walk(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
 
     def lost(at: At, missing: Missing) -> Item:
         record = at[-1][1] if at else ROOT
-        return _name_only(opened, _path(at) + b"/", record, missing)
+        return name_only(opened.name, record, _path(at) + b"/", missing)
 
     return stretch(Tree(opened, opened.image, lambda at: _list(opened, at), _path, lost), payload)
 
@@ -179,7 +179,7 @@ def _list(opened: Volume, at: At) -> Listing[Item] | Missing:
         why = Missing(Reason.UNREADABLE, f"the directory could not be listed: {str(error)[:200]}")
         if not listing.files and not listing.folders:
             return why
-        lost = _name_only(opened, _path(at) + b"/", record, why)
+        lost = name_only(opened.name, record, _path(at) + b"/", why)
         listing.files.append(((b"\xff" * 256, record, 0), lost))
     return listing
 
@@ -197,7 +197,7 @@ def _entry(opened: Volume, entry: Any, at: At, listing: Listing[Item]) -> None:
         listing.files.append(((name, record, 0), main))
     else:
         why = Missing(Reason.NOT_APPLICABLE, KINDS.get(kind, "an entry of a kind that holds no content"))
-        item = _name_only(opened, path, record, why)
+        item = name_only(opened.name, record, path, why)
         done = {"state": str(ItemState.SKIPPED), "content_state": str(ContentState.COMPLETE), "times": _times(entry)}
         listing.files.append(((name, record, 0), item | done | {"times_source": TIMES}))
     for number in range(entry.get_number_of_extended_attributes()):
@@ -225,23 +225,6 @@ def _content(opened: Volume, entry: Any, stream: Any, which: tuple[int, int], pa
         "times": _times(entry),
         "times_source": TIMES,
         "runs": _extents(opened, stream)[: claims.MOST_RUNS],
-    }
-
-
-def _name_only(opened: Volume, path: bytes, record: int, missing: Missing) -> Item:
-    return {
-        "ref": f"{opened.name}/{record}/name/{quote(path)}",
-        "path": path.hex(),
-        "size": 0,
-        "state": str(ItemState.UNREADABLE),
-        "reason": str(missing.reason),
-        "detail": missing.detail,
-        "name_state": str(NameState.LIVE),
-        "content_state": str(ContentState.UNREADABLE),
-        "parent": None,
-        "times": [None] * 4,
-        "times_source": "",
-        "runs": None,
     }
 
 

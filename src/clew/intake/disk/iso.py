@@ -43,10 +43,10 @@ from clew.intake.disk.iso_tree import (
     rock_of,
     trees,
 )
-from clew.intake.disk.stretch import At, Item, Tree, stretch
+from clew.intake.disk.stretch import At, Item, Tree, name_only, stretch
 from clew.intake.refs import quote
 from clew.intake.walk import Listing
-from clew.model import ContentState, ItemState, Missing, NameState, Reason
+from clew.model import ContentState, ItemState, Missing, Reason
 
 MOST_TRIED = 1_000  # places in which a further session may begin
 MOST_TREES = 100  # of one disc: a CD has no more than 99 sessions
@@ -129,7 +129,7 @@ def walk(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
     opened = replace(opened, end=opened.disc.data(payload["length"]))
 
     def lost(at: At, missing: Missing) -> Item:
-        return _item(opened, at[-1][1] if at else opened.said.root.at, _path(at) + b"/", missing)
+        return name_only(opened.name, at[-1][1] if at else opened.said.root.at, _path(at) + b"/", missing)
 
     return stretch(Tree(opened, opened.disc.image, lambda at: _list(opened, at), _path, lost), payload)
 
@@ -249,14 +249,14 @@ def _list(opened: Volume, at: At) -> Listing[Item] | Missing:
         elif child in survey.entered:
             listing.notes[LINKED_TWICE] += 1
         else:
-            listing.files.append(((name, first.at, 0), _item(opened, first.at, full + b"/", _CUT)))
+            listing.files.append(((name, first.at, 0), name_only(opened.name, first.at, full + b"/", _CUT)))
     if not at and survey.unnamed:
         listing.folders += survey.unnamed
         listing.notes[UNNAMED] += len(survey.unnamed)
     if wrong:
         why = Missing(Reason.UNREADABLE, f"the directory was listed in part: {wrong[0]}")
         own = at[-1][1] if at else opened.said.root.at
-        listing.files.append(((b"\xff" * MOST_NAME, own, 0), _item(opened, own, path + b"/", why)))
+        listing.files.append(((b"\xff" * MOST_NAME, own, 0), name_only(opened.name, own, path + b"/", why)))
     return listing
 
 
@@ -273,13 +273,13 @@ def _file(opened: Volume, entry: Entry, path: bytes, name: bytes, listing: Listi
         "times_source": TIMES,
     }
     if mode in KINDS and not entry.size:
-        item = _item(opened, first.at, path, Missing(Reason.NOT_APPLICABLE, KINDS[mode])) | known
+        item = name_only(opened.name, first.at, path, Missing(Reason.NOT_APPLICABLE, KINDS[mode])) | known
         item |= {"state": str(ItemState.SKIPPED), "content_state": str(ContentState.COMPLETE)}
     elif lacking is not None and not pieces:
-        item = _item(opened, first.at, path, lacking) | known
+        item = name_only(opened.name, first.at, path, lacking) | known
     else:
         runs = opened.disc.on_image(_ranges(opened.disc, pieces[: claims.MOST_RUNS]))
-        item = _item(opened, first.at, path, None) | known
+        item = name_only(opened.name, first.at, path, None) | known
         item |= {
             "ref": f"{opened.name}/{first.at}/0-{len(entry.parts)}/{quote(path)}",
             "size": entry.size,
@@ -287,21 +287,3 @@ def _file(opened: Volume, entry: Entry, path: bytes, name: bytes, listing: Listi
             "runs": runs,
         }
     listing.files.append(((name, first.at, 0), item))
-
-
-def _item(opened: Volume, at: int, path: bytes, missing: Missing | None) -> Item:
-    """One of which nothing but the name is known."""
-    return {
-        "ref": f"{opened.name}/{at}/name/{quote(path)}",
-        "path": path.hex(),
-        "size": 0,
-        "state": str(ItemState.OPEN if missing is None else ItemState.UNREADABLE),
-        "reason": None if missing is None else str(missing.reason),
-        "detail": None if missing is None else missing.detail,
-        "name_state": str(NameState.LIVE),
-        "content_state": str(ContentState.UNREADABLE),
-        "parent": None,
-        "times": [None] * 4,
-        "times_source": "",
-        "runs": None,
-    }

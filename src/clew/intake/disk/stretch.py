@@ -8,8 +8,9 @@ from typing import Any
 
 from clew.core.channel import Reply
 from clew.intake.disk.image import Image
+from clew.intake.refs import quote
 from clew.intake.walk import PAST, UNSEEN, Event, Key, Listing, cursor_text, parse_cursor, preorder
-from clew.model import Missing, Reason
+from clew.model import ContentState, ItemState, Missing, NameState, Reason
 
 SECONDS = 2.0  # after which a stretch ends, whatever it has found
 MOST_LEVELS = 1000
@@ -110,3 +111,21 @@ def _take(tree: Tree, event: Event[Item], items: list[Item]) -> None:
         items.append(tree.lost(event.at, event.entered) | {"cursor": event.cursor})
     elif event.entered is not None and event.entered.notes:
         items.append({"notes": dict(event.entered.notes), "cursor": event.cursor})
+
+
+def name_only(volume: str, number: int, path: bytes, missing: Missing | None) -> Item:
+    """An entry of which nothing but the name is known; `number` is its own in that volume, `missing` why."""
+    return {
+        "ref": f"{volume}/{number}/name/{quote(path)}",
+        "path": path.hex(),
+        "size": 0,
+        "state": str(ItemState.OPEN if missing is None else ItemState.UNREADABLE),
+        "reason": None if missing is None else str(missing.reason),
+        "detail": None if missing is None else missing.detail,
+        "name_state": str(NameState.LIVE),
+        "content_state": str(ContentState.UNREADABLE),
+        "parent": None,
+        "times": [None] * 4,
+        "times_source": "",
+        "runs": None,
+    }
