@@ -7,7 +7,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,6 +58,15 @@ def run(
     folder.mkdir(parents=True, exist_ok=True)
     prefix = folder / "trace"
     tracer = ["strace", "--seccomp-bpf", "-f", "-ff", "-y", "-xx", "-s", str(1 << 24), "-o", str(prefix), *options]
-    ended = subprocess.run([*tracer, *command], env={**os.environ, **environment}, capture_output=True, check=False)
-    logs = sorted(folder.glob("trace.*"), key=lambda each: int(each.suffix[1:]))
-    return ended, logs
+    environment = {**os.environ, **environment}
+    with subprocess.Popen([*tracer, *command], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as ran:
+        output, errors = ran.communicate()
+    limit = int(Path("/proc/sys/kernel/pid_max").read_text())
+    order = after(ran.pid, limit)
+    logs = sorted(folder.glob("trace.*"), key=lambda each: order(int(each.suffix[1:])))
+    return subprocess.CompletedProcess(command, ran.returncode, output, errors), logs
+
+
+def after(number: int, limit: int) -> Callable[[int], int]:
+    """How many numbers after that of a process another's comes: at its limit the kernel begins anew."""
+    return lambda other: (other - number) % limit
