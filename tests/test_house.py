@@ -16,7 +16,7 @@ def test_every_table_has_one_owner() -> None:
     owned = [t for stage in flow.FLOW for t in stage.tables] + list(flow.CORE_TABLES)
     assert len(owned) == len(set(owned))
     made = re.findall(r"CREATE TABLE (\w+)", "".join(sql for _, sql in db.migrations()))
-    assert sorted(owned) == sorted(made)
+    assert sorted(owned) == sorted(set(made))  # a later version may make one anew
 
 
 def test_every_stage_looks_alike() -> None:

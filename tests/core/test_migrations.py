@@ -10,6 +10,7 @@ import pytest
 from clew.core import db
 from clew.core.case import Case
 from clew.core.errors import ClewError
+from clew.core.verify import verify_case
 
 FIXTURE = Path(__file__).parent / "fixtures" / "case-v1.sql"
 NEXT = db.migrations()[-1][0] + 1
@@ -141,4 +142,48 @@ def test_calls_of_before_version_10_count_as_heard_for_as_long_as_they_may_have_
         "done": 5 + minute, "failed": 5 + minute, "interrupted": 5 + minute, "not made": 0, "intent": None,
         "waited": 9 * minute,  # a call may wait for the rate or quiet hours, and a contact be told to last longer
     }  # fmt: skip
+    case.close()
+
+
+def with_rows(path: Path, table: str) -> None:
+    """Two rows in `table`: one with all of its values, one without those that may be absent."""
+    with closing(sqlite3.connect(path)) as conn, conn:
+        columns = conn.execute(f"PRAGMA table_info({table})").fetchall()
+        for row in (0, 1):
+            of_kind = {"TEXT": f"text {row}", "INTEGER": 2**40 + row, "BLOB": b"bytes %d" % row, "REAL": 0.5 + row}
+            values = [of_kind[kind] if key or needed or not row else None for _, _, kind, needed, _, key in columns]
+            conn.execute(f"INSERT INTO {table} VALUES ({','.join('?' * len(values))})", values)
+
+
+def tables(path: Path) -> list[str]:
+    with closing(sqlite3.connect(path)) as conn:
+        found = [name for (name,) in conn.execute("SELECT name FROM sqlite_master WHERE type='table'")]
+    assert len(found) > 30
+    return found
+
+
+@pytest.mark.parametrize("number", [1, 13, db.migrations()[-1][0]])
+def test_sqlite_finds_no_fault_with_rows_of_any_table_and_version(made_at: Callable[[int], Path], number: int) -> None:
+    """Each column that was added lacks in the rows of before; SQLite 3.40 also called one order of columns damage."""
+    folder = made_at(number)
+    every = tables(folder / "case.db")
+    for table in every:
+        with_rows(folder / "case.db", table)
+    case = Case.open(folder)
+    assert [tuple(row) for row in case.read().execute("PRAGMA integrity_check")] == [("ok",)]
+    assert all(case.read().execute(f"SELECT count(*) FROM {table}").fetchone()[0] >= 2 for table in every)
+    case.close()
+
+
+def test_a_case_of_before_version_14_with_a_gap_verifies(made_at: Callable[[int], Path]) -> None:
+    folder, gap = made_at(13), ("r", 1, 2, "this machine had no network")
+    with closing(sqlite3.connect(folder / "case.db")) as conn, conn:
+        conn.execute("INSERT INTO observe_gaps VALUES (?,?,?,?)", gap)
+    case = Case.open(folder)
+    verify_case(case)
+    assert [tuple(row) for row in case.read().execute("SELECT * FROM observe_gaps")] == [gap]
+    with case.write("observe") as tx:  # a gap that grows is one row still
+        tx.execute("INSERT OR REPLACE INTO observe_gaps VALUES ('r', 1, 3, 'this machine had no network')")
+    assert case.read().execute("SELECT to_ns FROM observe_gaps").fetchall()[0][0] == 3
+    assert case.read().execute("SELECT count(*) FROM observe_gaps").fetchone()[0] == 1
     case.close()
