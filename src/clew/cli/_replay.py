@@ -6,6 +6,7 @@ Each has another hash seed and refuses every socket and every new process; both 
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -26,7 +27,14 @@ SAYS = (
 
 def derive(folder: Path) -> dict[str, Any]:
     """Both children's result. Raises ClewError where one fails, or where they do not agree."""
+    read = open_case(folder).read()
+    before = _written(read)
     first, second = (_child(folder, seed) for seed in SEEDS)
+    if _written(read) != before and (first != second or status(first) is Exit.FATAL):
+        raise ClewError(
+            "not all came out the same, and the case was written to meanwhile: this may be all that it shows",
+            "replay a copy, which nobody writes to: clew archive CASE FOLDER, then clew verify FOLDER --replay",
+        )
     if first != second:
         raise ClewError("under two hash seeds the results are not the same", "this is a mistake in clew: report it")
     return first
@@ -51,6 +59,11 @@ def status(found: Mapping[str, Any]) -> Exit:
     if any(found[part]["differing"] for part in PARTS):
         return Exit.FATAL
     return Exit.INCOMPLETE if any(found[part]["not_derived"] for part in PARTS) else Exit.DONE
+
+
+def _written(read: sqlite3.Connection) -> int:
+    """Another number once anyone else has written to the case (https://www.sqlite.org/pragma.html#pragma_data_version)."""
+    return int(read.execute("PRAGMA data_version").fetchone()[0])
 
 
 def _counts(counts: Mapping[str, int]) -> str:

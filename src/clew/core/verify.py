@@ -1,7 +1,8 @@
 """Checks a whole case offline, from its own bytes: Ledger, checkpoints, signed documents, shards, blobs.
 
-It names the first place that does not hold. What it cannot know from the case alone (that the tail was cut off, or all
-of it written anew) a checkpoint from outside shows: each Bundle carries one.
+It names the first place that does not hold. Others may go on writing meanwhile: what they take away is no damage. What
+it cannot know from the case alone (that the tail was cut off, or all of it written anew) a checkpoint from outside
+shows: each Bundle carries one.
 """
 
 import hashlib
@@ -186,14 +187,36 @@ def _settings(case: Case) -> None:
 
 
 def _shards(case: Case) -> int:
-    _merged(case)
-    sql = "SELECT path, bytes, sha256 FROM shards WHERE merged_into IS NULL ORDER BY id"
-    rows = case.read().execute(sql).fetchall()
-    for row in rows:
-        path = case.folder / row["path"]
-        if not path.is_file() or path.stat().st_size != row["bytes"] or sha256_of(path) != row["sha256"]:
-            raise Damaged(f"the shard {row['path']} is gone, cut or altered", RESTORE)
-    return len(rows)
+    """Checks every shard; returns how many. Where a run took one away meanwhile, what is listed then is checked too."""
+    sound: set[str] = set()
+    changed = True
+    while changed:
+        changed = False
+        _merged(case)
+        sql = "SELECT path, bytes, sha256 FROM shards WHERE merged_into IS NULL ORDER BY id"
+        for row in case.read().execute(sql).fetchall():
+            if row["path"] in sound:
+                continue
+            if _as_written(case.folder / row["path"], row["bytes"], row["sha256"]):
+                sound.add(row["path"])
+            elif listed(case, row["path"]):
+                raise Damaged(f"the shard {row['path']} is gone, cut or altered", RESTORE)
+            else:
+                changed = True
+    return len(sound)
+
+
+def _as_written(path: Path, size: int, sha256: bytes) -> bool:
+    try:
+        return path.is_file() and path.stat().st_size == size and sha256_of(path) == sha256
+    except FileNotFoundError:  # it went away just now
+        return False
+
+
+def listed(case: Case, path: str) -> bool:
+    """Whether the case has that shard now: who forgets or merges one takes it from the list before its file goes."""
+    sql = "SELECT 1 FROM shards WHERE path=? AND merged_into IS NULL"
+    return case.read().execute(sql, (path,)).fetchone() is not None
 
 
 def _merged(case: Case) -> None:
