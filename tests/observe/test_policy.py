@@ -1,5 +1,6 @@
 """The one place that decides to dial: what it lets go, what it holds back, what it refuses."""
 
+import json
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -361,6 +362,9 @@ def test_a_renewed_mandate_reaches_who_is_known_already(
     )
     assert seen[:2] == [0, 0]
     assert summary.places["E2"] == 1
+    told = "SELECT line FROM ledger WHERE line LIKE '%observing.%' ORDER BY seq"
+    began, ended = (json.loads(line)["mandate"] for (line,) in case.read().execute(told))
+    assert (began, ended) == ("0" * 32, ""), "it was under two"
 
 
 def test_a_tracker_that_no_mandate_covered_is_asked_as_soon_as_one_does(

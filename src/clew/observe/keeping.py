@@ -1,6 +1,7 @@
 """How a run's facts get into the case: intents before, sightings after, each batch in one transaction."""
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -34,6 +35,7 @@ class Keeper:
         self._case, self._run, self._book, self._gaps = case, run, book, gaps
         self._rows: list[dict[str, Any]] = []
         self._ended: list[tuple[str, str | None, int, str]] = []
+        self._dials: Counter[str] = Counter()  # of them, by the Mandate they were made under; "" where none was
         self._asked: list[tuple[int | None, int, str, bytes]] = []
         self._sequence = 0
         self._covered: Mapping[str, Mapping[str, float]] = {}
@@ -49,9 +51,13 @@ class Keeper:
         sighting["sequence"] = self._sequence
         self._rows.append(sighting)
 
-    def ended(self, dial: str, state: str, detail: str | None, heard_ns: int) -> None:
-        """Takes what became of a dial for the next flush, and until when it may have been heard: 0 where it was not."""
+    def ended(self, dial: str, state: str, detail: str | None, heard_ns: int, mandate: str) -> None:
+        """Takes what became of a dial for the next flush, and until when it may have been heard: 0 where it was not.
+
+        `mandate` is the one that it was made under, "" where nothing was opened.
+        """
         self._ended.append((state, detail, heard_ns, dial))
+        self._dials[mandate] += 1
 
     def asked(self, one: Round, heard_ns: int | None) -> None:
         """Takes for the next flush that a question is over, and when it may have been heard, if at all."""
@@ -61,11 +67,14 @@ class Keeper:
         self,
         calls: list[tuple[Call, int | None]],
         at_ns: int,
-        mandate: str,
+        mandate: str | None,
         asking: Iterable[Round] = (),
         steady_ns: int = 0,
     ) -> None:
-        """Commits that these connections will be opened, before any of them is, and what is asked so at `steady_ns`."""
+        """Commits that these connections will be opened, before any of them is, and what is asked so at `steady_ns`.
+
+        All under one Mandate; None where none covers them now, so that none will be opened.
+        """
         failpoint("observe.intent.before")
         counts: dict[str, int] = {}
         rows = []
@@ -82,11 +91,12 @@ class Keeper:
             tx.record("contacts.intended", subject={"run": self._run.id}, counts=counts, mandate=mandate)
         failpoint("observe.intent.after")
 
-    def flush(self, mandate: str, covered: Mapping[str, Mapping[str, float]]) -> None:
-        """Commits what was taken: shards, receipts, endpoints, dials and the ledger's entry in one transaction.
+    def flush(self, mandate: str | None, covered: Mapping[str, Mapping[str, float]]) -> None:
+        """Commits what was taken: shards, receipts, endpoints, dials and the ledger's entries in one transaction.
 
-        `covered` is what the run counted so far, of the limits that it came to and of ourselves: were it killed, nobody
-        else could tell.
+        An entry for each Mandate that calls were made under; where there were none, one under `mandate`. `covered` is
+        what the run counted so far, of the limits that it came to and of ourselves: were it killed, nobody else could
+        tell.
         """
         changed, gaps = self._book.changed(), self._gaps.take()
         if not self._rows and not self._ended and not changed and not gaps and covered == self._covered:
@@ -115,11 +125,13 @@ class Keeper:
             if covered != self._covered:
                 text = json.dumps(covered, sort_keys=True)
                 tx.execute("UPDATE observe_runs SET coverage=? WHERE id=?", (text, self._run.id))
-            tx.record("sightings.kept", subject={"run": self._run.id}, counts=self._counts(), mandate=mandate)
+            for basis, counts in self._counts().items() or [(mandate, {"dials": 0})]:
+                tx.record("sightings.kept", subject={"run": self._run.id}, counts=counts, mandate=basis)
             failpoint("observe.receipt.inside")
         failpoint("observe.receipt.after")
         self._book.saved(changed)
         self._rows, self._ended, self._asked, self._covered = [], [], [], covered
+        self._dials.clear()
 
     def _lasts(self, row: dict[str, Any]) -> bool:
         """Whether a sighting is kept for good: also a contact that failed with who has answered, for it speaks
@@ -129,12 +141,14 @@ class Keeper:
             return True
         return row["kind"] == SightingKind.CONTACT and self._book.answered(row["watch"], row["address"], row["port"])
 
-    def _counts(self) -> dict[str, int]:
-        counts: dict[str, int] = {"dials": len(self._ended)}
+    def _counts(self) -> dict[str, dict[str, int]]:
+        """What is kept now, by the Mandate that it was done under."""
+        found = {mandate: {"dials": count} for mandate, count in self._dials.items()}
         for each in self._rows:
+            counts = found.setdefault(each["mandate"], {"dials": 0})
             name = f"{each['kind']} {each['tier']}"
             counts[name] = counts.get(name, 0) + 1
-        return counts
+        return found
 
 
 def begin(case: Case, run: Run, policy: str, now: Instant, mandate: str, time: Steady, wait_ns: int) -> int:
@@ -192,8 +206,11 @@ def heard(case: Case, now: Instant, time: Steady, wait_ns: int) -> list[tuple[st
     return [(*row[:3], now.mono_ns - (now_ns - row["at_ns"])) for row in rows]
 
 
-def end(case: Case, run: Run, at_ns: int, summary: dict[str, Any], mandate: str) -> None:
-    """Closes the run with what it covered, and without the gaps of all runs, which would then be kept with each."""
+def end(case: Case, run: Run, at_ns: int, summary: dict[str, Any], mandate: str | None) -> None:
+    """Closes the run with what it covered, and without the gaps of all runs, which would then be kept with each.
+
+    `mandate` is the one that all of it was done under, and that holds now; None where there is no such one.
+    """
     covered = {name: said for name, said in summary["coverage"].items() if name not in OF_THE_CASE}
     covered |= {name: summary[name] for name in ("limits", "ourselves")}
     with case.write("observe") as tx:

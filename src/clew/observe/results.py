@@ -80,7 +80,7 @@ class Results:
         if not answer.mandate:  # nothing was opened, so that no flow is accounted for by it (`comparing`)
             state = keeping.NOT_MADE
         heard_ns = self._time.at(answer.heard) if answer.heard else 0
-        self._keeper.ended(answer.call.id, state, str(why) if why else None, heard_ns)
+        self._keeper.ended(answer.call.id, state, str(why) if why else None, heard_ns, answer.mandate)
 
     def _listen(self, answer: Answer, endpoint: Endpoint | None) -> None:
         """Whether anybody is heard at all; what we ended ourselves says nothing of that."""

@@ -96,6 +96,7 @@ class Observer:
             raise Usage("this case has no Watch", "add one with: clew watch add CASE FILE")
         self._watches = len(watches)
         self._mandate = mandate.require(case, purpose=PURPOSE, at_ns=self._start.utc_ns, network=plugin.name).id
+        self._bases = {self._mandate}  # what the run began, and called anybody, under
         self._run = _run(case, plugin, policy)
         self._whereabouts = Whereabouts(plugin, self._governor)
         places, offers = self._places(trackers), self._offers()
@@ -150,7 +151,9 @@ class Observer:
         self._gaps.over(clock.now())
         self._keep()
         summary = self._summary(stopped)
-        keeping.end(self._case, self._run, clock.now().utc_ns, summary.as_dict(), self._mandate)
+        held = self._holding()
+        basis = held if self._bases == {held} else None
+        keeping.end(self._case, self._run, clock.now().utc_ns, summary.as_dict(), basis)
         return summary
 
     def _places(self, urls: list[str] | None) -> dict[Tracker, str]:
@@ -264,9 +267,14 @@ class Observer:
         return asking if self._gossip.ask(endpoint, self._steady.at(now)) else wish
 
     def _send(self, wire: Wire, made: list[tuple[Call, Errand]], now: Instant) -> None:
-        intents = [(call, errand.endpoint.id if errand.endpoint else None) for call, errand in made]
-        asking = [errand.round for _, errand in made if errand.round is not None]
-        self._keeper.intend(intents, now.utc_ns, self._mandate, asking, self._steady.at(now))
+        bases: dict[str | None, list[tuple[Call, Errand]]] = {}
+        for call, errand in made:
+            covered = self._governor.cover(call.wish, now)
+            bases.setdefault(None if isinstance(covered, Missing) else covered.id, []).append((call, errand))
+        for basis, some in bases.items():
+            intents = [(call, errand.endpoint.id if errand.endpoint else None) for call, errand in some]
+            asking = [errand.round for _, errand in some if errand.round is not None]
+            self._keeper.intend(intents, now.utc_ns, basis, asking, self._steady.at(now))
         self._errands.update((call.id, errand) for call, errand in made)
         self._visits += sum(errand.endpoint is not None for _, errand in made)
         # A goodbye is not dialled by itself: the wire opens it at once after its `started`.
@@ -277,6 +285,7 @@ class Observer:
             errand = self._errands.pop(answer.call.id)
             self._visits -= errand.endpoint is not None
             self._results.take(answer, errand)
+            self._bases |= {answer.mandate} - {""}
             if self._keeper.waiting >= FLUSH_ROWS:  # a list of thousands is not kept in memory as a whole
                 self._keep()
         self._gaps.left(wire.left)
@@ -295,7 +304,11 @@ class Observer:
     def _keep(self) -> None:
         """Commits what was taken."""
         told: dict[str, Mapping[str, float]] = {"limits": self._limits(), "ourselves": self._account.of_ourselves()}
-        self._keeper.flush(self._mandate, {name: said for name, said in told.items() if any(said.values())})
+        self._keeper.flush(self._holding(), {name: said for name, said in told.items() if any(said.values())})
+
+    def _holding(self) -> str | None:
+        """The Mandate for what rests on no call: the one that the run began under while it holds, else another."""
+        return self._mandate if self._mandate in self._valid else min(self._valid, default=None)
 
     def _limits(self) -> dict[str, int]:
         """The limits that this run has come to, by their words, and how often."""
