@@ -17,7 +17,7 @@ from clew.model import ContentState, NameState, Watch
 ENTRIES = "SELECT content, text FROM traits WHERE name='p2p.entry' AND text LIKE '%\"network\":\"bittorrent\"%'"
 LISTS = "SELECT content, text FROM traits WHERE name='p2p.entry.endpoints' AND content IN (SELECT unnest($contents))"
 PLACES = """
-SELECT c.sha256, c.exhibit, c.content_state, l.path, l.name_state, l.modified_ns
+SELECT c.sha256, c.exhibit, c.content_state, l.path, l.name_state, l.modified_ns, l.times_source
 FROM (
   SELECT DISTINCT ON (item, sha256) * FROM contents WHERE sha256 IN (SELECT unnest($contents))
   ORDER BY item, sha256, content_state = 'partial', content_state = 'complete'
@@ -35,18 +35,22 @@ WHERE t.name IN ('p2p.entries', 'p2p.rest', 'p2p.entry.cut') AND t.missing IS NO
 CHECKED = ("size", "checked", "matching")
 WRONG = (KeyError, TypeError, ValueError, AttributeError, IndexError)
 TRANSMISSION, TORRENT, SESSION = "transmission resume", "torrent metainfo", "session state"
+ZONED = re.compile(r", UTC\b")  # in `times_source`; FAT, exFAT and MS-DOS times of archives have none
 NAMED = re.compile(rb"([0-9a-f]{40})\.resume$")  # Transmission since 3.00; before it only 16 digits, which is no proof
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """One Item of an Exhibit whose content an artefact is. `whole`: nothing of its bytes is missing or in doubt."""
+    """One Item of an Exhibit whose content an artefact is. `whole`: nothing of its bytes is missing or in doubt.
+    `zoned`: the zone of `modified_ns` is known; otherwise it is the digits of a local time as if they were UTC.
+    """
 
     exhibit: str
     path: bytes
     live: bool
     whole: bool
     modified_ns: int | None
+    zoned: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +222,8 @@ def _places(case: Case, contents: Iterable[bytes]) -> dict[bytes, list[Place]]:
     wanted = list(contents)
     for row in shards.query(case, PLACES, {"contents": wanted}).to_pylist() if wanted else ():
         live, whole = NameState(row["name_state"]).in_use, row["content_state"] == ContentState.COMPLETE
-        place = Place(row["exhibit"], row["path"], live, whole, row["modified_ns"])
+        zoned = bool(ZONED.search(row["times_source"] or ""))
+        place = Place(row["exhibit"], row["path"], live, whole, row["modified_ns"], zoned)
         found[row["sha256"]].append(place)
     return found
 
