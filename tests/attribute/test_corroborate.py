@@ -1,6 +1,7 @@
 """Supported, contradicted, silent: built by hand, with clocks near the edge. Silence and doubt never become more."""
 
 import json
+from typing import Any
 
 import pytest
 from corroborate_case import (
@@ -391,14 +392,55 @@ def test_the_zone_of_the_times_of_a_source(world, source):
     assert world.lead().matches == (Match.ENDPOINT,)
 
 
-def lay_film(world: World, **seizure: int) -> tuple[bytes, dict[str, object]]:
+def entry_of(version: str | None, port: int, **changes: Any) -> list[dict[str, Any]]:
+    """What a version of Transmission's reader said of a file: its entry, and whom it knew."""
+    by = {"extractor": "transmission", "version": version, "mode": "fast"}
+    said = {"network": "bittorrent", "kind": "transmission resume", "at": [0, 9], "infohash_v1": V1.hex()} | changes
+    texts = {
+        "p2p.artefact": said["kind"], "p2p.entry": json.dumps(said, separators=(",", ":")),
+        "p2p.entry.endpoints": json.dumps({"at": [0, 9], "from": 0, "endpoints": [[ADDRESS, port, 0, 6]]}),
+    }  # fmt: skip
+    return [{"name": name, "text": text, **by} for name, text in texts.items()]
+
+
+def test_what_an_earlier_version_said_of_an_artefact_counts_no_more(world):
+    content = world.lay("B", b"x", b"no artefact to the readers of today")
+    world.say(content, entry_of("9", PORT, added_s=BEFORE_S) + entry_of("9", 1, added_s=BEFORE_S))
+    assert world.lead().outcome is Outcome.SUPPORTED
+    world.say(content, entry_of("10", 1, added_s=BEFORE_S))
+    assert (world.lead().outcome, world.lead().findings) == (Outcome.SILENT, [])
+    cut = {"name": "p2p.entries", "missing": "unparsable", "detail": "1 of 2 entries were read"}
+    world.say(content, [{**cut, "extractor": "transmission", "version": "9", "mode": "fast"}])
+    world.belongs("B")
+    assert not any("was not read whole" in line for line in world.lead().covered)
+
+
+def test_what_an_earlier_version_said_of_pieces_holds_until_they_are_held_against_them_again(world):
+    by = {"name": "pieces.verified", "extractor": "pieces", "mode": "pieces"}
+
+    def found() -> int:
+        return sum(f.says is Says.SUPPORTS and f.kind == "file" for f in world.lead().findings)
+
+    seized, told = lay_film(world, extractor="pieces", mode="pieces", version="1")
+    world.belongs("A")
+    assert found() == 1
+    another = json.dumps(told | {"index": 1, "matching": 0}, sort_keys=True)
+    world.say(seized, [{**by, "version": "2", "text": another}])
+    assert found() == 1  # of another file of the torrent
+    again = json.dumps(told | {"matching": 5}, sort_keys=True)
+    world.say(seized, [{**by, "version": "2", "text": again}])
+    assert found() == 0
+
+
+def lay_film(world: World, seized_ns: int | None = None, **by: str) -> tuple[bytes, dict[str, object]]:
     """A film whose every piece has the hash that a .torrent beside it states; its SHA-256, and what pieces said."""
-    torrent = world.lay("A", b"a.torrent", bencode({"info": {"name": "a"}}), **seizure)
+    torrent = world.lay("A", b"a.torrent", bencode({"info": {"name": "a"}}), seized_ns=seized_ns)
     fields = {"network": "bittorrent", "kind": "torrent metainfo", "at": [0, 10], "infohash_v1": V1.hex()}
     world.say(torrent, [{"name": "p2p.entry", "text": json.dumps(fields, separators=(",", ":"))}])
     seized = world.lay("A", b"film.bin", b"seized" * 100)
     told = {"torrent": torrent.hex(), "size": 100_000, "offset": 0, "checked": 6, "matching": 6, "method": "v1"}
-    world.say(seized, [{"name": "pieces.verified", "text": json.dumps(told)}])
+    told |= {"index": 0} if by else {}
+    world.say(seized, [{"name": "pieces.verified", "text": json.dumps(told), **by}])
     return seized, told
 
 
