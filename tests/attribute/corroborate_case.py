@@ -62,7 +62,8 @@ class World:
         self.laid[sha256] = data
         with self.case.write("intake") as tx:
             tx.execute("INSERT INTO items VALUES (?,?,'b','done',NULL,NULL,?,1)", (item, held, len(data)))
-        names = {"name_state": "live", "modified_ns": None} | {k: v for k, v in claims.items() if k != "content_state"}
+        names = {"name_state": "live", "modified_ns": None, "times_source": "stat, UTC"}
+        names |= {k: v for k, v in claims.items() if k != "content_state"}
         put(
             self.case, "listings", [{"item": item, "exhibit": held, "path": path, "size": len(data), **names}], "intake"
         )

@@ -1,6 +1,7 @@
 """Supported, contradicted, silent: built by hand, with clocks near the edge. Silence and doubt never become more."""
 
 import json
+from typing import Any
 
 import pytest
 from corroborate_case import (
@@ -25,13 +26,16 @@ from clew.attribute.corroborate import corroborate
 from clew.attribute.run import attribute
 from clew.attribute.weigh import Beside, Match, Outcome, Says, Seen, weigh
 from clew.core.errors import Refused, Usage
+from clew.intake.archives import streamed, zipstamps
 from clew.intake.artefacts import _examples as made
+from clew.intake.disk import apfs, claims, iso
 from clew.range.torrents import bencode
 from facts_case import put
 
 PEER = bytes(map(int, ADDRESS.split("."))) + PORT.to_bytes(2, "big")
 BEFORE_S, AFTER_S = FROM // SECOND - 3_600, TO // SECOND + 3_600
-DAY = 24 * 3_600 * SECOND
+HOUR = 3_600 * SECOND
+DAY = 24 * HOUR
 RESUME = b"BT_backup/" + V1.hex().encode() + b".fastresume"
 
 
@@ -123,7 +127,7 @@ def test_both_clocks_and_their_errors_are_weighed(off_s, error_s, observer_s, ad
     seen = Seen("w-17", ADDRESS, PORT, FROM, TO, observer_s * SECOND)
     facts = Facts("fastresume", "", (0, 9), {}, (V1,), TO // SECOND + added_after_s, None, None, "")
     clock = statements.Clock(off_s * SECOND, error_s * SECOND, "")
-    entry, place = Entry(b"", facts, None, False, []), Place("A", b"x", True, True, None)
+    entry, place = Entry(b"", facts, None, False, []), Place("A", b"x", True, True, None, True)
     judged = weigh(seen, entry, place, Beside("A", True, None, clock))
     assert judged.says is says, judged.why
 
@@ -324,14 +328,119 @@ def test_a_list_is_held_against_the_measured_clock_of_its_machine(world):
     assert world.lead().matches == (Match.TIMES, Match.ENDPOINT)
 
 
-def lay_film(world: World, **seizure: int) -> tuple[bytes, dict[str, object]]:
+FAT, EXFAT, CAB = claims.TIMES["FAT"], claims.TIMES["exFAT"], streamed._TIMES_OF[0xC0000]
+ZIP = zipstamps.stamps(0x5CBB, 0, {}).source
+
+
+@pytest.mark.parametrize(
+    ("written_ns", "to_ns", "seized_ns", "says", "why"),
+    [
+        (FROM, TO, None, Says.NEITHER, ", perhaps before this was first seen: "),  # 02:00 in Vienna, of one of 00:00Z
+        (FROM - 2 * HOUR, TO, None, Says.NEITHER, ", perhaps before this was first seen: "),  # west of Greenwich
+        (FROM - 12 * HOUR, TO, None, Says.NEITHER, ", perhaps before this was first seen: "),
+        (FROM - 12 * HOUR - SECOND, TO, None, Says.NEITHER, ", before this was first seen: "),
+        (TO + DAY, TO, None, Says.NEITHER, ", perhaps more than 24 hours after "),
+        (FROM + 13 * HOUR, TO, None, Says.NEITHER, "perhaps before this was first seen or more than 24 hours after "),
+        (TO + DAY + 14 * HOUR + SECOND, TO, None, Says.NEITHER, ", more than 24 hours after "),
+        (FROM + 20 * HOUR, TO, TO + 21 * HOUR, Says.NEITHER, ", perhaps after the exhibit was seized on "),
+        (FROM + 36 * HOUR, TO, TO + 21 * HOUR, Says.NEITHER, ", after the exhibit was seized on "),
+        (FROM + 14 * HOUR - SECOND, FROM + 2 * HOUR, None, Says.NEITHER, ", perhaps before this was first seen: "),
+        (FROM + 14 * HOUR, FROM + 2 * HOUR, None, Says.SUPPORTS, "its list was last written at "),  # in any zone
+        (FROM + 14 * HOUR + SECOND, FROM + 2 * HOUR, None, Says.NEITHER, ", perhaps more than 24 hours after "),
+    ],
+)
+def test_a_time_without_a_zone_says_what_it_says_in_every_zone(written_ns, to_ns, seized_ns, says, why):
+    facts = Facts("fastresume", "", (0, 9), {}, (V1,), BEFORE_S, None, None, "")
+    entry, place = (
+        Entry(b"", facts, None, False, [], [(ADDRESS, PORT, 0, 6)]),
+        Place("A", b"x", True, True, written_ns, False),
+    )
+    judged = weigh(Seen("w-17", ADDRESS, PORT, FROM, to_ns, 0), entry, place, Beside("A", False, seized_ns, None))
+    (line,) = [each for each in judged.why if "last written at" in each]
+    assert (judged.says, why in line) == (says, True), line
+    assert "Z (local time, its zone is not known) by the clock" not in line
+    assert " (local time, its zone is not known) by the clock" in line
+
+
+@pytest.mark.parametrize("source", [FAT, EXFAT, CAB, ZIP, "zip local header", "", None])
+def test_a_time_of_such_a_source_has_no_zone(world, source):
+    world.lay("B", b"x", fastresume(BEFORE_S, PEER), modified_ns=FROM, times_source=source)
+    (finding,) = world.lead().findings
+    assert (finding.says, finding.matches) == (Says.NEITHER, ())
+    assert "its zone is not known" in finding.why[0]
+
+
+def test_a_linked_entry_still_agrees_by_what_is_in_it(world):
+    world.lay("A", RESUME, fastresume(BEFORE_S, PEER), modified_ns=FROM, times_source=FAT)
+    world.belongs("A")
+    world.clock("A")
+    lead = world.lead()
+    assert (lead.outcome, lead.matches) == (Outcome.SUPPORTED, (Match.INFOHASH, Match.TIMES))
+    assert any("perhaps before this was first seen" in line for line in lead.findings[0].why)
+
+
+KNOWN = {*claims.TIMES.values()} - {FAT, EXFAT} | {
+    apfs.TIMES,
+    iso.TIMES,
+    zipstamps.stamps(0, 0, {0x5455: b"\1" * 5}).source,
+}
+
+
+@pytest.mark.parametrize("source", sorted(KNOWN | {each for each in streamed._TIMES_OF.values() if "UTC" in each}))
+def test_the_zone_of_the_times_of_a_source(world, source):
+    world.lay("B", b"x", fastresume(BEFORE_S, PEER), modified_ns=FROM, times_source=source)
+    assert world.lead().matches == (Match.ENDPOINT,)
+
+
+def entry_of(version: str | None, port: int, **changes: Any) -> list[dict[str, Any]]:
+    """What a version of Transmission's reader said of a file: its entry, and whom it knew."""
+    by = {"extractor": "transmission", "version": version, "mode": "fast"}
+    said = {"network": "bittorrent", "kind": "transmission resume", "at": [0, 9], "infohash_v1": V1.hex()} | changes
+    texts = {
+        "p2p.artefact": said["kind"], "p2p.entry": json.dumps(said, separators=(",", ":")),
+        "p2p.entry.endpoints": json.dumps({"at": [0, 9], "from": 0, "endpoints": [[ADDRESS, port, 0, 6]]}),
+    }  # fmt: skip
+    return [{"name": name, "text": text, **by} for name, text in texts.items()]
+
+
+def test_what_an_earlier_version_said_of_an_artefact_counts_no_more(world):
+    content = world.lay("B", b"x", b"no artefact to the readers of today")
+    world.say(content, entry_of("9", PORT, added_s=BEFORE_S) + entry_of("9", 1, added_s=BEFORE_S))
+    assert world.lead().outcome is Outcome.SUPPORTED
+    world.say(content, entry_of("10", 1, added_s=BEFORE_S))
+    assert (world.lead().outcome, world.lead().findings) == (Outcome.SILENT, [])
+    cut = {"name": "p2p.entries", "missing": "unparsable", "detail": "1 of 2 entries were read"}
+    world.say(content, [{**cut, "extractor": "transmission", "version": "9", "mode": "fast"}])
+    world.belongs("B")
+    assert not any("was not read whole" in line for line in world.lead().covered)
+
+
+def test_what_an_earlier_version_said_of_pieces_holds_until_they_are_held_against_them_again(world):
+    by = {"name": "pieces.verified", "extractor": "pieces", "mode": "pieces"}
+
+    def found() -> int:
+        return sum(f.says is Says.SUPPORTS and f.kind == "file" for f in world.lead().findings)
+
+    seized, told = lay_film(world, extractor="pieces", mode="pieces", version="1")
+    world.belongs("A")
+    assert found() == 1
+    another = json.dumps(told | {"index": 1, "matching": 0}, sort_keys=True)
+    world.say(seized, [{**by, "version": "2", "text": another}])
+    assert found() == 1  # of another file of the torrent
+    again = json.dumps(told | {"matching": 5}, sort_keys=True)
+    world.say(seized, [{**by, "version": "2", "text": again}])
+    assert found() == 0
+
+
+def lay_film(world: World, seized_ns: int | None = None, **by: str) -> tuple[bytes, dict[str, object]]:
     """A film whose every piece has the hash that a .torrent beside it states; its SHA-256, and what pieces said."""
-    torrent = world.lay("A", b"a.torrent", bencode({"info": {"name": "a"}}), **seizure)
+    torrent = world.lay("A", b"a.torrent", bencode({"info": {"name": "a"}}), seized_ns=seized_ns)
     fields = {"network": "bittorrent", "kind": "torrent metainfo", "at": [0, 10], "infohash_v1": V1.hex()}
     world.say(torrent, [{"name": "p2p.entry", "text": json.dumps(fields, separators=(",", ":"))}])
     seized = world.lay("A", b"film.bin", b"seized" * 100)
     told = {"torrent": torrent.hex(), "size": 100_000, "offset": 0, "checked": 6, "matching": 6, "method": "v1"}
-    world.say(seized, [{"name": "pieces.verified", "text": json.dumps(told)}])
+    told |= {"index": 0} if by else {}
+    world.say(seized, [{"name": "pieces.verified", "text": json.dumps(told), **by}])
     return seized, told
 
 

@@ -260,6 +260,7 @@ def test_a_worker_is_small_and_knows_nothing_of_our_environment(pool, monkeypatc
         environment, _ = answer(fresh, "environment", {}).value
         assert "CLEW_KEYS" not in environment
         assert environment["OMP_NUM_THREADS"] == "1"
+        assert environment["TZ"] == "UTC0"
         assert not {"numba", "pyarrow", "duckdb", "subprocess", "asyncio", "llvmlite"} & set(
             answer(fresh, "modules", {}).value
         )

@@ -145,3 +145,26 @@ def test_a_blob_is_what_its_name_says(case: Case) -> None:
     blobs.path_of(case.folder, sha256).unlink()
     with pytest.raises(Damaged, match="gone"):
         blobs.get(case.folder, sha256)
+
+
+SAID = [
+    ("exif", "fast", "9", "a", "old"), ("exif", "fast", "10", "a", "new"), ("exif", "fast", "10", "b", "beside it"),
+    ("exif", "exact", "9", "a", "of another mode"), ("type.second", "fast", "1 (magika 1.0.2)", "a", "the only one"),
+    ("type.second", "fast", None, "a", "of no version"), (None, None, None, "a", "of nobody"),
+]  # fmt: skip
+
+
+def test_the_newest_version_holds_of_what_one_extractor_said_in_one_mode(case: Case) -> None:
+    names = ("extractor", "mode", "version", "name", "text")
+    rows = [{"content": b"x", **dict(zip(names, each, strict=True))} for each in SAID]
+    other = {"content": b"y", "extractor": "exif", "mode": "fast", "version": "9", "name": "a", "text": "another"}
+    commit(case, "a", shards.write(case, "traits", [*rows, other]))
+
+    def newest(*said: str) -> set[str]:
+        sql = f"SELECT text FROM {shards.newest(*said)}"
+        return {row["text"] for row in shards.query(case, sql).to_pylist()}
+
+    kept = {"new", "beside it", "of another mode", "the only one", "of nobody"}
+    assert newest("content = 'x'") == kept
+    assert newest("true", "name") == kept | {"another"}
+    assert newest("version <> '10'") == kept - {"new", "beside it", "of nobody"} | {"old", "another"}

@@ -1,6 +1,7 @@
 """Torrents and what BitTorrent clients remember of them, held against libtorrent's own reader."""
 
 import hashlib
+import ipaddress
 import json
 import os
 import random
@@ -133,6 +134,37 @@ def test_transmission_of_a_real_client() -> None:
     assert (entry["added_s"], entry["active_s"], entry["downloaded"]) == (1383924680, 1383935064, 17590847)
     assert "not in its bytes" in entry["missing"]["infohash_v1"]
     assert len(listed(found, "endpoints")) == 3
+
+
+def pex(address: str, port: bytes) -> bytes:
+    """An endpoint as Transmission keeps it in memory: family, room for either address, port, flags."""
+    packed = ipaddress.ip_address(address).packed
+    return (len(packed) == 16).to_bytes(4, "little") + packed.ljust(16, b"\0") + port + bytes(2)
+
+
+@pytest.mark.parametrize(
+    ("progress", "port", "why"),
+    [
+        ({"mtimes": [0], "bitfield": b"\xff"}, 0x1AE1, ""),  # up to 2.13
+        ({"have": "all", "time-checked": [0], "blocks": "all"}, 0x1AE1, ""),  # 2.20 to 3.00
+        ({"mtimes": [0], "pieces": "all", "blocks": "none"}, 0xE11A, ""),  # 4.0
+        ({"have": "all"}, None, "in an order of bytes that nothing tells"),
+        ({"pieces": "all", "time-checked": [0]}, None, "in an order of bytes that nothing tells"),
+        (b"none", None, "in an order of bytes that nothing tells"),
+        (None, None, "in an order of bytes that nothing tells"),  # of a torrent whose metainfo had not come yet
+    ],
+)
+def test_the_ports_of_transmission_are_in_the_order_of_its_version(progress, port, why):
+    said = {
+        "activity-date": 1, "added-date": 1, "bandwidth-priority": 0, "corrupt": 0, "destination": "/x",
+        "peers2": pex("192.0.2.1", b"\x1a\xe1"), "peers2-6": pex("2001:db8::1", b"\x1a\xe1"),
+    }  # fmt: skip
+    found = rows(made.bencode(said | ({} if progress is None else {"progress": progress})), "transmission")
+    (entry,) = entries(found)
+    told = [(address, number) for address, number, _, _ in listed(found, "endpoints")]
+    assert told == ([("192.0.2.1", port), ("2001:db8::1", port)] if port else [])
+    assert why in entry["missing"].get("endpoints", "")
+    assert ("endpoints" in entry["missing"]) == (not port)
 
 
 @pytest.mark.corpus

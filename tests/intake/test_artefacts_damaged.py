@@ -66,7 +66,8 @@ def dressed(name: str, fields: dict) -> bytes:
     base = {
         "torrent": {"info": {"piece length": 16384} | fields, "created by": fields.get("name", 1)},
         "fastresume": {"file-format": "libtorrent resume file"} | fields,
-        "transmission": {"activity-date": 1, "bandwidth-priority": 1, "corrupt": 0, "progress": {}} | fields,
+        "transmission": {"activity-date": 1, "bandwidth-priority": 1, "corrupt": 0, "progress": {"pieces": "all"}}
+        | fields,
         "utorrent": {".fileguard": "0" * 40, "a": {"info": bytes(20), "path": "x"} | fields, "b": fields},
         "session": {"dht state": fields, "settings": fields},
     }

@@ -169,6 +169,29 @@ def test_a_place_that_is_none_is_said(value: tuple) -> None:
     assert isinstance(traits(tiffs.jpeg(CARD, block))["gps.latitude"], Missing)
 
 
+SYDNEY = ((33, 1), (52, 1), (12, 1)), ((151, 1), (12, 1), (36, 1))
+
+
+@pytest.mark.parametrize(
+    ("latitude", "longitude", "place"),
+    [
+        ("S", "E", (-33.87, 151.21)), ("N", "W", (33.87, -151.21)), (" South", "e", (-33.87, 151.21)),
+        (None, None, (None, None)), ("", "?", (None, None)), ("E", "S", (None, None)), ("S", None, (-33.87, None)),
+    ],
+)  # fmt: skip
+def test_a_place_without_a_hemisphere_is_none(latitude, longitude, place) -> None:
+    stated = {1: latitude, 3: longitude}
+    references = {tag: (ASCII, each) for tag, each in stated.items() if each is not None}
+    values = {2 * n: (RATIONAL, *value) for n, value in enumerate(SYDNEY, 1)}
+    said = traits(tiffs.jpeg(CARD, tiffs.tiff(Ifd({0x8825: (LONG, Ifd(references | values))}))))
+    for name, digits, degrees in zip(("latitude", "longitude"), ("33.8700000", "151.2100000"), place, strict=True):
+        found = said[f"gps.{name}"]
+        if degrees is None:
+            assert (found.reason, f"{digits} degrees, with" in found.detail) == (Reason.UNKNOWN, True)
+        else:
+            assert found == degrees
+
+
 BOMB = b'<!DOCTYPE a [<!ENTITY b "bbbb"><!ENTITY c "&b;&b;&b;">]><x:xmpmeta xmlns:x="adobe:ns:meta/">&c;</x:xmpmeta>'
 
 

@@ -20,13 +20,14 @@ from case_made import new_case
 from clew.cli.main import main
 from clew.core import shards
 from clew.core.case import Case
-from clew.intake import pieces, piecewise
+from clew.intake import piece_plan, pieces, piecewise
 from clew.intake.artefacts import _examples as made
 from clew.intake.options import Options
 from clew.intake.piece_plan import LEAST_LENGTH, Room, _parts
 from clew.intake.piece_traits import Part
 from clew.intake.pieces import MOST_CHECKS, Held, Told, _due, held_against
 from clew.intake.run import intake
+from facts_case import put
 
 OPTIONS = Options(workers=1)
 PIECE = 1 << 14
@@ -152,6 +153,43 @@ def test_what_was_told_is_not_read_again_and_what_changed_is_named_and_tried_aga
     done = held_against(case, options=OPTIONS)
     assert (done.contents, done.whole, done.failed) == (1, 1, {})
     assert held_against(case, options=OPTIONS).contents == 0
+
+
+def test_what_an_earlier_version_told_is_asked_again(tmp_path, taken):
+    case, _ = take(tmp_path, {"a": A, "t.torrent": taken.torrents[V1_ONLY], "w": WHOLE, "1.met": known_met(RED)})
+    index = next(each["index"] for each in taken.told(A, torrent=taken.torrents[V1_ONLY]))
+    wrong = {
+        "torrent": sha256(taken.torrents[V1_ONLY]).hex(),
+        "index": index,
+        "size": len(A),
+        "checked": 1,
+        "matching": 0,
+    }
+    old = {"extractor": "pieces", "version": "1", "mode": "pieces"}
+    put(case, "traits", [
+        {"content": sha256(A), "name": "pieces.verified", "text": json.dumps(wrong), **old},
+        {"content": sha256(WHOLE), "name": "ed2k", "data": bytes(16), **old},
+    ], "intake")  # fmt: skip
+    done = held_against(case, options=OPTIONS)
+    assert (done.contents, done.whole, done.ed2k, done.ed2k_named) == (2, 1, 1, 1)
+    assert held_against(case, options=OPTIONS).contents == 0
+
+
+def test_of_a_torrent_the_newest_reading_counts(tmp_path, taken):
+    data = taken.torrents[V1_ONLY]
+    case, _ = take(tmp_path, {"a": A, "t.torrent": data})
+    sql = "SELECT extractor, mode, text FROM traits WHERE name='p2p.entry.files'"
+    (now,) = shards.query(case, sql).to_pylist()
+    told = json.loads(now["text"])
+    stale = json.dumps(told | {"files": [each | {"size": 7 + each["size"]} for each in told["files"]]})
+    put(
+        case,
+        "traits",
+        [{"content": sha256(data), "name": "p2p.entry.files", **now, "text": stale, "version": "1"}],
+        "intake",
+    )
+    assert len(A) in piece_plan.files(case, Held())
+    assert 7 + len(A) not in piece_plan.files(case, Held())
 
 
 @pytest.mark.corpus

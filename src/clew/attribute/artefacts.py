@@ -14,39 +14,51 @@ from clew.core import shards
 from clew.core.case import Case
 from clew.model import ContentState, NameState, Watch
 
-ENTRIES = "SELECT content, text FROM traits WHERE name='p2p.entry' AND text LIKE '%\"network\":\"bittorrent\"%'"
-LISTS = "SELECT content, text FROM traits WHERE name='p2p.entry.endpoints' AND content IN (SELECT unnest($contents))"
+SAID = shards.newest("starts_with(name, 'p2p.')")
+ENTRIES = f"""SELECT content, text FROM {SAID} WHERE name='p2p.entry' AND text LIKE '%"network":"bittorrent"%'"""  # noqa: S608 - ours
+LISTS = f"""
+SELECT content, text FROM {SAID} WHERE name='p2p.entry.endpoints' AND content IN (SELECT unnest($contents))
+"""  # noqa: S608 - ours
 PLACES = """
-SELECT c.sha256, c.exhibit, c.content_state, l.path, l.name_state, l.modified_ns
+SELECT c.sha256, c.exhibit, c.content_state, l.path, l.name_state, l.modified_ns, l.times_source
 FROM (
   SELECT DISTINCT ON (item, sha256) * FROM contents WHERE sha256 IN (SELECT unnest($contents))
   ORDER BY item, sha256, content_state = 'partial', content_state = 'complete'
 ) c JOIN listings l USING (item) ORDER BY l.exhibit, l.path
 """
-VERIFIED = "SELECT DISTINCT content, text FROM traits WHERE name='pieces.verified' AND text IS NOT NULL"
-KINDS = """
-SELECT DISTINCT l.exhibit, t.text, t.content FROM traits t JOIN contents c ON c.sha256=t.content
+PIECES = shards.newest(
+    "name='pieces.verified' AND text IS NOT NULL",
+    'regexp_extract(text, \'"torrent": ?"([0-9a-f]+)\', 1)',
+    "regexp_extract(text, '\"index\": ?([0-9]+)', 1)",
+)
+VERIFIED = f"SELECT DISTINCT content, text FROM {PIECES}"  # noqa: S608 - ours
+KINDS = f"""
+SELECT DISTINCT l.exhibit, t.text, t.content FROM {SAID} t JOIN contents c ON c.sha256=t.content
 JOIN listings l USING (item) WHERE t.name='p2p.artefact'
-"""
-LOST = """
-SELECT DISTINCT c.exhibit, t.content, t.name, t.detail FROM traits t JOIN contents c ON c.sha256=t.content
+"""  # noqa: S608 - ours
+LOST = f"""
+SELECT DISTINCT c.exhibit, t.content, t.name, t.detail FROM {SAID} t JOIN contents c ON c.sha256=t.content
 WHERE t.name IN ('p2p.entries', 'p2p.rest', 'p2p.entry.cut') AND t.missing IS NOT NULL
-"""
+"""  # noqa: S608 - ours
 CHECKED = ("size", "checked", "matching")
 WRONG = (KeyError, TypeError, ValueError, AttributeError, IndexError)
 TRANSMISSION, TORRENT, SESSION = "transmission resume", "torrent metainfo", "session state"
+ZONED = re.compile(r", UTC\b")  # in `times_source`; FAT, exFAT and MS-DOS times of archives have none
 NAMED = re.compile(rb"([0-9a-f]{40})\.resume$")  # Transmission since 3.00; before it only 16 digits, which is no proof
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """One Item of an Exhibit whose content an artefact is. `whole`: nothing of its bytes is missing or in doubt."""
+    """One Item of an Exhibit whose content an artefact is. `whole`: nothing of its bytes is missing or in doubt.
+    `zoned`: the zone of `modified_ns` is known; otherwise it is the digits of a local time as if they were UTC.
+    """
 
     exhibit: str
     path: bytes
     live: bool
     whole: bool
     modified_ns: int | None
+    zoned: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +230,8 @@ def _places(case: Case, contents: Iterable[bytes]) -> dict[bytes, list[Place]]:
     wanted = list(contents)
     for row in shards.query(case, PLACES, {"contents": wanted}).to_pylist() if wanted else ():
         live, whole = NameState(row["name_state"]).in_use, row["content_state"] == ContentState.COMPLETE
-        place = Place(row["exhibit"], row["path"], live, whole, row["modified_ns"])
+        zoned = bool(ZONED.search(row["times_source"] or ""))
+        place = Place(row["exhibit"], row["path"], live, whole, row["modified_ns"], zoned)
         found[row["sha256"]].append(place)
     return found
 

@@ -3,6 +3,7 @@
 Two clocks are compared: the observer's, with the error that its kernel stated, and the Exhibit's, with the offset and
 error that a person measured at the seizure. A contradiction needs both, and the bytes must be apart by more than both
 errors; where one was not measured, or they overlap, that is said and decides nothing. Nothing found decides nothing.
+A file's local time without a zone says only what it says in every zone that there is.
 """
 
 from dataclasses import dataclass, replace
@@ -14,6 +15,7 @@ from clew.attribute.statements import Clock
 from clew.core import clock
 
 SECOND_NS = 1_000_000_000
+EASTERNMOST_NS, WESTERNMOST_NS = 14 * HOUR_NS, -12 * HOUR_NS  # local time minus UTC (IANA tz database, 2026)
 SAME_NS = Policy().max_gap_ns  # a list that was written later may name the endpoint as another's
 
 
@@ -203,15 +205,24 @@ def _listed(seen: Seen, entry: Entry, place: Place, beside: Beside) -> Judged:
             why = "it names the endpoint, but neither when it was added nor when it was last written is known"
             return Judged(Says.NEITHER, (), (f"{why}: {ANOTHERS}",))
         return Judged(Says.SUPPORTS, (Match.ENDPOINT,), ("when its list was last written is not known", HEARSAY))
-    off, error = (beside.clock.offset_ns, beside.clock.error_ns) if beside.clock else (0, 0)
-    written = f"last written at {clock.iso(place.modified_ns)} by the clock of its machine"
-    but = None
-    if beside.seized_ns is not None and place.modified_ns - off - error > beside.seized_ns:
-        but = f"after the exhibit was seized on {clock.iso(beside.seized_ns)}, as by somebody who started it"
-    elif place.modified_ns - off + error < seen.from_ns:
-        but = "before this was first seen"
-    elif place.modified_ns - off - error > seen.to_ns + SAME_NS:
-        but = f"more than {SAME_NS // HOUR_NS} hours after this was {_last(seen)}"
-    if but:
+    digits = clock.iso(place.modified_ns)
+    when = digits if place.zoned else f"{digits.removesuffix('Z')} (local time, its zone is not known)"
+    written = f"last written at {when} by the clock of its machine"
+    zones = (0,) if place.zoned else (EASTERNMOST_NS, WESTERNMOST_NS)
+    outside = dict.fromkeys(_outside(place.modified_ns - zone, seen, beside) for zone in zones)
+    if any(outside):
+        but = ("perhaps " if len(outside) > 1 else "") + " or ".join(filter(None, outside))
         return Judged(Says.NEITHER, (), (f"it names the endpoint, but was {written}, {but}: {ANOTHERS}",))
     return Judged(Says.SUPPORTS, (Match.ENDPOINT,), (f"its list was {written}", HEARSAY))
+
+
+def _outside(written_ns: int, seen: Seen, beside: Beside) -> str | None:
+    """Why a list that was written then, in UTC by the clock of its machine, is not of the interval's time."""
+    off, error = (beside.clock.offset_ns, beside.clock.error_ns) if beside.clock else (0, 0)
+    if beside.seized_ns is not None and written_ns - off - error > beside.seized_ns:
+        return f"after the exhibit was seized on {clock.iso(beside.seized_ns)}, as by somebody who started it"
+    if written_ns - off + error < seen.from_ns:
+        return "before this was first seen"
+    if written_ns - off - error > seen.to_ns + SAME_NS:
+        return f"more than {SAME_NS // HOUR_NS} hours after this was {_last(seen)}"
+    return None

@@ -34,6 +34,7 @@ _ENVIRONMENT = {
     "LANG": "C.UTF-8",
     "HOME": "/dev/null",  # a library that would keep something there (onnxruntime does) cannot
     "XDG_CACHE_HOME": "/dev/null",
+    "TZ": "UTC0",  # local times without a zone (FAT's, MS-DOS's) are read as the same digits on every machine
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "PYTHONPATH": str(Path(channel.__file__).parents[2]),  # the very code that runs here, however it was installed

@@ -27,13 +27,16 @@ MOST, MOST_CHECKS = 1_000, 200  # contents of a receipt, checks of a content
 MOST_HASHES = 256 << 20  # bytes of piece hashes that one such look holds; what it told is not asked for by the next
 
 OF_SIZE = "SELECT DISTINCT sha256, size FROM contents WHERE size IN (SELECT unnest($sizes))"
-TOLD = f"SELECT DISTINCT content, name, text, data FROM traits WHERE mode='{MODE}' AND missing IS NULL"  # noqa: S608 - ours
+TOLD = f"""
+SELECT DISTINCT content, name, text, data FROM traits
+WHERE mode='{MODE}' AND version='{BY["version"]}' AND missing IS NULL
+"""  # noqa: S608 - ours
 
 
 @dataclass(slots=True)
 class Told:
-    """What is known already: `pieces` (content, torrent, number of the file), `hashes` content -> its ed2k hashes,
-    `entries` (content, text of "ed2k.verified").
+    """What this version told already: `pieces` (content, torrent, number of the file), `hashes` content -> its ed2k
+    hashes, `entries` (content, text of "ed2k.verified").
     """
 
     pieces: set[tuple[bytes, bytes, int]] = field(default_factory=set)

@@ -14,7 +14,8 @@ _SHOWN = {
     "camera.model": "model",
     "time.original": "taken",
 }
-_TRAITS = "SELECT DISTINCT name, text, number, integer FROM traits WHERE content = ?"
+_SAID = shards.newest("content = ? AND missing IS NULL")
+_TRAITS = f"SELECT DISTINCT name, text, number, integer FROM {_SAID} ORDER BY ALL"  # noqa: S608 - our own words
 _PLACES = (
     "SELECT DISTINCT c.exhibit, l.path, l.name_state, c.media_type, c.size"
     " FROM contents c LEFT JOIN listings l ON l.item = c.item WHERE c.sha256 = ?"

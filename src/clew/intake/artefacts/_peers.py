@@ -1,10 +1,11 @@
 """Endpoints as clients write them into their files."""
 
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from clew.intake.artefacts._entry import Entry
 from clew.model import Reason
 
+Order: TypeAlias = Literal["big", "little"]
 Found = dict[bytes, tuple[Any, slice]]
 PORT = 2
 TRANSMISSION = 24  # bytes of one of its endpoints: family (4), address (16), port (2), flags (1), nothing (1)
@@ -25,12 +26,16 @@ def compact(entry: Entry, found: Found, key: bytes, length: int) -> None:
         entry.lack("endpoints", Reason.UNPARSABLE, f"{len(raw) % step} bytes of {key.decode()} are no endpoint")
 
 
-def transmission(entry: Entry, found: Found, key: bytes) -> None:
-    """Transmission's `peers2`, as 2.x and 3.00 write it (seen in their files): 24 bytes each."""
+def transmission(entry: Entry, found: Found, key: bytes, order: Order | None) -> None:
+    """Transmission's `peers2`, as versions up to 4.0 write it: 24 bytes each, the port in that order of bytes."""
     said = _raw(entry, found, key)
-    if said is None:
+    if said is None or not said[0]:
         return
     raw, start = said
+    if order is None:
+        why = f"{len(raw)} bytes of {key.decode()}, in an order of bytes that nothing tells"
+        entry.lack("endpoints", Reason.UNKNOWN, why)
+        return
     known = [raw[at : at + TRANSMISSION] for at in range(0, len(raw), TRANSMISSION)]
     lengths = [FAMILIES.get(int.from_bytes(each[:4], "little")) for each in known]
     if len(raw) % TRANSMISSION or not all(
@@ -41,7 +46,7 @@ def transmission(entry: Entry, found: Found, key: bytes) -> None:
     for number, (each, length) in enumerate(zip(known, lengths, strict=True)):
         at = start + number * TRANSMISSION
         place = slice(at, at + TRANSMISSION)
-        entry.endpoint(each[4 : 4 + (length or 0)], int.from_bytes(each[20:22], "big"), place)
+        entry.endpoint(each[4 : 4 + (length or 0)], int.from_bytes(each[20:22], order), place)
 
 
 def _raw(entry: Entry, found: Found, key: bytes) -> tuple[bytes, int] | None:

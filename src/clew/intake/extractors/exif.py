@@ -35,7 +35,8 @@ INSIDE = {
 }
 # Of DNG 1.6, for bodies without the above
 DNG_SERIAL = 0xC62F
-PLACE = {"gps.latitude": (1, 2, "S", 90.0), "gps.longitude": (3, 4, "W", 180.0)}  # reference, value, negative, most
+# Reference, value, references of positive and negative ones, most degrees (4.6.6: neither reference has a default).
+PLACE = {"gps.latitude": (1, 2, "NS", 90.0), "gps.longitude": (3, 4, "EW", 180.0)}
 ALTITUDE_BELOW, ALTITUDE, GPS_TIME, GPS_DATE = 5, 6, 7, 29
 
 
@@ -48,7 +49,7 @@ class Exif:
     """
 
     name = "exif"
-    version = "2"
+    version = "3"
 
     def wants(self, media_type: str) -> bool:
         """Pictures."""
@@ -120,10 +121,10 @@ def _place(place: Place | None) -> Iterator[tuple[str, Value]]:
     if place is None:
         return
     tiff, entries = place.tiff, place.directory.entries
-    for name, (reference, value, negative, most) in PLACE.items():
+    for name, (reference, value, signs, most) in PLACE.items():
         if value in entries:
             try:
-                yield name, _degrees(tiff.numbers(entries[value]), tiff.text(entries.get(reference)), negative, most)
+                yield name, _degrees(tiff.numbers(entries[value]), tiff.text(entries.get(reference)), signs, most)
             except ValueError as error:
                 yield name, Missing(Reason.UNPARSABLE, str(error))
     try:
@@ -137,15 +138,19 @@ def _place(place: Place | None) -> Iterator[tuple[str, Value]]:
         yield "gps", Missing(Reason.UNPARSABLE, str(error))
 
 
-def _degrees(value: tuple[float, ...], reference: str, negative: str, most: float) -> float | Missing:
-    """Degrees, minutes and seconds as one signed number."""
+def _degrees(value: tuple[float, ...], reference: str, signs: str, most: float) -> float | Missing:
+    """Degrees, minutes and seconds as one number, its sign by the reference: one of the two of `signs`."""
     if len(value) != 3:
         return Missing(Reason.UNPARSABLE, "not degrees, minutes and seconds")
     degrees, minutes, seconds = value
     total = degrees + minutes / 60 + seconds / 3600
     if not 0 <= total <= most:
         return Missing(Reason.UNPARSABLE, f"{total} is no place on earth")
-    return round(-total if reference.upper().startswith(negative) else total, 7)
+    hemisphere = reference.strip().upper()[:1]
+    if not hemisphere or hemisphere not in signs:
+        stated = f"the reference {reference[:20]!r}" if reference else "no reference"
+        return Missing(Reason.UNKNOWN, f"{total:.7f} degrees, with {stated}: {' or '.join(signs)} is not known")
+    return round(-total if hemisphere == signs[1] else total, 7)
 
 
 PLUGIN: Extractor = Exif()
