@@ -242,6 +242,24 @@ def test_entries_of_a_directory_behind_the_most_are_said(tmp_path, reader, monke
     assert "no more than 4 entries" in found[-1]["detail"]
 
 
+def test_a_directory_is_listed_once_however_many_stretches_its_files_take(tmp_path, reader, monkeypatch):
+    image = make(tmp_path / "d.iso", {f"{folder}/F{each}.TXT": b"x" for folder in "DE" for each in range(30)})
+    looked: list[int] = []
+    read = iso.entries
+    monkeypatch.setattr(iso, "entries", lambda opened, which: looked.append(which) or read(opened, which))
+
+    def walk(payload: dict[str, Any], _: list[int]) -> list[int]:
+        stretches, cursor, done = 0, "", False
+        while not done:
+            said = iso.walk({**payload, "cursor": cursor}, []).value
+            stretches, cursor, done = stretches + 1, said["cursor"], said["done"]
+        return [stretches, *looked]
+
+    stretches, *listings = reader(walk, image, iso=16, most=5, directories=None)
+    assert stretches > 10
+    assert len(listings) == len(set(listings)) == 3  # the root and two below it
+
+
 def test_a_disc_that_shares_its_place_with_another_file_system_is_said():
     head = bytes(32769) + b"CD001"
     assert "ISO 9660" in signatures.beside("FAT", head)

@@ -124,14 +124,16 @@ def _any(here: Disc, at: int, size: int) -> bool:
 
 def walk(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
     """Worker entry: a stretch of the directories of the tree whose descriptor lies in sector "iso"; see `stretch`."""
-    opened = open_volume(payload)
-    opened.survey()  # which stays with it, and not with what is bounded
-    opened = replace(opened, end=opened.disc.data(payload["length"]))
+    kept = open_volume(payload)
+    kept.survey()  # which stays with it, and not with what is bounded
+    end = kept.disc.data(payload["length"])
+    opened = replace(kept, end=end)
 
     def lost(at: At, missing: Missing) -> Item:
         return name_only(opened.name, at[-1][1] if at else opened.said.root.at, _path(at) + b"/", missing)
 
-    return stretch(Tree(opened, opened.disc.image, lambda at: _list(opened, at), _path, lost), payload)
+    # What is bounded is made anew for every stretch, and would tell each from the one before.
+    return stretch(Tree((kept, end), opened.disc.image, lambda at: _list(opened, at), _path, lost), payload)
 
 
 def stream(payload: dict[str, Any], _descriptors: list[int]) -> "Stream":
