@@ -391,6 +391,74 @@ def test_every_session_is_listed_and_what_lies_between_them_carved(tmp_path):
     assert summary.account.complete
 
 
+def test_a_disc_with_a_partition_table_on_it_is_one_to_the_image_s_end(tmp_path):
+    """The first entry of a Mac's begins behind byte 0: the disc begins in a gap of one sector."""
+    first = {f"f{each}.jpg": random.Random(each).randbytes(9000) for each in range(4)}
+    image = make(tmp_path / "d.iso", first, "-R", "-J", "-hfs", "-part", "-input-charset", "iso8859-1")
+    second = make(tmp_path / "2.iso", {"two.jpg": b"two"}, "-R", "-J", "-C", "0,1000", "-M", str(image))
+    with image.open("ab") as file:
+        file.truncate(1000 * S)
+    change(image, 900 * S, b"GIF89a")
+    with image.open("ab") as file:
+        file.write(second.read_bytes())
+    case = new_case(tmp_path / "case")
+    summary = intake(case, path=image, label="D", workers=1, options=OPTIONS)
+    sql = "SELECT l.ref, l.path, c.sha256, c.content_state FROM listings l JOIN contents c USING (item)"
+    rows = shards.query(case, f"{sql} WHERE l.name_state='live'").to_pylist()
+    found = {(parse(row["ref"])["iso"], row["path"]): (row["sha256"], row["content_state"]) for row in rows}
+    held_by = {(16, name.encode()): (sha256(data), "complete") for name, data in first.items()}
+    held_by |= {(1016, path): each for (_, path), each in held_by.items()}
+    assert found == held_by | {(1016, b"two.jpg"): (sha256(b"two"), "complete")}
+    searched = [(each["offset"], each["offset"] + each["length"]) for each in summary.account.searched]
+    assert sum(at <= 900 * S < end for at, end in searched) == 1  # not a second time as a gap of the table
+
+
+def partition(at: int, length: int, kind: int) -> bytes:
+    """An entry of a partition table of MBR, for bytes of the disk."""
+    return struct.pack("<8B2I", 0, 0, 0, 0, kind, 0, 0, 0, at // 512, length // 512)
+
+
+def test_what_lies_in_a_partition_of_something_else_is_never_whole(tmp_path):
+    """But what is that partition, as the image that a disc boots is."""
+    fat = tmp_path / "fat.img"
+    fat.write_bytes(bytes(1 << 20))
+    subprocess.run(["mkfs.fat", fat], check=True, capture_output=True, timeout=60)
+    files = {"BOOT.IMG": fat.read_bytes(), "FILM.AVI": random.Random(1).randbytes(3 << 20), "A.TXT": b"a"}
+    image = make(tmp_path / "d.iso", files)
+    boot, film = (
+        struct.unpack_from("<I", image.read_bytes(), record_of(image, name) + 2)[0] * S
+        for name in (b"BOOT.IMG;1", b"FILM.AVI;1")
+    )
+    over = film + S
+    change(image, over, fat.read_bytes())
+    change(image, 446, partition(boot, 1 << 20, 0xEF) + partition(over, 1 << 20, 0x0C) + bytes(32) + b"\x55\xaa")
+    found, summary = take(tmp_path, image)
+    of_disc = {path: item for path, item in found.items() if item["ref"].startswith("iso@")}
+    assert {path: item["as_read"] for path, item in of_disc.items()} == {
+        b"BOOT.IMG": "complete", b"FILM.AVI": "partial", b"A.TXT": "complete",
+    }  # fmt: skip
+    assert summary.account.notes[iso.SHARED] == 1
+    assert f"{1 << 20:,} bytes of a disc lie in partitions of something else" in summary.words()
+    assert not summary.account.complete
+
+
+def test_a_gap_in_which_something_else_begins_is_no_disc_s(tmp_path):
+    """As on a stick that once held a disc."""
+    fat = tmp_path / "fat.img"
+    fat.write_bytes(bytes(1 << 20))
+    subprocess.run(["mkfs.fat", fat], check=True, capture_output=True, timeout=60)
+    image = make(tmp_path / "d.iso", {"A.BIN": bytes(1000), "FILM.AVI": random.Random(1).randbytes(4 << 20)})
+    at = 2 << 20
+    change(image, at, fat.read_bytes() * 2)  # the first in a partition, the second in the gap behind it
+    change(image, 446, partition(at, 1 << 20, 0x0C) + bytes(48) + b"\x55\xaa")
+    case = new_case(tmp_path / "case")
+    intake(case, path=image, label="D", workers=1, options=OPTIONS)
+    rows = {row["part"] for row in case.read().execute("SELECT part FROM exhibit_runs")}
+    assert {f"fs@{at}/walk", f"fs@{at + (1 << 20)}/walk"} <= rows
+    states = {path: item["content_state"] for path, item in items(case).items() if item["ref"].startswith("iso@")}
+    assert states == {b"A.BIN": "complete", b"FILM.AVI": "partial"}
+
+
 def test_a_disc_behind_a_disc_counts_from_its_own_beginning(tmp_path, reader):
     image = make(tmp_path / "d.iso", {"A.TXT": b"a"})
     other = make(tmp_path / "2.iso", {"B.TXT": b"b"})

@@ -39,6 +39,7 @@ from clew.intake.disk.iso_tree import (
     Volume,
     directory,
     entries,
+    extents,
     open_volume,
     rock_of,
     trees,
@@ -54,14 +55,17 @@ MOST_LEFT = 200  # stretches that belong to no file, and are carved: the largest
 MOST_PATH = 200_000  # bytes of a directory's
 TIMES = "directory record (modified) and Rock Ridge, UTC by the distance to it that is recorded"
 ELSEWHERE = "names in a further tree of a disc, of contents that its first tree lists"
+SHARED = "files of a disc that lie where others may write: partial"
 UNNAMED = "directories that no directory names, from the path table of a disc"
+_BEYOND = Missing(Reason.UNKNOWN, "it goes on beyond the stretch that its disc begins in, where others may write")
+_FOREIGN = Missing(Reason.UNKNOWN, "it lies in a partition that holds something else, where others may write")
 _CUT = Missing(Reason.LIMIT_REACHED, f"not entered: {MOST_RECORDS:,} records of a tree are looked through")
 
 
 def found(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
-    """Worker entry: the "trees" of the disc at "offset", "length" bytes long; what is "left" of it, the rest of that
-    ("small" bytes), and what is to be said ("said"). Sessions behind the first one are looked for where "sessions" is
-    set. Raises Absent where there is no tree at all.
+    """Worker entry: the "trees" of the disc at "offset", "length" bytes long; what is "left" of it and of no "others",
+    the rest of that ("small" bytes), and what is to be said ("said"). Sessions behind the first one are looked for
+    where "sessions" is set, but not in what is "foreign". Raises Absent where there is no tree at all.
     """
     here, taken = disc(image(payload), payload["offset"]), Taken()
     if here is None:
@@ -70,6 +74,8 @@ def found(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
     roots: set[tuple[int, int]] = set()
     said, rootless = list[str](), list[int]()
     limit = min(here.size, here.data(payload["length"]), MOST_LOOKED)
+    foreign = [here.span(at, length) for at, length in payload.get("foreign", [])]
+    taken.add(foreign)
     more = later(here, taken, limit) if payload["sessions"] else iter(())
     for sector in chain([FIRST], islice(more, MOST_TRIED)):
         rows = descriptors(here, sector)
@@ -82,6 +88,7 @@ def found(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
                 volumes.append(each)
             roots.add((each.base, each.root))
             taken.add(each.survey().spans)
+            foreign = _of_no_file(each, foreign) if foreign else []
             each.known = None  # of a hundred trees it is much
         if len(volumes) >= MOST_TREES:
             said.append(f"a disc with more than {MOST_TREES} trees; no further session was looked for")
@@ -95,6 +102,12 @@ def found(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
         said.append(f"more than {MOST_TRIED:,} volume descriptors on a disc; those behind were not looked at")
     if here.data(payload["length"]) > MOST_LOOKED:
         said.append(f"sessions of a disc were looked for in its first {MOST_LOOKED:,} bytes alone")
+    taken.add([here.span(at, length) for at, length in payload.get("others", [])])
+    over = sum(length for _, length in overlap([(0, here.stated)], foreign))
+    if over:
+        said.append(
+            f"{over:,} bytes of a disc lie in partitions of something else, which may have been written over it"
+        )
     starts = sorted({each.session for each in volumes})
     told = [{"sector": each.said.sector, "words": _words(each, starts)} for each in volumes]
     left, small = _left(here, taken, payload["length"])
@@ -116,6 +129,12 @@ def _left(here: Disc, taken: Taken, length: int) -> tuple[list[Range], int]:
     return [each for at, size in kept for each in here.where(at, size)], sum(size for _, size in largest[MOST_LEFT:])
 
 
+def _of_no_file(opened: Volume, foreign: list[Range]) -> list[Range]:
+    """Those that are no file of a tree: the image that a disc boots is a partition too."""
+    files = {extent for lies in opened.survey().contents for extent in lies}
+    return [each for each in foreign if not any(_alike(each, extent) for extent in files)]
+
+
 def _any(here: Disc, at: int, size: int) -> bool:
     """Whether a stretch holds anything but zeros, or cannot be read; of a large one that is not asked."""
     data = here.read(at, size) if size <= LOOK else b""
@@ -126,14 +145,15 @@ def walk(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
     """Worker entry: a stretch of the directories of the tree whose descriptor lies in sector "iso"; see `stretch`."""
     kept = open_volume(payload)
     kept.survey()  # which stays with it, and not with what is bounded
-    end = kept.disc.data(payload["length"])
-    opened = replace(kept, end=end)
+    end, others = kept.disc.data(payload["length"]), payload.get("foreign", [])
+    foreign = tuple(kept.disc.span(at, length) for at, length in others)
+    opened = replace(kept, end=end, foreign=foreign)
 
     def lost(at: At, missing: Missing) -> Item:
         return name_only(opened.name, at[-1][1] if at else opened.said.root.at, _path(at) + b"/", missing)
 
     # What is bounded is made anew for every stretch, and would tell each from the one before.
-    return stretch(Tree((kept, end), opened.disc.image, lambda at: _list(opened, at), _path, lost), payload)
+    return stretch(Tree((kept, end, foreign), opened.disc.image, lambda at: _list(opened, at), _path, lost), payload)
 
 
 def stream(payload: dict[str, Any], _descriptors: list[int]) -> "Stream":
@@ -194,8 +214,21 @@ def _beyond(opened: Volume, entry: Entry) -> Missing | None:
     if sum(length for _, _, length in _pieces(opened, entry)) < entry.size:
         return Missing(Reason.UNREADABLE, "it goes on beyond the image's end")
     if opened.end is not None and any(opened.place(part.block) + part.size > opened.end for part in entry.parts):
-        return Missing(Reason.UNKNOWN, "it goes on beyond the stretch that its disc begins in, where others may write")
+        return _BEYOND
+    if opened.foreign and any(_foreign(opened, *each) for each in extents(opened, entry) if each[1]):
+        return _FOREIGN
     return None
+
+
+def _foreign(opened: Volume, at: int, size: int) -> bool:
+    """Whether these bytes lie in a partition of something else, but one that they are: the image that a disc boots."""
+    others = [each for each in opened.foreign if not _alike(each, (at, size))]
+    return bool(overlap([(at, size)], others))
+
+
+def _alike(partition: Range, extent: Range) -> bool:
+    """Whether that partition is that extent of a file; a table counts in sectors."""
+    return partition[0] == extent[0] and abs(partition[1] - extent[1]) < SECTOR
 
 
 def _on_another_disc(opened: Volume, entry: Entry) -> bool:
@@ -280,6 +313,7 @@ def _file(opened: Volume, entry: Entry, path: bytes, name: bytes, listing: Listi
     elif lacking is not None and not pieces:
         item = name_only(opened.name, first.at, path, lacking) | known
     else:
+        listing.notes.update([SHARED] if lacking in {_BEYOND, _FOREIGN} else [])
         runs = opened.disc.on_image(_ranges(opened.disc, pieces[: claims.MOST_RUNS]))
         item = name_only(opened.name, first.at, path, None) | known
         item |= {

@@ -96,6 +96,7 @@ class Volume:
     first: "Volume | None" = None  # the tree whose contents are not listed again
     known: Survey | None = None
     end: int | None = None  # byte of the disc at which the stretch that it begins in ends, where that counts
+    foreign: tuple[Range, ...] = ()  # partitions on it, in bytes of the disc, that hold something else
 
     @property
     def kind(self) -> str:
