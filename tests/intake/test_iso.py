@@ -372,7 +372,7 @@ def test_raw_sectors_are_read(tmp_path, reader):
 def test_every_session_is_listed_and_what_lies_between_them_carved(tmp_path):
     image = make(tmp_path / "d.iso", {"one.txt": b"one", "gone.txt": b"gone"}, "-R", "-J")
     second = make(
-        tmp_path / "2.iso", {"two.txt": b"two"}, "-R", "-J", "-C", "0,1000", "-M", str(image), "-x", "gone.txt"
+        tmp_path / "2.iso", {"two.txt": b"two", "gone.txt": b"new"}, "-R", "-J", "-C", "0,1000", "-M", str(image)
     )
     with image.open("ab") as file:
         file.truncate(1000 * S)
@@ -381,14 +381,67 @@ def test_every_session_is_listed_and_what_lies_between_them_carved(tmp_path):
         file.write(second.read_bytes())
     case = new_case(tmp_path / "case")
     summary = intake(case, path=image, label="D", workers=1, options=OPTIONS)
-    rows = shards.query(case, "SELECT l.ref, l.path, c.sha256 FROM listings l JOIN contents c USING (item)").to_pylist()
+    sql = "SELECT l.*, c.sha256, c.content_state AS as_read FROM listings l JOIN contents c USING (item)"
+    rows = shards.query(case, sql).to_pylist()
     found = {(parse(row["ref"])["iso"], row["path"]): row["sha256"] for row in rows}
+    deleted = [
+        (parse(row["ref"])["iso"], row["path"], row["as_read"]) for row in rows if row["name_state"] == "deleted"
+    ]
+    assert deleted == [(16, b"gone.txt", "complete")]  # what the session before the last alone still lists
     assert found[1016, b"two.txt"] == sha256(b"two")
     assert found[1016, b"one.txt"] == found[16, b"one.txt"] == sha256(b"one")
     assert found[16, b"gone.txt"] == sha256(b"gone")
     assert "the Rock Ridge tree 'CDROM' of session 2 of 2, at sector 1,016" in summary.words()
     assert any(part["offset"] <= 500 * S < part["offset"] + part["length"] for part in summary.account.searched)
     assert summary.account.complete
+
+
+def sessions(tmp_path: Path, *options: str) -> Path:
+    """A disc of two sessions. In the second one, which goes on from the first where `options` say so ("IT"), a file was
+    written anew.
+    """
+    image = make(tmp_path / "d.iso", {"ONE.TXT": b"one", "GONE.TXT": b"gone", "EMPTY": b""})
+    more = [str(image) if each == "IT" else each for each in options]
+    second = make(tmp_path / "2.iso", {"TWO.TXT": b"two", "GONE.TXT": b"new"}, "-C", "0,1000", *more)
+    image.write_bytes(image.read_bytes().ljust(1000 * S, b"\0") + second.read_bytes())
+    return image
+
+
+def of_sessions(reader: Any, image: Path) -> tuple[dict[tuple[int, bytes], str], int]:
+    """What is claimed of the names in each tree; and how many of an earlier session may not be shown."""
+    states, noted = {}, 0
+    for tree in reader(iso.found, image, sessions=True).value["trees"]:
+        more = {key: tree[key] for key in ("last",) if key in tree}
+        for each in listed(reader, image, tree["sector"], **more):
+            noted += each.get("notes", {}).get(iso.NOT_SHOWN, 0)
+            if "path" in each:
+                states[tree["sector"], bytes.fromhex(each["path"])] = each["name_state"]
+    return states, noted
+
+
+def test_what_the_last_session_has_left_out_is_deleted(tmp_path, reader):
+    image = sessions(tmp_path, "-M", "IT")
+    first = {(16, b"ONE.TXT"): "live", (16, b"GONE.TXT"): "deleted", (16, b"EMPTY"): "live"}
+    second = {(1016, name): "live" for name in (b"ONE.TXT", b"TWO.TXT", b"GONE.TXT", b"EMPTY")}
+    assert of_sessions(reader, image) == (first | second, 0)
+    # As on media that can be written again: the first descriptors are those of the last session.
+    data = image.read_bytes()
+    change(image, 500 * S, data[16 * S : 19 * S])
+    change(image, 16 * S, data[1016 * S : 1019 * S])
+    moved = {(500, path): state for (_, path), state in first.items()}
+    assert of_sessions(reader, image) == (moved | {(16, path): state for (_, path), state in second.items()}, 0)
+    assert "session 2 of 2" in reader(iso.found, image, sessions=True).value["trees"][0]["words"]
+
+
+@pytest.mark.parametrize("dated", [True, False])
+def test_a_session_that_may_be_of_another_disc_deletes_nothing(tmp_path, reader, dated):
+    """One that has taken over nothing; or one dated before the first, as what is left of a disc that lay there."""
+    image = sessions(tmp_path, *(["-M", "IT"] if dated else []))
+    if dated:
+        change(image, 1016 * S + 813, b"1999")
+    states, noted = of_sessions(reader, image)
+    assert set(states.values()) == {"live"}
+    assert noted == (1 if dated else 2)
 
 
 def test_a_disc_with_a_partition_table_on_it_is_one_to_the_image_s_end(tmp_path):
@@ -575,7 +628,8 @@ def test_any_bytes_give_an_end_and_no_error(tmp_path, reader):
             return
         assert not isinstance(_said.disc_trees(said), Absent)
         for each in said["trees"]:
-            for item in listed(reader, tmp_path / "x.img", each["sector"])[:40]:
+            last = {key: each[key] for key in ("last",) if key in each}
+            for item in listed(reader, tmp_path / "x.img", each["sector"], **last)[:40]:
                 _said._event(item, item["cursor"], "directory walk")
                 place = parse(item["ref"]) if "ref" in item else None
                 if place is not None and "id" in place and item["size"] < 1 << 20:

@@ -1,7 +1,8 @@
 """ISO 9660 by clew's own reader: The Sleuth Kit's loses names without a word, takes each part of a large file for a
 whole one, knows no later session, and takes times for those of the examiner's machine.
 
-Live entries alone: there is no telling what was deleted, but in what an earlier session still shows.
+Nothing tells what was deleted but an earlier session: it still lists what a later one, which goes on from it and is
+what a system shows, has left out.
 """
 
 import stat
@@ -18,7 +19,7 @@ from clew.intake.disk.apfs import KINDS
 from clew.intake.disk.entries import LINKED_TWICE
 from clew.intake.disk.extents import Direct, Piece
 from clew.intake.disk.image import image
-from clew.intake.disk.iso_disc import LOOK, MOST_LOOKED, Disc, Taken, descriptors, disc, later
+from clew.intake.disk.iso_disc import LOOK, MOST_LOOKED, Disc, Taken, disc, later
 from clew.intake.disk.iso_records import (
     ASSOCIATED,
     FIRST,
@@ -32,6 +33,7 @@ from clew.intake.disk.iso_records import (
     records,
     xa,
 )
+from clew.intake.disk.iso_sessions import Sessions, alike
 from clew.intake.disk.iso_tree import (
     MOST_PARTS,
     MOST_RECORDS,
@@ -40,14 +42,14 @@ from clew.intake.disk.iso_tree import (
     directory,
     entries,
     extents,
+    last,
     open_volume,
     rock_of,
-    trees,
 )
 from clew.intake.disk.stretch import At, Item, Tree, name_only, stretch
 from clew.intake.refs import quote
 from clew.intake.walk import Listing
-from clew.model import ContentState, ItemState, Missing, Reason
+from clew.model import ContentState, ItemState, Missing, NameState, Reason
 
 MOST_TRIED = 1_000  # places in which a further session may begin
 MOST_TREES = 100  # of one disc: a CD has no more than 99 sessions
@@ -56,6 +58,10 @@ MOST_PATH = 200_000  # bytes of a directory's
 TIMES = "directory record (modified) and Rock Ridge, UTC by the distance to it that is recorded"
 ELSEWHERE = "names in a further tree of a disc, of contents that its first tree lists"
 SHARED = "files of a disc that lie where others may write: partial"
+NOT_SHOWN = (
+    "files of a session of a disc that are not in the last one, which took over nothing of it or is dated before: "
+    "live, though a system may show the last one alone"
+)
 UNNAMED = "directories that no directory names, from the path table of a disc"
 _BEYOND = Missing(Reason.UNKNOWN, "it goes on beyond the stretch that its disc begins in, where others may write")
 _FOREIGN = Missing(Reason.UNKNOWN, "it lies in a partition that holds something else, where others may write")
@@ -67,58 +73,27 @@ def found(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
     the rest of that ("small" bytes), and what is to be said ("said"). Sessions behind the first one are looked for
     where "sessions" is set, but not in what is "foreign". Raises Absent where there is no tree at all.
     """
-    here, taken = disc(image(payload), payload["offset"]), Taken()
+    here = disc(image(payload), payload["offset"])
     if here is None:
         raise Absent(Missing(Reason.UNPARSABLE, "there is no primary volume descriptor"))
-    volumes: list[Volume] = []
-    roots: set[tuple[int, int]] = set()
-    said, rootless = list[str](), list[int]()
-    limit = min(here.size, here.data(payload["length"]), MOST_LOOKED)
     foreign = [here.span(at, length) for at, length in payload.get("foreign", [])]
-    taken.add(foreign)
-    more = later(here, taken, limit) if payload["sessions"] else iter(())
+    met, limit = Sessions(here, foreign), min(here.size, here.data(payload["length"]), MOST_LOOKED)
+    more = later(here, met.taken, limit) if payload["sessions"] else iter(())
+    said = list[str]()
     for sector in chain([FIRST], islice(more, MOST_TRIED)):
-        rows = descriptors(here, sector)
-        taken.add([(sector * SECTOR, (max([sector, *(each.sector for each in rows)]) - sector + 2) * SECTOR)])
-        order = trees(here, payload, sector)
-        if not order:
-            rootless.append(sector)
-        for each in order:
-            if (each.base, each.root) not in roots:
-                volumes.append(each)
-            roots.add((each.base, each.root))
-            taken.add(each.survey().spans)
-            foreign = _of_no_file(each, foreign) if foreign else []
-            each.known = None  # of a hundred trees it is much
-        if len(volumes) >= MOST_TREES:
+        met.meet(payload, sector)
+        if len(met.volumes) >= MOST_TREES:
             said.append(f"a disc with more than {MOST_TREES} trees; no further session was looked for")
             break
-    if rootless:
-        where = f"the first in sector {rootless[0]:,}"
-        said.append(f"{len(rootless):,} volume descriptors of a disc, {where}, whose root directory was not found")
-    if not volumes:
+    if not met.volumes:
         raise Absent(Missing(Reason.UNPARSABLE, "the root directory of the disc was not found"))
-    if next(more, None) is not None and len(volumes) < MOST_TREES:
+    if next(more, None) is not None and len(met.volumes) < MOST_TREES:
         said.append(f"more than {MOST_TRIED:,} volume descriptors on a disc; those behind were not looked at")
     if here.data(payload["length"]) > MOST_LOOKED:
         said.append(f"sessions of a disc were looked for in its first {MOST_LOOKED:,} bytes alone")
-    taken.add([here.span(at, length) for at, length in payload.get("others", [])])
-    over = sum(length for _, length in overlap([(0, here.stated)], foreign))
-    if over:
-        said.append(
-            f"{over:,} bytes of a disc lie in partitions of something else, which may have been written over it"
-        )
-    starts = sorted({each.session for each in volumes})
-    told = [{"sector": each.said.sector, "words": _words(each, starts)} for each in volumes]
-    left, small = _left(here, taken, payload["length"])
-    return Reply({"trees": told, "left": left, "small": small, "said": said})
-
-
-def _words(each: Volume, starts: list[int]) -> str:
-    words = f"the {each.kind} tree {each.said.label!r}"
-    if len(starts) > 1:
-        words += f" of session {starts.index(each.session) + 1} of {len(starts)}, at sector {each.session:,}"
-    return words
+    met.taken.add([here.span(at, length) for at, length in payload.get("others", [])])
+    left, small = _left(here, met.taken, payload["length"])
+    return Reply({"trees": met.told(), "left": left, "small": small, "said": met.said() + said})
 
 
 def _left(here: Disc, taken: Taken, length: int) -> tuple[list[Range], int]:
@@ -127,12 +102,6 @@ def _left(here: Disc, taken: Taken, length: int) -> tuple[list[Range], int]:
     largest = sorted(ours, key=lambda each: -each[1])
     kept = sorted(largest[:MOST_LEFT])
     return [each for at, size in kept for each in here.where(at, size)], sum(size for _, size in largest[MOST_LEFT:])
-
-
-def _of_no_file(opened: Volume, foreign: list[Range]) -> list[Range]:
-    """Those that are no file of a tree: the image that a disc boots is a partition too."""
-    files = {extent for lies in opened.survey().contents for extent in lies}
-    return [each for each in foreign if not any(_alike(each, extent) for extent in files)]
 
 
 def _any(here: Disc, at: int, size: int) -> bool:
@@ -145,6 +114,8 @@ def walk(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
     """Worker entry: a stretch of the directories of the tree whose descriptor lies in sector "iso"; see `stretch`."""
     kept = open_volume(payload)
     kept.survey()  # which stays with it, and not with what is bounded
+    if "last" in payload and kept.last is None:
+        kept.last = last(kept, payload)
     end, others = kept.disc.data(payload["length"]), payload.get("foreign", [])
     foreign = tuple(kept.disc.span(at, length) for at, length in others)
     opened = replace(kept, end=end, foreign=foreign)
@@ -222,13 +193,8 @@ def _beyond(opened: Volume, entry: Entry) -> Missing | None:
 
 def _foreign(opened: Volume, at: int, size: int) -> bool:
     """Whether these bytes lie in a partition of something else, but one that they are: the image that a disc boots."""
-    others = [each for each in opened.foreign if not _alike(each, (at, size))]
+    others = [each for each in opened.foreign if not alike(each, (at, size))]
     return bool(overlap([(at, size)], others))
-
-
-def _alike(partition: Range, extent: Range) -> bool:
-    """Whether that partition is that extent of a file; a table counts in sectors."""
-    return partition[0] == extent[0] and abs(partition[1] - extent[1]) < SECTOR
 
 
 def _on_another_disc(opened: Volume, entry: Entry) -> bool:
@@ -322,4 +288,9 @@ def _file(opened: Volume, entry: Entry, path: bytes, name: bytes, listing: Listi
             "content_state": str(ContentState.PARTIAL if lacking is not None else ContentState.COMPLETE),
             "runs": runs,
         }
+    if opened.last is not None and opened.last.left_out(extents(opened, entry)):
+        if opened.last.follows:
+            item["name_state"] = str(NameState.DELETED)
+        else:
+            listing.notes[NOT_SHOWN] += 1
     listing.files.append(((name, first.at, 0), item))

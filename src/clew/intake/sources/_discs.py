@@ -69,8 +69,8 @@ def parts(
     beside = _said.beside(described)
     for number, why in enumerate([*said, *([beside] if beside else [])]):
         yield Part(f"{name}/beside/{number}", {"kind": "partition", **detail}, Missing(Reason.UNKNOWN, why))
-    for sector, words in trees:
-        place = {"file_system": FAMILY, **detail, "iso": sector, "volume": words}
+    for tree in trees:
+        place = {"file_system": FAMILY, **detail, **tree}
         yield Part(f"{volume(place)}/walk", {"kind": "file system", **place})
     for at, length in _said.left(found, detail["offset"], detail["length"]):
         yield from gap(f"{name}/left@{at}", detail | {"offset": at, "length": length})

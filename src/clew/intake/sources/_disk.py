@@ -225,7 +225,7 @@ class Disk:
         payload = self._payload(**place_of(detail), root=root, most=MOST, cursor=cursor, directories=None)
         if root and volume(detail) in self._sifted:
             payload["sifted"] = self._sifted[volume(detail)].told()
-        payload |= {key: detail[key] for key in ("length", "foreign") if "iso" in detail and key in detail}
+        payload |= {key: detail[key] for key in ("length", "foreign", "last") if "iso" in detail and key in detail}
         entry = f"clew.intake.disk.{_reader(detail, 'entries')}:walk"
         culprit: tuple[str, bytes] | None = None
         # of FAT and of a disc the first stretch looks through the whole tree
