@@ -242,6 +242,24 @@ def test_entries_of_a_directory_behind_the_most_are_said(tmp_path, reader, monke
     assert "no more than 4 entries" in found[-1]["detail"]
 
 
+def test_a_directory_is_listed_once_however_many_stretches_its_files_take(tmp_path, reader, monkeypatch):
+    image = make(tmp_path / "d.iso", {f"{folder}/F{each}.TXT": b"x" for folder in "DE" for each in range(30)})
+    looked: list[int] = []
+    read = iso.entries
+    monkeypatch.setattr(iso, "entries", lambda opened, which: looked.append(which) or read(opened, which))
+
+    def walk(payload: dict[str, Any], _: list[int]) -> list[int]:
+        stretches, cursor, done = 0, "", False
+        while not done:
+            said = iso.walk({**payload, "cursor": cursor}, []).value
+            stretches, cursor, done = stretches + 1, said["cursor"], said["done"]
+        return [stretches, *looked]
+
+    stretches, *listings = reader(walk, image, iso=16, most=5, directories=None)
+    assert stretches > 10
+    assert len(listings) == len(set(listings)) == 3  # the root and two below it
+
+
 def test_a_disc_that_shares_its_place_with_another_file_system_is_said():
     head = bytes(32769) + b"CD001"
     assert "ISO 9660" in signatures.beside("FAT", head)
@@ -354,7 +372,7 @@ def test_raw_sectors_are_read(tmp_path, reader):
 def test_every_session_is_listed_and_what_lies_between_them_carved(tmp_path):
     image = make(tmp_path / "d.iso", {"one.txt": b"one", "gone.txt": b"gone"}, "-R", "-J")
     second = make(
-        tmp_path / "2.iso", {"two.txt": b"two"}, "-R", "-J", "-C", "0,1000", "-M", str(image), "-x", "gone.txt"
+        tmp_path / "2.iso", {"two.txt": b"two", "gone.txt": b"new"}, "-R", "-J", "-C", "0,1000", "-M", str(image)
     )
     with image.open("ab") as file:
         file.truncate(1000 * S)
@@ -363,14 +381,135 @@ def test_every_session_is_listed_and_what_lies_between_them_carved(tmp_path):
         file.write(second.read_bytes())
     case = new_case(tmp_path / "case")
     summary = intake(case, path=image, label="D", workers=1, options=OPTIONS)
-    rows = shards.query(case, "SELECT l.ref, l.path, c.sha256 FROM listings l JOIN contents c USING (item)").to_pylist()
+    sql = "SELECT l.*, c.sha256, c.content_state AS as_read FROM listings l JOIN contents c USING (item)"
+    rows = shards.query(case, sql).to_pylist()
     found = {(parse(row["ref"])["iso"], row["path"]): row["sha256"] for row in rows}
+    deleted = [
+        (parse(row["ref"])["iso"], row["path"], row["as_read"]) for row in rows if row["name_state"] == "deleted"
+    ]
+    assert deleted == [(16, b"gone.txt", "complete")]  # what the session before the last alone still lists
     assert found[1016, b"two.txt"] == sha256(b"two")
     assert found[1016, b"one.txt"] == found[16, b"one.txt"] == sha256(b"one")
     assert found[16, b"gone.txt"] == sha256(b"gone")
     assert "the Rock Ridge tree 'CDROM' of session 2 of 2, at sector 1,016" in summary.words()
     assert any(part["offset"] <= 500 * S < part["offset"] + part["length"] for part in summary.account.searched)
     assert summary.account.complete
+
+
+def sessions(tmp_path: Path, *options: str) -> Path:
+    """A disc of two sessions. In the second one, which goes on from the first where `options` say so ("IT"), a file was
+    written anew.
+    """
+    image = make(tmp_path / "d.iso", {"ONE.TXT": b"one", "GONE.TXT": b"gone", "EMPTY": b""})
+    more = [str(image) if each == "IT" else each for each in options]
+    second = make(tmp_path / "2.iso", {"TWO.TXT": b"two", "GONE.TXT": b"new"}, "-C", "0,1000", *more)
+    image.write_bytes(image.read_bytes().ljust(1000 * S, b"\0") + second.read_bytes())
+    return image
+
+
+def of_sessions(reader: Any, image: Path) -> tuple[dict[tuple[int, bytes], str], int]:
+    """What is claimed of the names in each tree; and how many of an earlier session may not be shown."""
+    states, noted = {}, 0
+    for tree in reader(iso.found, image, sessions=True).value["trees"]:
+        more = {key: tree[key] for key in ("last",) if key in tree}
+        for each in listed(reader, image, tree["sector"], **more):
+            noted += each.get("notes", {}).get(iso.NOT_SHOWN, 0)
+            if "path" in each:
+                states[tree["sector"], bytes.fromhex(each["path"])] = each["name_state"]
+    return states, noted
+
+
+def test_what_the_last_session_has_left_out_is_deleted(tmp_path, reader):
+    image = sessions(tmp_path, "-M", "IT")
+    first = {(16, b"ONE.TXT"): "live", (16, b"GONE.TXT"): "deleted", (16, b"EMPTY"): "live"}
+    second = {(1016, name): "live" for name in (b"ONE.TXT", b"TWO.TXT", b"GONE.TXT", b"EMPTY")}
+    assert of_sessions(reader, image) == (first | second, 0)
+    # As on media that can be written again: the first descriptors are those of the last session.
+    data = image.read_bytes()
+    change(image, 500 * S, data[16 * S : 19 * S])
+    change(image, 16 * S, data[1016 * S : 1019 * S])
+    moved = {(500, path): state for (_, path), state in first.items()}
+    assert of_sessions(reader, image) == (moved | {(16, path): state for (_, path), state in second.items()}, 0)
+    assert "session 2 of 2" in reader(iso.found, image, sessions=True).value["trees"][0]["words"]
+
+
+@pytest.mark.parametrize("dated", [True, False])
+def test_a_session_that_may_be_of_another_disc_deletes_nothing(tmp_path, reader, dated):
+    """One that has taken over nothing; or one dated before the first, as what is left of a disc that lay there."""
+    image = sessions(tmp_path, *(["-M", "IT"] if dated else []))
+    if dated:
+        change(image, 1016 * S + 813, b"1999")
+    states, noted = of_sessions(reader, image)
+    assert set(states.values()) == {"live"}
+    assert noted == (1 if dated else 2)
+
+
+def test_a_disc_with_a_partition_table_on_it_is_one_to_the_image_s_end(tmp_path):
+    """The first entry of a Mac's begins behind byte 0: the disc begins in a gap of one sector."""
+    first = {f"f{each}.jpg": random.Random(each).randbytes(9000) for each in range(4)}
+    image = make(tmp_path / "d.iso", first, "-R", "-J", "-hfs", "-part", "-input-charset", "iso8859-1")
+    second = make(tmp_path / "2.iso", {"two.jpg": b"two"}, "-R", "-J", "-C", "0,1000", "-M", str(image))
+    with image.open("ab") as file:
+        file.truncate(1000 * S)
+    change(image, 900 * S, b"GIF89a")
+    with image.open("ab") as file:
+        file.write(second.read_bytes())
+    case = new_case(tmp_path / "case")
+    summary = intake(case, path=image, label="D", workers=1, options=OPTIONS)
+    sql = "SELECT l.ref, l.path, c.sha256, c.content_state FROM listings l JOIN contents c USING (item)"
+    rows = shards.query(case, f"{sql} WHERE l.name_state='live'").to_pylist()
+    found = {(parse(row["ref"])["iso"], row["path"]): (row["sha256"], row["content_state"]) for row in rows}
+    held_by = {(16, name.encode()): (sha256(data), "complete") for name, data in first.items()}
+    held_by |= {(1016, path): each for (_, path), each in held_by.items()}
+    assert found == held_by | {(1016, b"two.jpg"): (sha256(b"two"), "complete")}
+    searched = [(each["offset"], each["offset"] + each["length"]) for each in summary.account.searched]
+    assert sum(at <= 900 * S < end for at, end in searched) == 1  # not a second time as a gap of the table
+
+
+def partition(at: int, length: int, kind: int) -> bytes:
+    """An entry of a partition table of MBR, for bytes of the disk."""
+    return struct.pack("<8B2I", 0, 0, 0, 0, kind, 0, 0, 0, at // 512, length // 512)
+
+
+def test_what_lies_in_a_partition_of_something_else_is_never_whole(tmp_path):
+    """But what is that partition, as the image that a disc boots is."""
+    fat = tmp_path / "fat.img"
+    fat.write_bytes(bytes(1 << 20))
+    subprocess.run(["mkfs.fat", fat], check=True, capture_output=True, timeout=60)
+    files = {"BOOT.IMG": fat.read_bytes(), "FILM.AVI": random.Random(1).randbytes(3 << 20), "A.TXT": b"a"}
+    image = make(tmp_path / "d.iso", files)
+    boot, film = (
+        struct.unpack_from("<I", image.read_bytes(), record_of(image, name) + 2)[0] * S
+        for name in (b"BOOT.IMG;1", b"FILM.AVI;1")
+    )
+    over = film + S
+    change(image, over, fat.read_bytes())
+    change(image, 446, partition(boot, 1 << 20, 0xEF) + partition(over, 1 << 20, 0x0C) + bytes(32) + b"\x55\xaa")
+    found, summary = take(tmp_path, image)
+    of_disc = {path: item for path, item in found.items() if item["ref"].startswith("iso@")}
+    assert {path: item["as_read"] for path, item in of_disc.items()} == {
+        b"BOOT.IMG": "complete", b"FILM.AVI": "partial", b"A.TXT": "complete",
+    }  # fmt: skip
+    assert summary.account.notes[iso.SHARED] == 1
+    assert f"{1 << 20:,} bytes of a disc lie in partitions of something else" in summary.words()
+    assert not summary.account.complete
+
+
+def test_a_gap_in_which_something_else_begins_is_no_disc_s(tmp_path):
+    """As on a stick that once held a disc."""
+    fat = tmp_path / "fat.img"
+    fat.write_bytes(bytes(1 << 20))
+    subprocess.run(["mkfs.fat", fat], check=True, capture_output=True, timeout=60)
+    image = make(tmp_path / "d.iso", {"A.BIN": bytes(1000), "FILM.AVI": random.Random(1).randbytes(4 << 20)})
+    at = 2 << 20
+    change(image, at, fat.read_bytes() * 2)  # the first in a partition, the second in the gap behind it
+    change(image, 446, partition(at, 1 << 20, 0x0C) + bytes(48) + b"\x55\xaa")
+    case = new_case(tmp_path / "case")
+    intake(case, path=image, label="D", workers=1, options=OPTIONS)
+    rows = {row["part"] for row in case.read().execute("SELECT part FROM exhibit_runs")}
+    assert {f"fs@{at}/walk", f"fs@{at + (1 << 20)}/walk"} <= rows
+    states = {path: item["content_state"] for path, item in items(case).items() if item["ref"].startswith("iso@")}
+    assert states == {b"A.BIN": "complete", b"FILM.AVI": "partial"}
 
 
 def test_a_disc_behind_a_disc_counts_from_its_own_beginning(tmp_path, reader):
@@ -489,7 +628,8 @@ def test_any_bytes_give_an_end_and_no_error(tmp_path, reader):
             return
         assert not isinstance(_said.disc_trees(said), Absent)
         for each in said["trees"]:
-            for item in listed(reader, tmp_path / "x.img", each["sector"])[:40]:
+            last = {key: each[key] for key in ("last",) if key in each}
+            for item in listed(reader, tmp_path / "x.img", each["sector"], **last)[:40]:
                 _said._event(item, item["cursor"], "directory walk")
                 place = parse(item["ref"]) if "ref" in item else None
                 if place is not None and "id" in place and item["size"] < 1 << 20:

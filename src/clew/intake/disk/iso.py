@@ -1,7 +1,8 @@
 """ISO 9660 by clew's own reader: The Sleuth Kit's loses names without a word, takes each part of a large file for a
 whole one, knows no later session, and takes times for those of the examiner's machine.
 
-Live entries alone: there is no telling what was deleted, but in what an earlier session still shows.
+Nothing tells what was deleted but an earlier session: it still lists what a later one, which goes on from it and is
+what a system shows, has left out.
 """
 
 import stat
@@ -18,7 +19,7 @@ from clew.intake.disk.apfs import KINDS
 from clew.intake.disk.entries import LINKED_TWICE
 from clew.intake.disk.extents import Direct, Piece
 from clew.intake.disk.image import image
-from clew.intake.disk.iso_disc import LOOK, MOST_LOOKED, Disc, Taken, descriptors, disc, later
+from clew.intake.disk.iso_disc import LOOK, MOST_LOOKED, Disc, Taken, disc, later
 from clew.intake.disk.iso_records import (
     ASSOCIATED,
     FIRST,
@@ -32,6 +33,7 @@ from clew.intake.disk.iso_records import (
     records,
     xa,
 )
+from clew.intake.disk.iso_sessions import Sessions, alike
 from clew.intake.disk.iso_tree import (
     MOST_PARTS,
     MOST_RECORDS,
@@ -39,14 +41,15 @@ from clew.intake.disk.iso_tree import (
     Volume,
     directory,
     entries,
+    extents,
+    last,
     open_volume,
     rock_of,
-    trees,
 )
 from clew.intake.disk.stretch import At, Item, Tree, name_only, stretch
 from clew.intake.refs import quote
 from clew.intake.walk import Listing
-from clew.model import ContentState, ItemState, Missing, Reason
+from clew.model import ContentState, ItemState, Missing, NameState, Reason
 
 MOST_TRIED = 1_000  # places in which a further session may begin
 MOST_TREES = 100  # of one disc: a CD has no more than 99 sessions
@@ -54,58 +57,43 @@ MOST_LEFT = 200  # stretches that belong to no file, and are carved: the largest
 MOST_PATH = 200_000  # bytes of a directory's
 TIMES = "directory record (modified) and Rock Ridge, UTC by the distance to it that is recorded"
 ELSEWHERE = "names in a further tree of a disc, of contents that its first tree lists"
+SHARED = "files of a disc that lie where others may write: partial"
+NOT_SHOWN = (
+    "files of a session of a disc that are not in the last one, which took over nothing of it or is dated before: "
+    "live, though a system may show the last one alone"
+)
 UNNAMED = "directories that no directory names, from the path table of a disc"
+_BEYOND = Missing(Reason.UNKNOWN, "it goes on beyond the stretch that its disc begins in, where others may write")
+_FOREIGN = Missing(Reason.UNKNOWN, "it lies in a partition that holds something else, where others may write")
 _CUT = Missing(Reason.LIMIT_REACHED, f"not entered: {MOST_RECORDS:,} records of a tree are looked through")
 
 
 def found(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
-    """Worker entry: the "trees" of the disc at "offset", "length" bytes long; what is "left" of it, the rest of that
-    ("small" bytes), and what is to be said ("said"). Sessions behind the first one are looked for where "sessions" is
-    set. Raises Absent where there is no tree at all.
+    """Worker entry: the "trees" of the disc at "offset", "length" bytes long; what is "left" of it and of no "others",
+    the rest of that ("small" bytes), and what is to be said ("said"). Sessions behind the first one are looked for
+    where "sessions" is set, but not in what is "foreign". Raises Absent where there is no tree at all.
     """
-    here, taken = disc(image(payload), payload["offset"]), Taken()
+    here = disc(image(payload), payload["offset"])
     if here is None:
         raise Absent(Missing(Reason.UNPARSABLE, "there is no primary volume descriptor"))
-    volumes: list[Volume] = []
-    roots: set[tuple[int, int]] = set()
-    said, rootless = list[str](), list[int]()
-    limit = min(here.size, here.data(payload["length"]), MOST_LOOKED)
-    more = later(here, taken, limit) if payload["sessions"] else iter(())
+    foreign = [here.span(at, length) for at, length in payload.get("foreign", [])]
+    met, limit = Sessions(here, foreign), min(here.size, here.data(payload["length"]), MOST_LOOKED)
+    more = later(here, met.taken, limit) if payload["sessions"] else iter(())
+    said = list[str]()
     for sector in chain([FIRST], islice(more, MOST_TRIED)):
-        rows = descriptors(here, sector)
-        taken.add([(sector * SECTOR, (max([sector, *(each.sector for each in rows)]) - sector + 2) * SECTOR)])
-        order = trees(here, payload, sector)
-        if not order:
-            rootless.append(sector)
-        for each in order:
-            if (each.base, each.root) not in roots:
-                volumes.append(each)
-            roots.add((each.base, each.root))
-            taken.add(each.survey().spans)
-            each.known = None  # of a hundred trees it is much
-        if len(volumes) >= MOST_TREES:
+        met.meet(payload, sector)
+        if len(met.volumes) >= MOST_TREES:
             said.append(f"a disc with more than {MOST_TREES} trees; no further session was looked for")
             break
-    if rootless:
-        where = f"the first in sector {rootless[0]:,}"
-        said.append(f"{len(rootless):,} volume descriptors of a disc, {where}, whose root directory was not found")
-    if not volumes:
+    if not met.volumes:
         raise Absent(Missing(Reason.UNPARSABLE, "the root directory of the disc was not found"))
-    if next(more, None) is not None and len(volumes) < MOST_TREES:
+    if next(more, None) is not None and len(met.volumes) < MOST_TREES:
         said.append(f"more than {MOST_TRIED:,} volume descriptors on a disc; those behind were not looked at")
     if here.data(payload["length"]) > MOST_LOOKED:
         said.append(f"sessions of a disc were looked for in its first {MOST_LOOKED:,} bytes alone")
-    starts = sorted({each.session for each in volumes})
-    told = [{"sector": each.said.sector, "words": _words(each, starts)} for each in volumes]
-    left, small = _left(here, taken, payload["length"])
-    return Reply({"trees": told, "left": left, "small": small, "said": said})
-
-
-def _words(each: Volume, starts: list[int]) -> str:
-    words = f"the {each.kind} tree {each.said.label!r}"
-    if len(starts) > 1:
-        words += f" of session {starts.index(each.session) + 1} of {len(starts)}, at sector {each.session:,}"
-    return words
+    met.taken.add([here.span(at, length) for at, length in payload.get("others", [])])
+    left, small = _left(here, met.taken, payload["length"])
+    return Reply({"trees": met.told(), "left": left, "small": small, "said": met.said() + said})
 
 
 def _left(here: Disc, taken: Taken, length: int) -> tuple[list[Range], int]:
@@ -124,14 +112,19 @@ def _any(here: Disc, at: int, size: int) -> bool:
 
 def walk(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
     """Worker entry: a stretch of the directories of the tree whose descriptor lies in sector "iso"; see `stretch`."""
-    opened = open_volume(payload)
-    opened.survey()  # which stays with it, and not with what is bounded
-    opened = replace(opened, end=opened.disc.data(payload["length"]))
+    kept = open_volume(payload)
+    kept.survey()  # which stays with it, and not with what is bounded
+    if "last" in payload and kept.last is None:
+        kept.last = last(kept, payload)
+    end, others = kept.disc.data(payload["length"]), payload.get("foreign", [])
+    foreign = tuple(kept.disc.span(at, length) for at, length in others)
+    opened = replace(kept, end=end, foreign=foreign)
 
     def lost(at: At, missing: Missing) -> Item:
         return name_only(opened.name, at[-1][1] if at else opened.said.root.at, _path(at) + b"/", missing)
 
-    return stretch(Tree(opened, opened.disc.image, lambda at: _list(opened, at), _path, lost), payload)
+    # What is bounded is made anew for every stretch, and would tell each from the one before.
+    return stretch(Tree((kept, end, foreign), opened.disc.image, lambda at: _list(opened, at), _path, lost), payload)
 
 
 def stream(payload: dict[str, Any], _descriptors: list[int]) -> "Stream":
@@ -192,8 +185,16 @@ def _beyond(opened: Volume, entry: Entry) -> Missing | None:
     if sum(length for _, _, length in _pieces(opened, entry)) < entry.size:
         return Missing(Reason.UNREADABLE, "it goes on beyond the image's end")
     if opened.end is not None and any(opened.place(part.block) + part.size > opened.end for part in entry.parts):
-        return Missing(Reason.UNKNOWN, "it goes on beyond the stretch that its disc begins in, where others may write")
+        return _BEYOND
+    if opened.foreign and any(_foreign(opened, *each) for each in extents(opened, entry) if each[1]):
+        return _FOREIGN
     return None
+
+
+def _foreign(opened: Volume, at: int, size: int) -> bool:
+    """Whether these bytes lie in a partition of something else, but one that they are: the image that a disc boots."""
+    others = [each for each in opened.foreign if not alike(each, (at, size))]
+    return bool(overlap([(at, size)], others))
 
 
 def _on_another_disc(opened: Volume, entry: Entry) -> bool:
@@ -278,6 +279,7 @@ def _file(opened: Volume, entry: Entry, path: bytes, name: bytes, listing: Listi
     elif lacking is not None and not pieces:
         item = name_only(opened.name, first.at, path, lacking) | known
     else:
+        listing.notes.update([SHARED] if lacking in {_BEYOND, _FOREIGN} else [])
         runs = opened.disc.on_image(_ranges(opened.disc, pieces[: claims.MOST_RUNS]))
         item = name_only(opened.name, first.at, path, None) | known
         item |= {
@@ -286,4 +288,9 @@ def _file(opened: Volume, entry: Entry, path: bytes, name: bytes, listing: Listi
             "content_state": str(ContentState.PARTIAL if lacking is not None else ContentState.COMPLETE),
             "runs": runs,
         }
+    if opened.last is not None and opened.last.left_out(extents(opened, entry)):
+        if opened.last.follows:
+            item["name_state"] = str(NameState.DELETED)
+        else:
+            listing.notes[NOT_SHOWN] += 1
     listing.files.append(((name, first.at, 0), item))

@@ -75,6 +75,14 @@ class Disc:
             return [(self.offset + at, length)]
         return [(self.offset + first * self.each, (last - first) * self.each)]
 
+    def span(self, at: int, length: int) -> Range:
+        """The bytes of data that so many bytes of the disk hold, from its byte `at` on."""
+        first, end = max(at - self.offset, 0), max(at + length - self.offset, 0)
+        if self.each == SECTOR:
+            return first, end - first
+        start = self.data(first)
+        return start, -(-end // self.each) * SECTOR - start
+
     def data(self, length: int) -> int:
         """How many bytes of data lie in `length` bytes of the image."""
         return length if self.each == SECTOR else length // self.each * SECTOR

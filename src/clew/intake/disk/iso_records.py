@@ -50,6 +50,7 @@ class Descriptor(NamedTuple):
     tables: tuple[int, int, int]  # bytes of a path table, and the blocks of both
     volumes: int  # discs of its set
     number: int  # of this disc among them
+    made_ns: int | None  # when the volume was
     root: "Record"
 
 
@@ -97,8 +98,8 @@ def descriptor(data: bytes, sector: int) -> Descriptor | None:
     label = data[40:72].decode("utf-16-be" if joliet else "latin-1", "replace").rstrip(" \0")
     volumes, number = struct.unpack_from("<H2xH", data, 120)
     (size, little), (big,) = struct.unpack_from("<I4xI", data, 132), struct.unpack_from(">I", data, 148)
-    tables = (size, little, big)
-    return Descriptor(sector, kind, version, joliet, label, block, tables, volumes, number, root)
+    tables, made_ns = (size, little, big), recorded_ns(data[813:830])
+    return Descriptor(sector, kind, version, joliet, label, block, tables, volumes, number, made_ns, root)
 
 
 def record(data: bytes, at: int) -> Record | None:

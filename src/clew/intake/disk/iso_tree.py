@@ -83,6 +83,21 @@ class Survey:
     cut: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Last:
+    """The trees of the last session of a disc, beside one of an earlier session. It `follows` that one where it has
+    taken over a content of it and was made no earlier: else it may be what is left of another disc.
+    """
+
+    surveys: list[Survey]
+    follows: bool
+
+    def left_out(self, lies: tuple[Range, ...]) -> bool:
+        """Whether it has no such content, where all of it was looked through; of empty files that cannot be told."""
+        held = any(survey.cut or lies in survey.contents for survey in self.surveys)
+        return not held and any(size for _, size in lies)
+
+
 @dataclass(slots=True, eq=False)
 class Volume:
     """One tree of a disc. `skip` is how Rock Ridge begins in each record, None without it."""
@@ -94,8 +109,10 @@ class Volume:
     session: int  # the sector of the first descriptor beside its own
     name: str  # how refs of it begin
     first: "Volume | None" = None  # the tree whose contents are not listed again
+    last: Last | None = None  # the session that a system shows, where its own is an earlier one
     known: Survey | None = None
     end: int | None = None  # byte of the disc at which the stretch that it begins in ends, where that counts
+    foreign: tuple[Range, ...] = ()  # partitions on it, in bytes of the disc, that hold something else
 
     @property
     def kind(self) -> str:
@@ -170,6 +187,16 @@ def trees(found: Disc, place: dict[str, Any], sector: int) -> list[Volume]:
     for other in order[1:]:
         other.first = order[0]
     return order
+
+
+def last(opened: Volume, place: dict[str, Any]) -> Last:
+    """What the session whose first descriptor lies in sector "last" is beside that tree."""
+    order, own = trees(opened.disc, place, place["last"]), opened.survey()
+    surveys, made = [each.survey() for each in order], [each.said.made_ns for each in order]
+    both = (lies for each in surveys for lies in each.contents & own.contents)
+    taken_over = any(size for lies in both for _, size in lies)
+    then = opened.said.made_ns
+    return Last(surveys, taken_over and then is not None and any(at is not None and at >= then for at in made))
 
 
 def extents(opened: Volume, entry: Entry) -> tuple[Range, ...]:

@@ -67,6 +67,7 @@ class Disk:
         self._sifted: dict[str, Sifted] = {}  # by volume: what carving told the search for lost entries
         self._met: set[str] = set()  # volumes whose beginning was looked at
         self._found: set[str] = set()  # those of them that no partition table names
+        self._layouts: dict[str, _discs.Layout] = {}  # of the image, and of each logical volume
         self.detail: dict[str, Any] = {"opened": "read-only", "files": len(paths)}
         stored = sum(os.lseek(descriptor, 0, os.SEEK_END) for descriptor in self.held)
         self.acquisition: Job | None = Job(acquire, self._payload(size=stored), bytes=stored * growth)
@@ -98,6 +99,7 @@ class Disk:
         for number, missing in enumerate([] if isinstance(table, Missing) else _said.remarks(table)):
             yield Part(f"{above}table/{number}", {"kind": "partition table", **layer}, missing)
         self._met |= {volume({**each, **layer}) for each in stretches if each["allocated"] and each["length"]}
+        layout = self._layouts[str(layer.get("lv"))] = _discs.Layout(size, stretches)
         held: list[Range] = []  # by partitions that another table names, and that open
         for each in sorted(stretches, key=lambda each: not each.get("beside")):
             detail = {key: each[key] for key in ("offset", "length", "table")} | layer
@@ -110,7 +112,7 @@ class Disk:
                     held += [(each["offset"], each["length"])] if isinstance(found, dict) else []
                 yield from self._partition(detail, found, ask, covered=bool(each.get("beside")))
             elif not each["allocated"]:
-                for at, length in _gaps.without((each["offset"], each["length"]), held):
+                for at, length in _gaps.without((each["offset"], each["length"]), held + layout.discs):
                     rest = detail | {"offset": at, "length": length}
                     name = volume(rest).replace("fs@", "gap@")
                     yield from self._gap(name, rest, ask, "carving outside partitions")
@@ -161,7 +163,7 @@ class Disk:
         if magic is not None:
             why = f"{magic.detail}; a file system that opens there too is listed, and may be an earlier one"
             yield Part(f"{name}/magic", {"kind": "partition", **detail}, Missing(magic.reason, why))
-        beyond = _said.beyond(found)
+        beyond = _said.beyond(found) if "disc" not in found else None
         if beyond is not None:
             yield Part(f"{name}/cut", {"kind": "partition", **detail}, beyond)
         if "logical_volumes" in found:
@@ -170,7 +172,8 @@ class Disk:
             yield from _apfs.parts(detail, found, alone=not opens)
         if "disc" in found:
             outside = partial(self._gap, ask=ask, kind="carving outside the files of a disc")
-            yield from _discs.parts(detail, found, ask, self._container, outside)
+            layout = self._layouts[str(detail.get("lv"))]
+            yield from _discs.parts(detail, found, ask, self._container, outside, layout)
         elif opens or "apfs_volumes" in found:
             yield from self._behind(detail, found, ask)
 
@@ -222,7 +225,7 @@ class Disk:
         payload = self._payload(**place_of(detail), root=root, most=MOST, cursor=cursor, directories=None)
         if root and volume(detail) in self._sifted:
             payload["sifted"] = self._sifted[volume(detail)].told()
-        payload |= {"length": detail["length"]} if "iso" in detail else {}
+        payload |= {key: detail[key] for key in ("length", "foreign", "last") if "iso" in detail and key in detail}
         entry = f"clew.intake.disk.{_reader(detail, 'entries')}:walk"
         culprit: tuple[str, bytes] | None = None
         # of FAT and of a disc the first stretch looks through the whole tree

@@ -73,7 +73,7 @@ def judged(deleted: Mapping[str, Deleted], payload: Mapping[str, Any], ask: Ask)
         place, found = parse(ref), parse_carved(ref)
         if found is not None:
             carved[str(found.get("lv"))].append(Find(tuple((at, length) for at, length in found["runs"]), state))
-        elif place is not None and "id" in place:
+        elif place is not None and "id" in place and "iso" not in place:  # sessions of a disc overwrite nothing
             by_volume[volume(place)].append((item, place))
     finds = {layer: Finds(each) for layer, each in carved.items()}
     now: dict[str, ContentState] = {}

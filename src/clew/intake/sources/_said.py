@@ -82,13 +82,19 @@ def apfs_volumes(said: Any) -> list[tuple[str, bool, int | None]] | Missing:
         return broken("an APFS container")
 
 
-def disc_trees(said: Any) -> tuple[list[tuple[int, str]], int, list[str]] | Missing:
-    """The trees of a disc: the sector of each one's descriptor, and what it is; bytes that belong to no file and are
-    not carved; what is to be said besides.
+def disc_trees(said: Any) -> tuple[list[dict[str, Any]], int, list[str]] | Missing:
+    """The trees of a disc: the sector of each one's descriptor ("iso"), what it is ("volume"), and the sector of the
+    "last" session where it is of an earlier one; bytes that belong to no file and are not carved; what is to be said
+    besides.
     """
     try:
-        trees = {_number(each["sector"]): _text(each["words"], 300) for each in said["trees"][:MOST_TREES]}
-        return list(trees.items()), _number(said["small"]), [_text(each, 300) for each in said["said"][:MOST_SAID]]
+        trees = {
+            _number(each["sector"]): {"volume": _text(each["words"], 300)}
+            | ({"last": _number(each["last"])} if "last" in each else {})
+            for each in said["trees"][:MOST_TREES]
+        }
+        told = [{"iso": sector, **tree} for sector, tree in trees.items()]
+        return told, _number(said["small"]), [_text(each, 300) for each in said["said"][:MOST_SAID]]
     except WRONG:
         return broken("a disc")
 
