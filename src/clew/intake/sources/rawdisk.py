@@ -9,6 +9,7 @@ from pathlib import Path
 from clew.core.errors import Usage
 from clew.intake.api import Session, Source
 from clew.intake.sources import _disk
+from clew.intake.sources._later import later
 
 CONTAINER = "clew.intake.containers.raw:open_raw"
 
@@ -43,7 +44,7 @@ class RawDisk:
 
     def open(self, path: Path) -> Session:
         """Opens the image with its segments. Raises Usage where one in the middle is missing or cut."""
-        return _disk.Disk(segments(path), CONTAINER)
+        return _disk.Disk(segments(path), CONTAINER, said=later(path))
 
     def examples(self) -> Iterator[tuple[str, Mapping[bytes, bytes]]]:
         """A FAT12 volume."""
