@@ -18,13 +18,14 @@ from clew.core import resumable
 from clew.core.case import Case
 from clew.core.errors import ClewError, Damaged
 from clew.core.progress import Progress
-from clew.intake import acquire, custody
+from clew.intake import acquire, custody, said
 from clew.intake.account import account
 from clew.intake.api import Job
 from clew.intake.containers import acquisition
 from clew.intake.containers.raw import open_raw
 from clew.intake.options import Options
 from clew.intake.run import intake
+from clew.intake.said import MOST_RANGES
 
 PLAIN = Options(workers=1, extractors=())
 NAMES = ("md5", "sha1", "sha256")
@@ -76,6 +77,22 @@ def test_without_libcrypto_it_is_done_in_one_go(monkeypatch: pytest.MonkeyPatch)
     assert not any("state" in each for each in answers)
 
 
+def test_what_is_bad_in_several_stints_never_passes_what_may_be_said() -> None:
+    """A disk that fails in thousands of places; of an E01 its acquisition may name as many from the start."""
+    first, second = Bytes(bytes(2000)), Bytes(bytes(2000))
+    first.bad += [(at * 4000, 512) for at in range(MOST_RANGES)]
+    second.bad += [(at * 4000 + 2000, 512) for at in range(MOST_RANGES)]
+    *_, last = acquisition.digest(first, {"save": 1000, "stint": 1000})
+    *_, end = acquisition.digest(second, {"resume": last.value["state"]})
+    learnt = said.acquisition(end.value)[2]
+    covered = iter(learnt["bad"])
+    at, length = next(covered)
+    for start, size in sorted([*first.bad, *second.bad]):
+        while start >= at + length:
+            at, length = next(covered)
+        assert at <= start <= start + size <= at + length
+
+
 def test_holes_are_hashed_as_zeros_without_being_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "sparse"
     with path.open("wb") as file:
@@ -111,8 +128,8 @@ class Said:
 
         (task,) = tasks
         self.payloads.append(task.payload)
-        for said in self.stints.pop(0):
-            yield Outcome(task, said if isinstance(said, Missing) else Reply(said), True, 0.0)
+        for each in self.stints.pop(0):
+            yield Outcome(task, each if isinstance(each, Missing) else Reply(each), True, 0.0)
 
 
 END = {"md5": "00" * 16, "sha1": "00" * 20, "sha256": "00" * 32, "size": 5, "bad": []}
@@ -140,6 +157,13 @@ def test_a_stint_that_ends_in_a_state_is_gone_on_with(tmp_path: Path) -> None:
     row = case.read().execute("SELECT * FROM exhibits").fetchone()
     assert (row["size"], bytes(row["sha256"])) == (5, bytes(32))
     assert "resume" not in row["acquisition"]
+
+
+def test_a_state_may_name_as_many_bad_stretches_as_an_answer(tmp_path: Path) -> None:
+    bad = [[(1 << 60) + at * 1024, (1 << 62) + at] for at in range(MOST_RANGES)]
+    state = {"offset": 1 << 60, "hashes": dict.fromkeys(NAMES, "00" * 200), "bad": bad}
+    _, pool = acquired(tmp_path, [{"state": state}], [END | {"bad": bad}])
+    assert pool.payloads[1]["resume"] == state
 
 
 def test_a_reader_that_dies_is_gone_on_with_as_long_as_it_gets_further(tmp_path: Path) -> None:
@@ -170,7 +194,7 @@ def test_an_image_without_a_digest_is_not_complete_and_goes_on_from_where_it_was
     "answer",
     [
         {"read": -1}, {"read": "x"}, {"state": 5}, {"state": {"offset": True}},
-        {"state": {"offset": 1, "x": "y" * 70_000}},
+        {"state": {"offset": 1, "x": "y" * 700_000}},
         END | {"sha256": "00"}, END | {"size": 1 << 63}, END | {"bad": [[1]]}, END | {"bad": [[-1, 2]]},
         END | {"stored": {"crc": "00"}}, END | {"facts": 5}, END | {"facts": {"x": float("nan")}},
         END | {"facts": {"x": "y" * (2 << 20)}}, {"md5": "00" * 16},
@@ -234,9 +258,9 @@ def test_a_stored_digest_that_differs_is_said_and_told_by_the_exit_status(tmp_pa
     path.write_bytes(bytes(4096))
     original = acquire._acquired
 
-    def claim(case, exhibit, said, mandate):  # type: ignore[no-untyped-def]
-        said |= {"stored": {"md5": "11" * 16, "sha1": said["sha1"]}, "bad": [[512, 512]]}
-        original(case, exhibit, said, mandate)
+    def claim(case, exhibit, answer, mandate):  # type: ignore[no-untyped-def]
+        answer |= {"stored": {"md5": "11" * 16, "sha1": answer["sha1"]}, "bad": [[512, 512]]}
+        original(case, exhibit, answer, mandate)
 
     monkeypatch.setattr(acquire, "_acquired", claim)
     report = intake(new_case(tmp_path / "case"), path=path, label="D", options=PLAIN)

@@ -106,6 +106,7 @@ def test_the_story_is_in_order_and_whole(taken: tuple[Case, str]) -> None:
             "Since ",
             "It ended: discovered 5 = done 3 + unreadable 1 + skipped 1.",
             "An intake began with clew ",
+            "It was held against its listing: 0 entries that were not in the case, 0 written to since, 1 gone.",
             "Since ",
             "It ended: ",
         )

@@ -15,7 +15,8 @@ from clew.core.errors import Damaged
 from clew.core.printable import printable
 from clew.intake.recount import ATTRIBUTES, KIND, Recount, recounts
 from clew.intake.seizure import NAMES, agreement
-from clew.intake.walk import UNSEEN
+from clew.intake.since import CHANGED, GONE, NEW, SINCE
+from clew.intake.walk import NO_FILE, UNSEEN
 from clew.model import ItemState, Reason
 
 _LISTED = """
@@ -34,6 +35,9 @@ FROM traits
 """
 
 
+NEW_SINCE = "entries lie there that are not in the case: --retry lists them"
+CHANGED_SINCE = "files were written to since they were listed: as they are now, another label takes them in"
+GONE_SINCE = "entries of the folder that lie there no more"
 ONLY_LIVE = {"APFS", "HFS+", "ISO 9660", "UFS"}  # file systems of which deleted names are not looked for
 NOT_CARVED = "the slack behind files, and files without a name that do not begin at a sector or are of no kind carved"
 
@@ -68,8 +72,9 @@ class Account:
     @property
     def complete(self) -> bool:
         """Whether nothing at all stayed unread, and no second count contradicts: exit status 0 instead of 3."""
-        lost = self.unreadable or self.parts_unreadable or self.parts_open or self.image_unread or UNSEEN in self.notes
-        return self.balanced and not (lost or any(each.unexplained for each in self.recounts))
+        lost = self.unreadable or self.parts_unreadable or self.parts_open or self.image_unread
+        unseen = UNSEEN in self.notes or NO_FILE in self.notes
+        return self.balanced and not (lost or unseen or any(each.unexplained for each in self.recounts))
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON."""
@@ -160,6 +165,7 @@ def _part(found: Account, name: str, detail: dict[str, Any], bad: list[tuple[int
         return
     for what, count in detail.get("notes", {}).items():
         found.notes[what] = found.notes.get(what, 0) + count
+    _since(found, place, detail.get(SINCE, {}))
     if "missing" in detail:
         missing = f"{detail['missing']}: {detail['missing_detail']}"
         stretches = found.not_covered if "carving" in detail["kind"] else found.parts_unreadable
@@ -176,6 +182,15 @@ def _part(found: Account, name: str, detail: dict[str, Any], bad: list[tuple[int
         if lost := sum(max(0, min(end, offset + length) - max(first, offset)) for offset, length in bad):
             missing = f"{Reason.UNREADABLE}: {lost:,} bytes of it, for which zeros stand: names may be missing"
             found.parts_unreadable.append({**place, "missing": missing})
+
+
+def _since(found: Account, place: dict[str, Any], differs: dict[str, int]) -> None:
+    """What is not as it was when a folder was listed; what is gone since was read, or is unreadable by itself."""
+    for what, words in {NEW: NEW_SINCE, CHANGED: CHANGED_SINCE}.items():
+        if count := differs.get(what):
+            found.parts_unreadable.append({**place, "missing": f"{Reason.UNKNOWN}: {count:,} {words}"})
+    if count := differs.get(GONE):
+        found.notes[GONE_SINCE] = count
 
 
 def _place(part: dict[str, Any]) -> str:

@@ -15,7 +15,7 @@ from clew.intake.seizure import agreement
 from clew.model import Missing
 
 RESUME = "resume"  # where in exhibits.acquisition the state lies while the read goes on
-MOST_STATE = 64 << 10  # characters of JSON
+MOST_STATE = (64 << 10) + said.MOST_RANGES * 50  # characters of JSON: two numbers a range, of up to 19 digits
 MOST_WHY = 1000
 
 

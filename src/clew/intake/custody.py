@@ -16,7 +16,7 @@ from clew.intake.api import Session, Source, Unavailable
 from clew.intake.batches import some_refs
 from clew.intake.seizure import Seizure, agreeing, checked
 
-SAMPLE = 100  # files of a folder that must be found again where it was moved
+SAMPLE = 100  # files of a folder that must be found again where it was moved; some of them, where it was not
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +85,8 @@ def recognise(case: Case, held: Held, path: Path, session: Session, mandate: str
     moved = location != held.location
     found = identity.of(session.held)
     said = identity.differences(held.identity, found, moved=moved) if held.identity is not None else []
-    if moved and not session.held:
-        said += _not_there(case, held, session)
+    if not session.held:
+        said += _not_there(case, held, path, session, moved=moved)
     if said:
         raise Refused(
             f"{path} is not the exhibit that was taken in as {held.label!r}: {'; '.join(said[:5])}",
@@ -104,13 +104,20 @@ def recognise(case: Case, held: Held, path: Path, session: Session, mandate: str
     return replace(held, location=location, identity=found)
 
 
-def _not_there(case: Case, held: Held, session: Session) -> list[str]:
-    """Which of the first files of a folder are not to be found in it."""
-    said = []
-    for ref in some_refs(case, held.id, SAMPLE):
+def _not_there(case: Case, held: Held, path: Path, session: Session, *, moved: bool) -> list[str]:
+    """Which of the first files are not to be found in a folder that was `moved`. Raises Refused where none of them is
+    in one that was not: its disk may not be mounted, and what else lies there would be taken for all of it.
+    """
+    refs, said = some_refs(case, held.id, SAMPLE), []
+    for ref in refs:
         try:
             for descriptor in session.job(ref).fds:
                 os.close(descriptor)
         except Unavailable as gone:
             said.append(f"{ref}: {gone.missing}")
-    return said
+    if refs and len(said) == len(refs) and not moved:
+        raise Refused(
+            f"{path} does not hold {held.label!r} just now: none of the first {len(refs):,} files of it can be found",
+            "mount or connect the disk that it lies on, and run the same command again",
+        )
+    return said if moved else []

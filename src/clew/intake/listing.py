@@ -20,6 +20,7 @@ from clew.intake import relist
 from clew.intake.api import Ask, Found, Note, Part, Session, Source
 from clew.intake.refs import item_id
 from clew.intake.relist import LISTED_SINCE
+from clew.intake.since import SINCE
 from clew.model import ItemState, NameState, Reason
 
 CONFIG = "listing"
@@ -113,7 +114,7 @@ class Lister:
         cursor = row["cursor"] if row is not None else ""
         detail = json.loads(row["detail"]) if row is not None else dict(part.detail)
         if "anew" in detail:  # it may be described otherwise than when something of it was lost
-            detail = {**part.detail, **{name: detail[name] for name in ("anew", "notes") if name in detail}}
+            detail = {**part.detail, **{name: detail[name] for name in ("anew", "notes", SINCE) if name in detail}}
             detail["anew"] = True
         draft = Draft()
         for event in session.items(part, cursor, self._seen, ask):

@@ -16,7 +16,8 @@ from clew.intake.api import Found, Part
 from clew.intake.expanded import PART
 from clew.intake.recount import GAVE_UP, UNLISTED
 from clew.intake.refs import parse_carved, volume
-from clew.intake.walk import OWN_FILES, UNSEEN
+from clew.intake.since import NEW, SINCE
+from clew.intake.walk import NO_FILE, OWN_FILES, UNSEEN
 from clew.model import ItemState, Missing, Reason
 
 ANEW = "what it stands for is being listed again"
@@ -25,7 +26,7 @@ NAMED_SINCE = "its file record was found without a name at first, and is listed 
 SAME_PLACE = "it could be listed since, but stands as unreadable: take the exhibit in under another label"
 UNJUDGED = "unjudged"  # in a part's detail: claims of deleted Items were not held against what it listed since
 TABLE_UNREAD = "the partition table could not be read"
-MARRED = (UNSEEN, GAVE_UP, UNLISTED)  # how notes begin that say that entries were not seen
+MARRED = (UNSEEN, NO_FILE, GAVE_UP, UNLISTED)  # how notes begin that say that entries were not seen
 SECTOR = 512  # bytes: one that kills its carver is no loss of this kind, and would have all behind it carved again
 
 # What stands for others: its ref ends with "/". A live name without a readable record may be such a loss, too.
@@ -58,7 +59,8 @@ def reopen(case: Case, exhibit: str, mandate: str) -> bool:
         mine = {item: ref for item, ref in lost.items() if _may_find(detail, ref)}
         if _carves(detail):
             mine = _given_up(mine)
-        if mine or any(count and note.startswith(MARRED) for note, count in detail.get("notes", {}).items()):
+        grown = detail.get(SINCE, {}).pop(NEW, 0)
+        if mine or grown or any(count and note.startswith(MARRED) for note, count in detail.get("notes", {}).items()):
             cursor = min((_carved(ref)[0] for ref in mine.values()), default=0)
             again.append((part, str(cursor or ""), detail))
             items |= mine.keys()

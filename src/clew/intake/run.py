@@ -17,7 +17,7 @@ from clew.core.errors import ClewError, Usage
 from clew.core.known_good import Stopping, stopping
 from clew.core.lease import lease
 from clew.core.progress import Progress
-from clew.intake import batches, custody, exiftool, relist
+from clew.intake import batches, custody, exiftool, relist, since
 from clew.intake.account import account
 from clew.intake.acquire import acquire
 from clew.intake.api import FAST, Job, Session, Source
@@ -122,6 +122,8 @@ class Run:
         reader = Reader(case, exhibit, session, look, self.mandate, told.read, told.in_hand, known)
         reader.in_pass = self.in_pass
         course, ask = Course(case, exhibit, lister, reader, told.all_listed), asking(pool)
+        if not session.held:
+            since.compare(case, exhibit, session, ask, self.mandate)
         if self.options.retry:  # what earlier runs lost: workers of this one may still hold what they read
             relist.reopen(case, exhibit, self.mandate)
         course.run(pool, session, ask)

@@ -10,6 +10,7 @@ from clew.core import clock
 from clew.core.case import Case
 from clew.intake.report_words import weaknesses
 from clew.intake.seizure import NAMES
+from clew.intake.since import CHANGED, GONE, NEW
 
 _LEDGER = "SELECT l.seq, l.line, o.opening FROM ledger l LEFT JOIN ledger_openings o USING (seq) ORDER BY l.seq"
 _TALLIED = {"batch.listed": "listed", "part.listed": "parts", "batch.read": "read"}
@@ -196,6 +197,10 @@ _OWN: dict[str, Callable[[dict[str, Any], dict[str, Any]], str]] = {
     ),
     "listing.reopened": lambda entry, _about: (
         f"{entry['counts']['parts']:,} parts that had lost something were listed again."
+    ),
+    "folder.compared": lambda entry, _about: (
+        f"It was held against its listing: {entry['counts'].get(NEW, 0):,} entries that were not in the case, "
+        f"{entry['counts'].get(CHANGED, 0):,} written to since, {entry['counts'].get(GONE, 0):,} gone."
     ),
     "listing.waits": lambda _entry, about: f"{about['part']} could not be listed again just then.",
     "claims.weakened": lambda entry, _about: (

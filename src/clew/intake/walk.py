@@ -18,6 +18,7 @@ T = TypeVar("T")
 Key = tuple[bytes, int, int]
 
 UNSEEN = "bytes of the image that could not be read while its file systems were looked at; entries there are not seen"
+NO_FILE = "folders in which no file was found: where a disk should be mounted there, it was not"
 OWN_FILES = "files of the file system itself ($MFT and the like), left out"
 FILES, FOLDERS, PAST = 0, 1, 2
 _FIRST = itemgetter(0)

@@ -14,6 +14,7 @@ from clew.core.absent import Absent
 from clew.core.channel import Reply
 from clew.core.resumable import NAMES, Digests, saves
 from clew.intake.api import ByteSource, Range
+from clew.intake.containers._ranges import Ranges
 from clew.intake.reading import find
 
 CHUNK = 4 << 20
@@ -78,4 +79,10 @@ def _next(source: ByteSource, offset: int) -> bytes:
 
 
 def _joined(before: list[Range], now: list[Range]) -> list[Range]:
-    return sorted({*before, *now})
+    """What earlier stints could not read and what this one could not, as few ranges as one of them may have."""
+    if not before:
+        return list(now)
+    found = Ranges()
+    for offset, length in sorted({*before, *now}):
+        found.add(offset, length)
+    return found.list

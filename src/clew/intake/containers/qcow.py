@@ -26,10 +26,10 @@ def open_qcow(descriptors: list[int]) -> Mapped:
     """
     file = descriptors[0]
     head = table(file, 0, _HEADER.size, "its header")
-    magic, version, backing, backing_size, bits, size, crypt, entries, at, _, _, snapshots, _ = _HEADER.unpack(head)
+    magic, version, _, _, bits, size, crypt, entries, at, _, _, snapshots, _ = _HEADER.unpack(head)
     if magic != MAGIC or version not in {2, 3} or not 9 <= bits <= 21:
         raise unsupported(f"a QCOW file of version {version} with clusters of 2^{bits} bytes, which is not read")
-    said = _refuse(file, crypt, (backing, backing_size), version)
+    said = _refuse(file, crypt, version)
     if snapshots:
         kept = (
             f"{snapshots} earlier states of the disk are kept inside (internal snapshots); only the present one is read"
@@ -43,13 +43,18 @@ def open_qcow(descriptors: list[int]) -> Mapped:
     return Mapped(size, clusters.locate, said)
 
 
-def _refuse(file: int, crypt: int, backing: tuple[int, int], version: int) -> list[Missing]:
+def backing_name(file: int) -> str | None:
+    """The path of the file that an image is only a difference to; None for any other. Raises Absent."""
+    _, _, at, length = struct.unpack(">4sIQI", table(file, 0, 20, "its header"))
+    return pread(file, min(length, 1023), at).decode("utf-8", "replace") if at else None
+
+
+def _refuse(file: int, crypt: int, version: int) -> list[Missing]:
     """What stands in the way of reading it, raised; what does not, said."""
     if crypt:
         way = "`qemu-img convert` with the passphrase makes a raw image of it"
         raise Absent(Missing(Reason.ENCRYPTED, f"QCOW2 with {'AES' if crypt == 1 else 'LUKS'} encryption; {way}"))
-    if backing[0]:
-        name = pread(file, min(backing[1], 1023), backing[0]).decode("utf-8", "replace")
+    if (name := backing_name(file)) is not None:
         way = "`qemu-img convert` beside it makes one image of both"
         raise unsupported(f"it holds only what differs from another file, {name!r}, which is not read; {way}")
     if version == 2:

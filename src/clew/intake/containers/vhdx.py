@@ -20,6 +20,7 @@ _METADATA = UUID("8B7CA206-4790-4B9A-B8FE-575F050F886E")
 _PARAMETERS = UUID("CAA16737-FA36-4D43-B3B6-33F0AA44E76B")
 _SIZE = UUID("2FA54224-CD1B-4876-B211-5DBED83BF4B8")
 _SECTOR = UUID("8141BF1D-A96F-4709-BA47-F233A8FAAB5F")
+_LOCATOR = UUID("A8D35F2D-B30B-454D-ABF7-D3D84834AB0C")
 _HAS_PARENT = 2
 _NOT_PRESENT, _UNDEFINED, _ZERO, _UNMAPPED, _PRESENT = 0, 1, 2, 3, 6
 
@@ -73,10 +74,7 @@ def _regions(file: int) -> dict[UUID, tuple[int, int]]:
 def _metadata(file: int, at: int, length: int) -> tuple[int, int, int, int]:
     """Bytes of a block, flags, bytes of the disk, bytes of a sector."""
     raw = table(file, at, min(length, _MIB), "its metadata")
-    count = struct.unpack_from("<H", raw, 10)[0] if raw[:8] == b"metadata" else 0
-    items: dict[UUID, int] = {}
-    for each in range(32, 32 + 32 * min(count, _MOST_ENTRIES), 32):
-        items[UUID(bytes_le=raw[each : each + 16])] = struct.unpack_from("<I", raw, each + 16)[0]
+    items = _items(raw)
     try:
         block, flags = struct.unpack_from("<II", raw, items[_PARAMETERS])
         return (
@@ -87,6 +85,31 @@ def _metadata(file: int, at: int, length: int) -> tuple[int, int, int, int]:
         )
     except (KeyError, struct.error) as error:
         raise damaged("its metadata do not say how it is laid out") from error
+
+
+def _items(metadata: bytes) -> dict[UUID, int]:
+    """Where in the region each item of its table lies."""
+    count = struct.unpack_from("<H", metadata, 10)[0] if metadata[:8] == b"metadata" else 0
+    places = range(32, min(32 + 32 * min(count, _MOST_ENTRIES), len(metadata) - 31), 32)
+    return {UUID(bytes_le=metadata[at : at + 16]): struct.unpack_from("<I", metadata, at + 16)[0] for at in places}
+
+
+def parent_name(file: int) -> str | None:
+    """The path of the file that an image is only a difference to, as its parent locator has it (2.6.2.6); None for any
+    other. Raises Absent.
+    """
+    at, length = _regions(file)[_METADATA]
+    raw = table(file, at, min(length, _MIB), "its metadata")
+    at = _items(raw).get(_LOCATOR, length)
+    said: dict[str, str] = {}
+    try:
+        for each in range(struct.unpack_from("<H", raw, at + 18)[0]):
+            key, value, *lengths = struct.unpack_from("<IIHH", raw, at + 20 + 12 * each)
+            name, path = (raw[at + start :][:size] for start, size in zip((key, value), lengths, strict=True))
+            said[name.decode("utf-16-le", "replace")] = path.decode("utf-16-le", "replace")
+    except struct.error:
+        pass  # what it names before its end counts
+    return next((said[key] for key in ("relative_path", "absolute_win32_path", "volume_path") if key in said), None)
 
 
 class _Blocks:

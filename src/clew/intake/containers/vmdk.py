@@ -43,7 +43,10 @@ _EXTENT = re.compile(
     r'(?:[ \t]+"(?P<name>[^"\n]*)"(?:[ \t]+(?P<at>\d{1,18}))?)?',
     re.MULTILINE,
 )
+_OWN = re.compile(r"^CID[ \t]*=[ \t]*([0-9a-fA-F]{1,8})", re.MULTILINE)
 _PARENT = re.compile(r"^parentCID[ \t]*=[ \t]*([0-9a-fA-F]{1,8})", re.MULTILINE)
+_PARENT_NAME = re.compile(r'^parentFileNameHint[ \t]*=[ \t]*"([^"\n]*)"', re.MULTILINE)
+_NO_PARENT = 0xFFFFFFFF
 
 
 class Extent(NamedTuple):
@@ -53,6 +56,14 @@ class Extent(NamedTuple):
     kind: str
     name: str
     at: int
+
+
+class Lineage(NamedTuple):
+    """The content id of a disk, and id and path of what it is only a difference to; None where there is none."""
+
+    own: int | None
+    parent: int | None
+    parent_name: str | None
 
 
 class Header(NamedTuple):
@@ -81,8 +92,7 @@ def open_vmdk(descriptors: list[int]) -> Mapped:
     text = descriptor(descriptors[0])
     if text is None:
         return _alone(descriptors[0], "it names no disk that it belongs to")
-    parent = _PARENT.search(text)
-    if parent is not None and int(parent[1], 16) != 0xFFFFFFFF:
+    if lineage(text).parent is not None:
         way = "`qemu-img convert` beside the others makes one image of all"
         raise unsupported(f"it holds only what differs from another file (a snapshot), which is not read; {way}")
     extents = extents_of(text)
@@ -115,6 +125,17 @@ def descriptor(file: int) -> str | None:
         return None
     text = table(file, header.text_at * SECTOR, length, "its descriptor")
     return text.partition(b"\0")[0].decode("utf-8", "replace") or None
+
+
+def lineage(text: str) -> Lineage:
+    """Where the disk of that descriptor comes from."""
+    own, parent, name = _OWN.search(text), _PARENT.search(text), _PARENT_NAME.search(text)
+    return Lineage(_content_id(own), _content_id(parent), name[1] if name else None)
+
+
+def _content_id(said: re.Match[str] | None) -> int | None:
+    found = int(said[1], 16) if said else _NO_PARENT
+    return found if found != _NO_PARENT else None
 
 
 def extents_of(text: str) -> list[Extent]:

@@ -55,14 +55,22 @@ PRELOAD: tuple[str, ...] = (
 class Disk:
     """One opened image in the files `paths`; `container` ("module:function") gives a worker the image's bytes, and
     `acquire` is the entry that reads them all once. `growth` is how many times larger than its files the image may be
-    and still be read in time: SPARSE where a container leaves out what was never written.
+    and still be read in time: SPARSE where a container leaves out what was never written. `said` is what its Source has
+    to say of it.
     """
 
-    def __init__(self, paths: Sequence[Path], container: str, acquire: str = ACQUIRE, growth: int = 1) -> None:
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        container: str,
+        acquire: str = ACQUIRE,
+        growth: int = 1,
+        said: Sequence[Missing] = (),
+    ) -> None:
         many = f"the image lies in {len(paths):,} files"
         descriptors.room_for(len(paths), many, "join the segments")
         self.held = tuple(map(open_read_only, paths))
-        self._container = container
+        self._container, self._remarks = container, tuple(said)
         self._paths = tuple(paths)
         self._sifted: dict[str, Sifted] = {}  # by volume: what carving told the search for lost entries
         self._met: set[str] = set()  # volumes whose beginning was looked at
@@ -84,6 +92,8 @@ class Disk:
             yield Part("image", {"kind": "image"}, Missing(Reason.UNREADABLE, "it has no bytes"))
         for number, missing in enumerate(remarks):
             yield Part(f"container/{number}", {"kind": "container"}, missing)
+        for number, missing in enumerate(self._remarks):
+            yield Part(f"beside/{number}", {"kind": "container"}, missing)
         yield from self._stretches({}, size, "no partition table", ask)
 
     def _stretches(self, layer: Layer, size: int, otherwise: str, ask: Ask) -> Iterator[Part]:

@@ -14,7 +14,7 @@ from clew.core.absent import Absent
 from clew.intake import plugged
 from clew.intake.api import Ask, Deleted, Found, Job, Note, Part, Range, Seen, Session, Source, Unavailable
 from clew.intake.refs import quote, unquote
-from clew.intake.walk import Event, Key, Listing, preorder
+from clew.intake.walk import NO_FILE, Event, Key, Listing, preorder
 from clew.model import ContentState, ItemState, Missing, Reason
 
 MOST_LEVELS = 1000
@@ -47,20 +47,28 @@ class Tree:
         """A folder is one part."""
         yield Part("tree", {"kind": "folder"})
 
-    def items(self, _part: Part, cursor: str, _seen: Seen, _ask: Ask) -> Iterator[Found | Note]:
-        """Every entry but directories, in preorder; a directory only where it could not be listed."""
+    def items(self, _part: Part, cursor: str, seen: Seen, _ask: Ask) -> Iterator[Found | Note]:
+        """Every entry but directories, in preorder; a directory only where it could not be listed. Notes where there is
+        no entry at all.
+        """
         devices: dict[tuple[Key, ...], int] = {}
         at: tuple[Key, ...] = ()
-        path = b""
+        path, none = b"", True
         for event in preorder(lambda at: self._list(at, devices), cursor):
             if event.at is not at:
                 at, path = event.at, b"/".join([key[0] for key in event.at])
             if event.file is not None:
+                none = False
                 yield _found(path, event.file, event.cursor)
-            elif isinstance(event.entered, Missing):
+                continue
+            cursor = event.cursor
+            if isinstance(event.entered, Missing):
+                none = False
                 yield _lost(path, event.entered, event.cursor, b"/")
             elif self._crossed(event, devices):
                 yield Note({"mount points crossed": 1}, event.cursor)
+        if none and next(seen("file/"), None) is None:
+            yield Note({NO_FILE: 1}, cursor)
 
     def job(self, ref: str) -> Job:
         """Opens the file where it was listed. Raises Unavailable where it is gone or is no regular file any more."""

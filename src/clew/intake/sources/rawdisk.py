@@ -9,6 +9,7 @@ from pathlib import Path
 from clew.core.errors import Usage
 from clew.intake.api import Session, Source
 from clew.intake.sources import _disk
+from clew.intake.sources._later import later
 
 CONTAINER = "clew.intake.containers.raw:open_raw"
 
@@ -42,8 +43,8 @@ class RawDisk:
         return True
 
     def open(self, path: Path) -> Session:
-        """Opens the image with its segments. Raises Usage where one in the middle is missing."""
-        return _disk.Disk(segments(path), CONTAINER)
+        """Opens the image with its segments. Raises Usage where one in the middle is missing or cut."""
+        return _disk.Disk(segments(path), CONTAINER, said=later(path))
 
     def examples(self) -> Iterator[tuple[str, Mapping[bytes, bytes]]]:
         """A FAT12 volume."""
@@ -61,7 +62,7 @@ def head(path: Path, length: int = 16) -> bytes:
 
 def segments(path: Path) -> list[Path]:
     """The file, and where its name ends in the first number of a series, those that follow it. Raises Usage for a
-    gap, and where the series begins before it.
+    gap, where the series begins before it, and where one of them is cut.
     """
     match = SEGMENT.fullmatch(path.name)
     if match is None:
@@ -74,7 +75,22 @@ def segments(path: Path) -> list[Path]:
     lost = [str(each) for each in range(first, last + 1) if each not in there]
     if lost:
         raise Usage(f"segments of {path.name} are missing: {', '.join(lost[:10])}", "put all of them into one folder")
-    return [there[each] for each in range(first, last + 1)]
+    found = [there[each] for each in range(first, last + 1)]
+    _uncut(found)
+    return found
+
+
+def _uncut(series: list[Path]) -> None:
+    """Raises Usage where not all but the last have the size of the first: all behind a cut one would lie elsewhere than
+    on the disk. That the last one is whole nothing shows.
+    """
+    size = series[0].stat().st_size
+    for each in series[1:]:
+        other = each.stat().st_size
+        if other > size or (other < size and each != series[-1]):
+            shorter, longer = sorted((each, series[0]), key=lambda path: path.stat().st_size)
+            way = "copy it again from where it came; where they are no segments of one image, put each elsewhere"
+            raise Usage(f"{shorter.name} is {abs(other - size):,} bytes shorter than {longer.name}: it is cut", way)
 
 
 def _series(path: Path, stem: str, digits: int) -> dict[int, Path]:

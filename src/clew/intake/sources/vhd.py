@@ -10,6 +10,7 @@ from clew.intake.api import Session, Source
 from clew.intake.containers import vhd
 from clew.intake.sources import _disk
 from clew.intake.sources._beside import beside
+from clew.intake.sources._later import later
 
 MOST_PARENTS = 64
 
@@ -41,7 +42,7 @@ class Vhd:
 
     def open(self, path: Path) -> Session:
         """Opens it with its parents. Raises Usage where one of them is not beside it."""
-        return _disk.Disk(files(path), "clew.intake.containers.vhd:open_vhd", growth=_disk.SPARSE)
+        return _disk.Disk(files(path), "clew.intake.containers.vhd:open_vhd", growth=_disk.SPARSE, said=later(path))
 
     def examples(self) -> Iterator[tuple[str, Mapping[bytes, bytes]]]:
         """A FAT12 volume."""

@@ -6,6 +6,7 @@ from pathlib import Path
 from clew.intake.api import Session, Source
 from clew.intake.containers import vhdx
 from clew.intake.sources import _disk
+from clew.intake.sources._later import later
 from clew.intake.sources.rawdisk import head
 
 
@@ -23,7 +24,7 @@ class Vhdx:
 
     def open(self, path: Path) -> Session:
         """Opens the one file."""
-        return _disk.Disk([path], "clew.intake.containers.vhdx:open_vhdx", growth=_disk.SPARSE)
+        return _disk.Disk([path], "clew.intake.containers.vhdx:open_vhdx", growth=_disk.SPARSE, said=later(path))
 
     def examples(self) -> Iterator[tuple[str, Mapping[bytes, bytes]]]:
         """A FAT12 volume."""

@@ -9,6 +9,7 @@ from clew.intake.api import Session, Source
 from clew.intake.containers import vmdk
 from clew.intake.sources import _disk
 from clew.intake.sources._beside import beside
+from clew.intake.sources._later import later
 from clew.intake.sources.rawdisk import head
 
 
@@ -26,7 +27,7 @@ class Vmdk:
 
     def open(self, path: Path) -> Session:
         """Opens it with its extents. Raises Usage where one of them is not beside it."""
-        return _disk.Disk(files(path), "clew.intake.containers.vmdk:open_vmdk", growth=_disk.SPARSE)
+        return _disk.Disk(files(path), "clew.intake.containers.vmdk:open_vmdk", growth=_disk.SPARSE, said=later(path))
 
     def examples(self) -> Iterator[tuple[str, Mapping[bytes, bytes]]]:
         """A FAT12 volume."""
