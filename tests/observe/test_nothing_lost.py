@@ -118,7 +118,11 @@ def test_where_nobody_at_all_is_heard_it_is_a_gap_and_they_are_called_again(miss
     for peer in again:
         book.again(peer, 30 * SECOND)
     assert [each for each, _ in book.due(30 * SECOND, 9)] == peers
-    assert {peer.failures for peer in peers} == {0}
+    assert [peer.failures for peer in peers] == [1, 1, 1, 1, 0], "who had answered is no sign of another gap until then"
+    for number, peer in enumerate(peers):
+        for at_s in (40, 50):
+            assert silence.call(called(number, at_s, answered=False, missing=missing), peer, gaps) == []
+    assert gaps.take() == []
 
 
 def test_one_network_that_is_gone_is_no_silence_of_all() -> None:

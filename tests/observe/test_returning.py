@@ -4,12 +4,14 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from observe_case import gaps_of
 from played_days import DAY, HOUR, POLICY, SCOPE, Days, Place, goes_on_for
 
 from clew.core.case import Case
 from clew.observe.api import SECOND, TOO_SLOW
 from clew.observe.book import Book
 from clew.observe.policy import Policy
+from clew.observe.silence import NOBODY_HEARD
 
 EVENING, LATER, DEAD, ALWAYS, HIDDEN = ((f"192.0.2.{number}", number) for number in (50, 51, 52, 53, 54))
 
@@ -29,6 +31,11 @@ def days(monkeypatch: pytest.MonkeyPatch) -> Days:
     monkeypatch.setattr("clew.core.clock.now", lambda: made.now)
     monkeypatch.setattr("clew.core.clock.mono_ns", lambda: made.now.mono_ns)
     return made
+
+
+def by_day(at_ns: int) -> bool:
+    """From 6 to 22 h, on two days, and then no more."""
+    return 6 * HOUR <= at_ns % DAY < 22 * HOUR and at_ns < 2 * DAY
 
 
 def on_days(days: Days, whom: Place) -> set[int]:
@@ -68,6 +75,24 @@ def test_a_tracker_that_names_whom_it_likes_in_turns_has_each_called_once_a_turn
     goes_on_for(make_case(**SCOPE), days, 2 * DAY)
     called = [at_ns for at_ns, _, _, _ in days.contacts if at_ns > DAY]
     assert len({at_ns // HOUR for at_ns in called}) <= 8
+
+
+def test_a_small_swarm_that_leaves_is_no_network_that_is_gone(make_case: Callable[..., Case], days: Days) -> None:
+    """Between two replies of the tracker nobody is heard, since nobody is there: once it may be the network, not again.
+
+    Nor are they called for ever as often as while they were there.
+    """
+    days.there = dict.fromkeys([EVENING, LATER, DEAD, HIDDEN], by_day)
+    days.named = days.there
+    case = make_case(**SCOPE)
+    goes_on_for(case, days, 3 * DAY)._keep()
+    gaps = [(until_ns - from_ns) / HOUR for from_ns, until_ns, why in gaps_of(case) if why == NOBODY_HEARD]
+    assert len(gaps) <= 2, "one an evening"
+    assert sum(gaps) <= 1.0
+    for place in days.there:
+        assert on_days(days, place) == {0, 1}
+        later = [at_ns for at_ns, _, whom, _ in days.contacts if whom == place and at_ns > 2 * DAY + 6 * HOUR]
+        assert len({at_ns // HOUR for at_ns in later}) <= 4
 
 
 @pytest.mark.parametrize("revisit", [300.0, 900.0, 1800.0])

@@ -234,14 +234,17 @@ class Book:
         self._done(endpoint)
 
     def again(self, endpoint: Endpoint, at_ns: int) -> None:
-        """What failed there says nothing: as if it had not been called or probed, but not sooner than `at_ns`."""
+        """What failed there says nothing: as if it had not been called or probed, but not sooner than `at_ns`.
+
+        Who answered before keeps one failure, so that it is no sign of another silence (`silence`) until it answers.
+        """
         if self._find(endpoint.watch, endpoint.place) is not endpoint:
             return  # forgotten since, and perhaps listed anew
         if endpoint.control != CLEAN:
             self._probes.forget(endpoint.place)
         if endpoint.failures == 0 or endpoint.control == PROMISCUOUS or endpoint.id in self._busy:
             return
-        endpoint.failures, endpoint.next_ns = 0, at_ns
+        endpoint.failures, endpoint.next_ns = int(endpoint.tier != Tier.LISTED.value), at_ns
         self._waited.discard(endpoint.id)
         self._done(endpoint)
 

@@ -2,8 +2,9 @@
 
 No error tells of it, or one that a single peer may get as well: a router that is off ("No route to host"), or has no
 way further ("Network is unreachable"). So where nobody at all is heard for a while, and several of those called
-meanwhile had answered before, that time is kept as a gap, and when somebody is heard again, those who were called in
-it are called again: that they did not answer says nothing of them.
+meanwhile had answered the last time, that time is kept as a gap, and when somebody is heard again, those who were
+called in it are called again: that they did not answer says nothing of them. Who does not answer then either has left,
+and speaks for no gap any more: of a small swarm that leaves nobody is heard between two replies of its tracker.
 """
 
 import errno
@@ -20,7 +21,7 @@ from clew.observe.policy import LEAST_ANSWER
 from clew.observe.wire import DATAGRAMS, Answer
 
 NOBODY_HEARD = "nobody at all was heard, of those neither who had answered before"
-ENOUGH = 3  # addresses with port that had answered before; two may leave together
+ENOUGH = 3  # addresses with port that had answered the last time; two may leave together
 LEAST_NS = int(LEAST_ANSWER * SECOND)  # errors come at once: one network that is gone is no silence of all
 BROKEN_OFF = unconnected(ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET)))
 
@@ -59,14 +60,14 @@ class Silence:
         self._until_ns = max(self._until_ns, answer.ended.mono_ns)
         if endpoint is not None:
             self._called[endpoint.id] = endpoint
-            if endpoint.tier != Tier.LISTED.value:
+            if endpoint.tier != Tier.LISTED.value and not endpoint.failures:
                 self._known.add(endpoint.place)
         if self._is_gap():
             gaps.add(self._since, answer.ended, NOBODY_HEARD)
         return []
 
     def _is_gap(self) -> bool:
-        """Whether it lasts as long as an answer may take, and is that of enough who had answered before."""
+        """Whether it lasts as long as an answer may take, and is that of enough who had answered the last time."""
         long = self._since is not None and self._until_ns - self._since.mono_ns >= LEAST_NS
         return long and len(self._known) >= ENOUGH
 
