@@ -274,7 +274,7 @@ class Book:
     def forget(self, before_ns: int) -> None:
         """Drops who was only listed, last before this moment, as `retention.purge` does; not who is called just now."""
         for each in [e for e in self if e.tier == Tier.LISTED.value and e.last_listed_ns < before_ns]:
-            if each.control is None and each.id not in self._busy:
+            if each.id not in self._busy:
                 each.next_ns = None
                 self._remove(each)
                 self._changed.pop(each.id, None)
