@@ -33,12 +33,14 @@ def claims(number: int) -> Contact:
 class Days(Network):
     """`there` says when a place answers, `named` when the tracker lists it, `told` when peers do in their gossip.
 
-    `governor` is that of the run. `contacts` are visits: when, for which Watch, where, and whether somebody answered.
+    While the network is `gone`, nobody answers. `governor` is that of the run. `contacts` are visits: when, for which
+    Watch, where, and whether somebody answered.
     """
 
     there: dict[Place, By] = field(default_factory=dict)
     named: dict[Place, By] = field(default_factory=dict)
     told: dict[Place, By] = field(default_factory=dict)
+    gone: By = lambda _: False
     governor: Governor | None = None
     contacts: list[tuple[int, str, Place, bool]] = field(default_factory=list)
     began_ns: int = 0
@@ -65,6 +67,8 @@ class Days(Network):
 
     def _said(self, call: Call) -> Contact | Listing | None:
         wish, at_ns = call.wish, self.now.mono_ns - self.began_ns
+        if self.gone(at_ns):
+            return None
         if wish.kind == "announce":
             return Listing(_now(self.named, at_ns), interval=1800)
         place = (wish.address, wish.port)

@@ -135,6 +135,38 @@ def test_one_network_that_is_gone_is_no_silence_of_all() -> None:
     assert gaps.take() == []
 
 
+@pytest.mark.parametrize("stands", ["", "one answers", "a tracker failed", "a tracker fails", "not all are called"])
+def test_a_gap_is_taken_back_where_nobody_answers_after_it_either(stands: str, case: Case) -> None:
+    """Then they had left. Not where a tracker failed meanwhile: after hours without a network many have moved."""
+    gaps, silence = Gaps(), Silence()
+    keeper = Keeper(case, Run("r", "clew 0 bittorrent 1", "", "here", None, None), Book([], FAST, 0, tuple), gaps)
+    peers = [Endpoint(n, "w", f"127.29.1.{n}", 1, 0, 0, "t", tier="E2") for n in range(3)]
+    for at_s in (10, 20):
+        for number, peer in enumerate(peers):
+            silence.call(called(number, at_s, answered=False), peer, gaps)
+    if stands == "a tracker failed":
+        silence.call(called(9, 20, answered=False), None, gaps)
+    keeper.flush("0" * 32, {})
+    silence.call(called(9, 22, answered=True), None, gaps)
+    keeper.flush("0" * 32, {})
+    late = called(0, 21, answered=False)
+    assert late.ended.mono_ns <= 22 * SECOND
+    silence.call(late, peers[0], gaps)  # it was out when the gap ended: not called again since
+    kept = [(10 * SECOND, 23 * SECOND, NOBODY_HEARD)]
+    assert gaps_of(case) == kept
+    for number, peer in enumerate(peers):
+        peer.failures = 1
+        if number or stands != "not all are called":
+            silence.call(called(number, 30, answered=number == 1 and stands == "one answers"), peer, gaps)
+    if stands == "a tracker fails":
+        silence.call(called(9, 31, answered=False), None, gaps)
+    keeper.flush("0" * 32, {})
+    assert gaps_of(case) == kept
+    silence.call(called(9, 33, answered=True), None, gaps)
+    keeper.flush("0" * 32, {})
+    assert gaps_of(case) == (kept if stands else [])
+
+
 @pytest.mark.parametrize("missing", [REFUSED, BROKEN_OFF])
 def test_who_refuses_or_breaks_off_is_heard(missing: Missing) -> None:
     assert heard(called(1, 1, answered=False, missing=missing))
