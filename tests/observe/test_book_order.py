@@ -5,9 +5,11 @@ import pytest
 from clew.core.case import Case
 from clew.model import Missing, Reason
 from clew.observe.api import NO_CONNECTION, REFUSED, SECOND, TOO_SLOW, Contact
-from clew.observe.book import PROMISCUOUS, Book
+from clew.observe.book import Book
 from clew.observe.endpoints import INSERT, Endpoint, row
 from clew.observe.policy import Policy
+from clew.observe.probes import CLEAN, PROMISCUOUS
+from clew.observe.retention import KEEP_NS, purge
 
 ALL = ("mse/tcp", "tcp", "mse/utp", "utp")
 TRACKER, NODE, PEER = "http://127.1.0.1:6969/announce", "dht://127.1.101.1:6881", "pex://127.10.9.9:6881"
@@ -141,6 +143,25 @@ def test_of_whom_is_forgotten_nothing_stays_in_memory() -> None:
     assert one.id in made._waited
     made.forget(10 * SECOND)
     assert not [name for name, held in vars(made).items() if isinstance(held, set | dict) and held]
+
+
+@pytest.mark.parametrize("verdict", [CLEAN, PROMISCUOUS, str(SILENT)])
+def test_who_was_only_listed_for_a_watch_is_forgotten_though_that_port_was_probed_for_another(
+    verdict: str, case: Case
+) -> None:
+    """The probe's result stays with who answered, and holds for whoever is listed there anew."""
+    other = {"last_listed_ns": 0, "control": verdict, "first_listed_ns": 0, "source": TRACKER, "next_ns": 0}
+    answered = Endpoint(1, "w", "127.10.0.1", 1, tier="E1", **other)
+    hearsay = Endpoint(2, "w2", "127.10.0.1", 1, failures=1, **other)
+    with case.write("observe") as tx:
+        tx.executemany(INSERT, [row(each) for each in (answered, hearsay)])
+    made = Book(case.read().execute("SELECT * FROM endpoints"), POLICY, 0, lambda _: ALL)
+    made.forget(SECOND)
+    purge(case, KEEP_NS + SECOND)
+    kept = case.read().execute("SELECT id FROM endpoints").fetchall()
+    assert [each.id for each in made] == [each["id"] for each in kept] == [1]
+    anew, new = made.listed("w2", "127.10.0.1", 1, source=TRACKER, twin=False, at_ns=9, due_ns=9)
+    assert (new, anew.control, anew.next_ns) == (True, verdict, None if verdict == PROMISCUOUS else 9)
 
 
 @pytest.mark.parametrize(

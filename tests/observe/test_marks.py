@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clew.observe.marks import Marks
+from clew.observe.marks import Lately, Marks
 
 
 @given(st.lists(st.integers(0, 300)))
@@ -12,3 +12,28 @@ def test_a_mark_is_new_once(numbers: list[int]) -> None:
     for number in numbers:
         assert ours.add(number) == (number not in theirs)
         theirs.add(number)
+        assert [each in ours for each in range(320)] == [each in theirs for each in range(320)]
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 20))))
+def test_what_came_up_within_a_period_is_no_news_and_what_did_not_in_two_is(told: list[tuple[int, int]]) -> None:
+    lately, at_ns, last = Lately(), 100, dict[int, int]()
+    for number, pause_ns in told:
+        at_ns += pause_ns
+        lately.turn(at_ns, 10)
+        new = lately.add(number)
+        since_ns = at_ns - last.get(number, -100)
+        assert not new or since_ns >= 10
+        assert new or since_ns < 10 + 2 * 20  # a period ends with the first that is told after it
+        last[number] = at_ns
+
+
+def test_who_was_named_before_a_list_failed_for_long_is_no_news_after_it() -> None:
+    lately = Lately()
+    lately.turn(100, 10)
+    assert lately.add(1)
+    lately.turn(10_000, 10)
+    assert not lately.add(1)
+    lately.turn(10_010, 10)
+    lately.turn(10_020, 10)
+    assert lately.add(1)

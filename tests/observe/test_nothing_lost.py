@@ -118,7 +118,11 @@ def test_where_nobody_at_all_is_heard_it_is_a_gap_and_they_are_called_again(miss
     for peer in again:
         book.again(peer, 30 * SECOND)
     assert [each for each, _ in book.due(30 * SECOND, 9)] == peers
-    assert {peer.failures for peer in peers} == {0}
+    assert [peer.failures for peer in peers] == [1, 1, 1, 1, 0], "who had answered is no sign of another gap until then"
+    for number, peer in enumerate(peers):
+        for at_s in (40, 50):
+            assert silence.call(called(number, at_s, answered=False, missing=missing), peer, gaps) == []
+    assert gaps.take() == []
 
 
 def test_one_network_that_is_gone_is_no_silence_of_all() -> None:
@@ -129,6 +133,38 @@ def test_one_network_that_is_gone_is_no_silence_of_all() -> None:
         assert silence.call(called(number, 1, answered=False, missing=ROUTER_OFF), peer, gaps) == []
     assert silence.call(called(99, 9, answered=True), None, gaps) == []
     assert gaps.take() == []
+
+
+@pytest.mark.parametrize("stands", ["", "one answers", "a tracker failed", "a tracker fails", "not all are called"])
+def test_a_gap_is_taken_back_where_nobody_answers_after_it_either(stands: str, case: Case) -> None:
+    """Then they had left. Not where a tracker failed meanwhile: after hours without a network many have moved."""
+    gaps, silence = Gaps(), Silence()
+    keeper = Keeper(case, Run("r", "clew 0 bittorrent 1", "", "here", None, None), Book([], FAST, 0, tuple), gaps)
+    peers = [Endpoint(n, "w", f"127.29.1.{n}", 1, 0, 0, "t", tier="E2") for n in range(3)]
+    for at_s in (10, 20):
+        for number, peer in enumerate(peers):
+            silence.call(called(number, at_s, answered=False), peer, gaps)
+    if stands == "a tracker failed":
+        silence.call(called(9, 20, answered=False), None, gaps)
+    keeper.flush("0" * 32, {})
+    silence.call(called(9, 22, answered=True), None, gaps)
+    keeper.flush("0" * 32, {})
+    late = called(0, 21, answered=False)
+    assert late.ended.mono_ns <= 22 * SECOND
+    silence.call(late, peers[0], gaps)  # it was out when the gap ended: not called again since
+    kept = [(10 * SECOND, 23 * SECOND, NOBODY_HEARD)]
+    assert gaps_of(case) == kept
+    for number, peer in enumerate(peers):
+        peer.failures = 1
+        if number or stands != "not all are called":
+            silence.call(called(number, 30, answered=number == 1 and stands == "one answers"), peer, gaps)
+    if stands == "a tracker fails":
+        silence.call(called(9, 31, answered=False), None, gaps)
+    keeper.flush("0" * 32, {})
+    assert gaps_of(case) == kept
+    silence.call(called(9, 33, answered=True), None, gaps)
+    keeper.flush("0" * 32, {})
+    assert gaps_of(case) == (kept if stands else [])
 
 
 @pytest.mark.parametrize("missing", [REFUSED, BROKEN_OFF])

@@ -66,6 +66,8 @@ ENDS: dict[str, tuple[bool, Contact | None, bool]] = {
 class Step:
     """After how long the next call is tried, what becomes of it, how long it lasts, when in it our handshake goes out
     for the last time, and whether the run then ends: in order, killed with what it has not kept, or not at all.
+
+    `named`: a list that did not name them lately does so before and after it.
     """
 
     after_ns: int
@@ -76,6 +78,7 @@ class Step:
     whom: tuple[str, tuple[str, int]]
     transport: str
     clock_ns: int
+    named: bool = False
 
 
 # Chosen so that what lies just within the interval of a dial, or of the end of a call, comes often.
@@ -90,6 +93,7 @@ STEPS = st.builds(
     whom=st.sampled_from(WHOM),
     transport=st.sampled_from(PLUGIN.transports),
     clock_ns=st.sampled_from([0, 0, -3_600 * SECOND, 3_600 * SECOND]),
+    named=st.booleans(),
 )
 SILENT = Step(280 * SECOND, "silent", 26 * SECOND, 0.0, "no", WHOM[0], "tcp", 0)
 
@@ -169,6 +173,17 @@ class Play:
         self.results.take(answer, Errand(endpoint, None, b"h" * 20))
         return True
 
+    def name(self) -> None:
+        """All are named by a list that did not name them lately."""
+        for endpoint in self.book:
+            self.book.listed(endpoint.watch, *endpoint.place, source=TRACKER, twin=False, at_ns=0, due_ns=self.now_ns)
+            self.book.returned(endpoint, self.now_ns)
+
+    @property
+    def now_ns(self) -> int:
+        """By the time that intervals are counted by."""
+        return self.lasting.at(self.now())
+
     def step(self, step: Step) -> None:
         """The run goes on, or another begins after it."""
         if step.over != "no":
@@ -216,12 +231,33 @@ def test_the_queue_plans_nothing_that_the_governor_would_refuse(steps: list[Step
             play.endpoint(watch, PLACE)
         for step in steps:
             play.mono_ns += step.after_ns
-            for endpoint, kind in play.book.due(play.lasting.at(play.now()), 10):
+            if step.named:
+                play.name()
+            for endpoint, kind in play.book.due(play.now_ns, 10):
                 assert play.call(endpoint, kind, play.book.transport(endpoint, kind), step), "refused"
                 if step.over == "killed at once":
                     break
+                if step.named:
+                    play.name()
             play.step(step)
         play.judge()
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(STEPS, min_size=1, max_size=6), st.integers(0, 40))
+def test_whom_a_list_names_anew_is_due_within_the_interval_whatever_became_of_him(
+    steps: list[Step], failures: int
+) -> None:
+    with playing() as play:
+        one = play.endpoint(*WHOM[0])
+        one.failures, one.claims, one.tier = failures, failures % 2, ("E0", "E1")[failures % 2]
+        for step in steps:
+            play.mono_ns += step.after_ns
+            for endpoint, kind in play.book.due(play.now_ns, 10):
+                play.call(endpoint, kind, play.book.transport(endpoint, kind), step)
+            play.name()
+            assert all(each.next_ns is not None and each.next_ns <= play.now_ns + WAIT_NS for each in play.book)
+            play.step(replace(step, over="no"))
 
 
 def test_who_is_gone_after_our_handshake_went_out_over_utp_has_heard_us(

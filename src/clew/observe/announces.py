@@ -146,6 +146,11 @@ class Announces:
         waiting = [one for _, _, one in self._heap]
         return not self._out and all(one.rounds >= 1 and self._quiet[id(one)] >= rounds for one in waiting)
 
+    def pause_ns(self, one: Round, slower: int = 1) -> int:
+        """How long after one round the next begins; beyond this machine, not before the tracker wants to be asked."""
+        pause = self._policy.round_seconds() * slower
+        return int((pause if inside_loopback(one.address) else max(pause, one.interval)) * SECOND)
+
     def limits(self) -> Counter[str]:
         """How many endpoints there should be that no reply named, and how many questions were not due yet."""
         return +Counter({NOT_NAMED: sum(self._short.values()), WAITED: len(self._waiting)})
@@ -172,22 +177,17 @@ class Announces:
         one.event, one.asked, one.dry, one.seen = "stopped", 0, 0, set()
         one.rounds += 1
         self._quiet[id(one)] += 1
-        self._plan(one, now_ns + self._pause_ns(one, slower))
+        self._plan(one, now_ns + self.pause_ns(one, slower))
 
     def _first(self, one: Round, before: Asked, now_ns: int) -> None:
         """Plans the first question of this run: not sooner than an earlier run would have asked it."""
         when_ns = now_ns
         if (last := before.get(key(one.tracker.url, one.infohash))) is not None:
             last_ns, one.interval = last
-            when_ns = max(now_ns, last_ns + self._pause_ns(one))
+            when_ns = max(now_ns, last_ns + self.pause_ns(one))
         if when_ns > now_ns:
             self._waiting.add(one)
         self._plan(one, when_ns)
-
-    def _pause_ns(self, one: Round, slower: int = 1) -> int:
-        """How long after one round the next begins; beyond this machine, not before the tracker wants to be asked."""
-        pause = self._policy.round_seconds() * slower
-        return int((pause if inside_loopback(one.address) else max(pause, one.interval)) * SECOND)
 
     def _due_now(self, rounds: set[Round], now_ns: int) -> None:
         """These were barred, and are so no more, as far as is known."""

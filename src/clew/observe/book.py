@@ -35,7 +35,8 @@ class Book:
         self._heaps: tuple[list[tuple[int, int, Endpoint]], ...] = ([], [], [], [])  # by `_urgency`
         self._trying: set[int] = set()
         self._waited: set[int] = set()  # who did not answer so far, and cost us as long as we wait
-        self._probes = Probes(int(policy.revisit * SECOND))
+        self._revisit_ns = int(policy.revisit * SECOND)
+        self._probes = Probes(self._revisit_ns)
         self._busy: set[int] = set()
         self._changed: dict[int, Endpoint] = {}
         self._fresh: list[Endpoint] = []
@@ -91,6 +92,20 @@ class Book:
         self._changed[found.id] = found
         self._fresh.append(found)
         return found, True
+
+    def returned(self, endpoint: Endpoint, due_ns: int) -> None:
+        """A list names it that lately did not: where its last call failed, it is called an interval from now at most.
+
+        Nor sooner, as that call may be just over. Who claimed before then has several tries at the plain interval.
+        """
+        soon_ns = due_ns + self._revisit_ns
+        if not endpoint.failures or self._left_alone(endpoint):
+            return
+        endpoint.failures = min(endpoint.failures, self._policy.attempts)
+        if endpoint.next_ns is None or endpoint.next_ns > soon_ns:
+            endpoint.next_ns = soon_ns
+            self._plan(endpoint)
+        self._changed[endpoint.id] = endpoint
 
     def never(self, endpoint: Endpoint, why: Missing) -> None:
         """This endpoint may not be called, until `allowed` says that more may be."""
@@ -208,7 +223,8 @@ class Book:
         given_up = endpoint.failures >= self._policy.attempts and not endpoint.claims
         # Who claimed before is worth more tries at the plain interval, for as long as the run goes on.
         patience = STEADY_VISITS if endpoint.claims else 1
-        pause = int(self._policy.revisit * SECOND) << min(max(0, endpoint.failures - patience), MOST_DOUBLINGS)
+        doublings = max(0, endpoint.failures - patience)
+        pause = self._longest_ns(endpoint) if doublings >= MOST_DOUBLINGS else self._revisit_ns << doublings
         endpoint.next_ns = None if given_up else at_ns + pause
         self._done(endpoint)
 
@@ -218,14 +234,17 @@ class Book:
         self._done(endpoint)
 
     def again(self, endpoint: Endpoint, at_ns: int) -> None:
-        """What failed there says nothing: as if it had not been called or probed, but not sooner than `at_ns`."""
+        """What failed there says nothing: as if it had not been called or probed, but not sooner than `at_ns`.
+
+        Who answered before keeps one failure, so that it is no sign of another silence (`silence`) until it answers.
+        """
         if self._find(endpoint.watch, endpoint.place) is not endpoint:
             return  # forgotten since, and perhaps listed anew
         if endpoint.control != CLEAN:
             self._probes.forget(endpoint.place)
         if endpoint.failures == 0 or endpoint.control == PROMISCUOUS or endpoint.id in self._busy:
             return
-        endpoint.failures, endpoint.next_ns = 0, at_ns
+        endpoint.failures, endpoint.next_ns = int(endpoint.tier != Tier.LISTED.value), at_ns
         self._waited.discard(endpoint.id)
         self._done(endpoint)
 
@@ -255,7 +274,7 @@ class Book:
     def forget(self, before_ns: int) -> None:
         """Drops who was only listed, last before this moment, as `retention.purge` does; not who is called just now."""
         for each in [e for e in self if e.tier == Tier.LISTED.value and e.last_listed_ns < before_ns]:
-            if each.control is None and each.id not in self._busy:
+            if each.id not in self._busy:
                 each.next_ns = None
                 self._remove(each)
                 self._changed.pop(each.id, None)
@@ -297,10 +316,20 @@ class Book:
 
     def _back(self, endpoint: Endpoint, due_ns: int, *, soon: bool = False) -> None:
         """Who was given up and is listed again, is called again: `soon`, or each time only after the longest pause."""
-        left_alone = endpoint.control == PROMISCUOUS or endpoint.id in self._barred
-        if endpoint.next_ns is None and not left_alone and endpoint.id not in self._busy:
-            endpoint.next_ns = due_ns + (int(self._policy.revisit * SECOND) << (0 if soon else MOST_DOUBLINGS))
+        if endpoint.next_ns is None and not self._left_alone(endpoint):
+            endpoint.next_ns = due_ns + (self._revisit_ns if soon else self._longest_ns(endpoint))
             self._plan(endpoint)
+
+    def _left_alone(self, endpoint: Endpoint) -> bool:
+        """Whether it is called no more, or just now."""
+        return endpoint.control == PROMISCUOUS or endpoint.id in self._barred or endpoint.id in self._busy
+
+    def _longest_ns(self, endpoint: Endpoint) -> int:
+        """The longest pause, up to a quarter shorter, each time otherwise: one that fits into days as 16 hours do would
+        come at the same hours for ever, and who is there at others would never be met.
+        """
+        whole_ns = self._revisit_ns << MOST_DOUBLINGS
+        return whole_ns - whole_ns * ((endpoint.id + 7 * endpoint.failures) % 16) // 64
 
     def _add(self, endpoint: Endpoint) -> None:
         place = endpoint.place

@@ -38,6 +38,7 @@ class Gaps:
     _uncovered: Instant | None = None
     _named_again_ns: int = 0
     _found: dict[tuple[int, str], int] = field(default_factory=dict)
+    _none: list[tuple[int, int, str]] = field(default_factory=list)
 
     @property
     def open(self) -> bool:
@@ -89,6 +90,12 @@ class Gaps:
         # Measured by the monotonic clock, so that a clock set meanwhile cannot hide or stretch it.
         self._found[since.utc_ns, why] = since.utc_ns + max(0, until.mono_ns - since.mono_ns)
 
+    def take_back(self, since_ns: int, until_ns: int, why: str) -> None:
+        """What was added for this reason with a beginning in this time (UTC) was no gap."""
+        for key in [(at, said) for at, said in self._found if said == why and since_ns <= at <= until_ns]:
+            del self._found[key]
+        self._none.append((since_ns, until_ns, why))
+
     def over(self, at: Instant) -> None:
         """The run ends: so do the gaps that are open."""
         self.covered(at, holds=True)
@@ -100,6 +107,11 @@ class Gaps:
         """What was found since the last time."""
         found, self._found = self._found, {}
         return [(since, until, why) for (since, why), until in found.items()]
+
+    def taken_back(self) -> list[tuple[int, int, str]]:
+        """What was taken back since the last time; what `take` hands on comes after it."""
+        found, self._none = self._none, []
+        return found
 
     def look(self, at: Instant) -> None:
         """Looks at the clock, at moments that come in order; an earlier one than before says nothing."""

@@ -25,6 +25,7 @@ INTENT, INTERRUPTED, NOT_MADE = "intent", "interrupted", "not made"
 KILLED = "the run ended before the result was kept"
 OF_THE_CASE = ("gaps", "clock_set")  # of a summary's coverage: `core.interruptions` reads them of all runs at any time
 NAMED = ("gossiped", "listed", "presumed")  # of `Account.of_ourselves`: how often others named us
+TAKE_BACK = "DELETE FROM observe_gaps WHERE run=? AND from_ns BETWEEN ? AND ? AND why=?"
 LASTING = frozenset((SightingKind.CONTROL, SightingKind.OURSELVES))
 
 
@@ -98,8 +99,8 @@ class Keeper:
         what the run counted so far, of the limits that it came to and of ourselves: were it killed, nobody else could
         tell.
         """
-        changed, gaps = self._book.changed(), self._gaps.take()
-        if not self._rows and not self._ended and not changed and not gaps and covered == self._covered:
+        changed, gaps, none = self._book.changed(), self._gaps.take(), self._gaps.taken_back()
+        if not (self._rows or self._ended or changed or gaps or none) and covered == self._covered:
             return
         lasting: list[dict[str, Any]] = []
         brief: list[dict[str, Any]] = []
@@ -117,6 +118,7 @@ class Keeper:
                     tx, stage="observe", batch=batch, versions=self._run.tool, config=self._run.config, pending=[shard]
                 )
             tx.executemany(INSERT, [row(each) for each in changed])
+            tx.executemany(TAKE_BACK, [(self._run.id, *span) for span in none])
             tx.executemany(asked.ENDED, self._asked)
             tx.executemany("UPDATE dials SET state=?, detail=?, heard_ns=? WHERE id=?", self._ended)
             tx.executemany(

@@ -48,6 +48,10 @@ class Lists:
         """Whether in `rounds` whole rounds nobody new was listed anywhere."""
         return self._announces.quiet(rounds) and self._lookups.quiet(rounds)
 
+    def pause_ns(self, one: Round) -> int:
+        """How long after this question the same is asked again, if all goes well."""
+        return self._announces.pause_ns(one)  # a node is asked again after a tracker's usual interval
+
     def limits(self) -> dict[str, int]:
         """What limits kept lookups from, and what trackers did not name."""
         return dict(self._lookups.limits() + self._announces.limits())

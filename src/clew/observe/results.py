@@ -7,7 +7,7 @@ from clew.core import clock
 from clew.model import Missing, Reason, SightingKind, Tier
 from clew.observe import keeping, retention
 from clew.observe.account import Account
-from clew.observe.announces import Round
+from clew.observe.announces import DEFAULT_INTERVAL, Round
 from clew.observe.api import SECOND, Contact, Listed, Listing
 from clew.observe.book import Book
 from clew.observe.calls import ANNOUNCED_PORT, Errand
@@ -17,7 +17,7 @@ from clew.observe.exactness import Exactness
 from clew.observe.gaps import NO_NETWORK, Gaps
 from clew.observe.keeping import Keeper
 from clew.observe.lists import Lists
-from clew.observe.marks import Marks
+from clew.observe.marks import Lately, Marks
 from clew.observe.policy import DHT, PEX, named
 from clew.observe.probes import CLEAN, PROMISCUOUS
 from clew.observe.reflexive import Reflexive
@@ -53,6 +53,7 @@ class Results:
         self.count_hearsay()
         self._told: dict[str, Marks] = defaultdict(Marks)  # by source, the endpoints whose proof is kept
         self._told_since_ns = time.at(clock.now())
+        self._lately: dict[str, Lately] = defaultdict(Lately)  # by source, the endpoints that it named lately
         self._started: dict[str, Answer] = {}
         self._exactness = Exactness()
         self._reflexive = Reflexive()
@@ -196,6 +197,8 @@ class Results:
             url, "failed" if listing.missing else "listed", 1 if listing.missing else len(listing.listed)
         )
         self._account.left_aside(listing)
+        if listing.missing is None:
+            self._turn(url, answer, self._lists.pause_ns(one))
         for each in listing.listed:
             if self._listed(answer, one.watch.id, one.tracker.url, one.infohash, one.twin, listing, each):
                 self._lists.news(one)
@@ -212,6 +215,8 @@ class Results:
         """
         source = f"{PEX}://{endpoint.address}:{endpoint.port}"
         self._account.left_aside(gossip, "gossip ")
+        if gossip.missing is None:
+            self._turn(PEX, answer, DEFAULT_INTERVAL * SECOND)
         for each in gossip.listed:
             if each.address == answer.local[0]:
                 self._account.gossiped += 1
@@ -245,6 +250,8 @@ class Results:
         endpoint, new = self._book.listed(
             watch, each.address, each.port, source=source, twin=twin, at_ns=at_ns, due_ns=due_ns
         )
+        if self._lately[named(source)].add(endpoint.id) and not new and self._vouched(endpoint, source):
+            self._book.returned(endpoint, due_ns)
         if not self._told[named(source)].add(endpoint.id):
             return new
         self._keeper.keep(
@@ -265,6 +272,18 @@ class Results:
             )
         )
         return new
+
+    def _turn(self, source: str, answer: Answer, pause_ns: int) -> None:
+        """A source has told its list, as it does after such a pause: whom it left out twice over it has not named
+        lately. One that fails for hours leaves out nobody.
+        """
+        self._lately[source].turn(self._time.at(answer.ended), 2 * pause_ns)
+
+    def _vouched(self, endpoint: Endpoint, source: str) -> bool:
+        """Whether somebody is there by more than the word of nodes and peers: they can make up who comes and goes, and
+        have us call whom they like again and again.
+        """
+        return endpoint.tier != Tier.LISTED.value or named(source) not in (DHT, PEX)
 
     def forget(self, at_ns: int) -> None:
         """Goes with `retention.purge`: who is listed still has a listing kept again, well before the old one goes."""

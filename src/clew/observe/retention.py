@@ -16,7 +16,8 @@ def purge(case: Case, now_ns: int) -> int:
     Rows of tier E0 that are no evidence lie in shards of their own, so whole shards go; their receipts stay. Those of
     control probes, of ourselves, and of contacts that failed with who had answered before are kept: they speak against
     a lead, or about us. So are the dials behind them, which say that a call was made, also where it was cut off: every
-    dial of who has answered is kept, but those that were never made.
+    dial of who has answered is kept, but those that were never made. What a control probe came to stands with whom it
+    was made of, who had answered; whoever was only listed there for another Watch is forgotten all the same.
     """
     before = now_ns - KEEP_NS
     with case.write("observe") as tx:
@@ -29,7 +30,7 @@ def purge(case: Case, now_ns: int) -> int:
         with tx.gate.core():
             tx.executemany("DELETE FROM shards WHERE id=?", [(row["id"],) for row in old])
         gone = tx.execute(
-            "DELETE FROM endpoints WHERE tier=? AND last_listed_ns<? AND control IS NULL", (Tier.LISTED.value, before)
+            "DELETE FROM endpoints WHERE tier=? AND last_listed_ns<?", (Tier.LISTED.value, before)
         ).rowcount
         dials = tx.execute(
             "DELETE FROM dials WHERE intended_ns<? AND (state = 'not made' OR state IN ('failed', 'interrupted') "
