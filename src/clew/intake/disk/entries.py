@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import pytsk3
 
 from clew.core.channel import Reply
-from clew.intake.disk import claims, ntfs, reparse
+from clew.intake.disk import claims, foreign, ntfs, reparse
 from clew.intake.disk.ext_far import directory as far_directory
 from clew.intake.disk.fat_tree import CUT
 from clew.intake.disk.image import FileSystem, file_system, reason, searched, tree
@@ -52,6 +52,9 @@ def _list(opened: FileSystem, payload: dict[str, Any], at: At) -> Listing[Item] 
     address = at[-1][1] if at else (root[1] if root else opened.root)
     if root and clusters is not None and clusters.cut:  # The Sleuth Kit would go all ways that are left
         return Missing(CUT.reason, f"lost entries were not searched for: {CUT.detail}")
+    doubted = foreign.directory(opened, address)
+    if isinstance(doubted, Missing):
+        return doubted
     try:
         lost = searched(opened, payload) if root else opened.fs
         fs = opened.fs if at else lost
@@ -72,6 +75,8 @@ def _list(opened: FileSystem, payload: dict[str, Any], at: At) -> Listing[Item] 
         reader.listing.notes[FAR] += 1
     if opened.family == "NTFS" and not at:
         reader.of_root()
+    for _, item in reader.listing.files if doubted else ():
+        claims.doubt(item)
     return reader.listing
 
 

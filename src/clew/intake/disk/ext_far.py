@@ -135,9 +135,14 @@ class Inodes:
                         yield data[at + _ENTRY.size :][:letters], inode, kind == _DIRECTORY
                     at += length
 
-    def _raw(self, number: int) -> bytes:
+    def place(self, number: int) -> int:
+        """The byte of the disk at which that inode begins. Raises OSError."""
         group, inside = divmod(number - 1, self.per_group)
-        raw = self.read(self.group(group)[2] * self.block + inside * self.length, self.length)
+        at: int = self._offset + self.group(group)[2] * self.block + inside * self.length
+        return at
+
+    def _raw(self, number: int) -> bytes:
+        raw = self._source.read(self.place(number), self.length)
         if len(raw) < _LEAST:
             raise OSError("its inode cannot be read")
         return raw

@@ -107,6 +107,8 @@ class FileSystem:
     tree: fat_tree.Tree | None = None  # see `tree`
     inodes: ext_far.Inodes | None = None  # of ext, where The Sleuth Kit misreads its extents
     owned: Marks | None = None  # clusters that belong to files, see `owned`
+    foreign: list[Range] = field(default_factory=list)  # of the disk, where others may have written, see `foreign`
+    table: ext_far.Inodes | None = None  # see `inodes`
     block: int = field(init=False)  # bytes
 
     def __post_init__(self) -> None:
@@ -141,7 +143,16 @@ def image(payload: dict[str, Any]) -> Image:
 
 
 def file_system(payload: dict[str, Any]) -> FileSystem:
-    """The file system at byte "offset" of the image. Raises Absent where there is none that can be read."""
+    """The file system at byte "offset" of the image; "foreign" are ranges of the disk where others may have written.
+
+    Raises Absent where there is none that can be read.
+    """
+    opened = _file_system(payload)
+    opened.foreign = [(at, length) for at, length in payload.get("foreign", ())]
+    return opened
+
+
+def _file_system(payload: dict[str, Any]) -> FileSystem:
     offset = payload["offset"]
     place = key(payload), offset
     if place in _opened:
@@ -194,18 +205,27 @@ def tree(opened: FileSystem) -> fat_tree.Tree | None:
     return opened.tree
 
 
+def inodes(opened: FileSystem) -> ext_far.Inodes | None:
+    """Those of ext as they lie on the disk; None where clew does not read where its groups are described."""
+    if opened.table is None and opened.family == "ext":
+        with suppress(OSError, struct.error):
+            opened.table = ext_far.Inodes(opened.image.source, opened.offset)
+    return opened.table
+
+
 def searched(opened: FileSystem, payload: dict[str, Any]) -> pytsk3.FS_Info:
     """The same file system for a search for lost entries: without the free clusters of which "sifted" says that there
-    are none in them, and without the ways between directories that make no tree, which The Sleuth Kit would all go.
-    It is for that search alone: as The Sleuth Kit keeps what it read, the contents of files are not in it.
+    are none in them, without what others may have written, whose entries are not its own, and without the ways between
+    directories that make no tree, which The Sleuth Kit would all go. It is for that search alone: as The Sleuth Kit
+    keeps what it read, the contents of files are not in it.
     """
     again = opened.tree.named_again() if opened.tree is not None else []
-    if opened.taken is None or not (again or "sifted" in payload):
+    if opened.taken is None or not (again or opened.foreign or "sifted" in payload):
         return opened.fs
     if opened.search is None:
         said = payload.get("sifted", {"passed": [], "found": []})
         passed, found = ([(at, length) for at, length in said[name]] for name in ("passed", "found"))
-        source = sift.Sifted(opened.image, opened, opened.taken, passed, found, again)
+        source = sift.Sifted(opened.image, opened, opened.taken, passed, found, again, opened.foreign)
         opened.search = pytsk3.FS_Info(Image(source), offset=opened.offset, type=opened.fs.info.ftype)
     return opened.search
 

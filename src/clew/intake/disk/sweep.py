@@ -7,7 +7,7 @@ from time import monotonic
 from typing import Any
 
 from clew.core.channel import Reply
-from clew.intake.disk import claims, ntfs
+from clew.intake.disk import claims, foreign, ntfs
 from clew.intake.disk.image import FileSystem, file_system, reason
 from clew.intake.disk.stretch import SECONDS
 from clew.intake.walk import OWN_FILES
@@ -26,13 +26,17 @@ def sweep(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
     first, end, began = payload["first"], payload["end"], monotonic()
     seen = b64decode(payload["seen"])
     items: list[dict[str, Any]] = []
-    address = first
+    address, passed = first, 0
     while address < end and len(items) < payload["most"] and monotonic() - began < SECONDS:
         index = address - payload["seen_from"]
-        if not seen[index // 8] >> (index % 8) & 1:
+        if opened.foreign and foreign.record(opened, address):
+            passed += address > first or payload["sub"] < 0
+        elif not seen[index // 8] >> (index % 8) & 1:
             after = payload["sub"] if address == first else -1
             items += [item for item in _record(opened, address) if item["sub"] > after]
         address += 1
+    if passed:
+        items.append({"notes": {foreign.RECORDS: passed}, "sub": NOTED + 1, "record": address - 1})
     return Reply({"items": items, "next": address})
 
 
