@@ -285,6 +285,8 @@ def _claim(opened: FileSystem, meta: Any, info: Any, blocks: list[tuple[int, int
     flags = int(info.flags)
     if flags & _ENCRYPTED:
         return Missing(Reason.ENCRYPTED, "encrypted by the file system (EFS)")
+    if int(info.size) and encrypted(opened, int(meta.addr)):
+        return Missing(Reason.ENCRYPTED, "encrypted by the file system (fscrypt of ext4)")
     if allocated(meta) or (opened.family == "NTFS" and not flags & _NON_RESIDENT):
         return ContentState.COMPLETE
     if int(info.size) == 0 and opened.family != "ext":  # ext zeroes it on deletion: no telling it from an empty file
@@ -292,6 +294,11 @@ def _claim(opened: FileSystem, meta: Any, info: Any, blocks: list[tuple[int, int
     if not blocks:
         return Missing(Reason.UNREADABLE, NO_POINTERS)
     return _deleted(opened, blocks, sum(length for _, length in blocks), int(meta.addr))
+
+
+def encrypted(opened: FileSystem, record: int) -> bool:
+    """Whether ext encrypts that file, or the names in that directory. Raises OSError."""
+    return opened.table is not None and opened.table.encrypted(record)
 
 
 def _deleted(opened: FileSystem, found: list[tuple[int, int]], blocks: int, address: int) -> ContentState | Missing:

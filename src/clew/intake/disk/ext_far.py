@@ -19,6 +19,7 @@ FAR = 1 << 32  # the first block of which The Sleuth Kit tells another one
 MOST_EXTENTS = 1 << 20  # of one file
 MOST_DIRECTORY = 1 << 30  # bytes
 _META_BG, _WIDE = 0x10, 0x80  # features: descriptors of groups lie elsewhere; numbers of blocks have 64 bits
+_ENCRYPT, _ENCRYPTED = 0x10000, 0x800  # fscrypt: the feature, and the flag of an inode
 _NARROW, _WIDE_DESCRIPTOR = 32, 64  # bytes of a group's descriptor, at least, and of one with numbers of 64 bits
 _LEAST = 128  # bytes of an inode
 _EXTENTS = 0x80000  # an inode's flag: a tree of extents stands where block pointers would
@@ -83,6 +84,7 @@ class Inodes:
         if not struct.unpack_from("<I", sb, 76)[0]:  # revision 0 says neither
             self.length, features = _LEAST, 0
         self.wide = bool(features & _WIDE)
+        self._encrypts = bool(features & _ENCRYPT)
         self.descriptor = max(_NARROW, struct.unpack_from("<H", sb, 254)[0]) if self.wide else _NARROW
         self.block = 1024 << min(log_size, 6)
         self._table = offset + (first + 1) * self.block
@@ -106,6 +108,12 @@ class Inodes:
             at = first + count
         runs += [Run(at, 0, end - at, _SPARSE)] if at < end else []
         return Attribute(Info(size), tuple(runs))
+
+    def encrypted(self, number: int) -> bool:
+        """Whether the content of that inode, or of a directory the names, are encrypted by the file system itself
+        (https://docs.kernel.org/filesystems/fscrypt.html). Raises OSError.
+        """
+        return self._encrypts and bool(struct.unpack_from("<I", self._raw(number), 32)[0] & _ENCRYPTED)
 
     def far(self, number: int) -> bool:
         """Whether that inode has a block, or a node of its tree, of which The Sleuth Kit tells another.

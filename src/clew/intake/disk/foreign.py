@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from clew.intake.api import Range
 from clew.intake.carving.view import overlap
-from clew.intake.disk.image import FileSystem, inodes, reason
+from clew.intake.disk.image import FileSystem, reason
 from clew.model import Missing, Reason
 
 RECORDS = "file records that lie where others may have written, not looked at"
@@ -73,8 +73,7 @@ def _in_table(opened: FileSystem, number: int) -> int | None:
 
 
 def _in_group(opened: FileSystem, number: int) -> int | None:
-    table = inodes(opened)
-    return table.place(number) if table is not None else None
+    return opened.table.place(number) if opened.table is not None else None
 
 
 _PLACES: dict[str, Callable[[FileSystem, int], int | None]] = {"NTFS": _in_table, "ext": _in_group}

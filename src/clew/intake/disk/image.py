@@ -108,7 +108,7 @@ class FileSystem:
     inodes: ext_far.Inodes | None = None  # of ext, where The Sleuth Kit misreads its extents
     owned: Marks | None = None  # clusters that belong to files, see `owned`
     foreign: list[Range] = field(default_factory=list)  # of the disk, where others may have written, see `foreign`
-    table: ext_far.Inodes | None = None  # see `inodes`
+    table: ext_far.Inodes | None = None  # of ext, as its inodes lie on the disk, where clew reads that
     block: int = field(init=False)  # bytes
 
     def __post_init__(self) -> None:
@@ -166,8 +166,11 @@ def _file_system(payload: dict[str, Any]) -> FileSystem:
         opened.entries = exfat.Entries(source.source, offset)
     elif family == "NTFS":
         opened.records = mft.table(fs, source.source, offset)
-    elif family == "ext" and int(fs.info.block_count) > ext_far.FAR:
-        opened.inodes = _far(source, offset)
+    elif family == "ext":
+        with suppress(OSError, struct.error):
+            opened.table = ext_far.Inodes(source.source, offset)
+        if int(fs.info.block_count) > ext_far.FAR:
+            opened.inodes = _far(source, offset)
     _opened[place] = opened
     if len(_opened) > MOST_OPEN:
         _opened.popitem(last=False)
@@ -203,14 +206,6 @@ def tree(opened: FileSystem) -> fat_tree.Tree | None:
     if opened.tree is None and opened.taken is not None and opened.family in {"FAT", "exFAT"}:
         opened.tree = fat_tree.Tree(opened.fs, opened.family, opened.taken, opened.image, opened.offset)
     return opened.tree
-
-
-def inodes(opened: FileSystem) -> ext_far.Inodes | None:
-    """Those of ext as they lie on the disk; None where clew does not read where its groups are described."""
-    if opened.table is None and opened.family == "ext":
-        with suppress(OSError, struct.error):
-            opened.table = ext_far.Inodes(opened.image.source, opened.offset)
-    return opened.table
 
 
 def searched(opened: FileSystem, payload: dict[str, Any]) -> pytsk3.FS_Info:
