@@ -19,6 +19,9 @@ FAR = 1 << 32  # the first block of which The Sleuth Kit tells another one
 MOST_EXTENTS = 1 << 20  # of one file
 MOST_DIRECTORY = 1 << 30  # bytes
 _META_BG, _WIDE = 0x10, 0x80  # features: descriptors of groups lie elsewhere; numbers of blocks have 64 bits
+_ORPHANS, _PROJECTS = 0x1000, 0x2100  # features: a file of orphans; quota, and that of projects
+_ORPHANS_END, _PROJECTS_BEGIN = struct.pack("<I", 0x0B10CA04), struct.pack("<I", 0xD9C03F14)
+_TAIL = 8  # bytes at the end of a block of the file of orphans: its magic, and a checksum
 _ENCRYPT, _ENCRYPTED = 0x10000, 0x800  # fscrypt: the feature, and the flag of an inode
 _NARROW, _WIDE_DESCRIPTOR = 32, 64  # bytes of a group's descriptor, at least, and of one with numbers of 64 bits
 _LEAST = 128  # bytes of an inode
@@ -87,6 +90,7 @@ class Inodes:
         self._encrypts = bool(features & _ENCRYPT)
         self.descriptor = max(_NARROW, struct.unpack_from("<H", sb, 254)[0]) if self.wide else _NARROW
         self.block = 1024 << min(log_size, 6)
+        self.own = _own(sb, self.block)
         self._table = offset + (first + 1) * self.block
         if features & _META_BG or not self.per_group or self.length < _LEAST:
             raise OSError("where its groups are described is not read")
@@ -198,6 +202,17 @@ class Inodes:
                 first, count, high, low = _LEAF.unpack_from(node, at)
                 written = count <= _WRITTEN
                 yield Extent(first, high << 32 | low if written else None, count if written else count - _WRITTEN)
+
+
+def _own(sb: bytes, block: int) -> dict[int, tuple[int, bytes]]:
+    """Inodes behind the reserved ones that the superblock says are the file system's own; and at which byte of their
+    content what magic stands ("Super Block", "Orphan File"; Linux, fs/quota/quotaio_v2.h): behind any other number a
+    file could be hidden.
+    """
+    (compatible,), (readable,) = struct.unpack_from("<I", sb, 92), struct.unpack_from("<I", sb, 100)
+    (project,), (orphans,) = struct.unpack_from("<I", sb, 0x26C), struct.unpack_from("<I", sb, 0x280)
+    found = {project: (0, _PROJECTS_BEGIN)} if readable & _PROJECTS == _PROJECTS else {}
+    return found | ({orphans: (block - _TAIL, _ORPHANS_END)} if compatible & _ORPHANS else {})
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from clew.intake.disk.stretch import SECONDS
 from clew.intake.walk import OWN_FILES
 from clew.model import NameState
 
-EXT_FIRST = 11  # inodes before it are the file system's own
+EXT_FIRST = 11  # inodes before it are the file system's own, and some behind it, see `_own`
 NOTED = 1 << 17  # the "sub" of what is to be counted of a record, behind its Items
 
 
@@ -48,6 +48,12 @@ def _has_content(opened: FileSystem, file: Any) -> bool:
     return kind == claims.REGULAR
 
 
+def _own(opened: FileSystem, address: int, file: Any) -> bool:
+    """Whether an inode of ext is one of the file system's own by its superblock and by its content. Raises OSError."""
+    at, magic = opened.table.own.get(address, (0, b"")) if opened.table is not None else (0, b"")
+    return bool(magic) and bytes(file.read_random(at, len(magic))) == magic
+
+
 def _record(opened: FileSystem, address: int) -> list[dict[str, Any]]:
     if opened.family != "NTFS" and address < EXT_FIRST:
         return []
@@ -56,6 +62,8 @@ def _record(opened: FileSystem, address: int) -> list[dict[str, Any]]:
         meta = file.info.meta
         if not claims.ever_used(meta) or not _has_content(opened, file):
             return []
+        if _own(opened, address, file):
+            return [{"notes": {OWN_FILES: 1}, "sub": NOTED, "record": address}]
         if opened.family == "NTFS":
             if not any(int(attribute.info.type) == 16 for attribute in file):
                 return []  # an extension record: its base record tells the file
