@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 from cases import sha256
+from exfat_image import File, make
+from recovery import photographs
 from test_behind import MIB
 from test_tables import entry
-from test_volumes import fat, take
+from test_volumes import take
 
 from clew.intake.disk import foreign
 from clew.intake.sources import _foreign, _said
@@ -159,8 +161,10 @@ def test_which_partitions_hold_bytes_of_which():
     said = {0: {"held_bytes": 25}, 20: Missing(Reason.ENCRYPTED), 40: {"logical_volumes": []}, 60: {"disc": True}}
     others = [_foreign.others(each, table, lambda each: said[each["offset"]]) for each in table]
     assert [each.ranges for each in others] == [((20, 30),), ((20, 5),), ((40, 10),), ((60, 5),), ()]
-    assert [each.searched for each in others] == [False, False, False, True, False]
-    assert others[4].within(10) is None
+    assert [each.searched for each in others] == [(), ((20, 5),), (), ((60, 5),), ()]
+    assert [each.wholly for each in others] == [False, False, False, True, False]
+    assert others[4].within(10, {}) is None
+    assert "5 of its 5 bytes" in others[3].within(5, {"disc": True}).detail
 
 
 def test_a_worker_that_lies_of_how_far_it_reaches_claims_nothing_of_others():
@@ -173,8 +177,23 @@ def test_a_worker_that_lies_of_how_far_it_reaches_claims_nothing_of_others():
     assert _said.holds(Missing(Reason.UNPARSABLE), 7) == 0
 
 
-def test_a_volume_within_none_is_as_before(tmp_path):
-    (tmp_path / "fat.img").write_bytes(fat(tmp_path, "ONE.TXT"))
-    found, summary = take(tmp_path, tmp_path / "fat.img")
-    assert claims(found) == {b"ONE.TXT": ("live", "complete")}
-    assert summary.account.complete
+@pytest.mark.parametrize("family", ["FAT", "exFAT"])
+def test_free_space_that_another_partition_has_is_carved_with_that(tmp_path, family):
+    """The earlier one begins before today's, of which a picture in use lies in its free space."""
+    image, disk = tmp_path / "disk.img", bytearray(7 * MIB)
+    picture = tmp_path / "NEW.PNG"
+    picture.write_bytes(photographs()["q01.png"])
+    if family == "FAT":
+        today = volume(tmp_path, 4 * MIB, [picture])
+    else:
+        whole = File(picture.name, picture.read_bytes(), list(range(20, 20 + -(-picture.stat().st_size // 4096))))
+        today = make(tmp_path / "today.exfat", [whole]).read_bytes()
+    disk[MIB : 2 * MIB] = volume(tmp_path, 4 * MIB, [noise(tmp_path, "OLD.BIN", 3000)])[:MIB]
+    disk[2 * MIB : 6 * MIB] = today
+    entry(disk, 0, 2 * 2048, 4 * 2048)
+    entry(disk, 1, 2048, 4 * 2048)
+    image.write_bytes(disk)
+    found, summary = take(tmp_path, image)
+    assert claims(found) == {b"OLD.BIN": ("live", "complete"), b"NEW.PNG": ("live", "overwritten possible")}
+    assert found[b"NEW.PNG"]["sha256"] == sha256(picture.read_bytes())
+    assert summary.words().count("are another partition's") == 2  # as no table says which of them is today's

@@ -10,6 +10,7 @@ from collections import OrderedDict
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import chain
 from typing import Any
 
 import pytsk3
@@ -17,6 +18,7 @@ import pytsk3
 from clew.core import held
 from clew.core.absent import Absent
 from clew.intake.api import ByteSource, Range
+from clew.intake.carving.view import without
 from clew.intake.disk import allocation, exfat, ext_far, fat_tree, lvm, mft, sift
 from clew.intake.disk.bitmap import Marks
 from clew.intake.reading import find
@@ -26,6 +28,7 @@ from clew.model import Missing, Reason
 MOST_OPEN = 4
 MOST_IMAGES = 8
 EITHER = "it may be "
+_VIRTUAL = int(pytsk3.TSK_FS_NAME_TYPE_VIRT)  # what The Sleuth Kit calls a table of FAT, as if it were a file
 # The container's opener, which files it lies in, and the logical volume where it is one: [offset, number].
 Key = tuple[str, tuple[tuple[int, int], ...], tuple[int, int] | None]
 
@@ -220,9 +223,24 @@ def searched(opened: FileSystem, payload: dict[str, Any]) -> pytsk3.FS_Info:
     if opened.search is None:
         said = payload.get("sifted", {"passed": [], "found": []})
         passed, found = ([(at, length) for at, length in said[name]] for name in ("passed", "found"))
-        source = sift.Sifted(opened.image, opened, opened.taken, passed, found, again, opened.foreign)
+        source = sift.Sifted(opened.image, opened, opened.taken, passed, found, again, _blanked(opened))
         opened.search = pytsk3.FS_Info(Image(source), offset=opened.offset, type=opened.fs.info.ftype)
     return opened.search
+
+
+def _blanked(opened: FileSystem) -> list[Range]:
+    """Where others may have written, without what the file system cannot be opened without: its root directory, its
+    tables and the like. Raises OSError.
+    """
+    own: list[Range] = []
+    root = opened.fs.open_meta(inode=opened.root)
+    for file in chain([root], opened.fs.open_dir(inode=opened.root)) if opened.foreign else ():
+        name = file.info.name
+        virtual = name is not None and int(name.type) == _VIRTUAL
+        kept = opened.entries is not None and name is not None and opened.entries.own(int(name.meta_addr))
+        for attribute in file if name is None or virtual or kept else ():
+            own += [(opened.offset + int(run.addr) * opened.block, int(run.len) * opened.block) for run in attribute]
+    return [each for foreign in opened.foreign for each in without(foreign, own)]
 
 
 def key(payload: dict[str, Any]) -> Key:

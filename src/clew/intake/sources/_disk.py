@@ -15,6 +15,7 @@ from typing import Any
 from clew.core import descriptors
 from clew.intake import plugged
 from clew.intake.api import Ask, Deleted, Found, Job, Note, Part, Range, Seen, Unavailable
+from clew.intake.carving.view import without
 from clew.intake.refs import layer as layer_of
 from clew.intake.refs import parse, parse_carved, place_of, quote, volume
 from clew.intake.relist import TABLE_UNREAD
@@ -114,7 +115,7 @@ class Disk:
                     held += [(each["offset"], each["length"])] if isinstance(found, dict) else []
                 yield from self._partition(detail, found, ask, covered=each["beside"], others=others)
             elif not each["allocated"]:
-                for at, length in _gaps.without((each["offset"], each["length"]), held):
+                for at, length in without((each["offset"], each["length"]), held):
                     rest = detail | {"offset": at, "length": length}
                     name = volume(rest).replace("fs@", "gap@")
                     yield from self._gap(name, rest, ask, "carving outside partitions")
@@ -173,15 +174,16 @@ class Disk:
         more = {"foreign": foreign} if foreign else {}
         if opens:
             known = {"kind": "file system", **detail, **_said.description(found), **more}
+            known |= {"held": others.searched} if others.searched else {}
             alone = magic is None and not volumes
-            yield from _listed.parts(name, known, alone=alone, carved=not others.searched)
+            yield from _listed.parts(name, known, alone=alone, carved=not others.wholly)
         if magic is not None:
             why = f"{magic.detail}; a file system that opens there too is listed, and may be an earlier one"
             yield Part(f"{name}/magic", {"kind": "partition", **detail}, Missing(magic.reason, why))
         beyond = _said.beyond(found)
         if beyond is not None:
             yield Part(f"{name}/cut", {"kind": "partition", **detail}, beyond)
-        within = others.within(detail["length"])
+        within = others.within(detail["length"], found)
         if within is not None:
             yield Part(f"{name}/within", {"kind": "partition", **detail}, within)
         if "logical_volumes" in found:
@@ -191,7 +193,7 @@ class Disk:
         if "disc" in found:
             outside = partial(self._gap, ask=ask, kind="carving outside the files of a disc")
             yield from _discs.parts(detail, found, ask, self._container, outside)
-        elif (opens or "apfs_volumes" in found) and not others.searched:
+        elif (opens or "apfs_volumes" in found) and not others.wholly:
             yield from self._behind(detail, found, ask)
 
     def _behind(self, detail: Layer, found: Any, ask: Ask) -> Iterator[Part]:

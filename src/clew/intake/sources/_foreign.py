@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from clew.intake.api import Range
-from clew.intake.sources import _gaps, _said
+from clew.intake.carving.view import without
+from clew.intake.sources import _said
 from clew.model import Missing, Reason
 
 HELD = "it lies wholly inside another partition that opens, and is searched with that"
@@ -16,20 +17,21 @@ Layer = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Others:
-    """What further partitions hold of one, as `ranges` of the disk in order; `searched`: whether what opens in those is
-    listed and carved with all of it.
+    """What further partitions hold of one, as `ranges` of the disk in order; `searched`, of those that open, is listed
+    and carved with what opens there; `wholly`: whether that is all of it.
     """
 
     ranges: tuple[Range, ...] = ()
-    searched: bool = False
+    searched: tuple[Range, ...] = ()
+    wholly: bool = False
 
-    def within(self, length: int) -> Missing | None:
-        """That they hold part of a partition of `length` bytes, or all."""
+    def within(self, length: int, found: Any) -> Missing | None:
+        """That they hold part of a partition of `length` bytes, or all; there is `found` in it."""
         if not self.ranges:
             return None
         size = sum(each for _, each in self.ranges)
         why = f"{size:,} of its {length:,} bytes, from byte {self.ranges[0][0]:,} on, are another partition's"
-        return Missing(Reason.UNKNOWN, f"{why}, {_said.OVER}: {_said.DOUBTED}")
+        return Missing(Reason.UNKNOWN, f"{why}, {_said.doubted(found)}")
 
 
 NONE = Others()
@@ -51,7 +53,7 @@ def others(each: Layer, stretches: Iterable[Layer], described: Callable[[Layer],
         if first < last:
             ranges.append((first, last - first))
             searched += ranges[-1:] if isinstance(said, dict) else []
-    return Others(_joined(ranges), not _gaps.without((begin, end - begin), searched))
+    return Others(_joined(ranges), _joined(searched), not without((begin, end - begin), searched))
 
 
 def of(detail: Layer, found: Any, held: Sequence[Range]) -> list[Range]:

@@ -17,8 +17,8 @@ _I64 = 1 << 63
 _REF = re.compile(refs.VOLUME + r"/[0-9]{1,19}/(?:name|[0-9]{1,10}-[0-9]{1,10})/[!-~]*")
 MOST_TREES = 400  # of a disc
 MOST_SAID = 100  # remarks of a container, volumes in one place
-OVER = "where others may have written over what it lists"
-DOUBTED = "nothing is taken for complete there, and neither lost entries nor file records are looked for"
+_OVER = "where others may have written over what it lists"
+_DOUBTED = "nothing is taken for complete there, and neither lost entries nor file records are looked for"
 WRONG = (KeyError, TypeError, ValueError, AttributeError, IndexError)
 
 
@@ -191,10 +191,15 @@ def beyond(said: Any) -> Missing | None:
         return broken("how far it goes")
     if cut:
         why = f"it goes on for {cut:,} bytes beyond the image's end: the image is cut"
-        why += f"; before that, for {over - cut:,} bytes beyond its partition, {OVER}: {DOUBTED}" if over > cut else ""
+        why += f"; before that, for {over - cut:,} bytes beyond its partition, {doubted(said)}" if over > cut else ""
         return Missing(Reason.UNREADABLE, why)
-    why = f"it goes on for {over:,} bytes beyond its partition, {OVER}: {DOUBTED}"
+    why = f"it goes on for {over:,} bytes beyond its partition, {doubted(said)}"
     return Missing(Reason.UNKNOWN, why) if over else None
+
+
+def doubted(said: Any) -> str:
+    """What follows where others may have written. Logical volumes, and the files of a disc, are listed as they are."""
+    return _OVER if said.keys() & {"logical_volumes", "disc"} else f"{_OVER}: {_DOUBTED}"
 
 
 def over(said: Any) -> int:
