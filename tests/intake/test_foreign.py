@@ -164,7 +164,8 @@ def test_which_partitions_hold_bytes_of_which():
     assert [each.searched for each in others] == [(), ((20, 5),), (), ((60, 5),), ()]
     assert [each.wholly for each in others] == [False, False, False, True, False]
     assert others[4].within(10, {}) is None
-    assert "5 of its 5 bytes" in others[3].within(5, {"disc": True}).detail
+    assert "5 of its 5 bytes" in others[3].within(5, {"logical_volumes": []}).detail
+    assert others[3].within(5, {"disc": True}) is None
 
 
 def test_a_worker_that_lies_of_how_far_it_reaches_claims_nothing_of_others():

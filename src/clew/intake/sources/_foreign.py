@@ -26,8 +26,10 @@ class Others:
     wholly: bool = False
 
     def within(self, length: int, found: Any) -> Missing | None:
-        """That they hold part of a partition of `length` bytes, or all; there is `found` in it."""
-        if not self.ranges:
+        """That they hold part of a partition of `length` bytes, or all, in which `found` is. Of a disc, whose files may
+        be partitions of its table, that is not said.
+        """
+        if not self.ranges or "disc" in found:
             return None
         size = sum(each for _, each in self.ranges)
         why = f"{size:,} of its {length:,} bytes, from byte {self.ranges[0][0]:,} on, are another partition's"

@@ -198,7 +198,7 @@ def beyond(said: Any) -> Missing | None:
 
 
 def doubted(said: Any) -> str:
-    """What follows where others may have written. Logical volumes, and the files of a disc, are listed as they are."""
+    """What follows where others may have written. Logical volumes, and discs, are listed as they are."""
     return _OVER if said.keys() & {"logical_volumes", "disc"} else f"{_OVER}: {_DOUBTED}"
 
 
