@@ -16,7 +16,8 @@ from clew.intake.disk import bitmap, volumes
 from clew.intake.disk.allocation import Taken, bad, free
 from clew.intake.disk.bitmap import WINDOW, Runs, bits, by_cluster, ones, stretches
 from clew.intake.disk.image import file_system
-from clew.intake.sources._disk import Disk, _file_system, _named
+from clew.intake.sources import _listed
+from clew.intake.sources._disk import Disk, _named
 from clew.intake.sources._doubts import overlapping
 
 RAW = "clew.intake.containers.raw:open_raw"
@@ -99,7 +100,7 @@ def test_marks_on_every_other_cluster_are_counted_within_a_time_and_carved_from_
 @pytest.mark.parametrize(("said", "free_bytes"), [({"bad_bytes": 9}, 9), ({}, None), ({"bad_bytes": 0}, 0)])
 def test_clusters_marked_as_bad_are_carved_where_they_are_not_counted_too(said, free_bytes):
     known = {"file_system": "FAT", "free_known": 1, "free_bytes": 7, "last_inode": 0, "length": 9, **said}
-    parts = {part.name: part for part in _file_system("fs@0", dict(known))}
+    parts = {part.name: part for part in _listed.parts("fs@0", dict(known), alone=True, carved=True)}
     assert ("fs@0/bad/carve" in parts) is (free_bytes != 0)
     assert free_bytes == 0 or parts["fs@0/bad/carve"].detail.get("free_bytes") == free_bytes
 
@@ -147,7 +148,9 @@ def test_a_file_system_that_claims_more_records_than_it_has_room_for_ends(tmp_pa
 
     known = {"offset": 0, "length": 1 << 20, "file_system": "NTFS", "first_inode": 0, "last_inode": 1 << 62}
     known |= {"block_bytes": 4096, "free_known": 0}
-    parts = {part.name: part for part in _file_system("fs@0", {"kind": "file system", **known})}
+    parts = {
+        part.name: part for part in _listed.parts("fs@0", {"kind": "file system", **known}, alone=True, carved=True)
+    }
     assert "no room" in parts["fs@0/records"].missing.detail
     disk = Disk([image], RAW)
     assert list(disk.items(parts["fs@0/sweep"], "", lambda _: iter(()), ask)) == []

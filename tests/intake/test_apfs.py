@@ -4,6 +4,7 @@ import os
 import random
 import struct
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from cases import items, sha256
@@ -11,7 +12,7 @@ from cases import items, sha256
 from case_made import new_case
 from clew.core import shards
 from clew.intake.containers.raw import Raw
-from clew.intake.disk import apfs_books
+from clew.intake.disk import apfs, apfs_books
 from clew.intake.options import Options
 from clew.intake.run import intake
 from clew.intake.sources import _disk, _said
@@ -132,3 +133,21 @@ def test_an_answer_that_makes_no_sense_is_a_part_that_was_not_read(said):
 @pytest.mark.parametrize("said", [{}, {"size": -1, "said": []}, {"size": 1, "said": [["no reason", ""]]}, 5])
 def test_a_size_that_makes_no_sense(said):
     assert isinstance(_said.size(said), Missing)
+
+
+@pytest.mark.parametrize(
+    ("foreign", "state"), [([], "complete"), ([(160, 9)], "complete"), ([(159, 9)], "overwritten possible")]
+)
+def test_a_content_that_others_may_have_written_over_is_not_complete(foreign, state):
+    """A container whose stretch ends before it does: the extents count from where it begins."""
+    names = ("modification", "access", "inode_change", "creation")
+    entry = SimpleNamespace(
+        get_identifier=lambda: 7,
+        get_size=lambda: 60,
+        get_number_of_extents=lambda: 1,
+        get_extent=lambda _: (0, 60, 0),
+        **{f"get_{name}_time_as_integer": lambda: 0 for name in names},
+    )
+    opened = SimpleNamespace(name="apfs@100.0", offset=100, foreign=foreign)
+    item = apfs._content(opened, entry, entry, (0, 0), b"x")
+    assert (item["content_state"], item["runs"]) == (state, [(100, 60)])

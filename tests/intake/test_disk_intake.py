@@ -18,7 +18,7 @@ from clew.intake.reading import find
 from clew.intake.report import Report
 from clew.intake.run import intake
 from clew.intake.sources._carving import FREE
-from clew.intake.sources._disk import NOBODYS
+from clew.intake.sources._listed import NOBODYS
 from clew.intake.sources.rawdisk import PLUGIN
 from clew.model import ContentState, Missing, Reason
 

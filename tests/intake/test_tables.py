@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from test_behind import MIB, partitions
 from test_volumes import fat, take
 
+from clew.intake.carving.view import without
 from clew.intake.disk import gpt
-from clew.intake.sources import _disk, _gaps, _said
+from clew.intake.sources import _disk, _said
 from clew.model import NameState
 from container_files import tool
 
@@ -157,7 +158,7 @@ def test_so_many_file_systems_one_behind_the_other_end_in_a_limit(tmp_path, monk
 @given(st.tuples(st.integers(0, 30), st.integers(0, 40)), st.lists(st.tuples(st.integers(0, 60), st.integers(1, 9))))
 def test_what_is_left_of_a_range(within, holes):
     slow = set(range(within[0], sum(within))) - {place for at, size in holes for place in range(at, at + size)}
-    left = _gaps.without(within, holes)
+    left = without(within, holes)
     assert sorted(slow) == [place for at, size in left for place in range(at, at + size)]
 
 

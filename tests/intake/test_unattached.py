@@ -8,6 +8,8 @@ from ntfs_volume import blank, written
 from recovery import tool
 from test_volumes import take
 
+from clew.intake.walk import OWN_FILES
+
 OLD, NEW = b"old" * 30_000, b"new" * 10_000
 NAMES = [f"a{number}.jpg" for number in range(30)]
 
@@ -64,3 +66,18 @@ def test_an_inode_in_use_without_a_name(tmp_path):
     found, _ = take(tmp_path, image)
     states = {path: (item["name_state"], item["as_read"]) for path, item in found.items() if item["size"] == len(NEW)}
     assert states == {b"$OrphanFiles/inode-12": ("unattached", "complete"), b"gone": ("deleted", "complete")}
+
+
+def test_inodes_of_the_file_system_itself_are_no_files_without_a_name(tmp_path):
+    """As newer mke2fs makes them by itself: the file of orphans; and the quota of projects."""
+    image = tmp_path / "ext.img"
+    image.write_bytes(bytes(8 << 20))
+    tool("mke2fs", "-q", "-t", "ext4", "-O", "orphan_file,quota,project", image)
+    found, summary = take(tmp_path / "whole", image)
+    assert not found
+    assert f"2 {OWN_FILES}" in summary.words()
+    raw = image.read_bytes().replace((0x0B10CA04).to_bytes(4, "little"), bytes(4))  # no magic where it should be
+    image.write_bytes(raw)
+    tool("debugfs", "-w", "-R", "ssv prj_quota_inum 14", image)  # nor by the superblock
+    found, _ = take(tmp_path / "other", image)
+    assert set(found) == {b"$OrphanFiles/inode-12", b"$OrphanFiles/inode-13"}

@@ -61,7 +61,8 @@ def _states(report: dict[str, Any]) -> list[str]:
     if report["partial"]:
         lines.append(f"{report['partial']:,} contents are partial: some of their bytes are not there")
     if report["doubted"]:
-        lines.append(f"{report['doubted']:,} deleted items may hold bytes of another: overwritten possible")
+        whose = "deleted items, or of an earlier file system,"
+        lines.append(f"{report['doubted']:,} {whose} may hold bytes of another: overwritten possible")
     return lines
 
 

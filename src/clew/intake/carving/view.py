@@ -32,6 +32,17 @@ def overlap(ours: Sequence[Range], others: Sequence[Range]) -> list[Range]:
     return found
 
 
+def without(within: Range, holes: Sequence[Range]) -> list[Range]:
+    """What is left of a range."""
+    at, end = within[0], sum(within)
+    found = list[Range]()
+    for start, length in sorted(holes):
+        if at < min(start, end):
+            found.append((at, min(start, end) - at))
+        at = max(at, start + length)
+    return [*found, (at, end - at)] if at < end else found
+
+
 class Kept:
     """A ByteSource that keeps the last blocks it read, so that the image itself is read once."""
 

@@ -6,7 +6,7 @@ Live entries alone: what was deleted, and what only a snapshot still holds, is n
 import stat
 import struct
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pyfsapfs
@@ -52,6 +52,7 @@ class Volume:
     image: Image
     offset: int
     name: str  # how refs of it begin
+    foreign: list[Range] = field(default_factory=list)  # of the disk, where others may have written
 
 
 _opened: OrderedDict[tuple[int, str], Volume] = OrderedDict()
@@ -79,6 +80,7 @@ def size(head: bytes) -> int:
 def walk(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
     """Worker entry: a stretch of the directories of volume "apfs"; see `stretch`."""
     opened = open_volume(payload)
+    opened.foreign = [(at, length) for at, length in payload.get("foreign", ())]
 
     def lost(at: At, missing: Missing) -> Item:
         record = at[-1][1] if at else ROOT
@@ -212,6 +214,8 @@ def _entry(opened: Volume, entry: Any, at: At, listing: Listing[Item]) -> None:
 
 
 def _content(opened: Volume, entry: Any, stream: Any, which: tuple[int, int], path: bytes) -> Item:
+    extents = _extents(opened, stream)
+    state = ContentState.OVERWRITTEN_POSSIBLE if overlap(extents, opened.foreign) else ContentState.COMPLETE
     return {
         "ref": f"{opened.name}/{int(entry.get_identifier())}/{which[0]}-{which[1]}/{quote(path)}",
         "path": path.hex(),
@@ -220,11 +224,11 @@ def _content(opened: Volume, entry: Any, stream: Any, which: tuple[int, int], pa
         "reason": None,
         "detail": None,
         "name_state": str(NameState.LIVE),
-        "content_state": str(ContentState.COMPLETE),
+        "content_state": str(state),
         "parent": None,
         "times": _times(entry),
         "times_source": TIMES,
-        "runs": _extents(opened, stream)[: claims.MOST_RUNS],
+        "runs": extents[: claims.MOST_RUNS],
     }
 
 

@@ -3,6 +3,7 @@ outside partitions, and partitions whose file system cannot be read.
 """
 
 from collections.abc import Callable, Iterator
+from itertools import chain
 from time import monotonic
 from typing import Any
 
@@ -10,7 +11,7 @@ from clew.core.absent import absent
 from clew.core.channel import Reply
 from clew.intake.api import ByteSource, Range
 from clew.intake.carving.carver import Carved, Carver
-from clew.intake.carving.view import View, overlap
+from clew.intake.carving.view import View, overlap, without
 from clew.intake.disk import allocation, owned, sift
 from clew.intake.disk.image import FileSystem, file_system, image
 from clew.intake.disk.stretch import SECONDS
@@ -26,8 +27,9 @@ def carve(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
     """Worker entry: files that begin from image offset "after" up to "end" in the space that belongs to nobody between
     "offset" and "offset" + "length": "which" is ALL of it, what is FREE, marked as BAD, or in use and NOBODYS.
 
-    Ends early after "most" finds; "next" is where to go on. "sifted" are what was read of a volume where lost entries
-    are searched for, and where in it they may be (ranges of the image).
+    What others have of it ("held") is left out: it is searched with what is theirs. Ends early after "most" finds;
+    "next" is where to go on. "sifted" are what was read of a volume where lost entries are searched for, and where in
+    it they may be (ranges of the image).
     """
     disk, began, after, end = image(payload), monotonic(), payload["after"], payload["end"]
     source: ByteSource = disk.source
@@ -43,6 +45,8 @@ def carve(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
         stretches = _found(opened, opened.taken, _WHICH[which], after, payload["offset"] + payload["length"])
         if sift.looks(opened.family) and which == FREE:
             source = sieve = sift.Sieve(source, opened, opened.taken)
+    if held := payload.get("held"):
+        stretches = chain.from_iterable(without(each, held) for each in stretches)
     passed: list[Range] = []
     carver = Carver(source, _remembered(stretches, passed), cluster, after, end)
     finds: list[dict[str, Any]] = []

@@ -6,7 +6,7 @@ from typing import Any
 import pytsk3
 
 from clew.intake.api import Range
-from clew.intake.disk import reparse
+from clew.intake.disk import foreign, reparse
 from clew.intake.disk.image import FileSystem
 from clew.intake.disk.mft_rows import Plain
 from clew.intake.refs import quote
@@ -42,6 +42,7 @@ TIMES = {
 _NTFS_TIMES = TIMES["NTFS"]
 _OPEN, _UNREADABLE, _LOST = ItemState.OPEN.value, ItemState.UNREADABLE.value, ContentState.UNREADABLE.value
 _LIVE, _COMPLETE = NameState.LIVE.value, ContentState.COMPLETE.value
+_DOUBTFUL = ContentState.OVERWRITTEN_POSSIBLE.value
 GIVEN_AWAY = "its file record belongs to another file now"
 OVERWRITTEN = "deleted, and all of its clusters belong to other files now"
 NO_POINTERS = "deleted; the file system kept no pointer to its content"
@@ -131,7 +132,7 @@ def plain(opened: FileSystem, record: int, file: Plain, path: bytes) -> dict[str
         "reason": None,
         "detail": None,
         "name_state": _LIVE,
-        "content_state": _COMPLETE,
+        "content_state": _DOUBTFUL if opened.foreign and _overwritten(opened, record, blocks) else _COMPLETE,
         "times": file.times,
         "times_source": _NTFS_TIMES,
         "runs": opened.on_image(places(opened, blocks[:MOST_RUNS])),
@@ -227,6 +228,8 @@ def _content(opened: FileSystem, meta: Any, attribute: Any, path: bytes, state: 
     note = NOT_WRITTEN if written < size and allocated(meta) else None
     if not size and _begins(opened, int(meta.addr)):
         claim, note = ContentState.PARTIAL, BROKEN_OFF
+    if claim is ContentState.COMPLETE and opened.foreign and _overwritten(opened, int(meta.addr), blocks):
+        claim = ContentState.OVERWRITTEN_POSSIBLE
     missing = claim if isinstance(claim, Missing) else None
     return {
         "ref": f"{opened.name}/{int(meta.addr)}/{int(info.type)}-{int(info.id)}/{quote(path)}",
@@ -242,6 +245,17 @@ def _content(opened: FileSystem, meta: Any, attribute: Any, path: bytes, state: 
         "runs": opened.on_image(places(opened, blocks[:MOST_RUNS])),
         **({"note": note} if note else {}),
     }
+
+
+def _overwritten(opened: FileSystem, record: int, blocks: list[tuple[int, int]]) -> bool:
+    """Whether others may have written where the file record, or some of these blocks, lie."""
+    return foreign.lies(opened, places(opened, blocks)) or foreign.record(opened, record)
+
+
+def doubt(item: dict[str, Any]) -> None:
+    """Takes back that an Item is complete, since what names it may be another file system's."""
+    if item["content_state"] == _COMPLETE and item["state"] == _OPEN:
+        item["content_state"] = _DOUBTFUL
 
 
 def _begins(opened: FileSystem, address: int) -> int:
@@ -271,6 +285,8 @@ def _claim(opened: FileSystem, meta: Any, info: Any, blocks: list[tuple[int, int
     flags = int(info.flags)
     if flags & _ENCRYPTED:
         return Missing(Reason.ENCRYPTED, "encrypted by the file system (EFS)")
+    if int(info.size) and encrypted(opened, int(meta.addr)):
+        return Missing(Reason.ENCRYPTED, "encrypted by the file system (fscrypt of ext4)")
     if allocated(meta) or (opened.family == "NTFS" and not flags & _NON_RESIDENT):
         return ContentState.COMPLETE
     if int(info.size) == 0 and opened.family != "ext":  # ext zeroes it on deletion: no telling it from an empty file
@@ -278,6 +294,11 @@ def _claim(opened: FileSystem, meta: Any, info: Any, blocks: list[tuple[int, int
     if not blocks:
         return Missing(Reason.UNREADABLE, NO_POINTERS)
     return _deleted(opened, blocks, sum(length for _, length in blocks), int(meta.addr))
+
+
+def encrypted(opened: FileSystem, record: int) -> bool:
+    """Whether ext encrypts that file, or the names in that directory. Raises OSError."""
+    return opened.table is not None and opened.table.encrypted(record)
 
 
 def _deleted(opened: FileSystem, found: list[tuple[int, int]], blocks: int, address: int) -> ContentState | Missing:

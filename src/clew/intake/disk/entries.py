@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import pytsk3
 
 from clew.core.channel import Reply
-from clew.intake.disk import claims, ntfs, reparse
+from clew.intake.disk import claims, foreign, ntfs, reparse
 from clew.intake.disk.ext_far import directory as far_directory
 from clew.intake.disk.fat_tree import CUT
 from clew.intake.disk.image import FileSystem, file_system, reason, searched, tree
@@ -19,6 +19,7 @@ LABELS = "volume labels, left out"
 LINKED_TWICE = "further names of directories that are listed at their own place"
 ELSEWHERE = "entries in clusters that belong to another directory too, listed there"
 FAR = "directories of ext behind block 2^32, of which deleted names are not looked for"
+CIPHERED = "names that the file system encrypts (fscrypt of ext4), told in hexadecimal as far as they are read"
 STALE = "deleted names of directories whose record was given away, not entered"
 
 _UNALLOCATED = int(pytsk3.TSK_FS_NAME_FLAG_UNALLOC)
@@ -52,11 +53,15 @@ def _list(opened: FileSystem, payload: dict[str, Any], at: At) -> Listing[Item] 
     address = at[-1][1] if at else (root[1] if root else opened.root)
     if root and clusters is not None and clusters.cut:  # The Sleuth Kit would go all ways that are left
         return Missing(CUT.reason, f"lost entries were not searched for: {CUT.detail}")
+    doubted = foreign.directory(opened, address)
+    if isinstance(doubted, Missing):
+        return doubted
     try:
         lost = searched(opened, payload) if root else opened.fs
         fs = opened.fs if at else lost
         far = opened.inodes is not None and opened.inodes.far(address)
         directory = far_directory(fs, opened.inodes, address) if far and opened.inodes else fs.open_dir(inode=address)
+        ciphered = not root and claims.encrypted(opened, address)
         if root and clusters is not None:
             clusters.extend(lost, root[1])
     except OSError as error:
@@ -66,12 +71,14 @@ def _list(opened: FileSystem, payload: dict[str, Any], at: At) -> Listing[Item] 
     in_extend = (
         b"/".join(key[0] for key in at[1:]) if opened.family == "NTFS" and at and at[0][1] == ntfs.EXTEND else None
     )
-    reader = _Reader(opened, Listing(), address, _path(root, at), above, parent, in_extend)
+    reader = _Reader(opened, Listing(), address, _path(root, at), above, parent, in_extend, ciphered)
     reader.read(directory)
     if far:
         reader.listing.notes[FAR] += 1
     if opened.family == "NTFS" and not at:
         reader.of_root()
+    for _, item in reader.listing.files if doubted else ():
+        claims.doubt(item)
     return reader.listing
 
 
@@ -102,6 +109,7 @@ class _Reader:
     above: set[int]
     parent: int | None  # the record of the directory in which it was found; None for a deleted one: it may have moved
     in_extend: bytes | None  # its path in $Extend of NTFS, where it lies there
+    ciphered: bool  # whether the names in it are
     entered: set[int] = field(default_factory=set)
 
     def read(self, directory: Any) -> None:
@@ -118,6 +126,9 @@ class _Reader:
                     own_parent = address
                 if name in _DOTS:
                     continue
+                if self.ciphered:
+                    name = b"encrypted-name-" + name.hex().encode()
+                    self.listing.notes[CIPHERED] += 1
                 entry = _Entry(number, file, name, address, int(said.meta_seq), int(said.type), info.meta)
                 gone = bool(int(said.flags) & _UNALLOCATED)
                 if self.own(entry, gone):

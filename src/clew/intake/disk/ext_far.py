@@ -19,6 +19,10 @@ FAR = 1 << 32  # the first block of which The Sleuth Kit tells another one
 MOST_EXTENTS = 1 << 20  # of one file
 MOST_DIRECTORY = 1 << 30  # bytes
 _META_BG, _WIDE = 0x10, 0x80  # features: descriptors of groups lie elsewhere; numbers of blocks have 64 bits
+_ORPHANS, _PROJECTS = 0x1000, 0x2100  # features: a file of orphans; quota, and that of projects
+_ORPHANS_END, _PROJECTS_BEGIN = struct.pack("<I", 0x0B10CA04), struct.pack("<I", 0xD9C03F14)
+_TAIL = 8  # bytes at the end of a block of the file of orphans: its magic, and a checksum
+_ENCRYPT, _ENCRYPTED = 0x10000, 0x800  # fscrypt: the feature, and the flag of an inode
 _NARROW, _WIDE_DESCRIPTOR = 32, 64  # bytes of a group's descriptor, at least, and of one with numbers of 64 bits
 _LEAST = 128  # bytes of an inode
 _EXTENTS = 0x80000  # an inode's flag: a tree of extents stands where block pointers would
@@ -83,8 +87,10 @@ class Inodes:
         if not struct.unpack_from("<I", sb, 76)[0]:  # revision 0 says neither
             self.length, features = _LEAST, 0
         self.wide = bool(features & _WIDE)
+        self._encrypts = bool(features & _ENCRYPT)
         self.descriptor = max(_NARROW, struct.unpack_from("<H", sb, 254)[0]) if self.wide else _NARROW
         self.block = 1024 << min(log_size, 6)
+        self.own = _own(sb, self.block)
         self._table = offset + (first + 1) * self.block
         if features & _META_BG or not self.per_group or self.length < _LEAST:
             raise OSError("where its groups are described is not read")
@@ -106,6 +112,12 @@ class Inodes:
             at = first + count
         runs += [Run(at, 0, end - at, _SPARSE)] if at < end else []
         return Attribute(Info(size), tuple(runs))
+
+    def encrypted(self, number: int) -> bool:
+        """Whether the content of that inode, or of a directory the names, are encrypted by the file system itself
+        (https://docs.kernel.org/filesystems/fscrypt.html). Raises OSError.
+        """
+        return self._encrypts and bool(struct.unpack_from("<I", self._raw(number), 32)[0] & _ENCRYPTED)
 
     def far(self, number: int) -> bool:
         """Whether that inode has a block, or a node of its tree, of which The Sleuth Kit tells another.
@@ -135,9 +147,14 @@ class Inodes:
                         yield data[at + _ENTRY.size :][:letters], inode, kind == _DIRECTORY
                     at += length
 
-    def _raw(self, number: int) -> bytes:
+    def place(self, number: int) -> int:
+        """The byte of the disk at which that inode begins. Raises OSError."""
         group, inside = divmod(number - 1, self.per_group)
-        raw = self.read(self.group(group)[2] * self.block + inside * self.length, self.length)
+        at: int = self._offset + self.group(group)[2] * self.block + inside * self.length
+        return at
+
+    def _raw(self, number: int) -> bytes:
+        raw = self._source.read(self.place(number), self.length)
         if len(raw) < _LEAST:
             raise OSError("its inode cannot be read")
         return raw
@@ -185,6 +202,17 @@ class Inodes:
                 first, count, high, low = _LEAF.unpack_from(node, at)
                 written = count <= _WRITTEN
                 yield Extent(first, high << 32 | low if written else None, count if written else count - _WRITTEN)
+
+
+def _own(sb: bytes, block: int) -> dict[int, tuple[int, bytes]]:
+    """Inodes behind the reserved ones that the superblock says are the file system's own; and at which byte of their
+    content what magic stands ("Super Block", "Orphan File"; Linux, fs/quota/quotaio_v2.h): behind any other number a
+    file could be hidden.
+    """
+    (compatible,), (readable,) = struct.unpack_from("<I", sb, 92), struct.unpack_from("<I", sb, 100)
+    (project,), (orphans,) = struct.unpack_from("<I", sb, 0x26C), struct.unpack_from("<I", sb, 0x280)
+    found = {project: (0, _PROJECTS_BEGIN)} if readable & _PROJECTS == _PROJECTS else {}
+    return found | ({orphans: (block - _TAIL, _ORPHANS_END)} if compatible & _ORPHANS else {})
 
 
 @dataclass(frozen=True, slots=True)

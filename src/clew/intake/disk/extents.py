@@ -14,6 +14,11 @@ class Direct:
         self._source, self._pieces, self.size = source, pieces, size
         self._starts = [start for start, _, _ in pieces]
 
+    def place(self, offset: int) -> int | None:
+        """Where in the image a byte of it lies; None in a hole."""
+        start, place, _ = self._pieces[bisect_right(self._starts, offset) - 1]
+        return None if place is None else place + offset - start
+
     def read(self, offset: int, length: int) -> bytes:
         """Up to `length` bytes; what the container cannot read comes as zeros, and is named in its `bad`."""
         length = min(length, self.size - offset)

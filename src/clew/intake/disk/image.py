@@ -10,6 +10,7 @@ from collections import OrderedDict
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import chain
 from typing import Any
 
 import pytsk3
@@ -17,6 +18,7 @@ import pytsk3
 from clew.core import held
 from clew.core.absent import Absent
 from clew.intake.api import ByteSource, Range
+from clew.intake.carving.view import without
 from clew.intake.disk import allocation, exfat, ext_far, fat_tree, lvm, mft, sift
 from clew.intake.disk.bitmap import Marks
 from clew.intake.reading import find
@@ -26,6 +28,7 @@ from clew.model import Missing, Reason
 MOST_OPEN = 4
 MOST_IMAGES = 8
 EITHER = "it may be "
+_VIRTUAL = int(pytsk3.TSK_FS_NAME_TYPE_VIRT)  # what The Sleuth Kit calls a table of FAT, as if it were a file
 # The container's opener, which files it lies in, and the logical volume where it is one: [offset, number].
 Key = tuple[str, tuple[tuple[int, int], ...], tuple[int, int] | None]
 
@@ -107,6 +110,8 @@ class FileSystem:
     tree: fat_tree.Tree | None = None  # see `tree`
     inodes: ext_far.Inodes | None = None  # of ext, where The Sleuth Kit misreads its extents
     owned: Marks | None = None  # clusters that belong to files, see `owned`
+    foreign: list[Range] = field(default_factory=list)  # of the disk, where others may have written, see `foreign`
+    table: ext_far.Inodes | None = None  # of ext, as its inodes lie on the disk, where clew reads that
     block: int = field(init=False)  # bytes
 
     def __post_init__(self) -> None:
@@ -141,7 +146,16 @@ def image(payload: dict[str, Any]) -> Image:
 
 
 def file_system(payload: dict[str, Any]) -> FileSystem:
-    """The file system at byte "offset" of the image. Raises Absent where there is none that can be read."""
+    """The file system at byte "offset" of the image; "foreign" are ranges of the disk where others may have written.
+
+    Raises Absent where there is none that can be read.
+    """
+    opened = _file_system(payload)
+    opened.foreign = [(at, length) for at, length in payload.get("foreign", ())]
+    return opened
+
+
+def _file_system(payload: dict[str, Any]) -> FileSystem:
     offset = payload["offset"]
     place = key(payload), offset
     if place in _opened:
@@ -155,8 +169,11 @@ def file_system(payload: dict[str, Any]) -> FileSystem:
         opened.entries = exfat.Entries(source.source, offset)
     elif family == "NTFS":
         opened.records = mft.table(fs, source.source, offset)
-    elif family == "ext" and int(fs.info.block_count) > ext_far.FAR:
-        opened.inodes = _far(source, offset)
+    elif family == "ext":
+        with suppress(OSError, struct.error):
+            opened.table = ext_far.Inodes(source.source, offset)
+        if int(fs.info.block_count) > ext_far.FAR:
+            opened.inodes = _far(source, offset)
     _opened[place] = opened
     if len(_opened) > MOST_OPEN:
         _opened.popitem(last=False)
@@ -196,18 +213,34 @@ def tree(opened: FileSystem) -> fat_tree.Tree | None:
 
 def searched(opened: FileSystem, payload: dict[str, Any]) -> pytsk3.FS_Info:
     """The same file system for a search for lost entries: without the free clusters of which "sifted" says that there
-    are none in them, and without the ways between directories that make no tree, which The Sleuth Kit would all go.
-    It is for that search alone: as The Sleuth Kit keeps what it read, the contents of files are not in it.
+    are none in them, without what others may have written, whose entries are not its own, and without the ways between
+    directories that make no tree, which The Sleuth Kit would all go. It is for that search alone: as The Sleuth Kit
+    keeps what it read, the contents of files are not in it.
     """
     again = opened.tree.named_again() if opened.tree is not None else []
-    if opened.taken is None or not (again or "sifted" in payload):
+    if opened.taken is None or not (again or opened.foreign or "sifted" in payload):
         return opened.fs
     if opened.search is None:
         said = payload.get("sifted", {"passed": [], "found": []})
         passed, found = ([(at, length) for at, length in said[name]] for name in ("passed", "found"))
-        source = sift.Sifted(opened.image, opened, opened.taken, passed, found, again)
+        source = sift.Sifted(opened.image, opened, opened.taken, passed, found, again, _blanked(opened))
         opened.search = pytsk3.FS_Info(Image(source), offset=opened.offset, type=opened.fs.info.ftype)
     return opened.search
+
+
+def _blanked(opened: FileSystem) -> list[Range]:
+    """Where others may have written, without what the file system cannot be opened without: its root directory, its
+    tables and the like. Raises OSError.
+    """
+    own: list[Range] = []
+    root = opened.fs.open_meta(inode=opened.root)
+    for file in chain([root], opened.fs.open_dir(inode=opened.root)) if opened.foreign else ():
+        name = file.info.name
+        virtual = name is not None and int(name.type) == _VIRTUAL
+        kept = opened.entries is not None and name is not None and opened.entries.own(int(name.meta_addr))
+        for attribute in file if name is None or virtual or kept else ():
+            own += [(opened.offset + int(run.addr) * opened.block, int(run.len) * opened.block) for run in attribute]
+    return [each for foreign in opened.foreign for each in without(foreign, own)]
 
 
 def key(payload: dict[str, Any]) -> Key:

@@ -46,6 +46,10 @@ class Table:
             raw[end - 2 : end] = raw[at : at + 2]
         return raw
 
+    def place(self, number: int) -> int | None:
+        """The byte of the image at which a record begins; None for one that is not there."""
+        return self._whole.place(number * self._length) if 0 <= number <= self._last else None
+
     def used(self) -> Iterator[bytes]:
         """All records in use, in order, with their fix-ups applied; without those that cannot be read or do not fit."""
         for number in range(0, self._last + 1, TOGETHER):

@@ -15,6 +15,7 @@ import pytsk3
 
 from clew.core.absent import Absent
 from clew.core.channel import Reply
+from clew.intake.carving.view import without
 from clew.intake.disk import claims, ext_owned
 from clew.intake.disk.allocation import Taken
 from clew.intake.disk.bitmap import Marks, Used, bits, by_cluster, stretches
@@ -47,14 +48,16 @@ def known(opened: FileSystem) -> bool:
 
 
 def count(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
-    """Worker entry: bytes of the clusters in use, at "offset", that belong to no file. Raises Absent where that cannot
-    be told.
+    """Worker entry: bytes of the clusters in use, at "offset", that belong to no file, and lie in nothing that others
+    have ("held"). Raises Absent where that cannot be told.
     """
     opened = file_system(payload)
     if opened.taken is None or not known(opened):
         raise Absent(Missing(Reason.UNKNOWN, f"clew does not read which clusters the files of {opened.family} have"))
     end = min(opened.taken.end, int(opened.fs.info.last_block) + 1, payload["length"] // opened.block)
-    return Reply(sum(blocks for _, blocks in nobodys(opened, opened.taken, 0, end)) * opened.block)
+    found = claims.places(opened, list(nobodys(opened, opened.taken, 0, end)))
+    held = payload.get("held", ())
+    return Reply(sum(length for each in found for _, length in without(each, held)))
 
 
 def nobodys(opened: FileSystem, taken: Taken, first: int, end: int) -> Iterator[tuple[int, int]]:

@@ -119,7 +119,7 @@ def looks(family: str) -> bool:
 class Sifted:
     """A ByteSource that gives the bytes of another one, but for free clusters in `passed` outside `found`, which are
     not read again: they come as zeros. Both are in order and do not overlap. Entries whose attributes lie at the image
-    offsets `plain`, in order, are no directories in it.
+    offsets `plain`, in order, are no directories in it. What lies in `foreign` comes as zeros, too.
     """
 
     def __init__(
@@ -130,9 +130,10 @@ class Sifted:
         passed: Sequence[Range],
         found: Sequence[Range],
         plain: Sequence[int] = (),
+        foreign: Sequence[Range] = (),
     ) -> None:
         self._source, self._volume, self._taken = source, volume, taken
-        self._passed, self._found, self._plain = passed, found, plain
+        self._passed, self._found, self._plain, self._foreign = passed, found, plain, foreign
 
     @property
     def size(self) -> int:
@@ -171,6 +172,7 @@ class Sifted:
         blank[: known - first] = False
         if blank.any():
             blank[known - first :] &= ~self._taken.used(known, last - known)
+        _mark(blank, self._foreign, base + first * sector, sector, True)
         edges = [0, *(np.flatnonzero(blank[1:] != blank[:-1]) + 1).tolist(), last - first]
         for here, after in pairwise(edges):
             start, stop = base + (first + here) * sector, base + (first + after) * sector

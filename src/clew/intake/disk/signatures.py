@@ -47,6 +47,7 @@ SIGNATURES: tuple[Signature, ...] = (
     *(Signature(at, b"\xfc\x4e\x2b\xa9", "Linux RAID") for at in (4096, 0)),
     Signature(3072, b"PRIVHEAD", "a Windows dynamic disk"),
 )
+_UNTOLD = 0x10000 | 0x10  # features of ext: encrypt, meta_bg
 # libvshadow, Volume Shadow Snapshot format: the volume header, whose byte 48 says where the catalogue lies
 _VSS_AT, _VSS = 0x1E00, bytes.fromhex("6b87083876c1484eb7ae04046e6cc752")
 
@@ -101,6 +102,10 @@ def beside(family: str, head: bytes) -> str:
     if family == "NTFS" and head[_VSS_AT : _VSS_AT + 16] == _VSS and any(head[_VSS_AT + 48 : _VSS_AT + 56]):
         way = "mount them with `vshadowmount` and take in each"
         return f"volume shadow copies (earlier states of the volume), which this version does not read; {way}"
+    if family == "ext" and _features(head) & _UNTOLD == _UNTOLD:
+        return (
+            "files that the file system encrypts itself (fscrypt): where it has meta_bg, they are not told from others"
+        )
     return ""
 
 
@@ -108,6 +113,11 @@ def unexplained(source: ByteSource, offset: int, length: int) -> bool:
     """Whether a stretch of the disk cannot be told from noise; never where it is too short to tell."""
     length = min(length, source.size - offset)
     return length >= LEAST and entropy.measure(source.read, offset, length).unexplained
+
+
+def _features(head: bytes) -> int:
+    """Those of ext without which it cannot be read (s_feature_incompat)."""
+    return int.from_bytes(head[1024 + 96 : 1024 + 100], "little")
 
 
 def _plain_hfs(head: bytes) -> bool:

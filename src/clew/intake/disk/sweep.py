@@ -7,13 +7,13 @@ from time import monotonic
 from typing import Any
 
 from clew.core.channel import Reply
-from clew.intake.disk import claims, ntfs
+from clew.intake.disk import claims, foreign, ntfs
 from clew.intake.disk.image import FileSystem, file_system, reason
 from clew.intake.disk.stretch import SECONDS
 from clew.intake.walk import OWN_FILES
 from clew.model import NameState
 
-EXT_FIRST = 11  # inodes before it are the file system's own
+EXT_FIRST = 11  # inodes before it are the file system's own, and some behind it, see `_own`
 NOTED = 1 << 17  # the "sub" of what is to be counted of a record, behind its Items
 
 
@@ -26,13 +26,17 @@ def sweep(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
     first, end, began = payload["first"], payload["end"], monotonic()
     seen = b64decode(payload["seen"])
     items: list[dict[str, Any]] = []
-    address = first
+    address, passed = first, 0
     while address < end and len(items) < payload["most"] and monotonic() - began < SECONDS:
         index = address - payload["seen_from"]
-        if not seen[index // 8] >> (index % 8) & 1:
+        if opened.foreign and foreign.record(opened, address):
+            passed += address > first or payload["sub"] < 0
+        elif not seen[index // 8] >> (index % 8) & 1:
             after = payload["sub"] if address == first else -1
             items += [item for item in _record(opened, address) if item["sub"] > after]
         address += 1
+    if passed:
+        items.append({"notes": {foreign.RECORDS: passed}, "sub": NOTED + 1, "record": address - 1})
     return Reply({"items": items, "next": address})
 
 
@@ -44,6 +48,12 @@ def _has_content(opened: FileSystem, file: Any) -> bool:
     return kind == claims.REGULAR
 
 
+def _own(opened: FileSystem, address: int, file: Any) -> bool:
+    """Whether an inode of ext is one of the file system's own by its superblock and by its content. Raises OSError."""
+    at, magic = opened.table.own.get(address, (0, b"")) if opened.table is not None else (0, b"")
+    return bool(magic) and bytes(file.read_random(at, len(magic))) == magic
+
+
 def _record(opened: FileSystem, address: int) -> list[dict[str, Any]]:
     if opened.family != "NTFS" and address < EXT_FIRST:
         return []
@@ -52,6 +62,8 @@ def _record(opened: FileSystem, address: int) -> list[dict[str, Any]]:
         meta = file.info.meta
         if not claims.ever_used(meta) or not _has_content(opened, file):
             return []
+        if _own(opened, address, file):
+            return [{"notes": {OWN_FILES: 1}, "sub": NOTED, "record": address}]
         if opened.family == "NTFS":
             if not any(int(attribute.info.type) == 16 for attribute in file):
                 return []  # an extension record: its base record tells the file

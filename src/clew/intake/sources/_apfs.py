@@ -11,8 +11,10 @@ from clew.model import Missing, Reason
 UNLOCK = "with the passphrase or recovery key: on a Mac, or by `fsapfsmount`; take in the opened volume"
 
 
-def parts(detail: Mapping[str, Any], found: Any, *, alone: bool) -> Iterator[Part]:
-    """The volumes of a container; its snapshots are said. What is carved is said where it is `alone` there."""
+def parts(detail: Mapping[str, Any], found: Any, more: Mapping[str, Any], *, alone: bool) -> Iterator[Part]:
+    """The volumes of a container, of each of which `more` holds; its snapshots are said. What is carved is said where
+    it is `alone` there.
+    """
     volumes = _said.apfs_volumes(found)
     if isinstance(volumes, Missing):
         yield Part(volume(detail), {"kind": "partition", **detail}, volumes)
@@ -30,7 +32,7 @@ def parts(detail: Mapping[str, Any], found: Any, *, alone: bool) -> Iterator[Par
             why = Missing(Reason.ENCRYPTED, f"the APFS volume {label!r} (FileVault); {UNLOCK}")
             yield Part(name, {"kind": "partition", **place}, why)
             continue
-        yield Part(f"{name}/walk", {"kind": "file system", **place})
+        yield Part(f"{name}/walk", {"kind": "file system", **place, **more})
         yield from _recount.parts(name, place)
         if snapshots or snapshots is None:
             count = "an unknown number of" if snapshots is None else f"{snapshots}"

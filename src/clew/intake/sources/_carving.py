@@ -24,6 +24,7 @@ def items(part: Part, cursor: str, payload: dict[str, Any], ask: Ask, sifted: Si
     sector that kills it; that one is named and passed over.
     """
     offset, length = part.detail["offset"], part.detail["length"]
+    payload = payload | {"held": part.detail.get("held", ())}
     after, span, lost = int(cursor) if cursor else offset, RANGE, 0
     if part.name.endswith(f"/{NOBODYS}") and after == offset:
         counted = _said.number(

@@ -15,10 +15,11 @@ from typing import Any
 from clew.core import descriptors
 from clew.intake import plugged
 from clew.intake.api import Ask, Deleted, Found, Job, Note, Part, Range, Seen, Unavailable
+from clew.intake.carving.view import without
 from clew.intake.refs import layer as layer_of
 from clew.intake.refs import parse, parse_carved, place_of, quote, volume
 from clew.intake.relist import TABLE_UNREAD
-from clew.intake.sources import _apfs, _carving, _discs, _doubts, _gaps, _recount, _said
+from clew.intake.sources import _apfs, _carving, _discs, _doubts, _foreign, _gaps, _listed, _recount, _said
 from clew.intake.sources._records import Records
 from clew.intake.sources._sifted import Sifted
 from clew.model import ContentState, ItemState, Missing, NameState, Reason
@@ -27,14 +28,10 @@ MOST = 500  # Items of one answer
 RANGE = 20_000  # file records of one sweep task
 CORNERED = 256  # directories listed in one go after which the search for a deadly one is over
 SPARSE = 100
-SWEPT = {"NTFS", "ext"}
-NOBODYS = "carving of clusters that are in use and hold no content of a file"
 ACQUIRE = "clew.intake.containers.acquisition:acquire"
 UNEXPLAINED = "high entropy, unexplained: a hidden or encrypted volume may lie there (VeraCrypt has no signature)"
 Layer = dict[str, Any]  # what tells a stretch of a logical volume from one of the image: see `refs.volume`
-LEAST_RECORD = 128  # bytes of a file record, at least: an inode of ext; one of NTFS has 1024
 MOST_FOUND = 64  # file systems that no partition table names
-ORPHANAGE = {"FAT", "exFAT"}  # where The Sleuth Kit itself searches the whole volume for lost directory entries
 
 # What every worker of a disk needs, whatever the container.
 PRELOAD: tuple[str, ...] = (
@@ -102,7 +99,7 @@ class Disk:
         table = ask("clew.intake.disk.volumes:table", self._payload(**layer), (), 0)
         stretches = [] if isinstance(table, Missing) else _said.stretches(table, size)
         if isinstance(table, Missing) or not any(each["allocated"] for each in stretches):
-            whole = {"offset": 0, "length": size, "allocated": True, "table": otherwise}
+            whole = {"offset": 0, "length": size, "allocated": True, "table": otherwise, "beside": False}
             if isinstance(table, Missing):
                 whole["table"] = f"{TABLE_UNREAD} ({table})"
             stretches = [whole]
@@ -111,18 +108,26 @@ class Disk:
         self._met |= {volume({**each, **layer}) for each in stretches if each["allocated"] and each["length"]}
         layout = self._layouts[str(layer.get("lv"))] = _discs.Layout(size, stretches)
         held: list[Range] = []  # by partitions that another table names, and that open
-        for each in sorted(stretches, key=lambda each: not each.get("beside")):
+        known: dict[int, Any] = {}
+
+        def described(each: Mapping[str, Any]) -> Any:
+            if each["offset"] not in known:
+                where = {key: each[key] for key in ("offset", "length", "table")} | layer
+                known[each["offset"]] = ask("clew.intake.disk.volumes:describe", self._payload(**where), (), 0)
+            return known[each["offset"]]
+
+        for each in sorted(stretches, key=lambda each: not each["beside"]):
             detail = {key: each[key] for key in ("offset", "length", "table")} | layer
             if each["allocated"] and each.get("cut"):
                 missing = Missing(Reason.UNREADABLE, "the partition goes on beyond the image's end: the image is cut")
                 yield Part(f"{above}cut@{each['offset']}", {"kind": "partition", **detail}, missing)
             if each["allocated"] and each["length"]:
-                found = ask("clew.intake.disk.volumes:describe", self._payload(**detail), (), 0)
-                if each.get("beside"):
+                found, others = described(each), _foreign.others(each, stretches, described)
+                if each["beside"]:
                     held += [(each["offset"], each["length"])] if isinstance(found, dict) else []
-                yield from self._partition(detail, found, ask, covered=bool(each.get("beside")))
+                yield from self._partition(detail, found, ask, covered=each["beside"], others=others)
             elif not each["allocated"]:
-                for at, length in _gaps.without((each["offset"], each["length"]), held + layout.discs):
+                for at, length in without((each["offset"], each["length"]), held + layout.discs):
                     rest = detail | {"offset": at, "length": length}
                     name = volume(rest).replace("fs@", "gap@")
                     yield from self._gap(name, rest, ask, "carving outside partitions")
@@ -152,8 +157,18 @@ class Disk:
             self._found.add(volume(inside))
             yield from self._partition(inside, said, ask)
 
-    def _partition(self, detail: Layer, found: Any, ask: Ask, *, covered: bool = False) -> Iterator[Part]:
-        """What `found` says of it. What cannot be read is carved, unless that is `covered` by other stretches."""
+    def _partition(
+        self,
+        detail: Layer,
+        found: Any,
+        ask: Ask,
+        *,
+        covered: bool = False,
+        others: _foreign.Others = _foreign.NONE,
+    ) -> Iterator[Part]:
+        """What `found` says of it. What cannot be read is carved, unless that is `covered` by other stretches; `others`
+        tells what further partitions hold of it.
+        """
         name = volume(detail)
         if not isinstance(found, dict):
             missing = found if isinstance(found, Missing) else _said.broken("a partition")
@@ -167,24 +182,31 @@ class Disk:
             return
         magic, volumes = _said.magic(found), found.keys() & {"logical_volumes", "apfs_volumes"}
         opens = "file_system" in found or not (volumes or "disc" in found)
+        foreign = _foreign.of(detail, found, others.ranges)
+        more = {"foreign": foreign} if foreign else {}
         if opens:
-            known = {"kind": "file system", **detail, **_said.description(found)}
-            yield from _file_system(name, known, alone=magic is None and not volumes)
+            known = {"kind": "file system", **detail, **_said.description(found), **more}
+            known |= {"held": others.searched} if others.searched else {}
+            alone = magic is None and not volumes
+            yield from _listed.parts(name, known, alone=alone, carved=not others.wholly)
         if magic is not None:
             why = f"{magic.detail}; a file system that opens there too is listed, and may be an earlier one"
             yield Part(f"{name}/magic", {"kind": "partition", **detail}, Missing(magic.reason, why))
         beyond = _said.beyond(found) if "disc" not in found else None
         if beyond is not None:
             yield Part(f"{name}/cut", {"kind": "partition", **detail}, beyond)
+        within = others.within(detail["length"], found)
+        if within is not None:
+            yield Part(f"{name}/within", {"kind": "partition", **detail}, within)
         if "logical_volumes" in found:
             yield from self._logical(detail, found, ask)
         if "apfs_volumes" in found:
-            yield from _apfs.parts(detail, found, alone=not opens)
+            yield from _apfs.parts(detail, found, more, alone=not opens)
         if "disc" in found:
             outside = partial(self._gap, ask=ask, kind="carving outside the files of a disc")
             layout = self._layouts[str(detail.get("lv"))]
             yield from _discs.parts(detail, found, ask, self._container, outside, layout)
-        elif opens or "apfs_volumes" in found:
+        elif (opens or "apfs_volumes" in found) and not others.wholly:
             yield from self._behind(detail, found, ask)
 
     def _behind(self, detail: Layer, found: Any, ask: Ask) -> Iterator[Part]:
@@ -235,11 +257,11 @@ class Disk:
         payload = self._payload(**place_of(detail), root=root, most=MOST, cursor=cursor, directories=None)
         if root and volume(detail) in self._sifted:
             payload["sifted"] = self._sifted[volume(detail)].told()
-        payload |= {key: detail[key] for key in ("length", "foreign", "last") if "iso" in detail and key in detail}
+        payload |= {key: detail[key] for key in ("length", "last") if "iso" in detail and key in detail} | _told(detail)
         entry = f"clew.intake.disk.{_reader(detail, 'entries')}:walk"
         culprit: tuple[str, bytes] | None = None
         # of FAT and of a disc the first stretch looks through the whole tree
-        whole = root or detail.get("file_system") in ORPHANAGE or "iso" in detail
+        whole = root or detail.get("file_system") in _listed.ORPHANAGE or "iso" in detail
         size = detail["length"] if whole else 0
         while True:
             answer = ask(entry, payload, (), size)
@@ -262,9 +284,9 @@ class Disk:
             payload |= {"cursor": heard.cursor, "directories": _next_step(payload["directories"], heard)}
 
     def _sweep(self, detail: Mapping[str, Any], cursor: str, seen: Seen, ask: Ask) -> Iterator[Found | Note]:
-        where, name = place_of(detail), volume(detail)
+        where, name = place_of(detail) | _told(detail), volume(detail)
         # The last address is The Sleuth Kit's own orphan directory.
-        end = min(detail["last_inode"], detail["length"] // LEAST_RECORD)
+        end = min(detail["last_inode"], detail["length"] // _listed.LEAST_RECORD)
         first, sub = (int(part) for part in cursor.split(".")) if cursor else (detail["first_inode"], -1)
         named = _named(seen(f"{name}/"))
         if sub >= 0:  # the sweep itself listed part of this record; its other streams are still to come
@@ -314,6 +336,11 @@ class Disk:
         return {"container": self._container, **more}
 
 
+def _told(detail: Mapping[str, Any]) -> dict[str, Any]:
+    """What a worker is told of a file system besides its place: where others may have written."""
+    return {key: detail[key] for key in ("foreign",) if key in detail}
+
+
 def _reader(place: Mapping[str, Any], otherwise: str) -> str:
     """The module that reads a volume: clew's own for APFS and ISO 9660, else one on The Sleuth Kit."""
     return next((name for name in ("apfs", "iso") if name in place), otherwise)
@@ -335,39 +362,6 @@ def open_read_only(path: Path) -> int:
         return os.open(path, flags | os.O_NOATIME)
     except PermissionError:
         return os.open(path, flags)
-
-
-def _file_system(name: str, known: dict[str, Any], *, alone: bool = True) -> Iterator[Part]:
-    """What is listed of a file system that The Sleuth Kit reads. Where it is not `alone`, and clew does not know what
-    it leaves free, all is carved.
-    """
-    bad, owned = known.pop("bad_bytes", None), known.pop("owned_known", 0)
-    yield Part(f"{name}/walk", known)
-    if known["file_system"] in SWEPT:
-        yield Part(f"{name}/sweep", known | {"kind": "sweep over file records"})
-        if known["last_inode"] > known["length"] // LEAST_RECORD:
-            why = f"it claims {known['last_inode']:,} file records, for which there is no room in it"
-            yield Part(f"{name}/records", known | {"kind": "sweep over file records"}, Missing(Reason.UNPARSABLE, why))
-    if known["free_known"]:
-        yield Part(f"{name}/carve", known | {"kind": _carving.FREE})
-    elif alone:
-        missing = Missing(Reason.UNKNOWN, "clew does not read which of its blocks are free: nothing was carved")
-        yield Part(f"{name}/carve", known | {"kind": _carving.FREE}, missing)
-    else:
-        place = {key: known[key] for key in ("offset", "length", "table")} | layer_of(known)
-        yield Part(f"{name}/carve", {"kind": "carving of a whole partition", **place})
-    if bad or (bad is None and known["free_known"]):  # where they were too many to be counted soon
-        rest = {key: known[key] for key in known if key != "free_bytes"} | ({"free_bytes": bad} if bad else {})
-        yield Part(f"{name}/{_carving.BAD}", rest | {"kind": "carving of clusters marked as bad"})
-    if known["free_known"]:
-        rest = {key: known[key] for key in known if key != "free_bytes"} | {"kind": NOBODYS}
-        unknown = Missing(Reason.UNKNOWN, "clew does not tell which of its clusters belong to files")
-        yield Part(f"{name}/{_carving.NOBODYS}", rest, None if owned else unknown)
-    if known["file_system"] in ORPHANAGE:  # after carving, which tells it where in free space there may be any
-        yield Part(f"{name}/orphans", known | {"kind": "search for lost directory entries"})
-    yield from _recount.parts(name, known)
-    if "beside" in known:
-        yield Part(f"{name}/beside", known | {"kind": "partition"}, Missing(Reason.UNKNOWN, known["beside"]))
 
 
 def _lost(volume_name: str, path: bytes, missing: Missing, cursor: str, record: int = 0) -> Found:

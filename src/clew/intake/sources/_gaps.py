@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Set
 from typing import Any
 
-from clew.intake.api import Range
 from clew.intake.refs import volume
 
 DOS_FIRST, ALIGNED = 63 * 512, 1 << 20  # bytes: where tools that make partitions have the first one begin
@@ -16,14 +15,3 @@ def places(detail: Mapping[str, Any], met: Set[str]) -> list[int]:
     begin, end = detail["offset"], detail["offset"] + detail["length"]
     found = begin, DOS_FIRST, (begin // ALIGNED + 1) * ALIGNED
     return [at for at in found if begin <= at < end and volume({**detail, "offset": at}) not in met]
-
-
-def without(within: Range, holes: list[Range]) -> list[Range]:
-    """What is left of a range."""
-    at, end = within[0], sum(within)
-    found = []
-    for start, length in sorted(holes):
-        if at < min(start, end):
-            found.append((at, min(start, end) - at))
-        at = max(at, start + length)
-    return [*found, (at, end - at)] if at < end else found

@@ -17,6 +17,8 @@ _I64 = 1 << 63
 _REF = re.compile(refs.VOLUME + r"/[0-9]{1,19}/(?:name|[0-9]{1,10}-[0-9]{1,10})/[!-~]*")
 MOST_TREES = 400  # of a disc
 MOST_SAID = 100  # remarks of a container, volumes in one place
+_OVER = "where others may have written over what it lists"
+_DOUBTED = "nothing is taken for complete there, and neither lost entries nor file records are looked for"
 WRONG = (KeyError, TypeError, ValueError, AttributeError, IndexError)
 
 
@@ -194,9 +196,35 @@ def beyond(said: Any) -> Missing | None:
     except WRONG:
         return broken("how far it goes")
     if cut:
-        return Missing(Reason.UNREADABLE, f"it goes on for {cut:,} bytes beyond the image's end: the image is cut")
-    why = f"it goes on for {over:,} bytes beyond its partition, where others may have written over what it lists"
+        why = f"it goes on for {cut:,} bytes beyond the image's end: the image is cut"
+        why += f"; before that, for {over - cut:,} bytes beyond its partition, {doubted(said)}" if over > cut else ""
+        return Missing(Reason.UNREADABLE, why)
+    why = f"it goes on for {over:,} bytes beyond its partition, {doubted(said)}"
     return Missing(Reason.UNKNOWN, why) if over else None
+
+
+def doubted(said: Any) -> str:
+    """What follows where others may have written. Logical volumes, and discs, are listed as they are."""
+    return _OVER if said.keys() & {"logical_volumes", "disc"} else f"{_OVER}: {_DOUBTED}"
+
+
+def over(said: Any) -> int:
+    """How many bytes of the image it takes beyond its stretch."""
+    try:
+        return max(_number(said.get("beyond", 0)) - _number(said.get("cut", 0)), 0)
+    except WRONG:
+        return 0
+
+
+def holds(said: Any, length: int) -> int:
+    """Bytes of a partition of `length` bytes that what is said to begin in it holds: all, where that is encrypted or is
+    not read; of a disc none, since what opens inside of it is one of its files.
+    """
+    if isinstance(said, Missing):
+        return length if said.reason in {Reason.ENCRYPTED, Reason.UNKNOWN} else 0
+    if not isinstance(said, dict) or "disc" in said:
+        return 0
+    return length - behind(said, length) if "held_bytes" in said else length
 
 
 def behind(said: Any, length: int) -> int:

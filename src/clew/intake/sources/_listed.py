@@ -1,0 +1,56 @@
+"""The parts of a file system that The Sleuth Kit reads: what is listed of it, carved, searched and counted."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from clew.intake.api import Part
+from clew.intake.refs import layer as layer_of
+from clew.intake.sources import _carving, _foreign, _recount
+from clew.model import Missing, Reason
+
+SWEPT = {"NTFS", "ext"}
+NOBODYS = "carving of clusters that are in use and hold no content of a file"
+LEAST_RECORD = 128  # bytes of a file record, at least: an inode of ext; one of NTFS has 1024
+ORPHANAGE = {"FAT", "exFAT"}  # where The Sleuth Kit itself searches the whole volume for lost directory entries
+
+
+def parts(name: str, known: dict[str, Any], *, alone: bool, carved: bool) -> Iterator[Part]:
+    """What is listed of a file system that The Sleuth Kit reads. Where it is not `alone`, and clew does not know what
+    it leaves free, all is carved; what is not `carved` at all is so with others.
+    """
+    bad, owned = known.pop("bad_bytes", None), known.pop("owned_known", 0)
+    yield Part(f"{name}/walk", known)
+    if known["file_system"] in SWEPT:
+        yield Part(f"{name}/sweep", known | {"kind": "sweep over file records"})
+        if known["last_inode"] > known["length"] // LEAST_RECORD:
+            why = f"it claims {known['last_inode']:,} file records, for which there is no room in it"
+            yield Part(f"{name}/records", known | {"kind": "sweep over file records"}, Missing(Reason.UNPARSABLE, why))
+    if not carved:
+        missing = Missing(Reason.NOT_APPLICABLE, _foreign.HELD)
+        yield Part(f"{name}/carve", known | {"kind": _carving.FREE}, missing)
+    else:
+        yield from _carved(name, known, bad, owned, alone=alone)
+    yield from _recount.parts(name, known)
+    if "beside" in known:
+        yield Part(f"{name}/beside", known | {"kind": "partition"}, Missing(Reason.UNKNOWN, known["beside"]))
+
+
+def _carved(name: str, known: dict[str, Any], bad: int | None, owned: int, *, alone: bool) -> Iterator[Part]:
+    """What is carved of it, and what is searched by what carving tells."""
+    if known["free_known"]:
+        yield Part(f"{name}/carve", known | {"kind": _carving.FREE})
+    elif alone:
+        missing = Missing(Reason.UNKNOWN, "clew does not read which of its blocks are free: nothing was carved")
+        yield Part(f"{name}/carve", known | {"kind": _carving.FREE}, missing)
+    else:
+        place = {key: known[key] for key in ("offset", "length", "table")} | layer_of(known)
+        yield Part(f"{name}/carve", {"kind": "carving of a whole partition", **place})
+    if bad or (bad is None and known["free_known"]):  # where they were too many to be counted soon
+        rest = {key: known[key] for key in known if key != "free_bytes"} | ({"free_bytes": bad} if bad else {})
+        yield Part(f"{name}/{_carving.BAD}", rest | {"kind": "carving of clusters marked as bad"})
+    if known["free_known"]:
+        rest = {key: known[key] for key in known if key != "free_bytes"} | {"kind": NOBODYS}
+        unknown = Missing(Reason.UNKNOWN, "clew does not tell which of its clusters belong to files")
+        yield Part(f"{name}/{_carving.NOBODYS}", rest, None if owned else unknown)
+    if known["file_system"] in ORPHANAGE:  # after carving, which tells it where in free space there may be any
+        yield Part(f"{name}/orphans", known | {"kind": "search for lost directory entries"})
