@@ -18,12 +18,16 @@ from corroborate_case import (
     sighting,
 )
 
-from clew.attribute import statements
+from clew.attribute import listing, statements
 from clew.attribute.artefacts import Entry, Facts, Place
-from clew.attribute.caveats import ARTEFACTS
+from clew.attribute.caveats import ARTEFACTS, ARTEFACTS_BEFORE
 from clew.attribute.corroborate import corroborate
+from clew.attribute.lead_page import page
+from clew.attribute.replay import replay
 from clew.attribute.run import attribute
 from clew.attribute.weigh import Beside, Match, Outcome, Says, Seen, weigh
+from clew.core import coverage
+from clew.core.case import Case
 from clew.core.errors import Refused, Usage
 from clew.intake.artefacts import _examples as made
 from clew.range.torrents import bencode
@@ -99,6 +103,61 @@ def test_a_contradiction_stands_among_what_speaks_against_the_lead_as_long_as_it
     statements.withdraw(world.case, stated.id)
     corroborate(world.case)
     assert ARTEFACTS not in against()
+
+
+def lead_page(case: Case) -> str:
+    (lead,) = listing.leads(case)
+    return page(case, lead, coverage.read(case))
+
+
+def artefacts_of(case: Case) -> tuple[tuple[str, bool], list[str]]:
+    """What the lead says of artefacts, and all of that among what speaks against it."""
+    (lead,) = listing.leads(case)
+    return (lead["artefacts"]["outcome"], lead["artefacts"]["stands"]), [
+        line for line in lead["against"] if line.startswith("artefacts of exhibits")
+    ]
+
+
+@pytest.mark.parametrize("added_s", [BEFORE_S, AFTER_S], ids=["supported", "contradicted"])
+@pytest.mark.parametrize("which", ["belongs", "clock", "restated", "longer"])
+def test_what_rests_on_others_than_now_is_said_until_it_is_set_beside_it_anew(world, added_s, which):
+    world.lay("A", RESUME, fastresume(added_s))
+    world.lay("B", b"y", b"no artefact")
+    stated = {"belongs": world.belongs("A"), "clock": world.clock("A")}
+    lead = world.lead()
+    said = [ARTEFACTS] * (lead.outcome is Outcome.CONTRADICTED)
+    world.clock("B")  # which is no matter of this lead
+    attribute(world.case, registers=[], now_ns=TO)
+    assert artefacts_of(world.case) == ((str(lead.outcome), True), said)
+    if which == "longer":
+        put(world.case, "sightings", [sighting(3, TO + 1_000 * SECOND)], "observe")
+        attribute(world.case, registers=[], now_ns=TO)
+    elif which == "restated":
+        world.belongs("B")
+    else:
+        statements.withdraw(world.case, stated[which].id)
+    before = [ARTEFACTS_BEFORE] * len(said)
+    assert artefacts_of(world.case) == ((str(lead.outcome), False), before)
+    assert replay(world.case).differing == []
+    attribute(world.case, registers=[], now_ns=TO)
+    assert artefacts_of(world.case) == ((str(lead.outcome), False), before)
+    assert replay(world.case).differing == []
+    assert "others by now" in lead_page(world.case)
+    anew = world.lead().outcome
+    said = [ARTEFACTS] * (anew is Outcome.CONTRADICTED)
+    assert artefacts_of(world.case) == ((str(anew), True), said)
+    assert "others by now" not in lead_page(world.case)
+
+
+def test_a_contradiction_of_an_earlier_clew_which_kept_no_grounds_is_not_lost(world):
+    world.lay("A", RESUME, fastresume(AFTER_S))
+    world.belongs("A")
+    world.clock("A")
+    assert world.lead().outcome is Outcome.CONTRADICTED
+    with world.case.write("attribute") as tx:
+        tx.execute("UPDATE corroborations SET findings='[]'")
+    attribute(world.case, registers=[], now_ns=TO)
+    assert artefacts_of(world.case) == (("contradicted", False), [ARTEFACTS_BEFORE])
 
 
 @pytest.mark.parametrize(

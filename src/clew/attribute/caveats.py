@@ -11,6 +11,10 @@ TORRENT_ONLY = (
     "E2, torrent only: pieces of the torrent were claimed, none of them known to lie wholly inside the watched file"
 )
 ARTEFACTS = "artefacts of exhibits that are stated to belong to it contradict it by both clocks; see: clew corroborate"
+ARTEFACTS_BEFORE = (
+    "artefacts of exhibits contradicted it when they were last set beside it, but statements or intervals that this "
+    "rested on are others by now, or were not kept: whether they still do is not known; see: clew corroborate"
+)
 SEEN_SHARED = SHARED, PERHAPS_SHARED = "shared address:", "perhaps a shared address:"  # by what was seen there
 BY_KIND = {
     NetworkKind.CGNAT: "shared address (carrier-grade NAT): up to thousands of customers at once; ask the provider "
