@@ -68,11 +68,23 @@ def test_an_ipv6_page_names_the_prefix(case, tmp_path):
 
 
 @pytest.mark.parametrize("blind", [{"clock_error_ns": None}, {"clock_offset_ns": None}])
-@pytest.mark.parametrize("which", [1, 2, 3])
-def test_refused_where_one_clock_was_not_measured(case, tmp_path, blind, which):
-    rows = [contact(n, 20 - n, **(blind if n == which else {})) for n in (1, 2, 3)]
+@pytest.mark.parametrize("which", [{1}, {2}, {3}, {1, 3}])
+def test_a_contact_by_a_clock_that_was_not_measured_is_left_out_and_counted(case, tmp_path, blind, which):
+    rows = [contact(n, 20 - n, **(blind if n in which else {})) for n in (1, 2, 3)]
     (label,) = lead_case(case, tmp_path, rows)
-    with pytest.raises(Refused, match="clock was not measured at 1 of the 3") as caught:
+    asked = provider.question(case, label, None)
+    assert {line.our_port - 40_000 for line in asked.lines} == {1, 2, 3} - which
+    assert (asked.first, asked.last) == (asked.lines[0].first, asked.lines[-1].last)
+    are = "1 more is" if len(which) == 1 else "2 more are"
+    assert f"{are} left out, since our clock was not measured" in provider.page(case, asked)
+    entry = json.loads(case.read().execute("SELECT line FROM ledger ORDER BY seq DESC").fetchone()[0])
+    assert entry["counts"] == {"lines": 3 - len(which), "left_out": len(which)}
+
+
+@pytest.mark.parametrize("blind", [{"clock_error_ns": None}, {"clock_offset_ns": None}])
+def test_refused_where_no_clock_was_measured(case, tmp_path, blind):
+    (label,) = lead_case(case, tmp_path, [contact(n, 20 - n, **blind) for n in (1, 2, 3)])
+    with pytest.raises(Refused, match="clock was not measured at any of the 3") as caught:
         provider.question(case, label, None)
     assert "NTP" in caught.value.hint
 
