@@ -11,7 +11,7 @@ from itertools import pairwise
 
 from clew.attribute.endpoints import CLIENT, SILENCE, Cut, Endpoint
 from clew.attribute.evidence import Contact
-from clew.attribute.identity import identity, name_of, names
+from clew.attribute.identity import A_CHANGE, AN_UPDATE, identity, in_turn, name_of, names
 from clew.attribute.merge import HOUR_NS, Draft, Merged
 from clew.attribute.prefix import household
 from clew.core import clock
@@ -86,7 +86,9 @@ def contradictions(draft: Draft, endpoint: Endpoint, labels: Mapping[str, str]) 
 
 def refused_merges(draft: Draft, endpoint: Endpoint) -> tuple[str, ...]:
     """Why runs of contacts at its address and port were not made one Subject; those of its own carrier."""
-    return tuple(_first((_refused(cut) for cut in endpoint.cuts if cut.carrier == draft.carrier), "refused merges"))
+    turns = in_turn(identity(each) for each in endpoint.answered if each.carrier == draft.carrier)
+    mine = (_refused(cut, turns=turns) for cut in endpoint.cuts if cut.carrier == draft.carrier)
+    return tuple(_first(mine, "refused merges"))
 
 
 def _first(sentences: Iterator[str], what: str) -> list[str]:
@@ -150,11 +152,13 @@ def _two_clients(draft: Draft, endpoint: Endpoint) -> list[str]:
     ]
 
 
-def _refused(cut: Cut) -> str:
+def _refused(cut: Cut, *, turns: bool) -> str:
+    """`turns`: clients were there again after another one, which a program that was updated is not."""
     when = f"{clock.iso(cut.before_ns)} and {clock.iso(cut.after_ns)}"
     if cut.kind == CLIENT:
         before, after = name_of(cut.before), name_of(cut.after)
-        return f"between {when} the client changed from {before} to {after}: a reassignment, or several machines"
+        why = A_CHANGE if turns or not cut.before.updates(cut.after) else AN_UPDATE
+        return f"between {when} the client changed from {before} to {after}: {why}"
     if cut.silent_ns is None:
         return (
             f"between {when} the observer's machine was started again with its clock behind: for how long it was not "
