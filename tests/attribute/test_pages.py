@@ -255,6 +255,37 @@ def test_what_a_lead_does_not_know_yet_is_said_on_its_page_and_no_provider_is_as
     provider.question(case, one, None)
 
 
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({}, None),
+        ({"pieces_claimed": 90, "inner_claimed": 55}, None),
+        ({"client": "-TR4050-"}, None),  # of a contact without an extension handshake: the prefix, which is the same
+        ({"pieces_claimed": 8}, "a claim of W-17 shrank: 80 of 100 pieces, 50 inside the file at"),
+        ({"inner_claimed": 2}, "80 of 100 pieces, 2 inside the file"),
+        ({"client": f"Transmission 4.0.6 {INFOHASH.hex()}"}, r"another client answered: Transmission 4.0.6 \[infohash"),
+        ({"peer_id": b"-qB4630-" + bytes(12), "client": None}, "another client answered: -qB4630-"),
+        ({"pieces_claimed": 8, "transport": "utp"}, None),
+    ],
+    ids=["the same", "more", "less told", "fewer", "fewer inside", "a version", "a prefix", "over the other carrier"],
+)
+def test_no_provider_is_asked_over_a_claim_that_shrank_since_or_is_of_another_client(
+    case, tmp_path, one, changes, told
+):
+    """Such a contact is E2 as those before it: its tier compares the level of the claim alone."""
+    later(case, contact(21, 1), contact(22, 0.5, **changes), contact(23, 0.2, **changes))
+    if told is None:
+        assert len(provider.question(case, one, None).lines) == 3
+        return
+    with pytest.raises(Refused, match=told) as caught:
+        provider.question(case, one, None)
+    assert "read the lead page" in caught.value.hint
+    lead_case(case, tmp_path, [])
+    later_still = contact(24, 0.1, **changes) | {"run": "later", "sequence": 4}
+    put(case, "sightings", [later_still], "observe")
+    provider.question(case, one, None)  # the lead knows of it by now
+
+
 def test_no_provider_is_asked_where_nobody_knows_what_the_lead_was_made_of(case, one):
     with case.write("core") as tx, tx.gate.core():
         tx.execute("DELETE FROM ledger_openings")

@@ -5,7 +5,7 @@ sentence with its times; no more than `MOST` of a kind are spelled out, and how 
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -81,7 +81,7 @@ def _why(contact: Contact) -> str:
 
 def contradictions(draft: Draft, endpoint: Endpoint, labels: Mapping[str, str]) -> tuple[str, ...]:
     """What its own contacts say against it: `labels` are those of Watches by id."""
-    return (*_first(_shrinking(draft, labels), "claims of fewer pieces"), *_two_clients(draft, endpoint))
+    return (*_first(shrinking(draft.run, labels), "claims of fewer pieces"), *_two_clients(draft, endpoint))
 
 
 def refused_merges(draft: Draft, endpoint: Endpoint) -> tuple[str, ...]:
@@ -96,13 +96,14 @@ def _first(sentences: Iterator[str], what: str) -> list[str]:
     return found[:MOST] + ([f"{len(found)} {what} in all, {MOST} shown"] if len(found) > MOST else [])
 
 
-def _shrinking(draft: Draft, labels: Mapping[str, str]) -> Iterator[str]:
-    """Each time that it claimed fewer pieces of a Watch than before, or none any more: a download does not do that.
+def shrinking(run: Sequence[Contact], labels: Mapping[str, str]) -> Iterator[str]:
+    """Each time that these contacts, in order, claimed fewer pieces of a Watch than before, or none any more.
 
+    A download does not do that.
     Claims are compared only where they are about the same torrent: the twins of a hybrid number their pieces apart
     (BEP 52). All of a number that nobody knows (have_all without a piece map) is neither more nor fewer.
     """
-    told = [c for c in draft.run if _pieces(c) is not None]
+    told = [c for c in run if _pieces(c) is not None]
     for watch, version in sorted({(c.watch, c.version) for c in told}):
         same = [c for c in told if (c.watch, c.version) == (watch, version)]
         for before, after in pairwise(same):

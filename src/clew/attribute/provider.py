@@ -12,10 +12,14 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from clew import __version__
-from clew.attribute import pages, urgency
+from clew.attribute import evidence, merge, pages, urgency
 from clew.attribute.api import NetworkKind
 from clew.attribute.ask_by import Period
+from clew.attribute.beside import shrinking
 from clew.attribute.caveats import LIMITS, SEEN_SHARED
+from clew.attribute.endpoints import joined
+from clew.attribute.evidence import Contact
+from clew.attribute.identity import identity, names
 from clew.attribute.masked import Masked
 from clew.attribute.prefix import household
 from clew.attribute.where import DAY_NS, covering
@@ -38,6 +42,7 @@ SHARED = {
     NetworkKind.VPN: "By a register, this address is the exit of a VPN: please name what is kept of its user.",
     NetworkKind.TOR: "By a register, this address is an exit of the Tor network, so its user is likely elsewhere.",
 }
+READ_FIRST = "run clew attribute again, and read the lead page before you ask"
 SIGNS = "There are signs that several machines or customers use this address."
 MILLISECOND_NS = 1_000_000
 
@@ -101,7 +106,8 @@ def question(case: Case, named: str, period: Period | None, *, now_ns: int | Non
 
     Raises Usage where there is no such lead; Refused where it expired, where a contact that it rests on is not kept or
     all of them were seen by a clock that nobody measured, where its endpoint did more since it was made than repeat its
-    claims or answers for anything, and without a Mandate for "attribute" over the address and a country of it.
+    claims (so where it claimed fewer pieces, or another client did) or answers for anything, and without a Mandate for
+    "attribute" over the address and a country of it.
     """
     now_ns = clock.now().utc_ns if now_ns is None else now_ns
     row = urgency.find(case, named)
@@ -155,10 +161,25 @@ def _refuse_outdated(case: Case, row: Any, places: set[since.Place]) -> None:
         )
     later = since.read(case)
     if later.doubtful(places):
-        raise Refused(
-            f"{row['label']} is not asked about: {later.against(places)[0]}",
-            "run clew attribute again, and read the lead page before you ask",
-        )
+        raise Refused(f"{row['label']} is not asked about: {later.against(places)[0]}", READ_FIRST)
+    if later.against(places) and (told := _told_since(case, row)):
+        raise Refused(f"{row['label']} is not asked about: since it was made, {told}", READ_FIRST)
+
+
+def _told_since(case: Case, row: Any) -> str:
+    """What claims that came since the lead was made say against it: fewer pieces than before, or another client."""
+    watches, marks = watch.all_of(case), since.marks(case) or {}
+    labels, words = {each.id: each.label for each in watches}, Masked(watches)
+    intervals = "SELECT address, port, transport FROM subject_intervals WHERE subject=?"
+    place = tuple(case.read().execute(intervals, (row["subject"],)).fetchone())
+    answered = [c for c in evidence.read(case, place[0]) if c.answered and identity(c)]
+    known, later = list[Contact](), list[Contact]()
+    for each in merge.in_order([c for c in answered if (c.address, c.port, c.carrier) == place]):
+        (known if (each.sequence or 0) <= marks.get(each.run or "", -1) else later).append(each)
+    shrank = set(shrinking([*known, *later], labels)).difference(shrinking(known, labels))
+    client = joined(merge.runs(known, merge.Policy())[-1])
+    others = names(told for each in later if client.contradicts(told := identity(each)))
+    return words("; ".join(sorted(shrank) + [f"another client answered: {each}" for each in sorted(others)]))
 
 
 def _question(
