@@ -151,7 +151,7 @@ def addresses(
             here.last = n
             if not here.told or here.told[-1] != mine:
                 here.told.append(mine)
-        elif each.kind is SightingKind.CONTACT and each.port in times[each.address]:
+        elif each.kind is SightingKind.CONTACT and each.port in ports.get(each.address, ()):
             times[each.address][each.port].failed = n
     bad: dict[str, set[int]] = defaultdict(set)
     for address, port in promiscuous:

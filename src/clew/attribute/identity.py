@@ -9,6 +9,7 @@ from clew.attribute.evidence import Contact
 AZUREUS = re.compile(rb"-[A-Za-z~]{2}[0-9A-Za-z.]{4}-")  # BEP 20
 MAINLINE = re.compile(rb"[A-Z]\d{1,3}(?:-\d{1,3}){2}-?-")  # BEP 20
 MOST_LETTERS = 80
+MOST_VERSIONS = 50  # of one program in a row that are compared; more clients than that are held for some in turn
 A_CHANGE = "a reassignment, or several machines"  # of the client at one address and port
 AN_UPDATE = f"an update of the same program, {A_CHANGE}"
 
@@ -73,14 +74,14 @@ def prefix(peer_id: bytes | None) -> bytes | None:
 
 
 def in_turn(told: Iterable[Identity]) -> bool:
-    """Whether one of these, in order of time, was there again after another that contradicts it."""
+    """Whether one of these, in order of time, was there again after another that contradicts it, or may have been."""
     gone: list[Identity] = []
     here = Identity(None, None)
     for each in told:
         if here.contradicts(each):
             gone.append(here)
             here = each
-            if not all(before.contradicts(each) for before in gone):
+            if len(gone) > MOST_VERSIONS or not all(before.contradicts(each) for before in gone):
                 return True
         else:
             here = here.joined(each)
