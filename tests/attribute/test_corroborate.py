@@ -207,6 +207,28 @@ def test_a_clock_that_was_not_measured_contradicts_nothing(make, whose):
     assert f"the {whose}'s clock was not measured" in lead.findings[0].why[0]
 
 
+@pytest.mark.parametrize("off_s", [0, -7_200, 7_200], ids=["in step", "behind", "ahead"])
+@pytest.mark.parametrize("which", [1, 2, 3])
+def test_one_claim_by_an_unmeasured_clock_takes_nothing_from_those_around_it(case, which, off_s):
+    """The observer's own order says when it was made, so the first and the last have to be measured, and no more."""
+    a_watch(case)
+    with case.write("observe") as tx:
+        columns = "id, number, boot, steady_ns, started_ns, config, vantage, mandate"
+        tx.execute(f"INSERT INTO observe_runs ({columns}) VALUES ('r', 1, 'b', 0, 1, '', '', '')")
+    times = [(n, FROM + (n - 1) * 600 * SECOND) for n in (1, 2, 3)]
+    rows = [sighting(n, at_ns, run="r", sequence=n, monotonic_ns=at_ns) for n, at_ns in times]
+    at_ns = rows[which - 1]["started_ns"] + off_s * SECOND
+    rows[which - 1] |= {"clock_error_ns": None, "started_ns": at_ns, "ended_ns": at_ns}
+    put(case, "sightings", rows, "observe")
+    attribute(case, registers=[], now_ns=TO)
+    world = World(case)
+    world.lay("A", b"x", fastresume(TO // SECOND + 60))
+    world.belongs("A")
+    world.clock("A")
+    lead = world.lead()
+    assert (lead.outcome is Outcome.CONTRADICTED) == (which == 2), lead.findings
+
+
 def test_without_measured_clocks_an_earlier_entry_supports_by_its_infohash_alone(world):
     world.lay("A", b"x", fastresume(BEFORE_S))
     world.belongs("A")

@@ -31,7 +31,9 @@ NOT_READ = (
     "entries of eD2k networks: no Watch names an ed2k hash, and no Sighting a user hash",
 )
 NOBODY = "no exhibit is stated to belong to it, so none was searched for it (clew statement belongs)"
-CLOCKS = "SELECT id, clock_offset_ns, clock_error_ns FROM sightings WHERE id IN (SELECT unnest($ids))"
+CLOCKS = """
+SELECT id, started_ns, ended_ns, clock_offset_ns, clock_error_ns FROM sightings WHERE id IN (SELECT unnest($ids))
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,18 +192,26 @@ def _seen(case: Case, subjects: Sequence[str]) -> dict[str, list[Seen]]:
     wanted = set(subjects)
     rows = [row for row in case.read().execute("SELECT * FROM subject_intervals") if row["subject"] in wanted]
     ids = sorted({each for row in rows for each in json.loads(row["sightings"])})
-    errors: dict[str, int | None] = {}
-    for row in shards.query(case, CLOCKS, {"ids": ids}).to_pylist():
-        offset, error = row["clock_offset_ns"], row["clock_error_ns"]
-        errors[row["id"]] = None if offset is None or error is None else abs(offset) + error
+    times = {row["id"]: row for row in shards.query(case, CLOCKS, {"ids": ids}).to_pylist()}
     found: dict[str, list[Seen]] = defaultdict(list)
     for row in rows:
-        known = [errors.get(each) for each in json.loads(row["sightings"])]
-        measured = [each for each in known if each is not None]
-        error_ns = max(measured) if measured and len(measured) == len(known) else None
-        values = (row["watch"], row["address"], row["port"], row["from_ns"], row["to_ns"], error_ns)
-        found[row["subject"]].append(Seen(*values))
+        claims = [times.get(each) for each in json.loads(row["sightings"])]
+        span = _measured(claims) or (row["from_ns"], row["to_ns"], None)
+        found[row["subject"]].append(Seen(row["watch"], row["address"], row["port"], *span))
     return found
+
+
+def _measured(claims: Sequence[Mapping[str, Any] | None]) -> tuple[int, int, int] | None:
+    """From when to when claims in the observer's order lasted, and its clock's largest error; None where the first or
+    the last was not measured. Of those between them nobody need know more: they were made between them.
+    """
+    known = [
+        each for each in claims if each and each["clock_offset_ns"] is not None and each["clock_error_ns"] is not None
+    ]
+    if not known or known[0] is not claims[0] or known[-1] is not claims[-1]:
+        return None
+    error_ns = max(abs(each["clock_offset_ns"]) + each["clock_error_ns"] for each in known)
+    return min(each["started_ns"] for each in known), max(each["ended_ns"] for each in known), error_ns
 
 
 def _one(world: _World, row: Mapping[str, Any], seen: Sequence[Seen]) -> Corroborated:
