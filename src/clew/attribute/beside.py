@@ -86,9 +86,9 @@ def contradictions(draft: Draft, endpoint: Endpoint, labels: Mapping[str, str]) 
 
 def refused_merges(draft: Draft, endpoint: Endpoint) -> tuple[str, ...]:
     """Why runs of contacts at its address and port were not made one Subject; those of its own carrier."""
-    turns = in_turn(identity(each) for each in endpoint.answered if each.carrier == draft.carrier)
-    mine = (_refused(cut, turns=turns) for cut in endpoint.cuts if cut.carrier == draft.carrier)
-    return tuple(_first(mine, "refused merges"))
+    mine = [cut for cut in endpoint.cuts if cut.carrier == draft.carrier]
+    turns = bool(mine) and in_turn(identity(each) for each in endpoint.answered if each.carrier == draft.carrier)
+    return tuple(_first((_refused(cut, turns=turns) for cut in mine), "refused merges"))
 
 
 def _first(sentences: Iterator[str], what: str) -> list[str]:

@@ -147,7 +147,7 @@ def addresses(
         if each.answered:
             ports[each.address].add(each.port)
             clients[each.address].add(mine := identity(each))
-            here = times[each.address].setdefault(each.port, _Port(n))
+            here = times[each.address].get(each.port) or times[each.address].setdefault(each.port, _Port(n))
             here.last = n
             if not here.told or here.told[-1] != mine:
                 here.told.append(mine)
