@@ -135,6 +135,26 @@ def test_a_stale_register_confirms_nothing(full, register, dated, run):
     assert (lead["force"], lead["uncertain"]) == ("AT", 0)
 
 
+@pytest.mark.parametrize(
+    ("dated", "force"),
+    [(range(0, 71, 14), "AT"), ((70, 20), "AT"), ((70,), None), ((0,), None), ((80, 50, 10), "AT"), ((80, 0), None),
+     ((35,), None)],
+    ids=["each fortnight", "two", "the first alone", "the last alone", "from before on", "a gap", "amid"],
+)  # fmt: skip
+def test_registers_confirm_together_what_lasted_longer_than_one_of_them_may(full, register, run, dated, force):
+    """Somebody who was seen on each of 70 days: each moment needs a register near it, not each register all of them."""
+    days = [(NOW - back * DAY) // DAY for back in dated]
+    registers = [
+        register("127.10.0.0/16,AT,AT-9,cgnat\n", f"{datetime.fromtimestamp(d * 86_400, UTC):%Y-%m-%d}", f"of {d}")
+        for d in days
+    ]
+    rows = [sight(n, at=NOW - (70 - n) * DAY - n * 20 * MINUTE) for n in range(71)]
+    _, (lead,) = run(full, rows, registers)
+    assert (lead["force"], lead["uncertain"], lead["country"]) == (force, int(force is None), "AT")
+    told = [line for line in json.loads(lead["against"]) if "more than 30 days from every register" in line]
+    assert len(told) == int(force is None), lead["against"]
+
+
 def test_a_stale_register_leads_to_no_part_of_a_country(full, register):
     fresh = register("127.10.0.0/16,DE,,\n", name="fresh")
     old = register("127.10.0.0/16,DE,N,\n", dated="2020-01-01", name="old")

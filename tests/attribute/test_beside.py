@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from test_merge import MINUTE, TR, by, first_and_repeat, seen
 
-from clew.attribute.beside import MOST, beside
+from clew.attribute.beside import MOST, beside, refused_merges
 from clew.attribute.links import possible_links
 from clew.attribute.masked import Masked
 from clew.attribute.merge import merge
@@ -99,6 +99,37 @@ def test_a_refused_merge_says_why():
     unclear = [*first_and_repeat(), seen(2, 40, client=None), seen(3, 60, client="qBittorrent/4.6.4")]
     assert any("too little of its client" in line for line in of(unclear).refused)
     assert of(first_and_repeat()).refused == ()
+
+
+V452 = {"client": "qBittorrent/4.5.2", "peer_id": b"-qB4520-" + bytes(12)}
+UPDATED = "an update of the same program, a reassignment, or several machines"
+CHANGED = "a reassignment, or several machines"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "back", "why"),
+    [
+        (V452, {}, None, UPDATED),
+        ({}, V452, None, UPDATED),  # a downgrade, which nobody can tell apart
+        (V452, {"peer_id": None}, None, UPDATED),
+        (V452, {"client": None}, None, UPDATED),
+        (V452, {}, V452, CHANGED),
+        (V452, OTHER, None, CHANGED),
+        (V452, {"client": "qBittorrent/4.6.3", "peer_id": TR + bytes(12)}, None, CHANGED),
+        ({"client": "1.0", "peer_id": None}, {"client": "2.0", "peer_id": None}, None, CHANGED),
+    ],
+    ids=["updated", "downgraded", "name alone", "prefix alone", "and back", "another program", "half", "no name"],
+)
+def test_a_newer_version_of_the_same_client_may_be_an_update(before, after, back, why):
+    rows = [
+        seen(n, 20 * n, **changes) for n, changes in enumerate([before] * 2 + [after] * 2 + [back] * 2 * bool(back))
+    ]
+    merged = merge(rows)
+    found = {each for draft in merged.drafts for each in refused_merges(draft, merged.endpoints["127.10.0.1", 6881])}
+    assert found
+    assert all(each.endswith(f": {why}") for each in found), found
+    whys = {link.why for link in possible_links(merged.drafts)}
+    assert all(each.endswith(f": {why}") for each in whys if "client" in each), whys
 
 
 def test_failed_contacts_are_counted_by_carrier_and_reason_with_their_times():

@@ -19,12 +19,16 @@ from corroborate_case import (
     sighting,
 )
 
-from clew.attribute import statements
+from clew.attribute import listing, statements
 from clew.attribute.artefacts import Entry, Facts, Place
-from clew.attribute.caveats import ARTEFACTS
+from clew.attribute.caveats import ARTEFACTS, ARTEFACTS_BEFORE
 from clew.attribute.corroborate import corroborate
+from clew.attribute.lead_page import page
+from clew.attribute.replay import replay
 from clew.attribute.run import attribute
 from clew.attribute.weigh import Beside, Match, Outcome, Says, Seen, weigh
+from clew.core import coverage
+from clew.core.case import Case
 from clew.core.errors import Refused, Usage
 from clew.intake.archives import streamed, zipstamps
 from clew.intake.artefacts import _examples as made
@@ -105,6 +109,61 @@ def test_a_contradiction_stands_among_what_speaks_against_the_lead_as_long_as_it
     assert ARTEFACTS not in against()
 
 
+def lead_page(case: Case) -> str:
+    (lead,) = listing.leads(case)
+    return page(case, lead, coverage.read(case))
+
+
+def artefacts_of(case: Case) -> tuple[tuple[str, bool], list[str]]:
+    """What the lead says of artefacts, and all of that among what speaks against it."""
+    (lead,) = listing.leads(case)
+    return (lead["artefacts"]["outcome"], lead["artefacts"]["stands"]), [
+        line for line in lead["against"] if line.startswith("artefacts of exhibits")
+    ]
+
+
+@pytest.mark.parametrize("added_s", [BEFORE_S, AFTER_S], ids=["supported", "contradicted"])
+@pytest.mark.parametrize("which", ["belongs", "clock", "restated", "longer"])
+def test_what_rests_on_others_than_now_is_said_until_it_is_set_beside_it_anew(world, added_s, which):
+    world.lay("A", RESUME, fastresume(added_s))
+    world.lay("B", b"y", b"no artefact")
+    stated = {"belongs": world.belongs("A"), "clock": world.clock("A")}
+    lead = world.lead()
+    said = [ARTEFACTS] * (lead.outcome is Outcome.CONTRADICTED)
+    world.clock("B")  # which is no matter of this lead
+    attribute(world.case, registers=[], now_ns=TO)
+    assert artefacts_of(world.case) == ((str(lead.outcome), True), said)
+    if which == "longer":
+        put(world.case, "sightings", [sighting(3, TO + 1_000 * SECOND)], "observe")
+        attribute(world.case, registers=[], now_ns=TO)
+    elif which == "restated":
+        world.belongs("B")
+    else:
+        statements.withdraw(world.case, stated[which].id)
+    before = [ARTEFACTS_BEFORE] * len(said)
+    assert artefacts_of(world.case) == ((str(lead.outcome), False), before)
+    assert replay(world.case).differing == []
+    attribute(world.case, registers=[], now_ns=TO)
+    assert artefacts_of(world.case) == ((str(lead.outcome), False), before)
+    assert replay(world.case).differing == []
+    assert "others by now" in lead_page(world.case)
+    anew = world.lead().outcome
+    said = [ARTEFACTS] * (anew is Outcome.CONTRADICTED)
+    assert artefacts_of(world.case) == ((str(anew), True), said)
+    assert "others by now" not in lead_page(world.case)
+
+
+def test_a_contradiction_of_an_earlier_clew_which_kept_no_grounds_is_not_lost(world):
+    world.lay("A", RESUME, fastresume(AFTER_S))
+    world.belongs("A")
+    world.clock("A")
+    assert world.lead().outcome is Outcome.CONTRADICTED
+    with world.case.write("attribute") as tx:
+        tx.execute("UPDATE corroborations SET findings='[]'")
+    attribute(world.case, registers=[], now_ns=TO)
+    assert artefacts_of(world.case) == (("contradicted", False), [ARTEFACTS_BEFORE])
+
+
 @pytest.mark.parametrize(
     ("off_s", "error_s", "observer_s", "added_after_s", "says"),
     [
@@ -150,6 +209,28 @@ def test_a_clock_that_was_not_measured_contradicts_nothing(make, whose):
     lead = world.lead()
     assert (lead.outcome, lead.findings[0].says) == (Outcome.SILENT, Says.NEITHER)
     assert f"the {whose}'s clock was not measured" in lead.findings[0].why[0]
+
+
+@pytest.mark.parametrize("off_s", [0, -7_200, 7_200], ids=["in step", "behind", "ahead"])
+@pytest.mark.parametrize("which", [1, 2, 3])
+def test_one_claim_by_an_unmeasured_clock_takes_nothing_from_those_around_it(case, which, off_s):
+    """The observer's own order says when it was made, so the first and the last have to be measured, and no more."""
+    a_watch(case)
+    with case.write("observe") as tx:
+        columns = "id, number, boot, steady_ns, started_ns, config, vantage, mandate"
+        tx.execute(f"INSERT INTO observe_runs ({columns}) VALUES ('r', 1, 'b', 0, 1, '', '', '')")
+    times = [(n, FROM + (n - 1) * 600 * SECOND) for n in (1, 2, 3)]
+    rows = [sighting(n, at_ns, run="r", sequence=n, monotonic_ns=at_ns) for n, at_ns in times]
+    at_ns = rows[which - 1]["started_ns"] + off_s * SECOND
+    rows[which - 1] |= {"clock_error_ns": None, "started_ns": at_ns, "ended_ns": at_ns}
+    put(case, "sightings", rows, "observe")
+    attribute(case, registers=[], now_ns=TO)
+    world = World(case)
+    world.lay("A", b"x", fastresume(TO // SECOND + 60))
+    world.belongs("A")
+    world.clock("A")
+    lead = world.lead()
+    assert (lead.outcome is Outcome.CONTRADICTED) == (which == 2), lead.findings
 
 
 def test_without_measured_clocks_an_earlier_entry_supports_by_its_infohash_alone(world):

@@ -68,11 +68,23 @@ def test_an_ipv6_page_names_the_prefix(case, tmp_path):
 
 
 @pytest.mark.parametrize("blind", [{"clock_error_ns": None}, {"clock_offset_ns": None}])
-@pytest.mark.parametrize("which", [1, 2, 3])
-def test_refused_where_one_clock_was_not_measured(case, tmp_path, blind, which):
-    rows = [contact(n, 20 - n, **(blind if n == which else {})) for n in (1, 2, 3)]
+@pytest.mark.parametrize("which", [{1}, {2}, {3}, {1, 3}])
+def test_a_contact_by_a_clock_that_was_not_measured_is_left_out_and_counted(case, tmp_path, blind, which):
+    rows = [contact(n, 20 - n, **(blind if n in which else {})) for n in (1, 2, 3)]
     (label,) = lead_case(case, tmp_path, rows)
-    with pytest.raises(Refused, match="clock was not measured at 1 of the 3") as caught:
+    asked = provider.question(case, label, None)
+    assert {line.our_port - 40_000 for line in asked.lines} == {1, 2, 3} - which
+    assert (asked.first, asked.last) == (asked.lines[0].first, asked.lines[-1].last)
+    are = "1 more is" if len(which) == 1 else "2 more are"
+    assert f"{are} left out, since our clock was not measured" in provider.page(case, asked)
+    entry = json.loads(case.read().execute("SELECT line FROM ledger ORDER BY seq DESC").fetchone()[0])
+    assert entry["counts"] == {"lines": 3 - len(which), "left_out": len(which)}
+
+
+@pytest.mark.parametrize("blind", [{"clock_error_ns": None}, {"clock_offset_ns": None}])
+def test_refused_where_no_clock_was_measured(case, tmp_path, blind):
+    (label,) = lead_case(case, tmp_path, [contact(n, 20 - n, **blind) for n in (1, 2, 3)])
+    with pytest.raises(Refused, match="clock was not measured at any of the 3") as caught:
         provider.question(case, label, None)
     assert "NTP" in caught.value.hint
 
@@ -241,6 +253,37 @@ def test_what_a_lead_does_not_know_yet_is_said_on_its_page_and_no_provider_is_as
     lead_case(case, tmp_path, [], kind="cgnat")
     assert "called again" not in shown(case, one)
     provider.question(case, one, None)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({}, None),
+        ({"pieces_claimed": 90, "inner_claimed": 55}, None),
+        ({"client": "-TR4050-"}, None),  # of a contact without an extension handshake: the prefix, which is the same
+        ({"pieces_claimed": 8}, "a claim of W-17 shrank: 80 of 100 pieces, 50 inside the file at"),
+        ({"inner_claimed": 2}, "80 of 100 pieces, 2 inside the file"),
+        ({"client": f"Transmission 4.0.6 {INFOHASH.hex()}"}, r"another client answered: Transmission 4.0.6 \[infohash"),
+        ({"peer_id": b"-qB4630-" + bytes(12), "client": None}, "another client answered: -qB4630-"),
+        ({"pieces_claimed": 8, "transport": "utp"}, None),
+    ],
+    ids=["the same", "more", "less told", "fewer", "fewer inside", "a version", "a prefix", "over the other carrier"],
+)
+def test_no_provider_is_asked_over_a_claim_that_shrank_since_or_is_of_another_client(
+    case, tmp_path, one, changes, told
+):
+    """Such a contact is E2 as those before it: its tier compares the level of the claim alone."""
+    later(case, contact(21, 1), contact(22, 0.5, **changes), contact(23, 0.2, **changes))
+    if told is None:
+        assert len(provider.question(case, one, None).lines) == 3
+        return
+    with pytest.raises(Refused, match=told) as caught:
+        provider.question(case, one, None)
+    assert "read the lead page" in caught.value.hint
+    lead_case(case, tmp_path, [])
+    later_still = contact(24, 0.1, **changes) | {"run": "later", "sequence": 4}
+    put(case, "sightings", [later_still], "observe")
+    provider.question(case, one, None)  # the lead knows of it by now
 
 
 def test_no_provider_is_asked_where_nobody_knows_what_the_lead_was_made_of(case, one):

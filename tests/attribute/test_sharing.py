@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lead_case import claims, contact, lead_case
 
-from clew.attribute import provider
+from clew.attribute import listing, provider
 from clew.attribute.api import NetworkKind
 from clew.attribute.beside import Beside
 from clew.attribute.caveats import FORGOTTEN, LIMITS, caveats
@@ -139,6 +139,47 @@ def test_the_provider_is_told_of_signs_and_not_that_there_are_none(case, tmp_pat
     assert provider.SIGNS in page
     assert words in page
     assert "no sharing" not in page
+
+
+OLD = {"client": "qBittorrent/4.5.2", "peer_id": b"-qB4520-" + bytes(12)}
+NEW = {"client": "qBittorrent/4.6.3", "peer_id": b"-qB4630-" + bytes(12)}
+MOVED = {"port": OTHER_PORT}
+GONE = {"tier": "E0", "claim": "nothing said", "client": None, "peer_id": None, "missing": "unreadable"}
+THERE = "answered here, each after the one before was gone; an update of one program"
+
+
+@pytest.mark.parametrize(
+    ("rows", "at_once"),
+    [
+        ([OLD, OLD, NEW, NEW], False),
+        ([OLD, OLD, {}, {}], False),
+        ([OLD, OLD, NEW, NEW, OLD], True),
+        ([{}, {}, GONE, MOVED, MOVED], False),
+        ([{}, {}, MOVED, MOVED, GONE], False),
+        ([{}, {}, GONE, {}, MOVED, MOVED, GONE, MOVED], False),
+        ([{}, {}, MOVED, MOVED], True),
+        ([{}, {}, GONE, MOVED, MOVED, {}], True),
+        ([{}, GONE, {}, MOVED, MOVED], True),
+        ([OLD, OLD, GONE, NEW | MOVED, NEW | MOVED, NEW | MOVED, OLD | MOVED, NEW | MOVED], True),
+    ],
+    ids=["an update", "another program", "and back", "another port", "the old one called later", "it was away before",
+         "the old one not called since", "the old one again", "called and there", "turns at the second port"],
+)  # fmt: skip
+def test_what_only_followed_one_another_is_no_sign_of_several_at_once(case, tmp_path, rows, at_once):
+    """A client's update, or its next start at another port, is what most addresses show in the course of months."""
+    for label in lead_case(case, tmp_path, [contact(n, 20 - n, **each) for n, each in enumerate(rows, 1)]):
+        (said,) = listing.lead(case, label)["caveats"][1:]
+        assert said.startswith("shared address: " if at_once else "perhaps a shared address over time: ")
+        assert (THERE in said) == (not at_once)
+        assert (provider.question(case, label, None).shared == provider.SIGNS) == at_once
+    assert replay(case).differing == []
+
+
+def test_what_is_listed_beside_those_that_followed_one_another_is_said_too(case, tmp_path):
+    listed(case, OTHER_PORT)
+    (label, *_) = lead_case(case, tmp_path, [contact(n, 20 - n, **each) for n, each in enumerate([OLD, OLD, NEW, NEW])])
+    assert caveats_of(case)[2:] == [ONE_LISTED]
+    assert provider.question(case, label, None).shared == provider.SIGNS
 
 
 PORTS = st.integers(LEADS_PORT, LEADS_PORT + 3)

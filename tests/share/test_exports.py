@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 from share_world import World
 
+from clew.core import clock, plugins
 from clew.core import coverage as covered
-from clew.core import plugins
 from clew.model import HashSetKind
 from clew.share import coverage
 from clew.share.api import UNVALIDATED, Package
@@ -92,6 +92,16 @@ def test_an_unmeasured_clock_is_said_and_no_question_to_a_provider_is_printed() 
     assert b"Who used the address" in asked
     assert b"Who used the address" not in not_asked
     assert b"was not measured for 4 of 4" in not_asked
+
+
+def test_one_contact_by_an_unmeasured_clock_takes_no_question_to_a_provider_away() -> None:
+    plain = package()
+    asked = exported("html_summary", plain)
+    *others, last = sorted(plain.sightings, key=lambda s: (s.started_ns, s.id))
+    mixed = replace(plain, sightings=(*others, replace(last, clock_error_ns=None)))
+    told = exported("html_summary", mixed)
+    assert told.count(b"Who used the address") == asked.count(b"Who used the address") > 0
+    assert clock.iso(last.started_ns)[:23].replace("T", " ").encode() + b" UTC (our clock" not in told
 
 
 @pytest.mark.parametrize(("transport", "told"), [("mse-rc4/tcp", "TCP"), ("mse-rc4/utp", "UDP"), ("utp", "UDP")])

@@ -5,13 +5,13 @@ sentence with its times; no more than `MOST` of a kind are spelled out, and how 
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 from clew.attribute.endpoints import CLIENT, SILENCE, Cut, Endpoint
 from clew.attribute.evidence import Contact
-from clew.attribute.identity import identity, name_of, names
+from clew.attribute.identity import A_CHANGE, AN_UPDATE, identity, in_turn, name_of, names
 from clew.attribute.merge import HOUR_NS, Draft, Merged
 from clew.attribute.prefix import household
 from clew.core import clock
@@ -81,12 +81,14 @@ def _why(contact: Contact) -> str:
 
 def contradictions(draft: Draft, endpoint: Endpoint, labels: Mapping[str, str]) -> tuple[str, ...]:
     """What its own contacts say against it: `labels` are those of Watches by id."""
-    return (*_first(_shrinking(draft, labels), "claims of fewer pieces"), *_two_clients(draft, endpoint))
+    return (*_first(shrinking(draft.run, labels), "claims of fewer pieces"), *_two_clients(draft, endpoint))
 
 
 def refused_merges(draft: Draft, endpoint: Endpoint) -> tuple[str, ...]:
     """Why runs of contacts at its address and port were not made one Subject; those of its own carrier."""
-    return tuple(_first((_refused(cut) for cut in endpoint.cuts if cut.carrier == draft.carrier), "refused merges"))
+    mine = [cut for cut in endpoint.cuts if cut.carrier == draft.carrier]
+    turns = bool(mine) and in_turn(identity(each) for each in endpoint.answered if each.carrier == draft.carrier)
+    return tuple(_first((_refused(cut, turns=turns) for cut in mine), "refused merges"))
 
 
 def _first(sentences: Iterator[str], what: str) -> list[str]:
@@ -94,13 +96,14 @@ def _first(sentences: Iterator[str], what: str) -> list[str]:
     return found[:MOST] + ([f"{len(found)} {what} in all, {MOST} shown"] if len(found) > MOST else [])
 
 
-def _shrinking(draft: Draft, labels: Mapping[str, str]) -> Iterator[str]:
-    """Each time that it claimed fewer pieces of a Watch than before, or none any more: a download does not do that.
+def shrinking(run: Sequence[Contact], labels: Mapping[str, str]) -> Iterator[str]:
+    """Each time that these contacts, in order, claimed fewer pieces of a Watch than before, or none any more.
 
+    A download does not do that.
     Claims are compared only where they are about the same torrent: the twins of a hybrid number their pieces apart
     (BEP 52). All of a number that nobody knows (have_all without a piece map) is neither more nor fewer.
     """
-    told = [c for c in draft.run if _pieces(c) is not None]
+    told = [c for c in run if _pieces(c) is not None]
     for watch, version in sorted({(c.watch, c.version) for c in told}):
         same = [c for c in told if (c.watch, c.version) == (watch, version)]
         for before, after in pairwise(same):
@@ -150,11 +153,13 @@ def _two_clients(draft: Draft, endpoint: Endpoint) -> list[str]:
     ]
 
 
-def _refused(cut: Cut) -> str:
+def _refused(cut: Cut, *, turns: bool) -> str:
+    """`turns`: clients were there again after another one, which a program that was updated is not."""
     when = f"{clock.iso(cut.before_ns)} and {clock.iso(cut.after_ns)}"
     if cut.kind == CLIENT:
         before, after = name_of(cut.before), name_of(cut.after)
-        return f"between {when} the client changed from {before} to {after}: a reassignment, or several machines"
+        why = A_CHANGE if turns or not cut.before.updates(cut.after) else AN_UPDATE
+        return f"between {when} the client changed from {before} to {after}: {why}"
     if cut.silent_ns is None:
         return (
             f"between {when} the observer's machine was started again with its clock behind: for how long it was not "

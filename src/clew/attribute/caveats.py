@@ -11,7 +11,13 @@ TORRENT_ONLY = (
     "E2, torrent only: pieces of the torrent were claimed, none of them known to lie wholly inside the watched file"
 )
 ARTEFACTS = "artefacts of exhibits that are stated to belong to it contradict it by both clocks; see: clew corroborate"
+ARTEFACTS_BEFORE = (
+    "artefacts of exhibits contradicted it when they were last set beside it, but statements or intervals that this "
+    "rested on are others by now, or were not kept: whether they still do is not known; see: clew corroborate"
+)
 SEEN_SHARED = SHARED, PERHAPS_SHARED = "shared address:", "perhaps a shared address:"  # by what was seen there
+FOLLOWED = "perhaps a shared address over time:"  # no sign that several use it at once
+FOLLOWING = "an update of one program, another port of it, another customer, or several machines"
 BY_KIND = {
     NetworkKind.CGNAT: "shared address (carrier-grade NAT): up to thousands of customers at once; ask the provider "
     "with address, port and exact time",
@@ -36,7 +42,7 @@ def caveats(
     found = [LIMITS]
     found += [TORRENT_ONLY] if torrent_only else []
     found += [BY_KIND[kind] for kind in place.kinds or (NetworkKind.UNKNOWN,) if kind in BY_KIND]
-    found += [sharing] if (sharing := _sharing(draft, address, now_ns)) else []
+    found += _sharing(draft, address, now_ns)
     if beside.prefix:
         found.append(
             f"IPv6: a machine may change its address inside {beside.prefix}; addresses are compared by this /64, never "
@@ -47,19 +53,22 @@ def caveats(
     return tuple(found)
 
 
-def _sharing(draft: Draft, address: Address | None, now_ns: int) -> str:
-    """What is known of others at its address, "" where nothing is. That nobody was seen there is no evidence of it."""
+def _sharing(draft: Draft, address: Address | None, now_ns: int) -> list[str]:
+    """What is known of others at its address. That nobody was seen there is no evidence of it."""
+    found = []
     if address and (len(address.ports) > 1 or len(address.clients) > 1):
-        return (
-            f"{SHARED} {_times(len(address.ports), 'port')} and {_times(len(address.clients), 'client')} "
-            "answered here; several machines, households or customers, or one after another"
-        )
+        many = f"{_times(len(address.ports), 'port')} and {_times(len(address.clients), 'client')} answered here"
+        if address.in_turn:
+            return [f"{SHARED} {many}; several machines, households or customers, or one after another"]
+        found.append(f"{FOLLOWED} {many}, each after the one before was gone; {FOLLOWING}")
     if address and (address.silent_ports or address.listed_ports):
         count, told = len(address.silent_ports), len(address.listed_ports)
         parts = [f"{count} did not answer"] if count else []
         parts += [f"{told} not called to an end"] if told else []
-        return f"{PERHAPS_SHARED} {_times(count + told, 'other port')} listed here; {', '.join(parts)}"
-    return FORGOTTEN if draft.from_ns < now_ns - KEPT_DAYS * DAY_NS else ""
+        found.append(f"{PERHAPS_SHARED} {_times(count + told, 'other port')} listed here; {', '.join(parts)}")
+    elif draft.from_ns < now_ns - KEPT_DAYS * DAY_NS:
+        found.append(FORGOTTEN)
+    return found
 
 
 def against(draft: Draft, place: Where, merged: Merged, beside: Beside) -> tuple[str, ...]:

@@ -13,14 +13,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from clew.attribute import artefacts, statements
+from clew.attribute import artefacts, grounds, statements
 from clew.attribute.artefacts import Artefacts, Entry, Verified
-from clew.attribute.caveats import ARTEFACTS
 from clew.attribute.masked import Masked
 from clew.attribute.run import label as subject_label
 from clew.attribute.weigh import Beside, Judged, Match, Outcome, Says, Seen, shown, until_seized, weigh
 from clew.core import clock, mandate, shards, watch
-from clew.core.case import Case, Transaction
+from clew.core.case import Case
 from clew.core.errors import Refused, Usage
 from clew.core.lease import lease
 from clew.model import Watch
@@ -32,7 +31,9 @@ NOT_READ = (
     "entries of eD2k networks: no Watch names an ed2k hash, and no Sighting a user hash",
 )
 NOBODY = "no exhibit is stated to belong to it, so none was searched for it (clew statement belongs)"
-CLOCKS = "SELECT id, clock_offset_ns, clock_error_ns FROM sightings WHERE id IN (SELECT unnest($ids))"
+CLOCKS = """
+SELECT id, started_ns, ended_ns, clock_offset_ns, clock_error_ns FROM sightings WHERE id IN (SELECT unnest($ids))
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,10 @@ class Finding:
 
 @dataclass(slots=True)
 class Corroborated:
-    """One Lead: the outcome of each Watch, and of all. `exhibits` are those that people state to belong to it."""
+    """One Lead: the outcome of each Watch, and of all. `exhibits` are those that people state to belong to it.
+
+    `rests_on`: the statements and intervals that it was made of (`grounds`).
+    """
 
     lead: str
     subject: str
@@ -66,6 +70,7 @@ class Corroborated:
     by_watch: dict[str, Outcome] = field(default_factory=dict)
     matches: tuple[Match, ...] = ()
     exhibits: tuple[str, ...] = ()
+    rests_on: dict[str, list[Any]] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
     covered: tuple[str, ...] = ()
 
@@ -114,10 +119,12 @@ def corroborate(case: Case, *, lead: str | None = None) -> Report:
     now_ns = clock.now().utc_ns
     basis = mandate.require(case, purpose="attribute", at_ns=now_ns)
     with lease(case, "attribute", case.settings.id):
+        taken = grounds.read(case.read())  # first, so that whatever changes meanwhile is not among it
         world, refused = _world(case, now_ns)
         rows = _leads(case, lead)
         seen = _seen(case, [row["subject"] for row in rows])
         made = [_one(world, row, seen[row["subject"]]) for row in rows]
+        _rest(taken, world, made)
         _keep(case, made, now_ns, basis.id, whole=lead is None)
     spoken_for = {exhibit for exhibits in world.belongs.values() for exhibit in exhibits}
     unlinked = {
@@ -185,18 +192,26 @@ def _seen(case: Case, subjects: Sequence[str]) -> dict[str, list[Seen]]:
     wanted = set(subjects)
     rows = [row for row in case.read().execute("SELECT * FROM subject_intervals") if row["subject"] in wanted]
     ids = sorted({each for row in rows for each in json.loads(row["sightings"])})
-    errors: dict[str, int | None] = {}
-    for row in shards.query(case, CLOCKS, {"ids": ids}).to_pylist():
-        offset, error = row["clock_offset_ns"], row["clock_error_ns"]
-        errors[row["id"]] = None if offset is None or error is None else abs(offset) + error
+    times = {row["id"]: row for row in shards.query(case, CLOCKS, {"ids": ids}).to_pylist()}
     found: dict[str, list[Seen]] = defaultdict(list)
     for row in rows:
-        known = [errors.get(each) for each in json.loads(row["sightings"])]
-        measured = [each for each in known if each is not None]
-        error_ns = max(measured) if measured and len(measured) == len(known) else None
-        values = (row["watch"], row["address"], row["port"], row["from_ns"], row["to_ns"], error_ns)
-        found[row["subject"]].append(Seen(*values))
+        claims = [times.get(each) for each in json.loads(row["sightings"])]
+        span = _measured(claims) or (row["from_ns"], row["to_ns"], None)
+        found[row["subject"]].append(Seen(row["watch"], row["address"], row["port"], *span))
     return found
+
+
+def _measured(claims: Sequence[Mapping[str, Any] | None]) -> tuple[int, int, int] | None:
+    """From when to when claims in the observer's order lasted, and its clock's largest error; None where the first or
+    the last was not measured. Of those between them nobody need know more: they were made between them.
+    """
+    known = [
+        each for each in claims if each and each["clock_offset_ns"] is not None and each["clock_error_ns"] is not None
+    ]
+    if not known or known[0] is not claims[0] or known[-1] is not claims[-1]:
+        return None
+    error_ns = max(abs(each["clock_offset_ns"]) + each["clock_error_ns"] for each in known)
+    return min(each["started_ns"] for each in known), max(each["ended_ns"] for each in known), error_ns
 
 
 def _one(world: _World, row: Mapping[str, Any], seen: Sequence[Seen]) -> Corroborated:
@@ -219,6 +234,14 @@ def _one(world: _World, row: Mapping[str, Any], seen: Sequence[Seen]) -> Corrobo
     if len(known) < len(seen):
         made.covered += ("some of its Watches are not in this case any more: their infohashes are not known",)
     return made
+
+
+def _rest(taken: grounds.Grounds, world: _World, made: Sequence[Corroborated]) -> None:
+    """Says of each what it rests on: also the clock of an Exhibit that is not linked, and names the endpoint."""
+    ids = {str(row["label"]): exhibit for exhibit, row in world.exhibits.items()}
+    for each in made:
+        labels = {*each.exhibits, *(finding.exhibit for finding in each.findings)}
+        each.rests_on = taken.of(each.subject_id, (ids[label] for label in labels))
 
 
 def outcome(findings: Sequence[Finding]) -> Outcome:
@@ -350,7 +373,7 @@ def _keep(case: Case, made: Sequence[Corroborated], now_ns: int, basis: str, *, 
             each.lead,
             each.subject_id,
             str(each.outcome),
-            json.dumps([asdict(f) for f in each.findings]),
+            json.dumps({"findings": [asdict(f) for f in each.findings], "rests_on": each.rests_on}),
             json.dumps(each.covered),
             now_ns,
         )
@@ -362,16 +385,7 @@ def _keep(case: Case, made: Sequence[Corroborated], now_ns: int, basis: str, *, 
             tx.execute("DELETE FROM corroborations")
         tx.executemany("INSERT OR REPLACE INTO corroborations VALUES (?,?,?,?,?,?)", rows)
         for each in made:
-            _speak_against(tx, each)
+            grounds.speak(tx, each.lead, None)
+        grounds.restate(tx)
         about = {"outcomes": {each.lead: str(each.outcome) for each in made}}
         tx.record("leads.corroborated", subject=about, counts=dict(found), mandate=basis)
-
-
-def _speak_against(tx: Transaction, made: Corroborated) -> None:
-    """A contradiction stands among all else that speaks against the lead, and leaves with it; one that is gone does
-    not.
-    """
-    row = tx.execute("SELECT against FROM leads WHERE id=?", (made.lead,)).fetchone()
-    lines = [line for line in json.loads(row["against"]) if line != ARTEFACTS]
-    lines += [ARTEFACTS] if made.outcome is Outcome.CONTRADICTED else []
-    tx.execute("UPDATE leads SET against=? WHERE id=?", (json.dumps(lines), made.lead))

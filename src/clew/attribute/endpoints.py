@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from clew.attribute.evidence import Contact
-from clew.attribute.identity import Identity, identity, names
+from clew.attribute.identity import Identity, identity, in_turn, names
 from clew.attribute.prefix import household
 from clew.model import SightingKind
 
@@ -50,7 +50,8 @@ class Address:
 
     `silent_ports` were called and never answered: somebody else may be there whom we could not reach. Of `listed_ports`
     no finished call is kept: they were not called yet, might not be, or their calls were cut off. That is hearsay, and
-    silence is no evidence of absence.
+    silence is no evidence of absence. `in_turn` is False where each port and client was there after the one before it
+    was gone: its port gave no answer any more, or another client does at it, and none of them was ever there again.
     """
 
     ports: frozenset[int]
@@ -58,6 +59,17 @@ class Address:
     listed_ports: frozenset[int]
     clients: frozenset[str]
     promiscuous_ports: frozenset[int]
+    in_turn: bool
+
+
+@dataclass(slots=True)
+class _Port:
+    """Contacts with one port by their place in the order: the first and last that answered, the last that did not."""
+
+    first: int
+    last: int = -1
+    failed: int = -1
+    told: list[Identity] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -128,12 +140,19 @@ def addresses(
     ports: dict[str, set[int]] = defaultdict(set)
     called: dict[str, set[int]] = defaultdict(set)
     clients: dict[str, set[Identity]] = defaultdict(set)
-    for each in ordered:
+    times: dict[str, dict[int, _Port]] = defaultdict(dict)
+    for n, each in enumerate(ordered):
         if each.kind is SightingKind.CONTACT:
             called[each.address].add(each.port)
         if each.answered:
             ports[each.address].add(each.port)
-            clients[each.address].add(identity(each))
+            clients[each.address].add(mine := identity(each))
+            here = times[each.address].get(each.port) or times[each.address].setdefault(each.port, _Port(n))
+            here.last = n
+            if not here.told or here.told[-1] != mine:
+                here.told.append(mine)
+        elif each.kind is SightingKind.CONTACT and each.port in ports.get(each.address, ()):
+            times[each.address][each.port].failed = n
     bad: dict[str, set[int]] = defaultdict(set)
     for address, port in promiscuous:
         bad[address].add(port)
@@ -149,9 +168,16 @@ def addresses(
             frozenset(told[address] - called[address] - ports[address]),
             names(clients[address]),
             frozenset(bad[address]),
+            bool(bad[address]) or _in_turn(list(times[address].values())),
         )
         for address in ports
     }
+
+
+def _in_turn(ports: Sequence[_Port]) -> bool:
+    """Whether ports of one address, in order of their first answers, or clients at one of them may have taken turns."""
+    gone = all(here.last < after.first and here.last < here.failed for here, after in pairwise(ports))
+    return not gone or any(in_turn(here.told) for here in ports)
 
 
 def prefixes(ordered: Iterable[Contact]) -> dict[str, frozenset[str]]:

@@ -12,12 +12,13 @@ from clew.core import shards
 from clew.core.case import Case
 from clew.model import Claim, SightingKind, Tier, carrier
 
-SQL = """
+CONTACTS = """
 SELECT DISTINCT id, kind, watch, tier, claim, address, port, transport, started_ns, ended_ns, peer_id, client,
        pieces_claimed, inner_claimed, pieces_total, repeats, promiscuous, missing, missing_detail, infohash_sent,
        infohash_echoed, run, sequence, monotonic_ns
-FROM sightings WHERE kind IN ('contact', 'control') ORDER BY started_ns, id
+FROM sightings WHERE kind IN ('contact', 'control')
 """
+SQL, AT = f"{CONTACTS} ORDER BY started_ns, id", f"{CONTACTS} AND address = ? ORDER BY started_ns, id"
 RUNS = "SELECT id, number, steady_ns FROM observe_runs WHERE boot <> ''"
 Runs = Mapping[str, tuple[int, int]]  # of a run of the observer: its number, and what makes steady time of monotonic
 
@@ -131,9 +132,10 @@ def listed(case: Case, until: int) -> set[tuple[str, int]]:
     return {(str(row["address"]), int(row["port"])) for row in rows}
 
 
-def read(case: Case) -> Iterable[Contact]:
-    """Every contact and control probe of the case, oldest first."""
+def read(case: Case, address: str | None = None) -> Iterable[Contact]:
+    """Every contact and control probe of the case, or those of one address, oldest first."""
+    found = shards.query(case, SQL) if address is None else shards.query(case, AT, [address])
     rows = case.read().execute(RUNS)
     runs = {row["id"]: (int(row["number"]), int(row["steady_ns"])) for row in rows}
-    for batch in shards.query(case, SQL).to_batches(max_chunksize=10_000):
+    for batch in found.to_batches(max_chunksize=10_000):
         yield from (contact(row, runs) for row in batch.to_pylist())

@@ -9,6 +9,9 @@ from clew.attribute.evidence import Contact
 AZUREUS = re.compile(rb"-[A-Za-z~]{2}[0-9A-Za-z.]{4}-")  # BEP 20
 MAINLINE = re.compile(rb"[A-Z]\d{1,3}(?:-\d{1,3}){2}-?-")  # BEP 20
 MOST_LETTERS = 80
+MOST_VERSIONS = 50  # of one program in a row that are compared; more clients than that are held for some in turn
+A_CHANGE = "a reassignment, or several machines"  # of the client at one address and port
+AN_UPDATE = f"an update of the same program, {A_CHANGE}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +27,12 @@ class Identity:
     def contradicts(self, other: "Identity") -> bool:
         """Whether both tell of the same thing, and differently."""
         return _differ(self.client, other.client) or _differ(self.prefix, other.prefix)
+
+    def updates(self, other: "Identity") -> bool:
+        """Whether both tell of one program, in two versions: the same name, and the same letters in the prefix."""
+        same = [_name(self.client) == _name(other.client) != ""] if self.client and other.client else []
+        same += [_letters(self.prefix) == _letters(other.prefix)] if self.prefix and other.prefix else []
+        return self.contradicts(other) and all(same)
 
     def shares(self, other: "Identity") -> bool:
         """Whether something known is the same on both sides."""
@@ -64,6 +73,21 @@ def prefix(peer_id: bytes | None) -> bytes | None:
     return found.group() if found else peer_id[:8]
 
 
+def in_turn(told: Iterable[Identity]) -> bool:
+    """Whether one of these, in order of time, was there again after another that contradicts it, or may have been."""
+    gone: list[Identity] = []
+    here = Identity(None, None)
+    for each in told:
+        if here.contradicts(each):
+            gone.append(here)
+            here = each
+            if len(gone) > MOST_VERSIONS or not all(before.contradicts(each) for before in gone):
+                return True
+        else:
+            here = here.joined(each)
+    return False
+
+
 def name_of(told: Identity) -> str:
     """The client in words, as it calls itself, cut where that is long."""
     name = told.client or (told.prefix or b"").decode("ascii", "replace") or "a client that tells nothing of itself"
@@ -74,6 +98,16 @@ def names(told: Iterable[Identity]) -> frozenset[str]:
     """The clients among these in words, each once, whether it told much of itself or little."""
     distinct = {each for each in told if each}
     return frozenset(name_of(each) for each in distinct if not any(each.within(other) for other in distinct))
+
+
+def _name(client: str) -> str:
+    """How a program calls itself: its version begins with the first digit."""
+    return re.split(r"\d", client, maxsplit=1)[0].strip()
+
+
+def _letters(prefix: bytes) -> bytes:
+    """Which program a prefix is of, without its version; all of one in neither style."""
+    return prefix[1:3] if AZUREUS.match(prefix) else prefix[:1] if MAINLINE.match(prefix) else prefix
 
 
 def _differ(mine: object, yours: object) -> bool:

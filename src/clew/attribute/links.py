@@ -9,6 +9,7 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from clew.attribute.identity import A_CHANGE, AN_UPDATE, in_turn
 from clew.attribute.merge import HOUR_NS, Draft
 from clew.attribute.prefix import household
 
@@ -45,12 +46,18 @@ def _link(one: Draft, other: Draft, why: str) -> PossibleLink:
 
 
 def _same_endpoint(drafts: Sequence[Draft]) -> Iterator[PossibleLink]:
+    there: dict[Hashable, list[Draft]] = defaultdict(list)
+    for draft in sorted(drafts, key=lambda d: (d.from_ns, d.id)):
+        there[draft.address, draft.port, draft.carrier].append(draft)
+    turns = {place for place, here in there.items() if in_turn(each.identity for each in here)}
     for one, other in _groups(drafts, lambda d: (d.address, d.port)):
         if one.carrier != other.carrier:
             differ = one.identity.contradicts(other.identity)
             why = "same address and port over the other carrier (TCP and uTP)" + (", but another client" * differ)
         elif one.identity.contradicts(other.identity):
-            why = "same address, port and carrier, but another client: a reassignment, or several machines"
+            updated = one.identity.updates(other.identity) and (one.address, one.port, one.carrier) not in turns
+            which = f"another version of its client: {AN_UPDATE}" if updated else f"another client: {A_CHANGE}"
+            why = f"same address, port and carrier, but {which}"
         else:
             why = "same address, port, carrier and client after a silence or a restart, or across an unclear contact"
         yield _link(one, other, why)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from clew.attribute import prior, priority, urgency
+from clew.attribute import grounds, prior, priority, urgency
 from clew.attribute.beside import Beside
 from clew.core import clock, mandate, since
 from clew.core.case import Case
@@ -40,8 +40,8 @@ def _told(case: Case, rows: Sequence[Any], about: dict[str, Any]) -> list[dict[s
     basis = mandate.require(case, purpose="attribute", at_ns=clock.now().utc_ns)
     known = prior.all_of(case)
     labels = {row["id"]: row["label"] for row in case.read().execute("SELECT id, label FROM watches")}
-    later = since.read(case)
-    found = [_lead(case, row, known, labels, later) for row in rows]
+    later, stated = since.read(case), grounds.read(case.read())
+    found = [_lead(case, row, known, labels, later) | {"artefacts": _artefacts(case, row, stated)} for row in rows]
     with case.write("attribute") as tx:
         tx.record("leads.listed", subject=about, counts={"leads": len(found)}, mandate=basis.id)
     return found
@@ -54,7 +54,6 @@ def _wanted(row: Any, force: str | None) -> bool:
 def _lead(case: Case, row: Any, known: list[prior.Prior], labels: dict[str, str], later: since.Since) -> dict[str, Any]:
     intervals = _intervals(case, row["subject"], labels)
     endpoints = {(i["address"], i["port"]) for i in intervals}
-    artefacts = case.read().execute("SELECT outcome, at_ns FROM corroborations WHERE lead=?", (row["id"],)).fetchone()
     return {
         "id": row["id"],
         "subject": row["label"],
@@ -77,12 +76,20 @@ def _lead(case: Case, row: Any, known: list[prior.Prior], labels: dict[str, str]
         "possible_links": [
             f"{link['label']}: {link['why']}" for link in case.read().execute(LINKED, (row["subject"],))
         ],
-        "artefacts": {"outcome": artefacts["outcome"], "at": clock.iso(artefacts["at_ns"])} if artefacts else None,
         "prior_knowledge": [
             {"statement": p.statement, "source": p.source, "entered_by": p.entered_by, "at": clock.iso(p.at_ns)}
             for p in prior.about(known, subject=row["subject"], endpoints=endpoints)
         ],
     }
+
+
+def _artefacts(case: Case, row: Any, stated: grounds.Grounds) -> dict[str, Any] | None:
+    """What artefacts said of a lead when they were last set beside it, and whether what that rested on still stands."""
+    found = case.read().execute("SELECT * FROM corroborations WHERE lead=?", (row["id"],)).fetchone()
+    if found is None:
+        return None
+    stands = stated.bear(row["subject"], found["findings"])
+    return {"outcome": found["outcome"], "at": clock.iso(found["at_ns"]), "stands": stands}
 
 
 def _intervals(case: Case, subject: str, labels: dict[str, str]) -> list[dict[str, Any]]:

@@ -1,7 +1,7 @@
 """The page for an internet provider: at which times who held an address and port, and nothing else.
 
-It names no file, no client and no offence, and it is refused where the clock was not measured: a wrong time names the
-wrong customer.
+It names no file, no client and no offence, and no time by a clock that was not measured: a wrong time names the wrong
+customer.
 """
 
 import ipaddress
@@ -12,10 +12,14 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from clew import __version__
-from clew.attribute import pages, urgency
+from clew.attribute import evidence, merge, pages, urgency
 from clew.attribute.api import NetworkKind
 from clew.attribute.ask_by import Period
+from clew.attribute.beside import shrinking
 from clew.attribute.caveats import LIMITS, SEEN_SHARED
+from clew.attribute.endpoints import joined
+from clew.attribute.evidence import Contact
+from clew.attribute.identity import identity, names
 from clew.attribute.masked import Masked
 from clew.attribute.prefix import household
 from clew.attribute.where import DAY_NS, covering
@@ -38,6 +42,7 @@ SHARED = {
     NetworkKind.VPN: "By a register, this address is the exit of a VPN: please name what is kept of its user.",
     NetworkKind.TOR: "By a register, this address is an exit of the Tor network, so its user is likely elsewhere.",
 }
+READ_FIRST = "run clew attribute again, and read the lead page before you ask"
 SIGNS = "There are signs that several machines or customers use this address."
 MILLISECOND_NS = 1_000_000
 
@@ -61,7 +66,8 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What the page asks. `widen_ms`: no time in it is wrong by more, by what the system told of its clock.
+    """What the page asks. `widen_ms`: no time in it is wrong by more, by what the system told of its clock. `left_out`:
+    how many contacts that the lead rests on are not in it, since nobody measured the clock then.
 
     `clock_set`: each time that somebody or something set this clock within a day of these connections.
     """
@@ -88,6 +94,7 @@ class Question:
     limits: str
     labels: tuple[str, ...]
     lines: tuple[Line, ...]
+    left_out: int
 
     def as_dict(self) -> dict[str, Any]:
         """For `--json`."""
@@ -98,21 +105,24 @@ def question(case: Case, named: str, period: Period | None, *, now_ns: int | Non
     """What a provider is asked about one lead (by id, its beginning, or its Subject's label).
 
     Raises Usage where there is no such lead; Refused where it expired, where a contact that it rests on is not kept or
-    was seen by a clock that nobody measured, where its endpoint did more since it was made than repeat its claims or
-    answers for anything, and without a Mandate for "attribute" over the address and a country of it.
+    all of them were seen by a clock that nobody measured, where its endpoint did more since it was made than repeat its
+    claims (so where it claimed fewer pieces, or another client did) or answers for anything, and without a Mandate for
+    "attribute" over the address and a country of it.
     """
     now_ns = clock.now().utc_ns if now_ns is None else now_ns
     row = urgency.find(case, named)
     if row["expires_ns"] <= now_ns:
         raise Refused(f"{row['label']} expired at {clock.iso(row['expires_ns'])}", "an expired lead is asked no more")
-    seen = _used(case, row)
+    seen, left_out = _used(case, row)
     _refuse_outdated(case, row, {(each["address"], each["port"]) for each in seen})
     for address in sorted({each["address"] for each in seen}):
         basis = covering(case, now_ns, address, json.loads(row["lookups"]))
-    made = _question(case, row, seen, period, now_ns)
+    made = _question(case, row, seen, left_out, period, now_ns)
     with case.write("attribute") as tx:
         about = {"lead": row["id"], "address": made.address, "port": made.port}
-        tx.record("provider.asked", subject=about, counts={"lines": len(made.lines)}, mandate=basis.id)
+        tx.record(
+            "provider.asked", subject=about, counts={"lines": len(made.lines), "left_out": left_out}, mandate=basis.id
+        )
     return made
 
 
@@ -121,22 +131,25 @@ def page(case: Case, asked: Question) -> str:
     return pages.render("provider.html", Masked(watch.all_of(case)), q=asked)
 
 
-def _used(case: Case, row: Any) -> list[dict[str, Any]]:
-    """The contacts that the lead rests on, oldest first. Raises Refused where the page would not hold."""
+def _used(case: Case, row: Any) -> tuple[list[dict[str, Any]], int]:
+    """The contacts that the lead rests on whose times are measured, oldest first, and how many others there are.
+
+    Raises Refused where the page would not hold.
+    """
     intervals = case.read().execute("SELECT sightings FROM subject_intervals WHERE subject=?", (row["subject"],))
     wanted = sorted({key for each in intervals for key in json.loads(each["sightings"])})
     seen = shards.query(case, USED, [wanted]).to_pylist()
     if not wanted or len(seen) != len(wanted):
         raise Refused(f"contacts that {row['label']} rests on are not in the case", "run clew attribute again")
-    blind = [each for each in seen if each["clock_error_ns"] is None or each["clock_offset_ns"] is None]
-    if blind:
+    measured = [each for each in seen if each["clock_error_ns"] is not None and each["clock_offset_ns"] is not None]
+    if not measured:
         raise Refused(
-            f"the clock was not measured at {len(blind)} of the {len(seen)} contacts that {row['label']} rests on, so "
-            "their times may be wrong",
+            f"the clock was not measured at any of the {len(seen)} contacts that {row['label']} rests on, so their "
+            "times may be wrong",
             "a provider is asked only about measured times: keep the observing machine's clock in time (NTP) by "
             "chrony or ntpd, since systemd-timesyncd states no error, observe again, then run clew attribute",
         )
-    return sorted(seen, key=lambda each: (each["started_ns"], each["id"]))
+    return sorted(measured, key=lambda each: (each["started_ns"], each["id"])), len(seen) - len(measured)
 
 
 def _refuse_outdated(case: Case, row: Any, places: set[since.Place]) -> None:
@@ -148,13 +161,30 @@ def _refuse_outdated(case: Case, row: Any, places: set[since.Place]) -> None:
         )
     later = since.read(case)
     if later.doubtful(places):
-        raise Refused(
-            f"{row['label']} is not asked about: {later.against(places)[0]}",
-            "run clew attribute again, and read the lead page before you ask",
-        )
+        raise Refused(f"{row['label']} is not asked about: {later.against(places)[0]}", READ_FIRST)
+    if later.against(places) and (told := _told_since(case, row)):
+        raise Refused(f"{row['label']} is not asked about: since it was made, {told}", READ_FIRST)
 
 
-def _question(case: Case, row: Any, seen: Sequence[dict[str, Any]], period: Period | None, now_ns: int) -> Question:
+def _told_since(case: Case, row: Any) -> str:
+    """What claims that came since the lead was made say against it: fewer pieces than before, or another client."""
+    watches, marks = watch.all_of(case), since.marks(case) or {}
+    labels, words = {each.id: each.label for each in watches}, Masked(watches)
+    intervals = "SELECT address, port, transport FROM subject_intervals WHERE subject=?"
+    place = tuple(case.read().execute(intervals, (row["subject"],)).fetchone())
+    answered = [c for c in evidence.read(case, place[0]) if c.answered and identity(c)]
+    known, later = list[Contact](), list[Contact]()
+    for each in merge.in_order([c for c in answered if (c.address, c.port, c.carrier) == place]):
+        (known if (each.sequence or 0) <= marks.get(each.run or "", -1) else later).append(each)
+    shrank = set(shrinking([*known, *later], labels)).difference(shrinking(known, labels))
+    client = joined(merge.runs(known, merge.Policy())[-1])
+    others = names(told for each in later if client.contradicts(told := identity(each)))
+    return words("; ".join(sorted(shrank) + [f"another client answered: {each}" for each in sorted(others)]))
+
+
+def _question(
+    case: Case, row: Any, seen: Sequence[dict[str, Any]], left_out: int, period: Period | None, now_ns: int
+) -> Question:
     first = seen[0]
     labels = {each.id: each.label for each in watch.all_of(case)}
     until_ns = period.until_ns(first["started_ns"]) if period else None
@@ -181,6 +211,7 @@ def _question(case: Case, row: Any, seen: Sequence[dict[str, Any]], period: Peri
         limits=LIMITS,
         labels=tuple(sorted({labels.get(each["watch"], "") for each in seen} - {""})),
         lines=tuple(_line(number, each, period) for number, each in enumerate(seen, 1)),
+        left_out=left_out,
     )
 
 

@@ -13,9 +13,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from clew.attribute import caveats, evidence, links, merge, priority
+from clew.attribute import caveats, evidence, grounds, links, merge, priority
 from clew.attribute.api import Answer, NetworkKind
-from clew.attribute.run import RULES, Context, Lead, Policy, context_of, label, lead_of, row_of, tier
+from clew.attribute.run import RULES, Context, Lead, Policy, context_of, label, lead_of, row_of, standing, tier
 from clew.attribute.where import Asked
 from clew.core import ledger
 from clew.core.case import Case
@@ -201,17 +201,15 @@ def _leads(context: Context, last: _Last, found: Derived) -> Iterator[Any]:
 def _with_people(context: Context, held: Mapping[str, Any], details: Mapping[str, Any]) -> Context:
     """With what people and artefacts said when each lead was last ranked, as it stands beside the lead."""
     urgent: dict[str, list[str]] = {}
-    contradicted = {
-        str(row["lead"])
-        for row in context.case.read().execute("SELECT lead, at_ns FROM corroborations WHERE outcome='contradicted'")
-        if row["at_ns"] <= context.now_ns
-    }
+    case = context.case
+    contradicted = grounds.against(case.read(), standing(case, context.merged), context.now_ns)
     for row in held.values():
         if row["id"] in details:
             urgent[row["id"]] = json.loads(details[row["id"]]["ranking"])["known"]["urgent"]
-        if caveats.ARTEFACTS in json.loads(row["against"]):
-            contradicted.add(row["id"])
-    return context.told(urgent, frozenset(contradicted))
+        lines = json.loads(row["against"])
+        for line in {caveats.ARTEFACTS, caveats.ARTEFACTS_BEFORE}.intersection(lines):
+            contradicted[row["id"]] = line
+    return context.told(urgent, contradicted)
 
 
 def _unreasoned(case: Case, lead: Lead) -> list[str]:

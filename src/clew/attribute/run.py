@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from clew.attribute import caveats, evidence, links, merge, priority, urgency, where
+from clew.attribute import caveats, evidence, grounds, links, merge, priority, urgency, where
 from clew.attribute.api import LeadState, Register, RegisterSpec, Rule, Summary
 from clew.attribute.beside import Beside, beside
 from clew.attribute.masked import Masked
@@ -24,7 +24,7 @@ from clew.core.lease import lease
 from clew.model import Force, Tier, Watch
 
 PACKAGE = "clew.attribute.registers"
-RULES = 2  # in the Ledger's entry: how contacts are joined, and what is said of a Lead; another number, other Leads
+RULES = 3  # in the Ledger's entry: how contacts are joined, and what is said of a Lead; another number, other Leads
 LATEST_NS = 1 << 62  # in the year 2116; a damaged register may say any date, and the case holds none of 64 bits
 COVERED = (
     "only contacts that claimed pieces twice make a lead; who was merely listed (E0) or merely answered (E1) does not",
@@ -75,9 +75,9 @@ class Context:
     labels: dict[str, str]
     words: Masked
     urgent: dict[str, list[str]]
-    contradicted: frozenset[str]
+    contradicted: dict[str, str]  # lead -> what artefacts say against it
 
-    def told(self, urgent: dict[str, list[str]], contradicted: frozenset[str]) -> "Context":
+    def told(self, urgent: dict[str, list[str]], contradicted: dict[str, str]) -> "Context":
         """With other words of people and artefacts."""
         return replace(self, urgent=urgent, contradicted=contradicted)
 
@@ -112,6 +112,7 @@ def attribute(
         summary = _summary(merged, possible, made, outside)
         with case.write("attribute") as tx:
             _rebuild(tx, merged, possible, made)
+            grounds.restate(tx)  # a statement may have been withdrawn meanwhile
             tx.record(
                 "leads.rebuilt",
                 subject=_told(context, made)
@@ -146,8 +147,14 @@ def context_of(
         labels={each.id: each.label for each in watches.values()},
         words=Masked(watches.values()),
         urgent=urgency.reasons(case),
-        contradicted=_contradicted(case),
+        contradicted=grounds.against(case.read(), standing(case, merged)),
     )
+
+
+def standing(case: Case, merged: merge.Merged) -> grounds.Grounds:
+    """What people state now, beside the intervals of these Subjects."""
+    intervals = [(d.id, i.watch, i.from_ns, i.to_ns) for d in merged.drafts for i in d.intervals]
+    return grounds.read(case.read(), intervals)
 
 
 def _told(context: Context, made: Sequence[Lead]) -> dict[str, Any]:
@@ -215,7 +222,7 @@ def lead_of(context: Context, draft: merge.Draft) -> Lead:
     expires_ns = draft.to_ns + policy.keep_days * where.DAY_NS
     state = LeadState.ASSIGNED if force else LeadState.COORDINATOR
     unplaced = () if force or place.uncertain else ("no force of this case answers for this place",)
-    artefacts = (caveats.ARTEFACTS,) if lead_id in context.contradicted else ()
+    artefacts = (context.contradicted[lead_id],) if lead_id in context.contradicted else ()
     address = context.merged.addresses.get(draft.address)
     return Lead(
         id=lead_id,
@@ -238,12 +245,6 @@ def _ranking(context: Context, draft: merge.Draft, lead_id: str) -> priority.Ran
         draft, now_ns=context.now_ns, urgent=urgent, watches=context.watches, weights=context.weights
     )
     return priority.rank(context.rule, known)
-
-
-def _contradicted(case: Case) -> frozenset[str]:
-    """Leads that artefacts of seized exhibits contradicted when they were last set beside them."""
-    rows = case.read().execute("SELECT lead FROM corroborations WHERE outcome='contradicted'")
-    return frozenset(str(row["lead"]) for row in rows)
 
 
 def _rebuild(

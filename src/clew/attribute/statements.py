@@ -6,6 +6,7 @@ deleted, and each step stands in the Ledger.
 
 from dataclasses import dataclass
 
+from clew.attribute import grounds
 from clew.core import clock, mandate
 from clew.core.case import Case, new_id
 from clew.core.errors import Usage
@@ -72,6 +73,7 @@ def withdraw(case: Case, identity: str) -> None:
         sql = "UPDATE statements SET withdrawn_by=?, withdrawn_ns=? WHERE id=? AND withdrawn_ns IS NULL"
         if not tx.execute(sql, (case.actor, now_ns, identity)).rowcount:
             raise Usage(f"no statement {identity!r} stands", "see them with: clew statement list CASE")
+        grounds.restate(tx)
         tx.record("statement.withdrawn", subject={"statement": identity}, mandate=basis.id)
 
 
@@ -113,6 +115,7 @@ def _enter(
             f"INSERT INTO statements ({', '.join(Statement.__slots__)}) VALUES (?,?,?,?,?,?,?,?,?,?)",  # noqa: S608 - our own names
             values,
         )
+        grounds.restate(tx)
         about = dict(zip(Statement.__slots__, values, strict=True))
         tx.record(f"statement.{kind}", subject=about, mandate=basis.id)
     return made

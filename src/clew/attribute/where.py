@@ -53,30 +53,30 @@ class Where:
 class _Said:
     name: str
     answer: Answer
+    dated_ns: int | None
     stale: str | None
 
 
 def where(address: str, seen_ns: Iterable[int], asked: Sequence[Asked], stale_days: int) -> Where:
     """Asks every register as of the times of the Sightings.
 
-    Uncertain: no register knows the country, two name different ones (or different subdivisions), or none that knows it
-    is dated within `stale_days` of every time in `seen_ns`. A stale register still contradicts; it never confirms.
+    Uncertain: no register knows the country, two name different ones (or different subdivisions), or there is a moment
+    from the first to the last of `seen_ns` within `stale_days` of which none that knows it is dated. One register need
+    not do for all of that time. A stale one, dated so for no moment of it, still contradicts; it never confirms.
     """
     times = tuple(seen_ns)
-    said = [_Said(a.name, a.register.lookup(address), _stale(a, times, stale_days)) for a in asked]
+    said = [_Said(a.name, a.register.lookup(address), a.dated_ns, _stale(a, times, stale_days)) for a in asked]
     placed = [s for s in said if s.answer.country]
     countries = list(dict.fromkeys(s.answer.country or "" for s in placed))
     subdivisions = list(dict.fromkeys(s.answer.subdivision for s in placed if s.answer.subdivision))
-    doubts = _doubts(placed, countries, subdivisions)
+    doubts = _doubts(placed, countries, subdivisions) + _unconfirmed("the country", placed, times, stale_days)
     kinds = tuple(k for k in CAUTION if any(s.answer.kind is k for s in said))
-    stale_kinds = tuple(
-        f"the kind of network comes from a register that {s.stale}: {s.name}"
-        for s in said
-        if s.stale and not s.answer.country and s.answer.kind is not NetworkKind.UNKNOWN
-    )
+    listed = [[s for s in said if s.answer.kind is kind and not s.answer.country] for kind in kinds]
+    stale_kinds = tuple(d for each in listed for d in _unconfirmed("the kind of network", each, times, stale_days))
     lookups = tuple(_lookup(a, s) for a, s in zip(asked, said, strict=True))
     country = countries[0] if countries else ""
-    confirmed = any(s.answer.subdivision and not s.stale for s in placed)
+    parted = [s for s in placed if s.answer.subdivision]
+    confirmed = bool(parted) and _unconfirmed_ns(parted, times, stale_days) is None
     subdivision = subdivisions[0] if len(subdivisions) == 1 and confirmed else None
     return Where(country, subdivision, bool(doubts), kinds, doubts + stale_kinds, lookups)
 
@@ -125,15 +125,36 @@ def _doubts(placed: Sequence[_Said], countries: Sequence[str], subdivisions: Seq
     elif len(subdivisions) > 1:
         told = "; ".join(f"{s.name} says {s.answer.subdivision}" for s in placed if s.answer.subdivision)
         doubts.append(f"registers contradict each other about the part of the country: {told}")
-    if all(s.stale for s in placed):
-        doubts += [f"the country comes from a register that {s.stale}: {s.name}" for s in placed]
     return tuple(doubts)
+
+
+def _unconfirmed(what: str, said: Sequence[_Said], times: Sequence[int], stale_days: int) -> tuple[str, ...]:
+    """Why these registers do not confirm what they name for all of the time; nothing where they do."""
+    at_ns = _unconfirmed_ns(said, times, stale_days) if said else None
+    if at_ns is None:
+        return ()
+    if all(s.stale for s in said):
+        return tuple(f"{what} comes from a register that {s.stale}: {s.name}" for s in said)
+    names = ", ".join(s.name for s in said)
+    return (
+        f"{what} is confirmed for a part of the time alone: {clock.iso(at_ns)} lies more than {stale_days} days "
+        f"from every register that names it: {names}",
+    )
+
+
+def _unconfirmed_ns(said: Sequence[_Said], times: Sequence[int], stale_days: int) -> int | None:
+    """The first moment, from the first to the last time, of which none of these registers is near enough in date."""
+    reach_ns, near_ns = min(times), (stale_days + 1) * DAY_NS
+    for dated_ns in sorted(s.dated_ns for s in said if s.dated_ns is not None):
+        if dated_ns - near_ns < reach_ns:
+            reach_ns = max(reach_ns, dated_ns + near_ns)
+    return reach_ns if reach_ns <= max(times) else None
 
 
 def _stale(asked: Asked, times: Sequence[int], stale_days: int) -> str | None:
     if asked.dated_ns is None:
         return "does not say its date"
-    days = max((abs(t - asked.dated_ns) for t in times), default=0) // DAY_NS
+    days = max(min(times) - asked.dated_ns, asked.dated_ns - max(times), 0) // DAY_NS
     return f"lies {days} days from the sighting (more than {stale_days})" if days > stale_days else None
 
 

@@ -34,7 +34,8 @@ def provider(
 ) -> None:
     """Write the page that asks a provider who held the address and port of LEAD, line by line.
 
-    Refused where the observing machine's clock was not measured. Without a period of retention: "ask at once".
+    Contacts at which the observing machine's clock was not measured are left out; refused where none is left.
+    Without a period of retention: "ask at once".
     """
     from clew.attribute import provider as asking
 
@@ -45,7 +46,8 @@ def provider(
     if out is not None:
         write_new(out, asking.page(opened, asked))
     by = f"ask by {asked.ask_by}" if asked.ask_by else "how long it is kept there is unknown: ask at once"
-    emit(as_json, asked.as_dict(), f"{asked.reference}: {len(asked.lines)} lines, {by}: {out}")
+    left = f", {asked.left_out} contacts left out (the clock was not measured)" if asked.left_out else ""
+    emit(as_json, asked.as_dict(), f"{asked.reference}: {len(asked.lines)} lines{left}, {by}: {out}")
 
 
 def _period(case: "Case", named: str, days: int | None, file: Path | None) -> "Period | None":

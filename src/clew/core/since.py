@@ -31,8 +31,8 @@ UNKNOWN = "whether it was called again since this lead was made is not known"
 class Seen:
     """Contacts with one address and port, answered or not, and control probes of it; when the last of them ended.
 
-    `doubtful`: those that did more than repeat what was claimed before: contacts that failed, or told less or another
-    client (E0, E1), and all probes.
+    `doubtful`: those that repeat no claim: contacts that failed or claimed nothing (E0, E1), and all probes. Whether
+    another claims as much as before, its tier does not tell.
     """
 
     contacts: int
@@ -74,17 +74,22 @@ class Since:
         )
 
 
+def marks(case: Case) -> dict[str, int] | None:
+    """The last number of each run of the observer among what the Leads were made of; None where nobody knows."""
+    row = case.read().execute(ENTRY).fetchone()
+    told = json.loads(row["opening"]) if row and row["opening"] else {}
+    found: dict[str, int] | None = told.get("evidence")
+    return found
+
+
 def read(case: Case) -> Since:
     """All of it, as the case is now. Nothing where it holds no Lead."""
-    conn = case.read()
-    if conn.execute("SELECT 1 FROM leads LIMIT 1").fetchone() is None:
+    if case.read().execute("SELECT 1 FROM leads LIMIT 1").fetchone() is None:
         return Since({})
-    row = conn.execute(ENTRY).fetchone()
-    told = json.loads(row["opening"]) if row and row["opening"] else {}
-    marks: dict[str, int] | None = told.get("evidence")
-    if marks is None:
+    known = marks(case)
+    if known is None:
         return Since(None)
-    found = shards.query(case, BEYOND, [list(marks), list(marks.values())]).to_pylist()
+    found = shards.query(case, BEYOND, [list(known), list(known.values())]).to_pylist()
     counts = "contacts", "probes", "last_ns", "doubtful"
     return Since({(each["address"], each["port"]): Seen(*(each[name] for name in counts)) for each in found})
 

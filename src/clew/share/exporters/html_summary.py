@@ -107,10 +107,13 @@ def _row(lead: LeadPart, sightings: dict[str, SightingPart]) -> Row:
 
 
 def _question(mine: list[SightingPart]) -> str | None:
-    """What to ask the internet provider; None where a clock was not measured, since the time could then be wrong."""
-    if not mine or any(s.clock_wrong_ns is None for s in mine):
+    """What to ask the internet provider, of the last contact at a measured time; None where there is none: it could be
+    wrong.
+    """
+    measured = [s for s in mine if s.clock_wrong_ns is not None]
+    if not measured:
         return None
-    last = max(mine, key=lambda s: (s.started_ns, s.id))
+    last = max(measured, key=lambda s: (s.started_ns, s.id))
     offset, error = last.clock_offset_ns or 0, last.clock_error_ns or 0
     return (
         f"Who used the address {last.address}, port {last.port} ({protocol(last.transport)}), on "
