@@ -125,6 +125,7 @@ class Run:
         reader.in_pass = self.in_pass
         course, ask = Course(case, exhibit, lister, reader, told.all_listed), asking(pool)
         if not session.held:
+            self.bar.in_hand("holding the folder against its listing")
             since.compare(case, exhibit, session, ask, self.basis)
         if self.options.retry:  # what earlier runs lost: workers of this one may still hold what they read
             relist.reopen(case, exhibit, self.basis.require())
