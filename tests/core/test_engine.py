@@ -11,8 +11,9 @@ from pathlib import Path
 import engine_entries as entries
 import pytest
 
+from clew.core import engine
 from clew.core.engine import Limits, Policy, Pool, Reply, Task
-from clew.core.errors import ClewError
+from clew.core.errors import ClewError, Refused
 from clew.model import Missing, Reason
 
 LIMITS = Limits(seconds=1.0, seconds_per_mb=1.0, memory=256 << 20, output=16 << 20)
@@ -37,6 +38,22 @@ def answer(pool, entry, payload, fds=()):
     (outcome,) = answers(pool, entry, payload, fds)
     assert outcome.last
     return outcome.reply
+
+
+def test_whoever_may_not_go_on_is_not_held_up_by_a_worker_that_is_busy(monkeypatch):
+    """It says nothing for as long as it may; the pool asks all the same, and lets it go."""
+    monkeypatch.setattr(engine, "LOOK", 0.02)
+    asked = []
+
+    def may():
+        asked.append(None)
+        if len(asked) > 20:
+            raise Refused("stopped", "")
+
+    with Pool(1, (HERE,), Limits(100, 0, 256 << 20, 1 << 20), Policy(), may=may) as fresh:
+        asked.clear()
+        with pytest.raises(Refused):
+            answers(fresh, "poison", {"kind": "loop"})
 
 
 @pytest.mark.parametrize(

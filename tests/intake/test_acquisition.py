@@ -21,6 +21,7 @@ from clew.core.progress import Progress
 from clew.intake import acquire, custody, said
 from clew.intake.account import account
 from clew.intake.api import Job
+from clew.intake.basis import Basis
 from clew.intake.containers import acquisition
 from clew.intake.containers.raw import open_raw
 from clew.intake.options import Options
@@ -144,7 +145,7 @@ def acquired(tmp_path: Path, *stints: list[object]) -> tuple[Case, Said]:
         )
     held, pool = custody.find(case, "D"), Said(*stints)
     assert held is not None
-    acquire.acquire(case, held, Job("x:y", {"size": 5}), pool, Progress("x", quiet=True), "M-1")  # type: ignore[arg-type]
+    acquire.acquire(case, held, Job("x:y", {"size": 5}), pool, Progress("x", quiet=True), Basis(case, "D"))  # type: ignore[arg-type]
     return case, pool
 
 
@@ -185,7 +186,7 @@ def test_an_image_without_a_digest_is_not_complete_and_goes_on_from_where_it_was
     assert not found.complete
     assert "has no digest: limit reached: memory" in found.words()
     held, pool = custody.find(case, "D"), Said([END])
-    acquire.acquire(case, held, Job("x:y", {"size": 5}), pool, Progress("x", quiet=True), "M-1")  # type: ignore[arg-type]
+    acquire.acquire(case, held, Job("x:y", {"size": 5}), pool, Progress("x", quiet=True), Basis(case, "D"))  # type: ignore[arg-type]
     assert pool.payloads[0]["resume"] == state
     assert account(case, "e").complete
 

@@ -16,6 +16,7 @@ from clew.core.engine import Pool
 from clew.intake import batches, course
 from clew.intake.account import facts_digest
 from clew.intake.api import Found, Job, Part, Unavailable
+from clew.intake.basis import Basis
 from clew.intake.listing import BatchSize, Lister
 from clew.intake.options import LIMITS, Options
 from clew.intake.run import intake
@@ -74,8 +75,10 @@ def seized(tmp_path: Path) -> Seized:
 
 def take(case: Case, seized: Seized, size: int = 5) -> list[int]:
     told: list[int] = []
-    lister = Lister(case, "e", folder.PLUGIN, "M-1", BatchSize(items=size), lambda items, _: told.append(items))
-    reader = Reader(case, "e", seized, LOOK, "M-1", lambda *_: None)  # type: ignore[arg-type]
+    lister = Lister(
+        case, "e", folder.PLUGIN, Basis(case, "e"), BatchSize(items=size), lambda items, _: told.append(items)
+    )
+    reader = Reader(case, "e", seized, LOOK, Basis(case, "e"), lambda *_: None)  # type: ignore[arg-type]
     pool: Pool
     with open_pool(folder.PLUGIN, seized, (), PLAIN) as pool:  # type: ignore[arg-type]
         course.Course(case, "e", lister, reader, lambda: told.append(-1)).run(pool, seized, asking(pool))  # type: ignore[arg-type]
@@ -108,8 +111,8 @@ def test_a_retry_knows_what_is_in_doubt(tmp_path: Path, seized: Seized) -> None:
     assert items(case)[b"f7"]["state"] == "unreadable"
     (tmp_path / "kept").rename(seized.root / "f7")
     seized.job = original  # type: ignore[method-assign]
-    lister = Lister(case, "e", folder.PLUGIN, "M-1", BatchSize(items=5), lambda *_: None)
-    reader = Reader(case, "e", seized, LOOK, "M-1", lambda *_: None)  # type: ignore[arg-type]
+    lister = Lister(case, "e", folder.PLUGIN, Basis(case, "e"), BatchSize(items=5), lambda *_: None)
+    reader = Reader(case, "e", seized, LOOK, Basis(case, "e"), lambda *_: None)  # type: ignore[arg-type]
     with open_pool(folder.PLUGIN, seized, (), PLAIN) as pool:  # type: ignore[arg-type]
         again = course.Course(case, "e", lister, reader, lambda: None)
         again.again(pool, seized, asking(pool), batches.failed(case, "e"))  # type: ignore[arg-type]

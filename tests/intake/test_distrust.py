@@ -14,6 +14,7 @@ from clew.core.engine import Outcome, Task
 from clew.intake import said
 from clew.intake.account import account
 from clew.intake.api import FAST, Found, Job, Part
+from clew.intake.basis import Basis
 from clew.intake.disk import tables
 from clew.intake.listing import BatchSize, Draft, Lister
 from clew.intake.options import Options
@@ -50,7 +51,7 @@ def test_no_ref_that_could_not_be_opened_again(ref):
 def _reader(tmp_path: Path, records: dict[str, Record]) -> Reader:
     case = new_case(tmp_path / "case")
     look = Look((), FAST, "v", FAST)
-    reader = Reader(case, "e", None, look, "M-1", lambda *_: None)  # type: ignore[arg-type]
+    reader = Reader(case, "e", None, look, Basis(case, "e"), lambda *_: None)  # type: ignore[arg-type]
     batch = Batch("b", records, set(records), drawn=True)
     reader._hands = dict.fromkeys(records, batch)
     return reader
@@ -247,7 +248,7 @@ def test_sizes_that_no_column_can_sum_up(tmp_path):
         def items(self, *_):
             yield from (Found(f"file/{n}", b"%d" % n, huge, f"{n}", "test") for n in range(3))
 
-    lister = Lister(case, "e", folder.PLUGIN, "M-1", BatchSize(), lambda *_: None)
+    lister = Lister(case, "e", folder.PLUGIN, Basis(case, "e"), BatchSize(), lambda *_: None)
     list(lister.steps(Claims(), None))  # type: ignore[arg-type]
     with case.write("intake") as tx:
         tx.execute("UPDATE items SET state='done'")

@@ -84,6 +84,16 @@ def test_a_vmdk_is_known_by_its_content_id_under_another_name(raw: Path, tmp_pat
     assert later(base)
 
 
+def test_the_large_file_of_a_vmdk_is_no_disk_of_today_either(raw: Path, tmp_path: Path):
+    """Of ESX: a descriptor, the extent that it names, and a snapshot that names the descriptor."""
+    base = wrap(raw, "vmdk flat", tmp_path)
+    (extent,) = set(tmp_path.iterdir()) - {base}
+    assert not later(extent)
+    over(base, "vmdk", "later.vmdk", made="vmdk")
+    assert "'later.vmdk'" in later(extent)[0].detail
+    assert "'later.vmdk'" in later(base)[0].detail
+
+
 def test_later_states_of_hyper_v_are_found(raw: Path, tmp_path: Path):
     old, new = wrap(raw, "vhd", tmp_path), wrap(raw, "vhdx", tmp_path)
     assert not later(old)

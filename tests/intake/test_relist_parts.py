@@ -12,6 +12,7 @@ from clew.core.case import Case
 from clew.intake import relist
 from clew.intake.account import Account, account
 from clew.intake.api import Found, Part
+from clew.intake.basis import Basis
 from clew.intake.listing import BatchSize, Lister
 from clew.intake.refs import carved
 from clew.model import ContentState, ItemState, Missing, NameState, Reason
@@ -61,7 +62,7 @@ class Session:
 
 
 def listed(case: Case, *session: Any) -> Account:
-    lister = Lister(case, "X", Source(), "m", BatchSize(), lambda *_: None)  # type: ignore[arg-type]
+    lister = Lister(case, "X", Source(), Basis(case, "X"), BatchSize(), lambda *_: None)  # type: ignore[arg-type]
     list(lister.steps(Session(*session), None))  # type: ignore[arg-type]
     return account(case, "X")
 

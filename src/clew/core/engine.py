@@ -10,7 +10,7 @@ the run.
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 from selectors import EVENT_READ, EVENT_WRITE, DefaultSelector
@@ -24,6 +24,8 @@ from clew.core.one_pass import NO_KERNEL, Kernel
 from clew.core.sandbox import Policy, weaknesses
 from clew.core.supervised import Answer, Limits, Task, Worker, close
 from clew.model import Missing
+
+LOOK = 5.0  # seconds that a turn waits at most
 
 __all__ = ["Limits", "Outcome", "Policy", "Pool", "Reply", "Task"]
 
@@ -58,7 +60,8 @@ class Pool:
     import before they lock themselves up; afterwards nothing can be imported or opened, so whatever an entry needs
     must stand here. `held` are descriptors of the exhibit and `lists` those of sorted lists of hashes that every worker
     is born with (`core.held`), read-only; they stay the caller's. `kernel` is the code by which they compute the three
-    hashes (`core.one_pass`). Workers die with the thread that started them.
+    hashes (`core.one_pass`). `may` is called before each turn, every LOOK seconds at least: what it raises ends what
+    goes on. Workers die with the thread that started them.
     """
 
     def __init__(
@@ -70,6 +73,7 @@ class Pool:
         held: tuple[int, ...] = (),
         lists: tuple[int, ...] = (),
         kernel: Kernel = NO_KERNEL,
+        may: Callable[[], object] = lambda: None,
     ) -> None:
         self._wanted = max(1, workers)
         self._preload = preload
@@ -79,6 +83,7 @@ class Pool:
         self._held = held
         self._lists = lists
         self._kernel = kernel
+        self._may = may
         self._workers: list[Worker] = []
         self._selector = DefaultSelector()
         self._again: deque[Task] = deque()
@@ -249,6 +254,7 @@ class Pool:
     def _turn(self, *, wait: bool = True) -> list[Answer]:
         """Waits until something happens, and returns the answers that it brought."""
         began = monotonic()
+        self._may()
         self._staff()
         for worker in self._workers:
             events = EVENT_READ | EVENT_WRITE if worker.wants_to_write else EVENT_READ
@@ -256,7 +262,7 @@ class Pool:
                 self._selector.modify(worker.connection, events, worker)
         patience = min(worker.left for worker in self._workers)
         answers: list[Answer] = []
-        timeout = 0 if not wait else None if patience == float("inf") else max(patience, 0)
+        timeout = min(max(patience, 0), LOOK) if wait else 0
         for key, _ in self._selector.select(timeout):
             worker = key.data
             worker.flush()

@@ -10,6 +10,7 @@ from clew.core.failpoints import failpoint
 from clew.core.progress import Progress
 from clew.intake import said
 from clew.intake.api import Job
+from clew.intake.basis import Basis
 from clew.intake.custody import Held
 from clew.intake.seizure import agreement
 from clew.model import Missing
@@ -19,7 +20,7 @@ MOST_STATE = (64 << 10) + said.MOST_RANGES * 50  # characters of JSON: two numbe
 MOST_WHY = 1000
 
 
-def acquire(case: Case, held: Held, job: Job, pool: Pool, bar: Progress, mandate: str) -> None:
+def acquire(case: Case, held: Held, job: Job, pool: Pool, bar: Progress, basis: Basis) -> None:
     """Reads the image behind `job` to its end and records its digests; goes on where a stopped run was.
 
     Raises ClewError where it cannot be read whole.
@@ -36,7 +37,7 @@ def acquire(case: Case, held: Held, job: Job, pool: Pool, bar: Progress, mandate
             _unopened(case, held, known | {"unopened": str(end["unopened"])[:MOST_WHY]})
             return
         if isinstance(end, dict):
-            _acquired(case, held.id, end, mandate)
+            _acquired(case, held.id, end, basis.require())
             return
         if after == state:
             raise ClewError(

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from clew.core import clock, mandate, shards
+from clew.core import clock, shards
 from clew.core.case import Case, new_id
 from clew.core.engine import Pool
 from clew.core.lease import lease
 from clew.intake.api import Session, Source
+from clew.intake.basis import Basis
 from clew.intake.expand import Archives
 from clew.intake.options import Options
 from clew.intake.tools import choose, open_pool, versions
@@ -28,11 +29,11 @@ ORDER BY c.sha256, c.content_state <> 'complete', l.name_state <> 'live', l.item
 
 @dataclass(frozen=True, slots=True)
 class Reopened:
-    """An open Exhibit and the workers that read it. `basis` is the Mandate, `made_with` what a receipt says."""
+    """An open Exhibit and the workers that read it. `basis` is its Mandate, `made_with` what a receipt says."""
 
     session: Session
     pool: Pool
-    basis: str
+    basis: Basis
     made_with: str
 
 
@@ -56,17 +57,17 @@ def reopened(
     """Opens an Exhibit for a look, with workers that know `specs` ("module:name" each) and have called `also`. That it
     was opened, how its parsers were isolated and what that did to it is recorded.
 
-    Raises Refused without a Mandate that covers it, Held while another such look at it goes on.
+    Raises Refused without a Mandate that covers it, also once that has ended; Held while another such look goes on.
     """
     held = case.read().execute("SELECT * FROM exhibits WHERE id=?", (exhibit,)).fetchone()
-    basis = mandate.require(case, purpose="intake", at_ns=clock.now().utc_ns, exhibit=held["label"])
+    basis = Basis(case, held["label"])
     path = Path(held["location"])
     source: Source = choose(path)
     with ExitStack() as stack:
         stack.enter_context(lease(case, "intake", f"{held['label']}, {why.name}"))
         session = stack.enter_context(closing(Archives(case, exhibit, source.open(path), options.budgets)))
-        pool = stack.enter_context(open_pool(source, session, specs, options, also=also))
-        opened = Reopened(session, pool, basis.id, versions(source, specs))
+        pool = stack.enter_context(open_pool(source, session, specs, options, also=also, may=basis.require))
+        opened = Reopened(session, pool, basis, versions(source, specs))
         look = _began(case, exhibit, why, opened)
         try:
             yield opened
@@ -78,12 +79,12 @@ def _began(case: Case, exhibit: str, why: Looking, opened: Reopened) -> str:
     look, layers = new_id(), {"workers": opened.pool.isolation}
     with case.write("intake") as tx:
         columns = "id, exhibit, look, started_ns, versions, isolation, mandate"
-        values = (look, exhibit, why.called, clock.now().utc_ns, opened.made_with, json.dumps(layers), opened.basis)
+        values = (look, exhibit, why.called, clock.now().utc_ns, opened.made_with, json.dumps(layers), opened.basis.id)
         tx.execute(f"INSERT INTO intake_looks ({columns}) VALUES (?,?,?,?,?,?,?)", values)  # noqa: S608 - our own names
         about: dict[str, Any] = {"look": look, "exhibit": exhibit, "called": why.called}
         about |= {"versions": opened.made_with, "isolation": layers}
         about |= {"behalf": why.behalf} if why.behalf else {}
-        tx.record("look.started", subject=about, mandate=opened.basis)
+        tx.record("look.started", subject=about, mandate=opened.basis.id)
     return look
 
 
@@ -93,7 +94,7 @@ def _ended(case: Case, exhibit: str, look: str, why: Looking, opened: Reopened) 
         values = (clock.now().utc_ns, json.dumps(layers), json.dumps(effects), look)
         tx.execute("UPDATE intake_looks SET ended_ns=?, isolation=?, effects=? WHERE id=?", values)
         about = {"look": look, "exhibit": exhibit, "isolation": layers, "effects": effects}
-        tx.record("look.ended", subject=about, mandate=opened.basis)
+        tx.record("look.ended", subject=about, mandate=opened.basis.id)
 
 
 def places(

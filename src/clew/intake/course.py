@@ -89,7 +89,7 @@ class Course:
         if waiting or again:
             self._claim(session, ask)
         if again:
-            doubts.judge(self.case, self.exhibit, self.reader.claimed, self.reader.look, self.reader.mandate)
+            doubts.judge(self.case, self.exhibit, self.reader.claimed, self.reader.look, self.reader.basis.require())
         for name in waiting:
             yield batches.due(self.case, name)
 

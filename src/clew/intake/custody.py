@@ -113,11 +113,13 @@ def _not_there(case: Case, held: Held, path: Path, session: Session, *, moved: b
         try:
             for descriptor in session.job(ref).fds:
                 os.close(descriptor)
+            if not moved:
+                return []
         except Unavailable as gone:
             said.append(f"{ref}: {gone.missing}")
-    if refs and len(said) == len(refs) and not moved:
+    if refs and not moved:
         raise Refused(
             f"{path} does not hold {held.label!r} just now: none of the first {len(refs):,} files of it can be found",
             "mount or connect the disk that it lies on, and run the same command again",
         )
-    return said if moved else []
+    return said

@@ -18,6 +18,7 @@ from clew.core.case import Case, Transaction
 from clew.core.failpoints import failpoint
 from clew.intake import relist
 from clew.intake.api import Ask, Found, Note, Part, Session, Source
+from clew.intake.basis import Basis
 from clew.intake.refs import item_id
 from clew.intake.relist import LISTED_SINCE
 from clew.intake.since import SINCE
@@ -82,7 +83,7 @@ class Lister:
     case: Case
     exhibit: str
     source: Source
-    mandate: str
+    basis: Basis
     size: BatchSize
     told: Callable[[int, int], None]  # items to be read and their bytes, found by one commit
 
@@ -101,14 +102,15 @@ class Lister:
             if row is not None and row["done_ns"] is not None:
                 continue
             if part.missing is not None and row is not None and "anew" in json.loads(row["detail"]):
-                relist.not_now(self.case, self.exhibit, part, self.mandate)  # what it lost is still to be listed
+                # what it lost is still to be listed
+                relist.not_now(self.case, self.exhibit, part, self.basis.require())
                 continue
             if part.missing is not None:
                 missing = {"missing": str(part.missing.reason), "missing_detail": part.missing.detail}
                 yield self._commit(session, part, Draft(), "", {**part.detail, **missing}, done=True)
                 continue
             yield from self._part(session, part, row, ask)
-        relist.settle(self.case, self.exhibit, shown, self.mandate)
+        relist.settle(self.case, self.exhibit, shown, self.basis.require())
 
     def _part(self, session: Session, part: Part, row: sqlite3.Row | None, ask: Ask) -> Iterator[tuple[str, ...]]:
         cursor = row["cursor"] if row is not None else ""
@@ -160,7 +162,7 @@ class Lister:
             relist.lost_again(tx, met)
             if not members:
                 about = {"exhibit": self.exhibit, "part": part.name}
-                tx.record("part.listed", subject=about, mandate=self.mandate)
+                tx.record("part.listed", subject=about, mandate=self.basis.require())
         failpoint("intake.listing.after")
         sizes = [found.size for found in members.values() if found.state is ItemState.OPEN]
         self.told(len(sizes), sum(sizes))
@@ -185,7 +187,8 @@ class Lister:
         tx.executemany(sql, [_item(item, self.exhibit, batch.id, found) for item, found in batch.members.items()])
         states = Counter(f"{found.state}" for found in batch.members.values())
         about = {"exhibit": self.exhibit, "part": part.name, "batch": batch.id}
-        tx.record("batch.listed", subject=about, counts={"items": len(batch.members), **states}, mandate=self.mandate)
+        counts = {"items": len(batch.members), **states}
+        tx.record("batch.listed", subject=about, counts=counts, mandate=self.basis.require())
 
     def _close(self, tx: Transaction, part: Part, refs: list[str]) -> None:
         """Items that stood for others which are listed now are unreadable no more."""
@@ -196,7 +199,7 @@ class Lister:
         items = [item_id(self.exhibit, ref) for ref in refs]
         tx.executemany(sql, [(*now, item, str(ItemState.UNREADABLE)) for item in items])
         about = {"exhibit": self.exhibit, "part": part.name, "items": items}
-        tx.record("rests.listed", subject=about, counts={"items": len(items)}, mandate=self.mandate)
+        tx.record("rests.listed", subject=about, counts={"items": len(items)}, mandate=self.basis.require())
 
     def _members(self, draft: Draft) -> dict[str, Found]:
         """By id, without what this or an earlier batch holds already."""

@@ -70,7 +70,7 @@ def held_against(case: Case, *, options: Options | None = None) -> Held:
         with reopened(case, exhibit, SPECS, chosen, Looking("pieces", "pieces")) as again:
             for at in range(0, len(rows), MOST):
                 traits = _read(again, rows[at : at + MOST], checks, named, done)
-                _commit(case, exhibit, traits, again.made_with, again.basis)
+                _commit(case, exhibit, traits, again.made_with, again.basis.require())
     return done
 
 

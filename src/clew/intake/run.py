@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from clew.core import clock, mandate
+from clew.core import clock
 from clew.core.case import Case, new_id
 from clew.core.compact import compact
 from clew.core.engine import Pool
@@ -21,6 +21,7 @@ from clew.intake import batches, custody, exiftool, relist, since
 from clew.intake.account import account
 from clew.intake.acquire import acquire
 from clew.intake.api import FAST, Job, Session, Source
+from clew.intake.basis import Basis
 from clew.intake.course import Course
 from clew.intake.expand import Archives
 from clew.intake.in_pass import NOTHING, InPass
@@ -50,12 +51,12 @@ def intake(
 ) -> Report:
     """Takes in the Exhibit at `path` under `label`; run again, it goes on. `workers` 0: one a processor.
 
-    Raises Refused without a Mandate that covers it or where it is another one than was entered, Held while another run
-    has it, Usage where nothing can open it.
+    Raises Refused without a Mandate that covers it, also once that has ended, or where it is another one than was
+    entered; Held while another run has it, Usage where nothing can open it.
     """
     chosen = options or Options()
     chosen = replace(chosen, workers=workers or chosen.workers or os.cpu_count() or 1)
-    basis = mandate.require(case, purpose="intake", at_ns=clock.now().utc_ns, exhibit=label)
+    basis = Basis(case, label)
     if not path.exists():
         raise Usage(f"there is nothing at {path}", "give the folder or disk image to take in")
     if case.folder.resolve().is_relative_to(path.resolve()):
@@ -66,12 +67,12 @@ def intake(
         source = choose(path)
         held = custody.enter(case, label, path, source, chosen.seizure, basis.id, moved=chosen.moved)
         lists = stack.enter_context(stopping(case))
-        Run(case, held, source, chosen, basis.id, bar, lists).go(path)
+        Run(case, held, source, chosen, basis, bar, lists).go(path)
         if chosen.extractors is None:
             bar.in_hand("second opinions on types and maker notes")
             second_types(case, chosen, held.id)  # other exhibits need not be at hand now
             exiftool.ask(case, chosen, held.id)
-        compact(case, basis.id)
+        compact(case, basis.require())
     return report(case, held.id)
 
 
@@ -83,7 +84,7 @@ class Run:
     held: custody.Held
     source: Source
     options: Options
-    mandate: str
+    basis: Basis
     bar: Progress
     lists: Stopping
     in_pass: InPass = NOTHING
@@ -95,10 +96,11 @@ class Run:
         with ExitStack() as stack:
             opened = self.source.open(path)
             session = stack.enter_context(closing(Archives(self.case, self.held.id, opened, self.options.budgets)))
-            self.held = custody.recognise(self.case, self.held, path, session, self.mandate)
-            complete(self.case, self.held.id, self.options.seizure, self.mandate)
+            self.held = custody.recognise(self.case, self.held, path, session, self.basis.require())
+            complete(self.case, self.held.id, self.options.seizure, self.basis.require())
             self.in_pass = called_for(self.case, self.held.id, self.options)
-            pool = stack.enter_context(open_pool(self.source, session, specs, self.options, self.lists.descriptors))
+            lists, may = self.lists.descriptors, self.basis.require
+            pool = stack.enter_context(open_pool(self.source, session, specs, self.options, lists, may=may))
             run = self._begin(pool, look)
             self.bar.isolation(isolation_words(pool.isolation))
             if session.acquisition is not None and self.held.sha256 is None:
@@ -108,7 +110,7 @@ class Run:
 
     def _acquire(self, session: Session, job: Job, pool: Pool) -> None:
         try:
-            acquire(self.case, self.held, job, pool, self.bar, self.mandate)
+            acquire(self.case, self.held, job, pool, self.bar, self.basis)
         except ClewError:
             session.check()
             raise
@@ -117,15 +119,16 @@ class Run:
         """What the Source shows, then round by round what lies in the archives among it."""
         case, exhibit, told = self.case, self.held.id, Telling(self.bar)
         told.begin(case, exhibit)
-        lister = Lister(case, exhibit, self.source, self.mandate, self.options.batch, told.listed)
+        lister = Lister(case, exhibit, self.source, self.basis, self.options.batch, told.listed)
         known = tuple((each.name, each.id) for each in self.lists.known_good)
-        reader = Reader(case, exhibit, session, look, self.mandate, told.read, told.in_hand, known)
+        reader = Reader(case, exhibit, session, look, self.basis, told.read, told.in_hand, known)
         reader.in_pass = self.in_pass
         course, ask = Course(case, exhibit, lister, reader, told.all_listed), asking(pool)
         if not session.held:
-            since.compare(case, exhibit, session, ask, self.mandate)
+            self.bar.in_hand("holding the folder against its listing")
+            since.compare(case, exhibit, session, ask, self.basis)
         if self.options.retry:  # what earlier runs lost: workers of this one may still hold what they read
-            relist.reopen(case, exhibit, self.mandate)
+            relist.reopen(case, exhibit, self.basis.require())
         course.run(pool, session, ask)
         if self.options.retry:
             course.again(pool, session, ask, batches.failed(case, exhibit))
@@ -148,11 +151,11 @@ class Run:
         config["archives"] = asdict(self.options.budgets)
         with self.case.write("intake") as tx:
             layers, now = json.dumps(pool.isolation), clock.now().utc_ns
-            values = (run, self.held.id, now, json.dumps(config), layers, self.mandate)
+            values = (run, self.held.id, now, json.dumps(config), layers, self.basis.require())
             sql = "INSERT INTO intake_runs (id, exhibit, started_ns, config, isolation, mandate) VALUES (?,?,?,?,?,?)"
             tx.execute(sql, values)
             about = {"run": run, "exhibit": self.held.id, "isolation": pool.isolation, **config}
-            tx.record("intake.started", subject=about, mandate=self.mandate)
+            tx.record("intake.started", subject=about, mandate=self.basis.id)
         return run
 
     def _end(self, run: str, session: Session) -> None:
@@ -162,7 +165,8 @@ class Run:
             values = (clock.now().utc_ns, json.dumps(session.detail), run)
             tx.execute("UPDATE intake_runs SET ended_ns=?, effects=? WHERE id=?", values)
             about = {"run": run, "exhibit": self.held.id, "effects": session.detail}
-            tx.record("intake.ended", subject=about, counts={**counts, "skipped": found.skipped}, mandate=self.mandate)
+            counts["skipped"] = found.skipped
+            tx.record("intake.ended", subject=about, counts=counts, mandate=self.basis.require())
         if not found.balanced:
             raise ClewError(
                 f"the account does not balance: {found.words()}", "run the same command again; if it stays, report it"

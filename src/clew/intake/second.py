@@ -94,7 +94,7 @@ def look(case: Case, contents: list[bytes], again: Again, options: Options, exhi
         with reopened(case, place, (again.extractor,), options, why, again.preload) as opened:
             for at in range(0, len(rows), again.most):
                 traits = _read(opened.pool, opened.session, rows[at : at + again.most], again, looked)
-                _commit(case, opened.made_with, opened.basis, place, again, traits)
+                _commit(case, opened.made_with, opened.basis.require(), place, again, traits)
     return looked
 
 

@@ -13,6 +13,7 @@ from itertools import islice
 from clew.core import shards
 from clew.core.case import Case
 from clew.intake.api import Ask, Found, Part, Session
+from clew.intake.basis import Basis
 from clew.intake.refs import MEMBER, item_id
 from clew.model import ItemState
 
@@ -28,7 +29,7 @@ WHERE exhibit=? AND NOT contains(ref, '{MEMBER}') AND NOT ends_with(ref, '/')
 """  # noqa: S608 - our own mark
 
 
-def compare(case: Case, exhibit: str, session: Session, ask: Ask, mandate: str) -> None:
+def compare(case: Case, exhibit: str, session: Session, ask: Ask, basis: Basis) -> None:
     """Holds a folder that was listed to its end against what lies there now, and keeps the difference in its part."""
     for part in session.parts(ask):
         sql = "SELECT detail FROM exhibit_runs WHERE exhibit=? AND part=? AND done_ns IS NOT NULL"
@@ -42,7 +43,7 @@ def compare(case: Case, exhibit: str, session: Session, ask: Ask, mandate: str) 
             sql = "UPDATE exhibit_runs SET detail=? WHERE exhibit=? AND part=?"
             tx.execute(sql, (json.dumps({**detail, SINCE: found}, sort_keys=True), exhibit, part.name))
             about = {"exhibit": exhibit, "part": part.name}
-            tx.record("folder.compared", subject=about, counts=found, mandate=mandate)
+            tx.record("folder.compared", subject=about, counts=found, mandate=basis.require())
 
 
 def _compared(case: Case, exhibit: str, session: Session, part: Part, ask: Ask) -> dict[str, int]:

@@ -1,5 +1,6 @@
 """Which Source and Extractors there are, and the workers that run them."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -40,14 +41,15 @@ def open_pool(
     options: Options,
     lists: tuple[int, ...] = (),
     also: tuple[str, ...] = (),
+    may: Callable[[], object] = lambda: None,
 ) -> Pool:
     """The workers of one run, with all that they need imported, or called (`also`), before they lock themselves up.
-    `lists` are descriptors of sorted hashes that stop the reading of a content.
+    `lists` are descriptors of sorted hashes that stop the reading of a content; `may` raises where they may not go on.
     """
     modules = tuple(spec.partition(":")[0] for spec in specs)
     preload = ("clew.intake.reading:preload", *expand.PRELOAD, *source.preload, *modules, *also)
     policy = Policy(accept_weak=options.accept_weak_isolation)
-    return Pool(options.workers, preload, options.limits, policy, session.held, lists, hash_code.made())
+    return Pool(options.workers, preload, options.limits, policy, session.held, lists, hash_code.made(), may)
 
 
 def versions(source: Source, specs: tuple[str, ...]) -> str:

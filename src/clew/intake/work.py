@@ -11,6 +11,7 @@ from clew.core.engine import Outcome, Pool, Task
 from clew.core.failpoints import failpoint
 from clew.intake import said
 from clew.intake.api import Job, Session, Unavailable
+from clew.intake.basis import Basis
 from clew.intake.in_pass import NOTHING, InPass
 from clew.intake.piece_traits import asked, of_emule
 from clew.model import ContentState, ItemState, Missing, Reason
@@ -89,7 +90,7 @@ class Reader:
     exhibit: str
     session: Session
     look: Look
-    mandate: str
+    basis: Basis
     told: Callable[[str, int, str], None]  # state, bytes and reason of one Item
     in_hand: Callable[[bytes, float], None] = _nobody_looks  # path of the Item longest in hand, and its seconds
     known_good: tuple[tuple[str, str], ...] = ()  # name and id of each of the workers' lists, in their order
@@ -251,7 +252,7 @@ class Reader:
             failpoint("intake.receipt.inside")
             counts = Counter(state for state, _, _, _ in states)
             about = {"exhibit": self.exhibit, "batch": batch.id, "shards": [each.path for each in pending]}
-            tx.record("batch.read", subject=about, counts=dict(counts), mandate=self.mandate)
+            tx.record("batch.read", subject=about, counts=dict(counts), mandate=self.basis.require())
         failpoint("intake.receipt.after")
 
     def _contents(self, records: Mapping[str, Record], known: set[str]) -> list[dict[str, Any]]:

@@ -6,7 +6,9 @@ its parent. Whoever takes in the first one alone has the state of that day.
 
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from clew.core.absent import Absent
 from clew.intake.containers import qcow, vhd, vhdx, vmdk
@@ -16,15 +18,25 @@ from clew.model import Missing, Reason
 MOST_NAMED = 5
 
 
+class Origin(NamedTuple):
+    """What a file says of the one that it is a difference to: its path, None for any other file. Of a VMDK also the
+    content ids of both, and the files that hold its extents.
+    """
+
+    parent: str | None = None
+    own_id: int | None = None
+    parent_id: int | None = None
+    extents: frozenset[str] = frozenset()
+
+
 def later(path: Path) -> tuple[Missing, ...]:
     """What is to be said of files in the same folder that are differences to the one at `path`."""
     real = path.resolve()
     if not real.is_file():  # a device
         return ()
-    own = _content_id(real)
     with os.scandir(real.parent) as entries:
-        others = [Path(each.path) for each in entries if each.is_file(follow_symlinks=False)]
-    found = sorted(each.name for each in others if each != real and _differs_from(real, own, each))
+        beside = {each.name: _origin(Path(each.path)) for each in entries if each.is_file(follow_symlinks=False)}
+    found = _children(real.name, beside)
     if not found:
         return ()
     names = ", ".join(map(repr, found[:MOST_NAMED])) + (", ..." if len(found) > MOST_NAMED else "")
@@ -32,45 +44,41 @@ def later(path: Path) -> tuple[Missing, ...]:
     return (Missing(Reason.UNKNOWN, f"a later state of it lies beside it, in {names}, and is not in this: {way}"),)
 
 
-def _content_id(path: Path) -> int | None:
-    """By which a difference knows a VMDK again, whatever its name."""
+def _children(name: str, beside: Mapping[str, Origin]) -> list[str]:
+    """Which of the files are differences to the one of that name, or to the VMDK of which it is an extent."""
+    bases = [name, *(other for other, said in beside.items() if name in said.extents)]
+    named = {each.casefold() for each in bases}
+    ids = {beside.get(each, Origin()).own_id for each in bases} - {None}
+    found = []
+    for other, said in beside.items():
+        if said.parent is not None and other not in bases:
+            parent = _last(said.parent)
+            renamed = parent not in beside  # otherwise no id counts: new disks of VMware all have the same
+            found += [other] if parent.casefold() in named or (renamed and said.parent_id in ids) else []
+    return sorted(found)
+
+
+def _origin(path: Path) -> Origin:
     try:
         descriptor = open_read_only(path)
-    except OSError:
-        return None
-    try:
-        return vmdk.lineage(vmdk.descriptor(descriptor) or "").own
-    except Absent:
-        return None
-    finally:
-        os.close(descriptor)
-
-
-def _differs_from(path: Path, own: int | None, other: Path) -> bool:
-    """Whether `other` names the file at `path` as its parent, or the content id `own`."""
-    try:
-        descriptor = open_read_only(other)
     except OSError:  # of what may not be read nothing can be said
-        return False
+        return Origin()
     try:
-        magic, name = os.pread(descriptor, len(vmdk.DESCRIPTOR), 0), None
+        magic = os.pread(descriptor, len(vmdk.DESCRIPTOR), 0)
         if magic.startswith((vmdk.MAGIC, vmdk.DESCRIPTOR)):
-            said = vmdk.lineage(vmdk.descriptor(descriptor) or "")
-            name = said.parent_name or "" if said.parent is not None else None
-            renamed = name is not None and not other.with_name(_last(name) or ".").is_file()
-            if renamed and said.parent == own:  # new disks of VMware all have the same id
-                return True
-        elif magic.startswith(qcow.MAGIC):
-            name = qcow.backing_name(descriptor)
-        elif magic.startswith(vhd.COOKIE):
-            name = vhd.parent_name(descriptor)
-        elif magic.startswith(vhdx.MAGIC):
-            name = vhdx.parent_name(descriptor)
+            text = vmdk.descriptor(descriptor) or ""
+            said = vmdk.lineage(text)
+            parent = (said.parent_name or "") if said.parent is not None else None
+            return Origin(parent, said.own, said.parent, frozenset(vmdk.file_names(text)))
+        if magic.startswith(qcow.MAGIC):
+            return Origin(qcow.backing_name(descriptor))
+        if magic.startswith(vhd.COOKIE):
+            return Origin(vhd.parent_name(descriptor))
+        return Origin(vhdx.parent_name(descriptor) if magic.startswith(vhdx.MAGIC) else None)
     except (Absent, OSError):
-        return False
+        return Origin()
     finally:
         os.close(descriptor)
-    return name is not None and _last(name).casefold() == path.name.casefold()
 
 
 def _last(name: str) -> str:
