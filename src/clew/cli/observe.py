@@ -7,6 +7,7 @@ import click
 
 from clew.cli._common import case_argument, emit, json_option, open_case
 from clew.cli._registers import registers_option, spec
+from clew.core import questions
 from clew.core.errors import Exit, Usage
 
 if TYPE_CHECKING:
@@ -142,6 +143,7 @@ def _words(found: "Summary") -> str:
     lines += [f"  {each['from']} to {each['to']}: {each['why']}" for each in covered["gaps"][-GAPS_SHOWN:]]
     clock_set = covered["clock_set"][-GAPS_SHOWN:]
     lines += [f"{each['why']}: it read {each['from']}, then {each['to']}" for each in clock_set]
+    lines += [str(each) for each in questions.of([found.questions]) if each.failed or each.silent]
     lines.append(covered["not_covered"])
     return "\n".join(lines)
 

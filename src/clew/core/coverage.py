@@ -11,10 +11,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from clew.core import clock, interruptions, shards, since
+from clew.core import clock, interruptions, questions, shards, since
 from clew.core.case import Case
 from clew.core.interruptions import Interruptions
 from clew.core.lister import lister
+from clew.core.questions import ALL, Questions
 
 CONTACTS = """
 SELECT transport, tool, vantage, count(DISTINCT id) AS contacts, count(DISTINCT id) FILTER (tier <> 'E0') AS answered
@@ -33,6 +34,7 @@ RUNS = """
 SELECT id, started_ns, ended_ns, vantage, config, coverage FROM observe_runs ORDER BY number, started_ns, id
 """
 NOT_CALLED = "not called yet"
+COVERED = "not_covered"  # in what every run keeps at its end
 UNSEEN = (  # `bench/bench_unseen.py` measures again why
     "no estimate: lists of trackers, DHT and peers depend on one another, and no method that was tried keeps its "
     "promised 95% then (docs/unseen.md)"
@@ -44,7 +46,7 @@ class Coverage:
     """One case's coverage. `listed` counts the addresses with port that are held, `uncovered` those that had answered
     and that no Mandate covered when they should have been called again; `interrupted` counts contacts, `cut_off` all
     other calls that were. `unweighed`: contacts and control probes that came since the Leads were made; None where
-    nobody knows.
+    nobody knows. `unasked`: runs of earlier versions, which did not keep how many questions brought no list.
     """
 
     vantages: tuple[str, ...]
@@ -64,6 +66,8 @@ class Coverage:
     uncovered: int = 0
     left_aside: tuple[tuple[str, int], ...] = ()
     unweighed: int | None = 0
+    questions: tuple[Questions, ...] = ()
+    unasked: int = 0
     unseen: str = UNSEEN
 
     @property
@@ -77,6 +81,7 @@ class Coverage:
         told = {"share_contacted": self.share, "sentences": list(self.sentences())}
         kept = {name: value for name, value in asdict(self).items() if not name.endswith("_ns")}
         del kept["interruptions"]
+        kept["questions"] = [each.as_dict() for each in self.questions]
         return kept | times | self.interruptions.as_dict() | told
 
     def sentences(self) -> Iterator[str]:
@@ -101,6 +106,9 @@ class Coverage:
         if self.cut_off:
             yield f"control probes and questions who is there that were interrupted: {self.cut_off}"
         yield from (f"left aside while asking who is there: {count} ({why})" for why, count in self.left_aside)
+        yield from (str(each) for each in self.questions if each.failed)
+        if self.unasked:
+            yield f"runs of an earlier version, which did not keep how often no list came: {self.unasked}"
         yield f"networks: {', '.join(self.networks) or 'none'}; listed by: {', '.join(self.sources) or 'nobody'}"
         told = ", ".join(f"{name} ({answered} of {of} answered)" for name, of, answered in self.transports)
         yield f"contacts over: {told or 'none'}; who uses other networks, transports or sources was not seen"
@@ -114,9 +122,11 @@ class Coverage:
 
     def _interruptions(self) -> Iterator[str]:
         told = *self.interruptions.gaps, *self.quiet_hours, *(c for c in self.interruptions.clock_set if c.forward)
-        if not told:
+        unlisted = [each for each in self.questions if each.source == ALL and each.silent]
+        if not (told or unlisted):
             yield "somebody watched all the time between the first and the last of it"
         yield from map(str, self.interruptions.gaps)
+        yield from map(str, unlisted)
         yield from map(str, self.interruptions.clock_set)
         yield from (f"quiet hours in which nobody was called: {hours}" for hours in self.quiet_hours)
 
@@ -146,6 +156,8 @@ def read(case: Case) -> Coverage:
         uncovered=conn.execute(UNCOVERED).fetchone()[0],
         left_aside=_left_aside(row["coverage"] for row in runs),
         unweighed=since.read(case).count,
+        questions=questions.read(row["coverage"] for row in runs),
+        unasked=sum(COVERED in (told := json.loads(row["coverage"])) and questions.KEPT not in told for row in runs),
     )
 
 
