@@ -35,7 +35,6 @@ from clew.observe.policy import (
     DHT,
     PERMIT_PLAIN,
     PERMIT_PLAIN_FIRST,
-    PEX,
     PURPOSE,
     Governor,
     Policy,
@@ -162,11 +161,9 @@ class Observer:
 
     def _places(self, urls: list[str] | None) -> dict[Tracker, str]:
         """The trackers with their addresses. Raises Refused for one that may not be asked, Usage without any."""
-        known = {t for m in mandate.all_of(self._case) if PURPOSE in m.purposes for t in m.trackers}
-        known -= {"*", DHT, PEX}
-        found = self._whereabouts.find(sorted(known) if urls is None else urls, known, self._start)
+        found = self._whereabouts.find(urls, mandate.all_of(self._case), self._start)
         if not found:
-            raise Usage("no tracker is named", "give one with --tracker, or have the Mandate name them")
+            raise Usage("no tracker is named", "give one with --tracker, or have a Mandate that holds now name them")
         return found
 
     def _ask_of(self, places: dict[Tracker, str], watches: list[Watch]) -> Lists:
