@@ -5,12 +5,18 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from no_wire import START_NS, Network, goes_on
 from observe_case import watch_body
 
-from clew.core import clock, coverage
+from clew.cli._live import next_lines
+from clew.cli.main import cli
+from clew.cli.watch import UNDER_WAY
+from clew.core import clock, coverage, mandate, watch
 from clew.core.case import Case
 from clew.core.clock import Instant
+from clew.core.lease import lease
 from clew.core.questions import ALL, NONE_LISTED
 from clew.model import Missing, Watch
 from clew.observe import keeping
@@ -20,6 +26,7 @@ from clew.observe.gaps import NO_NETWORK
 from clew.observe.networks.bittorrent import PLUGIN
 from clew.observe.policy import Policy
 from clew.observe.run import Observer
+from clew.observe.standing import standing
 from clew.observe.unlisted import LOOKUP_NS, Unlisted, asked_for
 from clew.observe.wire import Answer, Call
 
@@ -98,6 +105,34 @@ def test_runs_that_did_not_keep_it_are_counted(played: Any) -> None:
     assert "did not keep how often no list came: 1" in " ".join(coverage.read(case).sentences())
 
 
+def test_of_a_watch_that_came_later_it_is_said_since_when_anybody_told_who_is_there(
+    played: Any, network: Network, authority: Ed25519PrivateKey
+) -> None:
+    case = played({LIVES: 1e6}, 5.0)
+    assert not [each for each in coverage.read(case).sentences() if "W-1" in each]
+    document = case.folder.parent / "document.json"
+    document.write_bytes(mandate.sign_document("watch", watch_body(2), authority))
+    add = ["watch", "add", str(case.folder), str(document)]
+    assert CliRunner().invoke(cli, add).output == "added: W-2\n"
+    with lease(case, "observe", "bittorrent"):
+        assert CliRunner().invoke(cli, add).output == f"added: W-2\n{UNDER_WAY}\n"
+    assert standing(case).waiting == ("W-2",)
+    assert any("next one on: W-2" in line for line in next_lines(standing(case)))
+    assert "nobody told so far who is there for W-2: who is, was not seen" in coverage.read(case).sentences()
+    watch.add(case, mandate.sign_document("watch", watch_body(3, infohash_v1="3" * 40), authority))
+    run = Observer(case, PLUGIN, POLICY, [LIVES])
+    goes_on(run, network, 3_600, 60 * SECOND)
+    found = coverage.read(case)
+    assert standing(case).waiting == ()
+    (first_ns, *_) = (at_ns for label, at_ns in found.watches if label == "W-2")
+    assert first_ns is not None
+    assert START_NS + 5 * HOUR < first_ns < START_NS + 5 * HOUR + 180 * SECOND
+    (line,) = [each for each in found.sentences() if "W-2" in each]
+    assert line == f"nobody told who is there for W-2, W-3 before {clock.iso(first_ns)}: who was, was not seen"
+    assert not [each for each in found.sentences({"W-1"}) if "W-2" in each], "a Bundle tells of its own Watches alone"
+    assert [each["watch"] for each in found.as_dict()["watches"]] == ["W-1", "W-2", "W-3"]
+
+
 def node(number: int) -> Tracker:
     return Tracker(f"dht://192.0.2.{number}:6881", f"192.0.2.{number}", 6881, "", "udp")
 
@@ -107,12 +142,12 @@ def moment(seconds: float) -> Instant:
 
 
 def test_nodes_that_do_not_answer_are_no_silence_where_the_lookup_brought_a_list() -> None:
-    watch = Watch(**{name: watch_body().get(name) for name in Watch.__slots__} | {"infohash_v1": b"1" * 20})
-    counts = Unlisted(asked_for([node(1)], [watch]))
+    known = Watch(**{name: watch_body().get(name) for name in Watch.__slots__} | {"infohash_v1": b"1" * 20})
+    counts = Unlisted(asked_for([node(1)], [known]))
     lookup = LOOKUP_NS // SECOND
 
     def asks(number: int, at: float, *, listed: bool) -> None:
-        one = Round(node(number), f"192.0.2.{number}", watch, b"1" * 20, False, "")
+        one = Round(node(number), f"192.0.2.{number}", known, b"1" * 20, False, "")
         counts.take(one, moment(at), moment(at + 1), listed=listed)
 
     for begin in (0, 1_800, 3_600):

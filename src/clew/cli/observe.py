@@ -79,9 +79,10 @@ def observe(
     settle_in()  # before all that loads Arrow
 
     from clew.cli._countries import Countries
-    from clew.cli._live import LiveView
+    from clew.cli._live import LiveView, waiting_lines
     from clew.observe.policy import Policy, usual_revisit
     from clew.observe.run import observe as run
+    from clew.observe.standing import standing
 
     usual = Policy()
     given = {
@@ -106,7 +107,7 @@ def observe(
             policy=policy,
             progress=None if as_json else view.take,
         )
-    emit(as_json, summary.as_dict(), _words(summary))
+    emit(as_json, summary.as_dict(), "\n".join([_words(summary), *waiting_lines(standing(opened))]))
     silent = [url for url, counts in summary.trackers.items() if counts.get("failed") and "listed" not in counts]
     return Exit.INCOMPLETE if silent or not summary.trackers else Exit.DONE
 

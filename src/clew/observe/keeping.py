@@ -38,6 +38,7 @@ class Keeper:
         self._ended: list[tuple[str, str | None, int, str]] = []
         self._dials: Counter[str] = Counter()  # of them, by the Mandate they were made under; "" where none was
         self._asked: list[tuple[int | None, int, str, bytes]] = []
+        self._first_lists: dict[str, int] = {}
         self._sequence = 0
         self._covered: Mapping[str, Mapping[str, Any]] = {}
 
@@ -63,6 +64,10 @@ class Keeper:
     def asked(self, one: Round, heard_ns: int | None) -> None:
         """Takes for the next flush that a question is over, and when it may have been heard, if at all."""
         self._asked.append((heard_ns, one.interval, *asked.key(one.tracker.url, one.infohash)))
+
+    def told_of(self, watch: str, at_ns: int) -> None:
+        """Takes for the next flush that a list came of who is there for this Watch: the first of the case is kept."""
+        self._first_lists.setdefault(watch, at_ns)
 
     def intend(
         self,
@@ -119,6 +124,7 @@ class Keeper:
                 )
             tx.executemany(INSERT, [row(each) for each in changed])
             tx.executemany(asked.ENDED, self._asked)
+            tx.executemany("INSERT OR IGNORE INTO first_lists VALUES (?,?)", list(self._first_lists.items()))
             tx.executemany("UPDATE dials SET state=?, detail=?, heard_ns=? WHERE id=?", self._ended)
             tx.executemany(
                 "INSERT OR REPLACE INTO observe_gaps VALUES (?,?,?,?)", [(self._run.id, *gap) for gap in gaps]

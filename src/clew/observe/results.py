@@ -196,6 +196,8 @@ class Results:
             url, "failed" if listing.missing else "listed", 1 if listing.missing else len(listing.listed)
         )
         self._account.unlisted.take(one, answer.started, answer.ended, listed=listing.missing is None)
+        if listing.missing is None:
+            self._keeper.told_of(one.watch.id, answer.ended.utc_ns)
         self._account.left_aside(listing)
         for each in listing.listed:
             if self._listed(answer, one.watch.id, one.tracker.url, one.infohash, one.twin, listing, each):
