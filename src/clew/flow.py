@@ -25,7 +25,7 @@ FLOW: tuple[Stage, ...] = (
         "contacts those who are listed for a Watch and keeps proof of what they claim",
         ("Watch", "Mandate"),
         ("Sighting",),
-        ("endpoints", "dials", "observe_runs", "observe_gaps", "asked", "captures"),
+        ("endpoints", "dials", "forgotten_dials", "first_lists", "observe_runs", "observe_gaps", "asked", "captures"),
         ("sightings",),
     ),
     Stage(

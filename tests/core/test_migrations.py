@@ -187,3 +187,19 @@ def test_a_case_of_before_version_14_with_a_gap_verifies(made_at: Callable[[int]
     assert case.read().execute("SELECT to_ns FROM observe_gaps").fetchall()[0][0] == 3
     assert case.read().execute("SELECT count(*) FROM observe_gaps").fetchone()[0] == 1
     case.close()
+
+
+def test_since_when_anybody_told_who_is_there_is_known_of_before_version_15(made_at: Callable[[int], Path]) -> None:
+    folder = made_at(14)
+    insert = "INSERT INTO dials VALUES (?, 'r', NULL, ?, '127.10.0.1', 1, ?, 'tcp', ?, ?, NULL, 0)"
+    calls = [
+        ("announce", 7, "failed"),
+        ("announce stopped", 9, "done"),
+        ("announce", 8, "done"),
+        ("contact", 1, "done"),
+    ]
+    with closing(sqlite3.connect(folder / "case.db")) as conn, conn:
+        conn.executemany(insert, [(f"{at}", "w", kind, at, state) for kind, at, state in calls])
+    case = Case.open(folder)
+    assert [tuple(row) for row in case.read().execute("SELECT * FROM first_lists")] == [("w", 8)]
+    case.close()

@@ -4,6 +4,7 @@ import io
 import itertools
 import random
 from typing import Any
+from urllib.parse import quote_from_bytes
 
 import pytest
 from capture_files import (
@@ -35,6 +36,7 @@ from capture_files import (
 
 from clew.core import plugins
 from clew.model import Claim, Reason
+from clew.observe.captures._announce import NO_WATCH, NO_WATCH_SO_FAR, NOT_READ, TOGETHER
 from clew.observe.networks.bittorrent import PLUGIN as BITTORRENT
 from clew.observe.taken import Account, Finding, Watched, Watchlist
 from clew.observe.transcript import decode
@@ -375,6 +377,76 @@ def test_two_watches_of_one_torrent_are_both_told() -> None:
     }  # fmt: skip
     assert [f.watch[0] for f in found if f.contact is None] == ["1", "2"]
     assert account.counts["BitTorrent flows of Watches"] == 1
+
+
+TRACKER = ("127.1.0.1", 6969)
+
+
+def asks(infohash: bytes, port: int = 51_413) -> bytes:
+    ask = b"GET /announce?info_hash=" + quote_from_bytes(infohash).encode() + b"&port=%d HTTP/1.1\r\n" % port
+    return ask + b"Host: 127.1.0.1\r\nAccept-Encoding: deflate, gzip\r\n\r\n"
+
+
+def replies(last: int) -> bytes:
+    body = b"d8:intervali60e5:peers6:" + bytes((127, 10, 0, last, 0x1A, 0xE1)) + b"e"
+    return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+
+
+def told(found: list[Finding]) -> list[tuple[str, int, str]]:
+    return [(f.address, f.port, f.source.partition(" ")[0]) for f in found]
+
+
+@pytest.mark.parametrize("size", [1, 7, 60, 1400])
+@pytest.mark.parametrize(
+    "unwatched",
+    [replies(99), b"HTTP/1.1 404 Not Found\r\nContent-Encoding: gzip\r\nContent-Length: 5\r\n\r\n\x1f\x8b45"],
+)
+def test_every_announce_of_a_connection_is_read_and_has_its_own_reply(size: int, unwatched: bytes) -> None:
+    """Clients ask for all their torrents over one connection, and at their end say `stopped` of all of them so."""
+    flow = Flow(A, TRACKER)
+    for number, infohash in enumerate((OTHER, INFOHASH, OTHER, TWIN, OTHER)):
+        flow.say(0, asks(infohash, 50_000 + number), size)
+        flow.say(1, unwatched if infohash == OTHER else replies(number), size)
+    found, account = read(pcap(flow.close().packets))
+    assert told(found) == [
+        (A[0], 50_001, "announced"), ("127.10.0.1", 6_881, "listed"),
+        (A[0], 50_003, "announced"), ("127.10.0.3", 6_881, "listed"),
+    ]  # fmt: skip
+    assert account.counts["announces for Watches"] == 2
+    assert not [name for name in account.counts if "HTTP" in name or "not read" in name]
+
+
+def test_whose_reply_it_is_is_not_guessed_where_requests_did_not_wait() -> None:
+    flow = Flow(A, TRACKER).say(0, asks(OTHER) + asks(INFOHASH)).say(1, replies(1) + replies(2)).close()
+    found, account = read(pcap(flow.packets))
+    assert told(found) == [(A[0], 51_413, "announced")]
+    assert account.counts["announces for Watches"] == account.counts[TOGETHER] == 1
+
+
+def test_a_reply_that_the_next_request_cuts_short_lists_nobody() -> None:
+    flow = Flow(A, TRACKER).say(0, asks(INFOHASH)).say(1, replies(1)[:-4])
+    found, account = read(pcap(flow.say(0, asks(TWIN)).say(1, replies(2)).close().packets))
+    assert told(found) == [(A[0], 51_413, "announced")] * 2 + [("127.10.0.2", 6_881, "listed")]
+    assert account.counts["answers of trackers not read: unreadable"] == 1
+
+
+@pytest.mark.parametrize(
+    ("last", "why"),
+    [(b"POST /a HTTP/1.1\r\n\r\n", NOT_READ), (b"GET /" + b"a" * 5_000, NOT_READ), (asks(OTHER), NO_WATCH)],
+)
+def test_of_a_connection_that_asks_for_no_watch_nothing_is_kept(last: bytes, why: str) -> None:
+    flow = Flow(A, TRACKER).say(0, asks(OTHER)).say(1, replies(1)).say(0, b"GET /favicon.ico HTTP/1.1\r\n\r\n")
+    found, account = read(pcap(flow.say(1, replies(2)).say(0, last).close().packets))
+    assert not found
+    assert account.counts[why] == 1
+    assert account.counts[NO_WATCH] == (why == NO_WATCH)
+
+
+def test_a_connection_that_the_capture_does_not_hold_to_its_end_is_not_said_to_ask_for_no_watch() -> None:
+    found, account = read(pcap(Flow(A, TRACKER).say(0, asks(OTHER)).say(1, replies(1)).packets))
+    assert not found
+    assert account.counts[NO_WATCH_SO_FAR] == 1
+    assert not account.counts[NO_WATCH]
 
 
 def test_an_answer_of_a_tracker_that_cannot_be_read_is_counted() -> None:

@@ -4,6 +4,7 @@ import io
 import struct
 import tracemalloc
 from typing import Any
+from urllib.parse import quote_from_bytes
 
 import pytest
 from capture_files import (
@@ -34,6 +35,7 @@ from hypothesis import strategies as st
 from clew.core import plugins
 from clew.model import Missing
 from clew.observe.captures import _datagrams, _dissect, _flows, _streams, _utp
+from clew.observe.captures._announce import NO_WATCH, NOT_READ
 from clew.observe.captures._flows import TcpFlows
 from clew.observe.captures._packets import Packet
 from clew.observe.captures._utp import UtpFlows
@@ -286,3 +288,63 @@ def test_any_datagram_and_any_segment_ends_well(parts: list[tuple[int, bytes]]) 
     packets = [(START + n, udp(A, B, begin[kind % len(begin)] + data)) for n, (kind, data) in enumerate(parts)]
     packets += [(START + n, tcp(A, B, kind, kind, data)) for n, (kind, data) in enumerate(parts)]
     read(pcap(packets))
+
+
+def http_request(infohash: bytes, junk: bytes) -> bytes:
+    head = b"GET /a?info_hash=" + quote_from_bytes(infohash).encode() + b"&port=7 HTTP/1.1\r\nX: "
+    return head + junk.replace(b"\n", b"") + b"\r\n\r\n"
+
+
+def http_reply(number: int) -> bytes:
+    body = b"d5:peers6:" + bytes((127, 10, 0, number, 0, 9)) + b"e"
+    return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+
+
+@given(st.lists(st.tuples(st.sampled_from("wor"), st.binary(max_size=5)), max_size=12), st.integers(1, 300))
+def test_of_any_order_of_requests_and_replies_only_what_is_sure_to_be_for_a_watch_is_read(
+    turns: list[tuple[str, bytes]], size: int
+) -> None:
+    """w and o ask for a Watch and for another torrent, r replies: to the one request before it, or to none."""
+    turns, flow = [("o", b""), *turns], Flow(A, B)
+    expected: list[tuple[str, int]] = []
+    asked, answered, sure = "", True, True
+    for number, (turn, junk) in enumerate(turns):
+        if turn == "r":
+            flow.say(1, http_reply(number), size)
+            if asked == "w" and sure and not answered:
+                expected.append((f"127.10.0.{number}", 9))
+            answered = True
+            continue
+        flow.say(0, http_request(INFOHASH if turn == "w" else bytes(20), junk), size)
+        sure, asked, answered = sure and answered, turn, False
+        if turn == "w":
+            expected.append((A[0], 7))
+    found, account = read(pcap(flow.close().packets))
+    assert [(each.address, each.port) for each in found] == expected
+    assert account.counts[NO_WATCH] == (not expected)
+
+
+@given(st.lists(st.tuples(st.integers(0, 1), st.integers(0, 7), st.binary(max_size=30)), max_size=15))
+def test_any_talk_that_begins_like_one_with_a_tracker_ends_well(parts: list[tuple[int, int, bytes]]) -> None:
+    begin = [
+        http_request(INFOHASH, b""),
+        b"GET ",
+        b"POST /",
+        b"HTTP/1.1 200",
+        http_reply(1),
+        b"\r\n",
+        b"a" * 5_000,
+        b"",
+    ]
+    flow = Flow(A, B).say(0, http_request(bytes(20), b""))
+    for side, kind, junk in parts:
+        flow.say(side, begin[kind] + junk)
+    read(pcap(flow.close().packets))
+
+
+def test_a_head_without_an_end_is_not_held() -> None:
+    flow = Flow(A, B).say(0, http_request(INFOHASH, b"")[:-2])
+    for _ in range(80):
+        flow.say(0, b"X: " + bytes(1_000) + b"\r\n")
+    found, account = read(pcap(flow.say(0, b"\r\n" + http_request(INFOHASH, b"")).close().packets))
+    assert len(found) == account.counts[NOT_READ] == 1

@@ -18,7 +18,9 @@ from clew.cli.main import cli
 from clew.core import shards
 from clew.core.case import Case
 from clew.core.errors import Usage
-from clew.observe.comparing import EARLY_NS, NOTHING, compare
+from clew.observe.api import SECOND
+from clew.observe.comparing import EARLY_NS, LATE_NS, NOTHING, compare
+from clew.observe.retention import KEEP_NS, purge
 from clew.observe.run import observe
 from clew.observe.transcript import Kind, decode
 
@@ -120,6 +122,35 @@ def test_a_datagram_or_an_answer_that_nobody_disclosed_shows(observed: tuple[Cas
         assert [each["why"] for each in compare(case, other).undisclosed] == [why]
     other.write_bytes(path.read_bytes() + pcap(stray, link=1)[24:])
     assert "beginning is not in the capture" in str(compare(case, other).flaws)
+
+
+def test_calls_that_were_forgotten_in_time_are_no_accusation(observed: tuple[Case, Path], tmp_path: Path) -> None:
+    """Who never answered is forgotten, and with it the dials; as many flows are accounted for, and not one more."""
+    case, path = observed
+    gone = "SELECT count(*) FROM dials WHERE state IN ('failed', 'interrupted')"
+    before = case.read().execute(gone).fetchone()[0]
+    fresh = compare(case, path)
+    assert (fresh.forgotten, fresh.forgotten_calls) == (0, 0)
+    purge(case, time.time_ns() + KEEP_NS + SECOND)
+    purge(case, time.time_ns() + 2 * KEEP_NS)
+    found = compare(case, path)
+    assert 0 < found.forgotten <= found.forgotten_calls == before - case.read().execute(gone).fetchone()[0]
+    assert found.matches, found.as_dict()
+    done = CliRunner().invoke(cli, ["capture", "compare", str(case.folder), str(path)], standalone_mode=False)
+    assert f"{found.forgotten_calls} calls of this run that nobody answered were forgotten" in done.output
+    start_ns = case.read().execute("SELECT started_ns FROM observe_runs").fetchone()[0]
+    strays = [
+        Flow((OURS, 45_000 + number), ("127.77.0.1", 7_777), at_ns=start_ns + number * SECOND // 100).say(0, b"x")
+        for number in range(found.forgotten_calls - found.forgotten + 2)
+    ]
+    other = tmp_path / "other.pcap"
+    other.write_bytes(path.read_bytes() + pcap([each for stray in strays for each in stray.packets], link=1)[24:])
+    more = compare(case, other)
+    assert len(more.undisclosed) == 2
+    assert more.forgotten == found.forgotten_calls
+    with case.write("observe") as tx:
+        tx.execute("UPDATE forgotten_dials SET until_ns=until_ns - ?", (LATE_NS + 3_600 * SECOND,))
+    assert compare(case, path).forgotten == 0
 
 
 def test_a_run_of_which_nothing_is_compared_does_not_match(case: Case, stage: Stage, tmp_path: Path) -> None:

@@ -308,7 +308,7 @@ def test_no_run_keeps_the_gaps_between_all_runs_before_it(case: Case) -> None:
         run, at_ns = Run(f"{number:032x}", "clew 0 bittorrent 1", "", "here", None, None), 2 * number * SECOND
         keeping.begin(case, run, "{}", Instant(at_ns, at_ns), "0" * 32, Steady("boot", 0), 0)
         counts = dict.fromkeys(("contacts", "controls", "announces"), 0)
-        told = {"limits": {}, "ourselves": dict.fromkeys(keeping.NAMED, 0), "stopped": "time"} | counts
+        told = {"limits": {}, "questions": {}, "ourselves": dict.fromkeys(keeping.NAMED, 0), "stopped": "time"} | counts
         keeping.end(case, run, at_ns + SECOND, told | {"coverage": account.coverage(case, [])}, "0" * 32)
         sql = "SELECT length(coverage) FROM observe_runs WHERE id=?"
         sizes.append(case.read().execute(sql, (run.id,)).fetchone()[0])

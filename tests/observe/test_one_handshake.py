@@ -129,7 +129,7 @@ class Play:
         if how == "in order":
             self.keeper.flush("m", {})
             summary = {"coverage": {}, "limits": {}, "contacts": 0, "controls": 0, "announces": 0, "stopped": "time"}
-            summary["ourselves"] = {"gossiped": 0, "listed": 0, "presumed": 0}
+            summary |= {"ourselves": {"gossiped": 0, "listed": 0, "presumed": 0}, "questions": {}}
             keeping.end(self.case, self.run, self.now().utc_ns, summary, "m")
         self.wire._reactor.close()
 

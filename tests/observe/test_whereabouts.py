@@ -5,15 +5,18 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from no_wire import Network, goes_on
-from observe_case import FAST
+from observe_case import FAST, MANDATE
 
+from clew.core import clock, mandate
 from clew.core.case import Case
+from clew.core.errors import Refused, Usage
 from clew.observe.api import REFUSED, SECOND
 from clew.observe.networks.bittorrent import PLUGIN
 from clew.observe.policy import Go
 from clew.observe.run import Observer
-from clew.observe.whereabouts import NOT_THERE
+from clew.observe.whereabouts import NOT_HELD, NOT_THERE
 from clew.observe.wire import Names, resolve
 
 TRACKER = "http://tracker.example:6969/announce"
@@ -76,6 +79,37 @@ def test_a_tracker_that_is_said_to_be_where_nobody_may_call_is_asked_where_it_wa
     resolver.addresses = ("192.0.2.9",)
     goes_on(run, network, 4 * HOUR, SECOND)
     assert network.wishes[-1].address == "192.0.2.9"
+
+
+def test_a_mandate_that_ended_keeps_no_run_from_beginning_under_the_next(
+    make_case: Any, authority: Ed25519PrivateKey, network: Network
+) -> None:
+    """Renewed with other trackers: those of the one that holds are asked; the others are named, without a passkey."""
+    ended, begins = clock.iso(network.now.utc_ns - SECOND), clock.iso(network.now.utc_ns + HOUR * SECOND)
+    before, later = (f"http://192.0.2.{number}:6969/secretpasskey/announce" for number in (1, 3))
+    case: Case = make_case(addresses=["192.0.2.0/24"], trackers=[before], not_after=ended)
+    two = {"addresses": ["192.0.2.0/24"], "trackers": ["http://192.0.2.2:6969/announce"], "purposes": ["*"]}
+    for number, other in enumerate((two, {"trackers": [later], "not_before": begins}), 1):
+        body = MANDATE | {"id": f"{number}" * 32} | other
+        mandate.add(case, mandate.sign_document("mandate", body, authority))
+    run = Observer(case, PLUGIN, POLICY, None)
+    goes_on(run, network, 5, SECOND)
+    assert {wish.address for wish in network.wishes} == {"192.0.2.2"}
+    assert run._limits() == {f"the tracker http://192.0.2.{number}:6969: {NOT_HELD}": 1 for number in (1, 3)}
+    with pytest.raises(Refused, match="may not be asked"):
+        Observer(case, PLUGIN, POLICY, [before])
+
+
+def test_the_name_of_a_tracker_is_not_looked_up_for_a_mandate_that_ended(
+    make_case: Any, authority: Ed25519PrivateKey, network: Network, resolver: Resolver
+) -> None:
+    case: Case = make_case(trackers=[TRACKER], not_after=clock.iso(network.now.utc_ns - SECOND))
+    mandate.add(case, mandate.sign_document("mandate", MANDATE | {"id": "1" * 32}, authority))
+    with pytest.raises(Refused, match="may not be looked up"):
+        Observer(case, PLUGIN, POLICY, [TRACKER])
+    with pytest.raises(Usage, match="no tracker is named"):
+        Observer(case, PLUGIN, POLICY, None)
+    assert resolver.asked == 0
 
 
 def test_of_several_addresses_a_tracker_keeps_the_one_it_had(resolver: Resolver) -> None:

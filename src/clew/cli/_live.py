@@ -94,12 +94,21 @@ class LiveView:
         return [f"{state['in_flight']:,} calls in hand{oldest}"]
 
 
+def waiting_lines(found: Standing) -> list[str]:
+    """Which Watches the last run does not ask for, since they came after it began; nothing where there is none."""
+    if not found.waiting:
+        return []
+    waiting = printable(", ".join(found.waiting))
+    return [f"Watches that came since this run began are observed from the next one on: {waiting}"]
+
+
 def next_lines(found: Standing) -> list[str]:
-    """The next visits, the gaps and a clock that was set, in words."""
+    """The next visits, Watches that wait, the gaps and a clock that was set, in words."""
     due = found.due
     lines = [f"next visits: {due['now']:,} due now, {due['minute']:,} in a minute, {due['hour']:,} in an hour"]
     if found.earliest_s is not None:
         lines[0] += f"; the first in {duration(found.earliest_s)}"
+    lines += waiting_lines(found)
     if found.gaps:
         last = found.last_gaps[-1]
         lines.append(f"{found.gaps:,} gaps; the last from {last['from']} to {last['to']}: {last['why']}")

@@ -127,6 +127,11 @@ def _verdict(found: "Compared") -> str:
     lines.append(f"{found.flows} flows of ours in the capture, {len(found.undisclosed)} that no record accounts for")
     lines += [f"  {each['at']} {each['address']}:{each['port']} {each['carrier']}: {each['why']}"
               for each in found.undisclosed[:SHOWN]]  # fmt: skip
+    if found.forgotten_calls:
+        lines.append(
+            f"{found.forgotten} more are accounted for by number alone: {found.forgotten_calls} calls of this run that "
+            "nobody answered were forgotten after 7 days, as they have to be. Compare within 7 days of a run."
+        )
     lines += [f"Not read: {flaw}" for flaw in found.flaws]
     return "\n".join([*lines, "The capture matches." if found.matches else "The capture does NOT match."])
 

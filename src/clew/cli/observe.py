@@ -7,6 +7,7 @@ import click
 
 from clew.cli._common import case_argument, emit, json_option, open_case
 from clew.cli._registers import registers_option, spec
+from clew.core import questions
 from clew.core.errors import Exit, Usage
 
 if TYPE_CHECKING:
@@ -78,9 +79,10 @@ def observe(
     settle_in()  # before all that loads Arrow
 
     from clew.cli._countries import Countries
-    from clew.cli._live import LiveView
+    from clew.cli._live import LiveView, waiting_lines
     from clew.observe.policy import Policy, usual_revisit
     from clew.observe.run import observe as run
+    from clew.observe.standing import standing
 
     usual = Policy()
     given = {
@@ -105,7 +107,7 @@ def observe(
             policy=policy,
             progress=None if as_json else view.take,
         )
-    emit(as_json, summary.as_dict(), _words(summary))
+    emit(as_json, summary.as_dict(), "\n".join([_words(summary), *waiting_lines(standing(opened))]))
     silent = [url for url, counts in summary.trackers.items() if counts.get("failed") and "listed" not in counts]
     return Exit.INCOMPLETE if silent or not summary.trackers else Exit.DONE
 
@@ -142,6 +144,7 @@ def _words(found: "Summary") -> str:
     lines += [f"  {each['from']} to {each['to']}: {each['why']}" for each in covered["gaps"][-GAPS_SHOWN:]]
     clock_set = covered["clock_set"][-GAPS_SHOWN:]
     lines += [f"{each['why']}: it read {each['from']}, then {each['to']}" for each in clock_set]
+    lines += [str(each) for each in questions.of([found.questions]) if each.failed or each.silent]
     lines.append(covered["not_covered"])
     return "\n".join(lines)
 

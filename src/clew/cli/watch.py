@@ -11,6 +11,8 @@ from clew.core import watch as watches
 from clew.core.case import new_id
 from clew.core.errors import Usage
 
+UNDER_WAY = "A run of clew observe is under way, and goes on without them: they are observed from the next run on."
+
 
 @click.group("watch", epilog="\b\nExample:\n  clew watch add CASE W-17.json\n  clew watch list CASE")
 def watch() -> None:
@@ -52,7 +54,11 @@ def add(case: Path, documents: tuple[Path, ...], as_json: bool) -> None:
     """Take signed Watches into the CASE."""
     opened = open_case(case)
     labels = [watches.add(opened, document.read_bytes()).label for document in documents]
-    emit(as_json, {"watches": labels}, f"added: {', '.join(labels)}")
+    under_way = opened.read().execute("SELECT 1 FROM leases WHERE stage = 'observe'").fetchone() is not None
+    text = f"added: {', '.join(labels)}"
+    if under_way:
+        text += f"\n{UNDER_WAY}"
+    emit(as_json, {"watches": labels, "run_under_way": under_way}, text)
 
 
 @watch.command("list", epilog="\b\nExample:\n  clew watch list cases/icarus")

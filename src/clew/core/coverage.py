@@ -7,14 +7,15 @@ listed is forgotten after 7 days, so the share of those who could be contacted i
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from clew.core import clock, interruptions, shards, since
+from clew.core import clock, interruptions, questions, shards, since
 from clew.core.case import Case
 from clew.core.interruptions import Interruptions
 from clew.core.lister import lister
+from clew.core.questions import ALL, Questions
 
 CONTACTS = """
 SELECT transport, tool, vantage, count(DISTINCT id) AS contacts, count(DISTINCT id) FILTER (tier <> 'E0') AS answered
@@ -32,7 +33,12 @@ SELECT count(*) FROM (SELECT DISTINCT address, port FROM endpoints WHERE tier <>
 RUNS = """
 SELECT id, started_ns, ended_ns, vantage, config, coverage FROM observe_runs ORDER BY number, started_ns, id
 """
+FIRST_LISTS = """
+SELECT label, at_ns FROM watches LEFT JOIN first_lists ON watch = watches.id ORDER BY at_ns IS NULL, at_ns, label
+"""
+LATE_NS = 3_600_000_000_000  # after the first run began: within one interval of a tracker, or two, all are asked for
 NOT_CALLED = "not called yet"
+COVERED = "not_covered"  # in what every run keeps at its end
 UNSEEN = (  # `bench/bench_unseen.py` measures again why
     "no estimate: lists of trackers, DHT and peers depend on one another, and no method that was tried keeps its "
     "promised 95% then (docs/unseen.md)"
@@ -44,7 +50,8 @@ class Coverage:
     """One case's coverage. `listed` counts the addresses with port that are held, `uncovered` those that had answered
     and that no Mandate covered when they should have been called again; `interrupted` counts contacts, `cut_off` all
     other calls that were. `unweighed`: contacts and control probes that came since the Leads were made; None where
-    nobody knows.
+    nobody knows. `watches`: each by its label, with when the first list came of who is there for it. `unasked`: runs of
+    earlier versions, which did not keep how many questions brought no list.
     """
 
     vantages: tuple[str, ...]
@@ -64,6 +71,9 @@ class Coverage:
     uncovered: int = 0
     left_aside: tuple[tuple[str, int], ...] = ()
     unweighed: int | None = 0
+    questions: tuple[Questions, ...] = ()
+    unasked: int = 0
+    watches: tuple[tuple[str, int | None], ...] = ()
     unseen: str = UNSEEN
 
     @property
@@ -77,10 +87,14 @@ class Coverage:
         told = {"share_contacted": self.share, "sentences": list(self.sentences())}
         kept = {name: value for name, value in asdict(self).items() if not name.endswith("_ns")}
         del kept["interruptions"]
+        kept["questions"] = [each.as_dict() for each in self.questions]
+        kept["watches"] = [{"watch": label, "first_list": _iso(at_ns)} for label, at_ns in self.watches]
         return kept | times | self.interruptions.as_dict() | told
 
-    def sentences(self) -> Iterator[str]:
-        """For people, one thing each."""
+    def sentences(self, watches: Collection[str] | None = None) -> Iterator[str]:
+        """For people, one thing each. Of single Watches only those with these labels are named, where any are given:
+        who receives a Bundle learns of no other.
+        """
         if not self.runs:
             yield "no network was observed in this case"
         else:
@@ -88,6 +102,7 @@ class Coverage:
             span = f"{_iso(self.from_ns)} to {_iso(self.to_ns)}"
             yield f"watched from {span}, in {self.runs} run{'s' * (self.runs != 1)}"
             yield from self._interruptions()
+            yield from self._late(watches)
         if self.listed:
             yield (
                 f"{self.contacted} of {self.listed} listed addresses with port ({(self.share or 0):.1%}) could be "
@@ -101,6 +116,9 @@ class Coverage:
         if self.cut_off:
             yield f"control probes and questions who is there that were interrupted: {self.cut_off}"
         yield from (f"left aside while asking who is there: {count} ({why})" for why, count in self.left_aside)
+        yield from (str(each) for each in self.questions if each.failed)
+        if self.unasked:
+            yield f"runs of an earlier version, which did not keep how often no list came: {self.unasked}"
         yield f"networks: {', '.join(self.networks) or 'none'}; listed by: {', '.join(self.sources) or 'nobody'}"
         told = ", ".join(f"{name} ({answered} of {of} answered)" for name, of, answered in self.transports)
         yield f"contacts over: {told or 'none'}; who uses other networks, transports or sources was not seen"
@@ -112,11 +130,31 @@ class Coverage:
             yield "contacts with who never answered are forgotten after 7 days and not in these numbers any more"
         yield f"how many were not seen at all: {self.unseen}"
 
+    def _late(self, only: Collection[str] | None) -> Iterator[str]:
+        """Of Watches for which lists came later than watching began, those of one hour together, or none at all."""
+        assert self.from_ns is not None
+        found: dict[int, list[str]] = {}
+        never, first_ns = [], self.from_ns
+        for label, at_ns in self.watches:
+            if only is not None and label not in only:
+                continue
+            if at_ns is None:
+                never.append(label)
+            elif at_ns - self.from_ns > LATE_NS:
+                first_ns = at_ns if at_ns - first_ns > LATE_NS else first_ns
+                found.setdefault(first_ns, []).append(label)
+        for at_ns, labels in found.items():
+            yield f"nobody told who is there for {', '.join(labels)} before {_iso(at_ns)}: who was, was not seen"
+        if never:
+            yield f"nobody told so far who is there for {', '.join(never)}: who is, was not seen"
+
     def _interruptions(self) -> Iterator[str]:
         told = *self.interruptions.gaps, *self.quiet_hours, *(c for c in self.interruptions.clock_set if c.forward)
-        if not told:
+        unlisted = [each for each in self.questions if each.source == ALL and each.silent]
+        if not (told or unlisted):
             yield "somebody watched all the time between the first and the last of it"
         yield from map(str, self.interruptions.gaps)
+        yield from map(str, unlisted)
         yield from map(str, self.interruptions.clock_set)
         yield from (f"quiet hours in which nobody was called: {hours}" for hours in self.quiet_hours)
 
@@ -146,6 +184,9 @@ def read(case: Case) -> Coverage:
         uncovered=conn.execute(UNCOVERED).fetchone()[0],
         left_aside=_left_aside(row["coverage"] for row in runs),
         unweighed=since.read(case).count,
+        watches=tuple(map(tuple, conn.execute(FIRST_LISTS))),
+        questions=questions.read(row["coverage"] for row in runs),
+        unasked=sum(COVERED in (told := json.loads(row["coverage"])) and questions.KEPT not in told for row in runs),
     )
 
 

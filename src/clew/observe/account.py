@@ -11,6 +11,7 @@ from clew.model import Missing, Tier
 from clew.observe.api import SECOND, Listing
 from clew.observe.endpoints import Endpoint
 from clew.observe.probes import PROMISCUOUS
+from clew.observe.unlisted import Unlisted
 
 NOT_COVERED = (
     "who cannot be reached from outside is only listed; who is on no list that was asked is not seen. Not seen is no "
@@ -38,6 +39,7 @@ class Summary:
     ourselves: dict[str, float]
     limits: dict[str, int]
     trackers: dict[str, dict[str, int]]
+    questions: dict[str, Any]
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON."""
@@ -60,6 +62,7 @@ class Account:
     presumed: int = 0
     limits: Counter[str] = field(default_factory=Counter)
     trackers: dict[str, Counter[str]] = field(default_factory=dict)
+    unlisted: Unlisted = field(default_factory=Unlisted)
 
     def error(self, missing: Missing | None) -> None:
         """One contact or announce that something was missing of, by kind."""

@@ -2,7 +2,8 @@
 
 The capture is of our own machine and made while the run was under way (tcpdump, started by somebody else). Every
 contact and control probe must be found in it, byte for byte as far as its transcript keeps bytes; and no flow of ours
-may be in it that no dial accounts for.
+may be in it that no dial accounts for. The dials to who never answered are forgotten in time (`retention`): of those
+their number is left, which accounts for as many flows, and which these are nobody can say any more.
 """
 
 import ipaddress
@@ -19,6 +20,7 @@ from clew.core.case import Case
 from clew.core.engine import Policy, Pool, Task
 from clew.core.errors import Damaged, Usage
 from clew.model import Missing, carrier
+from clew.observe.api import SECOND
 from clew.observe.captures import _compare
 from clew.observe.captures._carry import read_account
 from clew.observe.captures._utp import STRAYS
@@ -36,6 +38,7 @@ SIDES = {
     "received": (Kind.RECEIVED, Kind.RECEIVED_LEFT_OUT),
 }
 FORMATS = ("pcap", "pcapng")
+LATE_NS = 24 * 3_600 * SECOND  # what was intended may wait for the end of quiet hours
 EARLY_NS = 1_000_000  # a capture may cut its times down to microseconds, and a clock is set now and then
 MOST_SHOWN = 200
 NOTHING = "nothing was compared: of this run no contact is kept in which anything was said"
@@ -48,7 +51,8 @@ WHERE kind IN ('contact', 'control') AND run = ? ORDER BY sequence
 @dataclass(slots=True)
 class Compared:
     """The result. `states` counts verdicts by transport, `off` are those not equal; `undisclosed` are flows of ours
-    that no dial accounts for, or in which we answered somebody.
+    that no dial accounts for, or in which we answered somebody. `forgotten` counts flows that no dial accounts for
+    singly, and that are no more than the `forgotten_calls` of that run that were to who never answered.
     """
 
     run: str
@@ -59,6 +63,8 @@ class Compared:
     undisclosed: list[dict[str, Any]]
     counts: dict[str, int]
     flaws: list[str] = field(default_factory=list)
+    forgotten: int = 0
+    forgotten_calls: int = 0
 
     @property
     def matches(self) -> bool:
@@ -90,7 +96,10 @@ def compare(case: Case, path: Path, *, run: str | None = None, accept_weak: bool
             for outcome in pool.run([Task(row["id"], ENTRY, payload, (os.dup(file.descriptor),), file.size)]):
                 heard.hear(outcome.reply)
         file.still()
-    found = _result(row["id"], file.sha256.hex(), sightings, heard, list(_undisclosed(case, row, heard.flows, own)))
+    forgotten = _Forgotten(case, row["id"])
+    undisclosed = list(_undisclosed(case, row, heard.flows, own, forgotten))
+    found = _result(row["id"], file.sha256.hex(), sightings, heard, undisclosed)
+    found.forgotten, found.forgotten_calls = forgotten.flows, forgotten.calls
     _record(case, found, basis)
     return found
 
@@ -165,10 +174,35 @@ def _flow(*told: Any) -> Flow:
     return Flow(*there, over, *numbers)
 
 
-def _undisclosed(case: Case, run: Any, flows: list[Flow], own: set[str]) -> Iterator[dict[str, Any]]:
+class _Forgotten:
+    """Calls of a run that nobody answered, of which only the number is kept; the flows that they account for."""
+
+    def __init__(self, case: Case, run: str) -> None:
+        self._left: Counter[str] = Counter()
+        self._until_ns: Counter[str] = Counter()
+        self.flows = 0
+        sql = "SELECT transport, calls, until_ns FROM forgotten_dials WHERE run=?"
+        for transport, calls, until_ns in case.read().execute(sql, (run,)):
+            over = carrier(transport)
+            self._left[over] += calls
+            self._until_ns[over] = max(self._until_ns[over], until_ns)
+        self.calls = self._left.total()
+
+    def takes(self, flow: Flow) -> bool:
+        """Whether one of them is left for this flow, and none of them came so late."""
+        if not self._left[flow.carrier] or flow.at_ns > self._until_ns[flow.carrier] + LATE_NS:
+            return False
+        self._left[flow.carrier] -= 1
+        self.flows += 1
+        return True
+
+
+def _undisclosed(
+    case: Case, run: Any, flows: list[Flow], own: set[str], forgotten: _Forgotten
+) -> Iterator[dict[str, Any]]:
     """Flows that we opened and no dial of the run accounts for, and those of others that we said something in.
 
-    Each dial accounts for one flow to its place that begins after its intent.
+    Each dial accounts for one flow to its place that begins after its intent, each forgotten one for one to any place.
     """
     dials: dict[tuple[str, int, str], list[int]] = defaultdict(list)
     sql = "SELECT address, port, transport, intended_ns FROM dials WHERE run=? AND state<>? ORDER BY intended_ns DESC"
@@ -184,7 +218,7 @@ def _undisclosed(case: Case, run: Any, flows: list[Flow], own: set[str]) -> Iter
                 yield _shown(flow, "somebody opened it, and we answered")
         elif waiting and waiting[-1] <= flow.at_ns + EARLY_NS:
             waiting.pop()
-        else:
+        elif not forgotten.takes(flow):
             yield _shown(flow, "no dial accounts for it")
 
 
@@ -215,7 +249,7 @@ def _record(case: Case, found: Compared, basis: str) -> None:
     totals: Counter[str] = Counter()
     for counts in found.states.values():
         totals.update(counts)
-    totals |= Counter({"undisclosed": len(found.undisclosed), "flaws": len(found.flaws)})
+    totals |= Counter({"undisclosed": len(found.undisclosed), "forgotten": found.forgotten, "flaws": len(found.flaws)})
     with case.write("observe") as tx:
         subject = {"run": found.run, "sha256": found.sha256, "matches": found.matches}
         tx.record("capture.compared", subject=subject, counts=dict(totals), mandate=basis)

@@ -9,6 +9,7 @@ from clew.core import shards
 from clew.core.case import Case, Transaction, new_id
 from clew.core.clock import Instant
 from clew.core.failpoints import failpoint
+from clew.core.questions import KEPT
 from clew.model import SightingKind, Tier
 from clew.observe import asked
 from clew.observe.announces import Round
@@ -38,8 +39,9 @@ class Keeper:
         self._ended: list[tuple[str, str | None, int, str]] = []
         self._dials: Counter[str] = Counter()  # of them, by the Mandate they were made under; "" where none was
         self._asked: list[tuple[int | None, int, str, bytes]] = []
+        self._first_lists: dict[str, int] = {}
         self._sequence = 0
-        self._covered: Mapping[str, Mapping[str, float]] = {}
+        self._covered: Mapping[str, Mapping[str, Any]] = {}
 
     @property
     def waiting(self) -> int:
@@ -63,6 +65,10 @@ class Keeper:
     def asked(self, one: Round, heard_ns: int | None) -> None:
         """Takes for the next flush that a question is over, and when it may have been heard, if at all."""
         self._asked.append((heard_ns, one.interval, *asked.key(one.tracker.url, one.infohash)))
+
+    def told_of(self, watch: str, at_ns: int) -> None:
+        """Takes for the next flush that a list came of who is there for this Watch: the first of the case is kept."""
+        self._first_lists.setdefault(watch, at_ns)
 
     def intend(
         self,
@@ -92,12 +98,12 @@ class Keeper:
             tx.record("contacts.intended", subject={"run": self._run.id}, counts=counts, mandate=mandate)
         failpoint("observe.intent.after")
 
-    def flush(self, mandate: str | None, covered: Mapping[str, Mapping[str, float]]) -> None:
+    def flush(self, mandate: str | None, covered: Mapping[str, Mapping[str, Any]]) -> None:
         """Commits what was taken: shards, receipts, endpoints, dials and the ledger's entries in one transaction.
 
         An entry for each Mandate that calls were made under; where there were none, one under `mandate`. `covered` is
-        what the run counted so far, of the limits that it came to and of ourselves: were it killed, nobody else could
-        tell.
+        what the run counted so far, of the limits that it came to, of ourselves and of lists that did not come: were it
+        killed, nobody else could tell.
         """
         changed, gaps, none = self._book.changed(), self._gaps.take(), self._gaps.taken_back()
         if not (self._rows or self._ended or changed or gaps or none) and covered == self._covered:
@@ -120,6 +126,7 @@ class Keeper:
             tx.executemany(INSERT, [row(each) for each in changed])
             tx.executemany(TAKE_BACK, [(self._run.id, *span) for span in none])
             tx.executemany(asked.ENDED, self._asked)
+            tx.executemany("INSERT OR IGNORE INTO first_lists VALUES (?,?)", list(self._first_lists.items()))
             tx.executemany("UPDATE dials SET state=?, detail=?, heard_ns=? WHERE id=?", self._ended)
             tx.executemany(
                 "INSERT OR REPLACE INTO observe_gaps VALUES (?,?,?,?)", [(self._run.id, *gap) for gap in gaps]
@@ -214,7 +221,7 @@ def end(case: Case, run: Run, at_ns: int, summary: dict[str, Any], mandate: str 
     `mandate` is the one that all of it was done under, and that holds now; None where there is no such one.
     """
     covered = {name: said for name, said in summary["coverage"].items() if name not in OF_THE_CASE}
-    covered |= {name: summary[name] for name in ("limits", "ourselves")}
+    covered |= {name: summary[name] for name in ("limits", "ourselves", KEPT)}
     with case.write("observe") as tx:
         values = (at_ns, json.dumps(covered, sort_keys=True), run.id)
         tx.execute("UPDATE observe_runs SET ended_ns=?, coverage=? WHERE id=?", values)

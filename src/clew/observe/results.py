@@ -196,6 +196,9 @@ class Results:
         self._account.tracker(
             url, "failed" if listing.missing else "listed", 1 if listing.missing else len(listing.listed)
         )
+        self._account.unlisted.take(one, answer.started, answer.ended, listed=listing.missing is None)
+        if listing.missing is None:
+            self._keeper.told_of(one.watch.id, answer.ended.utc_ns)
         self._account.left_aside(listing)
         if listing.missing is None:
             self._turn(url, answer, self._lists.pause_ns(one))

@@ -8,6 +8,14 @@ from clew.observe.api import SECOND
 BRIEF = "brief "
 KEEP_NS = 7 * 24 * 3600 * SECOND
 EVERY_NS = 3600 * SECOND  # how often a run that goes on for days looks for what is too old
+OLD = """ FROM dials WHERE intended_ns<? AND (state = 'not made' OR state IN ('failed', 'interrupted')
+  AND NOT EXISTS (SELECT 1 FROM endpoints e WHERE e.watch = dials.watch AND e.address = dials.address
+                  AND e.port = dials.port AND e.tier<>?))"""
+COUNT = f"""
+INSERT INTO forgotten_dials SELECT run, transport, count(*), max(intended_ns){OLD} AND state <> 'not made'
+GROUP BY run, transport
+ON CONFLICT DO UPDATE SET calls=calls+excluded.calls, until_ns=max(until_ns, excluded.until_ns)
+"""
 
 
 def purge(case: Case, now_ns: int) -> int:
@@ -16,8 +24,9 @@ def purge(case: Case, now_ns: int) -> int:
     Rows of tier E0 that are no evidence lie in shards of their own, so whole shards go; their receipts stay. Those of
     control probes, of ourselves, and of contacts that failed with who had answered before are kept: they speak against
     a lead, or about us. So are the dials behind them, which say that a call was made, also where it was cut off: every
-    dial of who has answered is kept, but those that were never made. What a control probe came to stands with whom it
-    was made of, who had answered; whoever was only listed there for another Watch is forgotten all the same.
+    dial of who has answered is kept, but those that were never made. How many there were of the others stays, by run.
+    What a control probe came to stands with whom it was made of, who had answered; whoever was only listed there for
+    another Watch is forgotten all the same.
     """
     before = now_ns - KEEP_NS
     with case.write("observe") as tx:
@@ -32,12 +41,8 @@ def purge(case: Case, now_ns: int) -> int:
         gone = tx.execute(
             "DELETE FROM endpoints WHERE tier=? AND last_listed_ns<?", (Tier.LISTED.value, before)
         ).rowcount
-        dials = tx.execute(
-            "DELETE FROM dials WHERE intended_ns<? AND (state = 'not made' OR state IN ('failed', 'interrupted') "
-            "AND NOT EXISTS (SELECT 1 FROM endpoints e WHERE e.watch = dials.watch AND e.address = dials.address "
-            "AND e.port = dials.port AND e.tier<>?))",
-            (before, Tier.LISTED.value),
-        ).rowcount
+        tx.execute(COUNT, (before, Tier.LISTED.value))
+        dials = tx.execute("DELETE" + OLD, (before, Tier.LISTED.value)).rowcount
         if forgotten or gone or dials:
             tx.record("sightings.forgotten", counts={"sightings": forgotten, "endpoints": gone, "dials": dials})
         failpoint("observe.purge.inside")

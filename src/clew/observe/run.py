@@ -9,12 +9,14 @@ import hashlib
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
 from clew.core import clock, descriptors, mandate, plugins, watch
 from clew.core.case import Case, new_id
 from clew.core.clock import Instant
 from clew.core.errors import Usage
 from clew.core.lease import lease
+from clew.core.questions import KEPT
 from clew.model import Missing, Watch
 from clew.observe import asked, keeping, retention, transports
 from clew.observe.account import Account, Summary, by_place, coverage
@@ -33,7 +35,6 @@ from clew.observe.policy import (
     DHT,
     PERMIT_PLAIN,
     PERMIT_PLAIN_FIRST,
-    PEX,
     PURPOSE,
     Governor,
     Policy,
@@ -45,6 +46,7 @@ from clew.observe.results import Results
 from clew.observe.rows import Run, tool
 from clew.observe.signals import interruptible
 from clew.observe.steady import steady
+from clew.observe.unlisted import Unlisted, asked_for
 from clew.observe.whereabouts import Whereabouts
 from clew.observe.wire import Call, Wire
 
@@ -112,7 +114,7 @@ class Observer:
         self._book = Book(known, policy, steady_ns, offers)
         self._gaps = Gaps()
         self._keeper = Keeper(case, self._run, self._book, self._gaps)
-        self._account = Account()
+        self._account = Account(unlisted=Unlisted(asked_for(places, watches.values())))
         chance = Chance()
         self._caller = Caller(plugin, policy.limits(), watches, case.settings.id, chance)
         self._lists = self._ask_of(places, list(watches.values()))
@@ -149,6 +151,7 @@ class Observer:
             wire.stop()
             self._take(wire, 0)
         self._gaps.over(clock.now())
+        self._account.unlisted.over(clock.now())
         self._keep()
         summary = self._summary(stopped)
         held = self._holding()
@@ -158,11 +161,9 @@ class Observer:
 
     def _places(self, urls: list[str] | None) -> dict[Tracker, str]:
         """The trackers with their addresses. Raises Refused for one that may not be asked, Usage without any."""
-        known = {t for m in mandate.all_of(self._case) if PURPOSE in m.purposes for t in m.trackers}
-        known -= {"*", DHT, PEX}
-        found = self._whereabouts.find(sorted(known) if urls is None else urls, known, self._start)
+        found = self._whereabouts.find(urls, mandate.all_of(self._case), self._start)
         if not found:
-            raise Usage("no tracker is named", "give one with --tracker, or have the Mandate name them")
+            raise Usage("no tracker is named", "give one with --tracker, or have a Mandate that holds now name them")
         return found
 
     def _ask_of(self, places: dict[Tracker, str], watches: list[Watch]) -> Lists:
@@ -303,7 +304,9 @@ class Observer:
 
     def _keep(self) -> None:
         """Commits what was taken."""
-        told: dict[str, Mapping[str, float]] = {"limits": self._limits(), "ourselves": self._account.of_ourselves()}
+        account = self._account
+        told: dict[str, Mapping[str, Any]] = {"limits": self._limits(), "ourselves": account.of_ourselves()}
+        told[KEPT] = account.unlisted.told()
         self._keeper.flush(self._holding(), {name: said for name, said in told.items() if any(said.values())})
 
     def _holding(self) -> str | None:
@@ -383,6 +386,7 @@ class Observer:
             ourselves=account.of_ourselves(),
             limits=self._limits(),
             trackers={url: dict(counts) for url, counts in account.trackers.items()},
+            questions=account.unlisted.told(),
         )
 
 

@@ -21,6 +21,7 @@ TIERS = """SELECT best, count(*) FROM (
 TRANSPORTS = "SELECT transport, count(*) FROM endpoints WHERE transport IS NOT NULL GROUP BY 1 ORDER BY 1"
 FAILURES = "SELECT last_failure, count(*) FROM endpoints WHERE last_failure IS NOT NULL GROUP BY 1 ORDER BY 2 DESC, 1"
 NAMED_US = "SELECT total(json_extract(coverage, '$.ourselves.' || ?)) FROM observe_runs"
+WAITING = "SELECT label FROM watches WHERE added_ns > (SELECT started_ns FROM observe_runs WHERE id=?) ORDER BY label"
 DUE = """SELECT count(next_ns), total(next_ns <= :now), total(next_ns <= :minute), total(next_ns <= :hour), min(next_ns)
          FROM endpoints"""
 
@@ -31,6 +32,7 @@ class Standing:
 
     `due` counts endpoints whose next visit is due: now, within the next minute, within the hour, at any time;
     `earliest_s` is how many seconds the first of them is away. `in_hand` are calls whose result is not kept yet.
+    `waiting` are the labels of Watches that came since the last run began, and that it does not ask for.
     `named_us`: how often others named us, in all runs, as `Account.of_ourselves` counts it.
     """
 
@@ -47,6 +49,7 @@ class Standing:
     clock_set: tuple[dict[str, str], ...]
     runs: int
     last_run: dict[str, Any] | None
+    waiting: tuple[str, ...]
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON."""
@@ -60,7 +63,7 @@ def standing(case: Case) -> Standing:
     times = {"now": at_ns, "minute": at_ns + MINUTE_NS, "hour": at_ns + HOUR_NS}
     planned, due, minute, hour, earliest = read.execute(DUE, times).fetchone()
     in_hand, oldest = read.execute("SELECT count(*), min(intended_ns) FROM dials WHERE state=?", (INTENT,)).fetchone()
-    found = interruptions.read(case)
+    found, last = interruptions.read(case), _last_run(case)
     return Standing(
         places=_counts(case, TIERS),
         transports=_counts(case, TRANSPORTS),
@@ -74,7 +77,8 @@ def standing(case: Case) -> Standing:
         clock_set=tuple(each.as_dict() for each in found.clock_set[-GAPS_SHOWN:]),
         named_us={name: int(read.execute(NAMED_US, (name,)).fetchone()[0]) for name in NAMED},
         runs=read.execute("SELECT count(*) FROM observe_runs").fetchone()[0],
-        last_run=_last_run(case),
+        last_run=last,
+        waiting=tuple(label for (label,) in read.execute(WAITING, (last["id"],))) if last else (),
     )
 
 

@@ -6,18 +6,20 @@ keep the tracker from being asked at all. It is looked up again in time. At each
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from clew.core.clock import Instant
 from clew.core.errors import Refused
-from clew.model import Missing
+from clew.core.lister import lister
+from clew.model import Mandate, Missing
 from clew.observe.api import SECOND, Network, Tracker, is_address
-from clew.observe.policy import Governor, Wish, inside_loopback
+from clew.observe.policy import DHT, PEX, PURPOSE, Governor, Wish, inside_loopback
 from clew.observe.wire import Names, resolve
 
 AGAIN_NS = 3_600 * SECOND
 FAILED_AGAIN_NS = 300 * SECOND  # where its last round failed
 NOT_THERE = "look-ups of a tracker's name that told an address that may not be asked: the one it had was kept"
+NOT_HELD = "no Mandate that names it held when the run began, so that it was not asked"
 
 
 class Whereabouts:
@@ -31,11 +33,19 @@ class Whereabouts:
         self._first: dict[Tracker, str] = {}
         self.limits: Counter[str] = Counter()
 
-    def find(self, urls: list[str], known: set[str], at: Instant) -> dict[Tracker, str]:
-        """The trackers with their addresses. Raises Refused for one that may not be asked, or not be looked up: that
-        is a contact too, so that it is to be among those `known` to a Mandate.
+    def find(self, urls: list[str] | None, mandates: list[Mandate], at: Instant) -> dict[Tracker, str]:
+        """The trackers with their addresses; where no `urls` are given, all that the Mandates name which hold now. Who
+        is named by others alone is counted: one that has ended keeps no run from beginning under the next.
+
+        Raises Refused for one that may not be asked, or not be looked up: that is a contact too, so that a Mandate
+        that holds now has to name it.
         """
-        for url in urls:
+        valid = self._governor.valid(at)
+        known = _named(m for m in mandates if m.id in valid)
+        if urls is None:
+            others = _named(m for m in mandates if m.id not in valid and {PURPOSE, "*"} & {*m.purposes}) - known
+            self.limits.update(f"the tracker {lister(each)}: {NOT_HELD}" for each in sorted(others))
+        for url in sorted(known) if urls is None else urls:
             place = self._plugin.tracker(url)
             address = place.host if is_address(place.host) else self._look_up(place, known, at)
             allowed = self._governor.cover(_question(place, address), at)
@@ -75,6 +85,11 @@ class Whereabouts:
             )
         self._asked_ns[place] = at.mono_ns
         return resolve(place.host)
+
+
+def _named(mandates: Iterable[Mandate]) -> set[str]:
+    """The trackers, and nodes of the DHT, that these Mandates name by their address."""
+    return {tracker for each in mandates for tracker in each.trackers} - {"*", DHT, PEX}
 
 
 def _question(place: Tracker, address: str) -> Wish:

@@ -67,6 +67,8 @@ def collect(case: Case, force: Force, *, bundle: str, now_ns: int, sender_key: s
     reading.withheld.update(_kept_by_coordinator(reading))
     sightings = [s for s in sightings if s.id in kept]
     home = _home(case)
+    watches = _watch_parts(reading, leads)
+    covered = coverage.not_covered(case, {each.label for each in watches})
     return Package(
         bundle=bundle,
         created_ns=now_ns,
@@ -77,11 +79,11 @@ def collect(case: Case, force: Force, *, bundle: str, now_ns: int, sender_key: s
         sender=Party(home.code, home.name, home.country, sender_key),
         recipient=Party(force.code, force.name, force.country, force.age_recipient),
         mandates=_mandates(case, {s.mandate for s in sightings} | {legal.id}),
-        watches=_watch_parts(reading, leads),
+        watches=watches,
         leads=tuple(leads),
         sightings=tuple(sightings),
         known=tuple(_known(case)),
-        not_covered=tuple(_hidden(line, reading.needles) for line in coverage.not_covered(case)),
+        not_covered=tuple(_hidden(line, reading.needles) for line in covered),
         withheld=tuple(sorted(reading.withheld.items())),
     )
 

@@ -1,6 +1,7 @@
 """What a Bundle says of its own limits: what was and was not covered, what a register answered, the build's mark."""
 
 import json
+from collections.abc import Collection
 from typing import Any
 
 from clew.core import coverage, validated
@@ -25,12 +26,13 @@ def build_mark() -> str:
     return "" if validated.is_validated() else UNVALIDATED
 
 
-def not_covered(case: Case) -> tuple[str, ...]:
+def not_covered(case: Case, watches: Collection[str]) -> tuple[str, ...]:
     """What was and was not looked at: the statement that stands beside each lead (`core.coverage`), then the exhibits.
 
-    One plain sentence for each thing, from the case itself; a tracker's own words may stand in it.
+    One plain sentence for each thing, from the case itself; a tracker's own words may stand in it. Of single Watches
+    only those with these labels are named.
     """
-    return tuple(map(printable, (*coverage.read(case).sentences(), HEARSAY, *_said(case), *_exhibits(case))))
+    return tuple(map(printable, (*coverage.read(case).sentences(watches), HEARSAY, *_said(case), *_exhibits(case))))
 
 
 def lookup_words(answer: dict[str, Any]) -> str:

@@ -7,7 +7,7 @@ flows (MSE) look like noise without the secret, as other protocols do: they are 
 from collections.abc import Callable
 
 from clew.model import Missing, SightingKind
-from clew.observe.captures._announce import HttpAnnounce, begins_request
+from clew.observe.captures._announce import LINE, MAX_REQUEST, HttpFlow, begins_request
 from clew.observe.captures._endpoint import text
 from clew.observe.captures._speaker import Speaker
 from clew.observe.captures._streams import Ends
@@ -15,7 +15,6 @@ from clew.observe.networks._messages import PROTOCOL
 from clew.observe.taken import Account, Finding, Watched, Watchlist
 
 INFOHASH = slice(28, 48)  # in the handshake of BEP 3
-MAX_REQUEST = 4 * 1024
 UNKNOWN = "flows of no protocol that is read (as encrypted ones are, MSE)"
 UNWATCHED = "BitTorrent flows of torrents that are on no Watch"
 
@@ -30,7 +29,7 @@ class StreamTalk:
         self._begun = [b"", b""]
         self._gaps: dict[int, Missing] = {}
         self._peers: list[tuple[Watched, tuple[Speaker, Speaker]]] = []
-        self._announce: HttpAnnounce | None = None
+        self._http: HttpFlow | None = None
         self._dropped = False
 
     @property
@@ -42,9 +41,9 @@ class StreamTalk:
         """The next bytes of a direction."""
         if self._peers:
             self._say(side, data, at_ns)
-        elif self._announce is not None:
-            self._announce.data(side, data, at_ns)
-            self._dropped = self._announce.over
+        elif self._http is not None:
+            self._http.data(side, data, at_ns)
+            self._dropped = self._http.over
         else:
             self._begun[side] += data
             self._decide(side, at_ns)
@@ -52,8 +51,8 @@ class StreamTalk:
     def gap(self, side: int, why: Missing, at_ns: int) -> None:
         """A direction that goes no further."""
         self._gaps[side] = why
-        if self._announce is not None:
-            self._announce.closed(at_ns, why)
+        if self._http is not None:
+            self._http.closed(at_ns, why)
             self._dropped = True
         elif not self._peers and len(self._gaps) == 2:
             self._drop("flows that break off before it shows what they are")
@@ -62,8 +61,8 @@ class StreamTalk:
         """The flow has ended."""
         if self._dropped:
             return
-        if self._announce is not None:
-            self._announce.closed(at_ns, why)
+        if self._http is not None:
+            self._http.closed(at_ns, why)
         elif self._peers:
             for watched, speakers in self._peers:
                 self._ended(watched, speakers, at_ns, why)
@@ -78,9 +77,8 @@ class StreamTalk:
             if len(begun) >= INFOHASH.stop:
                 self._begin_peers(begun[INFOHASH], at_ns)
         elif begins_request(begun):
-            line = begun.find(b"\r\n")
-            if line >= 0 or len(begun) > MAX_REQUEST:
-                self._begin_announce(side, begun[: max(line, 0)], at_ns)
+            if LINE in begun or len(begun) > MAX_REQUEST:
+                self._begin_http(side, at_ns)
         else:
             self._drop(UNKNOWN)
 
@@ -109,14 +107,12 @@ class StreamTalk:
         if all(speaker.over for _, speakers in self._peers for speaker in speakers):
             self.closed(at_ns, None)
 
-    def _begin_announce(self, side: int, request: bytes, at_ns: int) -> None:
+    def _begin_http(self, side: int, at_ns: int) -> None:
         begun, self._begun = self._begun, [b"", b""]
-        self._announce = HttpAnnounce.of(request, side, self._ends, self._watchlist, self._account, at_ns, self._sink)
-        if self._announce is None:
-            self._drop("HTTP flows that ask for no Watch")
-            return
-        if begun[1 - side]:
-            self._announce.data(1 - side, begun[1 - side], at_ns)
+        self._http = HttpFlow(side, self._ends, self._watchlist, self._account, self._sink)
+        for each in (side, 1 - side):
+            self._http.data(each, begun[each], at_ns)
+        self._dropped = self._http.over
 
     def _drop(self, why: str) -> None:
         self._account.counts[why] += 1

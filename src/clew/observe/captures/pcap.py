@@ -49,7 +49,7 @@ class Pcap:
     """The plug-in."""
 
     name = "pcap"
-    version = "2"
+    version = "3"
 
     @property
     def examples(self) -> tuple[Example, ...]:

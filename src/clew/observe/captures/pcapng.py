@@ -168,7 +168,7 @@ class Pcapng:
     """The plug-in."""
 
     name = "pcapng"
-    version = "2"
+    version = "3"
 
     @property
     def examples(self) -> tuple[Example, ...]:
