@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from clew.core import coverage, validated
+from clew.core import coverage, sent, validated
 from clew.core.case import Case
 from clew.core.printable import printable
 from clew.share.api import UNVALIDATED
@@ -25,12 +25,21 @@ def build_mark() -> str:
     return "" if validated.is_validated() else UNVALIDATED
 
 
-def not_covered(case: Case) -> tuple[str, ...]:
+def not_covered(case: Case, force: str) -> tuple[str, ...]:
     """What was and was not looked at: the statement that stands beside each lead (`core.coverage`), then the exhibits.
 
-    One plain sentence for each thing, from the case itself; a tracker's own words may stand in it.
+    One plain sentence for each thing, from the case itself; a tracker's own words may stand in it. Last, of how many
+    Bundles for this force nobody knows what is to be taken back.
     """
-    return tuple(map(printable, (*coverage.read(case).sentences(), HEARSAY, *_said(case), *_exhibits(case))))
+    lines = (*coverage.read(case).sentences(), HEARSAY, *_said(case), *_exhibits(case), *unlisted(case, force))
+    return tuple(map(printable, lines))
+
+
+def unlisted(case: Case, force: str) -> tuple[str, ...]:
+    """A sentence on the Bundles for this force of which an earlier version kept no list of Leads."""
+    count = sent.unlisted(case, force)
+    words = f"earlier bundles for {force} of whose leads no list was kept, so that none of them is taken back by name"
+    return (f"{words}: {count}; rely on the leads of the newest bundle alone",) if count else ()
 
 
 def lookup_words(answer: dict[str, Any]) -> str:
