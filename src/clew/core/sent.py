@@ -114,15 +114,16 @@ def told(case: Case) -> list[TakenBack]:
     return [taken_back(each, each.told) for each in left(case) if each.told]
 
 
-def changed(case: Case) -> list[TakenBack]:
+def changed(case: Case, promiscuous: set[since.Place] | None = None) -> list[TakenBack]:
     """Every Lead that left for a force and is none any more, or another's, or not at all its times, and why.
 
-    One that expired since is none of them: its Bundle says until when it holds.
+    One that expired since is none of them: its Bundle says until when it holds. `promiscuous`: what
+    `since.promiscuous` told, where the caller has it.
     """
     sent = left(case)
     if not sent:
         return []
-    now = _now(case)
+    now = _now(case, since.promiscuous(case) if promiscuous is None else promiscuous)
     return [taken_back(each, *found) for each in sent if (found := now.against(each)) is not None]
 
 
@@ -168,14 +169,14 @@ class _Now:
         return OTHERWISE if elsewhere else NONE
 
 
-def _now(case: Case) -> _Now:
+def _now(case: Case, promiscuous: set[since.Place]) -> _Now:
     conn = case.read()
     intervals: dict[str, list[Times]] = defaultdict(list)
     for row in conn.execute("SELECT subject, address, port, transport, from_ns, to_ns FROM subject_intervals"):
         intervals[row["subject"]].append(Times(*tuple(row)[1:]))
     rows = conn.execute("SELECT id, subject, force, country, uncertain, state FROM leads")
     joined = {subject: _joined(each) for subject, each in intervals.items()}
-    return _Now({row["id"]: row for row in rows}, joined, since.promiscuous(case))
+    return _Now({row["id"]: row for row in rows}, joined, promiscuous)
 
 
 def _moved(lead: Any) -> str:

@@ -127,7 +127,7 @@ def _lead(reading: _Reading, row: Any) -> LeadPart | None:
 def _taken_back(reading: _Reading, leads: list[LeadPart]) -> tuple[sent.TakenBack, ...]:
     """What this force has from earlier Bundles and does not stand; told in each Bundle, as long as that is so."""
     code, standing = reading.force.code, {lead.id for lead in leads}
-    found = {each.lead: each for each in sent.changed(reading.case) if each.force == code}
+    found = {each.lead: each for each in sent.changed(reading.case, reading.promiscuous) if each.force == code}
     for each in reading.sent:
         why = reading.held.get(each.lead, EXPIRED)
         if each.force == code and each.lead not in standing | found.keys() and why != EXPIRED:
