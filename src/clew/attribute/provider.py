@@ -64,6 +64,8 @@ class Question:
     """What the page asks. `widen_ms`: no time in it is wrong by more, by what the system told of its clock.
 
     `clock_set`: each time that somebody or something set this clock within a day of these connections.
+    `our_side_private`: our own address is not one of the public internet: a private one, or one that a provider shares
+    out behind its translator (100.64.0.0/10, RFC 6598).
     """
 
     reference: str
@@ -174,7 +176,7 @@ def _question(case: Case, row: Any, seen: Sequence[dict[str, Any]], period: Peri
         widen_ms=max(_widened(each) for each in seen),
         clock_set=_clock_set(case, first["started_ns"], seen[-1]["ended_ns"]),
         shared=_shared(NetworkKind(row["network_kind"]), json.loads(row["caveats"])),
-        our_side_private=any(ipaddress.ip_address(each["local_address"]).is_private for each in seen),
+        our_side_private=any(not ipaddress.ip_address(each["local_address"]).is_global for each in seen),
         period=period,
         ask_by=clock.iso(until_ns) if until_ns is not None else None,
         late=until_ns is not None and until_ns <= now_ns,
