@@ -429,3 +429,17 @@ def test_a_lead_that_left_and_does_not_stand_is_told_to_who_runs_attribute(full,
         tx.execute("UPDATE bundles SET taken_back = ?", (json.dumps({lead["id"]: sent.ANYTHING}),))
     summary, _ = run(full, [], [countries])
     assert summary.covered[-1] == "leads that left in bundles and were taken back since: 1"
+
+
+def test_prior_knowledge_that_stands_beside_no_lead_any_more_is_counted(full, countries, run):
+    _, (lead,) = run(full, claims(), [countries])
+    prior.add(full, subject=lead["subject"], statement="a known client", source="file 14")
+    prior.add(full, address="127.10.1.1", port=6881, statement="an earlier case", source="file 15")
+    summary, _ = run(full, [], [countries])
+    assert (prior.unshown(full), "prior knowledge" in summary.covered[-1]) == ([], False)
+    summary, (other,) = run(full, [sight(0, at=NOW - DAY - 60 * MINUTE) | {"id": "s901"}], [countries])
+    assert other["subject"] != lead["subject"], "an earlier contact came in: the Subject has another id"
+    assert summary.covered[-1] == "entries of prior knowledge that stand beside no lead: 1 (clew prior list CASE)"
+    assert [p.source for p in prior.unshown(full)] == ["file 14"]
+    run(full, [sight(9, kind="control", promiscuous=True)], [countries])
+    assert [p.source for p in prior.unshown(full)] == ["file 14", "file 15"]

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from clew.attribute import caveats, evidence, links, merge, priority, urgency, where
+from clew.attribute import caveats, evidence, links, merge, prior, priority, urgency, where
 from clew.attribute.api import LeadState, Register, RegisterSpec, Rule, Summary
 from clew.attribute.beside import Beside, beside
 from clew.attribute.masked import Masked
@@ -119,7 +119,8 @@ def attribute(
                 counts={k: v for k, v in summary.as_dict().items() if isinstance(v, int)},
                 mandate=basis.id,
             )
-    return replace(summary, covered=(*COVERED, *_orphaned(orphaned), *_sent(sent.changed(case))))
+    alone = _alone(orphaned, len(prior.unshown(case)))
+    return replace(summary, covered=(*COVERED, *alone, *_sent(sent.changed(case))))
 
 
 def context_of(
@@ -325,9 +326,11 @@ def _summary(
     )
 
 
-def _orphaned(count: int) -> tuple[str, ...]:
-    line = f"{count} open alarms, or decisions that a lead is urgent, are about leads that are no longer made"
-    return (line,) if count else ()
+def _alone(orphaned: int, unshown: int) -> tuple[str, ...]:
+    """What people said that stands on no page now."""
+    alarms = f"{orphaned} open alarms, or decisions that a lead is urgent, are about leads that are no longer made"
+    entered = f"entries of prior knowledge that stand beside no lead: {unshown} (clew prior list CASE)"
+    return (*([alarms] if orphaned else []), *([entered] if unshown else []))
 
 
 def _sent(changed: Sequence[sent.TakenBack]) -> tuple[str, ...]:
