@@ -443,3 +443,10 @@ def test_prior_knowledge_that_stands_beside_no_lead_any_more_is_counted(full, co
     assert [p.source for p in prior.unshown(full)] == ["file 14"]
     run(full, [sight(9, kind="control", promiscuous=True)], [countries])
     assert [p.source for p in prior.unshown(full)] == ["file 14", "file 15"]
+
+
+def test_a_lead_that_left_and_has_another_id_now_is_named_by_it(full, countries, run):
+    _, (lead,) = run(full, claims(), [countries])
+    left(full, lead)
+    summary, (other,) = run(full, [sight(0, at=NOW - DAY - 60 * MINUTE) | {"id": "s901"}], [countries])
+    assert summary.covered[-1].endswith(f"it stands, as another lead: {other['id']}")

@@ -164,6 +164,9 @@ class _Now:
     def _gone(self, sent: Sent) -> str:
         if sent.subject in self.intervals:
             return UNCOVERED
+        for lead in self.leads.values():  # an earlier contact came in, say: the Subject and its Lead have other ids
+            if lead["force"] == sent.force and all(self._stands(lead["subject"], each) for each in sent.intervals):
+                return f"it stands, as another lead: {lead['id']}"
         here = {(each.address, each.port) for each in sent.intervals}
         elsewhere = any((each.address, each.port) in here for held in self.intervals.values() for each in held)
         return OTHERWISE if elsewhere else NONE
