@@ -12,10 +12,11 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from clew.attribute import caveats, evidence, links, merge, prior, priority, urgency, where
+from clew.attribute import caveats, evidence, links, merge, priority, urgency, where
 from clew.attribute.api import LeadState, Register, RegisterSpec, Rule, Summary
 from clew.attribute.beside import Beside, beside
 from clew.attribute.masked import Masked
+from clew.attribute.prior import unshown
 from clew.core import clock, forces, ledger, mandate, plugins, sent, watch
 from clew.core.case import Case, Transaction
 from clew.core.errors import Damaged, Refused
@@ -119,7 +120,7 @@ def attribute(
                 counts={k: v for k, v in summary.as_dict().items() if isinstance(v, int)},
                 mandate=basis.id,
             )
-    alone = _alone(orphaned, len(prior.unshown(case)))
+    alone = _alone(orphaned, len(unshown(case)))
     return replace(summary, covered=(*COVERED, *alone, *_sent(sent.changed(case))))
 
 
@@ -326,11 +327,11 @@ def _summary(
     )
 
 
-def _alone(orphaned: int, unshown: int) -> tuple[str, ...]:
+def _alone(orphaned: int, entries: int) -> tuple[str, ...]:
     """What people said that stands on no page now."""
     alarms = f"{orphaned} open alarms, or decisions that a lead is urgent, are about leads that are no longer made"
-    entered = f"entries of prior knowledge that stand beside no lead: {unshown} (clew prior list CASE)"
-    return (*([alarms] if orphaned else []), *([entered] if unshown else []))
+    entered = f"entries of prior knowledge that stand beside no lead: {entries} (clew prior list CASE)"
+    return (*([alarms] if orphaned else []), *([entered] if entries else []))
 
 
 def _sent(changed: Sequence[sent.TakenBack]) -> tuple[str, ...]:
