@@ -173,7 +173,7 @@ def test_what_was_not_covered_comes_from_the_case(world: World) -> None:
             tx.execute(f"{sql} VALUES ('w', '192.0.2.9', ?, 1, 1, 'tracker', ?)", (number, tier))
     with world.case.write("intake") as tx:
         tx.execute("INSERT INTO items VALUES (?,?,?,?,?,?,?,?)", ("i", "e", "b", "unreadable", "encrypted", "", 1, 0))
-    lines = coverage.not_covered(world.case, "AT")
+    lines = coverage.not_covered(world.case)
     assert set(covered.read(world.case).sentences()) < set(lines), "all that stands beside each lead"
     text = "\n".join(lines)
     for told in (

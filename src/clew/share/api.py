@@ -147,7 +147,11 @@ class KnownHash:
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """Everything that one force receives. `taken_back`: what it has from earlier Bundles and does not stand now."""
+    """Everything that one force receives.
+
+    `taken_back`: what it has from earlier Bundles and does not stand now; `unlisted`: a sentence on those of which
+    nobody knows that.
+    """
 
     bundle: str
     created_ns: int
@@ -161,6 +165,7 @@ class Package:
     watches: tuple[WatchPart, ...]
     leads: tuple[LeadPart, ...]
     taken_back: tuple[TakenBack, ...]
+    unlisted: tuple[str, ...]
     sightings: tuple[SightingPart, ...]
     known: tuple[KnownHash, ...]
     not_covered: tuple[str, ...]

@@ -50,6 +50,7 @@ class _Reading:
     since: since.Since
     needles: frozenset[bytes]
     sent: list[sent.Sent]
+    withheld: Counter[str] = field(default_factory=Counter)
     held: dict[str, str] = field(default_factory=dict)
 
 
@@ -64,9 +65,9 @@ def collect(case: Case, force: Force, *, bundle: str, now_ns: int, sender_key: s
     reading = _Reading(case, force, now_ns, _watches(case), bad, later, needles, sent.left(case))
     leads = [lead for row in _lead_rows(reading) if (lead := _lead(reading, row)) is not None]
     sightings = _sightings(reading, sorted({key for lead in leads for i in lead.intervals for key in i.sightings}))
-    leads = _resting(leads, {s.id for s in sightings}, reading.held)
+    leads = _resting(reading, leads, {s.id for s in sightings})
     kept = {key for lead in leads for i in lead.intervals for key in i.sightings}
-    withheld = Counter(reading.held.values()) + Counter(_kept_by_coordinator(reading))
+    reading.withheld.update(_kept_by_coordinator(reading))
     sightings = [s for s in sightings if s.id in kept]
     home = _home(case)
     return Package(
@@ -82,10 +83,11 @@ def collect(case: Case, force: Force, *, bundle: str, now_ns: int, sender_key: s
         watches=_watch_parts(reading, leads),
         leads=tuple(leads),
         taken_back=_taken_back(reading, leads),
+        unlisted=coverage.unlisted(case, force.code),
         sightings=tuple(sightings),
         known=tuple(_known(case)),
-        not_covered=tuple(_hidden(line, reading.needles) for line in coverage.not_covered(case, force.code)),
-        withheld=tuple(sorted(withheld.items())),
+        not_covered=tuple(_hidden(line, reading.needles) for line in coverage.not_covered(case)),
+        withheld=tuple(sorted(reading.withheld.items())),
     )
 
 
@@ -120,8 +122,13 @@ def _lead(reading: _Reading, row: Any) -> LeadPart | None:
         reason = "resting on an address that answers for anything"
     else:
         return _as_part(reading, row, intervals)
-    reading.held[row["id"]] = reason
+    _hold(reading, row["id"], reason)
     return None
+
+
+def _hold(reading: _Reading, lead: str, reason: str) -> None:
+    reading.held[lead] = reason
+    reading.withheld[reason] += 1
 
 
 def _taken_back(reading: _Reading, leads: list[LeadPart]) -> tuple[sent.TakenBack, ...]:
@@ -207,7 +214,7 @@ def _intervals(reading: _Reading, subject: str) -> tuple[IntervalPart, ...]:
     )
 
 
-def _resting(leads: list[LeadPart], there: set[str], held: dict[str, str]) -> list[LeadPart]:
+def _resting(reading: _Reading, leads: list[LeadPart], there: set[str]) -> list[LeadPart]:
     """Only leads whose every sighting can be handed over: a lead nobody could check is held back."""
     kept = []
     for lead in leads:
@@ -215,7 +222,7 @@ def _resting(leads: list[LeadPart], there: set[str], held: dict[str, str]) -> li
         if wanted and wanted <= there:
             kept.append(lead)
         else:
-            held[lead.id] = "a contact that it rests on may not be handed over"
+            _hold(reading, lead.id, "a contact that it rests on may not be handed over")
     return kept
 
 

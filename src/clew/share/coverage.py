@@ -25,21 +25,12 @@ def build_mark() -> str:
     return "" if validated.is_validated() else UNVALIDATED
 
 
-def not_covered(case: Case, force: str) -> tuple[str, ...]:
+def not_covered(case: Case) -> tuple[str, ...]:
     """What was and was not looked at: the statement that stands beside each lead (`core.coverage`), then the exhibits.
 
-    One plain sentence for each thing, from the case itself; a tracker's own words may stand in it. Last, of how many
-    Bundles for this force nobody knows what is to be taken back.
+    One plain sentence for each thing, from the case itself; a tracker's own words may stand in it.
     """
-    lines = (*coverage.read(case).sentences(), HEARSAY, *_said(case), *_exhibits(case), *unlisted(case, force))
-    return tuple(map(printable, lines))
-
-
-def unlisted(case: Case, force: str) -> tuple[str, ...]:
-    """A sentence on the Bundles for this force of which an earlier version kept no list of Leads."""
-    count = sent.unlisted(case, force)
-    words = f"earlier bundles for {force} of whose leads no list was kept, so that none of them is taken back by name"
-    return (f"{words}: {count}; rely on the leads of the newest bundle alone",) if count else ()
+    return tuple(map(printable, (*coverage.read(case).sentences(), HEARSAY, *_said(case), *_exhibits(case))))
 
 
 def lookup_words(answer: dict[str, Any]) -> str:
@@ -54,6 +45,13 @@ def lookup_words(answer: dict[str, Any]) -> str:
 def reasons(features: dict[str, float]) -> tuple[str, ...]:
     """Each feature of a lead's rank as a sentence; what does not apply (0) is left out."""
     return tuple(FEATURES.get(name, f"{name}: {{}}").format(f"{value:g}") for name, value in features.items() if value)
+
+
+def unlisted(case: Case, force: str) -> tuple[str, ...]:
+    """A sentence on the Bundles for this force of which an earlier version kept no list of Leads."""
+    count = sent.unlisted(case, force)
+    words = f"earlier bundles for {force} of whose leads no list was kept, so that none of them is taken back by name"
+    return (f"{words}: {count}; rely on the leads of the newest bundle alone",) if count else ()
 
 
 def _said(case: Case) -> list[str]:

@@ -121,6 +121,7 @@ def package() -> Package:
                 told=False,
             ),
         ),
+        unlisted=("earlier bundles of whose leads no list was kept: 1",),
         sightings=first + second,
         known=known,
         not_covered=("addresses that were listed but never answered",),
@@ -130,7 +131,9 @@ def package() -> Package:
 
 def empty() -> Package:
     """The same, with nothing in it: a force that is told that there is nothing for it yet."""
-    return replace(package(), leads=(), taken_back=(), sightings=(), known=(), watches=(), withheld=(), not_covered=())
+    return replace(
+        package(), leads=(), taken_back=(), unlisted=(), sightings=(), known=(), watches=(), withheld=(), not_covered=()
+    )
 
 
 EXAMPLES: tuple[Package, ...] = (package(), empty())
