@@ -11,7 +11,7 @@ from clew.attribute.api import RegisterSpec
 from clew.attribute.caveats import LIMITS
 from clew.attribute.run import Policy, _open, attribute
 from clew.attribute.where import where
-from clew.core import forces
+from clew.core import forces, sent
 from clew.core.errors import Damaged, Held, Refused, Usage
 from clew.core.lease import lease
 from clew.model import Force
@@ -416,3 +416,57 @@ def test_listing_by_holder(full, countries, run):
     assert [lead["country"] for lead in listing.leads(full, force="coordinator")] == ["FR"]
     assert [lead["force"] for lead in listing.leads(full, force="AT")] == ["AT"]
     assert len(listing.leads(full)) == 2
+
+
+def left(case, lead):
+    """Stands for the Bundle of its force that holds it."""
+    sql = "SELECT address, port, transport, from_ns, to_ns FROM subject_intervals WHERE subject = ?"
+    times = [tuple(row) for row in case.read().execute(sql, (lead["subject"],))]
+    kept = json.dumps({lead["id"]: sent.as_kept(lead["subject"], lead["rank"], times)})
+    with case.write("share") as tx:
+        tx.execute("INSERT INTO bundles VALUES (?,?,'',x'00',1,?,?,'{}')", ("b" * 32, lead["force"], NOW, kept))
+
+
+def test_a_lead_that_left_and_does_not_stand_is_told_to_who_runs_attribute(full, countries, register, run):
+    told = "not told yet, so share with AT again: lead {} (127.10.1.1 port 6881) left for AT, last in the bundle bbbbbb"
+    _, (lead,) = run(full, claims(), [countries])
+    left(full, lead)
+    summary, _ = run(full, claims(start=2), [countries])
+    assert not any("left for" in line for line in summary.covered), "it has grown, and stands"
+    summary, (moved,) = run(full, [], [register("127.10.0.0/16,DE,N,\n", name="later")])
+    assert moved["force"] == "DE-N"
+    assert summary.covered[-1].startswith(told.format(lead["id"]))
+    assert summary.covered[-1].endswith("its place is another force's: DE")
+    summary, _ = run(full, [], [countries, register("127.10.0.0/16,DE,N,\n", name="later")])
+    assert summary.covered[-1].endswith(sent.UNSURE)
+    another = {"id": "s900", "client": "Transmission 4.0.0", "peer_id": b"-TR4000-" + bytes(12)}
+    summary, _ = run(full, [sight(0, at=NOW - DAY + 10 * MINUTE) | another], [countries])
+    assert summary.covered[-1].endswith(sent.OTHERWISE)
+    summary, none = run(full, [sight(9, kind="control", promiscuous=True)], [countries])
+    assert none == []
+    assert summary.covered[-1].endswith(sent.ANYTHING)
+    with full.write("share") as tx:
+        tx.execute("UPDATE bundles SET taken_back = ?", (json.dumps({lead["id"]: sent.ANYTHING}),))
+    summary, _ = run(full, [], [countries])
+    assert summary.covered[-1] == "leads that left in bundles and were taken back since: 1"
+
+
+def test_prior_knowledge_that_stands_beside_no_lead_any_more_is_counted(full, countries, run):
+    _, (lead,) = run(full, claims(), [countries])
+    prior.add(full, subject=lead["subject"], statement="a known client", source="file 14")
+    prior.add(full, address="127.10.1.1", port=6881, statement="an earlier case", source="file 15")
+    summary, _ = run(full, [], [countries])
+    assert (prior.unshown(full), "prior knowledge" in summary.covered[-1]) == ([], False)
+    summary, (other,) = run(full, [sight(0, at=NOW - DAY - 60 * MINUTE) | {"id": "s901"}], [countries])
+    assert other["subject"] != lead["subject"], "an earlier contact came in: the Subject has another id"
+    assert summary.covered[-1] == "entries of prior knowledge that stand beside no lead: 1 (clew prior list CASE)"
+    assert [p.source for p in prior.unshown(full)] == ["file 14"]
+    run(full, [sight(9, kind="control", promiscuous=True)], [countries])
+    assert [p.source for p in prior.unshown(full)] == ["file 14", "file 15"]
+
+
+def test_a_lead_that_left_and_has_another_id_now_is_named_by_it(full, countries, run):
+    _, (lead,) = run(full, claims(), [countries])
+    left(full, lead)
+    summary, (other,) = run(full, [sight(0, at=NOW - DAY - 60 * MINUTE) | {"id": "s901"}], [countries])
+    assert summary.covered[-1].endswith(f"it stands, as another lead: {other['id']}")

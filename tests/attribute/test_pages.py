@@ -60,6 +60,17 @@ def test_utp_is_udp_to_a_provider(case, tmp_path):
     assert {asked.protocol, *(line.protocol for line in asked.lines)} == {"UDP"}
 
 
+@pytest.mark.parametrize(
+    ("ours", "translated"),
+    [("10.1.2.3", True), ("100.72.1.2", True), ("fd00::1", True), ("8.8.8.8", False), ("2001:4860::1", False)],
+)
+def test_that_a_router_may_have_translated_our_side_is_said(case, tmp_path, ours, translated):
+    (label,) = lead_case(case, tmp_path, claims(local_address=ours))
+    asked = provider.question(case, label, None)
+    assert asked.our_side_private is translated
+    assert ("a router of ours may have translated it" in provider.page(case, asked)) is translated
+
+
 def test_an_ipv6_page_names_the_prefix(case, tmp_path):
     (label,) = lead_case(case, tmp_path, claims(address="2001:db8:1:2::10"))
     asked = provider.question(case, label, None)

@@ -61,7 +61,8 @@ def test_text_that_somebody_else_wrote_breaks_nothing(name: str, text: str) -> N
     if exporter.filename.endswith((".json", ".jsonld")):
         json.loads(data)
     elif exporter.filename.endswith(".jsonl"):
-        assert {json.loads(line)["client"] for line in data.removesuffix("\n").split("\n")} == {text}
+        lines = [json.loads(line) for line in data.removesuffix("\n").split("\n")]
+        assert {line["why" if name == "taken_back" else "client"] for line in lines} == {text}
     else:
         tags = re.compile(r"<[a-zA-Z!/][^>]*>")
         assert tags.findall(data) == tags.findall(exported(exporter, written_by_others("x")).decode()), "became markup"
@@ -74,6 +75,7 @@ def written_by_others(text: str) -> Package:
         plain,
         operation=text,
         leads=(lead, *plain.leads[1:]),
+        taken_back=tuple(replace(each, why=text) for each in plain.taken_back),
         sightings=tuple(replace(s, client=text) for s in plain.sightings),
         sender=replace(plain.sender, name=text),
     )

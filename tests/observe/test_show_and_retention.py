@@ -1,6 +1,7 @@
 """The verbs, and what is forgotten in time."""
 
 import json
+import os
 import time
 from pathlib import Path
 
@@ -101,3 +102,19 @@ def test_who_was_only_listed_is_forgotten_after_seven_days(observed: Case) -> No
     last = json.loads(observed.read().execute("SELECT line FROM ledger ORDER BY seq DESC LIMIT 1").fetchone()[0])
     assert last["action"] == "sightings.forgotten"
     assert purge(observed, time.time_ns() + KEEP_NS + 60_000_000_000) == 0
+
+
+def test_copies_of_before_an_upgrade_are_kept_no_longer_than_what_stands_in_them(case: Case) -> None:
+    now, ledger = time.time_ns(), "SELECT line FROM ledger ORDER BY seq DESC LIMIT 1"
+    ages = {"case.v1.db": 8, ".partial-case.v2.db": 8, "case.v14.db": 6, "case.db.saved": 8}
+    for name, days in ages.items():
+        made_ns = now - days * 24 * 3600 * 10**9
+        (case.folder / name).touch()
+        os.utime(case.folder / name, ns=(made_ns, made_ns))
+    purge(case, now)
+    assert [name for name in ages if (case.folder / name).exists()] == ["case.v14.db", "case.db.saved"]
+    last = json.loads(case.read().execute(ledger).fetchone()[0])
+    assert (last["action"], last["counts"]) == ("copies.forgotten", {"copies": 2})
+    before = case.read().execute(ledger).fetchone()[0]
+    purge(case, now)
+    assert case.read().execute(ledger).fetchone()[0] == before

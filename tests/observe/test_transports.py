@@ -247,3 +247,18 @@ def test_who_was_barred_and_forgotten_is_one_endpoint_when_listed_anew() -> None
     made.allowed(21 * SECOND)
     assert new
     assert made.due(22 * SECOND, 9) == [(anew, "contact")]
+
+
+def test_a_visit_that_may_not_be_made_gives_no_probe_of_another_watch_back() -> None:
+    made, endpoint = book()
+    assert made.due(0, 9) == [(endpoint, "contact")]
+    made.contacted(endpoint, Contact(answered=True), "s", 0, 100 * SECOND, "tcp", heard_ns=0)
+    assert made.due(5 * SECOND, 9) == [(endpoint, "control")]
+    other, _ = made.listed("v", "127.10.0.1", 6881, source="t", twin=False, at_ns=0, due_ns=0)
+    made.saved(made.changed())
+    assert made.due(6 * SECOND, 9) == [(other, "contact")]
+    made.never(other, Missing(Reason.REFUSED, "no Mandate covers this"))
+    assert made.due(101 * SECOND, 9) == [], "the visit waits: a probe of that port is out"
+    assert made.due(110 * SECOND, 9) == [], "and no second probe is planned beside it"
+    made.controlled(endpoint, "clean")
+    assert (endpoint.control, other.control) == ("clean", "clean")

@@ -55,7 +55,7 @@ def remade(
 
 def flip(name: str) -> Change:
     def change(top: Path) -> None:
-        data = bytearray((top / name).read_bytes())
+        data = bytearray((top / name).read_bytes() or b"\0")
         data[len(data) // 2] ^= 1
         (top / name).write_bytes(data)
 

@@ -252,7 +252,7 @@ def test_the_same_facts_give_the_same_bytes(world: World) -> None:
         run.write_bag(folder, package(world), point=point, lines=lines, annex_file=annex, key=key)
         trees.append({p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file()})
     assert trees[0] == trees[1]
-    assert len(trees[0]) == 14
+    assert len(trees[0]) == 15
 
 
 def test_without_a_mandate_nothing_is_shared(world: World) -> None:
@@ -280,7 +280,7 @@ def test_a_bundle_is_in_the_ledger_and_the_table_at_once(world: World) -> None:
     last = world.case.read().execute("SELECT line FROM ledger ORDER BY seq DESC LIMIT 1").fetchone()[0]
     entry = json.loads(last)
     assert entry["action"] == "bundle.built"
-    assert entry["counts"] == {"known_hashes": 2, "leads": 2, "sightings": 4}
+    assert entry["counts"] == {"known_hashes": 2, "leads": 2, "sightings": 4, "taken_back": 0}
     assert "192.0.2" not in last
 
 

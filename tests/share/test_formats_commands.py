@@ -122,6 +122,6 @@ def test_the_short_commands_of_the_summary_work_as_printed(world: World) -> None
     good = run(world, made.path, f"set -euo pipefail\n{printed}", name="BUNDLE.tar.age")
     assert good.returncode == 0, good.stderr
     assert "Signature Verified Successfully" in good.stdout
-    assert good.stdout.count(": OK") == 8
+    assert good.stdout.count(": OK") == 9
     bad = remade(world, made.path, flip("data/summary.html"))
     assert run(world, bad, f"set -euo pipefail\n{printed}", name="BUNDLE.tar.age").returncode != 0

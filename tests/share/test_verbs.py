@@ -74,3 +74,22 @@ def test_all_makes_one_for_every_other_force(world: World, typed) -> None:
     made = json.loads(typed("share", world.case.folder, "--all", "--out", world.folder / "o", "--key", "EU", "--json"))
     assert [b["force"] for b in made["bundles"]] == ["AT", "DE"]
     assert len(list((world.folder / "o").iterdir())) == 2
+
+
+def test_what_does_not_stand_is_said_to_sender_and_receiver(world: World, typed) -> None:
+    share = ("share", world.case.folder, "--out", world.folder / "o", "--key", "EU")
+    assert "taken back" not in typed(*share, "--force", "AT")
+    with world.case.write("attribute") as tx:
+        tx.execute("UPDATE leads SET force = 'DE', country = 'DE' WHERE id = ?", (world.leads["first"],))
+    named = f"lead {world.leads['first']} (192.0.2.1 port 6881) left for AT, last in the bundle "
+    assert f"NOT TOLD YET: {named}" in typed(*share, "--force", "DE")
+    made = json.loads(typed(*share, "--force", "AT", "--json"))
+    assert [each["lead"] for each in made["taken_back"]] == [world.leads["first"]]
+    assert made["not_told_yet"] == made["notes"] == []
+    assert f"taken back: {named}" in typed(*share, "--force", "AT")
+    case = world.case_of("AT")
+    said = typed("receive", case.folder, made["bundles"][0]["path"])
+    assert said.startswith(
+        "TAKEN BACK: 1 leads of earlier bundles do not stand any more\n  192.0.2.1 port 6881 (Lead 1 of "
+    )
+    case.close()

@@ -47,6 +47,7 @@ NAMES = [
     "tagmanifest-sha256.txt",
     *(f"data/{n}" for n in ("annex.age", "evidence/sightings.jsonl", "known-hashes.vics.json", "leads.case.jsonld")),
     *(f"data/{n}" for n in ("ledger/checkpoint.note", "ledger/checkpoint.sig", "ledger/ledger.jsonl", "summary.html")),
+    "data/taken-back.jsonl",
 ]
 
 
@@ -197,7 +198,7 @@ def test_received_facts_stay_apart_read_only_with_their_origin(world: World) -> 
     got = receive(case, Path(made.path), keys_folder=world.keys)
     assert (got.new, got.sender, got.counts["leads"]) == (True, "EU", 2)
     store = got.folder / "store.db"
-    assert [oct(p.stat().st_mode & 0o777) for p in got.folder.rglob("*") if p.is_file()] == ["0o444"] * 15
+    assert [oct(p.stat().st_mode & 0o777) for p in got.folder.rglob("*") if p.is_file()] == ["0o444"] * 16
     with closing(sqlite3.connect(f"file:{store}?mode=ro", uri=True)) as conn:
         for table in ("leads", "intervals", "sightings", "known_hashes", "ledger"):
             rows = conn.execute(f"SELECT origin, count(*) FROM {table} GROUP BY origin").fetchall()

@@ -11,6 +11,7 @@ from clew.core.case import Case, new_id
 from clew.core.errors import Usage
 
 HEADING = "entered by hand; not evidence from the network"
+PLACES = "SELECT i.subject, i.address, i.port FROM leads JOIN subject_intervals i ON i.subject = leads.subject"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,16 @@ def about(known: list[Prior], *, subject: str, endpoints: set[tuple[str, int]]) 
         for p in known
         if p.subject == subject or (p.address in addresses if p.port is None else (p.address, p.port) in endpoints)
     ]
+
+
+def unshown(case: Case) -> list[Prior]:
+    """What stands beside no Lead: its Subject is made no more, or became no Lead, or none is at its address (and port).
+
+    A Subject gets another id where an earlier contact comes in, or a run of contacts is cut.
+    """
+    places = [tuple(row) for row in case.read().execute(PLACES)]
+    subjects, endpoints = {subject for subject, _, _ in places}, {(address, port) for _, address, port in places}
+    return [p for p in all_of(case) if p.subject not in subjects and not about([p], subject="", endpoints=endpoints)]
 
 
 def _subject(case: Case, named: str) -> str:

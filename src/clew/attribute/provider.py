@@ -70,6 +70,8 @@ class Question:
     how many contacts that the lead rests on are not in it, since nobody measured the clock then.
 
     `clock_set`: each time that somebody or something set this clock within a day of these connections.
+    `our_side_private`: our own address is not one of the public internet: a private one, or one that a provider shares
+    out behind its translator (100.64.0.0/10, RFC 6598).
     """
 
     reference: str
@@ -204,7 +206,7 @@ def _question(
         widen_ms=max(_widened(each) for each in seen),
         clock_set=_clock_set(case, first["started_ns"], seen[-1]["ended_ns"]),
         shared=_shared(NetworkKind(row["network_kind"]), json.loads(row["caveats"])),
-        our_side_private=any(ipaddress.ip_address(each["local_address"]).is_private for each in seen),
+        our_side_private=any(not ipaddress.ip_address(each["local_address"]).is_global for each in seen),
         period=period,
         ask_by=clock.iso(until_ns) if until_ns is not None else None,
         late=until_ns is not None and until_ns <= now_ns,

@@ -16,7 +16,8 @@ from clew.attribute import caveats, evidence, grounds, links, merge, priority, u
 from clew.attribute.api import LeadState, Register, RegisterSpec, Rule, Summary
 from clew.attribute.beside import Beside, beside
 from clew.attribute.masked import Masked
-from clew.core import clock, forces, ledger, mandate, plugins, watch
+from clew.attribute.prior import unshown
+from clew.core import clock, forces, ledger, mandate, plugins, sent, watch
 from clew.core.case import Case, Transaction
 from clew.core.errors import Damaged, Refused
 from clew.core.files import sha256_of
@@ -120,7 +121,8 @@ def attribute(
                 counts={k: v for k, v in summary.as_dict().items() if isinstance(v, int)},
                 mandate=basis.id,
             )
-    return summary if not orphaned else _warned(summary, orphaned)
+    alone = _alone(orphaned, len(unshown(case)))
+    return replace(summary, covered=(*COVERED, *alone, *_sent(sent.changed(case))))
 
 
 def context_of(
@@ -326,6 +328,15 @@ def _summary(
     )
 
 
-def _warned(summary: Summary, orphaned: int) -> Summary:
-    line = f"{orphaned} open alarms, or decisions that a lead is urgent, are about leads that are no longer made"
-    return replace(summary, covered=(*COVERED, line))
+def _alone(orphaned: int, entries: int) -> tuple[str, ...]:
+    """What people said that stands on no page now."""
+    alarms = f"{orphaned} open alarms, or decisions that a lead is urgent, are about leads that are no longer made"
+    entered = f"entries of prior knowledge that stand beside no lead: {entries} (clew prior list CASE)"
+    return (*([alarms] if orphaned else []), *([entered] if entries else []))
+
+
+def _sent(changed: Sequence[sent.TakenBack]) -> tuple[str, ...]:
+    """What left in Bundles and does not stand: each that its force was not told of yet, and how many it was."""
+    lines = [f"not told yet, so share with {each.force} again: {each.words()}" for each in changed if not each.told]
+    told = len(changed) - len(lines)
+    return (*lines, *([f"leads that left in bundles and were taken back since: {told}"] if told else []))

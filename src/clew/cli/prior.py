@@ -40,12 +40,14 @@ def add(
 @json_option
 def listed(case: Path, as_json: bool) -> None:
     """List what was entered."""
-    from clew.attribute.prior import HEADING, all_of
+    from clew.attribute.prior import HEADING, all_of, unshown
 
-    known = [asdict(p) for p in all_of(open_case(case))]
+    opened = open_case(case)
+    alone = {p.id for p in unshown(opened)}
+    known = [asdict(p) | {"beside_a_lead": p.id not in alone} for p in all_of(opened)]
     lines = [
         f"{p['subject'] or p['address']}{':' + str(p['port']) if p['port'] else ''}  {p['statement']}  "
-        f"(source: {p['source']}; {p['entered_by']})"
+        f"(source: {p['source']}; {p['entered_by']}){'' if p['beside_a_lead'] else '  beside no lead now'}"
         for p in known
     ]
     emit(as_json, {"prior_knowledge": known, "note": HEADING}, "\n".join([HEADING, *lines]))

@@ -1,10 +1,12 @@
 """`clew receive`: takes a Bundle into the receiving force's own case."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from clew.cli._common import case_argument, emit, json_option, open_case
+from clew.core.printable import printable
 
 
 @click.command(
@@ -26,7 +28,7 @@ def receive(case: Path, bundle: Path, identity_name: str | None, sender_key: str
         got = take_in(opened, bundle, identity_name=identity_name, sender_key=sender_key)
     finally:
         opened.close()
-    lines = [f"ok  {name}: {found}" for name, found in got.checks]
+    lines = [*_taken_back(got.taken_back), *(f"ok  {name}: {found}" for name, found in got.checks)]
     counts = got.counts
     lines.append(
         f"bundle {got.id} from {got.sender}: {counts['leads']} leads, {counts['sightings']} contacts, "
@@ -36,6 +38,18 @@ def receive(case: Path, bundle: Path, identity_name: str | None, sender_key: str
     lines.append(f"read first: {got.folder}/bag/data/summary.html")
     lines.append(f"to match your own exhibits: clew hashset add {case} {got.folder}/bag/data/known-hashes.vics.json")
     emit(as_json, got.as_dict(), "\n".join(lines))
+
+
+def _taken_back(told: list[dict[str, Any]] | None) -> list[str]:
+    """What must be read before anything else: leads of earlier bundles that do not stand any more."""
+    if told is None:
+        return ["this bundle is of an earlier clew, which took no lead back: it does not tell which ones do not stand"]
+    lines = [f"TAKEN BACK: {len(told)} leads of earlier bundles do not stand any more"] if told else []
+    for each in told:
+        places = ", ".join(sorted({f"{i['address']} port {i['port']}" for i in each["intervals"]}))
+        copies = ", ".join(f"Lead {c['rank']} of {c['bundle']}" for c in each["bundles"])
+        lines.append(printable(f"  {places} ({copies}; reference {each['lead']}): {each['why']}"))
+    return lines
 
 
 COMMAND = receive

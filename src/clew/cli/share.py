@@ -1,5 +1,6 @@
 """`clew share`: a Bundle for one force, or for each."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -22,8 +23,11 @@ from clew.core.errors import Usage
 def share(case: Path, *, force_code: str | None, everyone: bool, out: Path, key_name: str, as_json: bool) -> None:
     """Build encrypted, signed bundles: each force receives its leads, graded hashes and how to check them.
 
-    Nothing is sent: hand over the .tar.age file by your own channel, and your public key by another one.
+    A bundle also takes back what earlier ones gave that force and does not stand any more. Nothing is sent: hand over
+    the .tar.age file by your own channel, and your public key by another one.
     """
+    from clew.core import sent
+    from clew.share.coverage import unlisted
     from clew.share.run import build, build_all
 
     if everyone == (force_code is not None):
@@ -34,11 +38,18 @@ def share(case: Path, *, force_code: str | None, everyone: bool, out: Path, key_
             made = build_all(opened, out=out, key_name=key_name)
         else:
             made = [build(opened, force_code=force_code, out=out, key_name=key_name)]
+        mine = {b.force for b in made}
+        back = [each for each in sent.told(opened) if each.force in mine]
+        still = [each for each in sent.changed(opened) if not each.told]
+        notes = [line for b in made for line in unlisted(opened, b.force)]
     finally:
         opened.close()
     rows = [{"id": b.id, "force": b.force, "path": b.path, "sha256": b.sha256.hex()} for b in made]
-    words = "\n".join(f"{row['force']}  {row['path']}\n    SHA-256 {row['sha256']}" for row in rows)
-    emit(as_json, {"bundles": rows}, words)
+    lines = [f"{row['force']}  {row['path']}\n    SHA-256 {row['sha256']}" for row in rows]
+    lines += [f"taken back: {each.words()}" for each in back]
+    lines += [f"NOT TOLD YET: {each.words()}; clew share CASE --force {each.force}" for each in still]
+    data = {"bundles": rows, "notes": notes, "taken_back": [*map(asdict, back)], "not_told_yet": [*map(asdict, still)]}
+    emit(as_json, data, "\n".join([*lines, *(f"note: {line}" for line in notes)]))
 
 
 COMMAND = share

@@ -150,6 +150,12 @@ def _forward(conn: sqlite3.Connection, path: Path) -> None:
         _apply(conn, here)
 
 
+def snapshots(folder: Path, before_ns: int) -> list[Path]:
+    """Copies of case.db from before it was brought forward, also unfinished ones, that were made before this time."""
+    there = [*folder.glob("case.v*.db"), *folder.glob(".partial-case.v*.db")]
+    return sorted(path for path in there if path.stat().st_mtime_ns < before_ns)
+
+
 def _snapshot(conn: sqlite3.Connection, target: Path) -> None:
     """A copy of the database under its name only once it is whole."""
     partial = target.with_name(f".partial-{target.name}")

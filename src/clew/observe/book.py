@@ -113,7 +113,7 @@ class Book:
         endpoint.next_ns, endpoint.last_failure = None, sys.intern(str(why))
         self._busy.discard(endpoint.id)
         self._trying.discard(endpoint.id)
-        self._probes.give_back(endpoint.place)
+        self._probes.give_back(endpoint)
         self._changed[endpoint.id] = endpoint
 
     def allowed(self, at_ns: int) -> None:
@@ -251,7 +251,7 @@ class Book:
     def put_back(self, endpoint: Endpoint, kind: str = "contact") -> None:
         """This contact or control probe was never made; it is due as before."""
         if kind == "control":
-            self._probes.give_back(endpoint.place)
+            self._probes.give_back(endpoint)
         else:
             self._done(endpoint)
 
@@ -266,7 +266,7 @@ class Book:
 
     def unprobed(self, endpoint: Endpoint, why: Missing | None, again_ns: int) -> None:
         """This probe could not be made, and does not count as a try; what is due there waits as long."""
-        self._probes.give_back(endpoint.place)
+        self._probes.give_back(endpoint)
         for each in self._at[endpoint.place]:
             if each.next_ns is not None and each.id not in self._busy:
                 self.refused(each, why, max(each.next_ns, again_ns))

@@ -25,7 +25,7 @@ class Probes:
     def __init__(self, revisit_ns: int) -> None:
         self._after_ns = min(CONTROL_AFTER_NS, revisit_ns // 4)
         self._planned: deque[tuple[int, Endpoint]] = deque()  # by when they are due
-        self._going: set[Place] = set()
+        self._going: dict[Place, str] = {}  # of which Watch's endpoint
         self._tries: dict[Place, int] = defaultdict(int)
 
     def __bool__(self) -> bool:
@@ -41,7 +41,7 @@ class Probes:
     def plan(self, endpoint: Endpoint, at_ns: int) -> None:
         """One of this place is due soon after this contact, unless one is planned or out."""
         if endpoint.place not in self._going:
-            self._going.add(endpoint.place)
+            self._going[endpoint.place] = endpoint.watch
             self._tries[endpoint.place] += 1
             self._planned.append((at_ns + self._after_ns, endpoint))
 
@@ -51,15 +51,15 @@ class Probes:
 
     def over(self, place: Place, *, decided: bool) -> None:
         """The one that is out has come back."""
-        self._going.discard(place)
+        self._going.pop(place, None)
         if decided:
             self.forget(place)  # there are as many places as endpoints
 
-    def give_back(self, place: Place) -> None:
-        """The one that is out could not be made, and does not count as a try."""
-        if place in self._going:
-            self._going.discard(place)
-            self._tries[place] -= 1
+    def give_back(self, endpoint: Endpoint) -> None:
+        """The one of this endpoint could not be made, and does not count as a try; one of another Watch stays out."""
+        if self._going.get(endpoint.place) == endpoint.watch:
+            del self._going[endpoint.place]
+            self._tries[endpoint.place] -= 1
 
     def forget(self, place: Place) -> None:
         """How often this place was tried in vain says nothing."""

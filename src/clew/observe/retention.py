@@ -1,5 +1,6 @@
 """Retention: who was only listed, or never answered, is forgotten after 7 days (DESIGN section 1)."""
 
+from clew.core import db
 from clew.core.case import Case
 from clew.core.failpoints import failpoint
 from clew.model import Tier
@@ -20,6 +21,8 @@ ON CONFLICT DO UPDATE SET calls=calls+excluded.calls, until_ns=max(until_ns, exc
 
 def purge(case: Case, now_ns: int) -> int:
     """Forgets E0 sightings and endpoints older than 7 days; returns how many sightings. The caller holds the lease.
+
+    Copies of case.db that an upgrade left, in which they stand too, are kept as long.
 
     Rows of tier E0 that are no evidence lie in shards of their own, so whole shards go; their receipts stay. Those of
     control probes, of ourselves, and of contacts that failed with who had answered before are kept: they speak against
@@ -48,7 +51,18 @@ def purge(case: Case, now_ns: int) -> int:
         failpoint("observe.purge.inside")
     failpoint("observe.purge.after")
     _sweep(case)
+    _copies(case, before)
     return forgotten
+
+
+def _copies(case: Case, before_ns: int) -> None:
+    """Removes copies of case.db from before an upgrade: who was only listed stands in them for good."""
+    old = db.snapshots(case.folder, before_ns)
+    if old:
+        with case.write("observe") as tx:
+            tx.record("copies.forgotten", counts={"copies": len(old)})
+        for path in old:
+            path.unlink(missing_ok=True)
 
 
 def _sweep(case: Case) -> None:

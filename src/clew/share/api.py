@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
+from clew.core.sent import TakenBack
 from clew.model import Category
 
 STATEMENT = "insufficient alone to identify a user; possession not tested"
@@ -146,7 +147,11 @@ class KnownHash:
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """Everything that one force receives."""
+    """Everything that one force receives.
+
+    `taken_back`: what it has from earlier Bundles and does not stand now; `unlisted`: a sentence on those of which
+    nobody knows that.
+    """
 
     bundle: str
     created_ns: int
@@ -159,6 +164,8 @@ class Package:
     mandates: tuple[tuple[str, str], ...]
     watches: tuple[WatchPart, ...]
     leads: tuple[LeadPart, ...]
+    taken_back: tuple[TakenBack, ...]
+    unlisted: tuple[str, ...]
     sightings: tuple[SightingPart, ...]
     known: tuple[KnownHash, ...]
     not_covered: tuple[str, ...]

@@ -2,7 +2,7 @@
 
 What may leave is decided here and nowhere else: leads of that force alone, resting on E1 and E2 contacts, at endpoints
 that do not answer for just anything, still in date, and not kept by the coordinating force; hashes that a person
-decided or confirmed. What is held back is counted and said.
+decided or confirmed. What is held back is counted and said; what left before and does not stand is taken back.
 """
 
 import json
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from clew import __version__
-from clew.core import forces, mandate, shards, since, watch
+from clew.core import clock, forces, mandate, sent, shards, since, watch
 from clew.core.case import Case
 from clew.core.errors import Refused
 from clew.core.lister import lister
@@ -19,6 +19,7 @@ from clew.model import Category, Force, Mandate, Watch
 from clew.share import coverage, sweep
 from clew.share.api import IntervalPart, KnownHash, LeadPart, Package, Party, SightingPart, WatchPart
 
+EXPIRED = "expired"
 UNCERTAIN = "whose force it is, is not certain, so it stays with the coordinating force"
 HIDDEN = "left out: it holds an infohash; see the transcript in the sealed annex"
 STRONG = ("E1", "E2")
@@ -39,7 +40,7 @@ SELECT {COLUMNS} FROM (
 
 @dataclass(slots=True)
 class _Reading:
-    """What is being read for one force."""
+    """What is being read for one force. `held`: why a Lead of it may not leave; `sent`: every Lead that ever left."""
 
     case: Case
     force: Force
@@ -48,7 +49,9 @@ class _Reading:
     promiscuous: set[since.Place]
     since: since.Since
     needles: frozenset[bytes]
+    sent: list[sent.Sent]
     withheld: Counter[str] = field(default_factory=Counter)
+    held: dict[str, str] = field(default_factory=dict)
 
 
 def collect(case: Case, force: Force, *, bundle: str, now_ns: int, sender_key: str, legal: Mandate) -> Package:
@@ -59,10 +62,10 @@ def collect(case: Case, force: Force, *, bundle: str, now_ns: int, sender_key: s
             f"add the key that it gave you: clew force add CASE {force.code} --recipient age1...",
         )
     bad, later, needles = since.promiscuous(case), since.read(case), sweep.needles(watch.all_of(case))
-    reading = _Reading(case, force, now_ns, _watches(case), bad, later, needles)
+    reading = _Reading(case, force, now_ns, _watches(case), bad, later, needles, sent.left(case))
     leads = [lead for row in _lead_rows(reading) if (lead := _lead(reading, row)) is not None]
     sightings = _sightings(reading, sorted({key for lead in leads for i in lead.intervals for key in i.sightings}))
-    leads = _resting(leads, {s.id for s in sightings}, reading.withheld)
+    leads = _resting(reading, leads, {s.id for s in sightings})
     kept = {key for lead in leads for i in lead.intervals for key in i.sightings}
     reading.withheld.update(_kept_by_coordinator(reading))
     sightings = [s for s in sightings if s.id in kept]
@@ -81,6 +84,8 @@ def collect(case: Case, force: Force, *, bundle: str, now_ns: int, sender_key: s
         mandates=_mandates(case, {s.mandate for s in sightings} | {legal.id}),
         watches=watches,
         leads=tuple(leads),
+        taken_back=_taken_back(reading, leads),
+        unlisted=coverage.unlisted(case, force.code),
         sightings=tuple(sightings),
         known=tuple(_known(case)),
         not_covered=tuple(_hidden(line, reading.needles) for line in covered),
@@ -110,7 +115,7 @@ def _lead(reading: _Reading, row: Any) -> LeadPart | None:
     ours = reading.force.code == reading.case.settings.force
     intervals = _intervals(reading, row["subject"])
     if row["state"] == "expired" or row["expires_ns"] <= reading.now_ns:
-        reason = "expired"
+        reason = EXPIRED
     elif (row["uncertain"] or row["state"] == "coordinator") and not ours:
         reason = UNCERTAIN
     elif row["tier"] not in STRONG or not intervals:
@@ -119,8 +124,34 @@ def _lead(reading: _Reading, row: Any) -> LeadPart | None:
         reason = "resting on an address that answers for anything"
     else:
         return _as_part(reading, row, intervals)
-    reading.withheld[reason] += 1
+    _hold(reading, row["id"], reason)
     return None
+
+
+def _hold(reading: _Reading, lead: str, reason: str) -> None:
+    reading.held[lead] = reason
+    reading.withheld[reason] += 1
+
+
+def _taken_back(reading: _Reading, leads: list[LeadPart]) -> tuple[sent.TakenBack, ...]:
+    """What this force has from earlier Bundles and does not stand; told in each Bundle, as long as that is so."""
+    code, standing = reading.force.code, {lead.id for lead in leads}
+    found = {each.lead: each for each in sent.changed(reading.case, reading.promiscuous) if each.force == code}
+    for each in reading.sent:
+        why = reading.held.get(each.lead, EXPIRED)
+        if each.force == code and each.lead not in standing | found.keys() and why != EXPIRED:
+            found[each.lead] = sent.taken_back(each, why)
+    return tuple(found.values())
+
+
+def _elsewhere(reading: _Reading, lead: str) -> tuple[str, ...]:
+    """That this Lead left for others before, who may act on it too."""
+    told = [each for each in reading.sent if each.lead == lead and each.force != reading.force.code]
+    return tuple(
+        f"by the registers of that time this lead left for another force before: {each.force}, last on "
+        f"{clock.iso(each.copies[-1].created_ns)[:10]}"
+        for each in told
+    )
 
 
 def _kept_by_coordinator(reading: _Reading) -> dict[str, int]:
@@ -152,7 +183,11 @@ def _as_part(reading: _Reading, row: Any, intervals: tuple[IntervalPart, ...]) -
         lookups=tuple(coverage.lookup_words(each) for each in json.loads(row["lookups"])),
         reasons=coverage.reasons(json.loads(row["features"])),
         caveats=tuple(json.loads(row["caveats"])),
-        against=(*json.loads(row["against"]), *reading.since.against((i.address, i.port) for i in intervals)),
+        against=(
+            *json.loads(row["against"]),
+            *_elsewhere(reading, row["id"]),
+            *reading.since.against((i.address, i.port) for i in intervals),
+        ),
         expires_ns=row["expires_ns"],
         intervals=intervals,
         child_at_risk=tuple(alarm["reason"] for alarm in alarms),
@@ -181,7 +216,7 @@ def _intervals(reading: _Reading, subject: str) -> tuple[IntervalPart, ...]:
     )
 
 
-def _resting(leads: list[LeadPart], there: set[str], withheld: Counter[str]) -> list[LeadPart]:
+def _resting(reading: _Reading, leads: list[LeadPart], there: set[str]) -> list[LeadPart]:
     """Only leads whose every sighting can be handed over: a lead nobody could check is held back."""
     kept = []
     for lead in leads:
@@ -189,7 +224,7 @@ def _resting(leads: list[LeadPart], there: set[str], withheld: Counter[str]) -> 
         if wanted and wanted <= there:
             kept.append(lead)
         else:
-            withheld["a contact that it rests on may not be handed over"] += 1
+            _hold(reading, lead.id, "a contact that it rests on may not be handed over")
     return kept
 
 

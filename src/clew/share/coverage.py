@@ -4,7 +4,7 @@ import json
 from collections.abc import Collection
 from typing import Any
 
-from clew.core import coverage, validated
+from clew.core import coverage, sent, validated
 from clew.core.case import Case
 from clew.core.printable import printable
 from clew.share.api import UNVALIDATED
@@ -47,6 +47,13 @@ def lookup_words(answer: dict[str, Any]) -> str:
 def reasons(features: dict[str, float]) -> tuple[str, ...]:
     """Each feature of a lead's rank as a sentence; what does not apply (0) is left out."""
     return tuple(FEATURES.get(name, f"{name}: {{}}").format(f"{value:g}") for name, value in features.items() if value)
+
+
+def unlisted(case: Case, force: str) -> tuple[str, ...]:
+    """A sentence on the Bundles for this force of which an earlier version kept no list of Leads."""
+    count = sent.unlisted(case, force)
+    words = f"earlier bundles for {force} of whose leads no list was kept, so that none of them is taken back by name"
+    return (f"{words}: {count}; rely on the leads of the newest bundle alone",) if count else ()
 
 
 def _said(case: Case) -> list[str]:

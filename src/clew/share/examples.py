@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from clew.core.sent import Copy, TakenBack, Times
 from clew.model import Category
 from clew.share.api import (
     UNVALIDATED,
@@ -110,6 +111,17 @@ def package() -> Package:
         mandates=(("m" * 32, "Example court"),),
         watches=(WatchPart("1" * 32, "W-1", "example scheme", "1", "Example unit", _T0),),
         leads=(_lead(1, "192.0.2.7", first), risky),
+        taken_back=(
+            TakenBack(
+                force="AT",
+                lead=f"{3:032x}",
+                why="what was seen there makes no lead any more",
+                copies=(Copy("a" * 32, _T0, 2),),
+                intervals=(Times("192.0.2.9", 51413, "tcp", _T0, _T0 + _DAY),),
+                told=False,
+            ),
+        ),
+        unlisted=("earlier bundles of whose leads no list was kept: 1",),
         sightings=first + second,
         known=known,
         not_covered=("addresses that were listed but never answered",),
@@ -119,7 +131,9 @@ def package() -> Package:
 
 def empty() -> Package:
     """The same, with nothing in it: a force that is told that there is nothing for it yet."""
-    return replace(package(), leads=(), sightings=(), known=(), watches=(), withheld=(), not_covered=())
+    return replace(
+        package(), leads=(), taken_back=(), unlisted=(), sightings=(), known=(), watches=(), withheld=(), not_covered=()
+    )
 
 
 EXAMPLES: tuple[Package, ...] = (package(), empty())

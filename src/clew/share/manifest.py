@@ -16,6 +16,7 @@ from clew.share.api import STATEMENT, Package
 FORMAT = "clew-bundle-1"
 NAME, SIGNATURE = "manifest.json", "manifest.sig"
 ANNEX = "data/annex.age"
+TAKEN_BACK = "data/taken-back.jsonl"
 SIGHTINGS = "data/evidence/sightings.jsonl"
 LEDGER = "data/ledger/ledger.jsonl"
 NOTE, NOTE_SIGNATURE = "data/ledger/checkpoint.note", "data/ledger/checkpoint.sig"

@@ -8,7 +8,7 @@ taken away when the Bundle is received again.
 """
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,10 @@ from clew.share.manifest import Manifest
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A Bundle that this case holds. `new` is False where it was there before."""
+    """A Bundle that this case holds. `new` is False where it was there before.
+
+    `taken_back`: what its sender takes back of earlier Bundles (`store.taken_back`).
+    """
 
     id: str
     sender: str
@@ -31,6 +34,7 @@ class Received:
     sha256: bytes
     counts: dict[str, int]
     checks: tuple[tuple[str, str], ...]
+    taken_back: list[dict[str, Any]] | None
     new: bool
 
     def as_dict(self) -> dict[str, Any]:
@@ -43,6 +47,7 @@ class Received:
             "new": self.new,
             "sender": self.sender,
             "sha256": self.sha256.hex(),
+            "taken_back": self.taken_back,
         }
 
 
@@ -82,8 +87,11 @@ def _receive(case: Case, path: Path, work: Path, identity: str, sender_key: str 
             "receive it into a case of that force",
         )
     final = case.folder / "received" / read.bundle
+    got = Received(
+        read.bundle, read.sender, final, sha256, dict(read.counts), report.checks, store.taken_back(folder), new=True
+    )
     if _is_there(case, read, sha256):
-        return Received(read.bundle, read.sender, final, sha256, dict(read.counts), report.checks, new=False)
+        return replace(got, new=False)
     _same_history(case, read, folder)
     ready = work / "ready"
     ready.mkdir()
@@ -94,7 +102,7 @@ def _receive(case: Case, path: Path, work: Path, identity: str, sender_key: str 
     ready.rename(final)
     sync_folder(final.parent)
     _record(case, read, final, sha256)
-    return Received(read.bundle, read.sender, final, sha256, dict(read.counts), report.checks, new=True)
+    return got
 
 
 def _sender(case: Case, code: str, given: str | None) -> str:

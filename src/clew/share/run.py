@@ -5,14 +5,16 @@ clears, and `OUT/.NAME.part`. After it, the next run gives the Bundle, which the
 """
 
 import hashlib
+import json
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from clew.core import clock, forces, keys, mandate, plugins, watch
+from clew.core import clock, forces, keys, mandate, plugins, sent, watch
 from clew.core.case import Case, new_id
 from clew.core.checkpoint import Checkpoint, checkpoint
 from clew.core.errors import ClewError
@@ -21,7 +23,7 @@ from clew.core.files import sha256_of, sync_folder
 from clew.core.lease import lease
 from clew.model import Bundle
 from clew.share import annex, bag, manifest, seal, sweep, ustar
-from clew.share.api import Exporter, Package
+from clew.share.api import Exporter, LeadPart, Package
 from clew.share.collect import collect
 
 EXPORTERS = "clew.share.exporters"
@@ -146,17 +148,27 @@ def _seal_and_record(
 
 
 def _record(case: Case, made: Bundle, package: Package, point: Checkpoint, legal: str) -> None:
+    left = {lead.id: _as_kept(lead) for lead in package.leads}
+    back = {each.lead: each.why for each in package.taken_back}
+    row = (made.id, made.force, made.path, made.sha256, point.size, made.created_ns, json.dumps(left), json.dumps(back))
+    about = {"bundle": made.id, "force": made.force, "sha256": made.sha256.hex(), "path": made.path}
     with case.write("share") as tx:
         tx.execute(
-            "INSERT INTO bundles VALUES (?,?,?,?,?,?)",
-            (made.id, made.force, made.path, made.sha256, point.size, made.created_ns),
+            "INSERT INTO bundles (id, force, path, sha256, checkpoint, created_ns, leads, taken_back) "
+            "VALUES (?,?,?,?,?,?,?,?)",
+            row,
         )
         tx.record(
             "bundle.built",
-            subject={"bundle": made.id, "force": made.force, "sha256": made.sha256.hex(), "path": made.path},
-            counts=manifest.counts(package),
+            subject=about | {"leads": sorted(left), "taken_back": back},
+            counts=manifest.counts(package) | {"taken_back": len(back)},
             mandate=legal,
         )
+
+
+def _as_kept(lead: LeadPart) -> dict[str, Any]:
+    intervals = [(i.address, i.port, i.transport, i.from_ns, i.to_ns) for i in lead.intervals]
+    return sent.as_kept(lead.subject, lead.rank, intervals)
 
 
 def _export(folder: Path, exporter: Exporter, package: Package) -> None:

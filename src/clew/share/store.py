@@ -18,6 +18,7 @@ from clew.share.manifest import Manifest
 
 LEADS, KNOWN = "data/leads.case.jsonld", "data/known-hashes.vics.json"
 AGAIN = "ask the sender for the bundle again"
+COPY, TIMES = ("bundle", "created", "rank"), ("address", "port", "transport", "from", "to")
 SCHEMA = """
 CREATE TABLE origin (origin TEXT PRIMARY KEY, sender TEXT, sender_case TEXT, operation TEXT, created TEXT, tool TEXT,
   build TEXT, manifest TEXT) WITHOUT ROWID;
@@ -30,6 +31,8 @@ CREATE TABLE sightings (origin TEXT, id TEXT, watch TEXT, tier TEXT, address TEX
   facts TEXT, PRIMARY KEY (origin, id)) WITHOUT ROWID;
 CREATE TABLE known_hashes (origin TEXT, number INTEGER, sha256 BLOB, sha1 BLOB, md5 BLOB, size INTEGER, media_type TEXT,
   category TEXT, comments TEXT, PRIMARY KEY (origin, number)) WITHOUT ROWID;
+CREATE TABLE taken_back (origin TEXT, lead TEXT, why TEXT, bundles TEXT, intervals TEXT, PRIMARY KEY (origin, lead))
+  WITHOUT ROWID;
 CREATE TABLE ledger (origin TEXT, seq INTEGER, line TEXT, PRIMARY KEY (origin, seq)) WITHOUT ROWID;
 """
 
@@ -53,6 +56,7 @@ def _fill(conn: sqlite3.Connection, folder: Path, read: Manifest) -> None:
         (LEADS, "intervals", 10, _intervals(folder)),
         (manifest.SIGHTINGS, "sightings", 8, _sightings(folder)),
         (KNOWN, "known_hashes", 9, _known(folder)),
+        (manifest.TAKEN_BACK, "taken_back", 5, _taken_back(folder)),
         (manifest.LEDGER, "ledger", 3, _ledger(folder)),
     )
     for name, table, columns, rows in sources:
@@ -139,6 +143,32 @@ def _known(folder: Path) -> Iterator[tuple[Any, ...]]:
                 str(media["Category"]),
                 media["Comments"],
             )
+
+
+def taken_back(folder: Path) -> list[dict[str, Any]] | None:
+    """What a bag takes back of earlier Bundles; None where an earlier clew made it, which told nothing of that.
+
+    Raises Damaged where its list is not one.
+    """
+    path = folder / manifest.TAKEN_BACK
+    if not path.exists():
+        return None
+    with _readable(manifest.TAKEN_BACK), path.open("r", encoding="utf-8") as file:
+        return [_told(json.loads(line)) for line in file]
+
+
+def _told(line: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "lead": str(line["lead"]),
+        "why": str(line["why"]),
+        "bundles": [{key: each[key] for key in COPY} for each in line["bundles"]],
+        "intervals": [{key: each[key] for key in TIMES} for each in line["intervals"]],
+    }
+
+
+def _taken_back(folder: Path) -> Iterator[tuple[Any, ...]]:
+    for each in taken_back(folder) or ():
+        yield (each["lead"], each["why"], json.dumps(each["bundles"]), json.dumps(each["intervals"]))
 
 
 def _ledger(folder: Path) -> Iterator[tuple[Any, ...]]:

@@ -14,6 +14,10 @@ import iptocc
 from clew.attribute.api import Answer, OpenRegister, Register
 from clew.core.errors import Usage
 
+# What the registries write of a block that they assigned to no one country of their region: who says DE beside it does
+# not contradict it.
+NO_COUNTRY = ("EU", "AP")
+
 
 class _Open:
     dated_ns: int | None = None
@@ -25,7 +29,7 @@ class _Open:
     def lookup(self, address: str) -> Answer:
         """See OpenRegister."""
         country = iptocc.country_code(address)
-        return Answer(country=country) if country else Answer()
+        return Answer(country=country) if country and country not in NO_COUNTRY else Answer()
 
 
 class Iptocc:
@@ -41,8 +45,9 @@ class Iptocc:
         return _Open()
 
     def example(self, folder: Path) -> tuple[Path | None, Mapping[str, Answer]]:  # noqa: ARG002 - its data come with it
-        """See Register. Addresses of the registries themselves and of documentation (RFC 5737, RFC 3849)."""
-        return None, {"193.0.6.139": Answer("NL"), "192.0.2.1": Answer(), "127.0.0.1": Answer(), "no address": Answer()}
+        """See Register. Addresses of a registry, of a block of no country, and of documentation (RFC 5737)."""
+        unknown = ("145.218.1.91", "192.0.2.1", "127.0.0.1", "no address")  # the first: of Europe, of no country
+        return None, {"193.0.6.139": Answer("NL")} | dict.fromkeys(unknown, Answer())
 
 
 PLUGIN: Register = Iptocc()

@@ -1,0 +1,201 @@
+"""Leads that left in Bundles, held against what the case holds now: who has one that is none any more, and why.
+
+A Bundle is encrypted to its force, so `share` keeps what left in it (`bundles.leads`). What does not stand is taken
+back in every later Bundle for that force: it may never see the next one.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from clew.core import clock, since
+from clew.core.case import Case
+
+ANYTHING = "its address and port answer for anything by now: what was said there counts for nothing"
+UNSURE = "whose force it is, is not certain any more, so it stays with the coordinating force"
+UNPLACED = "no force of the sender's case answers for its place any more"
+UNCOVERED = "no Mandate of the sender covers its place any more"
+OTHERWISE = "its contacts are counted otherwise by now, for another lead or for several"
+NONE = "what was seen there makes no lead any more"
+TIMES = "the lead stands, but not at these times: take those of the newest bundle alone"
+LEFT = """
+SELECT id, force, created_ns, leads, taken_back FROM bundles WHERE leads IS NOT NULL
+ORDER BY checkpoint -- the length of the Ledger then: each Bundle makes it longer, whatever the clock said
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """An endpoint interval of a Lead as it left; `transport` is its carrier."""
+
+    address: str
+    port: int
+    transport: str
+    from_ns: int
+    to_ns: int
+
+    def holds(self, other: "Times") -> bool:
+        """Whether the other one lies in this one."""
+        here = (self.address, self.port, self.transport) == (other.address, other.port, other.transport)
+        return here and self.from_ns <= other.from_ns and other.to_ns <= self.to_ns
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """One Bundle in which a Lead left, and which rank it has there."""
+
+    bundle: str
+    created_ns: int
+    rank: int
+
+
+@dataclass(slots=True)
+class Sent:
+    """A Lead that left for a force, in these Bundles. `told`: why the newest one takes it back."""
+
+    force: str
+    lead: str
+    subject: str
+    copies: list[Copy] = field(default_factory=list)
+    intervals: list[Times] = field(default_factory=list)
+    told: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TakenBack:
+    """What a force has, and what does not hold any more: the whole Lead, or these intervals of it.
+
+    `told`: whether the newest Bundle for that force says so.
+    """
+
+    force: str
+    lead: str
+    why: str
+    copies: tuple[Copy, ...]
+    intervals: tuple[Times, ...]
+    told: bool
+
+    def words(self) -> str:
+        """One line for people; the first endpoint names it beside the Lead's id."""
+        first, last = self.intervals[0], self.copies[-1]
+        more = f" and {len(self.intervals) - 1} more" if len(self.intervals) > 1 else ""
+        return (
+            f"lead {self.lead} ({first.address} port {first.port}{more}) left for {self.force}, last in the bundle "
+            f"{last.bundle} of {clock.iso(last.created_ns)[:10]}: {self.why}"
+        )
+
+
+def left(case: Case) -> list[Sent]:
+    """Every Lead that left, by force, in order of the first Bundle that held it."""
+    found: dict[tuple[str, str], Sent] = {}
+    for row in case.read().execute(LEFT):
+        for each in found.values():
+            each.told = None if each.force == row["force"] else each.told
+        for lead, told in json.loads(row["leads"]).items():
+            each = found.setdefault((row["force"], lead), Sent(row["force"], lead, told["subject"]))
+            each.copies.append(Copy(row["id"], row["created_ns"], told["rank"]))
+            each.intervals = _joined([*each.intervals, *(Times(*times) for times in told["intervals"])])
+        for lead, why in json.loads(row["taken_back"]).items():
+            if (row["force"], lead) in found:
+                found[row["force"], lead].told = why
+    return list(found.values())
+
+
+def unlisted(case: Case, force: str) -> int:
+    """How many Bundles for this force were built by an earlier version, of which nobody knows what left in them."""
+    row = case.read().execute("SELECT count(*) FROM bundles WHERE force = ? AND leads IS NULL", (force,)).fetchone()
+    return int(row[0])
+
+
+def told(case: Case) -> list[TakenBack]:
+    """What the newest Bundle of each force takes back."""
+    return [taken_back(each, each.told) for each in left(case) if each.told]
+
+
+def changed(case: Case, promiscuous: set[since.Place] | None = None) -> list[TakenBack]:
+    """Every Lead that left for a force and is none any more, or another's, or not at all its times, and why.
+
+    One that expired since is none of them: its Bundle says until when it holds. `promiscuous`: what
+    `since.promiscuous` told, where the caller has it.
+    """
+    sent = left(case)
+    if not sent:
+        return []
+    now = _now(case, since.promiscuous(case) if promiscuous is None else promiscuous)
+    return [taken_back(each, *found) for each in sent if (found := now.against(each)) is not None]
+
+
+def taken_back(sent: Sent, why: str, intervals: Iterable[Times] | None = None) -> TakenBack:
+    """The whole Lead, or some intervals of it, taken back for this reason."""
+    lost = sent.intervals if intervals is None else intervals
+    return TakenBack(sent.force, sent.lead, why, tuple(sent.copies), tuple(lost), sent.told == why)
+
+
+def as_kept(subject: str, rank: int, intervals: Iterable[Sequence[Any]]) -> dict[str, Any]:
+    """One Lead as `bundles.leads` keeps it; an interval is the values of Times in order."""
+    return {"subject": subject, "rank": rank, "intervals": [list(each) for each in intervals]}
+
+
+@dataclass(frozen=True, slots=True)
+class _Now:
+    """The case as it is: Leads by id, intervals by Subject, endpoints that answer for anything."""
+
+    leads: dict[str, Any]
+    intervals: dict[str, list[Times]]
+    promiscuous: set[since.Place]
+
+    def against(self, sent: Sent) -> tuple[str, tuple[Times, ...]] | None:
+        """Why it does not stand, and which of its intervals; None where it does, or has expired."""
+        lead, everything = self.leads.get(sent.lead), tuple(sent.intervals)
+        if any((each.address, each.port) in self.promiscuous for each in sent.intervals):
+            return ANYTHING, everything
+        if lead is None:
+            return self._gone(sent), everything
+        if lead["force"] != sent.force:
+            return _moved(lead), everything
+        lost = tuple(each for each in sent.intervals if not self._stands(lead["subject"], each))
+        return (TIMES, lost) if lost and lead["state"] != "expired" else None
+
+    def _stands(self, subject: str, times: Times) -> bool:
+        return any(each.holds(times) for each in self.intervals.get(subject, ()))
+
+    def _gone(self, sent: Sent) -> str:
+        if sent.subject in self.intervals:
+            return UNCOVERED
+        for lead in self.leads.values():  # an earlier contact came in, say: the Subject and its Lead have other ids
+            if lead["force"] == sent.force and all(self._stands(lead["subject"], each) for each in sent.intervals):
+                return f"it stands, as another lead: {lead['id']}"
+        here = {(each.address, each.port) for each in sent.intervals}
+        elsewhere = any((each.address, each.port) in here for held in self.intervals.values() for each in held)
+        return OTHERWISE if elsewhere else NONE
+
+
+def _now(case: Case, promiscuous: set[since.Place]) -> _Now:
+    conn = case.read()
+    intervals: dict[str, list[Times]] = defaultdict(list)
+    for row in conn.execute("SELECT subject, address, port, transport, from_ns, to_ns FROM subject_intervals"):
+        intervals[row["subject"]].append(Times(*tuple(row)[1:]))
+    rows = conn.execute("SELECT id, subject, force, country, uncertain, state FROM leads")
+    joined = {subject: _joined(each) for subject, each in intervals.items()}
+    return _Now({row["id"]: row for row in rows}, joined, promiscuous)
+
+
+def _moved(lead: Any) -> str:
+    if lead["force"] is not None:
+        return f"by the registers that were asked since, its place is another force's: {lead['country']}"
+    return UNSURE if lead["uncertain"] else UNPLACED
+
+
+def _joined(intervals: Iterable[Times]) -> list[Times]:
+    """Without those that lie in another one, and those of several Watches as one where they overlap."""
+    made: list[Times] = []
+    for each in sorted(intervals, key=lambda i: (i.address, i.port, i.transport, i.from_ns, i.to_ns)):
+        last = made[-1] if made else None
+        same = last and (last.address, last.port, last.transport) == (each.address, each.port, each.transport)
+        if last and same and each.from_ns <= last.to_ns:
+            made[-1] = Times(*(each.address, each.port, each.transport), last.from_ns, max(last.to_ns, each.to_ns))
+        else:
+            made.append(each)
+    return made

@@ -1,0 +1,189 @@
+"""A Lead that left in a Bundle and does not stand any more: the sender knows it, and the next Bundle takes it back."""
+
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from remake import flip, remade
+from share_world import World
+
+from clew.core import forces, keys, mandate, sent
+from clew.core.errors import Damaged
+from clew.model import Bundle
+from clew.share import manifest
+from clew.share.api import Package
+from clew.share.collect import collect
+from clew.share.receive import Received, receive
+from clew.share.verify import verify_bundle
+
+BACK = manifest.TAKEN_BACK
+
+
+def write(world: World, sql: str, *values: object, stage: str = "attribute") -> None:
+    with world.case.write(stage) as tx:
+        assert tx.execute(sql, values).rowcount
+
+
+def package(world: World) -> Package:
+    legal, force = mandate.require(world.case, purpose="share", at_ns=world.now), forces.get(world.case, "AT")
+    return collect(world.case, force, bundle="b" * 32, now_ns=world.now, sender_key="5" * 64, legal=legal)
+
+
+def received(world: World, made: Bundle, code: str = "AT") -> Received:
+    case = world.case_of(code, f"case-{made.id}")
+    try:
+        return receive(case, Path(made.path), keys_folder=world.keys)
+    finally:
+        case.close()
+
+
+def page(got: Received) -> str:
+    return (got.folder / "bag" / "data" / "summary.html").read_text()
+
+
+def moved(world: World) -> None:
+    write(world, "UPDATE leads SET force = 'DE', country = 'DE' WHERE id = ?", world.leads["first"])
+
+
+def unsure(world: World) -> None:
+    write(
+        world,
+        "UPDATE leads SET force = NULL, state = 'coordinator', uncertain = 1 WHERE id = ?",
+        world.leads["first"],
+    )
+
+
+def promiscuous(world: World) -> None:
+    probe = world.sighting("192.0.2.1", 6881, kind="control", promiscuous=True)
+    world.store("sightings", [probe], "observe")
+
+
+def gone(world: World) -> None:
+    write(world, "DELETE FROM leads WHERE id = ?", world.leads["first"])
+    write(world, "DELETE FROM subject_intervals WHERE address = '192.0.2.1'")
+
+
+def uncovered(world: World) -> None:
+    write(world, "DELETE FROM leads WHERE id = ?", world.leads["first"])
+
+
+def otherwise(world: World) -> None:
+    write(world, "DELETE FROM leads WHERE id = ?", world.leads["first"])
+    write(world, "UPDATE subject_intervals SET subject = 'another' WHERE address = '192.0.2.1'")
+
+
+def shorter(world: World) -> None:
+    write(world, "UPDATE subject_intervals SET to_ns = to_ns - 1 WHERE address = '192.0.2.1'")
+
+
+def hearsay(world: World) -> None:
+    write(world, "UPDATE leads SET tier = 'E0' WHERE id = ?", world.leads["first"])
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (moved, "another force's: DE"), (unsure, sent.UNSURE), (promiscuous, sent.ANYTHING), (gone, sent.NONE),
+        (uncovered, sent.UNCOVERED), (otherwise, sent.OTHERWISE), (shorter, sent.TIMES), (hearsay, "hearsay alone"),
+    ],
+)  # fmt: skip
+def test_a_lead_that_does_not_stand_is_taken_back(world: World, change, why: str) -> None:
+    made, lead = world.build(), world.leads["first"]
+    assert (sent.changed(world.case), package(world).taken_back) == ([], ())
+    change(world)
+    (back,) = package(world).taken_back
+    assert (back.lead, why in back.why, back.told) == (lead, True, False)
+    assert [each.bundle for each in back.copies] == [made.id]
+    assert [(each.address, each.port, each.transport) for each in back.intervals] == [("192.0.2.1", 6881, "tcp")]
+    assert sent.changed(world.case) == [] if change is hearsay else [back]
+
+
+def test_the_receivers_page_and_store_tell_it_first_and_each_later_bundle_tells_it_again(world: World) -> None:
+    before, lead = world.build(), world.leads["first"]
+    gone(world)
+    for made in (world.build(), world.build()):
+        got = received(world, made)
+        assert got.taken_back
+        assert {(each["lead"], each["why"]) for each in got.taken_back} == {(lead, sent.NONE)}
+        text = page(got)
+        assert text.index("<strong>Taken back") < text.index("In short") < text.index("Each lead")
+        assert all(words in text for words in (lead, before.id, sent.NONE))
+        with closing(sqlite3.connect(got.folder / "store.db")) as conn:
+            (row,) = conn.execute("SELECT origin, lead, why, bundles FROM taken_back")
+        assert (row[:3], json.loads(row[3])[0]["bundle"]) == ((made.id, lead, sent.NONE), before.id)
+    assert all(each.told for each in sent.changed(world.case)), "the newest Bundle says so"
+    bad = remade(world, made.path, flip(BACK))
+    with pytest.raises(Damaged, match=BACK):
+        verify_bundle(bad, sender_key=world.public("EU"), identity=world.identity("AT"))
+
+
+def test_what_stands_or_expired_is_not_taken_back_and_what_comes_back_is_no_longer(world: World) -> None:
+    world.build()
+    write(world, "UPDATE leads SET state = 'expired', expires_ns = 1 WHERE id = ?", world.leads["second"])
+    write(world, "UPDATE subject_intervals SET from_ns = from_ns - 1, to_ns = to_ns + 1 WHERE address = '192.0.2.1'")
+    assert received(world, world.build()).taken_back == []
+    moved(world)
+    (back,) = received(world, world.build()).taken_back or []
+    assert back["lead"] == world.leads["first"]
+    write(world, "UPDATE leads SET force = 'AT', country = 'AT' WHERE id = ?", world.leads["first"])
+    got = received(world, world.build())
+    assert (got.taken_back, got.counts["leads"]) == ([], 1)
+
+
+def test_the_force_that_gets_it_now_is_told_who_had_it(world: World) -> None:
+    world.build()
+    moved(world)
+    got = received(world, world.build("DE"), "DE")
+    assert "this lead left for another force before: AT, last on " in page(got)
+    assert got.taken_back == []
+    (back,) = sent.changed(world.case)
+    assert (back.force, back.told) == ("AT", False)
+    unsure(world)
+    assert {(each.force, each.told) for each in sent.changed(world.case)} == {("AT", False), ("DE", False)}
+    world.build()
+    assert {(each.force, each.told) for each in sent.changed(world.case)} == {("AT", True), ("DE", False)}
+
+
+def test_what_left_and_what_was_taken_back_stands_in_the_ledger(world: World) -> None:
+    world.build()
+    gone(world)
+    made = world.build()
+    row = world.case.read().execute(
+        "SELECT line, opening FROM ledger JOIN ledger_openings USING (seq) ORDER BY seq DESC"
+    )
+    line, opening = map(json.loads, row.fetchone())
+    assert (line["action"], line["counts"]["taken_back"], line["counts"]["leads"]) == ("bundle.built", 1, 1)
+    assert (opening["bundle"], opening["leads"]) == (made.id, [world.leads["second"]])
+    assert opening["taken_back"] == {world.leads["first"]: sent.NONE}
+
+
+def test_of_bundles_of_an_earlier_version_it_is_said_that_nobody_knows(world: World) -> None:
+    world.build()
+    write(world, "UPDATE bundles SET leads = NULL, taken_back = NULL", stage="share")
+    gone(world)
+    got = received(world, world.build())
+    assert got.taken_back == []
+    assert "of whose leads no list was kept, so that none of them is taken back by name: 1" in page(got)
+
+
+def test_a_bundle_of_an_earlier_clew_opens_and_an_odd_list_does_not(world: World) -> None:
+    key, path = keys.signing_key("EU", world.keys), world.build().path
+    old = remade(world, path, lambda top: (top / BACK).unlink(), signer=key)
+    assert (
+        verify_bundle(old, sender_key=world.public("EU"), identity=world.identity("AT")).manifest.counts["leads"] == 2
+    )
+    case = world.case_of("AT")
+    got = receive(case, old, keys_folder=world.keys)
+    assert got.taken_back is None
+    with closing(sqlite3.connect(got.folder / "store.db")) as conn:
+        assert conn.execute("SELECT count(*) FROM taken_back").fetchone() == (0,)
+    case.close()
+    for text in ("{}\n", "[]\n", "x", '{"lead": 1, "why": 2, "bundles": [{}], "intervals": []}\n'):
+        odd = remade(world, path, lambda top, t=text: (top / BACK).write_text(t), signer=key)
+        fresh = world.case_of("AT", f"odd{world.numbers}")
+        with pytest.raises(Damaged, match=BACK):
+            receive(fresh, odd, keys_folder=world.keys)
+        assert list((fresh.folder / "received").iterdir()) == []
+        fresh.close()
