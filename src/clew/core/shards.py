@@ -10,6 +10,7 @@ import hashlib
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pyarrow as pa
@@ -168,13 +169,21 @@ def _again(read: Callable[[], T], *gone: type[Exception]) -> T:
     return read()
 
 
+def _size(path: Path) -> int:
+    """Bytes of a file; -1 where there is none. One look: it may go away between two."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return -1
+
+
 def _query(case: Case, sql: str, parameters: Sequence[Any] | dict[str, Any]) -> pa.Table:
     files: dict[str, list[str]] = {kind: [] for kind in SCHEMAS if kind in sql.lower()}
     for row in case.read().execute("SELECT kind, path, bytes FROM shards WHERE merged_into IS NULL ORDER BY id"):
         if row["kind"] not in files:
             continue
         path = case.folder / row["path"]
-        if not path.is_file() or path.stat().st_size != row["bytes"]:
+        if _size(path) != row["bytes"]:
             raise Damaged(
                 f"the shard {row['path']} is gone or cut", "restore the case from its archive; see: clew verify CASE"
             )
