@@ -2,6 +2,7 @@
 
 import io
 import struct
+import zipfile
 from pathlib import Path
 
 import av
@@ -12,6 +13,7 @@ import pytest
 from case_made import new_case
 from clew.intake import mediatype
 from clew.intake.api import Frame, Probe
+from clew.intake.archives.kinds import kind_of
 from clew.intake.extractors import video
 from clew.intake.options import Options
 from clew.intake.run import intake
@@ -104,3 +106,33 @@ def test_what_only_its_name_calls_a_film_is_counted(tmp_path: Path, monkeypatch:
     words = intake(new_case(tmp_path / "case"), path=seized, label="F", options=CHOSEN).words()
     assert "by type, of what was hashed: videos 1, unknown 2" in words
     assert "1 contents of unknown type, videos by their name or the second opinion, were not looked at" in words
+
+
+@pytest.mark.parametrize(("first", "content"), [
+    ("visio/a.txt", b""), ("Payload/x.app/a.txt", b""), ("mimetype", b"application/vnd.kde.kword"),
+    ("mimetype", b"application/x-vnd.corel.draw.document+zip"), ("a.iso", bytes(32_733) + b"\1CD001\1" + bytes(2048)),
+    ("a.img", bytes(475) + b"\x55\xaa"), ("a.img", bytes(4051) + b"SWAPSPACE2"),
+], ids=["Visio", "iOS", "KDE", "Corel", "ISO 9660", "boot sector", "swap"])  # fmt: skip
+def test_a_zip_is_opened_whatever_its_first_member_is(first: str, content: bytes) -> None:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr(first, content)
+        archive.writestr("photo.jpg", b"x")
+    data = out.getvalue()
+    assert mediatype.typer().from_buffer(data) != "application/zip", "else nothing is tried here"
+    assert kind_of(mediatype.of(data)) is kind_of("application/zip")
+
+
+def test_other_archives_with_a_boot_sectors_mark() -> None:
+    for magic, media_type in (
+        (b"7z\xbc\xaf\x27\x1c\0\4", "application/x-7z-compressed"),
+        (b"Rar!\x1a\x07\x01\0", "application/x-rar"),
+    ):
+        assert mediatype.of(magic.ljust(510, b"\xf1") + b"\x55\xaa" + bytes(600)) == media_type
+
+
+def test_documents_that_are_zips_keep_their_type() -> None:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr("mimetype", b"application/vnd.oasis.opendocument.text")
+    assert mediatype.of(out.getvalue()) == "application/vnd.oasis.opendocument.text"

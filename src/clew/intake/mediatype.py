@@ -1,5 +1,6 @@
 """The media type of bytes, as libmagic says it; and of what clew can decode and libmagic calls "octet stream": two
-camera raws, films of brands that it does not know, and streams of films without a container.
+camera raws, films of brands that it does not know, and streams of films without a container. An archive stays one,
+whatever libmagic makes of its members.
 """
 
 import ctypes
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from clew.intake import boxes
+from clew.intake.archives.kinds import archive_type
 
 TYPED_BYTES = 1 << 20  # what is looked at
 SECOND = "type.second"  # the trait of another opinion
@@ -45,7 +47,7 @@ def typer() -> Any:
 
 def of(first: bytes) -> str:
     """The type of a content that begins with these bytes."""
-    said = str(typer().from_buffer(first))
+    said = archive_type(first, str(typer().from_buffer(first)))
     if said == UNKNOWN:
         known = next((kind for at, mark, kind in SIGNATURES if first.startswith(mark, at)), None)
         return known or boxes.media_type(first) or said
