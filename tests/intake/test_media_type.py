@@ -136,3 +136,18 @@ def test_documents_that_are_zips_keep_their_type() -> None:
     with zipfile.ZipFile(out, "w") as archive:
         archive.writestr("mimetype", b"application/vnd.oasis.opendocument.text")
     assert mediatype.of(out.getvalue()) == "application/vnd.oasis.opendocument.text"
+
+
+@pytest.mark.parametrize("kind", ["mkv", "webm, VP8", "avi", "mov", "3gp", "flv", "rm", "mpeg"])
+def test_a_film_with_a_boot_sectors_mark_by_chance(kind: str) -> None:
+    film = films._film(kind)
+    marked = film[:510] + b"\x55\xaa" + film[512:]
+    assert mediatype.typer().from_buffer(marked) == mediatype.UNKNOWN, "else nothing is tried here"
+    assert mediatype.of(marked) == films.KINDS[kind][4]
+
+
+def test_boot_sectors_stay_unknown() -> None:
+    for jump in (b"\xeb\x3c\x90mkfs.fat", b"\xeb\x76\x90EXFAT   ", b"\xeb\x52\x90NTFS    ", b"\xfa\x33\xc0", bytes(4)):
+        assert mediatype.of(jump.ljust(510, b"\0") + b"\x55\xaa" + bytes(4096)) == mediatype.UNKNOWN
+    program = b"MZ\x90\0\3\0\0\0\4\0\0\0\xff\xff".ljust(510, b"\0") + b"\x55\xaa" + bytes(4096)
+    assert mediatype.of(program) == mediatype.DOS

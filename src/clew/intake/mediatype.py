@@ -14,6 +14,7 @@ from clew.intake.archives.kinds import archive_type
 TYPED_BYTES = 1 << 20  # what is looked at
 SECOND = "type.second"  # the trait of another opinion
 UNKNOWN = "application/octet-stream"
+BOOT_AT, BOOT, DOS = 510, b"\x55\xaa", "application/x-dosexec"
 H264, H265, DV = "video/h264", "video/h265", "video/x-dv"
 # Offset, bytes, type
 SIGNATURES = (
@@ -47,8 +48,19 @@ def typer() -> Any:
 
 def of(first: bytes) -> str:
     """The type of a content that begins with these bytes."""
-    said = archive_type(first, str(typer().from_buffer(first)))
+    said = archive_type(first, _said(first))
     if said == UNKNOWN:
         known = next((kind for at, mark, kind in SIGNATURES if first.startswith(mark, at)), None)
         return known or boxes.media_type(first) or said
+    return said
+
+
+def _said(first: bytes) -> str:
+    """What libmagic says. Of any content with the mark of a boot sector in its place it says that alone, and one in
+    65,536 has it by chance: it is asked again without. That the rest is a program for DOS it says of boot sectors too.
+    """
+    said = str(typer().from_buffer(first))
+    if said == UNKNOWN and first.startswith(BOOT, BOOT_AT):
+        without = str(typer().from_buffer(first[:BOOT_AT] + bytes(len(BOOT)) + first[BOOT_AT + len(BOOT) :]))
+        return said if without == DOS and not first.startswith(b"MZ") else without
     return said
