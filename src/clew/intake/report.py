@@ -97,7 +97,7 @@ def report(case: Case, exhibit: str) -> Report:
             found.found_by[each["found_by"]] = found.found_by.get(each["found_by"], 0) + each["items"]
     found.known_good = shards.query(case, _STOPPED, (exhibit,)).to_pylist()
     found.extractors_missing = shards.query(case, _LIMITS, (exhibit,)).to_pylist()
-    found.not_asked = [*typing_pass.not_asked(case), *exiftool.not_asked(case)]
+    found.not_asked = [*typing_pass.not_asked(case), *typing_pass.not_looked(case, exhibit), *exiftool.not_asked(case)]
     found.unopened = shards.query(case, _UNOPENED, (exhibit,)).to_pylist()
     _runs(case, found)
     _looks(case, found)

@@ -36,6 +36,17 @@ WHERE size >= $least AND (contradicted OR media_type IS NULL OR media_type IN (S
   AND sha256 NOT IN (SELECT content FROM traits WHERE name = $trait)
 ORDER BY sha256
 """
+_NOT_LOOKED = """
+WITH named AS (
+  SELECT c.sha256, bool_or(lower(regexp_extract(CAST(l.path AS VARCHAR), '[.]([A-Za-z0-9]{1,5})$', 1))
+    IN (SELECT unnest($extensions))) AS promised
+  FROM contents c JOIN listings l USING (item)
+  WHERE c.exhibit=$exhibit AND c.media_type=$unknown AND c.size > 0 GROUP BY ALL
+)
+SELECT count(*) AS contents FROM named
+WHERE (promised OR sha256 IN (SELECT content FROM traits WHERE name=$trait AND starts_with(text, 'video/')))
+  AND sha256 NOT IN (SELECT content FROM traits WHERE extractor IN ('video', 'known-good'))
+"""
 
 
 def wanted(case: Case) -> tuple[list[bytes], int]:
@@ -59,6 +70,16 @@ def not_asked(case: Case) -> list[str]:
     if larger:
         said.append(f"{larger:,} contents of unknown or contradicted type are too large for a second opinion")
     return said
+
+
+def not_looked(case: Case, exhibit: str) -> list[str]:
+    """In words, how many Contents of unknown type in this Exhibit nothing looked at, though their name or the second
+    opinion says that they are videos.
+    """
+    asked = {"exhibit": exhibit, "unknown": UNKNOWN, "extensions": list(PROMISES["video/"]), "trait": SECOND}
+    count = shards.query(case, _NOT_LOOKED, asked).to_pylist()[0]["contents"]
+    told = "contents of unknown type, videos by their name or the second opinion, were not looked at"
+    return [f"{count:,} {told}"] if count else []
 
 
 AGAIN = Again(

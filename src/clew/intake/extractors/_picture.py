@@ -4,7 +4,8 @@ JPEG by libjpeg-turbo (simplejpeg): RGB in exact mode, bit for bit what Pillow g
 of large pictures at 1/2, 1/4 or 1/8 of their size, so long as the shorter side keeps 1024 pixels: the inverse
 transform of every pixel that PDQ's 512 x 512 step would drop costs a third of a full decode.
 HEIC by libavcodec (`_heif`), a camera raw by the JPEG it carries of itself (`_raw`), everything else by Pillow, its
-formats restricted to those that are named here. The size that the header claims is checked before anything is decoded.
+formats restricted to those that are named here, and brought to 8 bits by `_shades`. The size that the header claims is
+checked before anything is decoded.
 """
 
 import io
@@ -22,6 +23,7 @@ from clew.core.absent import Absent
 from clew.intake.api import FAST, Probe
 from clew.intake.extractors import _metadata, _raw
 from clew.intake.extractors._heif import AV1, Heic
+from clew.intake.extractors._shades import to_rgb
 from clew.model import Missing, Reason
 
 # Imported so that nothing has to be loaded once the worker is locked
@@ -170,7 +172,7 @@ def _other(data: memoryview, media_type: str) -> Picture:
     _check(image.width, image.height)
     damaged = False
     try:
-        pixels = np.asarray(image.convert("RGB"))
+        pixels = np.asarray(to_rgb(image))
     except (OSError, SyntaxError, ValueError, EOFError):
         image, damaged = open_header(data, media_type), True  # cut or broken: once more, with what there is
         pixels = _truncated(image)
@@ -181,7 +183,7 @@ def _other(data: memoryview, media_type: str) -> Picture:
 def _truncated(image: Image.Image) -> npt.NDArray[np.uint8]:
     try:
         ImageFile.LOAD_TRUNCATED_IMAGES = True
-        return np.asarray(image.convert("RGB"))
+        return np.asarray(to_rgb(image))
     except (OSError, SyntaxError, ValueError, EOFError) as error:
         raise Absent(Missing(Reason.UNPARSABLE, f"the picture breaks off: {error}"[:200])) from error
     finally:

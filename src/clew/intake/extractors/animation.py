@@ -17,6 +17,7 @@ from clew.core.absent import Absent
 from clew.intake.api import Blob, Example, Extractor, Frame, Probe, Value
 from clew.intake.extractors._bytes import reader
 from clew.intake.extractors._picture import FORMATS, MOST_PIXELS
+from clew.intake.extractors._shades import to_rgb
 from clew.intake.extractors._sheet import CELLS, Evenly, sheet, small
 from clew.intake.extractors.pdq import waves
 from clew.model import Missing, Reason
@@ -34,7 +35,7 @@ class Animation:
     """
 
     name = "animation"
-    version = "1"
+    version = "2"
 
     def wants(self, media_type: str) -> bool:
         """The formats that can hold more than one frame."""
@@ -83,8 +84,7 @@ class _Reel:
         try:
             while self.count < most:
                 self.image.seek(self.count)
-                rgb = self.image.convert("RGB")
-                yield self.seconds, rgb
+                yield self.seconds, to_rgb(self.image)
                 self.count += 1
                 self.seconds += max(0.0, float(self.image.info.get("duration") or 0)) / 1000
             self.missing = Missing(

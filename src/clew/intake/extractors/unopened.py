@@ -69,7 +69,7 @@ class Unopened:
     """Trait "unopened": what it is, and what the operator can do."""
 
     name = "unopened"
-    version = "1"
+    version = "2"
 
     def wants(self, media_type: str) -> bool:
         """Types that images and archives have, and programs."""
