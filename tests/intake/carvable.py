@@ -125,10 +125,12 @@ def seven() -> bytes:
     return out.getvalue()
 
 
-def database() -> bytes:
+def database(page: int = 4096, secure: bool = False) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "x.db"
         base = sqlite3.connect(path)
+        base.execute(f"PRAGMA page_size = {page}")
+        base.execute(f"PRAGMA secure_delete = {secure:d}")
         base.execute("CREATE TABLE notes (id INTEGER PRIMARY KEY, text TEXT, data BLOB)")
         rows = ((f"note {number}", os.urandom(6000 if number % 10 == 0 else 50)) for number in range(300))
         base.executemany("INSERT INTO notes (text, data) VALUES (?, ?)", rows)
