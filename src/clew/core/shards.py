@@ -149,6 +149,17 @@ def query(case: Case, sql: str, parameters: Sequence[Any] | dict[str, Any] = ())
         raise
 
 
+def newest(where: str, *about: str) -> str:
+    """SQL in brackets: of the rows of "traits" for which `where` holds, what the newest version said that its Extractor
+    said any of in its mode: of a Content, or of what the expressions `about` tell apart in it. Versions count by their
+    first number.
+    """
+    version = r"coalesce(try_cast(regexp_extract(version, '\d+') AS BIGINT), -1)"
+    apart = ", ".join(("content", "extractor", "mode", *about))
+    same = f"{version} = max({version}) OVER (PARTITION BY {apart})"
+    return f"(SELECT * FROM traits WHERE {where} QUALIFY {same})"  # noqa: S608 - our own words
+
+
 def _again(read: Callable[[], T], *gone: type[Exception]) -> T:
     """Reads anew where a file went away meanwhile: its rows were merged into another one. Each merging may meet it."""
     for _ in range(READS - 1):

@@ -32,10 +32,16 @@ SELECT text AS name, version AS id, count(*) AS contents FROM stopped
 WHERE content IN (SELECT sha256 FROM contents WHERE exhibit=?) AND content NOT IN (SELECT content FROM again)
 GROUP BY ALL ORDER BY ALL
 """
-_LIMITS = """
-SELECT t.extractor, t.missing, count(DISTINCT t.content) AS contents FROM traits t
-WHERE t.missing IS NOT NULL AND t.content IN (SELECT sha256 FROM contents WHERE exhibit=?) GROUP BY ALL ORDER BY ALL
-"""
+_LACKING = shards.newest(
+    "content IN (SELECT sha256 FROM contents WHERE exhibit=?)"
+    " AND (content, extractor) IN (SELECT content, extractor FROM traits WHERE missing IS NOT NULL)"
+)
+_LIMITS = f"""
+WITH said AS (SELECT content, extractor, missing FROM {_LACKING}),
+  alone AS (SELECT content, extractor, bool_and(missing IS NOT NULL) AS nothing FROM said GROUP BY ALL)
+SELECT extractor, missing, nothing, count(DISTINCT content) AS contents FROM said JOIN alone USING (content, extractor)
+WHERE missing IS NOT NULL GROUP BY ALL ORDER BY ALL
+"""  # noqa: S608 - our own words
 _UNOPENED = """
 SELECT t.text AS what, count(DISTINCT c.item) AS items FROM traits t JOIN contents c ON c.sha256 = t.content
 WHERE t.name = 'unopened' AND t.text IS NOT NULL AND c.exhibit=? GROUP BY ALL ORDER BY ALL
