@@ -25,7 +25,7 @@ _BY_WORD = (  # the first word that a type of application/* holds decides
 
 def family(media_type: str | None) -> str:
     """The family of a type, "unknown" for octet streams and whatever stands nowhere here."""
-    major, _, minor = (media_type or "").partition("/")
+    major, _, minor = (media_type or "").lower().partition("/")
     if media_type in {"inode/x-empty", "application/x-empty"}:
         return EMPTY
     if major == "message":
