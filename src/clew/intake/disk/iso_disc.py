@@ -3,9 +3,11 @@
 A disc that was written in several sessions has a tree in each. The first one's descriptors lie in sector 16; where the
 others begin stands in the table of contents of the medium, which no image keeps. So they are looked for, in all sectors
 that belong to nothing else. Blocks are counted from the beginning of the disc in all of them; an image of a disc that
-lies behind another counts from its own.
+lies behind another counts from its own. Many images of CDs leave out what lies between sessions (lead-out, lead-in),
+which counts all the same: there each session lies before the place that its blocks say.
 """
 
+import struct
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,6 +21,7 @@ from clew.intake.disk.iso_records import TERMINATOR as LAST
 
 MOST_DESCRIPTORS = 64  # in a row
 LOOK = 1 << 20  # bytes looked through at a time
+ROOT_BEHIND = 1_000  # sectors, from a session's first descriptor on, in which its root directory lies
 MOST_LOOKED = 128 << 30  # bytes of a disc: the largest ones, BDXL, have as many
 # Bytes of a sector in the image, and of them those before its data: plain; raw (2,352 bytes, ECMA-130, section 14) in
 # mode 1 and in mode 2 form 1; the same with 96 bytes of subchannels; mode 2 without what keeps sectors apart.
@@ -136,15 +139,32 @@ def _kind(disc: Disc, sector: int) -> int | None:
 
 def base(disc: Disc, each: Descriptor, session: int) -> int | None:
     """The byte from which its blocks are counted: where its session begins, whose first descriptor lies in that sector,
-    or the disc. None where its root directory lies in neither place; the first session has no other one. That of the
-    session first: two discs may have their roots alike.
+    or the disc; before the disc's where the image leaves out what lies between sessions. None where its root directory
+    lies in none of these places; the first session has no other one. That of the session first: two discs may have
+    their roots alike.
     """
     for start in (max(session - FIRST, 0) * SECTOR, 0):
         here = record(disc.read(start + each.root.block * each.block, SECTOR), 0)
         itself = here is not None and here.name == b"\0" and here.flags & DIRECTORY
         if here is not None and itself and here.block == each.root.block:
             return start
-    return 0 if session < FIRST + MOST_DESCRIPTORS else None
+    if session < FIRST + MOST_DESCRIPTORS:
+        return 0
+    return _moved(disc, each.root.block, session) if each.block == SECTOR else None
+
+
+def _moved(disc: Disc, root: int, session: int) -> int | None:
+    """The same by where that root directory lies behind its descriptors: before the block that it says."""
+    data = disc.read(session * SECTOR, ROOT_BEHIND * SECTOR)
+    itself = struct.pack("<I", root) + struct.pack(">I", root)  # ECMA-119, 9.1.3: where a directory's first record lies
+    at = data.find(itself) - 2
+    while at >= 0:
+        here = record(data[at : at + SECTOR], 0) if at % SECTOR == 0 else None
+        if here is not None and here.name == b"\0" and here.flags & DIRECTORY:
+            moved = root - session - at // SECTOR
+            return -moved * SECTOR if moved > 0 else None
+        at = data.find(itself, at + 3) - 2
+    return None
 
 
 def later(disc: Disc, taken: "Taken", limit: int) -> Iterator[int]:

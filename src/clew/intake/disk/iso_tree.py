@@ -20,6 +20,7 @@ from clew.intake.disk.iso_records import (
     ASSOCIATED,
     DIRECTORY,
     ENHANCED,
+    FIRST,
     MORE,
     PRIMARY,
     SECTOR,
@@ -46,6 +47,7 @@ MOST_PARTS = 1_000  # extents of one file: 4 TB
 MOST_TABLE = 8 << 20  # bytes of a path table: 65,535 directories have no more
 NOWHERE = -1  # of a directory that no other one names
 STRANGE = "it does not begin as a directory does, with itself"
+GAP, LATER_GAP = 11_400, 6_900  # sectors between the first two sessions of a CD, and between later ones
 SIZE = 32  # bits of a directory's size, behind its block: both together tell it from any other
 
 
@@ -113,6 +115,7 @@ class Volume:
     known: Survey | None = None
     end: int | None = None  # byte of the disc at which the stretch that it begins in ends, where that counts
     foreign: tuple[Range, ...] = ()  # partitions on it, in bytes of the disc, that hold something else
+    since: int = 0  # the first block that is counted from `base`; those before it are of earlier sessions
 
     @property
     def kind(self) -> str:
@@ -130,8 +133,16 @@ class Volume:
         return self.said.root.block << SIZE | self.said.root.size
 
     def place(self, block: int) -> int:
-        """The byte of the disc at which a block begins."""
-        return self.base + block * self.said.block
+        """The byte of the disc at which a block begins; beyond its end where that is not known."""
+        if block >= self.since:
+            return self.base + block * self.said.block
+        return (self.disc.size if self.unplaced(block) else 0) + block * self.said.block
+
+    def unplaced(self, block: int) -> bool:
+        """Whether that block is of an earlier session that may lie elsewhere than it says: where the image leaves out
+        more than one gap before this session, it left out one before an earlier one.
+        """
+        return block < self.since and -self.base >= (GAP + LATER_GAP // 2) * SECTOR
 
     def survey(self) -> Survey:
         """The whole tree, looked through once."""
@@ -182,6 +193,7 @@ def trees(found: Disc, place: dict[str, Any], sector: int) -> list[Volume]:
         skip = skipped(here.use) if here is not None and not each.joliet else None
         name = volume({**place, "iso": each.sector})
         opened = Volume(found, each, start, skip, rows[0].sector, name)
+        opened.since = rows[0].sector - FIRST - start // SECTOR if start < 0 else 0
         volumes.setdefault((start, opened.root), opened)
     order = sorted(volumes.values(), key=lambda each: (each.skip is None, not each.said.joliet))
     for other in order[1:]:
