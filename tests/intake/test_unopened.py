@@ -9,14 +9,17 @@ import pytest
 from archive_world import TEXT, Bytes, by_tool, rar4, rar5, tarred, zipped
 
 from case_made import new_case
+from clew.core.errors import Usage
 from clew.intake import mediatype
 from clew.intake.api import Probe
 from clew.intake.extractors import unopened
 from clew.intake.families import DOCUMENTS, NOT_OPENED, family
 from clew.intake.options import Options
 from clew.intake.run import intake
+from clew.intake.tools import choose
 
 STUB = Path("/bin/true").read_bytes()
+FOREIGN = (("VDI", "vdi"), ("Parallels", "parallels"))
 ARJ = b"\x60\xea\x2a\x00\x1e\x0b\x01\x00\x10\x00\x02" + bytes(100)
 
 
@@ -67,7 +70,7 @@ def test_images_are_said_by_what_tools_make(tmp_path):
     raw[446:462] = struct.pack("<B3sB3sII", 0x80, b"", 7, b"", 2048, 4096)
     raw[510:512] = b"\x55\xaa"
     found = {"raw, with an MBR": bytes(raw)}
-    for name, form in (("QCOW2", "qcow2"), ("VHDX", "vhdx"), ("VMDK", "vmdk"), ("VHD", "vpc"), ("VDI", "vdi")):
+    for name, form in (("QCOW2", "qcow2"), ("VHDX", "vhdx"), ("VMDK", "vmdk"), ("VHD", "vpc"), *FOREIGN):
         found[name] = made(tmp_path, "qemu-img", "convert", "-O", form, "disk", f"out.{form}", out=f"out.{form}")
     found["VHD, fixed"] = bytes(raw) + found["VHD"][:512]
     found["DMG"] = zlib.compress(bytes(9999)) + b"koly\0\0\0\4\0\0\2\0" + bytes(500)
@@ -80,8 +83,19 @@ def test_images_are_said_by_what_tools_make(tmp_path):
     for name, data in found.items():
         told = said(data)
         assert told.startswith(f"a disk image ({name.partition(', fixed')[0]}"), (name, told)
-        way = unopened.OTHERWISE if name == "VDI" else unopened.OWN
+        way = unopened.OTHERWISE if (name, name.lower()) in FOREIGN else unopened.OWN
         assert told.endswith(f"which is not opened where it lies: {way}")
+
+
+@pytest.mark.parametrize("form", ["vdi", "parallels", "ad1"])
+def test_a_container_that_no_source_opens_is_refused_as_an_exhibit(form, tmp_path):
+    """And not read as a raw disk."""
+    image = tmp_path / "image"
+    image.write_bytes(b"ADSEGMENTEDFILE\0" + bytes(600))
+    if form != "ad1":
+        made(tmp_path, "qemu-img", "create", "-f", form, image.name, "4M", out=image.name)
+    with pytest.raises(Usage, match=f"(?i)is an image .{form}.$"):
+        choose(image)
 
 
 def test_aff4_is_told_from_the_zip_that_it_is():

@@ -35,7 +35,7 @@ ARCHIVES = {
     "application/x-ace-compressed": "ACE",
     "application/x-alz-compressed": "ALZ",
 }
-# Byte, magic, name: of archives; of images that a Source opens, by their beginning or last sector; of others; of disks
+# Byte, magic, name: of archives; of images that a Source opens, by their beginning or last sector; of disks
 ARCHIVE_MAGIC = ((7, b"**ACE**", "ACE"), (0, b"ALZ\x01", "ALZ"), (0, b"EGGA", "EGG"))
 IMAGE_MAGIC = (
     (0, b"EVF\x09\x0d\x0a\xff\x00", "E01, or another EWF"),
@@ -48,14 +48,6 @@ IMAGE_MAGIC = (
     (0, b"encrcdsa", "DMG, encrypted"),
 )
 TRAILER_MAGIC = ((0, b"koly\x00\x00\x00\x04", "DMG"), (0, b"conectix", "VHD"))
-FOREIGN_MAGIC = (
-    (0, b"EVF2\x0d\x0a\x81\x00", "Ex01"),
-    (0, b"LVF\x09\x0d\x0a\xff\x00", "L01"),
-    (0, b"LEF2\x0d\x0a\x81\x00", "Lx01"),
-    (0, b"AFF10\r\n\x00", "AFF"),
-    (0, b"ADSEGMENTEDFILE\x00", "AD1"),
-    (64, b"\x7f\x10\xda\xbe", "VDI"),
-)
 DISK_MAGIC = (
     (SECTOR, b"EFI PART", "raw, with a GPT"),
     (3, b"NTFS    ", "raw, NTFS"),
@@ -120,8 +112,8 @@ def _by_ends(head: bytes, last: bytes) -> str:
     """An image or an archive by its magic; `last` is the last sector, where some have it."""
     if name := _by(TRAILER_MAGIC, last) or _by(IMAGE_MAGIC, head):
         return _image(name, OWN)
-    if name := _by(FOREIGN_MAGIC, head):
-        return _image(name, OTHERWISE)
+    if foreign := signatures.foreign(head):
+        return _image(foreign, OTHERWISE)
     name = _by(ARCHIVE_MAGIC, head)
     return _archive(name) if name else ""
 
