@@ -36,6 +36,7 @@ INSIDE = {
 # Of DNG 1.6, for bodies without the above
 DNG_SERIAL = 0xC62F
 PLACE = {"gps.latitude": (1, 2, "S", 90.0), "gps.longitude": (3, 4, "W", 180.0)}  # reference, value, negative, most
+DAY = 86_400  # seconds
 ALTITUDE_BELOW, ALTITUDE, GPS_TIME, GPS_DATE = 5, 6, 7, 29
 
 
@@ -48,7 +49,7 @@ class Exif:
     """
 
     name = "exif"
-    version = "2"
+    version = "3"
 
     def wants(self, media_type: str) -> bool:
         """Pictures."""
@@ -132,9 +133,17 @@ def _place(place: Place | None) -> Iterator[tuple[str, Value]]:
             yield "gps.altitude", -height[0] if tiff.number(entries.get(ALTITUDE_BELOW)) == 1 else height[0]
         clock, date = tiff.numbers(entries.get(GPS_TIME)), tiff.text(entries.get(GPS_DATE))
         if len(clock) == 3 and date and all(map(math.isfinite, clock)):
-            yield "gps.time", "{} {:02.0f}:{:02.0f}:{:02.0f}".format(date, *clock)
+            yield "gps.time", _clock(date, *clock)
     except ValueError as error:
         yield "gps", Missing(Reason.UNPARSABLE, str(error))
+
+
+def _clock(date: str, hours: float, minutes: float, seconds: float) -> str | Missing:
+    """The whole second that it is in; each part may have a fraction, and rounded for itself would come to 60."""
+    total = math.floor(hours * 3600 + minutes * 60 + seconds + 1e-6)
+    if not 0 <= total <= DAY:
+        return Missing(Reason.UNPARSABLE, f"{hours:g}:{minutes:g}:{seconds:g} is no time of day")
+    return f"{date} {total // 3600:02}:{total // 60 % 60:02}:{total % 60:02}"
 
 
 def _degrees(value: tuple[float, ...], reference: str, negative: str, most: float) -> float | Missing:
