@@ -36,8 +36,8 @@ INSIDE = {
 # Of DNG 1.6, for bodies without the above
 DNG_SERIAL = 0xC62F
 PLACE = {"gps.latitude": (1, 2, "S", 90.0), "gps.longitude": (3, 4, "W", 180.0)}  # reference, value, negative, most
-DAY = 86_400  # seconds
 ALTITUDE_BELOW, ALTITUDE, GPS_TIME, GPS_DATE = 5, 6, 7, 29
+DAY = 86_400  # seconds
 
 
 class Exif:
@@ -138,14 +138,6 @@ def _place(place: Place | None) -> Iterator[tuple[str, Value]]:
         yield "gps", Missing(Reason.UNPARSABLE, str(error))
 
 
-def _clock(date: str, hours: float, minutes: float, seconds: float) -> str | Missing:
-    """The whole second that it is in; each part may have a fraction, and rounded for itself would come to 60."""
-    total = math.floor(hours * 3600 + minutes * 60 + seconds + 1e-6)
-    if not 0 <= total <= DAY:
-        return Missing(Reason.UNPARSABLE, f"{hours:g}:{minutes:g}:{seconds:g} is no time of day")
-    return f"{date} {total // 3600:02}:{total // 60 % 60:02}:{total % 60:02}"
-
-
 def _degrees(value: tuple[float, ...], reference: str, negative: str, most: float) -> float | Missing:
     """Degrees, minutes and seconds as one signed number."""
     if len(value) != 3:
@@ -155,6 +147,14 @@ def _degrees(value: tuple[float, ...], reference: str, negative: str, most: floa
     if not 0 <= total <= most:
         return Missing(Reason.UNPARSABLE, f"{total} is no place on earth")
     return round(-total if reference.upper().startswith(negative) else total, 7)
+
+
+def _clock(date: str, hours: float, minutes: float, seconds: float) -> str | Missing:
+    """The whole second that it is in; each part may have a fraction, and rounded for itself would come to 60."""
+    total = math.floor(hours * 3600 + minutes * 60 + seconds + 1e-6)
+    if not 0 <= total <= DAY:
+        return Missing(Reason.UNPARSABLE, f"{hours:g}:{minutes:g}:{seconds:g} is no time of day")
+    return f"{date} {total // 3600:02}:{total // 60 % 60:02}:{total % 60:02}"
 
 
 PLUGIN: Extractor = Exif()
