@@ -84,6 +84,7 @@ def test_most_pictures_hold_nothing_else() -> None:
 def test_what_is_not_looked_at_is_said() -> None:
     assert said(picture() + bytes(range(256)) * 40) == {"unopened": appended.BEHIND}
     assert said(picture() + b"....ftyp...." * 99) == {"unopened": appended.BEHIND}
+    assert said(picture() * 60) == {"unopened": appended.BEHIND}, "bare Motion JPEG"
     assert said(heic(3)) == {"unopened": appended.OTHERS}
 
 

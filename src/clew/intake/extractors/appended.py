@@ -6,6 +6,7 @@ import io
 import re
 from collections.abc import Iterator
 
+import simplejpeg
 from PIL import Image
 
 from clew.intake.api import Example, Extractor, Probe, Value
@@ -68,10 +69,16 @@ class Appended:
 
 
 def _is_plain(data: memoryview) -> bool:
-    """Whether a JPEG ends with its last marker and does not say that it is a motion photo: as nearly all do, which are
-    not searched.
+    """Whether a JPEG ends with a last marker, does not say that it is a motion photo, and is no larger than its pixels
+    would be as they are: so are nearly all, which are not searched. A recording as bare Motion JPEG is larger.
     """
-    return bytes(data[-TAIL:]).rstrip(b"\0").endswith(b"\xff\xd9") and _SAYS.search(data[:HEAD]) is None
+    if not bytes(data[-TAIL:]).rstrip(b"\0").endswith(b"\xff\xd9") or _SAYS.search(data[:HEAD]) is not None:
+        return False
+    try:
+        height, width, _, _ = simplejpeg.decode_jpeg_header(data, strict=False)
+    except ValueError:
+        return True  # no picture, which other Extractors say
+    return len(data) <= HEAD + 3 * int(width) * int(height)
 
 
 def _behind(data: memoryview) -> int:
