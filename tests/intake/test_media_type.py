@@ -8,13 +8,15 @@ from pathlib import Path
 import av
 import films
 import numpy as np
+import pillow_heif
 import pytest
+from PIL import Image
 
 from case_made import new_case
 from clew.intake import mediatype
 from clew.intake.api import Frame, Probe
 from clew.intake.archives.kinds import kind_of
-from clew.intake.extractors import video
+from clew.intake.extractors import _picture, video
 from clew.intake.options import Options
 from clew.intake.run import intake
 
@@ -66,6 +68,21 @@ def test_boxes_that_decide() -> None:
 )
 def test_brands_of_pictures(brand: bytes, media_type: str) -> None:
     assert mediatype.of(struct.pack(">I4s4sI", 16, b"ftyp", brand, 0) + bytes(64)) == media_type
+
+
+@pytest.mark.parametrize(("kind", "profile"), [("HEIF", b"MiHB"), ("AVIF", b"MA1B")])
+def test_a_picture_is_decoded_whatever_its_first_brand(kind: str, profile: bytes) -> None:
+    image, out = Image.fromarray(films.picture(0)), io.BytesIO()
+    if kind == "AVIF":
+        image.save(out, kind)
+    else:
+        pillow_heif.from_pillow(image).save(out)
+    data = out.getvalue()
+    pixels = [
+        _picture.decode(Probe(memoryview(each), len(each), mediatype.of(each))).pixels
+        for each in (data, *(data[:8] + brand + data[12:] for brand in (b"mif2", b"miaf", profile)))
+    ]
+    assert all(np.array_equal(pixels[0], each) for each in pixels)
 
 
 @pytest.mark.parametrize("data", [

@@ -5,6 +5,9 @@ A box is a big-endian length and a type of four bytes.
 """
 
 import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
 
 TOP = frozenset(
     b"ftyp moov mdat free skip wide uuid meta moof mfra sidx ssix styp pnot PICT pict udta pdin emsg prft meco".split()
@@ -20,24 +23,42 @@ _PICTURES = {
 MOST = 64  # boxes before the one that decides
 
 
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Where one box lies: its first byte, the first of its content, and the one behind it, which may not be there."""
+
+    kind: bytes
+    begin: int
+    content: int
+    end: int
+
+
+def spans(data: bytes | memoryview, at: int = 0) -> Iterator[Span]:
+    """The boxes that lie side by side from byte `at` on, of any kind; a length of 0 runs to the end of `data`. What is
+    no box ends them.
+    """
+    while at + 8 <= len(data):
+        size, kind = struct.unpack_from(">I4s", data, at)
+        content = at + 8
+        if size == 1 and at + 16 <= len(data):
+            (size,) = struct.unpack_from(">Q", data, at + 8)
+            content = at + 16
+        end = at + size if size else len(data)
+        if end < content:
+            return
+        yield Span(kind, at, content, end)
+        at = end
+
+
 def media_type(first: bytes) -> str | None:
     """The type of a content that begins with these bytes; None where they are no such boxes. A brand that nobody has
     heard of is a film's.
     """
-    at = 0
-    for _ in range(MOST):
-        if at + 8 > len(first):
+    for span in islice(spans(first), MOST):
+        if span.kind not in TOP:
             return None
-        size, kind = struct.unpack_from(">I4s", first, at)
-        if size == 1 and at + 16 <= len(first):
-            (size,) = struct.unpack_from(">Q", first, at + 8)
-        if kind not in TOP or 0 < size < 8:
-            return None
-        if kind == b"ftyp":
-            return _PICTURES.get(first[at + 8 : at + 12], MP4)
-        if kind in _DECIDES:
-            return _DECIDES[kind]
-        if size == 0:
-            return None
-        at += size
+        if span.kind == b"ftyp":
+            return _PICTURES.get(first[span.content : span.content + 4], MP4)
+        if span.kind in _DECIDES:
+            return _DECIDES[span.kind]
     return None

@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 
-ZIP, SEVEN_ZIP, RAR, CAB = "zip", "7z", "rar", "cab"
+ZIP, SEVEN_ZIP, RAR, CAB, MOTION_PHOTO = "zip", "7z", "rar", "cab", "motion photo"
+FILM = "image.film"  # the trait of a picture that has one in it: the byte at which it begins
+WITH_FILM = "image/x-motion-photo"  # what no content is typed as: how a picture is opened in which a film was found
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,7 @@ _KINDS: dict[str, Kind] = {
     "application/x-zstd": Kind("zstd", _PACKED, "zstd"),
     "application/x-compress": Kind("compress", _PACKED, "compress"),
     "application/zlib": Kind("zlib", _PACKED, "zlib"),
+    WITH_FILM: Kind(MOTION_PHOTO, ()),
 }
 # Office documents hold pictures: zip archives whose media type says what their members make together.
 _ZIP_BEGINNINGS = (

@@ -67,6 +67,14 @@ def check(view: View) -> Verdict | None:
     return trailers.with_trailers(view, end)
 
 
+def end(view: View) -> int | None:
+    """Where a picture ends with its further images, by their markers; None where they break off. Nothing is decoded."""
+    image = _image(view, 0)
+    if image.why or not image.frame:
+        return None
+    return max([image.end, *(more.end for start in image.further if not (more := _image(view, start)).why)])
+
+
 def _image(view: View, start: int) -> _Image:
     image = _Image(start)
     try:

@@ -31,6 +31,7 @@ PLUGINS = (IcoImagePlugin, AvifImagePlugin, MpoImagePlugin, TiffImagePlugin, Web
 FORMATS = ("PNG", "GIF", "WEBP", "TIFF", "BMP", "AVIF", "JPEG", "PPM", "ICO")
 JPEG, AVIF = "image/jpeg", "image/avif"
 HEIF = ("image/heic", "image/heif", "image/heic-sequence", "image/heif-sequence")
+PROFILES = (b"mif2", b"miaf", b"1pic", b"MA1A", b"MA1B")  # first brands of AV1 pictures, beside those of `avif`
 FILE, PREVIEW = "file", "preview"  # what the pixels are of
 SHORT_SIDE = 1024  # what fast mode leaves of the shorter side at least
 MOST_PIXELS = 200_000_000
@@ -91,8 +92,11 @@ def sampled(probe: Probe) -> npt.NDArray[np.uint8]:
 
 def open_header(data: memoryview, media_type: str) -> Image.Image:
     """Pillow's view of the header, no pixel decoded. Raises Absent where Pillow has no decoder or finds none."""
+    held = io.BytesIO(data)
+    if bytes(data[4:8]) == b"ftyp" and bytes(data[8:12]) in PROFILES:
+        held.getbuffer()[8:12] = b"mif1"  # Pillow hands over to libavif what begins with a brand that it knows
     try:
-        return Image.open(io.BytesIO(data), formats=FORMATS)
+        return Image.open(held, formats=FORMATS)
     except (NoPicture, OSError, SyntaxError, ValueError) as error:
         raise Absent(Missing(Reason.UNPARSABLE, f"no picture that clew can decode in this {media_type}")) from error
 
