@@ -141,7 +141,7 @@ def thumbs(*names: str) -> bytes:
 
 CACHED = b"CMMM" + struct.pack("<IQIIIIII", 60, 123, 0, 0, 4, 256, 200, 0) + bytes(12) + b"\xff\xd8\xff\xe0"
 STORES = {
-    "thumbcache of Windows": b"CMMM" + struct.pack("<IIIII", 0x20, 1, 0, 24, 84) + CACHED,
+    "thumbcache of Windows, of another version": b"CMMM" + struct.pack("<IIIII", 0x40, 1, 0, 24, 84) + CACHED,
     "Thumbs.db of Windows": thumbs("Catalog", "1"),
     "Thumbs.db of Windows, of Vista": thumbs("256_4f0d0be3c92b7f13", "96_4f0d0be3c92b7f13"),
     "imgcache of Android": b"\x10\x85\x24\xbd" + struct.pack("<QIII", 7, 1, 4, 3) + b"\xff\xd8\xff",
@@ -159,7 +159,13 @@ def test_other_compound_files_and_empty_stores_are_not_called_so():
     other = thumbs("1", "DestList")
     assert mediatype.of(other) == "application/CDFV2"
     assert family("application/CDFV2") == DOCUMENTS
-    for data in (other, other[:600], STORES["thumbcache of Windows"][:24], bytes(40_000), b"\x10\x85\x24\xbd"):
+    for data in (
+        other,
+        other[:600],
+        STORES["thumbcache of Windows, of another version"][:24],
+        bytes(40_000),
+        b"\x10\x85\x24\xbd",
+    ):
         assert said(data) == ""
 
 

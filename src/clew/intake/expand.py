@@ -16,7 +16,7 @@ from clew.intake import expanded, relist
 from clew.intake.api import Ask, Deleted, Found, Job, Note, Part, Seen, Session, Unavailable
 from clew.intake.archives import said
 from clew.intake.archives.budget import Budgets
-from clew.intake.archives.kinds import MOTION_PHOTO, WITH_FILM, ZIP, Kind, kind_of
+from clew.intake.archives.kinds import MOTION_PHOTO, THUMBNAILS, WITH_FILM, ZIP, Kind, kind_of
 from clew.intake.archives.members import BROKEN, Header, What
 from clew.intake.expanded import PART, REST, Listed, Spent
 from clew.intake.refs import MEMBER, chain_of, item_id, member_ref, names_of, otherwise_numbered, starts_of
@@ -72,9 +72,9 @@ class Known:
     @property
     def passed(self) -> int:
         """Bytes that may have to be gone through to reach a member. A zip is entered at any place, and so is a picture
-        with a film, but inside another archive it is unpacked first.
+        with a film or a store of thumbnails, but inside another archive it is unpacked first.
         """
-        if self.kind.name in (ZIP, MOTION_PHOTO):
+        if self.kind.name in (ZIP, MOTION_PHOTO, THUMBNAILS):
             return self.size if MEMBER in self.ref else 0
         return self.size * UNPACKED
 

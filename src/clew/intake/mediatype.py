@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from clew.intake import boxes
-from clew.intake.archives.kinds import archive_type
+from clew.intake.archives.kinds import THUMBCACHE, archive_type
 
 TYPED_BYTES = 1 << 20  # what is looked at
 SECOND = "type.second"  # the trait of another opinion
@@ -30,6 +30,8 @@ SIGNATURES = (
     (0, b"\x1f\x07\x00\xbf", DV),
     (0, b"DKIF\x00\x00\x20\x00", "video/x-ivf"),
     (0, b"nut/multimedia container\x00", "video/x-nut"),
+    # Of the versions of Windows Vista, 7, 8, 8.1, and 10 and 11
+    *((0, b"CMMM" + bytes([version, 0, 0, 0]), THUMBCACHE) for version in (20, 21, 30, 31, 32)),
     (0, b"\xb7\xd8\x00\x20\x37\x49\xda\x11\xa6\x4e\x00\x07\xe9\x5e\xad\x8d", "video/x-wtv"),
 )
 

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
-ZIP, SEVEN_ZIP, RAR, CAB, MOTION_PHOTO = "zip", "7z", "rar", "cab", "motion photo"
+ZIP, SEVEN_ZIP, RAR, CAB, MOTION_PHOTO, THUMBNAILS = "zip", "7z", "rar", "cab", "motion photo", "thumbcache"
 FILM = "image.film"  # the trait of a picture that has one in it: the byte at which it begins
+THUMBCACHE = "application/x-thumbcache"  # clew's own type
 WITH_FILM = "image/x-motion-photo"  # what no content is typed as: how a picture is opened in which a film was found
 
 
@@ -68,6 +69,7 @@ _KINDS: dict[str, Kind] = {
     "application/x-compress": Kind("compress", _PACKED, "compress"),
     "application/zlib": Kind("zlib", _PACKED, "zlib"),
     WITH_FILM: Kind(MOTION_PHOTO, ()),
+    THUMBCACHE: Kind(THUMBNAILS, ()),
 }
 # Office documents hold pictures: zip archives whose media type says what their members make together.
 _ZIP_BEGINNINGS = (
