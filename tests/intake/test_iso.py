@@ -596,19 +596,26 @@ def test_a_session_is_found_in_an_image_that_leaves_out_what_lies_before_it(tmp_
     )
 
 
-def test_of_three_sessions_none_gives_bytes_of_another_for_a_file(tmp_path, reader):
-    found = contents(reader, unpadded(tmp_path, 11_400, 6_900))
+@pytest.mark.parametrize("known", [True, False])
+def test_of_three_sessions_none_gives_bytes_of_another_for_a_file(tmp_path, reader, known):
+    """The third one tells where the others lie by how many sectors each says that it has."""
+    image = unpadded(tmp_path, 11_400, 6_900)
+    if not known:
+        change(image, 206 * S + 80, struct.pack("<I", 77_000))
+    found = contents(reader, image)
     assert {key: data for key, (_, data) in found.items()} == {
         (1, b"ONE.BIN"): ONE,
         (1, b"GONE.BIN"): GONE,
         (2, b"ONE.BIN"): ONE,
         (2, b"GONE.BIN"): b"new" * 2,
         (2, b"2.BIN"): TWO,
-        (3, b"ONE.BIN"): b"",
+        (3, b"ONE.BIN"): ONE if known else b"",
         (3, b"GONE.BIN"): b"new" * 3,
-        (3, b"2.BIN"): b"",
+        (3, b"2.BIN"): TWO if known else b"",
         (3, b"3.BIN"): THREE,
     }
+    deleted = {key for key, (state, _) in found.items() if state == "deleted"}
+    assert deleted == ({(1, b"GONE.BIN"), (2, b"GONE.BIN")} if known else set())
 
 
 # ---- times

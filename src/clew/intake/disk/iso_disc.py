@@ -21,6 +21,11 @@ from clew.intake.disk.iso_records import TERMINATOR as LAST
 
 MOST_DESCRIPTORS = 64  # in a row
 LOOK = 1 << 20  # bytes looked through at a time
+MOST_SESSIONS = 100  # a CD has no more than 99
+# Fewer sectors than an image leaves out that leaves out a session: 11,400 lie between the first two of a CD, and 6,900
+# between later ones.
+GAPS = 15_000, 10_000
+MOST_PADDING = 600  # sectors between the end of a session, as it says it, and what follows it in the image
 ROOT_BEHIND = 1_000  # sectors, from a session's first descriptor on, in which its root directory lies
 MOST_LOOKED = 128 << 30  # bytes of a disc: the largest ones, BDXL, have as many
 # Bytes of a sector in the image, and of them those before its data: plain; raw (2,352 bytes, ECMA-130, section 14) in
@@ -164,6 +169,41 @@ def _moved(disc: Disc, root: int, session: int) -> int | None:
             moved = root - session - at // SECTOR
             return -moved * SECTOR if moved > 0 else None
         at = data.find(itself, at + 3) - 2
+    return None
+
+
+def earlier(disc: Disc, session: int, counted: int) -> list[tuple[int, int]]:
+    """The sessions before that whose first descriptor lies in sector `session`, and whose blocks are counted from byte
+    `counted`: the block with which each begins, and the byte from which its blocks are. Each says how many sectors it
+    has, with or without what lies before it, and the next one begins behind. Nothing where that leads nowhere, or over
+    so much that a session may be missing.
+    """
+    found, start = list[tuple[int, int]](), 0
+    while len(found) < MOST_SESSIONS:
+        at = start + FIRST
+        said = descriptor(disc.read(at * SECTOR, SECTOR), at)
+        own = counted if at == session else base(disc, said, at) if said is not None else None
+        if own is None or own > 0 or (found and found[-1][1] - own >= GAPS[len(found) > 1] * SECTOR):
+            return []
+        if at == session:
+            return found
+        found.append((start - own // SECTOR, own))
+        space = int.from_bytes(disc.read(at * SECTOR + 80, 4), "little")  # ECMA-119, 8.4.8
+        ends = (end for end in (start + space, space + own // SECTOR) if end > start)
+        following = next((at for at in (_primary(disc, end + FIRST) for end in ends) if at is not None), None)
+        if following is None or following > session:
+            return []
+        start = following - FIRST
+    return []
+
+
+def _primary(disc: Disc, sector: int) -> int | None:
+    """The first sector from that one on, but not far, in which a primary descriptor lies."""
+    for at in range(sector, sector + MOST_PADDING, 30):
+        data = disc.read(at * SECTOR, 30 * SECTOR)
+        for place in range(0, len(data), SECTOR):
+            if data.startswith(bytes([PRIMARY]) + MAGIC, place):
+                return at + place // SECTOR
     return None
 
 

@@ -15,7 +15,7 @@ from clew.core.absent import Absent
 from clew.intake.api import Range
 from clew.intake.carving.view import overlap
 from clew.intake.disk.image import image
-from clew.intake.disk.iso_disc import Disc, base, descriptors, disc
+from clew.intake.disk.iso_disc import GAPS, Disc, base, descriptors, disc, earlier
 from clew.intake.disk.iso_records import (
     ASSOCIATED,
     DIRECTORY,
@@ -47,7 +47,6 @@ MOST_PARTS = 1_000  # extents of one file: 4 TB
 MOST_TABLE = 8 << 20  # bytes of a path table: 65,535 directories have no more
 NOWHERE = -1  # of a directory that no other one names
 STRANGE = "it does not begin as a directory does, with itself"
-GAP, LATER_GAP = 11_400, 6_900  # sectors between the first two sessions of a CD, and between later ones
 SIZE = 32  # bits of a directory's size, behind its block: both together tell it from any other
 
 
@@ -116,6 +115,7 @@ class Volume:
     end: int | None = None  # byte of the disc at which the stretch that it begins in ends, where that counts
     foreign: tuple[Range, ...] = ()  # partitions on it, in bytes of the disc, that hold something else
     since: int = 0  # the first block that is counted from `base`; those before it are of earlier sessions
+    before: tuple[tuple[int, int], ...] = ()  # those, as far as they are known: first block, byte that counts as 0
 
     @property
     def kind(self) -> str:
@@ -134,15 +134,14 @@ class Volume:
 
     def place(self, block: int) -> int:
         """The byte of the disc at which a block begins; beyond its end where that is not known."""
-        if block >= self.since:
-            return self.base + block * self.said.block
-        return (self.disc.size if self.unplaced(block) else 0) + block * self.said.block
+        start = self.base
+        if block < self.since:
+            start = next((at for first, at in reversed(self.before) if block >= first), self.disc.size)
+        return start + block * self.said.block
 
     def unplaced(self, block: int) -> bool:
-        """Whether that block is of an earlier session that may lie elsewhere than it says: where the image leaves out
-        more than one gap before this session, it left out one before an earlier one.
-        """
-        return block < self.since and -self.base >= (GAP + LATER_GAP // 2) * SECTOR
+        """Whether that block is of an earlier session, and nothing tells where that lies."""
+        return block < self.since and not self.before
 
     def survey(self) -> Survey:
         """The whole tree, looked through once."""
@@ -193,7 +192,10 @@ def trees(found: Disc, place: dict[str, Any], sector: int) -> list[Volume]:
         skip = skipped(here.use) if here is not None and not each.joliet else None
         name = volume({**place, "iso": each.sector})
         opened = Volume(found, each, start, skip, rows[0].sector, name)
-        opened.since = rows[0].sector - FIRST - start // SECTOR if start < 0 else 0
+        if start < 0:
+            opened.since = rows[0].sector - FIRST - start // SECTOR
+            near = -start < GAPS[0] * SECTOR  # it is the second one
+            opened.before = tuple(earlier(found, rows[0].sector, start)) or (((0, 0),) if near else ())
         volumes.setdefault((start, opened.root), opened)
     order = sorted(volumes.values(), key=lambda each: (each.skip is None, not each.said.joliet))
     for other in order[1:]:
