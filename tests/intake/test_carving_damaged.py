@@ -3,7 +3,7 @@
 import zlib
 
 import pytest
-from carvable import MADE, database, jpeg, picture, png, saved
+from carvable import MADE, database, jpeg, picture, png, samsung, saved
 from carved import CLUSTER, VOUCHED, carve, content, made, noise, padded
 from PIL import Image
 
@@ -212,6 +212,18 @@ def test_zeros_in_the_second_picture_of_a_file_are_seen():
     at = data.rfind(b"\xff\xda") + CLUSTER // 8
     data[at : at + 1024] = bytes(1024)
     assert carve(padded(bytes(data)))[0].state == ContentState.PARTIAL
+
+
+@pytest.mark.parametrize("other", ["noise", "a picture"])
+def test_what_a_telephone_appended_is_whole_only_where_it_was_looked_at(other):
+    """A block of more than a sector, in which a picture may begin at one."""
+    inside, mark = {"noise": noise(9000), "a picture": made("a.png")}[other], b"\0\0\x01\x0aother"
+    behind = samsung(mark + inside).index(inside)
+    data = samsung(mark + bytes(-behind % SECTOR) + inside)
+    found = carve(padded(data))
+    why = STORED if other == "a picture" else UNSEEN
+    assert (found[0].size, found[0].state, found[0].why) == (len(data), ContentState.OVERWRITTEN_POSSIBLE, why)
+    assert [content(padded(data), each) for at, each in found.items() if at] == ([inside] if why == STORED else [])
 
 
 def test_an_enormous_claim_swallows_nothing():
