@@ -42,9 +42,9 @@ def jpeg_with_thumbnail() -> bytes:
     return whole[:2] + b"\xff\xe1" + (len(body) + 2).to_bytes(2, "big") + body + whole[2:]
 
 
-def samsung(*, moving: bool = False) -> bytes:
+def samsung(*more: bytes, moving: bool = False) -> bytes:
     """A picture with the trailer that telephones of that make append, around a film where there is one."""
-    blocks = [b"\0\0\x01\x0a\x0e\0\0\0Image_UTC_Data1510110855770"]
+    blocks = [b"\0\0\x01\x0a\x0e\0\0\0Image_UTC_Data1510110855770", *more]
     if moving:
         blocks.insert(0, b"\0\0\x30\x0a\x10\0\0\0MotionPhoto_Data" + film("mp4", "libx264", 8))
     back, table = sum(map(len, blocks)), b""
@@ -125,10 +125,12 @@ def seven() -> bytes:
     return out.getvalue()
 
 
-def database() -> bytes:
+def database(page: int = 4096, secure: bool = False) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "x.db"
         base = sqlite3.connect(path)
+        base.execute(f"PRAGMA page_size = {page}")
+        base.execute(f"PRAGMA secure_delete = {secure:d}")
         base.execute("CREATE TABLE notes (id INTEGER PRIMARY KEY, text TEXT, data BLOB)")
         rows = ((f"note {number}", os.urandom(6000 if number % 10 == 0 else 50)) for number in range(300))
         base.executemany("INSERT INTO notes (text, data) VALUES (?, ?)", rows)

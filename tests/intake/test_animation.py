@@ -74,11 +74,39 @@ def test_every_frame_in_a_locked_worker(pool, tmp_path: Path, kind: str) -> None
     assert "blob" in said["video.sheet"]
 
 
-@pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP", "AVIF", "JPEG"])
+@pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP", "AVIF", "JPEG", "TIFF"])
 def test_a_picture_of_one_frame_is_none(kind: str) -> None:
     out = io.BytesIO()
     Image.fromarray(films.picture(0)).save(out, kind)
     assert here(out.getvalue(), kind) == {}
+
+
+@pytest.mark.parametrize("compression", ["raw", "tiff_lzw", "jpeg", "group4"])
+def test_the_pages_of_a_tiff_are_hashed_each_of_its_own_size(compression: str) -> None:
+    pages = [Image.fromarray(films.picture(number, (160 + 40 * number, 120))) for number in range(4)]
+    pages = [page.convert("1") for page in pages] if compression == "group4" else pages
+    out = io.BytesIO()
+    pages[0].save(out, "TIFF", save_all=True, append_images=pages[1:], compression=compression)
+    found = here(out.getvalue(), "TIFF")
+    assert [frame.seconds for frame in frames(found)] == [0, 1, 2, 3]
+    for frame, page in zip(frames(found), pages, strict=True):
+        exact = pdq.hash_rgb(np.asarray(page.convert("RGB")))[0]
+        assert pdq.distance(frame.pdq, exact) <= (10 if compression == "jpeg" else 0)
+    assert (found["video.frames"], found["video.damaged"]) == ([4], [0])
+    assert "video.duration" not in found
+    assert "video.sheet" in found
+    cut = here(out.getvalue()[: len(out.getvalue()) * 6 // 10], "TIFF")
+    assert cut["video.damaged"] == [1]
+
+
+def test_a_page_of_absurd_size_ends_it_and_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(animation, "MOST_PIXELS", 160 * 120)
+    out = io.BytesIO()
+    pages = [Image.fromarray(films.picture(number, (160, 120 + 20 * (number == 2)))) for number in range(4)]
+    pages[0].save(out, "TIFF", save_all=True, append_images=pages[1:])
+    found = here(out.getvalue(), "TIFF")
+    assert [missing.reason for missing in why(found)] == [Reason.TOO_LARGE]
+    assert (found["video.frames"], len(frames(found))) == ([2], 2)
 
 
 @pytest.mark.parametrize("kind", ["GIF", "PNG"])

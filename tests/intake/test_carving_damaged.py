@@ -3,11 +3,11 @@
 import zlib
 
 import pytest
-from carvable import MADE, jpeg, picture, png, saved
+from carvable import MADE, database, jpeg, picture, png, samsung, saved
 from carved import CLUSTER, VOUCHED, carve, content, made, noise, padded
 from PIL import Image
 
-from clew.intake.carving.carver import CROSSED, UNSEEN
+from clew.intake.carving.carver import CROSSED, STORED, UNSEEN
 from clew.intake.carving.scan import SECTOR
 from clew.model import ContentState
 
@@ -183,6 +183,47 @@ def test_frames_of_a_film_of_pictures_are_at_home_in_it():
     found = carve(padded(moved))
     assert list(found) == [0]
     assert found[0].why == UNSEEN
+
+
+@pytest.mark.parametrize("page", [4096, 32768])
+@pytest.mark.parametrize("other", ["noise", "zeros", "a picture"])
+def test_a_database_with_clusters_of_another_is_not_complete(page, other):
+    """In one page behind its first cluster, or in whole ones: more of them than its eight on the free list."""
+    data, picture = bytearray(database(page)), padded(made("a.png"))[:CLUSTER]
+    at, end = (5 * page + CLUSTER, 6 * page) if page > CLUSTER and other != "zeros" else (4 * page, 13 * page)
+    data[at:end] = {"noise": noise(end - at), "zeros": bytes(end - at), "a picture": picture.ljust(end - at)}[other]
+    found = carve(padded(bytes(data)))
+    inside = page > CLUSTER and other != "zeros"
+    assert found[0].state == (ContentState.OVERWRITTEN_POSSIBLE if inside else ContentState.PARTIAL)
+    if other == "a picture":
+        assert list(found) == [0, at]
+        assert (found[0].why == STORED) is inside
+
+
+def test_pages_of_zeros_on_the_free_list_are_a_database_s_own():
+    data = database(secure=True)
+    assert any(not any(data[at : at + 4096]) for at in range(0, len(data), 4096))
+    found = carve(padded(data))
+    assert (found[0].size, found[0].state, found[0].why) == (len(data), ContentState.OVERWRITTEN_POSSIBLE, UNSEEN)
+
+
+def test_zeros_in_the_second_picture_of_a_file_are_seen():
+    data = bytearray(made("two.jpg"))
+    at = data.rfind(b"\xff\xda") + CLUSTER // 8
+    data[at : at + 1024] = bytes(1024)
+    assert carve(padded(bytes(data)))[0].state == ContentState.PARTIAL
+
+
+@pytest.mark.parametrize("other", ["noise", "a picture"])
+def test_what_a_telephone_appended_is_whole_only_where_it_was_looked_at(other):
+    """A block of more than a sector, in which a picture may begin at one."""
+    inside, mark = {"noise": noise(9000), "a picture": made("a.png")}[other], b"\0\0\x01\x0aother"
+    behind = samsung(mark + inside).index(inside)
+    data = samsung(mark + bytes(-behind % SECTOR) + inside)
+    found = carve(padded(data))
+    why = STORED if other == "a picture" else UNSEEN
+    assert (found[0].size, found[0].state, found[0].why) == (len(data), ContentState.OVERWRITTEN_POSSIBLE, why)
+    assert [content(padded(data), each) for at, each in found.items() if at] == ([inside] if why == STORED else [])
 
 
 def test_an_enormous_claim_swallows_nothing():

@@ -4,6 +4,8 @@ import json
 import zipfile
 
 import pytest
+from carved import made
+from cases import items
 from click.testing import CliRunner
 from PIL import Image
 
@@ -17,6 +19,7 @@ from clew.intake.families import ORDER, family
 from clew.intake.options import Options
 from clew.intake.report import report
 from clew.intake.run import intake
+from facts_case import put
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +42,26 @@ def taken(tmp_path_factory: pytest.TempPathFactory) -> tuple[Case, str]:
     (root / "gone\x1b[2J.txt").mkdir()  # and so it fails again, in the same way
     ended = intake(case, path=root, label="F", options=Options(workers=1, retry=True))
     return case, ended.exhibit
+
+
+def test_what_an_extractor_said_nothing_of_is_told_from_what_it_said_not_all_of(tmp_path):
+    """A film with more key frames than are hashed, one with nothing in it, and what an earlier version missed."""
+    root = tmp_path / "seized"
+    root.mkdir()
+    (root / "all-intra.avi").write_bytes(made("motion-jpeg.avi"))
+    (root / "nothing.mp4").write_bytes(b"\0\0\0\x18ftypisom\0\0\2\0isomiso2" + b"\1" * 900)
+    case = new_case(tmp_path / "case")
+    ended = intake(case, path=root, label="F", options=Options(workers=1))
+    whole = items(case)[b"all-intra.avi"]["sha256"]
+    old = {"extractor": "video", "version": "0", "mode": "fast", "missing": "encrypted"}
+    put(case, "traits", [{"content": whole, "name": "video.pdq", **old}], "intake")
+    after = report(case, ended.exhibit)
+    assert after.extractors_missing == [
+        {"extractor": "video", "missing": "limit reached", "nothing": False, "contents": 1},
+        {"extractor": "video", "missing": "unparsable", "nothing": True, "contents": 1},
+    ]
+    assert "video could not say all of 1 content: limit reached\n" in after.words()
+    assert "video has nothing to say of 1 content: unparsable\n" in after.words()
 
 
 def run(*words: str) -> str:

@@ -81,6 +81,21 @@ def test_what_exiftool_wrote_is_read(tagged: bytes) -> None:
     assert not [value for value in said.values() if isinstance(value, Missing)]
 
 
+@pytest.mark.parametrize(
+    ("clock", "said"),
+    [
+        (((12, 1), (34, 1), (596, 10)), "2026:01:31 12:34:59"),
+        (((12, 1), (597, 10), (0, 1)), "2026:01:31 12:59:42"),
+        (((23, 1), (59, 1), (59999, 1000)), "2026:01:31 23:59:59"),
+        (((99, 1), (0, 1), (0, 1)), None),
+    ],
+)
+def test_the_time_of_a_place_is_one_that_a_clock_shows(clock, said) -> None:
+    place = Ifd({7: (RATIONAL, *clock), 29: (ASCII, "2026:01:31")})
+    found = traits(tiffs.jpeg(CARD, tiffs.tiff(Ifd({0x8825: (LONG, place)}))))["gps.time"]
+    assert found == said if said else isinstance(found, Missing)
+
+
 def test_what_exiftool_wrote_into_xmp_is_read(tagged: bytes) -> None:
     said = traits(tagged, xmp.PLUGIN)
     expected = {trait: value for value, trait in PACKET.values()} | {"xmp.acquired": "2026-02-03T04:05:06"}

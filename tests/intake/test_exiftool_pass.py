@@ -13,6 +13,7 @@ from case_made import new_case
 from clew.core import external
 from clew.core.case import Case
 from clew.intake import exiftool
+from clew.intake.custody import find
 from clew.intake.options import Options
 from clew.intake.run import intake
 from clew.intake.story import story
@@ -73,7 +74,8 @@ def test_where_it_is_not_installed_the_difference_is_said(taken: Case, monkeypat
     monkeypatch.setattr(external, "installed", lambda _name: None)
     told = exiftool.ask(taken, OPTIONS)
     assert told.looked.asked == 0
-    (said,) = exiftool.not_asked(taken)
+    (said,) = exiftool.not_asked(taken, find(taken, "P").id)
+    assert exiftool.not_asked(taken, "another") == []
     assert said.startswith("exiftool is not installed: 1 pictures have a maker note")
 
 

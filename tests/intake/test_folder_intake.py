@@ -2,6 +2,7 @@
 
 import os
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,9 @@ from clew.core import verify
 from clew.core.case import Case
 from clew.core.errors import Held, Refused, Usage
 from clew.core.lease import lease
-from clew.intake.account import account, facts_digest
+from clew.intake.account import LATE, account, facts_digest
 from clew.intake.listing import BatchSize
-from clew.intake.options import Options
+from clew.intake.options import LIMITS, Options
 from clew.intake.run import intake
 from clew.intake.telling import Telling
 
@@ -190,6 +191,18 @@ def test_an_account_with_an_open_item_is_not_balanced(case: Case, evidence: Path
     assert not found.balanced
     assert not found.complete
     assert "still open 1" in found.words()
+
+
+def test_what_took_too_long_is_counted_with_what_may_help(case: Case, tmp_path: Path):
+    root = tmp_path / "slow"
+    root.mkdir()
+    (root / "slow").write_bytes(b"NASTY:hang\n")
+    limits = replace(LIMITS, seconds=0.5)
+    summary = intake(
+        case, path=root, label="S", options=Options(1, extractors=("nasty_extractor:PLUGIN",), limits=limits)
+    )
+    assert summary.account.unreadable == summary.account.late == 1
+    assert f"  unreadable, limit reached: 1\n    1 of them {LATE}\n" in summary.words()
 
 
 def test_one_extractor_more_reads_again_and_adds_its_traits_alone(case: Case, evidence: Path):

@@ -10,8 +10,10 @@ from PIL import Image
 from case_made import new_case
 from clew.core.engine import Limits, Policy, Pool, Reply, Task
 from clew.intake import mediatype, typing_pass
+from clew.intake.custody import find
 from clew.intake.extractors.pdq import waves
 from clew.intake.options import Options
+from clew.intake.report import report
 from clew.intake.run import intake
 from clew.intake.tools import extractors
 
@@ -99,7 +101,11 @@ def test_the_pass_of_one_exhibit_needs_no_other_one(tmp_path, monkeypatch):
         with pytest.raises(KeyboardInterrupt):
             intake(case, path=tmp_path / "first", label="E-1", workers=1)
     (tmp_path / "first").rename(tmp_path / "unplugged")
-    intake(case, path=tmp_path / "second", label="E-2", workers=1)
+    second = intake(case, path=tmp_path / "second", label="E-2", workers=1)
+    assert second.not_asked == []
+    assert report(case, find(case, "E-1").id).not_asked == [
+        "1 contents of unknown or contradicted type have no second opinion yet"
+    ]
     assert typing_pass.wanted(case) == ([sha256(b"first" + b"\x00\xff\x81" * 99)], 0)
     (tmp_path / "unplugged").rename(tmp_path / "first")
     intake(case, path=tmp_path / "first", label="E-1", workers=1)

@@ -9,14 +9,17 @@ import pytest
 from archive_world import TEXT, Bytes, by_tool, rar4, rar5, tarred, zipped
 
 from case_made import new_case
+from clew.core.errors import Usage
 from clew.intake import mediatype
 from clew.intake.api import Probe
 from clew.intake.extractors import unopened
-from clew.intake.families import NOT_OPENED
+from clew.intake.families import DOCUMENTS, NOT_OPENED, family
 from clew.intake.options import Options
 from clew.intake.run import intake
+from clew.intake.tools import choose
 
 STUB = Path("/bin/true").read_bytes()
+FOREIGN = (("VDI", "vdi"), ("Parallels", "parallels"))
 ARJ = b"\x60\xea\x2a\x00\x1e\x0b\x01\x00\x10\x00\x02" + bytes(100)
 
 
@@ -67,7 +70,7 @@ def test_images_are_said_by_what_tools_make(tmp_path):
     raw[446:462] = struct.pack("<B3sB3sII", 0x80, b"", 7, b"", 2048, 4096)
     raw[510:512] = b"\x55\xaa"
     found = {"raw, with an MBR": bytes(raw)}
-    for name, form in (("QCOW2", "qcow2"), ("VHDX", "vhdx"), ("VMDK", "vmdk"), ("VHD", "vpc"), ("VDI", "vdi")):
+    for name, form in (("QCOW2", "qcow2"), ("VHDX", "vhdx"), ("VMDK", "vmdk"), ("VHD", "vpc"), *FOREIGN):
         found[name] = made(tmp_path, "qemu-img", "convert", "-O", form, "disk", f"out.{form}", out=f"out.{form}")
     found["VHD, fixed"] = bytes(raw) + found["VHD"][:512]
     found["DMG"] = zlib.compress(bytes(9999)) + b"koly\0\0\0\4\0\0\2\0" + bytes(500)
@@ -80,8 +83,19 @@ def test_images_are_said_by_what_tools_make(tmp_path):
     for name, data in found.items():
         told = said(data)
         assert told.startswith(f"a disk image ({name.partition(', fixed')[0]}"), (name, told)
-        way = unopened.OTHERWISE if name == "VDI" else unopened.OWN
+        way = unopened.OTHERWISE if (name, name.lower()) in FOREIGN else unopened.OWN
         assert told.endswith(f"which is not opened where it lies: {way}")
+
+
+@pytest.mark.parametrize("form", ["vdi", "parallels", "ad1"])
+def test_a_container_that_no_source_opens_is_refused_as_an_exhibit(form, tmp_path):
+    """And not read as a raw disk."""
+    image = tmp_path / "image"
+    image.write_bytes(b"ADSEGMENTEDFILE\0" + bytes(600))
+    if form != "ad1":
+        made(tmp_path, "qemu-img", "create", "-f", form, image.name, "4M", out=image.name)
+    with pytest.raises(Usage, match=f"(?i)is an image .{form}.$"):
+        choose(image)
 
 
 def test_aff4_is_told_from_the_zip_that_it_is():
@@ -103,6 +117,56 @@ def test_what_is_none_of_these_is_not_called_one():
     for data in (bytes(1 << 20), TEXT, tarred([("a", TEXT)]), zipped([("a", TEXT)]), zlib.compress(TEXT)):
         assert said(data) == ""
     assert said(bytes(510) + b"\x55\xaa" + bytes(1 << 20)) == ""
+
+
+def thumbs(*names: str) -> bytes:
+    """A compound file (MS-CFB 2.2 to 2.6) with streams of those names, of which the first one alone holds bytes."""
+    fat = struct.pack("<128I", 0xFFFFFFFD, *range(2, 9), 0xFFFFFFFE, 0xFFFFFFFE, *[0xFFFFFFFF] * 118)
+    head = (
+        b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(16) + struct.pack("<HHHHH6xIIII", 0x3E, 3, 0xFFFE, 9, 6, 0, 1, 9, 0)
+    )
+    head += struct.pack("<IIIII109I", 4096, 0xFFFFFFFE, 0, 0xFFFFFFFE, 0, 0, *[0xFFFFFFFF] * 108)
+    entries = b""
+    for number, name in enumerate(("Root Entry", *names)):
+        raw = name.encode("utf-16-le")
+        entries += raw.ljust(64, b"\0") + struct.pack("<HBB", len(raw) + 2, 2 if number else 5, 1)
+        entries += struct.pack(
+            "<III", 0xFFFFFFFF, number + 1 if 0 < number < len(names) else 0xFFFFFFFF, 0xFFFFFFFF if number else 1
+        )
+        entries += bytes(36) + (struct.pack("<IQ", 1, 4096) if number == 1 else struct.pack("<IQ", 0xFFFFFFFE, 0))
+    record = struct.pack("<HHIQ", 30, 1, 1, 0) + "a.jpg".encode("utf-16-le") + bytes(4)
+    stream = struct.pack("<HHIII", 16, 7, 1, 96, 96)[:16] + record
+    return head + fat + stream.ljust(4096, b"\0") + entries.ljust(512, b"\0")
+
+
+CACHED = b"CMMM" + struct.pack("<IQIIIIII", 60, 123, 0, 0, 4, 256, 200, 0) + bytes(12) + b"\xff\xd8\xff\xe0"
+STORES = {
+    "thumbcache of Windows, of another version": b"CMMM" + struct.pack("<IIIII", 0x40, 1, 0, 24, 84) + CACHED,
+    "Thumbs.db of Windows": thumbs("Catalog", "1"),
+    "Thumbs.db of Windows, of Vista": thumbs("256_4f0d0be3c92b7f13", "96_4f0d0be3c92b7f13"),
+    "imgcache of Android": b"\x10\x85\x24\xbd" + struct.pack("<QIII", 7, 1, 4, 3) + b"\xff\xd8\xff",
+    ".thumbdata of Android": bytes(30_000) + (struct.pack(">BQI", 1, 9, 500) + b"\xff\xd8\xff").ljust(10_000, b"\0"),
+}
+
+
+@pytest.mark.parametrize("name", STORES)
+def test_stores_of_small_pictures_are_said(name):
+    told = said(STORES[name])
+    assert told.startswith(f"a store of small pictures ({name.partition(',')[0]}), which are not read: "), told
+
+
+def test_other_compound_files_and_empty_stores_are_not_called_so():
+    other = thumbs("1", "DestList")
+    assert mediatype.of(other) == "application/CDFV2"
+    assert family("application/CDFV2") == DOCUMENTS
+    for data in (
+        other,
+        other[:600],
+        STORES["thumbcache of Windows, of another version"][:24],
+        bytes(40_000),
+        b"\x10\x85\x24\xbd",
+    ):
+        assert said(data) == ""
 
 
 def test_the_end_report_counts_them(tmp_path):

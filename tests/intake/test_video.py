@@ -7,6 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import av
 import films
 import numpy as np
 import pytest
@@ -219,6 +220,34 @@ def test_a_duration_that_is_a_lie_costs_no_frame() -> None:
     assert [nearest(frame.pdq)[1] for frame in frames(found)] == [0, 1, 2, 3]
     assert [missing.reason for missing in why(found)] == [Reason.UNPARSABLE]
     assert "states 1000000000.0 s, its frames end at 4.0 s" in why(found)[0].detail
+
+
+def later(kind: str, form: str, seconds: int) -> bytes:
+    """That film with all its times later, as one cut with -copyts has them, or one recorded from a stream."""
+    out = io.BytesIO()
+    with av.open(io.BytesIO(films._film(kind))) as source, av.open(out, "w", format=form) as file:
+        stream = file.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux():
+            if packet.size and packet.dts is not None:
+                packet.pts, packet.dts = (at + int(seconds / packet.time_base) for at in (packet.pts, packet.dts))
+                packet.stream = stream
+                file.mux(packet)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("kind", "form"),
+    [("mov", "matroska"), ("mp4, index in front", "matroska"), ("webm, VP8", "webm"), ("mov", "mov"), ("ts", "mpegts")],
+)
+def test_times_that_do_not_begin_at_zero_are_no_damage(kind: str, form: str) -> None:
+    data = later(kind, form, 10)
+    found = here(data, mediatype.of(data))
+    assert found["video.damaged"] == [0]
+    assert why(found) == []
+    times = [frame.seconds for frame in frames(found)]
+    assert np.diff(times) == pytest.approx([1, 1, 1], abs=0.1)
+    cut = here(data[: len(data) * 6 // 10], mediatype.of(data))
+    assert form == "mpegts" or cut.get("video.damaged", [1]) == [1], "a stream of packets states no end"
 
 
 def test_absurd_dimensions_cost_the_frames_that_claim_them() -> None:

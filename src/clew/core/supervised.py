@@ -22,6 +22,7 @@ from clew.core.sandbox import Policy
 from clew.model import Missing, Reason
 
 START_SECONDS = 120.0
+TOO_SLOW = "time: more than"  # stands in the detail of the Missing of an item that was ended for its time
 _MOST_AHEAD = 64  # tasks that wait inside a worker behind the one in hand
 _BYTES_AHEAD = 16 << 20  # bytes of content behind them
 _DESCRIPTORS_AHEAD = 128
@@ -278,7 +279,7 @@ class Worker:
         if not self.ready:
             raise ClewError(f"a worker did not start within {START_SECONDS:.0f} seconds", "is the machine overloaded?")
         allowed = self._limits.allowed(self.unanswered[0])
-        self.condemn(Missing(Reason.LIMIT_REACHED, f"time: more than {allowed:g} seconds"))
+        self.condemn(Missing(Reason.LIMIT_REACHED, f"{TOO_SLOW} {allowed:g} seconds"))
 
     # ---- the end
 

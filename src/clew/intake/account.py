@@ -13,6 +13,7 @@ from clew.core import shards
 from clew.core.case import Case
 from clew.core.errors import Damaged
 from clew.core.printable import printable
+from clew.core.supervised import TOO_SLOW
 from clew.intake.recount import ATTRIBUTES, KIND, Recount, recounts
 from clew.intake.seizure import NAMES, agreement
 from clew.intake.since import CHANGED, GONE, NEW, SINCE
@@ -39,6 +40,7 @@ NEW_SINCE = "entries lie there that are not in the case: --retry lists them"
 CHANGED_SINCE = "files were written to since they were listed: as they are now, another label takes them in"
 GONE_SINCE = "entries of the folder that lie there no more"
 ONLY_LIVE = {"APFS", "HFS+", "ISO 9660", "UFS"}  # file systems of which deleted names are not looked for
+LATE = "took longer than they may: where several readers share a slow medium, fewer (--workers, with --retry) may do it"
 NOT_CARVED = "the slack behind files, and files without a name that do not begin at a sector or are of no kind carved"
 
 
@@ -53,6 +55,7 @@ class Account:
     open: int = 0
     unreadable_by_reason: dict[str, int] = field(default_factory=dict)
     skipped_by_reason: dict[str, int] = field(default_factory=dict)
+    late: int = 0  # of what is unreadable: what took longer than an Item may
     bytes: int = 0
     parts_open: list[str] = field(default_factory=list)
     parts_unreadable: list[dict[str, Any]] = field(default_factory=list)
@@ -88,6 +91,7 @@ class Account:
             f"skipped {self.skipped:,}" + (f" + still open {self.open:,}" if self.open else "")
         ]
         lines += [f"  unreadable, {reason}: {count:,}" for reason, count in sorted(self.unreadable_by_reason.items())]
+        lines += [f"    {self.late:,} of them {LATE}"] if self.late else []
         lines += [f"  skipped, {reason}: {count:,}" for reason, count in sorted(self.skipped_by_reason.items())]
         lines += [f"the image: {text}" for text in (*self.image_unread, *self.image_problems)]
         lines += [
@@ -116,6 +120,7 @@ def account(case: Case, exhibit: str) -> Account:
             found.bytes += int(row["size"])  # a disk may claim more than 64 bits can sum up
         elif row["state"] == ItemState.UNREADABLE:
             unreadable[row["reason"]] += row["n"]
+            found.late += row["n"] if TOO_SLOW in (row["detail"] or "") else 0
         elif row["state"] == ItemState.SKIPPED:
             skipped[row["detail"] or row["reason"]] += row["n"]
     found.discovered = sum(states.values())

@@ -30,7 +30,8 @@ DIFFERENCE = (
 )
 _SQL = """
 SELECT DISTINCT content FROM traits WHERE name = 'makernote' AND missing IS NOT NULL
-  AND content NOT IN (SELECT content FROM traits WHERE extractor = 'exiftool') ORDER BY content
+  AND content NOT IN (SELECT content FROM traits WHERE extractor = 'exiftool')
+  AND ($exhibit IS NULL OR content IN (SELECT sha256 FROM contents WHERE exhibit = $exhibit)) ORDER BY content
 """
 
 
@@ -42,14 +43,16 @@ class Told:
     isolation: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
-def wanted(case: Case) -> list[bytes]:
-    """The Contents (SHA-256) with a maker note that our reader does not know and exiftool was not asked about."""
-    return [row["content"] for row in shards.query(case, _SQL).to_pylist()]
+def wanted(case: Case, exhibit: str | None = None) -> list[bytes]:
+    """The Contents (SHA-256), of all or of that `exhibit`, with a maker note that our reader does not know and exiftool
+    was not asked about.
+    """
+    return [row["content"] for row in shards.query(case, _SQL, {"exhibit": exhibit}).to_pylist()]
 
 
-def not_asked(case: Case) -> list[str]:
-    """In words, what is not known since exiftool was not asked."""
-    contents = wanted(case)
+def not_asked(case: Case, exhibit: str) -> list[str]:
+    """In words, what is not known of that Exhibit since exiftool was not asked."""
+    contents = wanted(case, exhibit)
     why = "exiftool was not asked" if external.installed(PROGRAM) else "exiftool is not installed"
     return [f"{why}: {len(contents):,} {DIFFERENCE}"] if contents else []
 

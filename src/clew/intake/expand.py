@@ -1,7 +1,8 @@
 """Expansion: every archive among the Items is listed too, and its members become Items of their own.
 
 In rounds by depth: once all that was found is read and typed, the archives in it are listed, their members read, and
-so on, until no archive is left or a budget is reached. Which bytes are an archive is said by their media type alone.
+so on, until no archive is left or a budget is reached. Which bytes are an archive is said by their media type alone;
+pictures are opened as ones where an Extractor found a film in them.
 """
 
 import hashlib
@@ -15,7 +16,7 @@ from clew.intake import expanded, relist
 from clew.intake.api import Ask, Deleted, Found, Job, Note, Part, Seen, Session, Unavailable
 from clew.intake.archives import said
 from clew.intake.archives.budget import Budgets
-from clew.intake.archives.kinds import ZIP, Kind, kind_of
+from clew.intake.archives.kinds import MOTION_PHOTO, THUMBNAILS, WITH_FILM, ZIP, Kind, kind_of
 from clew.intake.archives.members import BROKEN, Header, What
 from clew.intake.expanded import PART, REST, Listed, Spent
 from clew.intake.refs import MEMBER, chain_of, item_id, member_ref, names_of, otherwise_numbered, starts_of
@@ -34,7 +35,7 @@ _ARCHIVES = """
 SELECT l.ref, l.path, l.name_state, c.media_type, c.size, c.content_state, c.sha256,
   min(c.sha256) OVER (PARTITION BY l.item) <> max(c.sha256) OVER (PARTITION BY l.item) AS several
 FROM listings l JOIN contents c USING (item)
-WHERE l.exhibit=$exhibit AND c.media_type IN (SELECT unnest($types))
+WHERE l.exhibit=$exhibit AND (c.media_type IN (SELECT unnest($types)) OR c.sha256 IN (SELECT unnest($films)))
 ORDER BY c.content_state <> 'partial', c.size, c.content_state <> 'complete'
 """
 _WHY_NOT = {
@@ -70,10 +71,10 @@ class Known:
 
     @property
     def passed(self) -> int:
-        """Bytes that may have to be gone through to reach a member. A zip is entered at any place, but inside another
-        archive it is unpacked first.
+        """Bytes that may have to be gone through to reach a member. A zip is entered at any place, and so is a picture
+        with a film or a store of thumbnails, but inside another archive it is unpacked first.
         """
-        if self.kind.name == ZIP:
+        if self.kind.name in (ZIP, MOTION_PHOTO, THUMBNAILS):
             return self.size if MEMBER in self.ref else 0
         return self.size * UNPACKED
 
@@ -206,9 +207,10 @@ class Archives:
         """Reads from the case which Items are archives."""
         types = shards.query(self.case, "SELECT DISTINCT media_type FROM contents WHERE exhibit=?", (self.exhibit,))
         wanted = [name for name in types.column(0).to_pylist() if name is not None and kind_of(name) is not None]
-        if not wanted:
+        films = expanded.films(self.case, self.exhibit)
+        if not wanted and not films:
             return
-        rows = shards.query(self.case, _ARCHIVES, {"exhibit": self.exhibit, "types": wanted})
+        rows = shards.query(self.case, _ARCHIVES, {"exhibit": self.exhibit, "types": wanted, "films": films})
         for chunk in rows.to_batches():
             for row in chunk.to_pylist():
                 self._known[row["ref"]] = Known(
@@ -216,7 +218,7 @@ class Archives:
                     row["path"],
                     NameState(row["name_state"]),
                     ContentState(row["content_state"]),
-                    sys.intern(row["media_type"]),
+                    sys.intern(row["media_type"]) if row["media_type"] in wanted else WITH_FILM,
                     row["size"],
                     row["sha256"][:HALF],
                     row["several"],

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from clew.core import shards
 from clew.core.case import Case
+from clew.intake.archives.kinds import FILM
 from clew.intake.archives.members import BROKEN
 from clew.intake.refs import unnumbered
 from clew.model import ContentState, ItemState
@@ -26,6 +27,10 @@ GROUP BY root
 """
 _RESTS = "SELECT id FROM items WHERE exhibit=? AND state=? AND substr(detail, 1, ?)=?"
 _PARENTS = "SELECT DISTINCT parent FROM listings WHERE exhibit=$exhibit AND item IN (SELECT unnest($items))"
+_FILMS = """
+SELECT DISTINCT content FROM traits
+WHERE name=? AND missing IS NULL AND content IN (SELECT sha256 FROM contents WHERE exhibit=?)
+"""
 _CHILDREN = "SELECT item, ref, content_state FROM listings WHERE exhibit=? AND parent=?"
 
 
@@ -95,6 +100,12 @@ def done(rows: list[sqlite3.Row]) -> dict[str, list[str]]:
         if row["done_ns"] is not None:
             for item, content in _contents(row):
                 found.setdefault(item, []).append(content)
+    return found
+
+
+def films(case: Case, exhibit: str) -> list[bytes]:
+    """The Contents (SHA-256) of this Exhibit that are pictures with a film in them."""
+    found: list[bytes] = shards.query(case, _FILMS, (FILM, exhibit)).column(0).to_pylist()
     return found
 
 

@@ -113,6 +113,13 @@ def named_since(case: Case, exhibit: str) -> set[str]:
     return {row["id"] for row in case.read().execute(sql, (exhibit, ItemState.SKIPPED, NAMED_SINCE))}
 
 
+def taken_back(case: Case, exhibit: str) -> set[str]:
+    """These, and Items that stood for what is listed since, or is being listed again."""
+    sql = "SELECT id FROM items WHERE exhibit=? AND state=? AND detail IN (?, ?, ?)"
+    known = (exhibit, ItemState.SKIPPED, NAMED_SINCE, LISTED_SINCE, ANEW)
+    return {row["id"] for row in case.read().execute(sql, known)}
+
+
 def lost_again(tx: Transaction, met: Iterable[tuple[str, Found]]) -> None:
     """Items, by id, that were met again: where they had been taken back, they are unreadable once more."""
     sql = "UPDATE items SET state=?, reason=?, detail=? WHERE id=? AND state=? AND detail=?"

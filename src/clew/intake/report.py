@@ -13,7 +13,7 @@ from clew.core.case import Case
 from clew.intake import exiftool, typing_pass
 from clew.intake.account import Account, account
 from clew.intake.families import family
-from clew.intake.relist import named_since
+from clew.intake.relist import taken_back
 from clew.intake.report_words import weaknesses, words
 from clew.model import ContentState, NameState
 
@@ -24,7 +24,10 @@ SELECT media_type, content_state, count(*) AS items FROM (
   ORDER BY item, content_state = 'partial', size DESC, content_state = 'complete'
 ) GROUP BY ALL
 """
-_NAMES = "SELECT name_state, found_by, count(*) AS items FROM listings WHERE exhibit=? GROUP BY ALL"
+_NAMES = """
+SELECT name_state, found_by, count(*) AS items FROM listings
+WHERE exhibit=$exhibit AND item NOT IN (SELECT unnest($twice)) GROUP BY ALL
+"""
 _STOPPED = """
 WITH stopped AS (SELECT DISTINCT content, text, version FROM traits WHERE extractor = 'known-good'),
   again AS (SELECT content FROM traits WHERE extractor <> 'known-good' AND content IN (SELECT content FROM stopped))
@@ -32,10 +35,16 @@ SELECT text AS name, version AS id, count(*) AS contents FROM stopped
 WHERE content IN (SELECT sha256 FROM contents WHERE exhibit=?) AND content NOT IN (SELECT content FROM again)
 GROUP BY ALL ORDER BY ALL
 """
-_LIMITS = """
-SELECT t.extractor, t.missing, count(DISTINCT t.content) AS contents FROM traits t
-WHERE t.missing IS NOT NULL AND t.content IN (SELECT sha256 FROM contents WHERE exhibit=?) GROUP BY ALL ORDER BY ALL
-"""
+_LACKING = shards.newest(
+    "content IN (SELECT sha256 FROM contents WHERE exhibit=?)"
+    " AND (content, extractor) IN (SELECT content, extractor FROM traits WHERE missing IS NOT NULL)"
+)
+_LIMITS = f"""
+WITH said AS (SELECT content, extractor, missing FROM {_LACKING}),
+  alone AS (SELECT content, extractor, bool_and(missing IS NOT NULL) AS nothing FROM said GROUP BY ALL)
+SELECT extractor, missing, nothing, count(DISTINCT content) AS contents FROM said JOIN alone USING (content, extractor)
+WHERE missing IS NOT NULL GROUP BY ALL ORDER BY ALL
+"""  # noqa: S608 - our own words
 _UNOPENED = """
 SELECT t.text AS what, count(DISTINCT c.item) AS items FROM traits t JOIN contents c ON c.sha256 = t.content
 WHERE t.name = 'unopened' AND t.text IS NOT NULL AND c.exhibit=? GROUP BY ALL ORDER BY ALL
@@ -90,24 +99,25 @@ def report(case: Case, exhibit: str) -> Report:
     acquisition = json.loads(row["acquisition"])
     acquisition.pop("resume", None)
     found = Report(exhibit, row["label"], row["kind"], sha256, acquisition, account(case, exhibit))
-    _contents(case, found)
-    for each in shards.query(case, _NAMES, (exhibit,)).to_pylist():
+    ours = {"exhibit": exhibit, "twice": sorted(taken_back(case, exhibit))}
+    _contents(case, found, ours)
+    for each in shards.query(case, _NAMES, ours).to_pylist():
         found.names[each["name_state"]] = found.names.get(each["name_state"], 0) + each["items"]
         if each["name_state"] != NameState.LIVE:
             found.found_by[each["found_by"]] = found.found_by.get(each["found_by"], 0) + each["items"]
     found.known_good = shards.query(case, _STOPPED, (exhibit,)).to_pylist()
     found.extractors_missing = shards.query(case, _LIMITS, (exhibit,)).to_pylist()
-    found.not_asked = [*typing_pass.not_asked(case), *exiftool.not_asked(case)]
+    found.not_asked = [*typing_pass.not_asked(case, exhibit), *typing_pass.not_looked(case, exhibit)]
+    found.not_asked += exiftool.not_asked(case, exhibit)
     found.unopened = shards.query(case, _UNOPENED, (exhibit,)).to_pylist()
     _runs(case, found)
     _looks(case, found)
     return found
 
 
-def _contents(case: Case, found: Report) -> None:
+def _contents(case: Case, found: Report, ours: dict[str, Any]) -> None:
     families: Counter[str] = Counter()
-    twice = sorted(named_since(case, found.exhibit))
-    for row in shards.query(case, _CONTENTS, {"exhibit": found.exhibit, "twice": twice}).to_pylist():
+    for row in shards.query(case, _CONTENTS, ours).to_pylist():
         families[family(row["media_type"])] += row["items"]
         found.partial += row["items"] if row["content_state"] == ContentState.PARTIAL else 0
         found.doubted += row["items"] if row["content_state"] == ContentState.OVERWRITTEN_POSSIBLE else 0

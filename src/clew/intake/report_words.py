@@ -75,9 +75,10 @@ def _stopped(sets: list[dict[str, Any]]) -> list[str]:
 
 
 def _silent(report: dict[str, Any]) -> list[str]:
-    """What extractors could not say; stopped by a budget among it."""
+    """What extractors could not say, or not all of; stopped by a budget among it."""
     return [
-        f"{each['extractor']} has nothing to say of {_count(each['contents'], 'content')}: {each['missing']}"
+        f"{each['extractor']} {'has nothing to say' if each['nothing'] else 'could not say all'} of "
+        f"{_count(each['contents'], 'content')}: {each['missing']}"
         for each in report["extractors_missing"]
     ]
 

@@ -29,36 +29,58 @@ WITH promised AS (
   FROM contents c JOIN listings l USING (item)
     LEFT JOIN (SELECT unnest($kinds) AS kind, unnest($extensions) AS extension) p
     ON p.extension = lower(regexp_extract(CAST(l.path AS VARCHAR), '[.]([A-Za-z0-9]{1,5})$', 1))
-  GROUP BY ALL
+  WHERE $exhibit IS NULL OR c.exhibit = $exhibit GROUP BY ALL
 )
 SELECT sha256, size FROM promised
 WHERE size >= $least AND (contradicted OR media_type IS NULL OR media_type IN (SELECT unnest($unsure)))
   AND sha256 NOT IN (SELECT content FROM traits WHERE name = $trait)
 ORDER BY sha256
 """
+_NOT_LOOKED = """
+WITH named AS (
+  SELECT c.sha256, bool_or(lower(regexp_extract(CAST(l.path AS VARCHAR), '[.]([A-Za-z0-9]{1,5})$', 1))
+    IN (SELECT unnest($extensions))) AS promised
+  FROM contents c JOIN listings l USING (item)
+  WHERE c.exhibit=$exhibit AND c.media_type=$unknown AND c.size > 0 GROUP BY ALL
+)
+SELECT count(*) AS contents FROM named
+WHERE (promised OR sha256 IN (SELECT content FROM traits WHERE name=$trait AND starts_with(text, 'video/')))
+  AND sha256 NOT IN (SELECT content FROM traits WHERE extractor IN ('video', 'known-good'))
+"""
 
 
-def wanted(case: Case) -> tuple[list[bytes], int]:
-    """The Contents (SHA-256) that a second opinion is still to be had of; and how many would be, but are larger than
-    MOST. What is smaller than LEAST is in neither.
+def wanted(case: Case, exhibit: str | None = None) -> tuple[list[bytes], int]:
+    """The Contents (SHA-256), of all or of that `exhibit`, that a second opinion is still to be had of; and how many
+    would be, but are larger than MOST. What is smaller than LEAST is in neither.
     """
     pairs = [(kind, extension) for kind, extensions in PROMISES.items() for extension in extensions]
     asked = {
         "kinds": [kind for kind, _ in pairs], "extensions": [extension for _, extension in pairs],
         "least": LEAST, "unsure": UNSURE, "trait": SECOND,
+        "exhibit": exhibit,
     }  # fmt: skip
     rows = shards.query(case, _SQL, asked).to_pylist()
     found = list(dict.fromkeys(row["sha256"] for row in rows if row["size"] <= MOST))
     return found, len({row["sha256"] for row in rows if row["size"] > MOST})
 
 
-def not_asked(case: Case) -> list[str]:
-    """In words, which Contents stay without the second opinion that they need."""
-    found, larger = wanted(case)
+def not_asked(case: Case, exhibit: str) -> list[str]:
+    """In words, which Contents of that Exhibit stay without the second opinion that they need."""
+    found, larger = wanted(case, exhibit)
     said = [f"{len(found):,} contents of unknown or contradicted type have no second opinion yet"] if found else []
     if larger:
         said.append(f"{larger:,} contents of unknown or contradicted type are too large for a second opinion")
     return said
+
+
+def not_looked(case: Case, exhibit: str) -> list[str]:
+    """In words, how many Contents of unknown type in this Exhibit nothing looked at, though their name or the second
+    opinion says that they are videos.
+    """
+    asked = {"exhibit": exhibit, "unknown": UNKNOWN, "extensions": list(PROMISES["video/"]), "trait": SECOND}
+    count = shards.query(case, _NOT_LOOKED, asked).to_pylist()[0]["contents"]
+    told = "contents of unknown type, videos by their name or the second opinion, were not looked at"
+    return [f"{count:,} {told}"] if count else []
 
 
 AGAIN = Again(

@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass
 
-ZIP, SEVEN_ZIP, RAR, CAB = "zip", "7z", "rar", "cab"
+ZIP, SEVEN_ZIP, RAR, CAB, MOTION_PHOTO, THUMBNAILS = "zip", "7z", "rar", "cab", "motion photo", "thumbcache"
+FILM = "image.film"  # the trait of a picture that has one in it: the byte at which it begins
+THUMBCACHE = "application/x-thumbcache"  # clew's own type
+WITH_FILM = "image/x-motion-photo"  # what no content is typed as: how a picture is opened in which a film was found
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +68,22 @@ _KINDS: dict[str, Kind] = {
     "application/x-zstd": Kind("zstd", _PACKED, "zstd"),
     "application/x-compress": Kind("compress", _PACKED, "compress"),
     "application/zlib": Kind("zlib", _PACKED, "zlib"),
+    WITH_FILM: Kind(MOTION_PHOTO, ()),
+    THUMBCACHE: Kind(THUMBNAILS, ()),
 }
 # Office documents hold pictures: zip archives whose media type says what their members make together.
 _ZIP_BEGINNINGS = (
     "application/vnd.openxmlformats-officedocument.",
     "application/vnd.oasis.opendocument.",
     "application/vnd.sun.xml.",
+    "application/vnd.ms-visio.",
+)
+# How an archive begins that begins like nothing else, and its type
+_SURE = (
+    (b"PK\x03\x04", "application/zip"),
+    (b"7z\xbc\xaf\x27\x1c", "application/x-7z-compressed"),
+    (b"Rar!\x1a\x07", "application/x-rar"),
+    (b"\xfd7zXZ\x00", "application/x-xz"),
 )
 
 
@@ -80,6 +93,15 @@ def kind_of(media_type: str) -> Kind | None:
     if found is None and media_type.startswith(_ZIP_BEGINNINGS):
         return _ZIP
     return found
+
+
+def archive_type(first: bytes, media_type: str) -> str:
+    """The type of a content that begins with these bytes, of which libmagic says that type: the archive's, where they
+    begin one and libmagic went by what lies in it. The name or the bytes of a first member can make it say anything.
+    """
+    sure = next((kind for magic, kind in _SURE if first.startswith(magic)), media_type)
+    said, known = kind_of(media_type), kind_of(sure)
+    return media_type if known is None or (said is not None and said.name == known.name) else sure
 
 
 # How an archive file begins; a tar has no magic in its oldest form, but a checksum.

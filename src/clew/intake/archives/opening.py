@@ -13,10 +13,12 @@ from clew.core.absent import Absent, CutShort
 from clew.core.channel import Reply
 from clew.intake.api import ByteSource, Range
 from clew.intake.archives.compressed import Compressed
-from clew.intake.archives.kinds import RAR, SEVEN_ZIP, ZIP, kind_of
+from clew.intake.archives.kinds import MOTION_PHOTO, RAR, SEVEN_ZIP, THUMBNAILS, ZIP, kind_of
 from clew.intake.archives.members import Archive, Forward, Header, Held, Stated, TooOften, rightly
+from clew.intake.archives.motion import MotionPhoto
 from clew.intake.archives.rarred import Rarred
 from clew.intake.archives.streamed import Streamed
+from clew.intake.archives.thumbcache import ThumbCache
 from clew.intake.archives.zipped import Zipped
 from clew.intake.reading import find
 from clew.model import Missing, Reason
@@ -31,6 +33,10 @@ OTHERWISE = Missing(
     "the archive is listed otherwise now than when this was found in it (by its directory, or by its local headers): "
     "what has its number there now has another name or size, and is not taken for it",
 )
+
+
+# What is no archive by its own name; its members lie in it as they are
+_PLACED: dict[str, type[MotionPhoto] | type[ThumbCache]] = {MOTION_PHOTO: MotionPhoto, THUMBNAILS: ThumbCache}
 
 
 class Bound:
@@ -107,8 +113,11 @@ def open_archive(source: ByteSource, media_type: str, stem: bytes) -> Archive:
         raise Absent(Missing(Reason.NOT_APPLICABLE, "is no archive"))
     if kind.single:
         return Compressed(source, kind, stem)
-    if kind.name == SEVEN_ZIP and not seekable:
-        raise Absent(Missing(Reason.TOO_LARGE, f"a 7z archive of over {HOLD:,} bytes inside another: {APART}"))
+    if kind.name in (SEVEN_ZIP, *_PLACED) and not seekable:
+        what = "7z archive" if kind.name == SEVEN_ZIP else kind.name
+        raise Absent(Missing(Reason.TOO_LARGE, f"a {what} of over {HOLD:,} bytes inside another archive: {APART}"))
+    if kind.name in _PLACED:
+        return _PLACED[kind.name](source)
     if kind.name == RAR:
         return Rarred(source, kind, stem, seekable)
     if kind.name != ZIP:

@@ -6,14 +6,12 @@ A box is a big-endian length and a type of four bytes; the file ends where no bo
 import struct
 from dataclasses import dataclass, field
 
+from clew.intake import boxes
 from clew.intake.carving import samples
 from clew.intake.carving.view import Verdict, View
 
 MOST_BOXES = 200_000
 MOST_INDEX = 64 << 20  # bytes of a `moov` that are read
-_TOP = frozenset(
-    b"ftyp moov mdat free skip wide uuid meta moof mfra sidx ssix styp pnot PICT pict udta pdin emsg prft meco".split()
-)
 _PICTURES = {b"heic": "heic", b"heix": "heic", b"heim": "heic", b"heis": "heic", b"mif1": "heic", b"avif": "avif"}
 _BRANDS = {b"qt  ": "mov", b"avis": "avif", b"M4A ": "m4a", b"M4V ": "m4v", b"crx ": "cr3", b"3g": "3gp"}
 OPEN_END = "nothing in it marks its end: it ends where no further box follows"
@@ -77,7 +75,7 @@ def _next(view: View, walk: _Walk) -> tuple[int, bytes, int] | None:
     if len(head) < 8:
         return None
     size, kind = struct.unpack_from(">I4s", head)
-    if kind not in _TOP or (kind == b"ftyp" and walk.at):
+    if kind not in boxes.TOP or (kind == b"ftyp" and walk.at):
         return None
     if size == 1:
         return (int.from_bytes(head[8:16], "big"), kind, 16) if len(head) == 16 else None

@@ -4,7 +4,8 @@ COMPLETE is said only where the structure is whole to its end, lies in one run o
 and all of it was looked at: decoded, or checksummed, or stepped through. Where it is whole but holds data that was
 stepped over by its length (the inside of a film), nothing tells whether that was overwritten: OVERWRITTEN_POSSIBLE.
 All else is PARTIAL, with what is there and why. What lies inside a find is not listed again, but a file that has no
-business there is: it shows that part of the outer one was overwritten.
+business there is: it shows that part of the outer one was overwritten. What a database may hold is listed too, and
+shows nothing.
 """
 
 from collections import Counter, deque
@@ -36,6 +37,7 @@ MOST_RUNS = 64  # free stretches that one file is followed through
 CROSSED = "joined over space that belongs to other files"
 CUT = "cut off: what follows belongs to other files"
 INTRUDED = "another file lies inside it: part of it was overwritten"
+STORED = "another file lies inside it: it is stored there, or part of it was overwritten"
 UNSEEN = "whole by its structure, but nothing vouches for the data inside"
 MOST_LOOSE = 4 << 30  # bytes of a broken find behind the place up to which its structure fits
 MOST_ZEROS = 64 << 20  # bytes at the end of a broken find that are looked at for zeros
@@ -132,8 +134,10 @@ class Carver:
             state, why = ContentState.OVERWRITTEN_POSSIBLE, UNSEEN
         if len(runs) > 1 and not verdict.proved:
             state, why = ContentState.PARTIAL, CROSSED
-        if intruder is not None:
+        if intruder is not None and not verdict.stores:
             state, why = ContentState.PARTIAL, INTRUDED
+        elif intruder is not None and state != ContentState.PARTIAL:
+            why = STORED
         beyond = _beyond(view, length) if intruder is None else view.within(intruder, 1)[0][0]
         return Carved(kind, runs, state, why, verdict.extension), beyond
 

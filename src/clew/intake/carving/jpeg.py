@@ -54,17 +54,25 @@ def check(view: View) -> Verdict | None:
         return None
     if image.why:
         return Verdict(image.end, "jpg", image.why)
-    why = _decoder(view, image)
+    why = _decoder(view, image, 0)
     if why:
         return Verdict(image.end, "jpg", why)
     end = image.end
     for start in image.further:
         more = _image(view, start)
-        if more.frame and not more.why:
+        if more.frame and not more.why and not _decoder(view, more, start):
             end = max(end, more.end)
         else:
             return Verdict(end, "jpg", "a further image of this multi-picture file is missing or broken")
     return trailers.with_trailers(view, end)
+
+
+def end(view: View) -> int | None:
+    """Where a picture ends with its further images, by their markers; None where they break off. Nothing is decoded."""
+    image = _image(view, 0)
+    if image.why or not image.frame:
+        return None
+    return max([image.end, *(more.end for start in image.further if not (more := _image(view, start)).why)])
 
 
 def _image(view: View, start: int) -> _Image:
@@ -147,16 +155,17 @@ def _entropy(view: View, image: _Image) -> None:
     raise Broken("cut off")
 
 
-def _decoder(view: View, image: _Image) -> str:
-    """What speaks against the data: what the decoder objects to, or that there is none for that kind of JPEG."""
+def _decoder(view: View, image: _Image, start: int) -> str:
+    """What speaks against the data from `start` on: what the decoder objects to, or that none is for such a JPEG."""
     pixels = image.width * image.height
     known = image.frame in _DECODABLE and image.precision == 8 and image.components in {1, 3, 4}
     known = known and (image.scans == 1 or 2 * pixels * image.components <= MOST_COEFFICIENTS)
-    if not known or image.end > MOST_DECODED or not 0 < pixels <= MOST_PIXELS:
+    if not known or image.end - start > MOST_DECODED or not 0 < pixels <= MOST_PIXELS:
         return UNDECODED
     space = "CMYK" if image.components == 4 else "GRAY"
     try:
-        simplejpeg.decode_jpeg(view.read(0, image.end), space, min_height=1, min_width=1, min_factor=8, strict=True)
+        data = view.read(start, image.end - start)
+        simplejpeg.decode_jpeg(data, space, min_height=1, min_width=1, min_factor=8, strict=True)
     except ValueError as error:
         return f"its picture data does not decode cleanly ({str(error)[:100]})"
     return ""

@@ -20,8 +20,13 @@ def with_trailers(view: View, end: int) -> Verdict:
     found = _film(view, end) or Verdict(end, "jpg", sure=end)
     if found.why:
         return found
-    longer = _samsung(view, end, found.length)
-    return replace(found, length=longer, sure=longer) if longer > found.length else found
+    trailer = _samsung(view, end, found.length)
+    if trailer is None:
+        return found
+    # Its blocks are not looked at, whose sectors hold nothing else
+    blocks = -(-found.length // SECTOR) * SECTOR, trailer[0] // SECTOR * SECTOR
+    unread = (*found.unread, *([blocks] if blocks[0] < blocks[1] else []))
+    return replace(found, length=trailer[1], sure=trailer[1], unread=unread, stores=not found.unread)
 
 
 def _film(view: View, end: int) -> Verdict | None:
@@ -38,17 +43,19 @@ def _film(view: View, end: int) -> Verdict | None:
     return Verdict(begin + film.length, "jpg", why, sure=begin + film.sure, unread=unread, holds=film.holds)
 
 
-def _samsung(view: View, picture: int, at: int) -> int:
-    """Where a trailer ends that follows at `at`, and whose first block begins where the picture ends; else `at`."""
+def _samsung(view: View, picture: int, at: int) -> tuple[int, int] | None:
+    """Where the table and the end of a trailer lie that follows at `at`, and whose first block begins where the picture
+    ends.
+    """
     data = view.read(at, MOST_TRAILER)
     foot = data.find(b"SEFT")
     if foot < 16:
-        return at
+        return None
     head = foot - 4 - int.from_bytes(data[foot - 4 : foot], "little")
     if head < 0 or data[head : head + 4] != b"SEFH":
-        return at
+        return None
     (count,) = struct.unpack_from("<I", data, head + 8)
     if head + 12 + 12 * count != foot - 4:
-        return at
+        return None
     back = max((struct.unpack_from("<I", data, head + 16 + 12 * number)[0] for number in range(count)), default=0)
-    return at + foot + 4 if at + head - back == picture else at
+    return (at + head, at + foot + 4) if at + head - back == picture else None

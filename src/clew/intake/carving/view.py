@@ -160,8 +160,9 @@ class Verdict:
     `length` is how many of them belong to it. `why` is "" where the structure is whole to its end, else what is wrong
     after `length` bytes. `sure` is the place up to which the structure was seen to fit: a join before it has something
     that speaks for it. `proved` says that checksums cover every byte up to there. `unread` are spans (from, to) that
-    were stepped over because a length field said so, `holds` the kinds of file that are at home in them. `broken` is
-    the span in which the fault must lie where it is a checksum that failed.
+    were stepped over because a length field said so, `holds` the kinds of file that are at home in them; `stores`
+    says that any kind may be, so that one which begins there settles nothing. `broken` is the span in which the fault
+    must lie where it is a checksum that failed.
     """
 
     length: int
@@ -171,4 +172,5 @@ class Verdict:
     sure: int = 0
     unread: tuple[tuple[int, int], ...] = ()
     holds: frozenset[str] = frozenset()
+    stores: bool = False
     broken: tuple[int, int] | None = None

@@ -65,6 +65,10 @@ NOT_SHOWN = (
 UNNAMED = "directories that no directory names, from the path table of a disc"
 _BEYOND = Missing(Reason.UNKNOWN, "it goes on beyond the stretch that its disc begins in, where others may write")
 _FOREIGN = Missing(Reason.UNKNOWN, "it lies in a partition that holds something else, where others may write")
+_EARLIER = Missing(
+    Reason.UNREADABLE,
+    "it lies in an earlier session, which lists it itself: the image leaves out what lies between sessions",
+)
 _CUT = Missing(Reason.LIMIT_REACHED, f"not entered: {MOST_RECORDS:,} records of a tree are looked through")
 
 
@@ -182,6 +186,8 @@ def lacks(opened: Volume, entry: Entry) -> Missing | None:
 
 def _beyond(opened: Volume, entry: Entry) -> Missing | None:
     """Where it leaves the image, or the stretch of it that its disc begins in."""
+    if any(opened.unplaced(part.block) for part in entry.parts):
+        return _EARLIER
     if sum(length for _, _, length in _pieces(opened, entry)) < entry.size:
         return Missing(Reason.UNREADABLE, "it goes on beyond the image's end")
     if opened.end is not None and any(opened.place(part.block) + part.size > opened.end for part in entry.parts):

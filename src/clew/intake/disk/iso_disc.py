@@ -3,9 +3,11 @@
 A disc that was written in several sessions has a tree in each. The first one's descriptors lie in sector 16; where the
 others begin stands in the table of contents of the medium, which no image keeps. So they are looked for, in all sectors
 that belong to nothing else. Blocks are counted from the beginning of the disc in all of them; an image of a disc that
-lies behind another counts from its own.
+lies behind another counts from its own. Many images of CDs leave out what lies between sessions (lead-out, lead-in),
+which counts all the same: there each session lies before the place that its blocks say.
 """
 
+import struct
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,6 +21,12 @@ from clew.intake.disk.iso_records import TERMINATOR as LAST
 
 MOST_DESCRIPTORS = 64  # in a row
 LOOK = 1 << 20  # bytes looked through at a time
+MOST_SESSIONS = 100  # a CD has no more than 99
+# Fewer sectors than an image leaves out that leaves out a session: 11,400 lie between the first two of a CD, and 6,900
+# between later ones.
+GAPS = 15_000, 10_000
+MOST_PADDING = 600  # sectors between the end of a session, as it says it, and what follows it in the image
+ROOT_BEHIND = 1_000  # sectors, from a session's first descriptor on, in which its root directory lies
 MOST_LOOKED = 128 << 30  # bytes of a disc: the largest ones, BDXL, have as many
 # Bytes of a sector in the image, and of them those before its data: plain; raw (2,352 bytes, ECMA-130, section 14) in
 # mode 1 and in mode 2 form 1; the same with 96 bytes of subchannels; mode 2 without what keeps sectors apart.
@@ -136,15 +144,67 @@ def _kind(disc: Disc, sector: int) -> int | None:
 
 def base(disc: Disc, each: Descriptor, session: int) -> int | None:
     """The byte from which its blocks are counted: where its session begins, whose first descriptor lies in that sector,
-    or the disc. None where its root directory lies in neither place; the first session has no other one. That of the
-    session first: two discs may have their roots alike.
+    or the disc; before the disc's where the image leaves out what lies between sessions. None where its root directory
+    lies in none of these places; the first session has no other one. That of the session first: two discs may have
+    their roots alike.
     """
     for start in (max(session - FIRST, 0) * SECTOR, 0):
         here = record(disc.read(start + each.root.block * each.block, SECTOR), 0)
         itself = here is not None and here.name == b"\0" and here.flags & DIRECTORY
         if here is not None and itself and here.block == each.root.block:
             return start
-    return 0 if session < FIRST + MOST_DESCRIPTORS else None
+    if session < FIRST + MOST_DESCRIPTORS:
+        return 0
+    return _moved(disc, each.root.block, session) if each.block == SECTOR else None
+
+
+def _moved(disc: Disc, root: int, session: int) -> int | None:
+    """The same by where that root directory lies behind its descriptors: before the block that it says."""
+    data = disc.read(session * SECTOR, ROOT_BEHIND * SECTOR)
+    itself = struct.pack("<I", root) + struct.pack(">I", root)  # ECMA-119, 9.1.3: where a directory's first record lies
+    at = data.find(itself) - 2
+    while at >= 0:
+        here = record(data[at : at + SECTOR], 0) if at % SECTOR == 0 else None
+        if here is not None and here.name == b"\0" and here.flags & DIRECTORY:
+            moved = root - session - at // SECTOR
+            return -moved * SECTOR if moved > 0 else None
+        at = data.find(itself, at + 3) - 2
+    return None
+
+
+def earlier(disc: Disc, session: int, counted: int) -> list[tuple[int, int]]:
+    """The sessions before that whose first descriptor lies in sector `session`, and whose blocks are counted from byte
+    `counted`: the block with which each begins, and the byte from which its blocks are. Each says how many sectors it
+    has, with or without what lies before it, and the next one begins behind. Nothing where that leads nowhere, or over
+    so much that a session may be missing.
+    """
+    found, start = list[tuple[int, int]](), 0
+    while len(found) < MOST_SESSIONS:
+        at = start + FIRST
+        said = descriptor(disc.read(at * SECTOR, SECTOR), at)
+        own = counted if at == session else base(disc, said, at) if said is not None else None
+        if own is None or own > 0 or (found and found[-1][1] - own >= GAPS[len(found) > 1] * SECTOR):
+            return []
+        if at == session:
+            return found
+        found.append((start - own // SECTOR, own))
+        space = int.from_bytes(disc.read(at * SECTOR + 80, 4), "little")  # ECMA-119, 8.4.8
+        ends = (end for end in (start + space, space + own // SECTOR) if end > start)
+        following = next((at for at in (_primary(disc, end + FIRST) for end in ends) if at is not None), None)
+        if following is None or following > session:
+            return []
+        start = following - FIRST
+    return []
+
+
+def _primary(disc: Disc, sector: int) -> int | None:
+    """The first sector from that one on, but not far, in which a primary descriptor lies."""
+    for at in range(sector, sector + MOST_PADDING, 30):
+        data = disc.read(at * SECTOR, 30 * SECTOR)
+        for place in range(0, len(data), SECTOR):
+            if data.startswith(bytes([PRIMARY]) + MAGIC, place):
+                return at + place // SECTOR
+    return None
 
 
 def later(disc: Disc, taken: "Taken", limit: int) -> Iterator[int]:

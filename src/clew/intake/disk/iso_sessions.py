@@ -36,7 +36,7 @@ class Sessions:
             root = each.base, each.root
             self.volumes += [each] if root not in self._roots else []
             owner = self._roots.setdefault(root, each.session)
-            if not each.base:
+            if each.base <= 0:
                 self._last, self._met = owner, sector
             self.taken.add(each.survey().spans)
             if self._foreign:
@@ -51,7 +51,7 @@ class Sessions:
         order = sorted({each.session for each in self.volumes}, key=self._position)
         return [
             {"sector": each.said.sector, "words": _words(each, order)}
-            | ({} if each.base or each.session == self._last else {"last": self._last})
+            | ({} if each.base > 0 or each.session == self._last else {"last": self._last})
             for each in self.volumes
         ]
 
@@ -81,4 +81,6 @@ def _words(each: Volume, starts: list[int]) -> str:
     words = f"the {each.kind} tree {each.said.label!r}"
     if len(starts) > 1:
         words += f" of session {starts.index(each.session) + 1} of {len(starts)}, at sector {each.session:,}"
+    if each.base < 0:
+        words += f", before which the image leaves out {-each.base // SECTOR:,} sectors"
     return words

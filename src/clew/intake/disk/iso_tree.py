@@ -15,11 +15,12 @@ from clew.core.absent import Absent
 from clew.intake.api import Range
 from clew.intake.carving.view import overlap
 from clew.intake.disk.image import image
-from clew.intake.disk.iso_disc import Disc, base, descriptors, disc
+from clew.intake.disk.iso_disc import GAPS, Disc, base, descriptors, disc, earlier
 from clew.intake.disk.iso_records import (
     ASSOCIATED,
     DIRECTORY,
     ENHANCED,
+    FIRST,
     MORE,
     PRIMARY,
     SECTOR,
@@ -113,6 +114,8 @@ class Volume:
     known: Survey | None = None
     end: int | None = None  # byte of the disc at which the stretch that it begins in ends, where that counts
     foreign: tuple[Range, ...] = ()  # partitions on it, in bytes of the disc, that hold something else
+    since: int = 0  # the first block that is counted from `base`; those before it are of earlier sessions
+    before: tuple[tuple[int, int], ...] = ()  # those, as far as they are known: first block, byte that counts as 0
 
     @property
     def kind(self) -> str:
@@ -130,8 +133,15 @@ class Volume:
         return self.said.root.block << SIZE | self.said.root.size
 
     def place(self, block: int) -> int:
-        """The byte of the disc at which a block begins."""
-        return self.base + block * self.said.block
+        """The byte of the disc at which a block begins; beyond its end where that is not known."""
+        start = self.base
+        if block < self.since:
+            start = next((at for first, at in reversed(self.before) if block >= first), self.disc.size)
+        return start + block * self.said.block
+
+    def unplaced(self, block: int) -> bool:
+        """Whether that block is of an earlier session, and nothing tells where that lies."""
+        return block < self.since and not self.before
 
     def survey(self) -> Survey:
         """The whole tree, looked through once."""
@@ -182,6 +192,10 @@ def trees(found: Disc, place: dict[str, Any], sector: int) -> list[Volume]:
         skip = skipped(here.use) if here is not None and not each.joliet else None
         name = volume({**place, "iso": each.sector})
         opened = Volume(found, each, start, skip, rows[0].sector, name)
+        if start < 0:
+            opened.since = rows[0].sector - FIRST - start // SECTOR
+            near = -start < GAPS[0] * SECTOR  # it is the second one
+            opened.before = tuple(earlier(found, rows[0].sector, start)) or (((0, 0),) if near else ())
         volumes.setdefault((start, opened.root), opened)
     order = sorted(volumes.values(), key=lambda each: (each.skip is None, not each.said.joliet))
     for other in order[1:]:

@@ -23,6 +23,18 @@ class Signature:
     unlock: str = ""
 
 
+# Byte, magic, name: of containers that no Source opens
+_FOREIGN = (
+    (0, b"EVF2\x0d\x0a\x81\x00", "Ex01"),
+    (0, b"LVF\x09\x0d\x0a\xff\x00", "L01"),
+    (0, b"LEF2\x0d\x0a\x81\x00", "Lx01"),
+    (0, b"AFF10\r\n\x00", "AFF"),
+    (0, b"ADSEGMENTEDFILE\x00", "AD1"),
+    (0, b"WithoutFreeSpace", "Parallels"),
+    (0, b"WithouFreSpacExt", "Parallels"),
+    (64, b"\x7f\x10\xda\xbe", "VDI"),
+)
+FOREIGN_HEAD = 68  # bytes that tell all of them
 LVM, APFS = "LVM2", "APFS"
 _BITLOCKER = f"with the recovery key: `dislocker`, or Windows with a write blocker; {UNLOCK}"
 SIGNATURES: tuple[Signature, ...] = (
@@ -76,6 +88,11 @@ def named(head: bytes) -> Missing | None:
     if udf(head) and not iso9660(head):
         return Missing(Reason.UNKNOWN, "UDF, which this version does not read")
     return None
+
+
+def foreign(head: bytes) -> str:
+    """The container with that beginning, of a kind that no Source opens; "" for none of them."""
+    return next((name for at, magic, name in _FOREIGN if head.startswith(magic, at)), "")
 
 
 def signature(head: bytes) -> Signature | None:

@@ -4,7 +4,8 @@ JPEG by libjpeg-turbo (simplejpeg): RGB in exact mode, bit for bit what Pillow g
 of large pictures at 1/2, 1/4 or 1/8 of their size, so long as the shorter side keeps 1024 pixels: the inverse
 transform of every pixel that PDQ's 512 x 512 step would drop costs a third of a full decode.
 HEIC by libavcodec (`_heif`), a camera raw by the JPEG it carries of itself (`_raw`), everything else by Pillow, its
-formats restricted to those that are named here. The size that the header claims is checked before anything is decoded.
+formats restricted to those that are named here, and brought to 8 bits by `_shades`. The size that the header claims is
+checked before anything is decoded.
 """
 
 import io
@@ -22,6 +23,7 @@ from clew.core.absent import Absent
 from clew.intake.api import FAST, Probe
 from clew.intake.extractors import _metadata, _raw
 from clew.intake.extractors._heif import AV1, Heic
+from clew.intake.extractors._shades import to_rgb
 from clew.model import Missing, Reason
 
 # Imported so that nothing has to be loaded once the worker is locked
@@ -29,6 +31,7 @@ PLUGINS = (IcoImagePlugin, AvifImagePlugin, MpoImagePlugin, TiffImagePlugin, Web
 FORMATS = ("PNG", "GIF", "WEBP", "TIFF", "BMP", "AVIF", "JPEG", "PPM", "ICO")
 JPEG, AVIF = "image/jpeg", "image/avif"
 HEIF = ("image/heic", "image/heif", "image/heic-sequence", "image/heif-sequence")
+PROFILES = (b"mif2", b"miaf", b"1pic", b"MA1A", b"MA1B")  # first brands of AV1 pictures, beside those of `avif`
 FILE, PREVIEW = "file", "preview"  # what the pixels are of
 SHORT_SIDE = 1024  # what fast mode leaves of the shorter side at least
 MOST_PIXELS = 200_000_000
@@ -89,8 +92,11 @@ def sampled(probe: Probe) -> npt.NDArray[np.uint8]:
 
 def open_header(data: memoryview, media_type: str) -> Image.Image:
     """Pillow's view of the header, no pixel decoded. Raises Absent where Pillow has no decoder or finds none."""
+    held = io.BytesIO(data)
+    if bytes(data[4:8]) == b"ftyp" and bytes(data[8:12]) in PROFILES:
+        held.getbuffer()[8:12] = b"mif1"  # Pillow hands over to libavif what begins with a brand that it knows
     try:
-        return Image.open(io.BytesIO(data), formats=FORMATS)
+        return Image.open(held, formats=FORMATS)
     except (NoPicture, OSError, SyntaxError, ValueError) as error:
         raise Absent(Missing(Reason.UNPARSABLE, f"no picture that clew can decode in this {media_type}")) from error
 
@@ -170,7 +176,7 @@ def _other(data: memoryview, media_type: str) -> Picture:
     _check(image.width, image.height)
     damaged = False
     try:
-        pixels = np.asarray(image.convert("RGB"))
+        pixels = np.asarray(to_rgb(image))
     except (OSError, SyntaxError, ValueError, EOFError):
         image, damaged = open_header(data, media_type), True  # cut or broken: once more, with what there is
         pixels = _truncated(image)
@@ -181,7 +187,7 @@ def _other(data: memoryview, media_type: str) -> Picture:
 def _truncated(image: Image.Image) -> npt.NDArray[np.uint8]:
     try:
         ImageFile.LOAD_TRUNCATED_IMAGES = True
-        return np.asarray(image.convert("RGB"))
+        return np.asarray(to_rgb(image))
     except (OSError, SyntaxError, ValueError, EOFError) as error:
         raise Absent(Missing(Reason.UNPARSABLE, f"the picture breaks off: {error}"[:200])) from error
     finally:

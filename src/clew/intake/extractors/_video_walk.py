@@ -38,7 +38,7 @@ BUFFER = 1 << 18  # bytes of one read
 CLOSE = 1e-3  # seconds that rounding may take from a distance
 SLACK = 1.0  # seconds by which a container may state more than there is
 SECOND = 1_000_000  # av.time_base
-AVI = "avi"
+AVI, MATROSKA = "avi", "matroska"  # the latter of WebM too
 
 OPTIONS = {
     "format_whitelist": ",".join(FORMATS),
@@ -89,8 +89,8 @@ class Walk:
     packets before and the stream's rate.
 
     Afterwards: `found` key frames, `given` frames, `broken` packets and frames that could not be decoded or that the
-    decoder made up in part, the first of them at `broken_at`; `reached`, the end of the last packet; `stopped`, why it
-    ended early.
+    decoder made up in part, the first of them at `broken_at`; `reached`, the end of the last packet, and `latest`, the
+    same by the container's own clock; `stopped`, why it ended early.
     """
 
     container: InputContainer
@@ -104,6 +104,7 @@ class Walk:
     broken: int = 0
     broken_at: float = 0.0
     reached: float = 0.0
+    latest: float = 0.0
     stopped: Missing | None = None
     _taken: int = 0
     _of_stream: dict[int, int] = field(default_factory=dict)
@@ -136,7 +137,8 @@ class Walk:
         self._of_stream[index] = before + 1
         stamp = packet.dts if packet.pts is None else packet.pts
         at = clock.seconds(stamp, before * clock.frame if clock.frame else self.reached)
-        self.reached = max(self.reached, at + (packet.duration or 0) * clock.unit)
+        ends = at + (packet.duration or 0) * clock.unit
+        self.reached, self.latest = max(self.reached, ends), max(self.latest, ends + clock.begins)
         stream = next((each for each in self.streams if each.index == index), None)
         if stream is None:
             return
@@ -176,8 +178,10 @@ class Walk:
                 f"{self.broken:,} frames are broken or made up in part by the decoder, first at {self.broken_at:.1f} s"
             )
             found.append(Missing(Reason.UNPARSABLE, told))
-        if self.stopped is None and self.reached + SLACK < stated:
-            told = f"the container states {stated:.1f} s, its frames end at {self.reached:.1f} s"
+        # As FFmpeg writes Matroska, its duration is the end of the last frame, wherever the first one begins
+        reached = self.latest if MATROSKA in self.container.format.name else self.reached
+        if self.stopped is None and reached + SLACK < stated:
+            told = f"the container states {stated:.1f} s, its frames end at {reached:.1f} s"
             found.append(Missing(Reason.UNPARSABLE, told))
         elif self.stopped is None and self.container.format.name == AVI:  # its duration is made to fit what is there
             found += [each for stream in self.streams if (each := self._lacks(stream))]

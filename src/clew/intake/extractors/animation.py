@@ -1,4 +1,5 @@
-"""Animated pictures as videos: picture hashes of their frames, and a contact sheet. A picture of one frame has none.
+"""Animated pictures as videos: picture hashes of their frames, and a contact sheet. A picture of one frame has none. So
+are the pages of a TIFF, of which a scanner or a fax puts many into one file.
 
 Every frame is made whole before it is hashed: these formats store what changes (GIF89a, section 23; PNG third edition,
 11.3.5 frame control; WebP container, "Animation"), so that each needs those before it.
@@ -17,24 +18,28 @@ from clew.core.absent import Absent
 from clew.intake.api import Blob, Example, Extractor, Frame, Probe, Value
 from clew.intake.extractors._bytes import reader
 from clew.intake.extractors._picture import FORMATS, MOST_PIXELS
+from clew.intake.extractors._shades import to_rgb
 from clew.intake.extractors._sheet import CELLS, Evenly, sheet, small
+from clew.intake.extractors.frames import counted
 from clew.intake.extractors.pdq import waves
 from clew.model import Missing, Reason
 
-TYPES = ("image/gif", "image/png", "image/apng", "image/vnd.mozilla.apng", "image/webp", "image/avif")
+TYPES = ("image/gif", "image/png", "image/apng", "image/vnd.mozilla.apng", "image/webp", "image/avif", "image/tiff")
+TIFF = "TIFF"  # Pillow's name of it
 KEPT = 512  # frames at most, evenly spaced
 MOST_FRAMES = 20_000
 PIXELS = 500_000_000  # of all frames together that are decoded
-BROKEN = (OSError, SyntaxError, ValueError, EOFError, KeyError, IndexError)
+BROKEN = (OSError, SyntaxError, ValueError, EOFError, KeyError, IndexError, TypeError)  # of a TIFF without a size, too
 
 
 class Animation:
     """Traits "video.frames" (decoded), "video.duration" in seconds as far as decoded, "video.pdq" of each frame or
-    evenly of 256 to 512, first and last among them, "video.damaged", "video.sheet".
+    evenly of 256 to 512, first and last among them, "video.damaged", "video.sheet". Of a TIFF the seconds are pages,
+    counted from 0, and it has no duration.
     """
 
     name = "animation"
-    version = "1"
+    version = "2"
 
     def wants(self, media_type: str) -> bool:
         """The formats that can hold more than one frame."""
@@ -47,7 +52,7 @@ class Animation:
             moves = bool(getattr(image, "is_animated", False))
         except BROKEN:
             return
-        if not moves:
+        if not moves or (image.format == TIFF and not _has_pages(probe)):
             return
         if image.width * image.height > MOST_PIXELS:
             raise Absent(Missing(Reason.TOO_LARGE, f"frames of {image.width} x {image.height} pixels"))
@@ -83,8 +88,13 @@ class _Reel:
         try:
             while self.count < most:
                 self.image.seek(self.count)
-                rgb = self.image.convert("RGB")
-                yield self.seconds, rgb
+                if self.image.width * self.image.height > MOST_PIXELS:  # each page of a TIFF has a size of its own
+                    told = (
+                        f"stopped after {self.count:,} pages, at one of {self.image.width} x {self.image.height} pixels"
+                    )
+                    self.missing = Missing(Reason.TOO_LARGE, told)
+                    return
+                yield (self.count if self.image.format == TIFF else self.seconds), to_rgb(self.image)
                 self.count += 1
                 self.seconds += max(0.0, float(self.image.info.get("duration") or 0)) / 1000
             self.missing = Missing(
@@ -97,6 +107,14 @@ class _Reel:
                 self.missing = Missing(Reason.UNPARSABLE, told)
         except BROKEN as error:
             self.missing = Missing(Reason.UNPARSABLE, f"breaks off after {self.count:,} frames: {error}"[:200])
+
+
+def _has_pages(probe: Probe) -> bool:
+    """Whether a TIFF is of several pages, and not a camera raw in several parts, or one picture in several sizes."""
+    try:
+        return probe.data is not None and counted(probe.data) > 1
+    except ValueError:
+        return False
 
 
 def _traits(image: Image.Image) -> Iterator[tuple[str, Value]]:
@@ -114,7 +132,8 @@ def _traits(image: Image.Image) -> Iterator[tuple[str, Value]]:
     if last is not None:
         hashes.kept.append(_hash(*last))
     yield "video.frames", reel.count
-    yield "video.duration", round(reel.seconds, 3)
+    if image.format != TIFF:
+        yield "video.duration", round(reel.seconds, 3)
     yield from (("video.pdq", frame) for frame in hashes.kept)
     yield "video.damaged", int(reel.missing is not None and reel.missing.reason is Reason.UNPARSABLE)
     if reel.missing is not None:

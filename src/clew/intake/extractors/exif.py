@@ -38,6 +38,7 @@ DNG_SERIAL = 0xC62F
 # Reference, value, references of positive and negative ones, most degrees (4.6.6: neither reference has a default).
 PLACE = {"gps.latitude": (1, 2, "NS", 90.0), "gps.longitude": (3, 4, "EW", 180.0)}
 ALTITUDE_BELOW, ALTITUDE, GPS_TIME, GPS_DATE = 5, 6, 7, 29
+DAY = 86_400  # seconds
 
 
 class Exif:
@@ -133,7 +134,7 @@ def _place(place: Place | None) -> Iterator[tuple[str, Value]]:
             yield "gps.altitude", -height[0] if tiff.number(entries.get(ALTITUDE_BELOW)) == 1 else height[0]
         clock, date = tiff.numbers(entries.get(GPS_TIME)), tiff.text(entries.get(GPS_DATE))
         if len(clock) == 3 and date and all(map(math.isfinite, clock)):
-            yield "gps.time", "{} {:02.0f}:{:02.0f}:{:02.0f}".format(date, *clock)
+            yield "gps.time", _clock(date, *clock)
     except ValueError as error:
         yield "gps", Missing(Reason.UNPARSABLE, str(error))
 
@@ -151,6 +152,14 @@ def _degrees(value: tuple[float, ...], reference: str, signs: str, most: float) 
         stated = f"the reference {reference[:20]!r}" if reference else "no reference"
         return Missing(Reason.UNKNOWN, f"{total:.7f} degrees, with {stated}: {' or '.join(signs)} is not known")
     return round(-total if hemisphere == signs[1] else total, 7)
+
+
+def _clock(date: str, hours: float, minutes: float, seconds: float) -> str | Missing:
+    """The whole second that it is in; each part may have a fraction, and rounded for itself would come to 60."""
+    total = math.floor(hours * 3600 + minutes * 60 + seconds + 1e-6)
+    if not 0 <= total <= DAY:
+        return Missing(Reason.UNPARSABLE, f"{hours:g}:{minutes:g}:{seconds:g} is no time of day")
+    return f"{date} {total // 3600:02}:{total // 60 % 60:02}:{total % 60:02}"
 
 
 PLUGIN: Extractor = Exif()

@@ -22,7 +22,7 @@ class Pdq:
     """Traits "pdq" (32 bytes) and "pdq.quality" (0 to 100; below 50 PDQ's authors advise against comparing)."""
 
     name = "pdq"
-    version = "2"
+    version = "3"
 
     def wants(self, media_type: str) -> bool:
         """Pictures."""

@@ -32,7 +32,7 @@ class Thumbnail:
     """Trait "thumbnail": the SHA-256 of a blob, a grey JPEG of at most 160 pixels a side, turned as EXIF says."""
 
     name = "thumbnail"
-    version = "2"
+    version = "3"
 
     def wants(self, media_type: str) -> bool:
         """Pictures."""

@@ -1,5 +1,6 @@
 """Extractor: what holds other files and is not opened where it lies: a disk image inside an Exhibit, an archive of a
-kind that nothing here unpacks, a program that unpacks itself. Known by type or magic alone; nothing in it is looked at.
+kind that nothing here unpacks, a program that unpacks itself, a store of small pictures. Known by type or magic alone;
+nothing in it is looked at.
 """
 
 import struct
@@ -11,6 +12,7 @@ from clew.intake.api import ByteSource, Example, Extractor, Probe, Value
 from clew.intake.archives.members import Held
 from clew.intake.archives.zipped import Zipped
 from clew.intake.disk import signatures
+from clew.intake.extractors._stores import OLE, store
 from clew.intake.families import PROGRAMS, family
 from clew.intake.mediatype import UNKNOWN
 from clew.model import Missing, Reason
@@ -33,7 +35,7 @@ ARCHIVES = {
     "application/x-ace-compressed": "ACE",
     "application/x-alz-compressed": "ALZ",
 }
-# Byte, magic, name: of archives; of images that a Source opens, by their beginning or last sector; of others; of disks
+# Byte, magic, name: of archives; of images that a Source opens, by their beginning or last sector; of disks
 ARCHIVE_MAGIC = ((7, b"**ACE**", "ACE"), (0, b"ALZ\x01", "ALZ"), (0, b"EGGA", "EGG"))
 IMAGE_MAGIC = (
     (0, b"EVF\x09\x0d\x0a\xff\x00", "E01, or another EWF"),
@@ -46,14 +48,6 @@ IMAGE_MAGIC = (
     (0, b"encrcdsa", "DMG, encrypted"),
 )
 TRAILER_MAGIC = ((0, b"koly\x00\x00\x00\x04", "DMG"), (0, b"conectix", "VHD"))
-FOREIGN_MAGIC = (
-    (0, b"EVF2\x0d\x0a\x81\x00", "Ex01"),
-    (0, b"LVF\x09\x0d\x0a\xff\x00", "L01"),
-    (0, b"LEF2\x0d\x0a\x81\x00", "Lx01"),
-    (0, b"AFF10\r\n\x00", "AFF"),
-    (0, b"ADSEGMENTEDFILE\x00", "AD1"),
-    (64, b"\x7f\x10\xda\xbe", "VDI"),
-)
 DISK_MAGIC = (
     (SECTOR, b"EFI PART", "raw, with a GPT"),
     (3, b"NTFS    ", "raw, NTFS"),
@@ -69,10 +63,12 @@ class Unopened:
     """Trait "unopened": what it is, and what the operator can do."""
 
     name = "unopened"
-    version = "1"
+    version = "3"
 
     def wants(self, media_type: str) -> bool:
-        """Types that images and archives have, and programs."""
+        """Types that images, archives and stores have, and programs."""
+        if media_type.lower().startswith(OLE):
+            return True
         packed = {UNKNOWN, TEXT, ZIP, ISO, "application/zlib", "application/x-bzip2", "application/x-xz"}
         return media_type in packed or media_type in ARCHIVES or family(media_type) == PROGRAMS
 
@@ -104,7 +100,8 @@ def _what(source: ByteSource, media_type: str, searched: int) -> str:
         return _image("ISO 9660", OWN)
     head, tail = source.read(0, signatures.LOOK), source.read(max(0, source.size - TAIL), TAIL)
     if media_type != ZIP:
-        return _by_ends(head, tail[-SECTOR:]) or (_disk(head) if source.size >= LEAST else "")
+        found = _by_ends(head, tail[-SECTOR:]) or (_disk(head) if source.size >= LEAST else "")
+        return found or _store(store(source, head, media_type, searched))
     at = tail.rfind(b"PK\x05\x06")
     if head.startswith(b"container.description", 30) or (at >= 0 and tail.startswith(b"aff4://", at + 22)):
         return _image("AFF4, whose stored streams are listed as the members of a zip", OTHERWISE)
@@ -115,8 +112,8 @@ def _by_ends(head: bytes, last: bytes) -> str:
     """An image or an archive by its magic; `last` is the last sector, where some have it."""
     if name := _by(TRAILER_MAGIC, last) or _by(IMAGE_MAGIC, head):
         return _image(name, OWN)
-    if name := _by(FOREIGN_MAGIC, head):
-        return _image(name, OTHERWISE)
+    if foreign := signatures.foreign(head):
+        return _image(foreign, OTHERWISE)
     name = _by(ARCHIVE_MAGIC, head)
     return _archive(name) if name else ""
 
@@ -201,6 +198,10 @@ def _by(known: tuple[tuple[int, bytes, str], ...], head: bytes) -> str:
 
 def _image(name: str, way: str) -> str:
     return f"a disk image ({name}), which is not opened where it lies: {way}"
+
+
+def _store(name: str) -> str:
+    return f"a store of small pictures ({name}), which are not read: {OTHERWISE}" if name else ""
 
 
 def _archive(name: str) -> str:

@@ -41,7 +41,7 @@ class Video:
     """
 
     name = "video"
-    version = "1"
+    version = "2"
 
     def wants(self, media_type: str) -> bool:
         """Videos, sounds (they may hold pictures), and what libmagic has no name for: so many transport streams."""

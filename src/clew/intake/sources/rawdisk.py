@@ -8,18 +8,11 @@ from pathlib import Path
 
 from clew.core.errors import Usage
 from clew.intake.api import Session, Source
+from clew.intake.disk.signatures import FOREIGN_HEAD, foreign
 from clew.intake.sources import _disk
 from clew.intake.sources._later import later
 
 CONTAINER = "clew.intake.containers.raw:open_raw"
-
-# Containers that no Source of this version opens.
-REFUSED = {
-    b"EVF2": "an Ex01 image",
-    b"LVF\x09": "an L01 image",
-    b"LEF2": "an Lx01 image",
-    b"AFF10": "an AFF image",
-}
 SEGMENT = re.compile(r"(?P<stem>.+)\.(?P<number>0+[01])")  # the first one: .000, .001, .01
 
 
@@ -36,10 +29,9 @@ class RawDisk:
         mode = path.stat().st_mode
         if not (stat.S_ISREG(mode) or stat.S_ISBLK(mode)):
             return False
-        magic = head(path)
-        for known, name in REFUSED.items():
-            if magic.startswith(known):
-                raise Usage(f"{path} is {name}", "this version does not open it: export it as raw or E01 first")
+        name = foreign(head(path, FOREIGN_HEAD))
+        if name:
+            raise Usage(f"{path} is an image ({name})", "this version does not open it: export it as raw or E01 first")
         return True
 
     def open(self, path: Path) -> Session:
