@@ -85,7 +85,6 @@ def test_what_is_not_looked_at_is_said() -> None:
     assert said(picture() + bytes(range(256)) * 40) == {"unopened": appended.BEHIND}
     assert said(picture() + b"....ftyp...." * 99) == {"unopened": appended.BEHIND}
     assert said(picture() * 60) == {"unopened": appended.BEHIND}, "bare Motion JPEG"
-    assert said(heic(3)) == {"unopened": appended.OTHERS}
 
 
 def test_the_film_is_an_item_with_hashes_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
