@@ -72,6 +72,13 @@ def test_a_film_that_is_cut_is_one_all_the_same() -> None:
     assert said(data) == {"image.film": len(picture())}
 
 
+def test_junk_costs_nothing_and_holds_no_film() -> None:
+    boxes = heic() + b"\0\0\0\x08free" * 200_000
+    letters = picture() + b"\0\0\0\x10ftyp\0\0\0\x08free" * 100_000
+    for data in (boxes, letters, b"", b"\0\0\0\x08ftyp", b"ftyp" * 5):
+        assert film(memoryview(data)) is None
+
+
 def test_most_pictures_hold_nothing_else() -> None:
     thumbed = Image.fromarray(films.picture(0))
     for data in (picture(), picture() + bytes(5000), picture() + SEF, heic(), picture("AVIF"), picture()[:-700]):
