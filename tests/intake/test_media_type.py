@@ -10,12 +10,15 @@ import films
 import numpy as np
 import pillow_heif
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from case_made import new_case
-from clew.intake import mediatype
+from clew.intake import boxes, mediatype
 from clew.intake.api import Frame, Probe
 from clew.intake.archives.kinds import kind_of
+from clew.intake.archives.motion import film
 from clew.intake.extractors import _picture, video
 from clew.intake.options import Options
 from clew.intake.run import intake
@@ -168,3 +171,15 @@ def test_boot_sectors_stay_unknown() -> None:
         assert mediatype.of(jump.ljust(510, b"\0") + b"\x55\xaa" + bytes(4096)) == mediatype.UNKNOWN
     program = b"MZ\x90\0\3\0\0\0\4\0\0\0\xff\xff".ljust(510, b"\0") + b"\x55\xaa" + bytes(4096)
     assert mediatype.of(program) == mediatype.DOS
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.one_of(
+    st.sampled_from([b"ftyp", b"moov", b"free", b"wide", b"mpvd", b"XAVC", b"\0\0\0\x08", b"\0\0\0\0", b"\0\0\0\1"]),
+    st.binary(max_size=9),
+), max_size=30).map(b"".join))  # fmt: skip
+def test_no_bytes_are_a_crash(data: bytes) -> None:
+    assert boxes.media_type(data) in {None, boxes.MP4, boxes.QUICKTIME, boxes.HEIF, boxes.HEIC, boxes.AVIF}
+    for begin in (b"", b"\0\0\0\x10ftypheic\0\0\0\0"):
+        found = film(memoryview(begin + data))
+        assert found is None or 0 < found[0] < sum(found) <= len(begin + data)

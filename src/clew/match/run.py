@@ -30,7 +30,8 @@ BATCH = 5_000
 CONTENTS = "SELECT DISTINCT sha256, sha1, md5 FROM contents WHERE size > 0 ORDER BY sha256"
 COVERED = (
     "no hit does not mean unknown to everyone: only the hash sets of this case were asked",
-    "near matching covers still pictures with a PDQ of quality 50 and above; no video, no other media",
+    "near matching covers still pictures with a PDQ of quality 50 and above, of a file of several the first page or "
+    "main picture alone; no video, no other media",
     "PhotoDNA values are carried, never matched",
 )
 FAST_ONLY = (

@@ -3,7 +3,7 @@ Android's Motion Photo format 1.0). It is listed as the one member of that pictu
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from clew.core.absent import Absent
@@ -20,14 +20,15 @@ _FTYP = re.compile(b"ftyp")
 
 def film(data: memoryview) -> tuple[int, int] | None:
     """(byte, bytes) of the first film behind the beginning of a picture; one that is cut goes to the end of `data`."""
+    places: Iterable[tuple[int, int]]  # where one may begin, and how far it may go
     if bytes(data[4:8]) == b"ftyp":
-        starts = (span.content if span.kind == IN_HEIC else span.begin
-                  for span in boxes.spans(data) if span.begin and span.kind in (IN_HEIC, b"ftyp"))  # fmt: skip
-        ends = {span.content: span.end for span in boxes.spans(data) if span.kind == IN_HEIC}
+        inside = islice(boxes.spans(data), MOST_BOXES)
+        places = ((span.content, span.end) if span.kind == IN_HEIC else (span.begin, len(data))
+                  for span in inside if span.begin and span.kind in (IN_HEIC, b"ftyp"))  # fmt: skip
     else:
-        starts, ends = (found.start() - 4 for found in islice(_FTYP.finditer(data, 8), MOST_PLACES)), {}
-    for start in starts:
-        end = _end(data[: ends.get(start, len(data))], start)
+        places = ((found.start() - 4, len(data)) for found in islice(_FTYP.finditer(data, 8), MOST_PLACES))
+    for start, most in places:
+        end = _end(data[:most], start)
         if end:
             return start, end - start
     return None

@@ -15,6 +15,7 @@ from clew.core.absent import Absent, absent
 from clew.intake.extractors import _bmff
 from clew.model import Reason
 
+OF_ANOTHER = (b"thmb", b"auxl", b"cdsc")  # references of what is no picture of its own (6.4 there)
 MOST_TILES = 1_024
 AV1 = b"av01"
 KINDS = (b"hvc1", b"grid", AV1)
@@ -28,19 +29,20 @@ Pixels = npt.NDArray[np.uint8]
 class Heic:
     """The structure of a HEIC file, nothing decoded. Raises Absent where it has no picture that libavcodec can decode.
 
-    `kind` is the primary item's type, `width` and `height` its size before it is turned or cropped. An AV1 picture is
-    for another decoder.
+    `kind` is the item's type, `width` and `height` its size before it is turned or cropped: of the primary item, or of
+    that `number`. An AV1 picture is for another decoder.
     """
 
-    def __init__(self, data: memoryview) -> None:
+    def __init__(self, data: memoryview, number: int | None = None) -> None:
         try:
             self._items = _bmff.Items(data)
         except ValueError as error:
             raise absent(Reason.UNPARSABLE, f"no still picture in this HEIF file: {error}") from error
-        primary = self._items.by_id.get(self._items.primary)
-        if primary is None:
+        self._number = self._items.primary if number is None else number
+        item = self._items.by_id.get(self._number)
+        if item is None:
             raise absent(Reason.UNPARSABLE, "no primary picture in this HEIF file")
-        self._item = primary
+        self._item = item
         size = self._property(self._item, b"ispe")
         self.kind = self._item.kind
         if self.kind not in KINDS or size is None or len(size) < 12:
@@ -50,7 +52,7 @@ class Heic:
 
     def pixels(self, grey: bool) -> Pixels:
         """Luma (height, width), or RGB, turned, mirrored and cropped as the file says. Raises Absent."""
-        made = self._grid(grey) if self._item.kind == b"grid" else self._tile(self._items.primary, grey)
+        made = self._grid(grey) if self._item.kind == b"grid" else self._tile(self._number, grey)
         made = made[: self.height, : self.width]
         for box in self._item.properties:
             made = _transformed(made, box)
@@ -60,7 +62,7 @@ class Heic:
         return next((box.body for box in item.properties if box.kind == kind), None)
 
     def _grid(self, grey: bool) -> Pixels:
-        layout = self._items.content(self._items.primary)
+        layout = self._items.content(self._number)
         if len(layout) < 8:
             raise absent(Reason.UNPARSABLE, "the grid of this HEIF file breaks off")
         rows, columns = layout[2] + 1, layout[3] + 1
@@ -94,6 +96,23 @@ class Heic:
             raise absent(Reason.UNPARSABLE, f"the picture cannot be decoded: {error}"[:200]) from error
         colours = self._property(item, b"colr") or self._property(self._item, b"colr")
         return _converted(frame, grey, colours)
+
+
+def others(data: memoryview) -> list[int]:
+    """The items of a HEIF file that are pictures beside the primary one: no tiles, no smaller versions of another and
+    no maps beside one. None where the bytes have no items.
+    """
+    try:
+        items = _bmff.Items(data)
+    except ValueError:
+        return []
+    tiles = {target for item in items.by_id.values() for kind, target in item.refers if kind == b"dimg"}
+    alone = (number for number, item in items.by_id.items() if item.kind in KINDS and not _is_of_another(item))
+    return [number for number in alone if number != items.primary and number not in tiles]
+
+
+def _is_of_another(item: _bmff.Item) -> bool:
+    return any(kind in OF_ANOTHER for kind, _ in item.refers)
 
 
 def _decoded(configuration: bytes, coded: bytes) -> Any:

@@ -1,5 +1,5 @@
 """Extractor: what a picture file holds beside the picture that is looked at: a film (motion photo), which is then
-listed as a member of it, further pictures of a HEIF, and what lies behind a JPEG's end. Nothing is decoded.
+listed as a member of it, or other bytes behind a JPEG's end. Nothing is decoded.
 """
 
 import io
@@ -15,20 +15,14 @@ from clew.intake.archives.members import Held
 from clew.intake.archives.motion import film
 from clew.intake.carving import jpeg
 from clew.intake.carving.view import View
-from clew.intake.extractors import _bmff
-from clew.intake.extractors._heif import KINDS
 from clew.intake.extractors._picture import AVIF, HEIF, JPEG
 from clew.model import Missing, Reason
 
 UNOPENED = "unopened"
-OTHERS = (
-    "a HEIF file of several pictures, of which the main one alone is looked at: export the others with its own tool"
-)
 BEHIND = "a JPEG with something else behind its end, which is not looked at: take that in as an exhibit of its own"
 HEAD, TAIL = 1 << 17, 1 << 16  # bytes: where a JPEG says that it is a motion photo; padding at its end
 LEAST = 512  # bytes behind a JPEG's end: fewer are a maker's remarks
 _SAYS = re.compile(rb"MotionPhoto|MicroVideo")  # in its XMP (Android's Motion Photo format 1.0, and what was before)
-_ITSELF = (b"thmb", b"auxl", b"cdsc")  # references of what is no picture of its own (ISO/IEC 23008-12, 6.4)
 
 
 class Appended:
@@ -56,8 +50,6 @@ class Appended:
             yield FILM, found[0]
         elif probe.media_type == JPEG and _behind(data) >= LEAST:
             yield UNOPENED, BEHIND
-        if probe.media_type != JPEG and _pictures(data) > 1:
-            yield UNOPENED, OTHERS
 
     def examples(self) -> Iterator[Example]:
         """A card, alone, and with a few boxes of a film behind it."""
@@ -85,19 +77,6 @@ def _behind(data: memoryview) -> int:
     """Bytes behind a JPEG's end, without zeros at theirs; 0 where its markers lead to no end."""
     end = jpeg.end(View(Held(data), [(0, len(data))]))
     return 0 if end is None else len(bytes(data[end:]).rstrip(b"\0"))
-
-
-def _pictures(data: memoryview) -> int:
-    """The pictures of a HEIF that are no tiles, no smaller versions of another and no maps beside one."""
-    try:
-        items = _bmff.Items(data)
-    except ValueError:
-        return 0
-    tiles = {target for item in items.by_id.values() for kind, target in item.refers if kind == b"dimg"}
-    return sum(
-        item.kind in KINDS and number not in tiles and not any(kind in _ITSELF for kind, _ in item.refers)
-        for number, item in items.by_id.items()
-    )
 
 
 PLUGIN: Extractor = Appended()
