@@ -470,3 +470,11 @@ def test_a_lead_that_left_and_has_another_id_now_is_named_by_it(full, countries,
     left(full, lead)
     summary, (other,) = run(full, [sight(0, at=NOW - DAY - 60 * MINUTE) | {"id": "s901"}], [countries])
     assert summary.covered[-1].endswith(f"it stands, as another lead: {other['id']}")
+
+
+def test_a_lead_of_the_torrent_alone_that_claims_the_file_by_now_still_stands(full, countries, run):
+    _, (lead,) = run(full, claims(claim="torrent only", inner_claimed=0), [countries])
+    left(full, lead)
+    _, (now,) = run(full, claims(start=2), [countries])
+    assert (now["id"], lead["torrent_only"], now["torrent_only"]) == (lead["id"], 1, 0)
+    assert sent.changed(full) == [], "its times begin later, and nothing that was said of the earlier ones is less true"

@@ -88,7 +88,9 @@ def unshown(case: Case) -> list[Prior]:
     """
     places = [tuple(row) for row in case.read().execute(PLACES)]
     subjects, endpoints = {subject for subject, _, _ in places}, {(address, port) for _, address, port in places}
-    return [p for p in all_of(case) if p.subject not in subjects and not about([p], subject="", endpoints=endpoints)]
+    known = all_of(case)
+    shown = {p.id for p in about(known, subject="", endpoints=endpoints)}
+    return [p for p in known if p.subject not in subjects and p.id not in shown]
 
 
 def _subject(case: Case, named: str) -> str:

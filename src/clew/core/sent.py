@@ -7,7 +7,7 @@ back in every later Bundle for that force: it may never see the next one.
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from clew.core import clock, since
@@ -155,11 +155,17 @@ class _Now:
             return self._gone(sent), everything
         if lead["force"] != sent.force:
             return _moved(lead), everything
-        lost = tuple(each for each in sent.intervals if not self._stands(lead["subject"], each))
+        lost = tuple(each for each in sent.intervals if not self._goes_on(lead["subject"], each))
         return (TIMES, lost) if lost and lead["state"] != "expired" else None
 
     def _stands(self, subject: str, times: Times) -> bool:
         return any(each.holds(times) for each in self.intervals.get(subject, ()))
+
+    def _goes_on(self, subject: str, times: Times) -> bool:
+        """Whether a Subject of this id is there to the end of these times. It begins with the contact that it began
+        with: where its times begin later by now, it claimed the torrent alone before, and claims the file since.
+        """
+        return any(replace(each, from_ns=times.from_ns).holds(times) for each in self.intervals.get(subject, ()))
 
     def _gone(self, sent: Sent) -> str:
         if sent.subject in self.intervals:

@@ -75,9 +75,9 @@ def observe(
 
     With `go_on` it does not end there either: who was seen is visited again for as long as the run goes on.
 
-    `trackers` are announce URLs; without them, those that the case's Mandates name. Raises Refused without a Mandate
-    for it, Held where another run is under way, Usage where there is nothing to do. SIGINT or SIGTERM ends it within a
-    second, in order. `progress` is called about once a second with how it stands.
+    `trackers` are announce URLs; without them, those that the Mandates name which hold now. Raises Refused without a
+    Mandate for it, Held where another run is under way, Usage where there is nothing to do. SIGINT or SIGTERM ends it
+    within a second, in order. `progress` is called about once a second with how it stands.
     """
     plugin: Network = plugins.load(NETWORKS, network)
     most = (policy or Policy()).concurrent

@@ -5,7 +5,7 @@ way further ("Network is unreachable"). So where nobody at all is heard for a wh
 meanwhile had answered the last time, that time is kept as a gap, and when somebody is heard again, those who were
 called in it are called again: that they did not answer says nothing of them. Who does not answer then either has left,
 and speaks for no gap any more: of a small swarm that leaves nobody is heard between two replies of its tracker. Where
-none of them answers then, and no tracker or node failed either time, it was no gap, and is taken back.
+none of them answers then, at two visits, and no tracker or node failed meanwhile, it was no gap, and is taken back.
 """
 
 import errno
@@ -51,15 +51,16 @@ class Silence:
     _known: set[tuple[str, int]] = field(default_factory=set)
     _list_failed: bool = False  # whether a tracker or node failed meanwhile
     _doubted: tuple[int, int] | None = None  # the last gap, from and to (UTC), while it may be that they had left
-    _again: set[tuple[str, int]] = field(default_factory=set)  # who spoke for it, and was not called again since
+    _again: set[tuple[str, int]] = field(default_factory=set)  # who spoke for it, and was not visited twice since
 
     def call(self, answer: Answer, endpoint: Endpoint | None, gaps: Gaps) -> list[Endpoint]:
         """Takes a call that was made; returns whom to call again, now that somebody is heard after a gap."""
         began_before = answer.started.mono_ns < self._heard_ns  # before somebody was heard
         if self._again and endpoint is not None and endpoint.place in self._again and not began_before:
-            self._again.discard(endpoint.place)
             if heard(answer):
                 self._doubted = None
+            if heard(answer) or endpoint.failures > 1:  # else the network may be gone once more, just then
+                self._again.discard(endpoint.place)
         if heard(answer):
             return self._end(answer, gaps)
         if began_before:
