@@ -433,6 +433,21 @@ def test_what_the_last_session_has_left_out_is_deleted(tmp_path, reader):
     assert "session 2 of 2" in reader(iso.found, image, sessions=True).value["trees"][0]["words"]
 
 
+def test_a_last_session_that_cannot_be_read_whole_deletes_nothing(tmp_path, reader):
+    """A file below a directory of it that is lost may still be shown."""
+    image = make(tmp_path / "d.iso", {"ONE.TXT": b"one", "D/KEPT.TXT": b"kept"})
+    second = make(tmp_path / "2.iso", {"TWO.TXT": b"two"}, "-C", "0,1000", "-M", str(image))
+    data = bytearray(image.read_bytes().ljust(1000 * S, b"\0") + second.read_bytes())
+    root = int.from_bytes(data[1016 * S + 158 :][:4], "little")
+    place = data.index(b"\x01D", root * S) - 32
+    at = int.from_bytes(data[place + 2 : place + 6], "little") * S
+    assert at > 1000 * S
+    data[at : at + S] = bytes(S)
+    image.write_bytes(data)
+    states, _ = of_sessions(reader, image)
+    assert states[16, b"D/KEPT.TXT"] == "live"
+
+
 @pytest.mark.parametrize("dated", [True, False])
 def test_a_session_that_may_be_of_another_disc_deletes_nothing(tmp_path, reader, dated):
     """One that has taken over nothing; or one dated before the first, as what is left of a disc that lay there."""
