@@ -392,6 +392,7 @@ def test_every_session_is_listed_and_what_lies_between_them_carved(tmp_path):
     assert found[1016, b"one.txt"] == found[16, b"one.txt"] == sha256(b"one")
     assert found[16, b"gone.txt"] == sha256(b"gone")
     assert "the Rock Ridge tree 'CDROM' of session 2 of 2, at sector 1,016" in summary.words()
+    assert "what was deleted, but what an earlier session of it lists: it is not looked for" in summary.words()
     assert any(part["offset"] <= 500 * S < part["offset"] + part["length"] for part in summary.account.searched)
     assert summary.account.complete
 
