@@ -170,6 +170,15 @@ def test_what_a_find_says_of_a_deleted_file():
     assert Finds([]).agree([(0, 4)]) is None
 
 
+def test_what_a_find_says_that_holds_others():
+    """A database is one, of which the pictures in it are finds of their own."""
+    whole, database = ContentState.COMPLETE, Find(((0, 1000),), ContentState.OVERWRITTEN_POSSIBLE)
+    stored = [Find(((at, 100),), whole) for at in (100, 300)]
+    beside = Finds([database, *stored, Find(((2000, 100),), whole)])
+    assert beside.agree([(500, 100)]) is False
+    assert beside.agree([(1000, 100)]) is None
+
+
 def test_the_bytes_of_a_file_in_whole_clusters():
     assert exactly([(0, 10), (10, 10), (30, 10)], 25) == [(0, 20), (30, 5)]
     assert exactly([(0, 10)], 0) == []

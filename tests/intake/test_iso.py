@@ -392,6 +392,7 @@ def test_every_session_is_listed_and_what_lies_between_them_carved(tmp_path):
     assert found[1016, b"one.txt"] == found[16, b"one.txt"] == sha256(b"one")
     assert found[16, b"gone.txt"] == sha256(b"gone")
     assert "the Rock Ridge tree 'CDROM' of session 2 of 2, at sector 1,016" in summary.words()
+    assert "what was deleted, but what an earlier session of it lists: it is not looked for" in summary.words()
     assert any(part["offset"] <= 500 * S < part["offset"] + part["length"] for part in summary.account.searched)
     assert summary.account.complete
 
@@ -431,6 +432,21 @@ def test_what_the_last_session_has_left_out_is_deleted(tmp_path, reader):
     moved = {(500, path): state for (_, path), state in first.items()}
     assert of_sessions(reader, image) == (moved | {(16, path): state for (_, path), state in second.items()}, 0)
     assert "session 2 of 2" in reader(iso.found, image, sessions=True).value["trees"][0]["words"]
+
+
+def test_a_last_session_that_cannot_be_read_whole_deletes_nothing(tmp_path, reader):
+    """A file below a directory of it that is lost may still be shown."""
+    image = make(tmp_path / "d.iso", {"ONE.TXT": b"one", "D/KEPT.TXT": b"kept"})
+    second = make(tmp_path / "2.iso", {"TWO.TXT": b"two"}, "-C", "0,1000", "-M", str(image))
+    data = bytearray(image.read_bytes().ljust(1000 * S, b"\0") + second.read_bytes())
+    root = int.from_bytes(data[1016 * S + 158 :][:4], "little")
+    place = data.index(b"\x01D", root * S) - 32
+    at = int.from_bytes(data[place + 2 : place + 6], "little") * S
+    assert at > 1000 * S
+    data[at : at + S] = bytes(S)
+    image.write_bytes(data)
+    states, _ = of_sessions(reader, image)
+    assert states[16, b"D/KEPT.TXT"] == "live"
 
 
 @pytest.mark.parametrize("dated", [True, False])

@@ -129,3 +129,12 @@ def test_what_lies_beside_a_disk_can_not_stop_its_intake(raw: Path, tmp_path: Pa
         (tmp_path / f"cut-{cut}.vhdx").write_bytes(whole[: at + cut])
     (tmp_path / "wild.vhdx").write_bytes(whole[: at + 10] + b"\xff" * (1 << 20))
     assert later(base) == ()
+
+
+def test_a_folder_that_cannot_be_listed_may_hold_a_later_state(raw: Path, monkeypatch: pytest.MonkeyPatch):
+    def refused(_path: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "scandir", refused)
+    (said,) = later(raw)
+    assert "is not known: its folder cannot be listed (Permission denied)" in said.detail

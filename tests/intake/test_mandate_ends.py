@@ -13,7 +13,7 @@ import case_made
 from clew.core import clock, engine, mandate
 from clew.core.case import Case
 from clew.core.errors import Refused
-from clew.intake import basis
+from clew.intake import basis, since
 from clew.intake.listing import BatchSize
 from clew.intake.options import Options
 from clew.intake.run import exact, intake
@@ -101,6 +101,17 @@ def test_a_run_goes_on_under_a_mandate_that_came_meanwhile(tmp_path, evidence, k
     assert intake(case, path=evidence, label="F", options=OPTIONS).complete
     by = dict(done(case))
     assert (by["intake.started"], by["batch.read"], by["intake.ended"]) == ("M-1", "M-2", "M-2")
+
+
+def test_a_folder_is_not_held_against_its_listing_after_that(tmp_path, evidence, monkeypatch):
+    case, moved = case_made.new_case(tmp_path / "case", not_after="2035-01-01T00:00:00Z"), Moved(monkeypatch)
+    intake(case, path=evidence, label="F", options=OPTIONS)
+    held: list[object] = []
+    monkeypatch.setattr(since, "_moved", moved.passes)
+    monkeypatch.setattr(since, "_differs", lambda *about: bool(held.append(about)))
+    with pytest.raises(Refused, match="stopped"):
+        intake(case, path=evidence, label="F", options=OPTIONS)
+    assert not held
 
 
 def test_the_read_of_an_image_for_its_digests_stops_too(tmp_path, monkeypatch):

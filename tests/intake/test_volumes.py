@@ -260,7 +260,7 @@ def test_a_disc_with_long_names_and_one_with_udf_beside_it(tmp_path):
         assert path == b"a rather long name, and it stays.txt"
         assert ("UDF" in summary.words()) is ("-udf" in options)
         assert summary.account.complete is ("-udf" not in options)
-        assert "unknown: what was deleted: it is not looked for in such a file system" in summary.words()
+        assert "what was deleted, but what an earlier session of it lists: it is not looked for" in summary.words()
 
 
 # ---- what is only said

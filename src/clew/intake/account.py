@@ -180,7 +180,8 @@ def _part(found: Account, name: str, detail: dict[str, Any], bad: list[tuple[int
         found.searched.append({**place, **({"bytes": free} if free is not None else {})})
     elif detail["kind"] == "file system":
         if detail.get("file_system") in ONLY_LIVE:
-            missing = f"{Reason.UNKNOWN}: what was deleted: it is not looked for in such a file system"
+            but = ", but what an earlier session of it lists" if detail["file_system"] == "ISO 9660" else ""
+            missing = f"{Reason.UNKNOWN}: what was deleted{but}: it is not looked for in such a file system"
             only = {**place, "missing": missing}
             found.not_covered += [only] if only not in found.not_covered else []  # a disc has more than one tree
         first, end = detail["offset"], detail["offset"] + detail["length"]

@@ -120,6 +120,7 @@ def _not_there(case: Case, held: Held, path: Path, session: Session, *, moved: b
     if refs and not moved:
         raise Refused(
             f"{path} does not hold {held.label!r} just now: none of the first {len(refs):,} files of it can be found",
-            "mount or connect the disk that it lies on, and run the same command again",
+            "mount or connect the disk that it lies on, and run the same command again; where these files were deleted "
+            "since and others still lie there, choose another --label for those",
         )
     return said

@@ -36,7 +36,7 @@ def compare(case: Case, exhibit: str, session: Session, ask: Ask, basis: Basis) 
         row = case.read().execute(sql, (exhibit, part.name)).fetchone()
         if row is None:
             continue
-        detail, found = json.loads(row["detail"]), _compared(case, exhibit, session, part, ask)
+        detail, found = json.loads(row["detail"]), _compared(case, exhibit, session, part, ask, basis)
         if found == detail.get(SINCE, {}):
             continue
         with case.write("intake") as tx:
@@ -46,11 +46,12 @@ def compare(case: Case, exhibit: str, session: Session, ask: Ask, basis: Basis) 
             tx.record("folder.compared", subject=about, counts=found, mandate=basis.require())
 
 
-def _compared(case: Case, exhibit: str, session: Session, part: Part, ask: Ask) -> dict[str, int]:
+def _compared(case: Case, exhibit: str, session: Session, part: Part, ask: Ask, basis: Basis) -> dict[str, int]:
     counts: Counter[str] = Counter()
     met, times = 0, not _moved(case, exhibit)
     events = (event for event in session.items(part, "", lambda _: iter(()), ask) if isinstance(event, Found))
     while some := list(islice(events, TOGETHER)):
+        basis.require()  # of millions of files this takes long, and no worker is asked meanwhile
         here = {item_id(exhibit, each.ref): each for each in some if each.state is not ItemState.UNREADABLE}
         counts["lost"] += len(some) - len(here)
         known = shards.query(case, _KNOWN, {"items": list(here)}).to_pylist()

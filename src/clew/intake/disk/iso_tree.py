@@ -71,7 +71,8 @@ class Entry(NamedTuple):
 class Survey:
     """What a tree holds: by which record of which directory each is entered (some share their bytes, so that the record
     alone would lead in circles), what its files lie in, and bytes taken on the disc. `unnamed` directories stand in the
-    path table alone, (name, byte, which). `cut`: there are more than MOST_RECORDS or MOST_BYTES.
+    path table alone, (name, byte, which). `cut`: there are more than MOST_RECORDS or MOST_BYTES; `lost`: not all of its
+    directories could be read.
     """
 
     entered: dict[int, tuple[int, int]] = field(default_factory=dict)
@@ -82,6 +83,7 @@ class Survey:
     records: int = 0
     bytes: int = 0
     cut: bool = False
+    lost: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +96,8 @@ class Last:
     follows: bool
 
     def left_out(self, lies: tuple[Range, ...]) -> bool:
-        """Whether it has no such content, where all of it was looked through; of empty files that cannot be told."""
-        held = any(survey.cut or lies in survey.contents for survey in self.surveys)
+        """Whether it has no such content, where all of it was read; of empty files that cannot be told."""
+        held = any(survey.cut or survey.lost or lies in survey.contents for survey in self.surveys)
         return not held and any(size for _, size in lies)
 
 
@@ -324,6 +326,7 @@ def _look_through(opened: Volume, pending: list[int], found: Survey) -> None:
                     found.entered.pop(left, None)
                 return
             if isinstance(entry, str):
+                found.lost = True
                 continue
             found.records += 1
             child = directory(opened, entry)

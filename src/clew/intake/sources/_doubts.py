@@ -7,7 +7,9 @@ guess alone said which clusters were its own, a whole file of just that size in 
 
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import accumulate
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from clew.intake.api import Ask, Deleted, Range
@@ -34,7 +36,9 @@ class Finds:
         self.begun = sorted(find.runs[0][0] for find in finds)
         self._by_begin = {find.runs[0][0]: find for find in finds}
         whole = [find for find in finds if find.state is not ContentState.PARTIAL]
-        self._whole = sorted((at, at + length, find) for find in whole for at, length in find.runs)
+        self._whole = sorted(((at, at + length, find) for find in whole for at, length in find.runs), key=itemgetter(0))
+        # One may lie in another: pictures that a database stores are finds of their own.
+        self._reach = list(accumulate((end for _, end, _ in self._whole), max))
 
     def agree(self, own: Sequence[Range]) -> bool | None:
         """Whether a deleted file that lies in `own`, to the byte, is what was found there: False where it shares bytes
@@ -58,11 +62,11 @@ class Finds:
                     return False
         return agreed
 
-    def _over(self, start: int, end: int) -> list[Find]:
-        """The whole ones that share bytes with that stretch; no two of them share any with each other."""
-        first = bisect_right(self._whole, start, key=lambda each: each[1])
-        last = bisect_left(self._whole, end, key=lambda each: each[0])
-        return [find for _, _, find in self._whole[first:last]]
+    def _over(self, start: int, end: int) -> Iterator[Find]:
+        """The whole ones that share bytes with that stretch, in order: what holds others goes before them."""
+        first = bisect_right(self._reach, start)
+        last = bisect_left(self._whole, end, key=itemgetter(0))
+        return (self._whole[at][2] for at in range(first, last) if self._whole[at][1] > start)
 
 
 def judged(deleted: Mapping[str, Deleted], payload: Mapping[str, Any], ask: Ask) -> dict[str, ContentState]:

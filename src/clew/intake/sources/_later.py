@@ -6,6 +6,7 @@ its parent. Whoever takes in the first one alone has the state of that day.
 
 import os
 import re
+import struct
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -34,8 +35,12 @@ def later(path: Path) -> tuple[Missing, ...]:
     real = path.resolve()
     if not real.is_file():  # a device
         return ()
-    with os.scandir(real.parent) as entries:
-        beside = {each.name: _origin(Path(each.path)) for each in entries if each.is_file(follow_symlinks=False)}
+    try:
+        with os.scandir(real.parent) as entries:
+            beside = {each.name: _origin(Path(each.path)) for each in entries if each.is_file(follow_symlinks=False)}
+    except OSError as error:
+        why = f"whether a later state of it lies beside it is not known: its folder cannot be listed ({error.strerror})"
+        return (Missing(Reason.UNKNOWN, why),)
     found = _children(real.name, beside)
     if not found:
         return ()
@@ -75,7 +80,7 @@ def _origin(path: Path) -> Origin:
         if magic.startswith(vhd.COOKIE):
             return Origin(vhd.parent_name(descriptor))
         return Origin(vhdx.parent_name(descriptor) if magic.startswith(vhdx.MAGIC) else None)
-    except (Absent, OSError):
+    except (Absent, OSError, struct.error):  # cut, damaged, or of that kind by its first bytes alone
         return Origin()
     finally:
         os.close(descriptor)
