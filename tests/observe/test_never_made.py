@@ -17,7 +17,7 @@ from clew.observe.api import SECOND, Tracker
 from clew.observe.book import Book
 from clew.observe.calls import Errand
 from clew.observe.chance import Chance
-from clew.observe.comparing import Flow, _undisclosed
+from clew.observe.comparing import Flow, _Forgotten, _undisclosed
 from clew.observe.endpoints import Endpoint
 from clew.observe.gaps import Gaps
 from clew.observe.keeping import Keeper
@@ -59,7 +59,7 @@ class Played:
         """What a capture with one flow of ours to that place shows."""
         row = self.case.read().execute("SELECT * FROM observe_runs WHERE id=?", (self.run,)).fetchone()
         flow = Flow(OURS, 40_000, address, port, "tcp", clock.now().utc_ns, 68, 0)
-        return list(_undisclosed(self.case, row, [flow], {OURS}))
+        return list(_undisclosed(self.case, row, [flow], {OURS}, _Forgotten(self.case, self.run)))
 
 
 @pytest.fixture
