@@ -132,6 +132,28 @@ def test_what_stands_or_expired_is_not_taken_back_and_what_comes_back_is_no_long
     assert (got.taken_back, got.counts["leads"]) == ([], 1)
 
 
+def test_leads_that_are_made_anew_meanwhile_are_not_read_half_from_before(world: World) -> None:
+    world.build()
+    lead, later = world.leads["first"], "f" * 32
+    asked: list[str] = []
+
+    def anew(statement: str) -> None:
+        """As `attribute` does where an earlier contact came in: the same Subject under another id, and so its Lead."""
+        asked.append(statement)
+        if "FROM leads WHERE force = " in (asked[-2:-1] or [""])[0]:
+            write(world, "UPDATE leads SET id = ?, subject = 'another' WHERE id = ?", later, lead)
+            write(world, "UPDATE subject_intervals SET subject = 'another' WHERE address = '192.0.2.1'")
+
+    world.case.read().set_trace_callback(anew)
+    before = package(world)
+    world.case.read().set_trace_callback(None)
+    assert world.case.read().execute("SELECT 1 FROM leads WHERE id = ?", (later,)).fetchone(), "it was made anew"
+    assert ({each.id for each in before.leads}, before.taken_back) == ({lead, world.leads["second"]}, ())
+    after = package(world)
+    assert {each.id for each in after.leads} == {later, world.leads["second"]}
+    assert [(each.lead, each.why) for each in after.taken_back] == [(lead, f"it stands, as another lead: {later}")]
+
+
 def test_the_force_that_gets_it_now_is_told_who_had_it(world: World) -> None:
     world.build()
     moved(world)

@@ -114,16 +114,20 @@ def told(case: Case) -> list[TakenBack]:
     return [taken_back(each, each.told) for each in left(case) if each.told]
 
 
-def changed(case: Case, promiscuous: set[since.Place] | None = None) -> list[TakenBack]:
+def changed(
+    case: Case, sent: Sequence[Sent] | None = None, promiscuous: set[since.Place] | None = None
+) -> list[TakenBack]:
     """Every Lead that left for a force and is none any more, or another's, or not at all its times, and why.
 
-    One that expired since is none of them: its Bundle says until when it holds. `promiscuous`: what
+    One that expired since is none of them: its Bundle says until when it holds. `sent`, `promiscuous`: what `left` and
     `since.promiscuous` told, where the caller has it.
     """
-    sent = left(case)
+    sent = left(case) if sent is None else sent
     if not sent:
         return []
-    now = _now(case, since.promiscuous(case) if promiscuous is None else promiscuous)
+    bad = since.promiscuous(case) if promiscuous is None else promiscuous
+    with case.snapshot():  # Leads and intervals of one run of `attribute`
+        now = _now(case, bad)
     return [taken_back(each, *found) for each in sent if (found := now.against(each)) is not None]
 
 
