@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from remake import flip, remade
-from share_world import World
+from share_world import DAY, World
 
 from clew.core import forces, keys, mandate, sent
 from clew.core.errors import Damaged
@@ -152,6 +152,30 @@ def test_leads_that_are_made_anew_meanwhile_are_not_read_half_from_before(world:
     after = package(world)
     assert {each.id for each in after.leads} == {later, world.leads["second"]}
     assert [(each.lead, each.why) for each in after.taken_back] == [(lead, f"it stands, as another lead: {later}")]
+
+
+def test_what_the_sender_may_not_follow_any_further_is_told_in_words_of_its_own_until_it_expires(world: World) -> None:
+    write(world, "UPDATE leads SET expires_ns = ? WHERE id = ?", world.now + DAY, world.leads["first"])
+    world.build()
+    uncovered(world)
+    told = received(world, world.build())
+    assert [each["why"] for each in told.taken_back or []] == [sent.UNCOVERED]
+    assert "<strong>Not followed any further: what earlier bundles gave you as 1 lead</strong>" in page(told)
+    assert not any(words in page(told) for words in ("<strong>Taken back", "as it was given"))
+    assert [each.why for each in sent.changed(world.case, now_ns=world.now + DAY - 1)] == [sent.UNCOVERED]
+    world.now += DAY
+    assert (package(world).taken_back, sent.changed(world.case, now_ns=world.now)) == ((), [])
+    write(
+        world, "UPDATE bundles SET leads = json_remove(leads, ?)", f"$.{world.leads['first']}.expires_ns", stage="share"
+    )
+    assert [each.why for each in package(world).taken_back] == [sent.UNCOVERED], "nobody kept until when it holds"
+
+
+def test_a_place_that_is_not_covered_and_is_counted_otherwise_is_not_called_as_true_as_before(world: World) -> None:
+    world.build()
+    uncovered(world)
+    shorter(world)
+    assert [each.why for each in package(world).taken_back] == [sent.OTHERWISE]
 
 
 def test_the_force_that_gets_it_now_is_told_who_had_it(world: World) -> None:

@@ -16,7 +16,7 @@ from clew.core.case import Case
 ANYTHING = "its address and port answer for anything by now: what was said there counts for nothing"
 UNSURE = "whose force it is, is not certain any more, so it stays with the coordinating force"
 UNPLACED = "no force of the sender's case answers for its place any more"
-UNCOVERED = "no Mandate of the sender covers its place any more"
+UNCOVERED = "no Mandate of the sender covers its place any more; nothing that was seen there is less true for that"
 OTHERWISE = "its contacts are counted otherwise by now, for another lead or for several"
 NONE = "what was seen there makes no lead any more"
 TIMES = "the lead stands, but not at these times: take those of the newest bundle alone"
@@ -53,13 +53,16 @@ class Copy:
 
 @dataclass(slots=True)
 class Sent:
-    """A Lead that left for a force, in these Bundles. `told`: why the newest one takes it back."""
+    """A Lead that left for a force, in these Bundles. `expires_ns`: until when it holds by one of them, None where they
+    are of a version that did not keep it; `told`: why the newest one takes it back.
+    """
 
     force: str
     lead: str
     subject: str
     copies: list[Copy] = field(default_factory=list)
     intervals: list[Times] = field(default_factory=list)
+    expires_ns: int | None = None
     told: str | None = None
 
 
@@ -76,6 +79,11 @@ class TakenBack:
     copies: tuple[Copy, ...]
     intervals: tuple[Times, ...]
     told: bool
+
+    @property
+    def uncovered(self) -> bool:
+        """Whether nothing speaks against it, and only the sender may not follow it any further."""
+        return self.why == UNCOVERED
 
     def words(self) -> str:
         """One line for people; the first endpoint names it beside the Lead's id."""
@@ -96,6 +104,7 @@ def left(case: Case) -> list[Sent]:
         for lead, told in json.loads(row["leads"]).items():
             each = found.setdefault((row["force"], lead), Sent(row["force"], lead, told["subject"]))
             each.copies.append(Copy(row["id"], row["created_ns"], told["rank"]))
+            each.expires_ns = max(filter(None, (each.expires_ns, told.get("expires_ns"))), default=None)
             each.intervals = _joined([*each.intervals, *(Times(*times) for times in told["intervals"])])
         for lead, why in json.loads(row["taken_back"]).items():
             if (row["force"], lead) in found:
@@ -115,19 +124,22 @@ def told(case: Case) -> list[TakenBack]:
 
 
 def changed(
-    case: Case, sent: Sequence[Sent] | None = None, promiscuous: set[since.Place] | None = None
+    case: Case,
+    sent: Sequence[Sent] | None = None,
+    promiscuous: set[since.Place] | None = None,
+    now_ns: int | None = None,
 ) -> list[TakenBack]:
     """Every Lead that left for a force and is none any more, or another's, or not at all its times, and why.
 
-    One that expired since is none of them: its Bundle says until when it holds. `sent`, `promiscuous`: what `left` and
-    `since.promiscuous` told, where the caller has it.
+    One that expired by `now_ns` (default: now) is none of them: its Bundle says until when it holds. `sent`,
+    `promiscuous`: what `left` and `since.promiscuous` told, where the caller has it.
     """
     sent = left(case) if sent is None else sent
     if not sent:
         return []
     bad = since.promiscuous(case) if promiscuous is None else promiscuous
     with case.snapshot():  # Leads and intervals of one run of `attribute`
-        now = _now(case, bad)
+        now = _now(case, bad, clock.now().utc_ns if now_ns is None else now_ns)
     return [taken_back(each, *found) for each in sent if (found := now.against(each)) is not None]
 
 
@@ -137,9 +149,10 @@ def taken_back(sent: Sent, why: str, intervals: Iterable[Times] | None = None) -
     return TakenBack(sent.force, sent.lead, why, tuple(sent.copies), tuple(lost), sent.told == why)
 
 
-def as_kept(subject: str, rank: int, intervals: Iterable[Sequence[Any]]) -> dict[str, Any]:
+def as_kept(subject: str, rank: int, expires_ns: int, intervals: Iterable[Sequence[Any]]) -> dict[str, Any]:
     """One Lead as `bundles.leads` keeps it; an interval is the values of Times in order."""
-    return {"subject": subject, "rank": rank, "intervals": [list(each) for each in intervals]}
+    times = [list(each) for each in intervals]
+    return {"subject": subject, "rank": rank, "expires_ns": expires_ns, "intervals": times}
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +162,7 @@ class _Now:
     leads: dict[str, Any]
     intervals: dict[str, list[Times]]
     promiscuous: set[since.Place]
+    now_ns: int
 
     def against(self, sent: Sent) -> tuple[str, tuple[Times, ...]] | None:
         """Why it does not stand, and which of its intervals; None where it does, or has expired."""
@@ -156,11 +170,16 @@ class _Now:
         if any((each.address, each.port) in self.promiscuous for each in sent.intervals):
             return ANYTHING, everything
         if lead is None:
-            return self._gone(sent), everything
+            why = self._gone(sent)
+            merely_expired = why == UNCOVERED and sent.expires_ns is not None and sent.expires_ns <= self.now_ns
+            return None if merely_expired else (why, everything)
         if lead["force"] != sent.force:
             return _moved(lead), everything
         lost = tuple(each for each in sent.intervals if not self._goes_on(lead["subject"], each))
-        return (TIMES, lost) if lost and lead["state"] != "expired" else None
+        return (TIMES, lost) if lost and not self._expired(lead) else None
+
+    def _expired(self, lead: Any) -> bool:
+        return lead["state"] == "expired" or int(lead["expires_ns"]) <= self.now_ns
 
     def _stands(self, subject: str, times: Times) -> bool:
         return any(each.holds(times) for each in self.intervals.get(subject, ()))
@@ -172,7 +191,7 @@ class _Now:
         return any(replace(each, from_ns=times.from_ns).holds(times) for each in self.intervals.get(subject, ()))
 
     def _gone(self, sent: Sent) -> str:
-        if sent.subject in self.intervals:
+        if all(self._goes_on(sent.subject, each) for each in sent.intervals):
             return UNCOVERED
         for lead in self.leads.values():  # an earlier contact came in, say: the Subject and its Lead have other ids
             if lead["force"] == sent.force and all(self._stands(lead["subject"], each) for each in sent.intervals):
@@ -182,14 +201,14 @@ class _Now:
         return OTHERWISE if elsewhere else NONE
 
 
-def _now(case: Case, promiscuous: set[since.Place]) -> _Now:
+def _now(case: Case, promiscuous: set[since.Place], now_ns: int) -> _Now:
     conn = case.read()
     intervals: dict[str, list[Times]] = defaultdict(list)
     for row in conn.execute("SELECT subject, address, port, transport, from_ns, to_ns FROM subject_intervals"):
         intervals[row["subject"]].append(Times(*tuple(row)[1:]))
-    rows = conn.execute("SELECT id, subject, force, country, uncertain, state FROM leads")
+    rows = conn.execute("SELECT id, subject, force, country, uncertain, expires_ns, state FROM leads")
     joined = {subject: _joined(each) for subject, each in intervals.items()}
-    return _Now({row["id"]: row for row in rows}, joined, promiscuous)
+    return _Now({row["id"]: row for row in rows}, joined, promiscuous, now_ns)
 
 
 def _moved(lead: Any) -> str:

@@ -116,7 +116,8 @@ def _reading(case: Case, force: Force, now_ns: int) -> _Reading:
     with case.snapshot():
         rows = [(row, _intervals(case, watches, row["subject"])) for row in case.read().execute(query, (force.code,))]
         left = sent.left(case)
-        changed, marks, kept = sent.changed(case, left, bad), since.marks(case), _kept_by_coordinator(case, force)
+        changed, marks = sent.changed(case, left, bad, now_ns), since.marks(case)
+        kept = _kept_by_coordinator(case, force)
     later = since.beyond(case, marks) if rows else since.Since({})
     needles = sweep.needles(watch.all_of(case))
     return _Reading(case, force, now_ns, watches, bad, later, needles, rows, changed, left, Counter(kept))

@@ -168,7 +168,7 @@ def _record(case: Case, made: Bundle, package: Package, point: Checkpoint, legal
 
 def _as_kept(lead: LeadPart) -> dict[str, Any]:
     intervals = [(i.address, i.port, i.transport, i.from_ns, i.to_ns) for i in lead.intervals]
-    return sent.as_kept(lead.subject, lead.rank, intervals)
+    return sent.as_kept(lead.subject, lead.rank, lead.expires_ns, intervals)
 
 
 def _export(folder: Path, exporter: Exporter, package: Package) -> None:
