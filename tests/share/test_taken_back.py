@@ -71,7 +71,7 @@ def uncovered(world: World) -> None:
 
 def otherwise(world: World) -> None:
     write(world, "DELETE FROM leads WHERE id = ?", world.leads["first"])
-    write(world, "UPDATE subject_intervals SET subject = 'another' WHERE address = '192.0.2.1'")
+    write(world, "UPDATE subject_intervals SET subject = 'another', to_ns = to_ns - 1 WHERE address = '192.0.2.1'")
 
 
 def shorter(world: World) -> None:
@@ -169,6 +169,26 @@ def test_what_the_sender_may_not_follow_any_further_is_told_in_words_of_its_own_
         world, "UPDATE bundles SET leads = json_remove(leads, ?)", f"$.{world.leads['first']}.expires_ns", stage="share"
     )
     assert [each.why for each in package(world).taken_back] == [sent.UNCOVERED], "nobody kept until when it holds"
+
+
+@pytest.mark.parametrize(
+    ("now", "why"),
+    [
+        ("force = 'AT'", f"it stands, as another lead: {'f' * 32}"), ("force = 'DE', country = 'DE'", "force's: DE"),
+        ("force = NULL, uncertain = 1, state = 'coordinator'", sent.UNSURE), ("state = 'expired'", None),
+        ("expires_ns = 1", None), (None, sent.UNCOVERED),
+    ],
+)  # fmt: skip
+def test_of_a_lead_that_has_another_id_the_true_reason_is_told(world: World, now: str | None, why: str | None) -> None:
+    world.build()
+    lead = world.leads["first"]
+    write(world, "UPDATE subject_intervals SET subject = 'another', from_ns = from_ns - 1 WHERE address = '192.0.2.1'")
+    write(world, f"UPDATE leads SET id = ?, subject = 'another', {now or 'rank = 1'} WHERE id = ?", "f" * 32, lead)
+    if now is None:
+        write(world, "DELETE FROM leads WHERE id = ?", "f" * 32)
+    back = package(world).taken_back
+    assert [each.lead for each in back] == [lead] * (why is not None)
+    assert all(str(why) in each.why for each in back)
 
 
 def test_a_place_that_is_not_covered_and_is_counted_otherwise_is_not_called_as_true_as_before(world: World) -> None:

@@ -157,10 +157,14 @@ def as_kept(subject: str, rank: int, expires_ns: int, intervals: Iterable[Sequen
 
 @dataclass(frozen=True, slots=True)
 class _Now:
-    """The case as it is: Leads by id, intervals by Subject, endpoints that answer for anything."""
+    """The case as it is: Leads by id and by Subject, intervals by Subject, Subjects by place, endpoints that answer for
+    anything.
+    """
 
     leads: dict[str, Any]
+    of: dict[str, Any]
     intervals: dict[str, list[Times]]
+    there: dict[since.Place, list[str]]
     promiscuous: set[since.Place]
     now_ns: int
 
@@ -171,8 +175,7 @@ class _Now:
             return ANYTHING, everything
         if lead is None:
             why = self._gone(sent)
-            merely_expired = why == UNCOVERED and sent.expires_ns is not None and sent.expires_ns <= self.now_ns
-            return None if merely_expired else (why, everything)
+            return None if why is None else (why, everything)
         if lead["force"] != sent.force:
             return _moved(lead), everything
         lost = tuple(each for each in sent.intervals if not self._goes_on(lead["subject"], each))
@@ -190,15 +193,26 @@ class _Now:
         """
         return any(replace(each, from_ns=times.from_ns).holds(times) for each in self.intervals.get(subject, ()))
 
-    def _gone(self, sent: Sent) -> str:
+    def _gone(self, sent: Sent) -> str | None:
+        """Why there is no Lead of this id; None where it has merely expired."""
+        here = {subject for each in sent.intervals for subject in self.there.get((each.address, each.port), ())}
+        subject = self._same(sent, here)
+        if subject is None:
+            return OTHERWISE if here else NONE
+        lead = self.of.get(subject)
+        if lead is None:
+            expired = sent.expires_ns is not None and sent.expires_ns <= self.now_ns
+            return None if expired else UNCOVERED
+        if lead["force"] != sent.force:
+            return _moved(lead)
+        return None if self._expired(lead) else f"it stands, as another lead: {lead['id']}"
+
+    def _same(self, sent: Sent, here: set[str]) -> str | None:
+        """The Subject that has all its times: its own, or one of those, where an earlier contact came in, say."""
         if all(self._goes_on(sent.subject, each) for each in sent.intervals):
-            return UNCOVERED
-        for lead in self.leads.values():  # an earlier contact came in, say: the Subject and its Lead have other ids
-            if lead["force"] == sent.force and all(self._stands(lead["subject"], each) for each in sent.intervals):
-                return f"it stands, as another lead: {lead['id']}"
-        here = {(each.address, each.port) for each in sent.intervals}
-        elsewhere = any((each.address, each.port) in here for held in self.intervals.values() for each in held)
-        return OTHERWISE if elsewhere else NONE
+            return sent.subject
+        stands = (each for each in sorted(here) if all(self._stands(each, times) for times in sent.intervals))
+        return next(stands, None)
 
 
 def _now(case: Case, promiscuous: set[since.Place], now_ns: int) -> _Now:
@@ -206,9 +220,14 @@ def _now(case: Case, promiscuous: set[since.Place], now_ns: int) -> _Now:
     intervals: dict[str, list[Times]] = defaultdict(list)
     for row in conn.execute("SELECT subject, address, port, transport, from_ns, to_ns FROM subject_intervals"):
         intervals[row["subject"]].append(Times(*tuple(row)[1:]))
-    rows = conn.execute("SELECT id, subject, force, country, uncertain, expires_ns, state FROM leads")
+    rows = list(conn.execute("SELECT id, subject, force, country, uncertain, expires_ns, state FROM leads"))
     joined = {subject: _joined(each) for subject, each in intervals.items()}
-    return _Now({row["id"]: row for row in rows}, joined, promiscuous, now_ns)
+    there: dict[since.Place, list[str]] = defaultdict(list)
+    for subject, held in joined.items():
+        for place in {(each.address, each.port) for each in held}:
+            there[place].append(subject)
+    by_id, by_subject = ({row[name]: row for row in rows} for name in ("id", "subject"))
+    return _Now(by_id, by_subject, joined, there, promiscuous, now_ns)
 
 
 def _moved(lead: Any) -> str:
