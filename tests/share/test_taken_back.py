@@ -212,6 +212,30 @@ def test_the_force_that_gets_it_now_is_told_who_had_it(world: World) -> None:
     assert {(each.force, each.told) for each in sent.changed(world.case)} == {("AT", True), ("DE", False)}
 
 
+def test_each_bundle_is_read_once_and_the_page_names_the_first_and_the_last_of_many(world: World) -> None:
+    left, read = sent.Left(world.case), []
+    made = [world.build()]
+    (first, second) = left.all()
+    write(world, "UPDATE subject_intervals SET to_ns = to_ns + 1 WHERE address = '192.0.2.1'")
+    made += [world.build(), world.build("DE"), world.build()]
+    world.case.read().set_trace_callback(read.append)
+    assert left.all() == sent.Left(world.case).all()
+    world.case.read().set_trace_callback(None)
+    assert [each.split("checkpoint > ")[1].split()[0] == "-1" for each in read] == [False, True]
+    assert (first.lead, [each.bundle for each in first.copies]) == (
+        world.leads["first"],
+        [made[n].id for n in (0, 1, 3)],
+    )
+    assert [each.to_ns for each in first.intervals] == [each.to_ns for each in package(world).leads[0].intervals]
+    gone(world)
+    got = received(world, world.build())
+    assert [each["bundle"] for each in (got.taken_back or [])[0]["bundles"]] == [made[n].id for n in (0, 1, 3)]
+    assert [made[n].id in page(got) for n in (0, 1, 3)] == [True, False, True]
+    assert "the first and the last of 3 bundles that held it" in page(got)
+    told = [(each.lead, each.told) for each in left.all() if each.force == "AT"]
+    assert told == [(first.lead, sent.NONE), (second.lead, None)]
+
+
 def test_what_left_and_what_was_taken_back_stands_in_the_ledger(world: World) -> None:
     world.build()
     gone(world)

@@ -21,7 +21,7 @@ OTHERWISE = "its contacts are counted otherwise by now, for another lead or for 
 NONE = "what was seen there makes no lead any more"
 TIMES = "the lead stands, but not at these times: take those of the newest bundle alone"
 LEFT = """
-SELECT id, force, created_ns, leads, taken_back FROM bundles WHERE leads IS NOT NULL
+SELECT id, force, created_ns, leads, taken_back, checkpoint FROM bundles WHERE leads IS NOT NULL AND checkpoint > ?
 ORDER BY checkpoint -- the length of the Ledger then: each Bundle makes it longer, whatever the clock said
 """
 
@@ -95,21 +95,34 @@ class TakenBack:
         )
 
 
-def left(case: Case) -> list[Sent]:
-    """Every Lead that left, by force, in order of the first Bundle that held it."""
-    found: dict[tuple[str, str], Sent] = {}
-    for row in case.read().execute(LEFT):
-        for each in found.values():
-            each.told = None if each.force == row["force"] else each.told
-        for lead, told in json.loads(row["leads"]).items():
-            each = found.setdefault((row["force"], lead), Sent(row["force"], lead, told["subject"]))
-            each.copies.append(Copy(row["id"], row["created_ns"], told["rank"]))
-            each.expires_ns = max(filter(None, (each.expires_ns, told.get("expires_ns"))), default=None)
-            each.intervals = _joined([*each.intervals, *(Times(*times) for times in told["intervals"])])
-        for lead, why in json.loads(row["taken_back"]).items():
-            if (row["force"], lead) in found:
-                found[row["force"], lead].told = why
-    return list(found.values())
+class Left:
+    """What left in the Bundles of a case, each of which is read once, however often this is asked."""
+
+    def __init__(self, case: Case) -> None:
+        self._case = case
+        self._found: dict[tuple[str, str], Sent] = {}
+        self._told: dict[str, dict[str, str]] = {}  # by force, what the newest Bundle takes back
+        self._read = -1  # checkpoint of the last Bundle that was read
+
+    def all(self) -> list[Sent]:
+        """Every Lead that left, by force, in order of the first Bundle that held it."""
+        for row in self._case.read().execute(LEFT, (self._read,)):
+            for lead, told in json.loads(row["leads"]).items():
+                each = self._found.setdefault((row["force"], lead), Sent(row["force"], lead, told["subject"]))
+                _add(each, Copy(row["id"], row["created_ns"], told["rank"]), told)
+            self._told[row["force"]] = json.loads(row["taken_back"])
+            self._read = row["checkpoint"]
+        for (force, lead), each in self._found.items():
+            each.told = self._told[force].get(lead)
+        return list(self._found.values())
+
+
+def _add(sent: Sent, copy: Copy, told: dict[str, Any]) -> None:
+    sent.copies.append(copy)
+    sent.expires_ns = max(filter(None, (sent.expires_ns, told.get("expires_ns"))), default=None)
+    times = [Times(*each) for each in told["intervals"]]
+    if not all(any(known.holds(each) for known in sent.intervals) for each in times):
+        sent.intervals = _joined([*sent.intervals, *times])
 
 
 def unlisted(case: Case, force: str) -> int:
@@ -118,9 +131,9 @@ def unlisted(case: Case, force: str) -> int:
     return int(row[0])
 
 
-def told(case: Case) -> list[TakenBack]:
+def told(sent: Iterable[Sent]) -> list[TakenBack]:
     """What the newest Bundle of each force takes back."""
-    return [taken_back(each, each.told) for each in left(case) if each.told]
+    return [taken_back(each, each.told) for each in sent if each.told]
 
 
 def changed(
@@ -131,10 +144,10 @@ def changed(
 ) -> list[TakenBack]:
     """Every Lead that left for a force and is none any more, or another's, or not at all its times, and why.
 
-    One that expired by `now_ns` (default: now) is none of them: its Bundle says until when it holds. `sent`,
-    `promiscuous`: what `left` and `since.promiscuous` told, where the caller has it.
+    One that expired by `now_ns` (default: now) is none of them: its Bundle says until when it holds. `sent`: these
+    alone; `promiscuous`: what `since.promiscuous` told, where the caller has it.
     """
-    sent = left(case) if sent is None else sent
+    sent = Left(case).all() if sent is None else sent
     if not sent:
         return []
     bad = since.promiscuous(case) if promiscuous is None else promiscuous

@@ -42,8 +42,8 @@ SELECT {COLUMNS} FROM (
 class _Reading:
     """What is being read for one force.
 
-    `rows`: its Leads, each with its intervals; `changed`: what left and does not stand; `sent`: every Lead that ever
-    left; `held`: why a Lead of this force may not leave.
+    `rows`: its Leads, each with its intervals; `changed`: what it has and does not stand; `sent`: every Lead that
+    ever left; `held`: why a Lead of this force may not leave.
     """
 
     case: Case
@@ -60,14 +60,26 @@ class _Reading:
     held: dict[str, str] = field(default_factory=dict)
 
 
-def collect(case: Case, force: Force, *, bundle: str, now_ns: int, sender_key: str, legal: Mandate) -> Package:
-    """The Package of one force. Raises Refused where this force never gave its age key."""
+def collect(
+    case: Case,
+    force: Force,
+    *,
+    bundle: str,
+    now_ns: int,
+    sender_key: str,
+    legal: Mandate,
+    left: sent.Left | None = None,
+) -> Package:
+    """The Package of one force. `left`: what left before, where the caller has read it already.
+
+    Raises Refused where this force never gave its age key.
+    """
     if force.age_recipient is None:
         raise Refused(
             f"{force.code} has no age recipient: nothing can be encrypted for it",
             f"add the key that it gave you: clew force add CASE {force.code} --recipient age1...",
         )
-    reading = _reading(case, force, now_ns)
+    reading = _reading(case, force, now_ns, left or sent.Left(case))
     leads = [lead for row in reading.rows if (lead := _lead(reading, *row)) is not None]
     sightings = _sightings(reading, sorted({key for lead in leads for i in lead.intervals for key in i.sightings}))
     leads = _resting(reading, leads, {s.id for s in sightings})
@@ -109,15 +121,15 @@ def _watches(case: Case) -> dict[str, Watch]:
     return {w.id: w for w in found} | {w.label: w for w in found}
 
 
-def _reading(case: Case, force: Force, now_ns: int) -> _Reading:
+def _reading(case: Case, force: Force, now_ns: int, before: sent.Left) -> _Reading:
     """What `attribute` made, all of one run: another one may end meanwhile, and name the same Leads otherwise."""
     bad, watches = since.promiscuous(case), _watches(case)
     query = "SELECT * FROM leads WHERE force = ? ORDER BY rank, id"
     with case.snapshot():
         rows = [(row, _intervals(case, watches, row["subject"])) for row in case.read().execute(query, (force.code,))]
-        left = sent.left(case)
-        changed, marks = sent.changed(case, left, bad, now_ns), since.marks(case)
-        kept = _kept_by_coordinator(case, force)
+        left = before.all()
+        changed = sent.changed(case, [each for each in left if each.force == force.code], bad, now_ns)
+        marks, kept = since.marks(case), _kept_by_coordinator(case, force)
     later = since.beyond(case, marks) if rows else since.Since({})
     needles = sweep.needles(watch.all_of(case))
     return _Reading(case, force, now_ns, watches, bad, later, needles, rows, changed, left, Counter(kept))
@@ -148,7 +160,7 @@ def _hold(reading: _Reading, lead: str, reason: str) -> None:
 def _taken_back(reading: _Reading, leads: list[LeadPart]) -> tuple[sent.TakenBack, ...]:
     """What this force has from earlier Bundles and does not stand; told in each Bundle, as long as that is so."""
     code, standing = reading.force.code, {lead.id for lead in leads}
-    found = {each.lead: each for each in reading.changed if each.force == code}
+    found = {each.lead: each for each in reading.changed}
     for each in reading.sent:
         why = reading.held.get(each.lead, EXPIRED)
         if each.force == code and each.lead not in standing | found.keys() and why != EXPIRED:
