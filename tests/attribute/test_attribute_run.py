@@ -422,7 +422,7 @@ def left(case, lead):
     """Stands for the Bundle of its force that holds it."""
     sql = "SELECT address, port, transport, from_ns, to_ns FROM subject_intervals WHERE subject = ?"
     times = [tuple(row) for row in case.read().execute(sql, (lead["subject"],))]
-    kept = json.dumps({lead["id"]: sent.as_kept(lead["subject"], lead["rank"], times)})
+    kept = json.dumps({lead["id"]: sent.as_kept(lead["subject"], lead["rank"], lead["expires_ns"], times)})
     with case.write("share") as tx:
         tx.execute("INSERT INTO bundles VALUES (?,?,'',x'00',1,?,?,'{}')", ("b" * 32, lead["force"], NOW, kept))
 

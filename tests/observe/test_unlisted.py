@@ -12,7 +12,7 @@ from observe_case import watch_body
 
 from clew.cli._live import next_lines
 from clew.cli.main import cli
-from clew.cli.watch import UNDER_WAY
+from clew.cli.watch import AT_WORK, UNDER_WAY
 from clew.core import clock, coverage, mandate, watch
 from clew.core.case import Case
 from clew.core.clock import Instant
@@ -115,7 +115,18 @@ def test_of_a_watch_that_came_later_it_is_said_since_when_anybody_told_who_is_th
     add = ["watch", "add", str(case.folder), str(document)]
     assert CliRunner().invoke(cli, add).output == "added: W-2\n"
     with lease(case, "observe", "bittorrent"):
+        assert CliRunner().invoke(cli, add).output == f"added: W-2\n{AT_WORK}\n", "an import, say: no run began since"
+        with case.write("observe") as tx:  # as of one that was killed, which is no run that is under way either
+            assert tx.execute("UPDATE observe_runs SET ended_ns = NULL").rowcount
+        assert CliRunner().invoke(cli, add).output == f"added: W-2\n{AT_WORK}\n"
+        with case.write("observe") as tx:
+            tx.execute("UPDATE observe_runs SET started_ns = (SELECT taken_ns FROM leases)")
         assert CliRunner().invoke(cli, add).output == f"added: W-2\n{UNDER_WAY}\n"
+        with case.write("core") as tx, tx.gate.core():
+            tx.execute("UPDATE leases SET started = 'another process'")
+        assert CliRunner().invoke(cli, add).output == "added: W-2\n", "kill -9 leaves the lease there"
+    with case.write("observe") as tx:
+        tx.execute("UPDATE observe_runs SET started_ns = ?, ended_ns = ?", (START_NS, START_NS + 5 * HOUR))
     assert standing(case).waiting == ("W-2",)
     assert any("next one on: W-2" in line for line in next_lines(standing(case)))
     assert "nobody told so far who is there for W-2: who is, was not seen" in coverage.read(case).sentences()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from remake import flip, remade
-from share_world import World
+from share_world import DAY, World
 
 from clew.core import forces, keys, mandate, sent
 from clew.core.errors import Damaged
@@ -71,7 +71,7 @@ def uncovered(world: World) -> None:
 
 def otherwise(world: World) -> None:
     write(world, "DELETE FROM leads WHERE id = ?", world.leads["first"])
-    write(world, "UPDATE subject_intervals SET subject = 'another' WHERE address = '192.0.2.1'")
+    write(world, "UPDATE subject_intervals SET subject = 'another', to_ns = to_ns - 1 WHERE address = '192.0.2.1'")
 
 
 def shorter(world: World) -> None:
@@ -132,6 +132,72 @@ def test_what_stands_or_expired_is_not_taken_back_and_what_comes_back_is_no_long
     assert (got.taken_back, got.counts["leads"]) == ([], 1)
 
 
+def test_leads_that_are_made_anew_meanwhile_are_not_read_half_from_before(world: World) -> None:
+    world.build()
+    lead, later = world.leads["first"], "f" * 32
+    asked: list[str] = []
+
+    def anew(statement: str) -> None:
+        """As `attribute` does where an earlier contact came in: the same Subject under another id, and so its Lead."""
+        asked.append(statement)
+        if "FROM leads WHERE force = " in (asked[-2:-1] or [""])[0]:
+            write(world, "UPDATE leads SET id = ?, subject = 'another' WHERE id = ?", later, lead)
+            write(world, "UPDATE subject_intervals SET subject = 'another' WHERE address = '192.0.2.1'")
+
+    world.case.read().set_trace_callback(anew)
+    before = package(world)
+    world.case.read().set_trace_callback(None)
+    assert world.case.read().execute("SELECT 1 FROM leads WHERE id = ?", (later,)).fetchone(), "it was made anew"
+    assert ({each.id for each in before.leads}, before.taken_back) == ({lead, world.leads["second"]}, ())
+    after = package(world)
+    assert {each.id for each in after.leads} == {later, world.leads["second"]}
+    assert [(each.lead, each.why) for each in after.taken_back] == [(lead, f"it stands, as another lead: {later}")]
+
+
+def test_what_the_sender_may_not_follow_any_further_is_told_in_words_of_its_own_until_it_expires(world: World) -> None:
+    write(world, "UPDATE leads SET expires_ns = ? WHERE id = ?", world.now + DAY, world.leads["first"])
+    world.build()
+    uncovered(world)
+    told = received(world, world.build())
+    assert [each["why"] for each in told.taken_back or []] == [sent.UNCOVERED]
+    assert "<strong>Not followed any further: what earlier bundles gave you as 1 lead</strong>" in page(told)
+    assert not any(words in page(told) for words in ("<strong>Taken back", "as it was given"))
+    assert [each.why for each in sent.changed(world.case, now_ns=world.now + DAY - 1)] == [sent.UNCOVERED]
+    world.now += DAY
+    assert (package(world).taken_back, sent.changed(world.case, now_ns=world.now)) == ((), [])
+    write(
+        world, "UPDATE bundles SET leads = json_remove(leads, ?)", f"$.{world.leads['first']}.expires_ns", stage="share"
+    )
+    assert [each.why for each in package(world).taken_back] == [sent.UNCOVERED], "nobody kept until when it holds"
+
+
+@pytest.mark.parametrize(
+    ("now", "why"),
+    [
+        ("force = 'AT'", f"it stands, as another lead: {'f' * 32}"), ("force = 'DE', country = 'DE'", "force's: DE"),
+        ("force = NULL, uncertain = 1, state = 'coordinator'", sent.UNSURE), ("state = 'expired'", None),
+        ("expires_ns = 1", None), (None, sent.UNCOVERED),
+    ],
+)  # fmt: skip
+def test_of_a_lead_that_has_another_id_the_true_reason_is_told(world: World, now: str | None, why: str | None) -> None:
+    world.build()
+    lead = world.leads["first"]
+    write(world, "UPDATE subject_intervals SET subject = 'another', from_ns = from_ns - 1 WHERE address = '192.0.2.1'")
+    write(world, f"UPDATE leads SET id = ?, subject = 'another', {now or 'rank = 1'} WHERE id = ?", "f" * 32, lead)
+    if now is None:
+        write(world, "DELETE FROM leads WHERE id = ?", "f" * 32)
+    back = package(world).taken_back
+    assert [each.lead for each in back] == [lead] * (why is not None)
+    assert all(str(why) in each.why for each in back)
+
+
+def test_a_place_that_is_not_covered_and_is_counted_otherwise_is_not_called_as_true_as_before(world: World) -> None:
+    world.build()
+    uncovered(world)
+    shorter(world)
+    assert [each.why for each in package(world).taken_back] == [sent.OTHERWISE]
+
+
 def test_the_force_that_gets_it_now_is_told_who_had_it(world: World) -> None:
     world.build()
     moved(world)
@@ -144,6 +210,30 @@ def test_the_force_that_gets_it_now_is_told_who_had_it(world: World) -> None:
     assert {(each.force, each.told) for each in sent.changed(world.case)} == {("AT", False), ("DE", False)}
     world.build()
     assert {(each.force, each.told) for each in sent.changed(world.case)} == {("AT", True), ("DE", False)}
+
+
+def test_each_bundle_is_read_once_and_the_page_names_the_first_and_the_last_of_many(world: World) -> None:
+    left, read = sent.Left(world.case), []
+    made = [world.build()]
+    (first, second) = left.all()
+    write(world, "UPDATE subject_intervals SET to_ns = to_ns + 1 WHERE address = '192.0.2.1'")
+    made += [world.build(), world.build("DE"), world.build()]
+    world.case.read().set_trace_callback(read.append)
+    assert left.all() == sent.Left(world.case).all()
+    world.case.read().set_trace_callback(None)
+    assert [each.split("checkpoint > ")[1].split()[0] == "-1" for each in read] == [False, True]
+    assert (first.lead, [each.bundle for each in first.copies]) == (
+        world.leads["first"],
+        [made[n].id for n in (0, 1, 3)],
+    )
+    assert [each.to_ns for each in first.intervals] == [each.to_ns for each in package(world).leads[0].intervals]
+    gone(world)
+    got = received(world, world.build())
+    assert [each["bundle"] for each in (got.taken_back or [])[0]["bundles"]] == [made[n].id for n in (0, 1, 3)]
+    assert [made[n].id in page(got) for n in (0, 1, 3)] == [True, False, True]
+    assert "the first and the last of 3 bundles that held it" in page(got)
+    told = [(each.lead, each.told) for each in left.all() if each.force == "AT"]
+    assert told == [(first.lead, sent.NONE), (second.lead, None)]
 
 
 def test_what_left_and_what_was_taken_back_stands_in_the_ledger(world: World) -> None:

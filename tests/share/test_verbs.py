@@ -90,6 +90,6 @@ def test_what_does_not_stand_is_said_to_sender_and_receiver(world: World, typed)
     case = world.case_of("AT")
     said = typed("receive", case.folder, made["bundles"][0]["path"])
     assert said.startswith(
-        "TAKEN BACK: 1 leads of earlier bundles do not stand any more\n  192.0.2.1 port 6881 (Lead 1 of "
+        "TAKEN BACK: 1 leads of earlier bundles; why, stands beside each\n  192.0.2.1 port 6881 (Lead 1 of "
     )
     case.close()

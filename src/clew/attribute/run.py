@@ -122,7 +122,7 @@ def attribute(
                 mandate=basis.id,
             )
     alone = _alone(orphaned, len(unshown(case)))
-    return replace(summary, covered=(*COVERED, *alone, *_sent(sent.changed(case))))
+    return replace(summary, covered=(*COVERED, *alone, *_sent(sent.changed(case, now_ns=now_ns))))
 
 
 def context_of(

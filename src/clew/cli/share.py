@@ -33,14 +33,15 @@ def share(case: Path, *, force_code: str | None, everyone: bool, out: Path, key_
     if everyone == (force_code is not None):
         raise Usage("name one force with --force, or take --all", "clew force list CASE shows the codes")
     opened = open_case(case)
+    left = sent.Left(opened)
     try:
         if force_code is None:
-            made = build_all(opened, out=out, key_name=key_name)
+            made = build_all(opened, out=out, key_name=key_name, left=left)
         else:
-            made = [build(opened, force_code=force_code, out=out, key_name=key_name)]
+            made = [build(opened, force_code=force_code, out=out, key_name=key_name, left=left)]
         mine = {b.force for b in made}
-        back = [each for each in sent.told(opened) if each.force in mine]
-        still = [each for each in sent.changed(opened) if not each.told]
+        back = [each for each in sent.told(left.all()) if each.force in mine]
+        still = [each for each in sent.changed(opened, left.all()) if not each.told]
         notes = [line for b in made for line in unlisted(opened, b.force)]
     finally:
         opened.close()

@@ -10,8 +10,14 @@ from clew.core import clock
 from clew.core import watch as watches
 from clew.core.case import new_id
 from clew.core.errors import Usage
+from clew.core.lease import held_since
 
 UNDER_WAY = "A run of clew observe is under way, and goes on without them: they are observed from the next run on."
+AT_WORK = (
+    "clew capture import is at work, or clew observe has just begun, and goes on without them: import that capture "
+    "once more; they are observed from the next run on."
+)
+RUNS = "SELECT 1 FROM observe_runs WHERE ended_ns IS NULL AND started_ns >= ?"
 
 
 @click.group("watch", epilog="\b\nExample:\n  clew watch add CASE W-17.json\n  clew watch list CASE")
@@ -54,11 +60,11 @@ def add(case: Path, documents: tuple[Path, ...], as_json: bool) -> None:
     """Take signed Watches into the CASE."""
     opened = open_case(case)
     labels = [watches.add(opened, document.read_bytes()).label for document in documents]
-    under_way = opened.read().execute("SELECT 1 FROM leases WHERE stage = 'observe'").fetchone() is not None
-    text = f"added: {', '.join(labels)}"
-    if under_way:
-        text += f"\n{UNDER_WAY}"
-    emit(as_json, {"watches": labels, "run_under_way": under_way}, text)
+    since_ns = held_since(opened, "observe")  # an import of a capture has that lease too
+    under_way = since_ns is not None and opened.read().execute(RUNS, (since_ns,)).fetchone() is not None
+    notes = [] if since_ns is None else [UNDER_WAY if under_way else AT_WORK]
+    data = {"watches": labels, "run_under_way": under_way, "notes": notes}
+    emit(as_json, data, "\n".join([f"added: {', '.join(labels)}", *notes]))
 
 
 @watch.command("list", epilog="\b\nExample:\n  clew watch list cases/icarus")

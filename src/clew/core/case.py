@@ -125,6 +125,22 @@ class Case:
         return conn
 
     @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """What this thread reads of case.db in the block is of one moment, whatever is committed meanwhile.
+
+        For short blocks that ask no shards: files that the list names here may be gone by then.
+        """
+        conn = self.read()
+        if conn.in_transaction:  # in an outer block
+            yield
+            return
+        conn.execute("BEGIN")
+        try:
+            yield
+        finally:
+            conn.execute("COMMIT")
+
+    @contextmanager
     def write(self, stage: str) -> Iterator[Transaction]:
         """One short immediate transaction that may write the tables of `stage` and record in the Ledger."""
         writers: dict[str, tuple[sqlite3.Connection, db.Gate]] = self._local.__dict__.setdefault("writers", {})

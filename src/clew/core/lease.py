@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from clew.core import clock
 from clew.core.case import Case
@@ -17,11 +18,11 @@ def lease(case: Case, stage: str, subject: str) -> Iterator[None]:
     A lease whose holder is gone (same machine and boot, but no such process, or another one under its number) is taken
     over, and the ledger says so. One of another machine is never taken over silently.
     """
-    pid, host, boot = os.getpid(), os.uname().nodename, _boot()
+    pid = os.getpid()
     with case.write("core") as tx, tx.gate.core():
         row = tx.execute("SELECT * FROM leases WHERE stage=? AND subject=?", (stage, subject)).fetchone()
         if row is not None:
-            if not _gone(row["pid"], row["host"], row["boot"], row["started"], host, boot):
+            if not _gone(row):
                 raise Held(
                     f"{stage} of this is held by process {row['pid']} on {row['host']} ({row['holder']}) "
                     f"since {clock.iso(row['taken_ns'])}",
@@ -31,13 +32,21 @@ def lease(case: Case, stage: str, subject: str) -> Iterator[None]:
             tx.record("lease.taken over", subject={"stage": stage, "subject": subject, "pid": row["pid"]})
         tx.execute(
             "INSERT INTO leases VALUES (?,?,?,?,?,?,?,?)",
-            (stage, subject, case.actor, pid, host, boot, _started(pid), clock.now().utc_ns),
+            (stage, subject, case.actor, pid, os.uname().nodename, _boot(), _started(pid), clock.now().utc_ns),
         )
     try:
         yield
     finally:
         with case.write("core") as tx, tx.gate.core():
             tx.execute("DELETE FROM leases WHERE stage=? AND subject=? AND pid=?", (stage, subject, pid))
+
+
+def held_since(case: Case, stage: str) -> int | None:
+    """Since when (UTC ns) a process has a lease of this stage, the last of them; None where none has, or its holder is
+    gone. One of another machine counts as held.
+    """
+    rows = case.read().execute("SELECT * FROM leases WHERE stage=?", (stage,))
+    return max((row["taken_ns"] for row in rows if not _gone(row)), default=None)
 
 
 def _boot() -> str:
@@ -54,7 +63,8 @@ def _started(pid: int) -> str:
     return "" if fields[0] in "ZX" else fields[19]  # a zombie runs no more, though its parent has not looked yet
 
 
-def _gone(pid: int, host: str, boot: str, started: str, here: str, this_boot: str) -> bool:
-    if host != here:
+def _gone(row: Any) -> bool:
+    """Whether the holder of a row of `leases` is; nobody can say so of another machine's."""
+    if row["host"] != os.uname().nodename:
         return False
-    return boot != this_boot or _started(pid) != started
+    return bool(row["boot"] != _boot() or _started(row["pid"]) != row["started"])

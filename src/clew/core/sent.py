@@ -16,12 +16,12 @@ from clew.core.case import Case
 ANYTHING = "its address and port answer for anything by now: what was said there counts for nothing"
 UNSURE = "whose force it is, is not certain any more, so it stays with the coordinating force"
 UNPLACED = "no force of the sender's case answers for its place any more"
-UNCOVERED = "no Mandate of the sender covers its place any more"
+UNCOVERED = "no Mandate of the sender covers its place any more; nothing that was seen there is less true for that"
 OTHERWISE = "its contacts are counted otherwise by now, for another lead or for several"
 NONE = "what was seen there makes no lead any more"
 TIMES = "the lead stands, but not at these times: take those of the newest bundle alone"
 LEFT = """
-SELECT id, force, created_ns, leads, taken_back FROM bundles WHERE leads IS NOT NULL
+SELECT id, force, created_ns, leads, taken_back, checkpoint FROM bundles WHERE leads IS NOT NULL AND checkpoint > ?
 ORDER BY checkpoint -- the length of the Ledger then: each Bundle makes it longer, whatever the clock said
 """
 
@@ -53,13 +53,16 @@ class Copy:
 
 @dataclass(slots=True)
 class Sent:
-    """A Lead that left for a force, in these Bundles. `told`: why the newest one takes it back."""
+    """A Lead that left for a force, in these Bundles. `expires_ns`: until when it holds by one of them, None where they
+    are of a version that did not keep it; `told`: why the newest one takes it back.
+    """
 
     force: str
     lead: str
     subject: str
     copies: list[Copy] = field(default_factory=list)
     intervals: list[Times] = field(default_factory=list)
+    expires_ns: int | None = None
     told: str | None = None
 
 
@@ -77,6 +80,11 @@ class TakenBack:
     intervals: tuple[Times, ...]
     told: bool
 
+    @property
+    def uncovered(self) -> bool:
+        """Whether nothing speaks against it, and only the sender may not follow it any further."""
+        return self.why == UNCOVERED
+
     def words(self) -> str:
         """One line for people; the first endpoint names it beside the Lead's id."""
         first, last = self.intervals[0], self.copies[-1]
@@ -87,20 +95,34 @@ class TakenBack:
         )
 
 
-def left(case: Case) -> list[Sent]:
-    """Every Lead that left, by force, in order of the first Bundle that held it."""
-    found: dict[tuple[str, str], Sent] = {}
-    for row in case.read().execute(LEFT):
-        for each in found.values():
-            each.told = None if each.force == row["force"] else each.told
-        for lead, told in json.loads(row["leads"]).items():
-            each = found.setdefault((row["force"], lead), Sent(row["force"], lead, told["subject"]))
-            each.copies.append(Copy(row["id"], row["created_ns"], told["rank"]))
-            each.intervals = _joined([*each.intervals, *(Times(*times) for times in told["intervals"])])
-        for lead, why in json.loads(row["taken_back"]).items():
-            if (row["force"], lead) in found:
-                found[row["force"], lead].told = why
-    return list(found.values())
+class Left:
+    """What left in the Bundles of a case, each of which is read once, however often this is asked."""
+
+    def __init__(self, case: Case) -> None:
+        self._case = case
+        self._found: dict[tuple[str, str], Sent] = {}
+        self._told: dict[str, dict[str, str]] = {}  # by force, what the newest Bundle takes back
+        self._read = -1  # checkpoint of the last Bundle that was read
+
+    def all(self) -> list[Sent]:
+        """Every Lead that left, by force, in order of the first Bundle that held it."""
+        for row in self._case.read().execute(LEFT, (self._read,)):
+            for lead, told in json.loads(row["leads"]).items():
+                each = self._found.setdefault((row["force"], lead), Sent(row["force"], lead, told["subject"]))
+                _add(each, Copy(row["id"], row["created_ns"], told["rank"]), told)
+            self._told[row["force"]] = json.loads(row["taken_back"])
+            self._read = row["checkpoint"]
+        for (force, lead), each in self._found.items():
+            each.told = self._told[force].get(lead)
+        return list(self._found.values())
+
+
+def _add(sent: Sent, copy: Copy, told: dict[str, Any]) -> None:
+    sent.copies.append(copy)
+    sent.expires_ns = max(filter(None, (sent.expires_ns, told.get("expires_ns"))), default=None)
+    times = [Times(*each) for each in told["intervals"]]
+    if not all(any(known.holds(each) for known in sent.intervals) for each in times):
+        sent.intervals = _joined([*sent.intervals, *times])
 
 
 def unlisted(case: Case, force: str) -> int:
@@ -109,21 +131,28 @@ def unlisted(case: Case, force: str) -> int:
     return int(row[0])
 
 
-def told(case: Case) -> list[TakenBack]:
+def told(sent: Iterable[Sent]) -> list[TakenBack]:
     """What the newest Bundle of each force takes back."""
-    return [taken_back(each, each.told) for each in left(case) if each.told]
+    return [taken_back(each, each.told) for each in sent if each.told]
 
 
-def changed(case: Case, promiscuous: set[since.Place] | None = None) -> list[TakenBack]:
+def changed(
+    case: Case,
+    sent: Sequence[Sent] | None = None,
+    promiscuous: set[since.Place] | None = None,
+    now_ns: int | None = None,
+) -> list[TakenBack]:
     """Every Lead that left for a force and is none any more, or another's, or not at all its times, and why.
 
-    One that expired since is none of them: its Bundle says until when it holds. `promiscuous`: what
-    `since.promiscuous` told, where the caller has it.
+    One that expired by `now_ns` (default: now) is none of them: its Bundle says until when it holds. `sent`: these
+    alone; `promiscuous`: what `since.promiscuous` told, where the caller has it.
     """
-    sent = left(case)
+    sent = Left(case).all() if sent is None else sent
     if not sent:
         return []
-    now = _now(case, since.promiscuous(case) if promiscuous is None else promiscuous)
+    bad = since.promiscuous(case) if promiscuous is None else promiscuous
+    with case.snapshot():  # Leads and intervals of one run of `attribute`
+        now = _now(case, bad, clock.now().utc_ns if now_ns is None else now_ns)
     return [taken_back(each, *found) for each in sent if (found := now.against(each)) is not None]
 
 
@@ -133,18 +162,24 @@ def taken_back(sent: Sent, why: str, intervals: Iterable[Times] | None = None) -
     return TakenBack(sent.force, sent.lead, why, tuple(sent.copies), tuple(lost), sent.told == why)
 
 
-def as_kept(subject: str, rank: int, intervals: Iterable[Sequence[Any]]) -> dict[str, Any]:
+def as_kept(subject: str, rank: int, expires_ns: int, intervals: Iterable[Sequence[Any]]) -> dict[str, Any]:
     """One Lead as `bundles.leads` keeps it; an interval is the values of Times in order."""
-    return {"subject": subject, "rank": rank, "intervals": [list(each) for each in intervals]}
+    times = [list(each) for each in intervals]
+    return {"subject": subject, "rank": rank, "expires_ns": expires_ns, "intervals": times}
 
 
 @dataclass(frozen=True, slots=True)
 class _Now:
-    """The case as it is: Leads by id, intervals by Subject, endpoints that answer for anything."""
+    """The case as it is: Leads by id and by Subject, intervals by Subject, Subjects by place, endpoints that answer for
+    anything.
+    """
 
     leads: dict[str, Any]
+    of: dict[str, Any]
     intervals: dict[str, list[Times]]
+    there: dict[since.Place, list[str]]
     promiscuous: set[since.Place]
+    now_ns: int
 
     def against(self, sent: Sent) -> tuple[str, tuple[Times, ...]] | None:
         """Why it does not stand, and which of its intervals; None where it does, or has expired."""
@@ -152,11 +187,15 @@ class _Now:
         if any((each.address, each.port) in self.promiscuous for each in sent.intervals):
             return ANYTHING, everything
         if lead is None:
-            return self._gone(sent), everything
+            why = self._gone(sent)
+            return None if why is None else (why, everything)
         if lead["force"] != sent.force:
             return _moved(lead), everything
         lost = tuple(each for each in sent.intervals if not self._goes_on(lead["subject"], each))
-        return (TIMES, lost) if lost and lead["state"] != "expired" else None
+        return (TIMES, lost) if lost and not self._expired(lead) else None
+
+    def _expired(self, lead: Any) -> bool:
+        return lead["state"] == "expired" or int(lead["expires_ns"]) <= self.now_ns
 
     def _stands(self, subject: str, times: Times) -> bool:
         return any(each.holds(times) for each in self.intervals.get(subject, ()))
@@ -167,25 +206,41 @@ class _Now:
         """
         return any(replace(each, from_ns=times.from_ns).holds(times) for each in self.intervals.get(subject, ()))
 
-    def _gone(self, sent: Sent) -> str:
-        if sent.subject in self.intervals:
-            return UNCOVERED
-        for lead in self.leads.values():  # an earlier contact came in, say: the Subject and its Lead have other ids
-            if lead["force"] == sent.force and all(self._stands(lead["subject"], each) for each in sent.intervals):
-                return f"it stands, as another lead: {lead['id']}"
-        here = {(each.address, each.port) for each in sent.intervals}
-        elsewhere = any((each.address, each.port) in here for held in self.intervals.values() for each in held)
-        return OTHERWISE if elsewhere else NONE
+    def _gone(self, sent: Sent) -> str | None:
+        """Why there is no Lead of this id; None where it has merely expired."""
+        here = {subject for each in sent.intervals for subject in self.there.get((each.address, each.port), ())}
+        subject = self._same(sent, here)
+        if subject is None:
+            return OTHERWISE if here else NONE
+        lead = self.of.get(subject)
+        if lead is None:
+            expired = sent.expires_ns is not None and sent.expires_ns <= self.now_ns
+            return None if expired else UNCOVERED
+        if lead["force"] != sent.force:
+            return _moved(lead)
+        return None if self._expired(lead) else f"it stands, as another lead: {lead['id']}"
+
+    def _same(self, sent: Sent, here: set[str]) -> str | None:
+        """The Subject that has all its times: its own, or one of those, where an earlier contact came in, say."""
+        if all(self._goes_on(sent.subject, each) for each in sent.intervals):
+            return sent.subject
+        stands = (each for each in sorted(here) if all(self._stands(each, times) for times in sent.intervals))
+        return next(stands, None)
 
 
-def _now(case: Case, promiscuous: set[since.Place]) -> _Now:
+def _now(case: Case, promiscuous: set[since.Place], now_ns: int) -> _Now:
     conn = case.read()
     intervals: dict[str, list[Times]] = defaultdict(list)
     for row in conn.execute("SELECT subject, address, port, transport, from_ns, to_ns FROM subject_intervals"):
         intervals[row["subject"]].append(Times(*tuple(row)[1:]))
-    rows = conn.execute("SELECT id, subject, force, country, uncertain, state FROM leads")
+    rows = list(conn.execute("SELECT id, subject, force, country, uncertain, expires_ns, state FROM leads"))
     joined = {subject: _joined(each) for subject, each in intervals.items()}
-    return _Now({row["id"]: row for row in rows}, joined, promiscuous)
+    there: dict[since.Place, list[str]] = defaultdict(list)
+    for subject, held in joined.items():
+        for place in {(each.address, each.port) for each in held}:
+            there[place].append(subject)
+    by_id, by_subject = ({row[name]: row for row in rows} for name in ("id", "subject"))
+    return _Now(by_id, by_subject, joined, there, promiscuous, now_ns)
 
 
 def _moved(lead: Any) -> str:

@@ -86,7 +86,11 @@ def read(case: Case) -> Since:
     """All of it, as the case is now. Nothing where it holds no Lead."""
     if case.read().execute("SELECT 1 FROM leads LIMIT 1").fetchone() is None:
         return Since({})
-    known = marks(case)
+    return beyond(case, marks(case))
+
+
+def beyond(case: Case, known: Mapping[str, int] | None) -> Since:
+    """What the case holds now beyond these `marks`."""
     if known is None:
         return Since(None)
     found = shards.query(case, BEYOND, [list(known), list(known.values())]).to_pylist()

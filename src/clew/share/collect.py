@@ -40,7 +40,11 @@ SELECT {COLUMNS} FROM (
 
 @dataclass(slots=True)
 class _Reading:
-    """What is being read for one force. `held`: why a Lead of it may not leave; `sent`: every Lead that ever left."""
+    """What is being read for one force.
+
+    `rows`: its Leads, each with its intervals; `changed`: what it has and does not stand; `sent`: every Lead that
+    ever left; `held`: why a Lead of this force may not leave.
+    """
 
     case: Case
     force: Force
@@ -49,25 +53,37 @@ class _Reading:
     promiscuous: set[since.Place]
     since: since.Since
     needles: frozenset[bytes]
+    rows: list[tuple[Any, tuple[IntervalPart, ...]]]
+    changed: list[sent.TakenBack]
     sent: list[sent.Sent]
     withheld: Counter[str] = field(default_factory=Counter)
     held: dict[str, str] = field(default_factory=dict)
 
 
-def collect(case: Case, force: Force, *, bundle: str, now_ns: int, sender_key: str, legal: Mandate) -> Package:
-    """The Package of one force. Raises Refused where this force never gave its age key."""
+def collect(
+    case: Case,
+    force: Force,
+    *,
+    bundle: str,
+    now_ns: int,
+    sender_key: str,
+    legal: Mandate,
+    left: sent.Left | None = None,
+) -> Package:
+    """The Package of one force. `left`: what left before, where the caller has read it already.
+
+    Raises Refused where this force never gave its age key.
+    """
     if force.age_recipient is None:
         raise Refused(
             f"{force.code} has no age recipient: nothing can be encrypted for it",
             f"add the key that it gave you: clew force add CASE {force.code} --recipient age1...",
         )
-    bad, later, needles = since.promiscuous(case), since.read(case), sweep.needles(watch.all_of(case))
-    reading = _Reading(case, force, now_ns, _watches(case), bad, later, needles, sent.left(case))
-    leads = [lead for row in _lead_rows(reading) if (lead := _lead(reading, row)) is not None]
+    reading = _reading(case, force, now_ns, left or sent.Left(case))
+    leads = [lead for row in reading.rows if (lead := _lead(reading, *row)) is not None]
     sightings = _sightings(reading, sorted({key for lead in leads for i in lead.intervals for key in i.sightings}))
     leads = _resting(reading, leads, {s.id for s in sightings})
     kept = {key for lead in leads for i in lead.intervals for key in i.sightings}
-    reading.withheld.update(_kept_by_coordinator(reading))
     sightings = [s for s in sightings if s.id in kept]
     home = _home(case)
     watches = _watch_parts(reading, leads)
@@ -105,15 +121,23 @@ def _watches(case: Case) -> dict[str, Watch]:
     return {w.id: w for w in found} | {w.label: w for w in found}
 
 
-def _lead_rows(reading: _Reading) -> list[Any]:
+def _reading(case: Case, force: Force, now_ns: int, before: sent.Left) -> _Reading:
+    """What `attribute` made, all of one run: another one may end meanwhile, and name the same Leads otherwise."""
+    bad, watches = since.promiscuous(case), _watches(case)
     query = "SELECT * FROM leads WHERE force = ? ORDER BY rank, id"
-    return list(reading.case.read().execute(query, (reading.force.code,)))
+    with case.snapshot():
+        rows = [(row, _intervals(case, watches, row["subject"])) for row in case.read().execute(query, (force.code,))]
+        left = before.all()
+        changed = sent.changed(case, [each for each in left if each.force == force.code], bad, now_ns)
+        marks, kept = since.marks(case), _kept_by_coordinator(case, force)
+    later = since.beyond(case, marks) if rows else since.Since({})
+    needles = sweep.needles(watch.all_of(case))
+    return _Reading(case, force, now_ns, watches, bad, later, needles, rows, changed, left, Counter(kept))
 
 
-def _lead(reading: _Reading, row: Any) -> LeadPart | None:
+def _lead(reading: _Reading, row: Any, intervals: tuple[IntervalPart, ...]) -> LeadPart | None:
     """The lead, or None where it may not leave; why is counted."""
     ours = reading.force.code == reading.case.settings.force
-    intervals = _intervals(reading, row["subject"])
     if row["state"] == "expired" or row["expires_ns"] <= reading.now_ns:
         reason = EXPIRED
     elif (row["uncertain"] or row["state"] == "coordinator") and not ours:
@@ -136,7 +160,7 @@ def _hold(reading: _Reading, lead: str, reason: str) -> None:
 def _taken_back(reading: _Reading, leads: list[LeadPart]) -> tuple[sent.TakenBack, ...]:
     """What this force has from earlier Bundles and does not stand; told in each Bundle, as long as that is so."""
     code, standing = reading.force.code, {lead.id for lead in leads}
-    found = {each.lead: each for each in sent.changed(reading.case, reading.promiscuous) if each.force == code}
+    found = {each.lead: each for each in reading.changed}
     for each in reading.sent:
         why = reading.held.get(each.lead, EXPIRED)
         if each.force == code and each.lead not in standing | found.keys() and why != EXPIRED:
@@ -154,14 +178,14 @@ def _elsewhere(reading: _Reading, lead: str) -> tuple[str, ...]:
     )
 
 
-def _kept_by_coordinator(reading: _Reading) -> dict[str, int]:
+def _kept_by_coordinator(case: Case, force: Force) -> dict[str, int]:
     """How many leads that may be in this force's country belong to no force, because that is not certain.
 
     They may be where any register says so: a lead's own country is the word of the first that was asked.
     """
-    rows = reading.case.read().execute("SELECT lookups FROM leads WHERE force IS NULL AND state = 'coordinator'")
+    rows = case.read().execute("SELECT lookups FROM leads WHERE force IS NULL AND state = 'coordinator'")
     told = ({each.get("country") for each in json.loads(row["lookups"])} for row in rows)
-    count = sum(reading.force.country.upper() in countries for countries in told)
+    count = sum(force.country.upper() in countries for countries in told)
     return {UNCERTAIN: count} if count else {}
 
 
@@ -194,8 +218,8 @@ def _as_part(reading: _Reading, row: Any, intervals: tuple[IntervalPart, ...]) -
     )
 
 
-def _intervals(reading: _Reading, subject: str) -> tuple[IntervalPart, ...]:
-    rows = reading.case.read().execute(
+def _intervals(case: Case, watches: dict[str, Watch], subject: str) -> tuple[IntervalPart, ...]:
+    rows = case.read().execute(
         "SELECT * FROM subject_intervals WHERE subject = ? ORDER BY from_ns, address, port, transport, watch",
         (subject,),
     )
@@ -208,7 +232,7 @@ def _intervals(reading: _Reading, subject: str) -> tuple[IntervalPart, ...]:
             row["to_ns"],
             row["tier"][:2],
             "torrent only" in row["tier"],
-            reading.watches[row["watch"]].label,
+            watches[row["watch"]].label,
             tuple(json.loads(row["sightings"])),
         )
         for row in rows

@@ -37,8 +37,9 @@ def build(
     key_name: str,
     keys_folder: Path | None = None,
     now_ns: int | None = None,
+    left: sent.Left | None = None,
 ) -> Bundle:
-    """One Bundle for one force, as `OUT/CODE-ID.tar.age`.
+    """One Bundle for one force, as `OUT/CODE-ID.tar.age`. `left`: what left before, where the caller has read it.
 
     Raises Refused without a Mandate for sharing with that country, without the force's age key, or where an exporter
     would let an infohash out; Usage where force or key are unknown.
@@ -51,7 +52,7 @@ def build(
     with lease(case, "share", "bundles"), _workshop(case) as work:
         finish_interrupted(case)
         public = keys.public_hex(key)
-        package = collect(case, force, bundle=new_id(), now_ns=now, sender_key=public, legal=legal)
+        package = collect(case, force, bundle=new_id(), now_ns=now, sender_key=public, legal=legal, left=left)
         point = checkpoint(case, key, f"clew/{case.settings.force}")
         return _seal_and_record(case, package, out, work, point=point, key=key, legal=legal.id)
 
@@ -63,8 +64,12 @@ def build_all(
     key_name: str,
     keys_folder: Path | None = None,
     progress: Callable[[str], None] = lambda _: None,
+    left: sent.Left | None = None,
 ) -> list[Bundle]:
-    """One Bundle for every other force. Raises ClewError, before any is built, where one of them gave no age key."""
+    """One Bundle for every other force; `left` as in `build`.
+
+    Raises ClewError, before any is built, where one of them gave no age key.
+    """
     everyone = [force for force in forces.all_of(case) if force.code != case.settings.force]
     without = [force.code for force in everyone if force.age_recipient is None]
     if without or not everyone:
@@ -72,10 +77,11 @@ def build_all(
             f"no age recipient is known of: {', '.join(without)}" if without else "the case knows no other force",
             "add the key each force gave you: clew force add CASE CODE --recipient age1...; or share with --force",
         )
-    made = []
+    made, left = [], left or sent.Left(case)
     for force in everyone:
         progress(force.code)
-        made.append(build(case, force_code=force.code, out=out, key_name=key_name, keys_folder=keys_folder))
+        bundle = build(case, force_code=force.code, out=out, key_name=key_name, keys_folder=keys_folder, left=left)
+        made.append(bundle)
     return made
 
 
@@ -168,7 +174,7 @@ def _record(case: Case, made: Bundle, package: Package, point: Checkpoint, legal
 
 def _as_kept(lead: LeadPart) -> dict[str, Any]:
     intervals = [(i.address, i.port, i.transport, i.from_ns, i.to_ns) for i in lead.intervals]
-    return sent.as_kept(lead.subject, lead.rank, intervals)
+    return sent.as_kept(lead.subject, lead.rank, lead.expires_ns, intervals)
 
 
 def _export(folder: Path, exporter: Exporter, package: Package) -> None:
