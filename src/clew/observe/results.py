@@ -7,7 +7,7 @@ from clew.core import clock
 from clew.model import Missing, Reason, SightingKind, Tier
 from clew.observe import keeping, retention
 from clew.observe.account import Account
-from clew.observe.announces import DEFAULT_INTERVAL, Round
+from clew.observe.announces import DEFAULT_INTERVAL, Round, is_part
 from clew.observe.api import SECOND, Contact, Listed, Listing
 from clew.observe.book import Book
 from clew.observe.calls import ANNOUNCED_PORT, Errand
@@ -253,7 +253,8 @@ class Results:
         endpoint, new = self._book.listed(
             watch, each.address, each.port, source=source, twin=twin, at_ns=at_ns, due_ns=due_ns
         )
-        if self._lately[named(source)].add(endpoint.id) and not new and self._vouched(endpoint, source):
+        lately_left_out = self._lately[named(source)].add(endpoint.id) and not new
+        if lately_left_out and self._vouched(endpoint, source, listing, answer.call.wish.event):
             self._book.returned(endpoint, due_ns)
         if not self._told[named(source)].add(endpoint.id):
             return new
@@ -282,11 +283,14 @@ class Results:
         """
         self._lately[source].turn(self._time.at(answer.ended), 2 * pause_ns)
 
-    def _vouched(self, endpoint: Endpoint, source: str) -> bool:
-        """Whether somebody is there by more than the word of nodes and peers: they can make up who comes and goes, and
-        have us call whom they like again and again.
+    def _vouched(self, endpoint: Endpoint, source: str, listing: Listing, event: str) -> bool:
+        """Whether that it is listed again is a sign: it has answered before, or a tracker named it in a whole list.
+
+        Nodes and peers can make up who comes and goes, and have us call whom they like again and again. Of a large
+        swarm a tracker names others each time, by chance, and so most of them as if they came and went.
         """
-        return endpoint.tier != Tier.LISTED.value or named(source) not in (DHT, PEX)
+        whole = named(source) not in (DHT, PEX) and not is_part(listing, event)
+        return whole or endpoint.tier != Tier.LISTED.value
 
     def forget(self, at_ns: int) -> None:
         """Goes with `retention.purge`: who is listed still has a listing kept again, well before the old one goes."""
