@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from observe_case import gaps_of
+from observe_case import gaps_of, watch_body
 from played_days import DAY, HOUR, POLICY, SCOPE, Days, Place, goes_on_for
 
 from clew.core.case import Case
@@ -111,6 +111,18 @@ def test_whom_a_part_of_a_large_swarm_leaves_out_is_called_no_oftener_for_it(
     assert on_days(days, EVENING) == {0, 1}
     visits = {(place, at_ns // HOUR) for at_ns, _, place, _ in days.contacts if place in dead and at_ns > DAY}
     assert len(visits) <= 2 * len(dead), "two a day, as of whom a list names always; else it were four"
+
+
+def test_a_tracker_that_fails_for_one_watch_has_left_out_nobody_of_it(
+    make_case: Callable[..., Case], days: Days
+) -> None:
+    """Though it goes on to list who is there for another."""
+    days.named = {DEAD: always, HIDDEN: always}
+    one, other = watch_body(1), watch_body(2)
+    begins, ends = 18 * HOUR, 24 * HOUR  # between two of the calls that come after the longest pause
+    days.fails = lambda watch, at_ns: watch == other["id"] and begins <= at_ns < ends
+    goes_on_for(make_case(one, other, **SCOPE), days, 28 * HOUR)
+    assert not [each for each in days.contacts if each[0] >= begins]
 
 
 def by_chance(number: int) -> Callable[[int], bool]:
