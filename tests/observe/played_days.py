@@ -33,14 +33,17 @@ def claims(number: int) -> Contact:
 class Days(Network):
     """`there` says when a place answers, `named` when the tracker lists it, `told` when peers do in their gossip.
 
-    While the network is `gone`, nobody answers. `governor` is that of the run. `contacts` are visits: when, for which
-    Watch, where, and whether somebody answered.
+    The tracker counts a `swarm` of so many, where it counts, and `fails` for some Watch at some times. While the
+    network is `gone`, nobody answers. `governor` is that of the run. `contacts` are visits: when, for which Watch,
+    where, and whether somebody answered.
     """
 
     there: dict[Place, By] = field(default_factory=dict)
     named: dict[Place, By] = field(default_factory=dict)
     told: dict[Place, By] = field(default_factory=dict)
+    swarm: int | None = None
     gone: By = lambda _: False
+    fails: Callable[[str, int], bool] = lambda *_: False
     governor: Governor | None = None
     contacts: list[tuple[int, str, Place, bool]] = field(default_factory=list)
     began_ns: int = 0
@@ -70,7 +73,9 @@ class Days(Network):
         if self.gone(at_ns):
             return None
         if wish.kind == "announce":
-            return Listing(_now(self.named, at_ns), interval=1800)
+            if self.fails(wish.watch, at_ns):
+                return None
+            return Listing(_now(self.named, at_ns), interval=1800, swarm=self.swarm)
         place = (wish.address, wish.port)
         is_there = place in self.there and self.there[place](at_ns)
         if wish.kind == "control":

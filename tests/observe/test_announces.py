@@ -7,7 +7,7 @@ from observe_case import watch_body
 
 from clew.core import watch
 from clew.model import Missing, Reason
-from clew.observe.announces import DRY, FULL_REPLY, Announces
+from clew.observe.announces import DRY, FULL_REPLY, Announces, is_part
 from clew.observe.api import SECOND, Listed, Listing, Tracker
 from clew.observe.asked import WAITED
 from clew.observe.calls import Caller
@@ -37,6 +37,25 @@ def test_a_full_reply_is_asked_for_again_whoever_got_false_endpoints_into_it(
     (one, *_) = announces.due(0)
     announces.heard(one, told(listed, unusable), 0)
     assert (one in announces.due(0)) == again
+
+
+@pytest.mark.parametrize(
+    ("listed", "unusable", "swarm", "event", "part"),
+    [
+        (5, 0, None, "stopped", False),
+        (5, 0, 5, "stopped", False),
+        (4, 1, 5, "stopped", False),
+        (5, 0, 6, "stopped", True),
+        (5, 0, 6, "started", False),  # it counts us too
+        (5, 0, 3, "stopped", False),
+        (FULL_REPLY - 1, 0, None, "stopped", False),
+        (FULL_REPLY - 1, 1, None, "stopped", True),
+    ],
+)
+def test_a_reply_is_a_part_of_the_swarm_where_the_tracker_counts_more_or_gives_no_more(
+    listed: int, unusable: int, swarm: int | None, event: str, part: bool
+) -> None:
+    assert is_part(replace(told(listed, unusable), swarm=swarm), event) == part
 
 
 def test_until_several_replies_bring_nobody_new() -> None:

@@ -5,6 +5,8 @@ from hypothesis import strategies as st
 
 from clew.observe.marks import Lately, Marks
 
+GROUP, OTHER = "w", "v"
+
 
 @given(st.lists(st.integers(0, 300)))
 def test_a_mark_is_new_once(numbers: list[int]) -> None:
@@ -20,8 +22,8 @@ def test_what_came_up_within_a_period_is_no_news_and_what_did_not_in_two_is(told
     lately, at_ns, last = Lately(), 100, dict[int, int]()
     for number, pause_ns in told:
         at_ns += pause_ns
-        lately.turn(at_ns, 10)
-        new = lately.add(number)
+        lately.turn(GROUP, at_ns, 10)
+        new = lately.add(GROUP, number)
         since_ns = at_ns - last.get(number, -100)
         assert not new or since_ns >= 10
         assert new or since_ns < 10 + 2 * 20  # a period ends with the first that is told after it
@@ -30,10 +32,23 @@ def test_what_came_up_within_a_period_is_no_news_and_what_did_not_in_two_is(told
 
 def test_who_was_named_before_a_list_failed_for_long_is_no_news_after_it() -> None:
     lately = Lately()
-    lately.turn(100, 10)
-    assert lately.add(1)
-    lately.turn(10_000, 10)
-    assert not lately.add(1)
-    lately.turn(10_010, 10)
-    lately.turn(10_020, 10)
-    assert lately.add(1)
+    lately.turn(GROUP, 100, 10)
+    assert lately.add(GROUP, 1)
+    lately.turn(GROUP, 10_000, 10)
+    assert not lately.add(GROUP, 1)
+    lately.turn(GROUP, 10_010, 10)
+    lately.turn(GROUP, 10_020, 10)
+    assert lately.add(GROUP, 1)
+
+
+def test_the_lists_of_one_group_say_nothing_of_whom_another_leaves_out() -> None:
+    lately = Lately()
+    for at_ns in (100, 110, 120, 130):
+        lately.turn(GROUP, at_ns, 10)
+        if at_ns == 100:
+            lately.turn(OTHER, at_ns, 10)
+            assert lately.add(OTHER, 1)
+            assert lately.add(GROUP, 2)
+    lately.turn(OTHER, 140, 10)
+    assert not lately.add(OTHER, 1)
+    assert lately.add(GROUP, 2)

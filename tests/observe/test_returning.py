@@ -1,10 +1,11 @@
 """Who comes and goes: is called while a list names him, and nobody more often than the interval for it."""
 
+import random
 from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from observe_case import gaps_of
+from observe_case import gaps_of, watch_body
 from played_days import DAY, HOUR, POLICY, SCOPE, Days, Place, goes_on_for
 
 from clew.core.case import Case
@@ -96,6 +97,37 @@ def test_a_tracker_that_names_whom_it_likes_in_turns_has_each_called_once_a_turn
     goes_on_for(make_case(**SCOPE), days, 2 * DAY)
     called = [at_ns for at_ns, _, _, _ in days.contacts if at_ns > DAY]
     assert len({at_ns // HOUR for at_ns in called}) <= 8
+
+
+def test_whom_a_part_of_a_large_swarm_leaves_out_is_called_no_oftener_for_it(
+    make_case: Callable[..., Case], days: Days
+) -> None:
+    """Each reply names a tenth of them, others each time: who has answered before is called."""
+    dead = [("192.0.2.60", port) for port in range(1, 51)]
+    drawn = [by_chance(number) for number in range(len(dead))]
+    days.there = {EVENING: evening}
+    days.named, days.swarm = dict(zip(dead, drawn, strict=True)) | {EVENING: evening}, 50
+    goes_on_for(make_case(**SCOPE), days, 2 * DAY, replace(POLICY, per_second=10_000))
+    assert on_days(days, EVENING) == {0, 1}
+    visits = {(place, at_ns // HOUR) for at_ns, _, place, _ in days.contacts if place in dead and at_ns > DAY}
+    assert len(visits) <= 2 * len(dead), "two a day, as of whom a list names always; else it were four"
+
+
+def test_a_tracker_that_fails_for_one_watch_has_left_out_nobody_of_it(
+    make_case: Callable[..., Case], days: Days
+) -> None:
+    """Though it goes on to list who is there for another."""
+    days.named = {DEAD: always, HIDDEN: always}
+    one, other = watch_body(1), watch_body(2)
+    begins, ends = 18 * HOUR, 24 * HOUR  # between two of the calls that come after the longest pause
+    days.fails = lambda watch, at_ns: watch == other["id"] and begins <= at_ns < ends
+    goes_on_for(make_case(one, other, **SCOPE), days, 28 * HOUR)
+    assert not [each for each in days.contacts if each[0] >= begins]
+
+
+def by_chance(number: int) -> Callable[[int], bool]:
+    """Named in every tenth of the tracker's half hours, on the average."""
+    return lambda at_ns: random.Random(1_000_000 * number + at_ns // (HOUR // 2)).random() < 0.1
 
 
 def test_a_small_swarm_that_leaves_is_no_network_that_is_gone(make_case: Callable[..., Case], days: Days) -> None:

@@ -1,7 +1,8 @@
 """A tracker that fails, or all of them: it is kept with the run, and nobody says that all was watched."""
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -13,11 +14,11 @@ from observe_case import watch_body
 from clew.cli._live import next_lines
 from clew.cli.main import cli
 from clew.cli.watch import AT_WORK, UNDER_WAY
-from clew.core import clock, coverage, mandate, watch
+from clew.core import clock, coverage, mandate, questions, watch
 from clew.core.case import Case
 from clew.core.clock import Instant
 from clew.core.lease import lease
-from clew.core.questions import ALL, NONE_LISTED
+from clew.core.questions import ALL, NONE_LISTED, Alone, Questions
 from clew.model import Missing, Watch
 from clew.observe import keeping
 from clew.observe.announces import Round
@@ -38,19 +39,33 @@ ALL_THE_TIME = "somebody watched all the time"
 
 @pytest.fixture
 def played(network: Network, make_case: Callable[..., Case], monkeypatch: pytest.MonkeyPatch) -> Any:
-    """A run of hours; each tracker lists nobody until its time comes, then nothing is heard of it (or `why`)."""
+    """A run of hours; each tracker lists who is there until its time comes, then nothing is heard of it (or `why`).
 
-    def play(until: dict[str, float], hours: float, why: Missing = TOO_SLOW, *, killed: bool = False) -> Case:
+    `fails` has the hours from when to when a tracker fails for W-2 alone, where that is a Watch of the case too.
+    """
+
+    def play(
+        until: dict[str, float],
+        hours: float,
+        why: Missing = TOO_SLOW,
+        *,
+        killed: bool = False,
+        fails: Mapping[str, tuple[float, float]] = MappingProxyType({}),
+    ) -> Case:
         def dial(calls: Iterable[Call]) -> None:
             for call in calls:
                 at, listing = network.now, Listing((Listed("192.0.2.50", 51413, 0, 6),), interval=1800)
-                if call.wish.kind == "announce" and at.utc_ns < START_NS + until[call.wish.source] * HOUR:
+                hour, source = (at.utc_ns - START_NS) / HOUR, call.wish.source
+                begins, ends = fails.get(source, (0, 0))
+                silent = call.wish.watch == watch_body(2)["id"] and begins <= hour < ends
+                if call.wish.kind == "announce" and hour < until[source] and not silent:
                     said = Sighted(listing, b"", {"received": 1})
                     network.answers.append(Answer(call, said, None, at, at, ("192.0.2.7", 1), "0" * 32, at))
                     continue
                 network.answers.append(Answer(call, None, why, at, at, ("", 0), "0" * 32))
 
-        case = make_case(addresses=["192.0.2.0/24"], trackers=list(until))
+        bodies = [watch_body(number) for number in range(1, 3 if fails else 2)]
+        case = make_case(*bodies, addresses=["192.0.2.0/24"], trackers=list(until))
         monkeypatch.setattr(network, "dial", dial)
         run = Observer(case, PLUGIN, POLICY, list(until))
         goes_on(run, network, hours * 3_600, 60 * SECOND)
@@ -89,6 +104,53 @@ def test_where_no_tracker_answers_nobody_says_that_all_was_watched(played: Any, 
     assert clock.iso(whole.longest[0]) in line
     assert found.interruptions.downtime_ns == 0, "who was known was called all the time"
     assert json.loads(json.dumps(found.as_dict()))["questions"][-1]["source"] == ALL
+
+
+def test_a_watch_for_which_alone_no_list_comes_is_named_with_since_when(played: Any) -> None:
+    found = coverage.read(played({LIVES: 1e6, DIES: 1e6}, 30.0, fails={LIVES: (3.0, 20.0), DIES: (5.0, 12.0)}))
+    said = list(found.sentences())
+    (by_one,) = [
+        each for each in said if each.startswith("http://192.0.2.1:6969: no list came for W-2, but for others")
+    ]
+    (by_all,) = [each for each in said if each.startswith(f"{NONE_LISTED} for W-2, but for others")]
+    told = {each.source: each for each in found.questions}
+    for source, hours in (("http://192.0.2.1:6969", 17), ("http://192.0.2.2:6969", 7), (ALL, 7)):
+        (alone,) = told[source].alone
+        assert alone.watch == "W-2"
+        assert alone.silent_ns == pytest.approx(hours * HOUR, abs=2.1 * HOUR), "it was asked again more and more rarely"
+        assert told[source].silent_ns == 0
+        assert all(map((by_all if source == ALL else " ".join(said)).__contains__, map(clock.iso, alone.longest)))
+    assert "secretpasskey" not in by_one
+    assert not [each for each in said if each.startswith(ALL_THE_TIME)]
+    other = list(found.sentences({"W-1"}))
+    assert not [each for each in other if "W-2" in each], "a Bundle tells of its own Watches alone"
+    assert [each for each in other if each.startswith(ALL_THE_TIME)], "for which it holds"
+    (kept,) = [each["alone"] for each in json.loads(json.dumps(found.as_dict()))["questions"] if each["source"] == ALL]
+    assert [each["watch"] for each in kept] == ["W-2"]
+
+
+def test_a_watch_for_which_another_tracker_told_who_is_there_was_watched_all_the_time(played: Any) -> None:
+    found = coverage.read(played({LIVES: 1e6, DIES: 1e6}, 10.0, fails={LIVES: (3.0, 8.0)}))
+    said = list(found.sentences())
+    assert [each for each in said if each.startswith(ALL_THE_TIME)]
+    assert [each.source for each in found.questions if each.alone] == ["http://192.0.2.1:6969"]
+
+
+def test_a_tracker_that_fails_for_all_is_silent_for_none_alone(played: Any) -> None:
+    found = coverage.read(played({LIVES: 4.0, DIES: 1.0}, 30.0, fails={LIVES: (8.0, 9.0)}))
+    assert not [each for each in found.questions if each.alone]
+    assert not [each for each in found.sentences() if "but for others" in each]
+
+
+def test_of_runs_the_times_of_a_watch_are_added_up() -> None:
+    runs = [
+        {ALL: Questions(ALL, alone=(Alone("W-2", ns, (0, ns)), Alone(f"W-{ns}", ns, (0, ns)))).kept()} for ns in (5, 7)
+    ]
+    (found,) = questions.of(json.loads(json.dumps(runs)))
+    assert found.alone == (Alone("W-2", 12, (0, 7)), Alone("W-5", 5, (0, 5)), Alone("W-7", 7, (0, 7)))
+    (told,) = found.of_watches()
+    assert told.startswith(f"{NONE_LISTED} for W-2, W-5, W-7, but for others, for up to 0.00 h in all")
+    assert not list(found.of_watches({"W-1"}))
 
 
 def test_a_network_that_is_gone_is_a_gap_and_no_failure_of_a_tracker(played: Any) -> None:

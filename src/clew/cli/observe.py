@@ -144,7 +144,9 @@ def _words(found: "Summary") -> str:
     lines += [f"  {each['from']} to {each['to']}: {each['why']}" for each in covered["gaps"][-GAPS_SHOWN:]]
     clock_set = covered["clock_set"][-GAPS_SHOWN:]
     lines += [f"{each['why']}: it read {each['from']}, then {each['to']}" for each in clock_set]
-    lines += [str(each) for each in questions.of([found.questions]) if each.failed or each.silent]
+    for one in questions.of([found.questions]):
+        lines += [str(one)] if one.failed or one.silent else []
+        lines += one.of_watches()
     lines.append(covered["not_covered"])
     return "\n".join(lines)
 

@@ -101,7 +101,7 @@ class Coverage:
             yield f"seen from: {', '.join(self.vantages)}; who cannot be reached from there is not in it"
             span = f"{_iso(self.from_ns)} to {_iso(self.to_ns)}"
             yield f"watched from {span}, in {self.runs} run{'s' * (self.runs != 1)}"
-            yield from self._interruptions()
+            yield from self._interruptions(watches)
             yield from self._late(watches)
         if self.listed:
             yield (
@@ -116,7 +116,10 @@ class Coverage:
         if self.cut_off:
             yield f"control probes and questions who is there that were interrupted: {self.cut_off}"
         yield from (f"left aside while asking who is there: {count} ({why})" for why, count in self.left_aside)
-        yield from (str(each) for each in self.questions if each.failed)
+        for each in self.questions:
+            if each.failed:
+                yield str(each)
+                yield from each.of_watches(watches)
         if self.unasked:
             yield f"runs of an earlier version, which did not keep how often no list came: {self.unasked}"
         yield f"networks: {', '.join(self.networks) or 'none'}; listed by: {', '.join(self.sources) or 'nobody'}"
@@ -148,13 +151,15 @@ class Coverage:
         if never:
             yield f"nobody told so far who is there for {', '.join(never)}: who is, was not seen"
 
-    def _interruptions(self) -> Iterator[str]:
+    def _interruptions(self, only: Collection[str] | None) -> Iterator[str]:
         told = *self.interruptions.gaps, *self.quiet_hours, *(c for c in self.interruptions.clock_set if c.forward)
-        unlisted = [each for each in self.questions if each.source == ALL and each.silent]
+        by_all = [each for each in self.questions if each.source == ALL]
+        unlisted = [str(each) for each in by_all if each.silent]
+        unlisted += [told for each in by_all for told in each.of_watches(only)]
         if not (told or unlisted):
             yield "somebody watched all the time between the first and the last of it"
         yield from map(str, self.interruptions.gaps)
-        yield from map(str, unlisted)
+        yield from unlisted
         yield from map(str, self.interruptions.clock_set)
         yield from (f"quiet hours in which nobody was called: {hours}" for hours in self.quiet_hours)
 

@@ -49,6 +49,19 @@ def infohashes(watch: Watch) -> list[tuple[bytes, bool]]:
     return found + ([(watch.infohash_v2[:20], True)] if watch.infohash_v2 else [])
 
 
+def is_part(listing: Listing, event: str) -> bool:
+    """Whether a tracker's reply to this `event` names only a part of the swarm: it counts more, or gives no more."""
+    return _full(listing) or (listing.swarm or 0) - int(event == "started") > _given(listing)
+
+
+def _full(listing: Listing) -> bool:
+    return _given(listing) >= FULL_REPLY
+
+
+def _given(listing: Listing) -> int:
+    return len(listing.listed) + listing.unusable
+
+
 class Announces:
     """Every Round, by when it is due (monotonic nanoseconds)."""
 
@@ -164,8 +177,7 @@ class Announces:
         ):
             return False
         ourselves = int(one.event == "started")
-        full = len(listing.listed) + listing.unusable >= FULL_REPLY
-        return full or (listing.swarm is not None and len(one.seen) < listing.swarm - ourselves)
+        return _full(listing) or (listing.swarm is not None and len(one.seen) < listing.swarm - ourselves)
 
     def _again(self, one: Round, listing: Listing, now_ns: int, slower: int = 1) -> None:
         """The end of a round: the next one begins with `stopped`, not before the tracker wants to be asked again."""

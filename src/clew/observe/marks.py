@@ -1,4 +1,9 @@
-"""Sets of endpoints' numbers, a bit each: they are given one after another, so that few bits lie idle."""
+"""Sets of endpoints' numbers, a bit or a word each: they are given one after another, so that few lie idle."""
+
+from array import array
+from itertools import repeat
+
+MARKS = 65_535
 
 
 class Marks:
@@ -22,16 +27,27 @@ class Marks:
 
 
 class Lately:
-    """The numbers that came up in this period or the one before: a list is made anew again and again."""
+    """Which numbers came up in this period of their group or the one before: a list is made anew again and again."""
 
     def __init__(self) -> None:
-        self._new, self._old, self._since_ns = Marks(), Marks(), 0
+        self._last = array("H")  # by number, the mark of the period in which it came up last; 0: never
+        self._periods: dict[str, tuple[int, int]] = {}  # of each group, which it is, and since when
 
-    def turn(self, now_ns: int, period_ns: int) -> None:
-        """Begins a period where the last began at least so long ago. While nothing is told, none passes."""
-        if now_ns - self._since_ns >= period_ns:
-            self._old, self._new, self._since_ns = self._new, Marks(), now_ns
+    def turn(self, group: str, now_ns: int, period_ns: int) -> None:
+        """Begins a period of a group where the last began at least so long ago. While nothing is told, none passes."""
+        period, since_ns = self._periods.get(group, (0, 0))
+        if now_ns - since_ns >= period_ns:
+            self._periods[group] = period + 1, now_ns
 
-    def add(self, number: int) -> bool:
-        """Adds a number; whether it did not come up lately."""
-        return self._new.add(number) and number not in self._old
+    def add(self, group: str, number: int) -> bool:
+        """Adds a number, which is of this group always; whether it did not come up lately."""
+        if number >= len(self._last):
+            self._last.extend(repeat(0, number + 1 - len(self._last)))
+        period, _ = self._periods.get(group, (0, 0))
+        last, self._last[number] = self._last[number], _mark(period)
+        return last not in (_mark(period), _mark(period - 1))
+
+
+def _mark(period: int) -> int:
+    """From 1 on, and again from 1 after some years of periods."""
+    return period % MARKS + 1

@@ -7,7 +7,7 @@ from clew.core import clock
 from clew.model import Missing, Reason, SightingKind, Tier
 from clew.observe import keeping, retention
 from clew.observe.account import Account
-from clew.observe.announces import DEFAULT_INTERVAL, Round
+from clew.observe.announces import DEFAULT_INTERVAL, Round, is_part
 from clew.observe.api import SECOND, Contact, Listed, Listing
 from clew.observe.book import Book
 from clew.observe.calls import ANNOUNCED_PORT, Errand
@@ -53,7 +53,7 @@ class Results:
         self.count_hearsay()
         self._told: dict[str, Marks] = defaultdict(Marks)  # by source, the endpoints whose proof is kept
         self._told_since_ns = time.at(clock.now())
-        self._lately: dict[str, Lately] = defaultdict(Lately)  # by source, the endpoints that it named lately
+        self._lately: dict[str, Lately] = defaultdict(Lately)  # by source, whom it named lately for which Watch
         self._started: dict[str, Answer] = {}
         self._exactness = Exactness()
         self._reflexive = Reflexive()
@@ -201,7 +201,7 @@ class Results:
             self._keeper.told_of(one.watch.id, answer.ended.utc_ns)
         self._account.left_aside(listing)
         if listing.missing is None:
-            self._turn(url, answer, self._lists.pause_ns(one))
+            self._turn(url, one.watch.id, answer, self._lists.pause_ns(one))
         for each in listing.listed:
             if self._listed(answer, one.watch.id, one.tracker.url, one.infohash, one.twin, listing, each):
                 self._lists.news(one)
@@ -219,7 +219,7 @@ class Results:
         source = f"{PEX}://{endpoint.address}:{endpoint.port}"
         self._account.left_aside(gossip, "gossip ")
         if gossip.missing is None:
-            self._turn(PEX, answer, DEFAULT_INTERVAL * SECOND)
+            self._turn(PEX, endpoint.watch, answer, DEFAULT_INTERVAL * SECOND)
         for each in gossip.listed:
             if each.address == answer.local[0]:
                 self._account.gossiped += 1
@@ -253,7 +253,8 @@ class Results:
         endpoint, new = self._book.listed(
             watch, each.address, each.port, source=source, twin=twin, at_ns=at_ns, due_ns=due_ns
         )
-        if self._lately[named(source)].add(endpoint.id) and not new and self._vouched(endpoint, source):
+        lately_left_out = self._lately[named(source)].add(watch, endpoint.id) and not new
+        if lately_left_out and self._vouched(endpoint, source, listing, answer.call.wish.event):
             self._book.returned(endpoint, due_ns)
         if not self._told[named(source)].add(endpoint.id):
             return new
@@ -276,17 +277,20 @@ class Results:
         )
         return new
 
-    def _turn(self, source: str, answer: Answer, pause_ns: int) -> None:
-        """A source has told its list, as it does after such a pause: whom it left out twice over it has not named
-        lately. One that fails for hours leaves out nobody.
+    def _turn(self, source: str, watch: str, answer: Answer, pause_ns: int) -> None:
+        """A source has told its list for a Watch, as it does after such a pause: whom it left out twice over it has not
+        named lately. One that fails for hours leaves out nobody.
         """
-        self._lately[source].turn(self._time.at(answer.ended), 2 * pause_ns)
+        self._lately[source].turn(watch, self._time.at(answer.ended), 2 * pause_ns)
 
-    def _vouched(self, endpoint: Endpoint, source: str) -> bool:
-        """Whether somebody is there by more than the word of nodes and peers: they can make up who comes and goes, and
-        have us call whom they like again and again.
+    def _vouched(self, endpoint: Endpoint, source: str, listing: Listing, event: str) -> bool:
+        """Whether that it is listed again is a sign: it has answered before, or a tracker named it in a whole list.
+
+        Nodes and peers can make up who comes and goes, and have us call whom they like again and again. Of a large
+        swarm a tracker names others each time, by chance, and so most of them as if they came and went.
         """
-        return endpoint.tier != Tier.LISTED.value or named(source) not in (DHT, PEX)
+        whole = named(source) not in (DHT, PEX) and not is_part(listing, event)
+        return whole or endpoint.tier != Tier.LISTED.value
 
     def forget(self, at_ns: int) -> None:
         """Goes with `retention.purge`: who is listed still has a listing kept again, well before the old one goes."""
