@@ -1,6 +1,7 @@
 """A folder that was not mounted, or has grown: nothing of it is lost for good, or called complete before."""
 
 import os
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -100,6 +101,21 @@ def test_what_came_since_is_said_and_a_retry_lists_it(case: Case, evidence: Path
     assert {item["attempts"] for item in items(case).values()} == {1}
     assert intake(case, path=evidence, label="F", options=ONCE).complete
     assert "2 entries that were not in the case" in " ".join(event.said for event in story(case, ended.exhibit))
+
+
+def test_a_folder_whose_first_files_were_deleted_is_the_same(case: Case, evidence: Path):
+    """Those of its first batch are no more, nor is an archive: what else it held can still be read again."""
+    with zipfile.ZipFile(evidence / "00.zip", "w") as archive:
+        archive.writestr("inside", b"in an archive")
+    assert intake(case, path=evidence, label="F", options=ONCE).complete
+    for name in ["00.zip", *NAMES]:
+        (evidence / name).unlink()
+    ended = intake(case, path=evidence, label="F", options=ONCE)
+    assert "noted: 9 entries of the folder that lie there no more" in ended.words()
+    (evidence / "sub" / "z.jpg").unlink()
+    (evidence / "another.jpg").write_bytes(b"of another disk")
+    with pytest.raises(Refused, match="none of the first 3 files of it, nor of 7 others from all over its listing"):
+        intake(case, path=evidence, label="F", options=ONCE)
 
 
 def test_what_is_not_as_it_was_listed_is_said(case: Case, evidence: Path):

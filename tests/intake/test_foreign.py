@@ -14,6 +14,7 @@ from test_behind import MIB
 from test_tables import entry
 from test_volumes import take
 
+from clew.intake import recount
 from clew.intake.disk import foreign
 from clew.intake.sources import _foreign, _said
 from clew.model import Missing, Reason
@@ -77,8 +78,10 @@ def test_nothing_of_an_earlier_ntfs_that_lies_in_a_partition_of_today_is_complet
     assert "2 deleted items, or of an earlier file system, may hold bytes of another" in summary.words()
 
 
-def test_no_file_of_today_is_a_lost_or_a_live_one_of_an_earlier_fat(tmp_path):
-    """Each of their clusters is a sector; a directory of the earlier one lies where one of today's does now."""
+def two_fats(tmp_path: Path) -> tuple[bytes, bytes]:
+    """An earlier one and today's, for `over`. Each of their clusters is a sector; a directory of the earlier one lies
+    where one of today's does then.
+    """
     today = tmp_path / "today.fat"
     today.write_bytes(bytes(SIZE))
     tool("mkfs.fat", "-F", "16", "-s", "1", today)
@@ -98,7 +101,11 @@ def test_no_file_of_today_is_a_lost_or_a_live_one_of_an_earlier_fat(tmp_path):
     tool("mcopy", "-i", earlier, noise(tmp_path, "BELOW.BIN", 900), "::/SUB")
     raw = earlier.read_bytes()
     assert raw[(heap + 2048 - 63) * 512 :][:11] == b".".ljust(11)
-    over(tmp_path / "disk.img", raw, today.read_bytes())
+    return raw, today.read_bytes()
+
+
+def test_no_file_of_today_is_a_lost_or_a_live_one_of_an_earlier_fat(tmp_path):
+    over(tmp_path / "disk.img", *two_fats(tmp_path))
     found, summary = take(tmp_path, tmp_path / "disk.img")
     ours = {path: each for path, each in claims(found).items() if not path.startswith(b"DCIM/")}
     assert ours == {
@@ -110,6 +117,24 @@ def test_no_file_of_today_is_a_lost_or_a_live_one_of_an_earlier_fat(tmp_path):
     assert found[b"SUB/"]["detail"] == "where it lies there is a directory of another file system now"
     assert {path for path in found if path.startswith(b"DCIM/")} == {b"DCIM/NEW.JPG", b"DCIM/NEXT.JPG"}
     assert DOUBTED in summary.words()
+
+
+def test_what_a_second_reader_counts_of_today_s_in_an_earlier_one_is_not_called_unexplained(tmp_path):
+    """The table still names the earlier one too, with all of its bytes: libfsfat goes into today's directory."""
+    image = tmp_path / "disk.img"
+    earlier, today = two_fats(tmp_path)
+    over(image, earlier, today)
+    disk = bytearray(image.read_bytes())
+    entry(disk, 1, 63, len(earlier) // 512)
+    image.write_bytes(disk)
+    found, summary = take(tmp_path, image)
+    assert found[b"SUB/"]["state"] == "unreadable"
+    counted = {each.volume: each for each in summary.account.recounts}
+    assert counted[f"fs@{MIB}"].said == "they agree"
+    assert (counted[f"fs@{XP}"].theirs, counted[f"fs@{XP}"].ours) == (4, 2)
+    assert recount.SHARED in counted[f"fs@{XP}"].said
+    assert "UNEXPLAINED" not in summary.words()
+    assert not summary.complete
 
 
 def test_file_records_of_today_are_none_of_an_earlier_ext(tmp_path):

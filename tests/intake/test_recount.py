@@ -161,6 +161,8 @@ def test_a_file_system_without_a_second_reader_is_said_to_have_none(tmp_path):
 ])  # fmt: skip
 def test_what_explains_a_difference(theirs, ours, unlisted, lost, unexplained):
     assert recount._explained(theirs, ours, unlisted, lost, same=True)[1] is unexplained
+    said, flagged = recount._explained(theirs, ours, unlisted, lost, same=True, shared=True)
+    assert (recount.SHARED in said, "UNEXPLAINED" in said, flagged) == (unexplained, False, unexplained)
 
 
 def test_extended_attributes_that_are_not_listed_are_counted_and_said(tmp_path):

@@ -13,13 +13,14 @@ from PIL import Image
 
 from case_made import new_case
 from clew.core.absent import Absent
-from clew.intake import mediatype
+from clew.intake import mediatype, said
 from clew.intake.archives.kinds import THUMBCACHE
 from clew.intake.archives.members import BROKEN, Header, Held
 from clew.intake.archives.thumbcache import ThumbCache
 from clew.intake.families import ARCHIVES, family
 from clew.intake.options import Options
 from clew.intake.run import intake
+from clew.intake.sources.folder import Folder
 
 VERSIONS = (20, 21, 30, 31, 32)
 
@@ -110,6 +111,31 @@ def test_a_file_that_is_cut_in_a_picture_gives_what_is_there(tmp_path: Path):
     assert (cut["state"], cut["as_read"], cut["sha256"]) == ("unreadable", "partial", sha256(tail[-5000:-1000]))
     assert (ended.families["pictures"], ended.families["archives"]) == (6, 2)
     assert ended.unopened == []
+
+
+def test_what_an_earlier_version_typed_otherwise_is_said_and_not_called_complete(tmp_path: Path, monkeypatch):
+    root, case = tmp_path / "seized", new_case(tmp_path / "case")
+    root.mkdir()
+    (root / "thumbcache_256.db").write_bytes(cache(32))
+    (root / "film.bin").write_bytes(b"\x00\x00\x00\x01\x67" + bytes(40))
+    (root / "plain.txt").write_bytes(b"as before")
+    plain = Options(workers=1, extractors=())
+    with monkeypatch.context() as earlier:
+        real = said.media_type
+        ours = {THUMBCACHE, mediatype.H264}
+        earlier.setattr(said, "media_type", lambda value: mediatype.UNKNOWN if value in ours else real(value))
+        earlier.setattr(Folder, "version", "0")
+        first = intake(case, path=root, label="T", options=plain)
+    assert (first.retyped, first.complete) == ([], True)
+    again = intake(case, path=root, label="T", options=plain)
+    assert again.as_dict()["retyped"] == [
+        {"was": mediatype.UNKNOWN, "now": THUMBCACHE, "items": 1, "unlisted": True},
+        {"was": mediatype.UNKNOWN, "now": mediatype.H264, "items": 1, "unlisted": False},
+    ]
+    assert not again.complete
+    told = f"NOT OPENED: 1 item: {mediatype.UNKNOWN} when first read, {THUMBCACHE} when read again"
+    assert told in again.words()
+    assert "under another label" in again.words()
 
 
 @given(st.lists(st.one_of(st.binary(max_size=80), st.just(b"CMMM"), st.just(entry(32, "n", b"data")))))

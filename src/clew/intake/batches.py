@@ -8,6 +8,7 @@ from typing import Any
 from clew.core import shards
 from clew.core.case import Case
 from clew.intake.listing import listed
+from clew.intake.refs import MEMBER
 from clew.intake.work import Due, Look
 from clew.model import ItemState
 
@@ -15,6 +16,9 @@ _STOPPED = """
 SELECT l.batch, min(l.item) AS item FROM contents c JOIN listings l USING (item)
 WHERE c.exhibit=? AND c.sha256 IN (SELECT content FROM traits WHERE name='known-good')
 GROUP BY c.sha256, l.batch
+"""
+_ANYWHERE = """
+SELECT item, ref FROM listings WHERE exhibit=$exhibit AND NOT contains(ref, $member) ORDER BY item LIMIT $most
 """
 
 
@@ -61,6 +65,16 @@ def some_refs(case: Case, exhibit: str, most: int) -> list[str]:
     row = case.read().execute(sql, (exhibit,)).fetchone()
     states = {ItemState.OPEN, ItemState.DONE}
     return [] if row is None else [each["ref"] for each in members(case, row["id"], states)][:most]
+
+
+def refs_anywhere(case: Case, exhibit: str, most: int) -> list[str]:
+    """Refs of readable Items from all over the listing of an Exhibit, none of them in an archive: by their ids, which
+    are hashes, the first ones.
+    """
+    asked = {"exhibit": exhibit, "member": MEMBER, "most": 10 * most}  # not all of them are readable
+    sql, readable = "SELECT 1 FROM items WHERE id=? AND state IN ('open', 'done')", case.read()
+    rows = shards.query(case, _ANYWHERE, asked).to_pylist()
+    return [row["ref"] for row in rows if readable.execute(sql, (row["item"],)).fetchone() is not None][:most]
 
 
 def members(case: Case, batch: str, states: set[ItemState]) -> list[dict[str, Any]]:

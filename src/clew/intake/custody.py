@@ -13,8 +13,9 @@ from clew.core.case import Case, new_id
 from clew.core.errors import Refused, Usage
 from clew.intake import identity
 from clew.intake.api import Session, Source, Unavailable
-from clew.intake.batches import some_refs
+from clew.intake.batches import refs_anywhere, some_refs
 from clew.intake.seizure import Seizure, agreeing, checked
+from clew.model import Missing
 
 SAMPLE = 100  # files of a folder that must be found again where it was moved; some of them, where it was not
 
@@ -105,22 +106,31 @@ def recognise(case: Case, held: Held, path: Path, session: Session, mandate: str
 
 
 def _not_there(case: Case, held: Held, path: Path, session: Session, *, moved: bool) -> list[str]:
-    """Which of the first files are not to be found in a folder that was `moved`. Raises Refused where none of them is
-    in one that was not: its disk may not be mounted, and what else lies there would be taken for all of it.
+    """Which of the first files are not to be found in a folder that was `moved`. Raises Refused where none of them, nor
+    of others from all over its listing, is in one that was not: its disk may not be mounted, and what else lies there
+    would be taken for all of it.
     """
-    refs, said = some_refs(case, held.id, SAMPLE), []
-    for ref in refs:
-        try:
-            for descriptor in session.job(ref).fds:
-                os.close(descriptor)
-            if not moved:
-                return []
-        except Unavailable as gone:
-            said.append(f"{ref}: {gone.missing}")
-    if refs and not moved:
-        raise Refused(
-            f"{path} does not hold {held.label!r} just now: none of the first {len(refs):,} files of it can be found",
-            "mount or connect the disk that it lies on, and run the same command again; where these files were deleted "
-            "since and others still lie there, choose another --label for those",
-        )
-    return said
+    refs = some_refs(case, held.id, SAMPLE)
+    if moved:
+        return [f"{ref}: {why}" for ref in refs if (why := _lacks(session, ref)) is not None]
+    if not refs or any(_lacks(session, ref) is None for ref in refs):
+        return []
+    others = [ref for ref in refs_anywhere(case, held.id, SAMPLE) if ref not in refs]
+    if any(_lacks(session, ref) is None for ref in others):
+        return []
+    also = f", nor of {len(others):,} others from all over its listing," if others else ""
+    raise Refused(
+        f"{path} does not hold {held.label!r} just now: none of the first {len(refs):,} files of it{also} can be found",
+        "mount or connect the disk that it lies on, and run the same command again; where these files were deleted "
+        "since and others still lie there, choose another --label for those",
+    )
+
+
+def _lacks(session: Session, ref: str) -> Missing | None:
+    """Why this file cannot be opened; None where it can."""
+    try:
+        for descriptor in session.job(ref).fds:
+            os.close(descriptor)
+    except Unavailable as gone:
+        return gone.missing
+    return None

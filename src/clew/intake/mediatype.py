@@ -13,6 +13,8 @@ from clew.intake.archives.kinds import THUMBCACHE, archive_type
 
 TYPED_BYTES = 1 << 20  # what is looked at
 SECOND = "type.second"  # the trait of another opinion
+# The trait of a content that had another type when it was read again, as by a later version: that one
+RETYPED = {"name": "type.again", "extractor": "type", "version": "1"}
 UNKNOWN = "application/octet-stream"
 BOOT_AT, BOOT, DOS = 510, b"\x55\xaa", "application/x-dosexec"
 H264, H265, DV = "video/h264", "video/h265", "video/x-dv"

@@ -14,6 +14,7 @@ ATTRIBUTES = "extended attributes that the walk does not list"
 # Two more sums over the numbers of the file records: as many others in their place would have to add up to both.
 NUMBERS, SQUARES = "sum of their record numbers", "sum of the squares of these"
 MODULUS = (1 << 31) - 1  # of the numbers: what is added up stays small, whatever a disk claims
+SHARED = "others may have written over part of it, where one parser may go on and the other not"
 NO_SECOND = "no second count: clew has no second reader of it"
 
 _OURS = """
@@ -59,7 +60,12 @@ def recounts(case: Case, exhibit: str) -> list[Recount]:
     """Of every file system of an Exhibit whose second count has ended, or that has none."""
     sql = "SELECT * FROM exhibit_runs WHERE exhibit=? AND done_ns IS NOT NULL ORDER BY part"
     rows = [(row["part"], json.loads(row["detail"])) for row in case.read().execute(sql, (exhibit,))]
-    counted = [_recounted(case, exhibit, part, detail) for part, detail in rows if detail.get("kind") == KIND]
+    shared = {part.removesuffix("walk") for part, detail in rows if part.endswith("/walk") and detail.get("foreign")}
+    counted = [
+        _recounted(case, exhibit, part, detail, shared=part.removesuffix("recount") in shared)
+        for part, detail in rows
+        if detail.get("kind") == KIND
+    ]
     alone = [(part.removesuffix("walk"), detail) for part, detail in rows if _without(part, detail)]
     return counted + [
         Recount(volume.rstrip("/"), _named(detail), "", None, int(_ours(case, exhibit, volume)["names"]), NO_SECOND)
@@ -83,7 +89,7 @@ def _ours(case: Case, exhibit: str, volume: str) -> dict[str, Any]:
     return found
 
 
-def _recounted(case: Case, exhibit: str, part: str, detail: dict[str, Any]) -> Recount:
+def _recounted(case: Case, exhibit: str, part: str, detail: dict[str, Any], *, shared: bool) -> Recount:
     volume = part.removesuffix("recount")
     row = _ours(case, exhibit, volume)
     by_record = detail["file_system"] == "APFS"
@@ -97,7 +103,7 @@ def _recounted(case: Case, exhibit: str, part: str, detail: dict[str, Any]) -> R
     sums = (notes.get(NUMBERS), notes.get(SQUARES))
     same = None in sums or sums == (int(row["numbers"] or 0), int(row["squares"] or 0))
     said, unexplained = _explained(
-        theirs, ours, int(notes.get(UNLISTED, 0)), _still(case, row["lost"] or []), same=same
+        theirs, ours, int(notes.get(UNLISTED, 0)), _still(case, row["lost"] or []), same=same, shared=shared
     )
     if by_record:
         said += "; a file of several names counts once"
@@ -110,9 +116,12 @@ def _still(case: Case, lost: list[str]) -> int:
     return sum(read.execute(sql, (item, ItemState.UNREADABLE)).fetchone() is not None for item in lost)
 
 
-def _explained(theirs: int, ours: int, unlisted: int, lost: int, *, same: bool) -> tuple[str, bool]:
+def _explained(
+    theirs: int, ours: int, unlisted: int, lost: int, *, same: bool, shared: bool = False
+) -> tuple[str, bool]:
     """What is to be said of a difference, and whether it is to be flagged: how much lies in a directory that could not
-    be listed is not known, so that it accounts for no number. `same`: whether the file records add up alike.
+    be listed is not known, so that it accounts for no number. `same`: whether the file records add up alike; `shared`:
+    whether others may have written over part of the file system, which accounts for no number either.
     """
     if theirs == ours and same:
         return "they agree", False
@@ -120,8 +129,9 @@ def _explained(theirs: int, ours: int, unlisted: int, lost: int, *, same: bool) 
     if theirs == ours:
         difference = "as many, but NOT THE SAME file records"
     not_listed = unlisted if theirs < ours else lost if theirs > ours else 0
-    if not_listed:
-        who = "it" if theirs < ours else "clew"
-        why = f"{who} could not list {not_listed:,} directories, and what lies in them is not known"
-        return f"{difference}, explained in part at best and NOT ACCOUNTED FOR: {why}", True
+    who = "it" if theirs < ours else "clew"
+    why = [f"{who} could not list {not_listed:,} directories, and what lies in them is not known"] if not_listed else []
+    why += [SHARED] if shared else []
+    if why:
+        return f"{difference}, explained in part at best and NOT ACCOUNTED FOR: {'; '.join(why)}", True
     return f"{difference}, UNEXPLAINED: look at this file system with another tool", True

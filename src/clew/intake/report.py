@@ -72,6 +72,7 @@ class Report:
     extractors_missing: list[dict[str, Any]] = field(default_factory=list)
     not_asked: list[str] = field(default_factory=list)
     unopened: list[dict[str, Any]] = field(default_factory=list)
+    retyped: list[dict[str, Any]] = field(default_factory=list)
     runs: list[dict[str, Any]] = field(default_factory=list)
     looks: list[dict[str, Any]] = field(default_factory=list)
     isolation: dict[str, Any] = field(default_factory=dict)
@@ -80,7 +81,8 @@ class Report:
     @property
     def complete(self) -> bool:
         """Whether the last run came to its end and nothing at all stayed unread: exit status 0 instead of 3."""
-        return self.account.complete and bool(self.runs) and self.runs[-1]["seconds"] is not None
+        listed = not any(each["unlisted"] for each in self.retyped)
+        return self.account.complete and listed and bool(self.runs) and self.runs[-1]["seconds"] is not None
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON."""
@@ -110,6 +112,7 @@ def report(case: Case, exhibit: str) -> Report:
     found.not_asked = [*typing_pass.not_asked(case, exhibit), *typing_pass.not_looked(case, exhibit)]
     found.not_asked += exiftool.not_asked(case, exhibit)
     found.unopened = shards.query(case, _UNOPENED, (exhibit,)).to_pylist()
+    found.retyped = typing_pass.retyped(case, exhibit)
     _runs(case, found)
     _looks(case, found)
     return found

@@ -49,7 +49,17 @@ def _types(report: dict[str, Any]) -> list[str]:
     lines = [f"by type, of what was hashed: {', '.join(counts)}"] if counts else []
     if any(families.get(name) for name in NOT_READ):
         lines.append("documents and chats are counted and typed, not read")
-    return lines + [f"not opened: {_count(each['items'], 'item')}: {each['what']}" for each in report["unopened"]]
+    lines += [f"not opened: {_count(each['items'], 'item')}: {each['what']}" for each in report["unopened"]]
+    return lines + [_retyped(each) for each in report["retyped"]]
+
+
+def _retyped(each: dict[str, Any]) -> str:
+    """What had another type when it was read again. The first one stays, and archives are opened by that alone."""
+    first = each["was"] or "without a type"
+    types = f"{_count(each['items'], 'item')}: {first} when first read, {each['now']} when read again"
+    if each["unlisted"]:
+        return f"NOT OPENED: {types}, and not listed as that: take the exhibit in once more, under another label"
+    return f"of another type now: {types}; the first one stays, and another label gets the later one"
 
 
 def _states(report: dict[str, Any]) -> list[str]:

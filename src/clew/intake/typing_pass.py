@@ -4,11 +4,13 @@ Run after the reading, again and again as the case grows: who has an opinion is 
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 from clew.core import shards
 from clew.core.case import Case
 from clew.intake.api import FAST
-from clew.intake.mediatype import SECOND, UNKNOWN
+from clew.intake.archives.kinds import kind_of
+from clew.intake.mediatype import RETYPED, SECOND, UNKNOWN
 from clew.intake.options import Options
 from clew.intake.second import Again, Looked, look
 
@@ -47,6 +49,11 @@ SELECT count(*) AS contents FROM named
 WHERE (promised OR sha256 IN (SELECT content FROM traits WHERE name=$trait AND starts_with(text, 'video/')))
   AND sha256 NOT IN (SELECT content FROM traits WHERE extractor IN ('video', 'known-good'))
 """
+_RETYPED = """
+SELECT c.media_type AS was, t.text AS now, count(DISTINCT c.item) AS items
+FROM contents c JOIN traits t ON t.content = c.sha256
+WHERE t.name = $trait AND c.exhibit = $exhibit AND c.media_type IS DISTINCT FROM t.text GROUP BY ALL ORDER BY ALL
+"""
 
 
 def wanted(case: Case, exhibit: str | None = None) -> tuple[list[bytes], int]:
@@ -81,6 +88,15 @@ def not_looked(case: Case, exhibit: str) -> list[str]:
     count = shards.query(case, _NOT_LOOKED, asked).to_pylist()[0]["contents"]
     told = "contents of unknown type, videos by their name or the second opinion, were not looked at"
     return [f"{count:,} {told}"] if count else []
+
+
+def retyped(case: Case, exhibit: str) -> list[dict[str, Any]]:
+    """Items of that Exhibit whose type `was` another one when they were first read than it is `now`, and how many;
+    `unlisted` where that makes them archives of another kind: those are opened by the first type alone.
+    """
+    asked = {"exhibit": exhibit, "trait": RETYPED["name"]}
+    found = shards.query(case, _RETYPED, asked).to_pylist()
+    return [{**each, "unlisted": kind_of(each["now"]) not in (None, kind_of(each["was"] or ""))} for each in found]
 
 
 AGAIN = Again(

@@ -13,6 +13,7 @@ from clew.intake import said
 from clew.intake.api import Job, Session, Unavailable
 from clew.intake.basis import Basis
 from clew.intake.in_pass import NOTHING, InPass
+from clew.intake.mediatype import RETYPED
 from clew.intake.piece_traits import asked, of_emule
 from clew.model import ContentState, ItemState, Missing, Reason
 
@@ -23,7 +24,7 @@ MOST_HELD, TRAIT = 64 << 20, 1_000
 READ = "clew.intake.reading:read"
 Due = tuple[str, list[dict[str, Any]]]  # a batch, and the listing rows of those of its Items that are to be read
 _EARLIER = """
-SELECT item, sha256, size, content_state FROM contents WHERE item IN (SELECT unnest($items)) ORDER BY size
+SELECT item, sha256, size, content_state, media_type FROM contents WHERE item IN (SELECT unnest($items)) ORDER BY size
 """
 HASHED = "hashed, but then: "  # how the detail of an Item begins whose content is known all the same
 LESS = Missing(
@@ -206,6 +207,7 @@ class Reader:
 
     def _done(self, batch: Batch, item: str) -> None:
         record = batch.records[item]
+        record.traits += _retyped(record)
         batch.left.discard(item)
         del self._hands[item]
         state = ItemState.UNREADABLE if record.missing else ItemState.DONE
@@ -304,6 +306,15 @@ def _in_the_case(record: Record) -> bool:
         return False
     states = {row["content_state"] for row in record.earlier if row["sha256"] == now["sha256"]}
     return bool(states) and (states != {ContentState.PARTIAL} or now["content_state"] == ContentState.PARTIAL)
+
+
+def _retyped(record: Record) -> list[dict[str, Any]]:
+    """The type that the same bytes have now, where it is not the one under which they are in the case, which stays."""
+    now = record.content
+    if now is None or record.media_type is None:
+        return []
+    types = {row["media_type"] for row in record.earlier if row["sha256"] == now["sha256"]}
+    return [{**RETYPED, "text": record.media_type}] if types and record.media_type not in types else []
 
 
 def _not_taken(record: Record, *, recognised: bool) -> Missing | None:
