@@ -1,5 +1,7 @@
 """What is marked is told apart from what is not, beside a plain set."""
 
+import tracemalloc
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -52,3 +54,14 @@ def test_the_lists_of_one_group_say_nothing_of_whom_another_leaves_out() -> None
     lately.turn(OTHER, 140, 10)
     assert not lately.add(OTHER, 1)
     assert lately.add(GROUP, 2)
+
+
+def test_who_is_left_of_a_case_of_years_takes_no_room_for_all_who_were_forgotten() -> None:
+    lately = Lately()
+    lately.turn(GROUP, 100, 10)
+    tracemalloc.start()
+    try:
+        assert [lately.add(GROUP, number) for number in (5, 10_000_000, 5, 10_000_000)] == [True, True, False, False]
+        assert tracemalloc.get_traced_memory()[1] < 100_000
+    finally:
+        tracemalloc.stop()

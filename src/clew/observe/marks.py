@@ -1,9 +1,9 @@
-"""Sets of endpoints' numbers, a bit or a word each: they are given one after another, so that few lie idle."""
+"""Sets of endpoints' numbers, a bit or a word each: they are given one after another, so that few lie idle together."""
 
 from array import array
-from itertools import repeat
 
 MARKS = 65_535
+PAGE = 1_024  # numbers: those of a case of years go far beyond the endpoints that it still has
 
 
 class Marks:
@@ -30,7 +30,8 @@ class Lately:
     """Which numbers came up in this period of their group or the one before: a list is made anew again and again."""
 
     def __init__(self) -> None:
-        self._last = array("H")  # by number, the mark of the period in which it came up last; 0: never
+        # In pages, by number, the mark of the period in which it came up last; 0: never
+        self._pages: dict[int, array[int]] = {}
         self._periods: dict[str, tuple[int, int]] = {}  # of each group, which it is, and since when
 
     def turn(self, group: str, now_ns: int, period_ns: int) -> None:
@@ -41,10 +42,11 @@ class Lately:
 
     def add(self, group: str, number: int) -> bool:
         """Adds a number, which is of this group always; whether it did not come up lately."""
-        if number >= len(self._last):
-            self._last.extend(repeat(0, number + 1 - len(self._last)))
-        period, _ = self._periods.get(group, (0, 0))
-        last, self._last[number] = self._last[number], _mark(period)
+        page, at = divmod(number, PAGE)
+        if page not in self._pages:
+            self._pages[page] = array("H", bytes(2 * PAGE))
+        marks, (period, _) = self._pages[page], self._periods.get(group, (0, 0))
+        last, marks[at] = marks[at], _mark(period)
         return last not in (_mark(period), _mark(period - 1))
 
 
