@@ -74,8 +74,8 @@ def intake(
     It may be stopped at any time and run again: what was acknowledged is kept. With --retry, contents that failed are
     read once more; directories, volumes and archives that could not be listed, and a folder that has grown, are listed
     again. Exit status 3: all of it was gone through, but something could not be read, a folder is not as it was listed,
-    or the image is not what its container or --digest-stated says. What was not said of the seizure at first can be
-    added by a later run; what was said stays.
+    an archive was not known as one when it was first read, or the image is not what its container or --digest-stated
+    says. What was not said of the seizure at first can be added by a later run; what was said stays.
     """
     from clew.core.mandate import parse_time
     from clew.core.progress import Progress
