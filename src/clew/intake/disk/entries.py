@@ -255,6 +255,8 @@ class _Reader:
                 self.listing.folders.append((entry.name, entry.address, 1))
             else:
                 self.listing.notes[STALE] += 1
+        elif reused and claims.unlinked(self.opened, meta):
+            self.name_only(entry, NameState.DELETED, claims.UNLINKED)  # whose content it is, no name says
         elif reused:
             self.name_only(entry, NameState.REALLOCATED, claims.GIVEN_AWAY)
         elif meta is None:
