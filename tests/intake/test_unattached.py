@@ -8,6 +8,7 @@ from ntfs_volume import blank, written
 from recovery import tool
 from test_volumes import take
 
+from clew.intake.disk.claims import UNLINKED
 from clew.intake.walk import OWN_FILES
 
 OLD, NEW = b"old" * 30_000, b"new" * 10_000
@@ -81,3 +82,33 @@ def test_inodes_of_the_file_system_itself_are_no_files_without_a_name(tmp_path):
     tool("debugfs", "-w", "-R", "ssv prj_quota_inum 14", image)  # nor by the superblock
     found, _ = take(tmp_path / "other", image)
     assert set(found) == {b"$OrphanFiles/inode-12", b"$OrphanFiles/inode-13"}
+
+
+def test_an_inode_that_was_unlinked_while_open_is_a_deleted_file(tmp_path):
+    """As a pulled plug leaves it: in use, and its own count of names is 0. Its blocks are those of a file that was
+    deleted before; of one of 0 bytes there is no telling whether it was emptied already.
+    """
+    image, files = tmp_path / "ext.img", {"old": OLD, "new": NEW, "empty": b""}
+    image.write_bytes(bytes(8 << 20))
+    tool("mke2fs", "-q", "-F", "-t", "ext4", image)
+    for name, data in files.items():
+        (tmp_path / name).write_bytes(data)
+    before = ["mkdir sub", *(f"write {tmp_path}/empty sub/{place}" for place in "abc"), f"write {tmp_path}/old sub/old"]
+    freed = [f"rm sub/{name}" for name in ("a", "b", "c", "old")]
+    after = ["write /dev/null kept", f"write {tmp_path}/new new", f"write {tmp_path}/empty empty"]
+    gone = ["unlink new", "unlink empty", "sif <14> links_count 0", "sif <15> links_count 0"]
+    for request in (*before, *freed, *after, *gone):
+        tool("debugfs", "-w", "-R", request, image)
+    found, summary = take(tmp_path, image)
+    said = {path: (item["name_state"], item["as_read"]) for path, item in found.items()}
+    assert said == {
+        b"kept": ("live", "complete"),
+        b"$OrphanFiles/inode-14": ("orphan", "complete"),
+        b"$OrphanFiles/inode-15": ("orphan", None),
+        b"sub/old": ("deleted", "overwritten possible"),
+        b"sub/a": ("reallocated", None),
+        **dict.fromkeys((b"new", b"sub/b", b"empty", b"sub/c"), ("deleted", None)),
+    }
+    assert found[b"$OrphanFiles/inode-14"]["sha256"] == sha256(NEW)
+    assert found[b"new"]["detail"] == UNLINKED
+    assert "unattached" not in summary.words()

@@ -50,11 +50,17 @@ IN_USE_NO_POINTERS = "its file record is in use, and has no pointer to its conte
 NOT_WRITTEN = "files of exFAT that were never written to their end: read as zeros there, whatever their clusters hold"
 BROKEN_OFF = "entries of 0 bytes that name a cluster all the same, as recordings leave them that broke off: partial"
 NAME_ONLY = "deleted; only its name was found, not its file record"
+UNLINKED = "deleted; its file record is in use without a name: its own still, or that of another deleted while open"
 
 
 def allocated(meta: Any) -> bool:
     """Whether the file record is in use."""
     return bool(int(meta.flags) & _ALLOCATED)
+
+
+def unlinked(opened: FileSystem, meta: Any) -> bool:
+    """Whether an inode of ext that is in use has no name by its own count: its file was deleted while it was open."""
+    return opened.family == "ext" and allocated(meta) and not int(meta.nlink)
 
 
 def ever_used(meta: Any) -> bool:
@@ -287,7 +293,8 @@ def _claim(opened: FileSystem, meta: Any, info: Any, blocks: list[tuple[int, int
         return Missing(Reason.ENCRYPTED, "encrypted by the file system (EFS)")
     if int(info.size) and encrypted(opened, int(meta.addr)):
         return Missing(Reason.ENCRYPTED, "encrypted by the file system (fscrypt of ext4)")
-    if allocated(meta) or (opened.family == "NTFS" and not flags & _NON_RESIDENT):
+    emptied = not int(info.size) and unlinked(opened, meta)  # as of any that was deleted, see below
+    if (allocated(meta) and not emptied) or (opened.family == "NTFS" and not flags & _NON_RESIDENT):
         return ContentState.COMPLETE
     if int(info.size) == 0 and opened.family != "ext":  # ext zeroes it on deletion: no telling it from an empty file
         return ContentState.COMPLETE

@@ -76,14 +76,17 @@ def stream(payload: dict[str, Any], _descriptors: list[int]) -> Stream:
 
 def blocks(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
     """Worker entry: the byte ranges of the image that hold each of "items" ([record, type, id]), in order, [] where
-    they cannot be had, and the bytes of each in them; "cluster" is the bytes that are given out together.
+    they cannot be had, or no other deleted one can claim them, and the bytes of each in them; "cluster" is the bytes
+    that are given out together.
     """
     opened = file_system(payload)
     found: list[list[Range]] = []
     sizes: list[int] = []
     for record, kind, number in payload["items"]:
         try:
-            attribute = attribute_of(opened, record, kind, number)[1]
+            file, attribute = attribute_of(opened, record, kind, number)
+            if claims.unlinked(opened, file.info.meta):  # none is free: what else was there is told to be overwritten
+                raise Absent(Missing(Reason.NOT_APPLICABLE, "its file record is in use"))
             size = claims.own_bytes(opened, record, attribute)
             found.append(claims.extents(opened, attribute, size))
             sizes.append(size)

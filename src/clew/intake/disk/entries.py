@@ -9,6 +9,7 @@ from clew.core.channel import Reply
 from clew.intake.disk import claims, foreign, ntfs, reparse
 from clew.intake.disk.ext_far import directory as far_directory
 from clew.intake.disk.fat_tree import CUT
+from clew.intake.disk.fat_tree import Tree as Clusters
 from clew.intake.disk.image import FileSystem, file_system, reason, searched, tree
 from clew.intake.disk.stretch import At, Item, Tree, stretch
 from clew.intake.walk import OWN_FILES, Listing
@@ -71,7 +72,8 @@ def _list(opened: FileSystem, payload: dict[str, Any], at: At) -> Listing[Item] 
     in_extend = (
         b"/".join(key[0] for key in at[1:]) if opened.family == "NTFS" and at and at[0][1] == ntfs.EXTEND else None
     )
-    reader = _Reader(opened, Listing(), address, _path(root, at), above, parent, in_extend, ciphered)
+    whole = None if root or any(key[2] for key in at) else clusters  # what a deleted directory holds is not live
+    reader = _Reader(opened, Listing(), address, _path(root, at), above, parent, in_extend, ciphered, whole)
     reader.read(directory)
     if far:
         reader.listing.notes[FAR] += 1
@@ -110,6 +112,7 @@ class _Reader:
     parent: int | None  # the record of the directory in which it was found; None for a deleted one: it may have moved
     in_extend: bytes | None  # its path in $Extend of NTFS, where it lies there
     ciphered: bool  # whether the names in it are
+    whole: Clusters | None  # of FAT, to look for entries that The Sleuth Kit passes over
     entered: set[int] = field(default_factory=set)
 
     def read(self, directory: Any) -> None:
@@ -141,6 +144,7 @@ class _Reader:
                 else:
                     live.add((name, address))
                     self.entry(entry)
+            self.pointless()
         except OSError as error:
             why = f"read only in part: {reason(error)}"
             lost = claims.name_only(self.opened, self.path + b"/", self.address, NameState.LIVE, why)
@@ -156,6 +160,15 @@ class _Reader:
         """The streams of NTFS's root directory, which no other directory names."""
         file = self.opened.fs.open_meta(inode=self.address)
         self.add(_Entry(0, file, b"", self.address, 0, _NAME_DIRECTORY, file.info.meta), NameState.LIVE)
+
+    def pointless(self) -> None:
+        """Live entries of FAT with a size and without a cluster, which The Sleuth Kit passes over. Raises OSError."""
+        known = {key[1] for key, _ in self.listing.files}
+        for address, name, size in self.whole.pointless(self.address) if self.whole is not None else ():
+            if address not in known:
+                why = f"its directory entry says {size:,} bytes, and names no cluster"
+                item = claims.name_only(self.opened, self.full(name), address, NameState.LIVE, why)
+                self.listing.files.append(((name, address, 0), item))
 
     def own(self, entry: _Entry, gone: bool) -> bool:
         """Entries that are no files of the user: The Sleuth Kit's virtual ones, NTFS's $-files, FAT's label."""
@@ -255,6 +268,8 @@ class _Reader:
                 self.listing.folders.append((entry.name, entry.address, 1))
             else:
                 self.listing.notes[STALE] += 1
+        elif reused and claims.unlinked(self.opened, meta):
+            self.name_only(entry, NameState.DELETED, claims.UNLINKED)  # whose content it is, no name says
         elif reused:
             self.name_only(entry, NameState.REALLOCATED, claims.GIVEN_AWAY)
         elif meta is None:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import pytsk3
 
 from clew.intake.api import ByteSource
+from clew.intake.disk import fat_entries
 from clew.intake.disk.allocation import Taken
 from clew.intake.disk.exfat import IN_USE, LABEL
 from clew.model import Missing, Reason
@@ -23,7 +24,7 @@ CUT = Missing(
     Reason.LIMIT_REACHED,
     f"not entered: {MOST_ENTRIES:,} entries of this volume are looked through for directories that refer to each other",
 )
-_ENTRY = 32  # bytes
+_ENTRY = fat_entries.ENTRY
 _FIRST_ADDRESS = 3  # of an entry, as The Sleuth Kit numbers them from the first sector that can hold one
 _UNALLOCATED = int(pytsk3.TSK_FS_NAME_FLAG_UNALLOC)
 _ATTRIBUTES = {"FAT": 11, "exFAT": 4}  # the byte of an entry that says whether it names a directory
@@ -118,6 +119,25 @@ class Tree:
         raw = self._source.read(self._offset + sector * self._sector + at, _ENTRY)
         upper = raw[_UPPER : _UPPER + 2] if self._fat32 else b""
         return int.from_bytes(raw[_LOWER : _LOWER + 2] + upper, "little")
+
+    def pointless(self, directory: int) -> Iterator[tuple[int, bytes, int]]:
+        """(address, name, size) of the live entries of a directory of FAT that The Sleuth Kit passes over: they have a
+        size, and name no cluster. Raises OSError.
+        """
+        if self._family != "FAT":
+            return
+        file = self._fs.open_meta(inode=directory)
+        data = bytes(file.read_random(0, min(int(file.info.meta.size), fat_entries.MOST_DIRECTORY)))
+        found = list(fat_entries.pointless(data, fat32=self._fat32))
+        if not found:
+            return
+        sectors = [sector for run in next(iter(file)) for sector in range(int(run.addr), int(run.addr) + int(run.len))]
+        each = self._sector // _ENTRY
+        for entry in found:
+            sector, number = sectors[entry.number // each] - self._first, entry.number % each
+            address = _FIRST_ADDRESS + sector * each + number
+            if not self.elsewhere(address, directory):
+                yield address, entry.name, entry.size
 
     def _place(self, address: int) -> tuple[int, int]:
         """The sector of an entry, and its byte there."""

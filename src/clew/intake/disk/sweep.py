@@ -1,5 +1,5 @@
 """Every file record in turn, for those that no directory names, or none that could be listed: NTFS and ext keep deleted
-files there, and one in use may have lost its directory.
+files there, and one in use may have lost its directory, or been deleted while it was open.
 """
 
 from base64 import b64decode
@@ -70,7 +70,7 @@ def _record(opened: FileSystem, address: int) -> list[dict[str, Any]]:
             path, state, own = ntfs.path(opened, file)
         else:
             path, state, own = ntfs.ORPHANS + b"/inode-%d" % address, NameState.ORPHAN, None
-        if claims.allocated(meta) and state is not NameState.LIVE:
+        if claims.allocated(meta) and state is not NameState.LIVE and not claims.unlinked(opened, meta):
             state = NameState.UNATTACHED
         found = claims.contents(opened, file, path, state, own)
         items = [item | {"sub": sub, "record": address} for sub, item in found]
