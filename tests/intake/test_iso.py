@@ -369,16 +369,21 @@ def test_raw_sectors_are_read(tmp_path, reader):
 # ---- sessions
 
 
+def follow(image: Path, second: Path, sector: int, between: int) -> None:
+    """Puts a session behind the first, at that sector; a picture begins between them."""
+    with image.open("ab") as file:
+        file.truncate(sector * S)
+    change(image, between * S, b"GIF89a")
+    with image.open("ab") as file:
+        file.write(second.read_bytes())
+
+
 def test_every_session_is_listed_and_what_lies_between_them_carved(tmp_path):
     image = make(tmp_path / "d.iso", {"one.txt": b"one", "gone.txt": b"gone"}, "-R", "-J")
     second = make(
         tmp_path / "2.iso", {"two.txt": b"two", "gone.txt": b"new"}, "-R", "-J", "-C", "0,1000", "-M", str(image)
     )
-    with image.open("ab") as file:
-        file.truncate(1000 * S)
-    change(image, 500 * S, b"GIF89a")
-    with image.open("ab") as file:
-        file.write(second.read_bytes())
+    follow(image, second, 1000, 500)
     case = new_case(tmp_path / "case")
     summary = intake(case, path=image, label="D", workers=1, options=OPTIONS)
     sql = "SELECT l.*, c.sha256, c.content_state AS as_read FROM listings l JOIN contents c USING (item)"
@@ -465,11 +470,7 @@ def test_a_disc_with_a_partition_table_on_it_is_one_to_the_image_s_end(tmp_path)
     first = {f"f{each}.jpg": random.Random(each).randbytes(9000) for each in range(4)}
     image = make(tmp_path / "d.iso", first, "-R", "-J", "-hfs", "-part", "-input-charset", "iso8859-1")
     second = make(tmp_path / "2.iso", {"two.jpg": b"two"}, "-R", "-J", "-C", "0,1000", "-M", str(image))
-    with image.open("ab") as file:
-        file.truncate(1000 * S)
-    change(image, 900 * S, b"GIF89a")
-    with image.open("ab") as file:
-        file.write(second.read_bytes())
+    follow(image, second, 1000, 900)
     case = new_case(tmp_path / "case")
     summary = intake(case, path=image, label="D", workers=1, options=OPTIONS)
     sql = "SELECT l.ref, l.path, c.sha256, c.content_state FROM listings l JOIN contents c USING (item)"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from no_wire import Network
+from no_wire import Network, keeps_time
 from observe_case import new_case, watch_body
 from observe_stage import Stage
 
@@ -51,8 +51,7 @@ def stage() -> Iterator[Stage]:
 def network(monkeypatch: pytest.MonkeyPatch) -> Network:
     """What takes the place of the wire, with the clock set to its own."""
     made = Network()
-    monkeypatch.setattr("clew.core.clock.now", lambda: made.now)
-    monkeypatch.setattr("clew.core.clock.mono_ns", lambda: made.now.mono_ns)
+    keeps_time(monkeypatch, made)
     return made
 
 

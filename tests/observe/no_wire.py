@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
+
 from clew.core.clock import Instant
 from clew.model import Missing
 from clew.observe.api import SECOND
@@ -37,6 +39,12 @@ class Network:
     def collect(self, _: float) -> list[Answer]:
         answers, self.answers = self.answers, []
         return answers
+
+
+def keeps_time(monkeypatch: pytest.MonkeyPatch, network: Any) -> None:
+    """Sets the clock to the network's own."""
+    monkeypatch.setattr("clew.core.clock.now", lambda: network.now)
+    monkeypatch.setattr("clew.core.clock.mono_ns", lambda: network.now.mono_ns)
 
 
 def goes_on(observer: Observer, network: Any, seconds: float, step_ns: int = STEP_NS) -> None:

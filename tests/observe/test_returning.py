@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from no_wire import keeps_time
 from observe_case import gaps_of, watch_body
 from played_days import DAY, HOUR, POLICY, SCOPE, Days, Place, goes_on_for
 
@@ -29,8 +30,7 @@ def always(_: int) -> bool:
 @pytest.fixture
 def days(monkeypatch: pytest.MonkeyPatch) -> Days:
     made = Days()
-    monkeypatch.setattr("clew.core.clock.now", lambda: made.now)
-    monkeypatch.setattr("clew.core.clock.mono_ns", lambda: made.now.mono_ns)
+    keeps_time(monkeypatch, made)
     return made
 
 

@@ -39,11 +39,9 @@ def spans(data: bytes | memoryview, at: int = 0) -> Iterator[Span]:
     """
     while at + 8 <= len(data):
         size, kind = struct.unpack_from(">I4s", data, at)
-        content = at + 8
+        content, end = at + 8, at + size if size else len(data)
         if size == 1 and at + 16 <= len(data):
-            (size,) = struct.unpack_from(">Q", data, at + 8)
-            content = at + 16
-        end = at + size if size else len(data)
+            content, end = at + 16, at + struct.unpack_from(">Q", data, at + 8)[0]
         if end < content:
             return
         yield Span(kind, at, content, end)

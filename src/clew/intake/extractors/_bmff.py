@@ -6,6 +6,9 @@ entered twice.
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
+
+from clew.intake.boxes import spans
 
 MOST_BOXES = 10_000  # siblings
 MOST_ITEMS = 4_096
@@ -23,24 +26,12 @@ class Box:
 
 def boxes(data: memoryview) -> Iterator[Box]:
     """The boxes that lie side by side in `data`. What is no box ends it."""
-    at, count = 0, 0
-    while at + 8 <= len(data) and count < MOST_BOXES:
-        count += 1
-        size, kind = struct.unpack_from(">I4s", data, at)
-        head = 8
-        if size == 1 and at + 16 <= len(data):
-            (size,) = struct.unpack_from(">Q", data, at + 8)
-            head = 16
-        elif size == 0:
-            size = len(data) - at
-        if size < head:
-            return
-        end = min(at + size, len(data))
-        if kind == b"uuid" and at + head + 16 <= end:
-            yield Box(kind, data[at + head + 16 : end], bytes(data[at + head : at + head + 16]))
+    for span in islice(spans(data), MOST_BOXES):
+        body = data[span.content : span.end]
+        if span.kind == b"uuid" and len(body) >= 16:
+            yield Box(span.kind, body[16:], bytes(body[:16]))
         else:
-            yield Box(kind, data[at + head : end])
-        at += size
+            yield Box(span.kind, body)
 
 
 def first(data: memoryview, *path: bytes) -> memoryview | None:
