@@ -45,8 +45,12 @@ def test_a_full_reply_is_asked_for_again_whoever_got_false_endpoints_into_it(
         (5, 0, None, "stopped", False),
         (5, 0, 5, "stopped", False),
         (4, 1, 5, "stopped", False),
-        (5, 0, 6, "stopped", True),
-        (5, 0, 6, "started", False),  # it counts us too
+        (5, 0, 7, "stopped", False),  # who left without a word
+        (5, 0, 8, "stopped", True),
+        (5, 0, 8, "started", False),  # it counts us too
+        (5, 0, 9, "started", True),
+        (80, 0, 90, "stopped", False),
+        (80, 0, 91, "stopped", True),
         (5, 0, 3, "stopped", False),
         (FULL_REPLY - 1, 0, None, "stopped", False),
         (FULL_REPLY - 1, 1, None, "stopped", True),

@@ -113,6 +113,16 @@ def test_whom_a_part_of_a_large_swarm_leaves_out_is_called_no_oftener_for_it(
     assert len(visits) <= 2 * len(dead), "two a day, as of whom a list names always; else it were four"
 
 
+def test_a_tracker_that_counts_one_more_than_it_names_names_the_whole_swarm(
+    make_case: Callable[..., Case], days: Days
+) -> None:
+    """Many count who asks, or who left without a word: who was never there when called is called once he is named."""
+    days.there = {LATER: lambda at_ns: evening(at_ns) and at_ns > DAY, ALWAYS: always}
+    days.named, days.swarm = {LATER: evening, ALWAYS: always}, 3
+    goes_on_for(make_case(**SCOPE), days, 3 * DAY)
+    assert on_days(days, LATER) == {1, 2}
+
+
 def test_a_tracker_that_fails_for_one_watch_has_left_out_nobody_of_it(
     make_case: Callable[..., Case], days: Days
 ) -> None:

@@ -17,6 +17,7 @@ from clew.observe.asked import WAITED, Asked, key
 from clew.observe.policy import Policy, inside_loopback
 
 FULL_REPLY = 200  # endpoints of one reply, those that none can have among them: opentracker tells no more
+COUNTED_TOO, COUNTED_TOO_SHARE = 2, 8  # whom a tracker counts beyond those it names: two, or one in eight
 DRY = 4
 DEFAULT_INTERVAL = 1800
 FAILED_AGAIN = 4  # rounds at most
@@ -50,8 +51,12 @@ def infohashes(watch: Watch) -> list[tuple[bytes, bool]]:
 
 
 def is_part(listing: Listing, event: str) -> bool:
-    """Whether a tracker's reply to this `event` names only a part of the swarm: it counts more, or gives no more."""
-    return _full(listing) or (listing.swarm or 0) - int(event == "started") > _given(listing)
+    """Whether a tracker's reply to this `event` names only a part of the swarm: it counts more, or gives no more.
+
+    A few more do not make it a part: trackers count who asks, and whoever left without a word for a while.
+    """
+    more = (listing.swarm or 0) - int(event == "started") - _given(listing)
+    return _full(listing) or more > max(COUNTED_TOO, _given(listing) // COUNTED_TOO_SHARE)
 
 
 def _full(listing: Listing) -> bool:
