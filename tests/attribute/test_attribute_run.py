@@ -267,8 +267,9 @@ OTHER_CLIENT = {"client": "Transmission 4.0.5", "peer_id": b"-TR4050-" + bytes(1
         ({"at": BETWEEN}, {"transport": "mse-rc4/utp"}, 1),
         ({"at": BETWEEN, "transport": "utp"}, {"transport": "mse-rc4/utp"}, 2),
         ({"at": BETWEEN - 10 * 20 * MINUTE}, {}, 1),
+        ({"at": BETWEEN, "transport": "mse/tcp"}, {}, 1),
     ],
-    ids=["another client", "another carrier", "of the other carrier at another time", "before all contacts"],
+    ids=["another client", "another carrier", "of the other carrier at another time", "before all contacts", "MSE"],
 )
 def test_a_control_probe_speaks_for_whom_it_was_made_of_alone(full, countries, run, probe, other, unprobed):
     """Behind one address and port there may be another machine later, and over the other carrier."""

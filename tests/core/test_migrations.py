@@ -203,3 +203,21 @@ def test_since_when_anybody_told_who_is_there_is_known_of_before_version_15(made
     case = Case.open(folder)
     assert [tuple(row) for row in case.read().execute("SELECT * FROM first_lists")] == [("w", 8)]
     case.close()
+
+
+def test_who_was_probed_over_mse_alone_before_version_18_is_asked_again(made_at: Callable[[int], Path]) -> None:
+    folder = made_at(16)
+    endpoint = (
+        "INSERT INTO endpoints (id, watch, address, port, first_listed_ns, last_listed_ns, source, tier, control) "
+        "VALUES (?, 'w', '192.0.2.1', ?, 0, 0, 't', 'E1', ?)"
+    )
+    dial = "INSERT INTO dials VALUES (?, 'r', NULL, 'w', '192.0.2.1', ?, 'control', ?, 5, ?, NULL, 0)"
+    with closing(sqlite3.connect(folder / "case.db")) as conn, conn:
+        conn.executemany(endpoint, [(1, 1, "clean"), (2, 2, "clean"), (3, 3, "promiscuous"), (4, 4, "clean")])
+        dials = [("a", 1, "mse/tcp", "done"), ("b", 2, "mse/utp", "done"), ("c", 2, "utp", "done")]
+        conn.executemany(dial, [*dials, ("d", 4, "tcp", "interrupted")])
+    case = Case.open(folder)
+    assert dict(map(tuple, case.read().execute("SELECT id, control FROM endpoints"))) == {
+        1: None, 2: "clean", 3: "promiscuous", 4: None,
+    }  # fmt: skip
+    case.close()

@@ -127,8 +127,19 @@ def test_who_was_given_up_is_not_called_because_a_mandate_was_added() -> None:
 
 
 def test_a_control_probe_goes_in_clear_over_the_carrier_that_worked() -> None:
-    assert transports.probe(ALL, "mse-rc4/utp") == "utp"
-    assert transports.probe(("mse/tcp",), "mse-plain/tcp") == "mse/tcp"
+    assert transports.probe("mse-rc4/utp", ()) == "utp"
+    assert transports.probe("mse-rc4/utp", ALL) == "utp"
+    assert transports.probe("mse-plain/tcp", ("mse/tcp", "utp")) == "mse/tcp"
+
+
+def test_it_does_so_where_contacts_may_go_over_mse_alone() -> None:
+    """As beyond this machine, where no Mandate permits plaintext: over MSE whoever answers for anything passes."""
+    made = Book([], Policy(revisit=100), 0, lambda _: ("mse/tcp", "mse/utp"))
+    endpoint, _ = made.listed("w", "192.0.2.1", 6881, source="t", twin=False, at_ns=0, due_ns=0)
+    made.saved([endpoint])
+    assert visit(made, endpoint, 0, ("mse/utp",)) == ["mse/tcp", "mse/utp"]
+    ((_, kind),) = made.due(10 * SECOND, 10)
+    assert (kind, made.transport(endpoint, "control")) == ("control", "utp")
 
 
 @pytest.mark.parametrize(

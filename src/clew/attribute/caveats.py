@@ -85,8 +85,8 @@ def against(draft: Draft, place: Where, merged: Merged, beside: Beside) -> tuple
         )
     if not _probed(draft, endpoint):
         found.append(
-            f"no control probe of this address and port over {draft.carrier} between its first and last contact: "
-            "whether this client answers for anything is not known"
+            f"no control probe of this address and port in plaintext over {draft.carrier} between its first and last "
+            "contact: whether this client answers for anything is not known"
         )
     if address and address.promiscuous_ports:
         found.append(

@@ -35,7 +35,7 @@ class Cut:
 class Endpoint:
     """One address and port, over all carriers. `failed` are contacts that brought no claim because of a Missing.
 
-    `probes` are the control probes that decided something.
+    `probes` are the control probes that decided something: in plaintext, since over MSE nobody can answer one.
     """
 
     answered: tuple[Contact, ...] = ()
@@ -120,7 +120,7 @@ def endpoints(ordered: Iterable[Contact], cut: Mapping[Place, Sequence[Cut]]) ->
     for each in ordered:
         here = seen[each.address, each.port]
         if each.kind is SightingKind.CONTROL:
-            if each.missing is None:
+            if each.missing is None and each.transport == each.carrier:
                 here.probes.append(each)
             continue
         if each.answered:

@@ -145,11 +145,11 @@ class Book:
 
     def transport(self, endpoint: Endpoint, kind: str) -> str:
         """Over what this endpoint is called next."""
+        if kind == "control":
+            return transports.probe(endpoint.transport or transports.PLAIN[0], self._policy.transports)
         offered = self._offered(endpoint)
         if not offered:
             return transports.PLAIN[0]  # which nothing permits here, as the Governor then says
-        if kind == "control":
-            return transports.probe(offered, endpoint.transport)
         return transports.following(offered, endpoint.transport, endpoint.tried) or offered[0]
 
     def contacted(

@@ -43,7 +43,9 @@ def failed(offered: tuple[str, ...], tried: str, transport: str, *, reached: boo
     return " ".join(sorted({*tried.split(), *gone}))
 
 
-def probe(offered: tuple[str, ...], worked: str | None) -> str:
-    """What a control probe goes over: plaintext, whose random infohash shows nothing, on the carrier that worked."""
-    plain = carrier(worked or offered[0])
-    return plain if plain in offered else dialled(worked or offered[0])
+def probe(worked: str, chosen: tuple[str, ...]) -> str:
+    """What a control probe goes over: plaintext on the carrier that worked. Its random infohash shows nothing, so that it
+    needs no permit; over MSE nobody could answer it. MSE only where the operator chose transports without plaintext.
+    """
+    plain = carrier(worked)
+    return plain if not chosen or plain in chosen else dialled(worked)
