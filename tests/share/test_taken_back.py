@@ -9,6 +9,7 @@ import pytest
 from remake import flip, remade
 from share_world import DAY, World
 
+from clew.cli.receive import _taken_back as words
 from clew.core import forces, keys, mandate, sent
 from clew.core.errors import Damaged
 from clew.model import Bundle
@@ -160,6 +161,12 @@ def test_what_the_sender_may_not_follow_any_further_is_told_in_words_of_its_own_
     uncovered(world)
     told = received(world, world.build())
     assert [each["why"] for each in told.taken_back or []] == [sent.UNCOVERED]
+    said = words(told.taken_back)
+    assert (
+        said[0]
+        == "NOT FOLLOWED ANY FURTHER, and no less true for that: 1 leads of earlier bundles; why, stands beside each"
+    )
+    assert not any("TAKEN BACK" in line for line in said)
     assert "<strong>Not followed any further: what earlier bundles gave you as 1 lead</strong>" in page(told)
     assert not any(words in page(told) for words in ("<strong>Taken back", "as it was given"))
     assert [each.why for each in sent.changed(world.case, now_ns=world.now + DAY - 1)] == [sent.UNCOVERED]

@@ -110,7 +110,7 @@ def shown(case: Path, label: str, as_json: bool) -> None:
 def compared(case: Path, path: Path, run: str | None, accept_weak_isolation: bool, as_json: bool) -> int:
     """Hold the transcripts of a run of CASE against a capture of it that another process made.
 
-    Exit status 3: something differs, is missing, or is in the capture and in no record.
+    Exit status 3: something differs, is missing, or is in the capture and in no record; or the capture has flaws.
     """
     from clew.observe.comparing import compare
 

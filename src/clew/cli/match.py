@@ -21,7 +21,10 @@ from clew.core.errors import Exit
 )
 @json_option
 def match(case: Path, exact: bool, as_json: bool) -> int:
-    """Match every Content of CASE with every hash set: exactly, and pictures within 31 bits."""
+    """Match every Content of CASE with every hash set: exactly, and pictures within 31 bits.
+
+    Exit status 3: some near hits wait, since their pictures could not be hashed again in exact mode.
+    """
     from clew.match import run
 
     opened = open_case(case)

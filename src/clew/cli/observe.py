@@ -72,7 +72,7 @@ def observe(
     """Observe every Watch of CASE: who is listed, who answers, who claims pieces of the watched file, twice.
 
     Nothing is ever requested, downloaded or shared. A signed Mandate is needed; Ctrl-C ends the run in order, and the
-    same command goes on where it ended. Exit status 3: a tracker gave no usable reply.
+    same command goes on where it ended. Exit status 3: a tracker gave no usable reply, or none was asked.
     """
     from clew.core.long_run import settle_in
 

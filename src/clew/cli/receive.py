@@ -41,10 +41,21 @@ def receive(case: Path, bundle: Path, identity_name: str | None, sender_key: str
 
 
 def _taken_back(told: list[dict[str, Any]] | None) -> list[str]:
-    """What must be read before anything else: what is no lead any more of earlier bundles, and why."""
+    """What must be read before anything else: which leads of earlier bundles do not stand as they left, and why."""
     if told is None:
         return ["this bundle is of an earlier clew, which took no lead back: it does not tell which ones do not stand"]
-    lines = [f"TAKEN BACK: {len(told)} leads of earlier bundles; why, stands beside each"] if told else []
+    from clew.core.sent import UNCOVERED
+
+    back = [each for each in told if each["why"] != UNCOVERED]
+    let_be = [each for each in told if each["why"] == UNCOVERED]
+    return [
+        *_listed("TAKEN BACK", back),
+        *_listed("NOT FOLLOWED ANY FURTHER, and no less true for that", let_be),
+    ]
+
+
+def _listed(title: str, told: list[dict[str, Any]]) -> list[str]:
+    lines = [f"{title}: {len(told)} leads of earlier bundles; why, stands beside each"] if told else []
     for each in told:
         places = ", ".join(sorted({f"{i['address']} port {i['port']}" for i in each["intervals"]}))
         copies = ", ".join(f"Lead {c['rank']} of {c['bundle']}" for c in each["bundles"])

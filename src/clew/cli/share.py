@@ -23,8 +23,8 @@ from clew.core.errors import Usage
 def share(case: Path, *, force_code: str | None, everyone: bool, out: Path, key_name: str, as_json: bool) -> None:
     """Build encrypted, signed bundles: each force receives its leads, graded hashes and how to check them.
 
-    A bundle also takes back what earlier ones gave that force and does not stand any more. Nothing is sent: hand over
-    the .tar.age file by your own channel, and your public key by another one.
+    A bundle also takes back what earlier ones gave that force and does not stand any more as it left. Nothing is sent:
+    hand over the .tar.age file by your own channel, and your public key by another one.
     """
     from clew.core import sent
     from clew.share.coverage import unlisted

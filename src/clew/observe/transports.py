@@ -44,8 +44,8 @@ def failed(offered: tuple[str, ...], tried: str, transport: str, *, reached: boo
 
 
 def probe(worked: str, chosen: tuple[str, ...]) -> str:
-    """What a control probe goes over: plaintext on the carrier that worked. Its random infohash shows nothing, so that it
-    needs no permit; over MSE nobody could answer it. MSE only where the operator chose transports without plaintext.
+    """What a control probe goes over: plaintext on the carrier that worked. Its random infohash shows nothing, so that
+    it needs no permit; over MSE nobody could answer it. MSE only where the operator chose transports without plaintext.
     """
     plain = carrier(worked)
     return plain if not chosen or plain in chosen else dialled(worked)

@@ -149,8 +149,8 @@ class KnownHash:
 class Package:
     """Everything that one force receives.
 
-    `taken_back`: what it has from earlier Bundles and does not stand now; `unlisted`: a sentence on those of which
-    nobody knows that.
+    `taken_back`: what it has from earlier Bundles and does not stand now as it left, or is not followed any further;
+    `unlisted`: a sentence on those of which nobody knows that.
     """
 
     bundle: str

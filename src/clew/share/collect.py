@@ -2,7 +2,7 @@
 
 What may leave is decided here and nowhere else: leads of that force alone, resting on E1 and E2 contacts, at endpoints
 that do not answer for just anything, still in date, and not kept by the coordinating force; hashes that a person
-decided or confirmed. What is held back is counted and said; what left before and does not stand is taken back.
+decided or confirmed. What is held back is counted and said; what left before and does not stand so is taken back.
 """
 
 import json
@@ -158,7 +158,7 @@ def _hold(reading: _Reading, lead: str, reason: str) -> None:
 
 
 def _taken_back(reading: _Reading, leads: list[LeadPart]) -> tuple[sent.TakenBack, ...]:
-    """What this force has from earlier Bundles and does not stand; told in each Bundle, as long as that is so."""
+    """What this force has from earlier Bundles and does not stand so; told in each Bundle, as long as that is so."""
     code, standing = reading.force.code, {lead.id for lead in leads}
     found = {each.lead: each for each in reading.changed}
     for each in reading.sent:

@@ -1,4 +1,5 @@
-"""taken-back.jsonl: what this force has from earlier Bundles and does not stand any more, one JSON object a line.
+"""taken-back.jsonl: what this force has from earlier Bundles and does not stand any more as it left, one JSON object a
+line.
 
 It is there in every Bundle, empty where nothing is taken back, and tells the same again as long as it is so.
 """
@@ -14,7 +15,7 @@ from clew.share.examples import EXAMPLES
 
 
 class TakenBackList:
-    """A Lead by its id, with the Bundles that it left in, the endpoints and times that do not hold, and why."""
+    """A Lead by its id, with the Bundles that it left in, its endpoints and times there, and why it does not stand so."""
 
     name = "taken_back"
     filename = "taken-back.jsonl"
