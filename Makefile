@@ -56,7 +56,7 @@ bench: $(VENV)/.dev  ## every claim, side by side with its peer
 bench-pdq: $(VENV)/.dev  ## the picture hash alone
 	@$(BIN)/python bench/bench_pdq.py
 
-error-rates: $(VENV)/.run  ## 20 operations of 10,000 by this very build, compared with the truth; writes docs/error-rates.md (80 minutes)
+error-rates: $(VENV)/.run  ## 20 operations of 10,000 by this very build, compared with the truth; writes docs/error-rates.md (85 minutes)
 	@$(BIN)/python tools/error_rates.py --scenario large
 
 OBSERVER := tests/observe/test_crash.py tests/observe/test_disturbed.py

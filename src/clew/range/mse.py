@@ -45,7 +45,7 @@ def digest(*parts: bytes) -> bytes:
 
 
 def power(base: int, exponent: int) -> bytes:
-    """A public key, or a secret, as it is said and hashed. GMP takes a fifth of the time of Python's own `pow`."""
+    """A public key, or a secret, as it is said and hashed. GMP takes about a tenth of the time of Python's `pow`."""
     return int(powmod(base, exponent, PRIME)).to_bytes(KEY_BYTES, "big")
 
 

@@ -15,7 +15,7 @@ from clew.share.examples import EXAMPLES
 
 
 class TakenBackList:
-    """A Lead by its id, with the Bundles that it left in, its endpoints and times there, and why it does not stand so."""
+    """A Lead by its id, with the Bundles that it left in, its endpoints and times there, and why it does not stand."""
 
     name = "taken_back"
     filename = "taken-back.jsonl"
