@@ -32,5 +32,14 @@ def test_links_keep_the_contract(name):
 @pytest.mark.parametrize("name", plugins.names(PACKAGE))
 def test_no_pictures_no_links(name):
     none = np.zeros(0, np.int64)
-    empty = Pictures(np.zeros((0, 32), np.uint8), np.zeros((0, 32), np.uint8), none.astype(bool), none, none, {})
+    empty = Pictures(
+        np.zeros((0, 32), np.uint8),
+        np.zeros((0, 32), np.uint8),
+        none.astype(bool),
+        none,
+        none,
+        none,
+        none.astype(bool),
+        {},
+    )
     assert list(plugins.load(PACKAGE, name).link(empty)) == []

@@ -129,6 +129,66 @@ def test_a_second_run_writes_the_same_and_labels_stay(case, put):
     assert sorted({r[0] for r in rows(case)}) == [f"S-{n:04d}" for n in range(1, 6)]
 
 
+def pages(name, *values):
+    """The pages of a TIFF from the second on."""
+    same = {"content": sha(name), "mode": "fast", "extractor": "animation", "version": "2", "name": "video.pdq"}
+    return [same | {"number": float(n), "data": value, "integer": 100} for n, value in enumerate(values, 1)]
+
+
+def links(case):
+    found = case.read().execute("SELECT * FROM links ORDER BY first_part, second_part")
+    return {
+        (link["first"], link["second"]): (link["first_part"], link["second_part"], link["detail"]) for link in found
+    }
+
+
+@pytest.fixture
+def tiffs(case, put):
+    put(case, "traits", picture("t", bits(*range(50, 90))) + picture("u", bits(*range(150, 190))), "intake")
+
+
+def test_a_page_is_linked_to_what_it_is_near_and_moves_nothing_into_a_series(case, put, tiffs):
+    put(case, "traits", picture("a", bits(), width=400) + picture("b", bits(1)), "intake")
+    before = (identify(case), rows(case))
+    put(
+        case,
+        "traits",
+        pages("t", bits(*range(200, 240)), bits(*range(9))) + pages("u", bits(*range(201, 240))),
+        "intake",
+    )
+    summary = identify(case)
+    assert rows(case) == before[1] == [("S-0001", sha("a"), 0, sha("a"), 0), ("S-0001", sha("a"), 0, sha("b"), 1)]
+    found = links(case)
+    assert found[sha("a"), sha("t")] == ("", "page 3", "PDQ distance 9; page 3 of the second")
+    (between,) = (said for pair, said in found.items() if set(pair) == {sha("t"), sha("u")})
+    assert between[:2] == ("page 2", "page 2")
+    assert (summary.pictures, summary.alone, summary.series) == (7, before[0].alone, 1)
+
+
+def test_of_two_contents_the_link_of_what_is_shown_is_kept_else_the_nearest(case, put, tiffs):
+    put(case, "traits", picture("a", bits(), width=400) + pages("t", bits(*range(20)), bits(1)), "intake")
+    identify(case)
+    assert links(case) == {(sha("a"), sha("t")): ("", "page 3", "PDQ distance 1; page 3 of the second")}
+    put(case, "traits", picture("a2", bits(*range(50, 85)), width=900) + pages("t", bits(*range(50, 86))), "intake")
+    identify(case)
+    assert links(case)[sha("a2"), sha("t")] == ("", "", "PDQ distance 5")
+
+
+def test_pages_of_one_file_are_not_linked_with_one_another(case, put, tiffs):
+    put(case, "traits", pages("t", bits(1), bits(1, 2), bits(*range(50, 89))), "intake")
+    identify(case)
+    assert links(case) == {}
+
+
+def test_a_known_page_makes_no_series_known(case, put, tiffs):
+    put(case, "traits", picture("t2", bits(*range(51, 90))), "intake")
+    hit(case, "t2", "alert", "pdq")
+    with case.write("match") as tx:
+        tx.execute("UPDATE hits SET part='page 2'")
+    identify(case)
+    assert {row[2] for row in rows(case)} == {0}
+
+
 def test_without_a_mandate_nothing_is_grouped(bare_case, put, allow):
     put(bare_case, "traits", picture("a", bits()) + picture("b", bits(1)), "intake")
     allow(bare_case, purposes=["match"])
@@ -147,7 +207,7 @@ def test_any_set_gives_stars(seed, n, noise):
     content = np.array(sorted(rng.bytes(32) for _ in range(n)), "S32")
     rows_of = np.frombuffer(content.tobytes(), np.uint8).reshape(-1, 32)
     numbers = rng.integers(50, 101, n)
-    pictures = Pictures(rows_of, pdq, np.ones(n, bool), numbers, rng.integers(1, 9, n), {})
+    pictures = Pictures(rows_of, pdq, np.ones(n, bool), numbers, rng.integers(1, 9, n), numbers * 0, numbers < 0, {})
     found = series.groups(pictures, PLUGIN.link(pictures))
     where = {c.tobytes(): i for i, c in enumerate(rows_of)}
     apart = lambda a, b: hamming.distance(pdq[where[a]].tobytes(), pdq[where[b]].tobytes())  # noqa: E731

@@ -118,8 +118,8 @@ def fill(known: Known, series: int = 6, members: int = 5) -> Known:
     closed = known.series[f"{series + 1:032x}"][0]
     with case.write("match") as tx:
         tx.execute("INSERT INTO hashsets VALUES ('h','Known shapes','alert','vics',x'00',1,'{}','f',0)")
-        hit = ("i" * 32, closed, "h", "sha256", 0, "", "alert", "clew training", "ZZ", "1", "1", "x", "stands")
-        tx.execute("INSERT INTO hits VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)", hit)
+        hit = ("i" * 32, closed, "h", "sha256", 0, "", "alert", "clew training", "ZZ", "1", "1", "x", "stands", "")
+        tx.execute("INSERT INTO hits VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)", hit)
     _lead(known)
     return known
 

@@ -158,6 +158,18 @@ def test_what_is_known_or_done_is_listed_without_pictures(page: Page) -> None:
     assert asked == []
 
 
+def test_a_match_on_a_page_that_is_not_shown_is_said_beside_what_is_shown(page: Page, known: Known) -> None:
+    content = known.series[f"{1:032x}"][1]
+    with known.case.write("match") as tx:
+        hit = ("p", content, "h", "pdq", 12, "exact", "alert", None, None, None, None, "x", "stands", "page 2")
+        tx.execute("INSERT INTO hits VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)", hit)
+    page.reload()
+    expect(page.locator("#entries li").first).to_contain_text("a match on a picture not shown")
+    expect(page.locator(".tile").nth(1)).to_contain_text("match on page 2: not shown")
+    press(page, "ArrowRight")
+    expect(page.locator("#facts")).to_contain_text("page 2 (not shown): alert · Known shapes (near, distance 12)")
+
+
 def test_alarm_help_and_cover_by_key(page: Page, browser: Browser, known: Known) -> None:
     press(page, "?")
     expect(page.locator("#help")).to_be_visible()

@@ -15,7 +15,7 @@ from review_page import Known, Served, actions, empty_case, fill, serving, sharp
 
 from clew.core import blobs
 from clew.core.errors import Refused, Usage
-from clew.review import pictures, schemes
+from clew.review import parts, pictures, schemes
 from clew.review.app import create_app
 from clew.review.guard import HEADERS, Keys
 from clew.review.run import review
@@ -278,3 +278,60 @@ def test_two_reviewers_two_pages_one_case(known: Known, client: httpx.Client) ->
         assert second.post("/api/alarm/acknowledge", json={"alarm": alarm}, headers=CHANGE).status_code == 200
     assert client.get("/api/state").json()["alarms"][0]["acknowledged_by"] == "wren"
     assert client.get("/api/state").json()["exposure"]["clear_today"] == 1
+
+
+def test_a_match_on_a_page_that_is_not_shown_is_said_in_words_and_closes_nothing(
+    client: httpx.Client, known: Known
+) -> None:
+    first, second = known.series[S1][:2]
+    with known.case.write("match") as tx:
+        for content, part, state in (
+            (first, "", "wants exact"),
+            (second, "page 2", "stands"),
+            (second, "page 4", "wants exact"),
+            (known.single, "further picture 1", "stands"),
+        ):
+            hit = (
+                content.hex() + part,
+                content,
+                "h",
+                "pdq",
+                12,
+                "exact",
+                "alert",
+                "clew training",
+                "ZZ",
+                "1",
+                "1",
+                part,
+            )
+            tx.execute("INSERT INTO hits VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)", (*hit, state, part))
+    with known.case.write("identify") as tx:
+        link = (known.single, second, "nearduplicate", 0.9, "PDQ distance 7; page 3 of the second", "", "page 3")
+        tx.execute("INSERT INTO links VALUES (?,?,?,?,?,?,?)", link)
+    entries = {entry["id"]: entry for entry in client.get("/api/series").json()["entries"]}
+    single = f"single:{known.single.hex()}"
+    assert [(entries[at]["parts"], entries[at]["known"]) for at in (S1, single)] == [(1, False), (1, False)]
+    series = client.get(f"/api/series/{S1}").json()
+    assert [member["parts"] for member in series["members"][:3]] == [[], ["page 2"], []]
+    assert [hit["distance"] for hit in series["hits"]] == [12], "of the picture that is shown"
+    assert client.get(f"/api/series/{single}").json()["hits"] == []
+    assert client.get(f"/api/facts/{second.hex()}").json()["parts"] == [
+        "page 2 (not shown): alert · Known shapes (near, distance 12, clew training ZZ 1: 1)",
+        "page 4 (not shown): alert · Known shapes (near, distance 12, not yet computed exactly, clew training ZZ 1: 1)",
+        f"page 3 (not shown): near picture {known.single.hex()[:8]} (PDQ distance 7)",
+    ]
+    assert client.get(f"/api/facts/{known.single.hex()}").json()["parts"][1:] == [
+        f"the picture shown: near page 3 of picture {second.hex()[:8]} in S-001 (PDQ distance 7)"
+    ]
+
+
+def test_of_many_matches_on_pages_the_first_are_said_and_the_others_counted(known: Known) -> None:
+    with known.case.write("identify") as tx:
+        for number in range(30):
+            link = (bytes([number]) * 32, known.single, "nearduplicate", 0.9, "PDQ distance 7", "", f"page {number}")
+            tx.execute("INSERT INTO links VALUES (?,?,?,?,?,?,?)", link)
+    found = parts.lines(known.case.read(), known.single)
+    assert (len(found), found[-1]) == (21, "and 10 matches more")
+    plan = known.case.read().execute(f"EXPLAIN QUERY PLAN {parts._LINKS}", (known.single,)).fetchall()
+    assert not [row["detail"] for row in plan if row["detail"].startswith("SCAN links")]

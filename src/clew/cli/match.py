@@ -1,11 +1,15 @@
 """`clew match`: what of the case is known."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from clew.cli._common import case_argument, emit, json_option, open_case
 from clew.core.errors import Exit
+
+if TYPE_CHECKING:
+    from clew.match.api import Summary
 
 
 @click.command(
@@ -42,11 +46,23 @@ def match(case: Path, exact: bool, as_json: bool) -> int:
         f"{summary.contents:,} contents against {summary.hashsets} hash sets; contents hit: {counts}\n"
         f"hits by state: {states}\n"
         f"near matching: {summary.near_searched:,} pictures searched, left out: {excluded}\n"
+        + _by_part(summary)
         + "".join(f"not hashed again, its near hits wait: {name}: {why}\n" for name, why in failed.items())
         + "\n".join(f"note: {line}" for line in summary.covered)
     )
     emit(as_json, summary.as_dict() | {"not_hashed_again": failed}, words)
     return Exit.INCOMPLETE if failed else Exit.DONE
+
+
+def _by_part(summary: "Summary") -> str:
+    """Which matches are not of the picture that is shown of a file."""
+    from clew.match.api import MOST_PARTS
+
+    if not summary.by_part:
+        return ""
+    head = f"matched by another page or picture than the one that is shown of it: {summary.by_part:,} contents\n"
+    left = "" if len(summary.parts) < MOST_PARTS else f"  the first {MOST_PARTS} matches; the review page says all\n"
+    return head + "".join(f"  {each}\n" for each in summary.parts) + left
 
 
 COMMAND = match

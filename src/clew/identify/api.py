@@ -38,7 +38,9 @@ class Linker(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What an identify run did. `excluded`: Contents set aside, by reason; `covered`: what was not looked at."""
+    """What an identify run did. `pictures` are those looked at, of which a Content may have several; `alone` those that
+    are shown and in no Series. `excluded`: Contents set aside, by reason; `covered`: what was not looked at.
+    """
 
     pictures: int
     links: int

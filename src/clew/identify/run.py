@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +19,7 @@ PACKAGE = "clew.identify.linkers"
 SERIES_LINKER = "nearduplicate"
 COVERED = (
     "only still pictures with a PDQ of quality 50 and above are linked; no video, no other media",
+    "pages of a TIFF and further pictures of a HEIF are linked, as many as were hashed, and make no Series",
     "what is in no Series is not thereby unrelated: only near duplicates are grouped, not places, cameras or people",
 )
 
@@ -55,15 +57,15 @@ def _without_known_good(case: Case, seen: Pictures) -> Pictures:
     )
     good = {bytes(row["content"]) for row in rows}
     keep = np.array([row.tobytes() not in good for row in seen.content], bool)
-    dropped = int((~keep).sum())
+    dropped = int((~keep & (seen.part == 0)).sum())
     excluded = seen.excluded | ({"known-good by SHA-256": dropped} if dropped else {})
-    parts = {name: getattr(seen, name)[keep] for name in ("content", "pdq", "exact", "quality", "pixels")}
-    return replace(seen, **parts, excluded=excluded)
+    return replace(seen.chosen(keep), excluded=excluded)
 
 
 def _known(case: Case) -> set[bytes]:
+    """A file of which another page is known than the one that is shown is not: what is shown of it was not matched."""
     rows = case.read().execute(
-        "SELECT DISTINCT content FROM hits WHERE kind=? AND state='stands'", (HashSetKind.ALERT.value,)
+        "SELECT DISTINCT content FROM hits WHERE kind=? AND state='stands' AND part=''", (HashSetKind.ALERT.value,)
     )
     return {bytes(row["content"]) for row in rows}
 
@@ -77,11 +79,9 @@ def _rebuild(
         tx.execute(f"DELETE FROM {table}")  # noqa: S608 - our own names
     for linker, near in links.items():
         tx.executemany(
-            "INSERT OR IGNORE INTO links (first, second, linker, score, detail) VALUES (?,?,?,?,?)",
-            [
-                (seen.content[n.centre].tobytes(), seen.content[n.member].tobytes(), linker, n.score, n.detail)
-                for n in near
-            ],
+            "INSERT OR IGNORE INTO links (first, second, linker, score, detail, first_part, second_part) "
+            "VALUES (?,?,?,?,?,?,?)",
+            [_link(seen, linker, n) for n in sorted(near, key=lambda n: _preference(seen, n))],
         )
     tx.executemany(
         "INSERT INTO series (id, label, representative, known) VALUES (?,?,?,?)",
@@ -93,6 +93,16 @@ def _rebuild(
     )
 
 
+def _link(seen: Pictures, linker: str, near: Near) -> tuple[Any, ...]:
+    first, second = (seen.content[row].tobytes() for row in (near.centre, near.member))
+    return first, second, linker, near.score, near.detail, seen.said(near.centre), seen.said(near.member)
+
+
+def _preference(seen: Pictures, near: Near) -> tuple[bool, int, int, int]:
+    """Of two Contents one link is kept: of the pictures that are shown, else of the nearest pages."""
+    return bool(seen.part[near.centre] or seen.part[near.member]), near.distance, near.centre, near.member
+
+
 def _summary(seen: Pictures, links: dict[str, list[Near]], found: Sequence[series.Group], known: set[bytes]) -> Summary:
     members = sum(len(g.members) for g in found)
     return Summary(
@@ -102,7 +112,7 @@ def _summary(seen: Pictures, links: dict[str, list[Near]], found: Sequence[serie
         known=sum(bool(known & set(g.members)) for g in found),
         members=members,
         largest=max((len(g.members) for g in found), default=0),
-        alone=len(seen) - members,
+        alone=int((seen.part == 0).sum()) - members,
         excluded=seen.excluded,
         covered=COVERED,
     )

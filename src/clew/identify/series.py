@@ -1,8 +1,9 @@
 """Series: groups of linked Contents around the one that stands for them.
 
 Each linked picture belongs to the Series of its nearest centre; between two equally near ones, to that of the smaller
-SHA-256. A picture that nothing is linked to makes no Series. A label once given stays with its Series: people write it
-down.
+SHA-256. A picture that nothing is linked to makes no Series. A link of a further page or picture of a file moves
+nothing into a Series: a grade would be handed on, and a file be filed as known, for a picture that nobody sees there.
+A label once given stays with its Series: people write it down.
 """
 
 import hashlib
@@ -26,6 +27,8 @@ def groups(pictures: Pictures, links: Iterable[Near]) -> list[Group]:
     """The Series, in order of their representatives."""
     nearest: dict[int, tuple[int, int]] = {}
     for link in links:
+        if pictures.part[link.centre] or pictures.part[link.member]:
+            continue
         claim = (link.distance, link.centre)  # rows of Pictures are in order of SHA-256
         nearest[link.member] = min(nearest.get(link.member, claim), claim)
     members: dict[int, dict[bytes, int]] = {}

@@ -30,6 +30,11 @@ def _traits_alone(value: dict[str, Any], _blobs: tuple[bytes, ...]) -> list[dict
     return said.traits(value, (), _no_blob)
 
 
+def _without_blobs(value: dict[str, Any], _blobs: tuple[bytes, ...]) -> list[dict[str, Any]]:
+    """Of what makes a contact sheet beside its hashes, which the first look has stored."""
+    return _traits_alone({**value, "traits": [trait for trait in value["traits"] if "blob" not in trait]}, ())
+
+
 @dataclass(frozen=True, slots=True)
 class Again:
     """One kind of second look: what one Extractor is asked in which mode.
@@ -74,11 +79,26 @@ EXACTLY = Again(
     had="SELECT content FROM traits WHERE name='pdq' AND mode='exact' AND data IS NOT NULL",
     most=2_000,
 )
+_FURTHER = "SELECT DISTINCT content FROM traits WHERE name='video.pdq' AND extractor='further' AND data IS NOT NULL"
+FURTHER = Again(
+    mode=EXACT,
+    extractor=f"{EXTRACTORS}.further:PLUGIN",
+    trait="video.pdq",
+    had=f"{_FURTHER} AND mode='exact'",
+    most=200,
+    hear=_without_blobs,
+)
 
 
 def exact(case: Case, contents: list[bytes], *, options: Options | None = None) -> Looked:
-    """Gives these Contents (SHA-256 each) their `pdq` Traits in exact mode. See `look`."""
-    return look(case, contents, EXACTLY, options or Options(workers=os.cpu_count() or 1))
+    """Gives these Contents (SHA-256 each) their `pdq` Traits in exact mode, and those that hold further pictures of
+    which a hash is known theirs too. See `look`; what it counts are looks here, of which such a Content has two.
+    """
+    chosen = options or Options(workers=os.cpu_count() or 1)
+    several = {row["content"] for row in shards.query(case, _FURTHER).to_pylist()}
+    first = look(case, contents, EXACTLY, chosen)
+    further = look(case, [each for each in contents if each in several], FURTHER, chosen)
+    return Looked(first.asked + further.asked, first.done + further.done, first.failed | further.failed)
 
 
 def look(case: Case, contents: list[bytes], again: Again, options: Options, exhibit: str | None = None) -> Looked:

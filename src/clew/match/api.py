@@ -15,6 +15,7 @@ from clew.model import Category, HashSetKind
 ALGORITHMS: Mapping[str, int] = {"sha256": 32, "sha1": 20, "md5": 16, "pdq": 32}
 EXACT: tuple[str, ...] = ("sha256", "sha1", "md5")
 FAST_MARGIN = 10
+MOST_PARTS = 100
 OF_NOTHING = frozenset(
     bytes.fromhex(text)
     for text in (
@@ -83,8 +84,26 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
+class PartHit:
+    """A near match that rests on another picture of the Content than the one that is shown: on this `part` of it."""
+
+    content: bytes
+    part: str
+    hashset: str
+    kind: str
+    distance: int
+
+    def __str__(self) -> str:
+        return f"{self.content.hex()}: {self.part}: {self.kind}, {self.hashset}, distance {self.distance}"
+
+
+@dataclass(frozen=True, slots=True)
 class Summary:
-    """What a match run did. `wants_exact` are contents to be hashed again by intake; `covered` says what was not."""
+    """What a match run did. `wants_exact` are contents to be hashed again by intake; `covered` says what was not.
+
+    `near_searched` counts pictures, of which a Content may have several; `by_part` the Contents with a hit that stands
+    on another picture than the one that is shown, of which `parts` names the first hundred hits.
+    """
 
     contents: int
     hashsets: int
@@ -93,9 +112,12 @@ class Summary:
     states: dict[str, int]
     near_searched: int
     near_excluded: dict[str, int]
+    by_part: int = 0
+    parts: tuple[PartHit, ...] = field(default=())
     wants_exact: tuple[bytes, ...] = field(default=())
     covered: tuple[str, ...] = field(default=())
 
     def as_dict(self) -> dict[str, Any]:
         """For `--json`; contents as hexadecimal."""
-        return asdict(self) | {"wants_exact": [c.hex() for c in self.wants_exact]}
+        parts = [asdict(each) | {"content": each.content.hex()} for each in self.parts]
+        return asdict(self) | {"parts": parts, "wants_exact": [c.hex() for c in self.wants_exact]}

@@ -5,6 +5,7 @@ searched within 41: nothing that lies within 31 by exact mode is lost, and what 
 computed again.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,3 +40,13 @@ def search(pictures: Pictures, index: hamming.Index, rows: Array) -> list[Near]:
             for query, entry, apart in zip(pairs.query, pairs.entry, pairs.distance, strict=True)
         ]
     return found
+
+
+def best(pictures: Pictures, found: Iterable[Near]) -> list[Near]:
+    """One near match for each Content and entry: one that stands before a candidate, the picture that is shown before
+    the others of its file, the nearest before those farther away, the first of a file before later ones.
+    """
+    chosen: dict[tuple[bytes, int], Near] = {}
+    for one in sorted(found, key=lambda n: (not n.exact, bool(pictures.part[n.picture]), n.distance, n.picture)):
+        chosen.setdefault((pictures.content[one.picture].tobytes(), one.row), one)
+    return list(chosen.values())

@@ -20,7 +20,7 @@ from clew.core.case import Case, Transaction
 from clew.core.errors import Damaged, Usage
 from clew.core.lease import lease
 from clew.match import hashsets, near
-from clew.match.api import ALGORITHMS, EXACT, HitState, Reader, Source, Summary
+from clew.match.api import ALGORITHMS, EXACT, MOST_PARTS, HitState, PartHit, Reader, Source, Summary
 from clew.match.hashsets import Compiled
 from clew.model import Category, HashSet, HashSetKind
 
@@ -30,13 +30,18 @@ BATCH = 5_000
 CONTENTS = "SELECT DISTINCT sha256, sha1, md5 FROM contents WHERE size > 0 ORDER BY sha256"
 COVERED = (
     "no hit does not mean unknown to everyone: only the hash sets of this case were asked",
-    "near matching covers still pictures with a PDQ of quality 50 and above, of a file of several the first page or "
-    "main picture alone; no video, no other media",
+    "near matching covers still pictures with a PDQ of quality 50 and above, pages of a TIFF and further pictures of a "
+    "HEIF among them, as many as were hashed; of an animated picture the first frame alone; no video, no other media",
     "PhotoDNA values are carried, never matched",
 )
 FAST_ONLY = (
     "pictures hashed in fast mode with a quality of 50 to 79 may lie farther than 10 bits from exact mode: "
     "a near match of theirs can be missed until intake hashes them in exact mode"
+)
+BY_PART = "SELECT count(DISTINCT content) FROM hits WHERE part<>'' AND state='stands'"
+PARTS = (
+    "SELECT h.content, h.part, s.name, s.kind, h.distance FROM hits h JOIN hashsets s ON s.id=h.hashset"
+    " WHERE h.part<>'' AND h.state='stands' ORDER BY h.kind, h.distance, h.content, h.hashset, h.entry LIMIT ?"
 )
 
 Array = npt.NDArray[Any]
@@ -50,6 +55,7 @@ class _Hit:
     mode: str
     row: int
     state: HitState
+    part: str = ""
 
 
 def add_hashset(case: Case, *, path: Path, name: str, kind: HashSetKind, reader: str | None = None) -> HashSet:
@@ -176,12 +182,15 @@ def _hits(each: Compiled, contents: Mapping[str, Array], seen: pictures.Pictures
             agreeing.setdefault((contents["sha256"][query].tobytes(), row), set()).add(algorithm)
     hits = [_exact_hit(each, content, row, agree) for (content, row), agree in agreeing.items()]
     if each.near is not None and each.kind is not HashSetKind.KNOWN_GOOD:
-        for one in near.search(seen, each.near, each.near_rows):
-            content = seen.content[one.picture].tobytes()
-            if (content, one.row) not in agreeing:
-                mode, state = ("exact", HitState.STANDS) if one.exact else ("fast", HitState.WANTS_EXACT)
-                hits.append(_Hit(content, "pdq", one.distance, mode, one.row, state))
+        near_hits = (_near_hit(seen, one) for one in near.best(seen, near.search(seen, each.near, each.near_rows)))
+        hits += [hit for hit in near_hits if (hit.content, hit.row) not in agreeing]
     return sorted(hits)
+
+
+def _near_hit(seen: pictures.Pictures, one: near.Near) -> _Hit:
+    mode, state = ("exact", HitState.STANDS) if one.exact else ("fast", HitState.WANTS_EXACT)
+    content = seen.content[one.picture].tobytes()
+    return _Hit(content, "pdq", one.distance, mode, one.row, state, seen.said(one.picture))
 
 
 def _exact_hit(each: Compiled, content: bytes, row: int, agree: set[str]) -> _Hit:
@@ -200,11 +209,11 @@ def _store(case: Case, each: Compiled, hits: Sequence[_Hit], basis: str) -> None
     """Brings the table to exactly these hits of one set, in bounded transactions; the ledger keeps what changed."""
     wanted = {_hit_id(each, hit): hit for hit in hits}
     there = {
-        row["id"]: (row["distance"], row["mode"], row["state"])
-        for row in case.read().execute("SELECT id, distance, mode, state FROM hits WHERE hashset=?", (each.id,))
+        row["id"]: (row["distance"], row["mode"], row["state"], row["part"])
+        for row in case.read().execute("SELECT id, distance, mode, state, part FROM hits WHERE hashset=?", (each.id,))
     }
     gone = sorted(set(there) - set(wanted))
-    new = [(i, h) for i, h in wanted.items() if there.get(i) != (h.distance, h.mode, h.state.value)]
+    new = [(i, h) for i, h in wanted.items() if there.get(i) != (h.distance, h.mode, h.state.value, h.part)]
     for start in range(0, len(gone), BATCH):
         with case.write("match") as tx:
             tx.executemany("DELETE FROM hits WHERE id=?", [(i,) for i in gone[start : start + BATCH]])
@@ -214,7 +223,7 @@ def _store(case: Case, each: Compiled, hits: Sequence[_Hit], basis: str) -> None
         with case.write("match") as tx:
             tx.executemany(
                 "INSERT OR REPLACE INTO hits (id, content, hashset, algorithm, distance, mode, kind, scheme, country, "
-                "version, code, entry, state) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
+                "version, code, entry, state, part) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
                 list(_rows(each, part)),
             )
             states = Counter(hit.state.value for _, hit in part)
@@ -231,7 +240,7 @@ def _rows(each: Compiled, part: Sequence[tuple[str, _Hit]]) -> Iterator[tuple[An
         told = key if category.code else (None, None, None, None)
         yield (
             hit_id, hit.content, each.id, hit.algorithm, hit.distance, hit.mode, each.kind.value, *told, str(hit.row),
-            hit.state.value,
+            hit.state.value, hit.part,
         )  # fmt: skip
 
 
@@ -258,6 +267,8 @@ def _summary(case: Case, known: Sequence[Compiled], contents: int, seen: picture
         states={row["state"]: row["n"] for row in states},
         near_searched=len(seen),
         near_excluded=seen.excluded,
+        by_part=conn.execute(BY_PART).fetchone()[0],
+        parts=tuple(PartHit(*row) for row in conn.execute(PARTS, (MOST_PARTS,))),
         wants_exact=tuple(bytes(row["content"]) for row in waiting),
         covered=COVERED + ((FAST_ONLY,) if doubtful else ()),
     )

@@ -11,7 +11,7 @@ from clew.core import clock
 from clew.core.errors import ClewError
 from clew.model import Missing
 from clew.review import desk as desks
-from clew.review import facts, leads, safeguards
+from clew.review import facts, leads, parts, safeguards
 from clew.review.api import Standing
 from clew.review.desk import Desk
 from clew.review.worklist import Entry, Member
@@ -102,8 +102,9 @@ def series_one(request: Request) -> Response:
 
 
 def content_facts(request: Request) -> Response:
-    """What is known of a picture in words."""
-    return JSONResponse(facts.of(desks.of(request).case, desks.digest(request.path_params["content"])))
+    """What is known of a picture in words, and what pages and pictures of its file match that are not shown."""
+    case, content = desks.of(request).case, desks.digest(request.path_params["content"])
+    return JSONResponse(facts.of(case, content) | {"parts": parts.lines(case.read(), content)})
 
 
 async def picture(request: Request) -> Response:
@@ -161,6 +162,7 @@ def _entry(entry: Entry) -> dict[str, Any]:
         "waiting": entry.waiting,
         "picture": entry.picture,
         "grade": _standing(entry.grade),
+        "parts": entry.parts,
         "key": entry.label if entry.kind == "series" else entry.id,
     }
 
@@ -171,6 +173,7 @@ def _member(member: Member) -> dict[str, Any]:
         "distance": member.distance,
         "picture": member.picture,
         "grade": _standing(member.grade),
+        "parts": member.parts,
     }
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from clew.core.case import Case
 from clew.core.errors import Usage
 from clew.model import GradeState, HashSetKind
+from clew.review import parts
 from clew.review.api import Standing
 from clew.review.grading import as_standing
 from clew.review.thumbnails import Thumbnails
@@ -30,7 +31,9 @@ _WHICH = {"open": f"s.known = 0 AND {_UNFINISHED}", "closed": f"(s.known <> 0 OR
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One line of the list. `members` counts Contents, `settled` those graded by a person, `waiting` open proposals."""
+    """One line of the list. `members` counts Contents, `settled` those graded by a person, `waiting` open proposals,
+    `parts` those of which a page or picture that is not shown is near one of an alert set.
+    """
 
     id: str
     label: str
@@ -42,16 +45,20 @@ class Entry:
     waiting: int
     picture: bool
     grade: Standing | None
+    parts: int
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One Content of an Entry, its distance to the representative, and what stands of it."""
+    """One Content of an Entry, its distance to the representative, what stands of it, and which pages or pictures of it
+    that are not shown are near one of an alert set.
+    """
 
     content: bytes
     distance: int
     picture: bool
     grade: Standing | None
+    parts: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,11 +130,11 @@ class Worklist:
         return members, after + limit if len(rows) > limit else None
 
     def hits(self, content: bytes) -> list[sqlite3.Row]:
-        """What this Content matched, and how near; alert sets first."""
+        """What the picture that is shown of this Content matched, or its bytes, and how near; alert sets first."""
         return (
             self._case.read()
             .execute(
-                "SELECT h.*, s.name FROM hits h JOIN hashsets s ON s.id = h.hashset WHERE h.content = ?"
+                "SELECT h.*, s.name FROM hits h JOIN hashsets s ON s.id = h.hashset WHERE h.content = ? AND h.part = ''"
                 " ORDER BY h.kind, h.distance, s.name",
                 (content,),
             )
@@ -174,6 +181,7 @@ class Worklist:
             waiting=counts["waiting"],
             picture=self._thumbnails.blob(content) is not None,
             grade=self._grade(content),
+            parts=parts.in_series(self._case.read(), row["id"]),
         )
 
     def _single(self, content: bytes) -> Entry:
@@ -189,10 +197,12 @@ class Worklist:
             waiting=int(grade is not None and grade.state is GradeState.PROPOSED),
             picture=self._thumbnails.blob(content) is not None,
             grade=grade,
+            parts=int(bool(parts.alerted(self._case.read(), content))),
         )
 
     def _member(self, content: bytes, distance: int) -> Member:
-        return Member(content, distance, self._thumbnails.blob(content) is not None, self._grade(content))
+        found = parts.alerted(self._case.read(), content)
+        return Member(content, distance, self._thumbnails.blob(content) is not None, self._grade(content), found)
 
     def _grade(self, content: bytes) -> Standing | None:
         row = self._case.read().execute("SELECT * FROM standing_grades WHERE content = ?", (content,)).fetchone()

@@ -87,6 +87,7 @@ function factLines(known) {
     ["Kind", [known.media_type, known.width && `${known.width} × ${known.height}`, known.size && `${known.size.toLocaleString("en")} bytes`].filter(Boolean).join(", ") || null],
     ["Camera", [known.make, known.model].filter(Boolean).join(" ") || null],
     ["Taken", known.taken ? `${known.taken} (as the file says)` : null],
+    ...known.parts.map((words) => ["Match", words]),
     ...known.places.map((place) => ["Name", place.state && place.state !== "live" ? `${place.path} (${place.state})` : place.path]),
   ];
   return lines.filter(([, value]) => value).flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)]);

@@ -51,6 +51,7 @@ function line(entry, at) {
 function summary(entry) {
   const parts = [plural(entry.members, "picture")];
   if (entry.known) parts.push("known");
+  if (entry.parts) parts.push(`${entry.parts === 1 ? "a match" : `${entry.parts.toLocaleString("en")} matches`} on a picture not shown`);
   if (entry.waiting) parts.push(`${entry.waiting} to confirm`);
   else if (entry.settled) parts.push(entry.settled === entry.members ? "graded" : `${entry.settled} graded`);
   return parts.join(" · ");

@@ -23,6 +23,7 @@ export function tile(member, at, entry, { chosen, closed, labels, there }) {
   const [words, state] = caption(member.grade);
   const named = member.grade ? `${words}, ${labels.get(member.grade.code) ?? member.grade.scheme}` : words;
   const inherited = state === "proposed" ? `inherited, distance ${member.grade.distance}` : member.content === entry.representative ? "stands for the series" : `distance ${member.distance}`;
+  const elsewhere = member.parts.length ? `match on ${member.parts.slice(0, 3).join(", ")}${member.parts.length > 3 ? " and others" : ""}: not shown` : "";
   return make(
     "li",
     {
@@ -30,11 +31,12 @@ export function tile(member, at, entry, { chosen, closed, labels, there }) {
       role: "option",
       tabindex: chosen ? "0" : "-1",
       "aria-selected": String(chosen),
-      "aria-label": `Picture ${at + 1} of ${entry.members}: ${named}, ${inherited}. Hold space to see it.`,
+      "aria-label": `Picture ${at + 1} of ${entry.members}: ${named}, ${inherited}${elsewhere && `, ${elsewhere}`}. Hold space to see it.`,
       "data-content": member.content,
     },
     there.get(member.content) ?? thumbnail(member.content, member.picture, closed),
     make("span", { class: "state" }, words),
     make("small", {}, inherited),
+    ...(elsewhere ? [make("small", { class: "elsewhere" }, elsewhere)] : []),
   );
 }
