@@ -35,9 +35,14 @@ class Grounds:
 
     def bear(self, subject: str, findings: str) -> bool:
         """Whether they are still what these findings rest on; not where an earlier clew did not keep that."""
-        kept = json.loads(findings)
-        held = kept["rests_on"] if isinstance(kept, dict) else None
-        return held is not None and held == self.of(subject, held["exhibits"])
+        held = kept(findings)
+        return bool(held) and held == self.of(subject, held["exhibits"])
+
+
+def kept(findings: str) -> dict[str, list[Any]]:
+    """What these findings say that they rest on; nothing where an earlier clew did not keep that."""
+    said = json.loads(findings)
+    return (said["rests_on"] or {}) if isinstance(said, dict) else {}
 
 
 def read(conn: sqlite3.Connection, intervals: Iterable[Interval] | None = None) -> Grounds:
