@@ -165,6 +165,28 @@ def test_a_contradiction_of_an_earlier_clew_which_kept_no_grounds_is_not_lost(wo
     assert artefacts_of(world.case) == (("contradicted", False), [ARTEFACTS_BEFORE])
 
 
+@pytest.mark.parametrize("kept_by", ["this clew", "an earlier one"])
+def test_a_seizure_whose_time_is_stated_later_is_another_ground(world, kept_by):
+    """Taken in first, and the record of its seizure completed when the paper came: it was gone before this was seen."""
+    world.lay("A", RESUME, fastresume(BEFORE_S))
+    world.lay("B", b"y", b"no artefact")
+    world.belongs("A")
+    assert world.lead().outcome is Outcome.SUPPORTED
+    if kept_by == "an earlier one":
+        with world.case.write("attribute") as tx:
+            tx.execute("UPDATE corroborations SET findings=json_remove(findings, '$.rests_on.seized')")
+    seized(world, "B", FROM)  # which is no matter of this lead
+    assert artefacts_of(world.case)[0] == ("supported", True)
+    seized(world, "A", FROM - HOUR)
+    assert artefacts_of(world.case)[0] == ("supported", kept_by == "an earlier one")
+    assert world.lead().outcome is Outcome.SILENT
+
+
+def seized(world: World, label: str, at_ns: int) -> None:
+    with world.case.write("intake") as tx:
+        tx.execute("UPDATE exhibits SET seized_ns=? WHERE label=?", (at_ns, label))
+
+
 @pytest.mark.parametrize(
     ("off_s", "error_s", "observer_s", "added_after_s", "says"),
     [
