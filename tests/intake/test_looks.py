@@ -153,6 +153,17 @@ def test_an_image_in_whose_place_another_lies_is_not_read(tmp_path):
     assert report(case, first).looks == []
 
 
+def test_a_look_records_nothing_of_what_an_exhibit_is_known_by(tmp_path):
+    """Of an exhibit of an older case that is not recorded: what lies there now may be another one."""
+    case, image = new_case(tmp_path / "case"), tmp_path / "disk.img"
+    image.write_bytes(random.Random(3).randbytes(60_000))
+    lies(case, intake(case, path=image, label="first", options=OPTIONS).exhibit)
+    with case.write("intake") as tx:
+        tx.execute("UPDATE exhibits SET identity=NULL")
+    exact(case, [sha256(DATA)], options=OPTIONS)
+    assert case.read().execute("SELECT identity FROM exhibits").fetchone()["identity"] is None
+
+
 def lies(case, exhibit, data=DATA):
     """What a further look finds its way by, as a listing and a reading would have left it."""
     item = f"{exhibit} {len(data)}"

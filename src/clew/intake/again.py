@@ -76,7 +76,7 @@ def reopened(
     with ExitStack() as stack:
         stack.enter_context(lease(case, "intake", f"{held.label}, {why.name}"))
         session = stack.enter_context(closing(Archives(case, exhibit, source.open(path), options.budgets)))
-        custody.recognise(case, held, path, session, basis.require())
+        custody.known(case, held, path, session)
         pool = stack.enter_context(open_pool(source, session, specs, options, also=also, may=basis.require))
         opened = Reopened(session, pool, basis, versions(source, specs))
         look = _began(case, exhibit, why, opened)
