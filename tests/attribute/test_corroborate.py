@@ -1,6 +1,7 @@
 """Supported, contradicted, silent: built by hand, with clocks near the edge. Silence and doubt never become more."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -27,7 +28,7 @@ from clew.attribute.lead_page import page
 from clew.attribute.replay import replay
 from clew.attribute.run import attribute
 from clew.attribute.weigh import Beside, Match, Outcome, Says, Seen, weigh
-from clew.core import coverage
+from clew.core import clock, coverage
 from clew.core.case import Case
 from clew.core.errors import Refused, Usage
 from clew.intake.archives import streamed, zipstamps
@@ -162,6 +163,28 @@ def test_a_contradiction_of_an_earlier_clew_which_kept_no_grounds_is_not_lost(wo
         tx.execute("UPDATE corroborations SET findings='[]'")
     attribute(world.case, registers=[], now_ns=TO)
     assert artefacts_of(world.case) == (("contradicted", False), [ARTEFACTS_BEFORE])
+
+
+@pytest.mark.parametrize("kept_by", ["this clew", "an earlier one"])
+def test_a_seizure_whose_time_is_stated_later_is_another_ground(world, kept_by):
+    """Taken in first, and the record of its seizure completed when the paper came: it was gone before this was seen."""
+    world.lay("A", RESUME, fastresume(BEFORE_S))
+    world.lay("B", b"y", b"no artefact")
+    world.belongs("A")
+    assert world.lead().outcome is Outcome.SUPPORTED
+    if kept_by == "an earlier one":
+        with world.case.write("attribute") as tx:
+            tx.execute("UPDATE corroborations SET findings=json_remove(findings, '$.rests_on.seized')")
+    seized(world, "B", FROM)  # which is no matter of this lead
+    assert artefacts_of(world.case)[0] == ("supported", True)
+    seized(world, "A", FROM - HOUR)
+    assert artefacts_of(world.case)[0] == ("supported", kept_by == "an earlier one")
+    assert world.lead().outcome is Outcome.SILENT
+
+
+def seized(world: World, label: str, at_ns: int) -> None:
+    with world.case.write("intake") as tx:
+        tx.execute("UPDATE exhibits SET seized_ns=? WHERE label=?", (at_ns, label))
 
 
 @pytest.mark.parametrize(
@@ -696,3 +719,69 @@ def test_a_mandate_that_does_not_cover_the_exhibit(bare_case, allow, put):
     assert report.leads[0].outcome is Outcome.SILENT
     assert report.unlinked == {}
     assert "A was not looked at" in report.refused[0]
+
+
+OVER = 2_200_000_000 * SECOND  # when the one Mandate over all exhibits has ended
+
+
+@pytest.fixture
+def ended(bare_case, allow, monkeypatch):
+    """A lead's exhibit A under a Mandate that ends, B under one that does not; and how to let the first one end."""
+    allow(bare_case, not_after="2038-01-01T00:00:00Z")
+    allow(bare_case, exhibits=["B"])
+    a_watch(bare_case)
+    put(bare_case, "sightings", [sighting(1, FROM), sighting(2, TO)], "observe")
+    attribute(bare_case, registers=[], now_ns=TO)
+    real = clock.now
+
+    def end() -> None:
+        monkeypatch.setattr(clock, "now", lambda: replace(real(), utc_ns=OVER))
+
+    return World(bare_case), end
+
+
+@pytest.mark.parametrize(("added_s", "outcome"), [(AFTER_S, Outcome.CONTRADICTED), (BEFORE_S, Outcome.SUPPORTED)])
+def test_what_was_found_in_an_exhibit_stands_when_its_mandate_has_ended(ended, added_s, outcome):
+    """A contradiction that vanished with a date would leave the lead unopposed in the next bundle."""
+    world, end = ended
+    world.lay("A", RESUME, fastresume(added_s))
+    world.lay("B", b"else", b"of no matter")
+    world.belongs("A")
+    world.belongs("B")
+    world.clock("A")
+    before = world.lead()
+    end()
+    for _ in range(2):
+        after = world.lead()
+        assert (after.outcome, after.matches, after.exhibits) == (outcome, before.matches, ("A", "B"))
+        assert after.rests_on == before.rests_on
+        (finding,) = after.findings
+        assert finding.why[:-1] == before.findings[0].why
+        assert finding.why[-1].startswith("as it came out at 20")
+        assert "A: no Mandate covers it now" in after.covered[-1]
+        assert artefacts_of(world.case) == ((str(outcome), True), [ARTEFACTS] if added_s == AFTER_S else [])
+
+
+def test_an_exhibit_that_belongs_and_was_never_looked_at_is_not_called_nobodys(ended):
+    world, end = ended
+    world.lay("A", RESUME, fastresume(BEFORE_S))
+    world.belongs("A")
+    end()
+    lead = world.lead()
+    assert (lead.outcome, lead.exhibits) == (Outcome.SILENT, ("A",))
+    assert [line for line in lead.covered if "A: no Mandate covers it now" in line]
+    assert not [line for line in lead.covered if "stated to belong" in line]
+
+
+def test_what_it_no_longer_belongs_to_or_rests_on_does_not_stand_as_it_was(ended):
+    world, end = ended
+    world.lay("A", RESUME, fastresume(AFTER_S))
+    stated = world.belongs("A")
+    measured = world.clock("A")
+    corroborate(world.case)
+    end()
+    statements.withdraw(world.case, measured.id)
+    assert world.lead().outcome is Outcome.CONTRADICTED
+    assert artefacts_of(world.case) == (("contradicted", False), [ARTEFACTS_BEFORE])
+    statements.withdraw(world.case, stated.id)
+    assert (world.lead().outcome, artefacts_of(world.case)[1]) == (Outcome.SILENT, [])

@@ -20,7 +20,7 @@ CHANGES = {
     "setxattr", "lsetxattr", "fsetxattr", "removexattr", "lremovexattr", "fremovexattr", "mknod", "mknodat",
 }  # fmt: skip
 READS = {"read", "pread64", "readv", "preadv", "preadv2"}
-GLANCES = 1 << 18
+GLANCES = 3 << 17  # both ends of it at each opening, of a run and of a further look, by which it is known again
 SLACK = 1.05  # metadata that is looked at more than once: directories, file records, bitmaps
 SECTOR = 512
 

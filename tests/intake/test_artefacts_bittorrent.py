@@ -270,6 +270,22 @@ def test_a_torrent_that_breaks_costs_itself_alone_and_says_where() -> None:
         assert lt.bdecode(whole[start : start + length])[b"info"].hex() == entry["infohash_v1"]
 
 
+@pytest.mark.parametrize(
+    ("beside", "is_one"),
+    [
+        ({"bind_port": 51413, "dir_active_download": "C:\\shared", "settings_saved_systime": 1_700_000_000}, False),
+        ({"feeds": [], "filters": [], "history": [{"name": "a.torrent"}]}, False),  # rss.dat
+        ({"a.torrent": "no torrent"}, True),
+        ({"magnet": torrent(1)}, True),
+        ({"rec": [], "x": 1}, True),
+        ({}, True),
+    ],
+)
+def test_what_else_the_client_guards_is_no_resume_dat(beside: dict[str, object], is_one: bool) -> None:
+    found = rows(made.bencode({".fileguard": "0" * 40, **beside}), "utorrent")
+    assert bool(found) is is_one
+
+
 def test_a_resume_dat_that_was_cut_says_how_many_are_lost() -> None:
     whole = made.bencode(FIFTY)
     found = rows(whole[: whole.index(b"048.torrent") + 30], "utorrent")

@@ -262,6 +262,7 @@ def test_a_second_look_that_failed_can_be_taken_again(tmp_path):
     root.mkdir()
     hostile.good_picture(root / "p.jpg", 1)
     data = (root / "p.jpg").read_bytes()
+    (root / "q.txt").write_bytes(b"by which the folder is known again")
     case = new_case(tmp_path / "case")
     intake(case, path=root, label="P", workers=1)
     (root / "p.jpg").unlink()

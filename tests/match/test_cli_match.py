@@ -6,6 +6,7 @@ import json
 import pytest
 
 from clew.cli.main import main
+from facts_case import allow
 
 
 @pytest.fixture
@@ -59,6 +60,32 @@ def test_near_hits_are_carried_to_intake_and_what_it_cannot_read_is_said(clew, f
     _, out, _ = clew("match", full, "--json")
     assert json.loads(out)["states"] == {"wants exact": 1}
     assert clew("match", full, "--no-exact")[0] == 0
+
+
+def test_what_matched_is_told_while_the_exhibits_of_near_hits_lie_in_the_store(clew, full, case, put, tmp_path):
+    """A new hash set, months after the disks were taken in."""
+    allow(case)
+    with case.write("intake") as tx:
+        columns = "id, label, kind, location, seized_by, seized_where, acquisition, mandate, added_ns"
+        values = ("away", "disk 1", "folder", str(tmp_path / "away"), "", "", "{}", "m", 1)
+        tx.execute(f"INSERT INTO exhibits ({columns}) VALUES (?,?,?,?,?,?,?,?,?)", values)
+    for n in (2, 3):
+        content, item = bytes([n]) * 32, f"i{n}"
+        name = {"item": item, "exhibit": "away", "ref": f"file/{n}", "path": b"x", "size": 1}
+        put(case, "listings", [name | {"name_state": "live", "content_state": "complete"}], "intake")
+        read = {"item": item, "exhibit": "away", "sha256": content, "size": 1, "content_state": "complete"}
+        put(case, "contents", [read | {"sha1": content[:20], "md5": content[:16]}], "intake")
+        same = {"content": content, "mode": "fast", "version": "1"}
+        quality = {"name": "pdq.quality", "integer": 90}
+        put(case, "traits", [same | {"name": "pdq", "data": b"\xff" * 31 + bytes([n])}, same | quality], "intake")
+    (tmp_path / "k").write_text(f"{hashlib.md5(b'x').hexdigest()}\npdq:{'ff' * 32}\n")
+    clew("hashset", "add", full, tmp_path / "k", "--name", "n", "--kind", "alert")
+    status, out, err = clew("match", full)
+    assert status == 1
+    assert "contents hit: 3 alert" in out
+    assert "near hits wait: contents 2: the exhibit at" in out
+    assert "away is not there any more: nothing lies there" in err
+    assert len(json.loads(clew("match", full, "--json")[1])["not_hashed_again"]) == 2
 
 
 def test_the_kind_must_be_said(clew, full, tmp_path):

@@ -15,6 +15,7 @@ from typing import Any
 
 from clew.attribute import artefacts, grounds, statements
 from clew.attribute.artefacts import Artefacts, Entry, Verified
+from clew.attribute.finding import Finding, of_before
 from clew.attribute.masked import Masked
 from clew.attribute.run import label as subject_label
 from clew.attribute.weigh import Beside, Judged, Match, Outcome, Says, Seen, shown, until_seized, weigh
@@ -30,29 +31,11 @@ NOT_READ = (
     "of clients that were removed, and of machines that were not seized",
     "entries of eD2k networks: no Watch names an ed2k hash, and no Sighting a user hash",
 )
+BARRED = "no Mandate covers it now, so it was not looked at; what was found in it before stands"
 NOBODY = "no exhibit is stated to belong to it, so none was searched for it (clew statement belongs)"
 CLOCKS = """
 SELECT id, started_ns, ended_ns, clock_offset_ns, clock_error_ns FROM sightings WHERE id IN (SELECT unnest($ids))
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What one artefact says of a Lead. `shown` names the bytes that show it: (offset, length) in the Content `content`
-    (SHA-256), which lies at `item` in `exhibit`.
-    """
-
-    says: Says
-    watch: str
-    matches: tuple[Match, ...]
-    why: tuple[str, ...]
-    exhibit: str
-    linked: bool
-    kind: str
-    content: str
-    shown: dict[str, tuple[int, int]]
-    item: str
-    live: bool
 
 
 @dataclass(slots=True)
@@ -104,11 +87,16 @@ class _World:
     masked: Masked
     found: Artefacts
     exhibits: Mapping[str, Mapping[str, Any]]
+    barred: Mapping[str, str]  # exhibits that no Mandate covers now -> their labels
     clocks: Mapping[str, statements.Clock]
-    belongs: Mapping[str, set[str]]  # subject of a lead -> exhibits
+    belongs: Mapping[str, set[str]]  # subject of a lead -> exhibits, those that are barred too
     gone: Mapping[str, set[str]]  # label of an exhibit -> subjects that it is stated to belong to, of no lead
     entries: Mapping[str, list[Entry]]  # watch -> its entries
     covered: Mapping[str, tuple[str, ...]]
+
+    def label(self, exhibit: str) -> str:
+        """Of an Exhibit by its id."""
+        return self.barred.get(exhibit) or str(self.exhibits[exhibit]["label"])
 
 
 def corroborate(case: Case, *, lead: str | None = None) -> Report:
@@ -123,8 +111,7 @@ def corroborate(case: Case, *, lead: str | None = None) -> Report:
         world, refused = _world(case, now_ns)
         rows = _leads(case, lead)
         seen = _seen(case, [row["subject"] for row in rows])
-        made = [_one(world, row, seen[row["subject"]]) for row in rows]
-        _rest(taken, world, made)
+        made = [_one(world, row, seen[row["subject"]], taken) for row in rows]
         _keep(case, made, now_ns, basis.id, whole=lead is None)
     spoken_for = {exhibit for exhibits in world.belongs.values() for exhibit in exhibits}
     unlinked = {
@@ -141,12 +128,13 @@ def corroborate(case: Case, *, lead: str | None = None) -> Report:
 def _world(case: Case, now_ns: int) -> tuple[_World, tuple[str, ...]]:
     watches = watch.all_of(case)
     exhibits: dict[str, Mapping[str, Any]] = {}
-    refused = []
+    barred, refused = dict[str, str](), []
     for row in case.read().execute("SELECT * FROM exhibits ORDER BY label"):
         try:
             mandate.require(case, purpose="attribute", at_ns=now_ns, exhibit=row["label"])
             exhibits[row["id"]] = dict(row)
         except Refused as outside:
+            barred[row["id"]] = row["label"]
             refused.append(f"{row['label']} was not looked at: {outside.message}")
     found = artefacts.read(case, watches)
     stated = statements.standing(case)
@@ -157,7 +145,7 @@ def _world(case: Case, now_ns: int) -> tuple[_World, tuple[str, ...]]:
     by_id, covered = {each.id: each for each in watches}, {each: _covered(case, found, each) for each in exhibits}
     clocks = statements.clocks(stated)
     masked = Masked(watches)
-    world = _World(case, by_id, masked, found, exhibits, clocks, belongs, gone, entries, covered)
+    world = _World(case, by_id, masked, found, exhibits, barred, clocks, belongs, gone, entries, covered)
     return world, tuple(refused)
 
 
@@ -168,11 +156,11 @@ def _belongs(
     leads = {row["subject"] for row in _leads(case, None)}
     belongs, gone = defaultdict[str, set[str]](set), defaultdict[str, set[str]](set)
     for each in stated:
-        if each.subject is None or each.exhibit not in exhibits:
+        if each.subject is None:
             continue
         if each.subject in leads:
             belongs[each.subject].add(each.exhibit)
-        else:
+        elif each.exhibit in exhibits:
             gone[exhibits[each.exhibit]["label"]].add(subject_label(each.subject))
     return belongs, gone
 
@@ -214,15 +202,17 @@ def _measured(claims: Sequence[Mapping[str, Any] | None]) -> tuple[int, int, int
     return min(each["started_ns"] for each in known), max(each["ended_ns"] for each in known), error_ns
 
 
-def _one(world: _World, row: Mapping[str, Any], seen: Sequence[Seen]) -> Corroborated:
-    linked = sorted(world.belongs.get(row["subject"], ()), key=lambda each: str(world.exhibits[each]["label"]))
-    made = Corroborated(row["id"], row["label"], row["subject"], row["force"])
-    made.exhibits = tuple(str(world.exhibits[each]["label"]) for each in linked)
+def _one(world: _World, row: Mapping[str, Any], seen: Sequence[Seen], taken: grounds.Grounds) -> Corroborated:
+    stated = {world.label(each): each for each in world.belongs.get(row["subject"], ())}
+    linked = [stated[label] for label in sorted(stated) if stated[label] in world.exhibits]
+    made = Corroborated(row["id"], row["label"], row["subject"], row["force"], exhibits=tuple(sorted(stated)))
     known = [each for each in seen if each.watch in world.watches]
     for interval in known:
         made.findings += _entries(world, interval, set(linked))
         made.findings += _verified(world, interval, set(linked))
         made.findings += _listening(world, interval, linked)
+    made.rests_on = _rests_on(taken, world, made)
+    _of_before(world, made, taken)
     for label in sorted({world.watches[each.watch].label for each in known}):
         made.by_watch[label] = outcome([each for each in made.findings if each.watch == label])
     said = set(made.by_watch.values())
@@ -230,18 +220,36 @@ def _one(world: _World, row: Mapping[str, Any], seen: Sequence[Seen]) -> Corrobo
     if made.outcome is Outcome.SUPPORTED:
         agreeing = {m for f in made.findings if f.says in (Says.SUPPORTS, Says.ADDS) for m in f.matches}
         made.matches = tuple(each for each in Match if each in agreeing)
-    made.covered = tuple(line for each in linked for line in world.covered[each]) or (NOBODY,)
+    made.covered = tuple(line for each in linked for line in world.covered[each]) if stated else (NOBODY,)
+    made.covered += tuple(f"{label}: {BARRED}" for label in sorted(stated) if stated[label] in world.barred)
     if len(known) < len(seen):
         made.covered += ("some of its Watches are not in this case any more: their infohashes are not known",)
     return made
 
 
-def _rest(taken: grounds.Grounds, world: _World, made: Sequence[Corroborated]) -> None:
-    """Says of each what it rests on: also the clock of an Exhibit that is not linked, and names the endpoint."""
-    ids = {str(row["label"]): exhibit for exhibit, row in world.exhibits.items()}
-    for each in made:
-        labels = {*each.exhibits, *(finding.exhibit for finding in each.findings)}
-        each.rests_on = taken.of(each.subject_id, (ids[label] for label in labels))
+def _rests_on(taken: grounds.Grounds, world: _World, made: Corroborated) -> dict[str, list[Any]]:
+    """What it rests on: also the clock of an Exhibit that is not linked, and names the endpoint."""
+    ids = {world.label(each): each for each in (*world.exhibits, *world.barred)}
+    labels = {*made.exhibits, *(finding.exhibit for finding in made.findings)}
+    return taken.of(made.subject_id, (ids[label] for label in labels))
+
+
+def _of_before(world: _World, made: Corroborated, taken: grounds.Grounds) -> None:
+    """Adds what was found before in Exhibits that no Mandate covers now, as far as they are still stated to belong to
+    it, or never were. Where that rests on others by now, so does all that comes out.
+    """
+    row = world.case.read().execute("SELECT * FROM corroborations WHERE lead=?", (made.lead,)).fetchone()
+    barred, watches = set(world.barred.values()), {each.label for each in world.watches.values()}
+
+    def stands(each: Finding) -> bool:
+        return each.exhibit in barred and each.watch in watches and each.linked == (each.exhibit in made.exhibits)
+
+    found = list(of_before(row["findings"], row["at_ns"], stands)) if row is not None else []
+    if not found:
+        return
+    made.findings += found
+    before, now = grounds.kept(row["findings"]), _rests_on(taken, world, made)
+    made.rests_on = now if taken.bear(made.subject_id, row["findings"]) else before
 
 
 def outcome(findings: Sequence[Finding]) -> Outcome:

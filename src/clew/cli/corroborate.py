@@ -9,7 +9,8 @@ import click
 from clew.cli._common import case_argument, emit, json_option, open_case
 
 if TYPE_CHECKING:
-    from clew.attribute.corroborate import Corroborated, Finding
+    from clew.attribute.corroborate import Corroborated
+    from clew.attribute.finding import Finding
 
 SHOWN = 12  # findings of one lead
 

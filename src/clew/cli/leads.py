@@ -55,7 +55,7 @@ def words(lead: Mapping[str, Any]) -> Iterator[str]:
         yield from (f"  {heading}: {line}" for line in lead[key])
     yield from _beside(lead["beside"])
     if artefacts := lead["artefacts"]:
-        but = "" if artefacts["stands"] else ", by statements or intervals that are others by now"
+        but = "" if artefacts["stands"] else ", by statements, times of seizure or intervals that are others by now"
         yield f"  artefacts of exhibits: {artefacts['outcome']}, as of {artefacts['at']}{but} (clew corroborate)"
     yield f"  expires: {lead['expires']}"
     for known in lead["prior_knowledge"]:

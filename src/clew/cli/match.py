@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from clew.cli._common import case_argument, emit, json_option, open_case
-from clew.core.errors import Exit
+from clew.core.errors import ClewError, Exit
 
 if TYPE_CHECKING:
     from clew.match.api import Summary
@@ -27,18 +27,26 @@ if TYPE_CHECKING:
 def match(case: Path, exact: bool, as_json: bool) -> int:
     """Match every Content of CASE with every hash set: exactly, and pictures within 31 bits.
 
-    Exit status 3: some near hits wait, since their pictures could not be hashed again in exact mode.
+    Exit status 3: some near hits wait, since their pictures could not be hashed again in exact mode. What matched is
+    told also where none of them can be, which is an error all the same.
     """
+    from collections import Counter
+
     from clew.match import run
 
     opened = open_case(case)
-    summary, failed = run.match(opened), {}
+    summary, failed = run.match(opened), dict[str, str]()
+    none: Exception | None = None
     if exact and summary.wants_exact:
         # a stage knows no other stage: the roof carries the question to intake, and its answer back
         from clew.intake.run import exact as look_again
 
-        failed = look_again(opened, list(summary.wants_exact)).failed
-        summary = run.confirm(opened)
+        try:
+            failed = look_again(opened, list(summary.wants_exact)).failed
+        except (ClewError, OSError) as error:
+            none, failed = error, {each.hex(): str(error) for each in summary.wants_exact}
+        else:
+            summary = run.confirm(opened)
     counts = ", ".join(f"{count} {kind}" for kind, count in summary.contents_hit.items()) or "none"
     states = ", ".join(f"{count} {state}" for state, count in summary.states.items()) or "none"
     excluded = ", ".join(f"{count} of {reason}" for reason, count in summary.near_excluded.items()) or "none"
@@ -47,10 +55,15 @@ def match(case: Path, exact: bool, as_json: bool) -> int:
         f"hits by state: {states}\n"
         f"near matching: {summary.near_searched:,} pictures searched, left out: {excluded}\n"
         + _by_part(summary)
-        + "".join(f"not hashed again, its near hits wait: {name}: {why}\n" for name, why in failed.items())
+        + "".join(
+            f"not hashed again, their near hits wait: contents {count:,}: {why}\n"
+            for why, count in Counter(failed.values()).items()
+        )
         + "\n".join(f"note: {line}" for line in summary.covered)
     )
     emit(as_json, summary.as_dict() | {"not_hashed_again": failed}, words)
+    if none is not None:
+        raise none
     return Exit.INCOMPLETE if failed else Exit.DONE
 
 

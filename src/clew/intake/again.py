@@ -1,16 +1,23 @@
-"""An Exhibit of the case, opened once more: what every further look at its Contents begins with, and its record."""
+"""An Exhibit of the case, opened once more: what every further look at its Contents begins with, and its record.
+
+Months later another disk may lie at the same path, and most Exhibits in a store. So each is recognised before anything
+in it is read or recorded, and those that are not at hand keep nobody from the others.
+"""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from clew.core import clock, shards
+from clew.core.absent import Absent
 from clew.core.case import Case, new_id
 from clew.core.engine import Pool
+from clew.core.errors import ClewError, Damaged
 from clew.core.lease import lease
+from clew.intake import custody, plugged
 from clew.intake.api import Session, Source
 from clew.intake.basis import Basis
 from clew.intake.expand import Archives
@@ -22,7 +29,7 @@ WHERE = """
 SELECT c.sha256, l.item, l.ref, l.size, l.content_state, l.exhibit
 FROM contents c JOIN listings l USING (item)
 WHERE c.sha256 IN (SELECT unnest($wanted)) AND ($exhibit IS NULL OR c.exhibit = $exhibit)
-  AND ($apart IS NULL OR c.exhibit <> $apart)
+  AND c.exhibit NOT IN (SELECT unnest($apart))
 ORDER BY c.sha256, c.content_state <> 'complete', l.name_state <> 'live', l.item
 """
 
@@ -57,15 +64,19 @@ def reopened(
     """Opens an Exhibit for a look, with workers that know `specs` ("module:name" each) and have called `also`. That it
     was opened, how its parsers were isolated and what that did to it is recorded.
 
-    Raises Refused without a Mandate that covers it, also once that has ended; Held while another such look goes on.
+    Raises Refused without a Mandate that covers it, also once that has ended, and where another one lies in its place
+    now; Held while another such look goes on; ClewError or OSError where it cannot be opened.
     """
-    held = case.read().execute("SELECT * FROM exhibits WHERE id=?", (exhibit,)).fetchone()
-    basis = Basis(case, held["label"])
-    path = Path(held["location"])
+    held = _held(case, exhibit)
+    basis = Basis(case, held.label)
+    path = Path(held.location)
+    if not path.exists():
+        raise plugged.gone(path, "nothing lies there")
     source: Source = choose(path)
     with ExitStack() as stack:
-        stack.enter_context(lease(case, "intake", f"{held['label']}, {why.name}"))
+        stack.enter_context(lease(case, "intake", f"{held.label}, {why.name}"))
         session = stack.enter_context(closing(Archives(case, exhibit, source.open(path), options.budgets)))
+        custody.known(case, held, path, session)
         pool = stack.enter_context(open_pool(source, session, specs, options, also=also, may=basis.require))
         opened = Reopened(session, pool, basis, versions(source, specs))
         look = _began(case, exhibit, why, opened)
@@ -73,6 +84,54 @@ def reopened(
             yield opened
         finally:
             _ended(case, exhibit, look, why, opened)
+
+
+def at_hand(
+    case: Case,
+    contents: Iterable[bytes],
+    opening: Callable[[str], AbstractContextManager[Reopened]],
+    use: Callable[[Reopened, str, list[dict[str, Any]]], None],
+    failed: dict[str, str],
+    *,
+    exhibit: str | None = None,
+    apart: Collection[str] = (),
+) -> Exception | None:
+    """Opens by `opening` one Exhibit after the other that these Contents (SHA-256 each) are to be read from, and has
+    `use` do that: of its id and its rows of `places`.
+
+    Where one cannot be opened, its Contents are read from others that hold them; of those that no other does, `failed`
+    says why, by hexadecimal. What the first of them raised, where none at all could be opened. Raises what `use` does.
+    """
+    left, closed = list(contents), dict[str, Exception]()
+    why: dict[bytes, str] = {}
+    used = False
+    while left:
+        found, left = places(case, left, exhibit, [*apart, *closed]), []
+        for place, rows in found.items():
+            with ExitStack() as stack:
+                try:
+                    opened = stack.enter_context(opening(place))
+                except Damaged:
+                    raise
+                except (ClewError, OSError, Absent) as error:
+                    closed[place] = error
+                    left += [row["sha256"] for row in rows]
+                    said = f"{_held(case, place).label}: {error}"
+                    why |= {row["sha256"]: why.get(row["sha256"], said) for row in rows}
+                    continue
+                used = True
+                why = {content: said for content, said in why.items() if content not in {r["sha256"] for r in rows}}
+                use(opened, place, rows)
+    failed |= {content.hex(): said for content, said in why.items()}
+    return None if used else next(iter(closed.values()), None)
+
+
+def _held(case: Case, exhibit: str) -> custody.Held:
+    label = case.read().execute("SELECT label FROM exhibits WHERE id=?", (exhibit,)).fetchone()["label"]
+    held = custody.find(case, label)
+    if held is None:
+        raise Damaged(f"the exhibit {label!r} is gone", "restore the case from its archive")
+    return held
 
 
 def _began(case: Case, exhibit: str, why: Looking, opened: Reopened) -> str:
@@ -98,14 +157,15 @@ def _ended(case: Case, exhibit: str, look: str, why: Looking, opened: Reopened) 
 
 
 def places(
-    case: Case, contents: Iterable[bytes], exhibit: str | None = None, apart: str | None = None
+    case: Case, contents: Iterable[bytes], exhibit: str | None = None, apart: Collection[str] = ()
 ) -> dict[str, list[dict[str, Any]]]:
     """Exhibit -> the Items to read these Contents (SHA-256 each) from: each Content once, where it is wholest; in that
-    one `exhibit` alone where one is given, and not in the one that is kept `apart`.
+    one `exhibit` alone where one is given, and in none that is kept `apart`.
     """
     found: dict[str, list[dict[str, Any]]] = {}
     had: set[bytes] = set()
-    for row in shards.query(case, WHERE, {"wanted": list(contents), "exhibit": exhibit, "apart": apart}).to_pylist():
+    asked = {"wanted": list(contents), "exhibit": exhibit, "apart": ["", *apart]}  # never empty: it would have no type
+    for row in shards.query(case, WHERE, asked).to_pylist():
         if row["sha256"] not in had:
             had.add(row["sha256"])
             found.setdefault(row["exhibit"], []).append(row)

@@ -84,6 +84,21 @@ def recognise(case: Case, held: Held, path: Path, session: Session, mandate: str
     """
     location = str(path.resolve())
     moved = location != held.location
+    found = known(case, held, path, session)
+    if not moved and held.identity is not None:
+        return held
+    with case.write("intake") as tx:
+        values = (location, json.dumps(found), held.id)
+        tx.execute("UPDATE exhibits SET location=?, identity=? WHERE id=?", values)
+        if moved:
+            about = {"exhibit": held.id, "from": held.location, "to": location, "known by": found or "its files"}
+            tx.record("exhibit.moved", subject=about, mandate=mandate)
+    return replace(held, location=location, identity=found)
+
+
+def known(case: Case, held: Held, path: Path, session: Session) -> list[dict[str, Any]]:
+    """By what it is known that was opened there. Raises Refused where that is another one than was recorded."""
+    moved = str(path.resolve()) != held.location
     found = identity.of(session.held)
     said = identity.differences(held.identity, found, moved=moved) if held.identity is not None else []
     if not session.held:
@@ -94,15 +109,7 @@ def recognise(case: Case, held: Held, path: Path, session: Session, mandate: str
             "find out who wrote to it; where it is a copy of the same bytes, put it elsewhere and add --moved; "
             "where it is another exhibit, choose another --label",
         )
-    if not moved and held.identity is not None:
-        return held
-    with case.write("intake") as tx:
-        values = (location, json.dumps(found), held.id)
-        tx.execute("UPDATE exhibits SET location=?, identity=? WHERE id=?", values)
-        if moved:
-            about = {"exhibit": held.id, "from": held.location, "to": location, "known by": found or "its files"}
-            tx.record("exhibit.moved", subject=about, mandate=mandate)
-    return replace(held, location=location, identity=found)
+    return found
 
 
 def _not_there(case: Case, held: Held, path: Path, session: Session, *, moved: bool) -> list[str]:

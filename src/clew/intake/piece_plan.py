@@ -6,6 +6,7 @@ Whoever has such a file, in intake's own pass or in a later look (`clew.intake.p
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,7 +15,7 @@ from clew.core.absent import Absent
 from clew.core.case import Case
 from clew.core.engine import Outcome, Task
 from clew.core.errors import ClewError
-from clew.intake.again import Looking, Reopened, places, reopened
+from clew.intake.again import Looking, Reopened, at_hand, reopened
 from clew.intake.api import Unavailable
 from clew.intake.in_pass import InPass
 from clew.intake.options import Options
@@ -92,17 +93,10 @@ def ed2k(case: Case, done: Held, apart: str | None = None) -> Named:
 
 
 def of_exhibit(
-    case: Case,
-    exhibit: str,
-    rows: list[dict[str, Any]],
-    wanted: Mapping[bytes, set[int]],
-    options: Options,
-    done: Held,
-    room: Room,
-    behalf: str | None = None,
+    again: Reopened, rows: list[dict[str, Any]], wanted: Mapping[bytes, set[int]], done: Held, room: Room
 ) -> list[Part]:
     """Reads the torrents (`rows`, of `places`) of one Exhibit again, for the piece hashes of the files `wanted` of
-    each, as far as there is room; on `behalf` of another one where that is taken in. Raises what `reopened` does.
+    each, as far as there is room.
     """
     parts: list[Part] = []
     asked = {row["sha256"]: sorted(wanted[row["sha256"]]) for row in rows}
@@ -110,13 +104,12 @@ def of_exhibit(
     def payload(row: Mapping[str, Any]) -> dict[str, Any]:
         return {"sha256": row["sha256"].hex(), "wanted": asked[row["sha256"]][:MOST_WANTED]}
 
-    with reopened(case, exhibit, SPECS, options, Looking("pieces", TORRENTS, behalf)) as again:
-        for torrent, outcome in outcomes(again, PLAN, rows, payload, done):
-            if isinstance(outcome.reply, Missing):
-                done.failed[torrent.hex()] = str(outcome.reply)
-            elif outcome.reply.value is not None:
-                found = list(_parts(torrent, outcome.reply.value, outcome.reply.blobs, done))
-                parts += room.taken(found, done)
+    for torrent, outcome in outcomes(again, PLAN, rows, payload, done):
+        if isinstance(outcome.reply, Missing):
+            done.failed[torrent.hex()] = str(outcome.reply)
+        elif outcome.reply.value is not None:
+            found = list(_parts(torrent, outcome.reply.value, outcome.reply.blobs, done))
+            parts += room.taken(found, done)
     for torrent, numbers in asked.items():
         if len(numbers) > MOST_WANTED:
             done.failed[torrent.hex()] = f"only {MOST_WANTED} of {len(numbers)} of its files were held against any"
@@ -184,15 +177,21 @@ def called_for(case: Case, exhibit: str, options: Options) -> InPass:
         for torrent, index in each:
             wanted[torrent].add(index)
     room, alone = Room(MOST_HELD), replace(options, workers=1)
-    for other, rows in places(case, wanted, apart=exhibit).items():
+
+    def opening(other: str) -> AbstractContextManager[Reopened]:
+        return reopened(case, other, SPECS, alone, Looking("pieces", TORRENTS, exhibit))
+
+    def use(again: Reopened, _other: str, rows: list[dict[str, Any]]) -> None:
         try:
-            parts = of_exhibit(case, other, rows, wanted, alone, found.done, room, exhibit)
+            parts = of_exhibit(again, rows, wanted, found.done, room)
         except (ClewError, OSError, Absent) as error:
             found.done.failed.update({row["sha256"].hex(): str(error) for row in rows})
-            continue
+            return
         for part in parts:
             if part.check.get("zeros", 0) > MOST_IN_PASS:
                 found.done.failed[part.torrent.hex()] = "the pads behind its files are too long for intake's own pass"
             else:
                 found.parts.setdefault(part.size, []).append(part)
+
+    at_hand(case, wanted, opening, use, found.done.failed, apart=[exhibit])
     return found

@@ -8,16 +8,18 @@ import hashlib
 import json
 import os
 from collections import defaultdict
-from collections.abc import Mapping, Set
+from collections.abc import Callable, Mapping, Set
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
 from clew.core import clock, mandate, shards
 from clew.core.absent import Absent
 from clew.core.case import Case
-from clew.intake.again import OTHERS, Looking, Reopened, places, reopened
+from clew.core.errors import Refused
+from clew.intake.again import OTHERS, Looking, Reopened, at_hand, places, reopened
 from clew.intake.options import Options
-from clew.intake.piece_plan import SPECS, Room, ed2k, files, of_exhibit, outcomes
+from clew.intake.piece_plan import SPECS, TORRENTS, Room, ed2k, files, of_exhibit, outcomes
 from clew.intake.piece_traits import BY, MODE, Check, Held, Named, Part, asked, naming, results
 from clew.intake.said import WRONG
 from clew.model import Missing, Reason
@@ -48,7 +50,8 @@ def held_against(case: Case, *, options: Options | None = None) -> Held:
     """Holds every Content that may be one of them against the torrents and ed2k entries of the case. What was told
     before is not read again; what failed is.
 
-    Raises Refused without a Mandate that covers the Exhibits, Held while another such look goes on.
+    Where an Exhibit is not at hand, or no Mandate covers it, what it holds is read from another one or left, with why;
+    where that is so of all of them, raises what `again.reopened` does.
     """
     chosen = options or Options(workers=os.cpu_count() or 1)
     done = Held()
@@ -62,15 +65,24 @@ def held_against(case: Case, *, options: Options | None = None) -> Held:
             if any((content, torrent, index) not in had.pieces for content in contents.get(size, ())):
                 wanted[torrent].add(index)
     _name(case, contents, named, had, done)
-    parts, room = [], Room(MOST_HASHES)
-    for exhibit, rows in places(case, wanted).items():
-        parts += of_exhibit(case, exhibit, rows, wanted, chosen, done, room)
+    parts, room = list[Part](), Room(MOST_HASHES)
+
+    def opening(called: str) -> Callable[[str], AbstractContextManager[Reopened]]:
+        return lambda exhibit: reopened(case, exhibit, SPECS, chosen, Looking("pieces", called))
+
+    def torrents(again: Reopened, _exhibit: str, rows: list[dict[str, Any]]) -> None:
+        parts.extend(of_exhibit(again, rows, wanted, done, room))
+
+    def hold(again: Reopened, exhibit: str, rows: list[dict[str, Any]]) -> None:
+        for at in range(0, len(rows), MOST):
+            traits = _read(again, rows[at : at + MOST], checks, named, done)
+            _commit(case, exhibit, traits, again.made_with, again.basis.require())
+
+    none = at_hand(case, wanted, opening(TORRENTS), torrents, done.failed)
     checks = _due(contents, parts, named.keys(), had, done)
-    for exhibit, rows in places(case, checks).items():
-        with reopened(case, exhibit, SPECS, chosen, Looking("pieces", "pieces")) as again:
-            for at in range(0, len(rows), MOST):
-                traits = _read(again, rows[at : at + MOST], checks, named, done)
-                _commit(case, exhibit, traits, again.made_with, again.basis.require())
+    none = at_hand(case, checks, opening("pieces"), hold, done.failed) if checks else none
+    if none is not None:
+        raise none
     return done
 
 
@@ -81,11 +93,15 @@ def _name(case: Case, contents: Mapping[int, list[bytes]], named: Named, had: To
         texts = naming(size, had.hashes.get(content, set()), named)
         if found := [{"name": "ed2k.verified", "text": text} for text in texts if (content, text) not in had.entries]:
             late[content] = found
-            done.ed2k_named += 1
     for exhibit, rows in places(case, late).items():
         label = case.read().execute("SELECT label FROM exhibits WHERE id=?", (exhibit,)).fetchone()["label"]
-        basis = mandate.require(case, purpose="intake", at_ns=clock.now().utc_ns, exhibit=label)
         found_here = {row["sha256"]: late[row["sha256"]] for row in rows}
+        try:
+            basis = mandate.require(case, purpose="intake", at_ns=clock.now().utc_ns, exhibit=label)
+        except Refused as outside:
+            done.failed.update({content.hex(): f"{label}: {outside}" for content in found_here})
+            continue
+        done.ed2k_named += len(found_here)
         _commit(case, exhibit, found_here, f"{BY['extractor']} {BY['version']}", basis.id)
 
 

@@ -6,6 +6,7 @@
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +14,7 @@ from clew.core import shards
 from clew.core.case import Case
 from clew.core.engine import Pool, Task
 from clew.intake import said
-from clew.intake.again import OTHERS, Looking, places, reopened
+from clew.intake.again import OTHERS, Looking, Reopened, at_hand, reopened
 from clew.intake.api import EXACT, Session, Unavailable
 from clew.intake.options import Options
 from clew.intake.reading import find
@@ -105,16 +106,24 @@ def look(case: Case, contents: list[bytes], again: Again, options: Options, exhi
     """Reads these Contents (SHA-256 each) again and adds what is asked for. Those that have it are left, and where one
     `exhibit` (id) is given, those that it does not hold: no other one is opened then.
 
-    Raises Refused without a Mandate that covers their Exhibits, Held while another second look goes on.
+    Where an Exhibit is not at hand, or no Mandate covers it, its Contents are read from another one or left; where that
+    is so of all of them, raises what `again.reopened` does.
     """
     looked = Looked(asked=len(contents))
     have = {row["content"] for row in shards.query(case, again.had).to_pylist()}
     why = Looking("second look", f"{again.trait}, {again.config}", beside=again.beside)
-    for place, rows in places(case, [each for each in contents if each not in have], exhibit).items():
-        with reopened(case, place, (again.extractor,), options, why, again.preload) as opened:
-            for at in range(0, len(rows), again.most):
-                traits = _read(opened.pool, opened.session, rows[at : at + again.most], again, looked)
-                _commit(case, opened.made_with, opened.basis.require(), place, again, traits)
+
+    def opening(place: str) -> AbstractContextManager[Reopened]:
+        return reopened(case, place, (again.extractor,), options, why, again.preload)
+
+    def use(opened: Reopened, place: str, rows: list[dict[str, Any]]) -> None:
+        for at in range(0, len(rows), again.most):
+            traits = _read(opened.pool, opened.session, rows[at : at + again.most], again, looked)
+            _commit(case, opened.made_with, opened.basis.require(), place, again, traits)
+
+    due = [each for each in contents if each not in have]
+    if (none := at_hand(case, due, opening, use, looked.failed, exhibit=exhibit)) is not None:
+        raise none
     return looked
 
 

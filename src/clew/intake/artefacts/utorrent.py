@@ -15,7 +15,8 @@ from clew.intake.artefacts._entry import Entry, Found
 from clew.model import Missing, Reason
 
 KIND = "resume.dat"
-GUARD, NO_TORRENT = b".fileguard", {b".fileguard", b"rec"}
+GUARD, REC, ENDING = b".fileguard", b"rec", b".torrent"
+NO_TORRENT = {GUARD, REC}
 HASH_OF_ONE = b"4:info20:"  # how the infohash of each torrent stands in the bytes: counted apart from the parser
 MARKS = {b"added_on", b"caption", b"path", b"completed_on", b"trackers"}
 KEY_ENDS, LENGTH, LONGEST_KEY = re.compile(rb"\.torrentd"), re.compile(rb"(?=([0-9]{1,4}):)[0-9]+:"), 1_100
@@ -73,11 +74,14 @@ class Utorrent:
 
 
 def _is_one(scanned: Scan) -> bool:
-    """By its guard, or, where that is cut off, by the first torrent."""
-    if GUARD in scanned.found:
+    """By its guard, with torrents, what stands beside them or nothing at all; where that is cut off, by the first
+    torrent. The client guards its settings.dat and rss.dat alike.
+    """
+    places = {key: place for key, (_, place) in scanned.found.items() if key not in NO_TORRENT}
+    if GUARD in scanned.found and (not places or REC in scanned.found or any(key.endswith(ENDING) for key in places)):
         return True
-    places = [place for key, (_, place) in scanned.found.items() if key not in NO_TORRENT]
-    return bool(places) and _torrent(scanned, places[0]) is not None
+    some = places.values() if GUARD in scanned.found else list(places.values())[:1]
+    return any(_torrent(scanned, place) is not None for place in some)
 
 
 def _torrent(scanned: Scan, place: slice) -> Found | None:
