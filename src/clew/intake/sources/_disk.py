@@ -18,7 +18,7 @@ from clew.intake.api import Ask, Deleted, Found, Job, Note, Part, Range, Seen, U
 from clew.intake.carving.view import without
 from clew.intake.refs import layer as layer_of
 from clew.intake.refs import parse, parse_carved, place_of, quote, volume
-from clew.intake.relist import TABLE_UNREAD
+from clew.intake.relist import NOTED, TABLE_UNREAD
 from clew.intake.sources import _apfs, _carving, _discs, _doubts, _foreign, _gaps, _listed, _recount, _said
 from clew.intake.sources._records import Records
 from clew.intake.sources._sifted import Sifted
@@ -28,7 +28,6 @@ MOST = 500  # Items of one answer
 RANGE = 20_000  # file records of one sweep task
 CORNERED = 256  # directories listed in one go after which the search for a deadly one is over
 SPARSE = 100
-NOTED = "container, noted"  # of a part that holds no Items
 ACQUIRE = "clew.intake.containers.acquisition:acquire"
 UNEXPLAINED = "high entropy, unexplained: a hidden or encrypted volume may lie there (VeraCrypt has no signature)"
 Layer = dict[str, Any]  # what tells a stretch of a logical volume from one of the image: see `refs.volume`
