@@ -6,7 +6,7 @@ Links, devices, pipes and sockets become Items that were skipped, each with its 
 
 import os
 import stat
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -56,13 +56,14 @@ class Tree:
         """
         devices: dict[tuple[Key, ...], int] = {}
         at: tuple[Key, ...] = ()
-        path, none = b"", True
+        path, none, source = b"", True, self._times_of(self._device)
         for event in preorder(lambda at: self._list(at, devices), cursor):
             if event.at is not at:
                 at, path = event.at, b"/".join([key[0] for key in event.at])
+                source = self._times_of(devices.get(at, self._device))
             if event.file is not None:
                 none = False
-                yield _found(path, event.file, event.cursor, self._times_of)
+                yield _found(path, event.file, event.cursor, source)
                 continue
             cursor = event.cursor
             if isinstance(event.entered, Missing):
@@ -201,7 +202,7 @@ def _lost(path: bytes, missing: Missing, cursor: str, mark: bytes = b"") -> Foun
     )  # fmt: skip
 
 
-def _found(folder: bytes, entry: Entry, cursor: str, times_of: Callable[[int], str]) -> Found:
+def _found(folder: bytes, entry: Entry, cursor: str, times_source: str) -> Found:
     name, status = entry
     path = folder + b"/" + name if folder else name
     if isinstance(status, Missing):
@@ -221,7 +222,7 @@ def _found(folder: bytes, entry: Entry, cursor: str, times_of: Callable[[int], s
         modified_ns=status.st_mtime_ns,
         accessed_ns=status.st_atime_ns,
         changed_ns=status.st_ctime_ns,
-        times_source=times_of(status.st_dev),
+        times_source=times_source,
     )
 
 
