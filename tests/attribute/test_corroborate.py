@@ -1,6 +1,7 @@
 """Supported, contradicted, silent: built by hand, with clocks near the edge. Silence and doubt never become more."""
 
 import json
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -34,6 +35,7 @@ from clew.core.errors import Refused, Usage
 from clew.intake.archives import streamed, zipstamps
 from clew.intake.artefacts import _examples as made
 from clew.intake.disk import apfs, claims, iso
+from clew.intake.sources import _mounted
 from clew.range.torrents import bencode
 from facts_case import put
 
@@ -432,6 +434,7 @@ def test_a_list_is_held_against_the_measured_clock_of_its_machine(world):
     assert world.lead().matches == (Match.TIMES, Match.ENDPOINT)
 
 
+MOUNTED = [*_mounted.TIMES.values(), _mounted.FUSE, _mounted.UNKNOWN]
 FAT, EXFAT, CAB = claims.TIMES["FAT"], claims.TIMES["exFAT"], streamed._TIMES_OF[0xC0000]
 ZIP = zipstamps.stamps(0x5CBB, 0, {}).source
 
@@ -466,12 +469,31 @@ def test_a_time_without_a_zone_says_what_it_says_in_every_zone(written_ns, to_ns
     assert " (local time, its zone is not known) by the clock" in line
 
 
-@pytest.mark.parametrize("source", [FAT, EXFAT, CAB, ZIP, "zip local header", "", None])
+@pytest.mark.parametrize(
+    ("written_ns", "to_ns", "says", "why"),
+    [
+        (FROM + 26 * HOUR, FROM + 28 * HOUR, Says.SUPPORTS, "its list was last written at "),
+        (FROM + 26 * HOUR - SECOND, FROM + 28 * HOUR, Says.NEITHER, ", perhaps before this was first seen: "),
+        (FROM + 26 * HOUR + SECOND, FROM + 28 * HOUR, Says.NEITHER, ", perhaps more than 24 hours after "),
+    ],
+)
+def test_a_time_that_a_mount_moved_says_what_it_says_in_every_two_zones(written_ns, to_ns, says, why):
+    """From UTC+14 to UTC-12 there are 26 hours: so far it lies off where one of them wrote and the other reads."""
+    facts = Facts("fastresume", "", (0, 9), {}, (V1,), BEFORE_S, None, None, "")
+    entry = Entry(b"", facts, None, False, [], [(ADDRESS, PORT, 0, 6)])
+    place = Place("A", b"x", True, True, written_ns, False, True)
+    judged = weigh(Seen("w-17", ADDRESS, PORT, FROM, to_ns, 0), entry, place, Beside("A", False, None, None))
+    (line,) = [each for each in judged.why if "last written at" in each]
+    assert (judged.says, why in line) == (says, True), line
+    assert " (local time, its zone and that of its mount are not known) by the clock" in line
+
+
+@pytest.mark.parametrize("source", [FAT, EXFAT, CAB, ZIP, *MOUNTED, "zip local header", "", None])
 def test_a_time_of_such_a_source_has_no_zone(world, source):
     world.lay("B", b"x", fastresume(BEFORE_S, PEER), modified_ns=FROM, times_source=source)
     (finding,) = world.lead().findings
     assert (finding.says, finding.matches) == (Says.NEITHER, ())
-    assert "its zone is not known" in finding.why[0]
+    assert re.search("its zone (is|and that of its mount are) not known", finding.why[0])
 
 
 def test_a_linked_entry_still_agrees_by_what_is_in_it(world):

@@ -215,18 +215,22 @@ def test_one_extractor_more_reads_again_and_adds_its_traits_alone(case: Case, ev
     assert traits(case, sha256(FILES[b"a.txt"]))["nasty.harmless", "fast"]["integer"] == 1
 
 
-def test_another_file_system_below_the_folder_is_entered_and_counted_once(evidence: Path, monkeypatch):
+def test_another_file_system_below_the_folder_is_entered_and_counted_once(evidence: Path, tmp_path, monkeypatch):
     from clew.intake.api import Note
-    from clew.intake.sources import folder
+    from clew.intake.sources import _mounted, folder
 
     inner = {(evidence / name).stat().st_ino for name in ("deep", "deep/er")}
     real = os.fstat
 
     class Elsewhere:
-        st_dev = -1
+        st_dev = os.makedev(250, 9)
 
+    (tmp_path / "mountinfo").write_text("36 35 250:9 / /evidence/deep ro - vfat /dev/sdb1 ro\n")
+    monkeypatch.setattr(_mounted, "MOUNTS", tmp_path / "mountinfo")
     monkeypatch.setattr(folder.os, "fstat", lambda fd: Elsewhere if real(fd).st_ino in inner else real(fd))
     tree = folder.PLUGIN.open(evidence)
     events = list(tree.items(next(tree.parts(None)), "", None, None))
     assert [event.counts for event in events if isinstance(event, Note)] == [{"mount points crossed": 1}]
-    assert {event.path for event in events if not isinstance(event, Note)} == set(FILES)
+    found = {event.path: event.times_source for event in events if not isinstance(event, Note)}
+    assert found.keys() == set(FILES)
+    assert {path for path, source in found.items() if source != "stat, UTC"} == {p for p in FILES if b"deep/" in p}

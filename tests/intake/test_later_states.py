@@ -12,7 +12,7 @@ from case_made import new_case
 from clew.intake.containers import vhdx
 from clew.intake.options import Options
 from clew.intake.run import intake
-from clew.intake.sources._later import later
+from clew.intake.sources._later import _is, later
 from container_files import tool, wrap
 
 OPTIONS = Options(extractors=(), workers=1)
@@ -102,6 +102,75 @@ def test_later_states_of_hyper_v_are_found(raw: Path, tmp_path: Path):
     difference_vhdx(new, tmp_path / "disk_1.avhdx", f".\\{new.name}")
     assert "'disk_1.avhd'" in later(old)[0].detail
     assert "'disk_1.avhdx'" in later(new)[0].detail
+
+
+def test_a_later_state_in_another_folder_is_found(raw: Path, tmp_path: Path):
+    """In one below, as of VirtualBox, and in one beside; what another disk of the same name has is not taken for it."""
+    own, beside, other = (tmp_path / name for name in ("machine", "snapshots", "other"))
+    below = own / "Snapshots"
+    for folder in (own, beside, other, below):
+        folder.mkdir()
+    base = wrap(raw, "vmdk", own)
+    (other / base.name).write_bytes(base.read_bytes())
+    over(other / base.name, "vmdk", "of-other.vmdk", made="vmdk")
+    assert not later(base)
+    tool("qemu-img", "create", "-f", "vmdk", "-b", f"../{base.name}", "-F", "vmdk", below / "one.vmdk", folder=below)
+    assert "lies beside it, in 'Snapshots/one.vmdk', and" in later(base)[0].detail
+    tool("qemu-img", "create", "-f", "qcow2", "-b", base, "-F", "vmdk", beside / "two.qcow2", folder=beside)
+    assert "in '../snapshots/two.qcow2', 'Snapshots/one.vmdk', and" in later(base)[0].detail
+
+
+@pytest.mark.parametrize("parent", ["", ".", "..", "/", "../", "\0", "../\0", "c:", "x" * 1000, "../" * 300])
+def test_no_name_of_a_parent_elsewhere_stops_an_intake(tmp_path: Path, parent: str):
+    (tmp_path / "disk.raw").write_bytes(bytes(4096))
+    (tmp_path / "below").mkdir()
+    name = parent.encode()
+    (tmp_path / "below" / "x.qcow2").write_bytes(struct.pack(">4sIQI", b"QFI\xfb", 3, 20, len(name)) + name)
+    assert later(tmp_path / "disk.raw") == ()
+
+
+@pytest.mark.parametrize(
+    ("parent", "same"),
+    [
+        ("..\\machine\\DISK.vhdx", True),
+        ("../disk.vhdx", False),
+        ("disk.vhdx", False),
+        ("C:\\Hyper-V\\Machine\\disk.vhdx", True),
+        ("C:\\Hyper-V\\Another\\disk.vhdx", False),
+        ("/var/machine/disk.vhdx", True),
+        ("my.disks/disk.vhdx", False),
+    ],
+)
+def test_where_the_parent_lay_tells_it_from_another_of_its_name(parent: str, same: bool):
+    assert _is(Path("/exhibit/differences/disk_1.avhdx"), parent, Path("/exhibit/machine/disk.vhdx")) is same
+
+
+VMSD = '.encoding = "UTF-8"\nsnapshot.numSnapshots = "1"\nsnapshot0.disk0.fileName = "{}"\n'
+VMX = 'scsi0:0.present = "TRUE"\nscsi0:0.fileName = "{}"\nide1:0.fileName = "auto detect"\n'
+VBOX = '<HardDisks>\n<HardDisk uuid="{{1}}" location="{}" format="VMDK"{}\n</HardDisks>'
+CHILD = '>\n<HardDisk uuid="{2}" location="Snapshots/{2}.vmdk" format="VMDK"/></HardDisk>'
+
+
+@pytest.mark.parametrize(
+    ("settings", "text", "kept"),
+    [
+        ("vm.vmsd", VMSD.format("Disk.vmdk"), True),
+        ("vm.vmsd", VMSD.format("other.vmdk"), False),
+        ("vm.vmsd", VMSD.format("disk.vmdk").replace('"1"', '"0"'), False),
+        ("vm.vmx", VMX.format("/vmfs/volumes/1/disk-000002.vmdk"), True),
+        ("vm.vmx", VMX.format("disk.vmdk"), False),
+        ("vm.vmx", VMX.format("other-000002.vmdk"), False),
+        ("vm.vbox", VBOX.format("disk.vmdk", CHILD), True),
+        ("vm.vbox", VBOX.format("disk.vmdk", "/>" + VBOX.format("other.vmdk", CHILD)), False),
+        ("vm.vbox", "\xff<HardDisk location" * 9999 + '<HardDisk location="' * 9999, False),
+        ("vm.txt", VMSD.format("disk.vmdk"), False),
+    ],
+)
+def test_settings_tell_of_a_snapshot_whose_file_is_not_there(tmp_path: Path, settings: str, text: str, kept: bool):
+    (tmp_path / "disk.vmdk").write_bytes(bytes(4096))
+    (tmp_path / settings).write_text(text)
+    said = [each.detail for each in later(tmp_path / "disk.vmdk")]
+    assert [f"by '{settings}' a snapshot keeps it as it was then" in each for each in said] == [True] * kept
 
 
 def test_many_later_states_are_named_in_part(raw: Path, tmp_path: Path):

@@ -125,3 +125,9 @@ def test_stretches_that_overlap_do_not_count_twice(tmp_path: Path):
     assert relist.reopen(case, "X", "m")
     half = replace(GAP, name="gap@7/carve", detail={**GAP.detail, "offset": SIZE // 2 - 1})
     assert not listed(case, [GAP, half]).complete
+
+
+def test_what_a_part_notes_of_an_image_is_not_listed_again_for_what_others_lost():
+    lost = "fs@0/7/name/x/"
+    assert relist._may_find(WALK.detail, lost)
+    assert not relist._may_find({"kind": relist.NOTED, "notes": {"segment at its end is a full one": 1}}, lost)

@@ -72,6 +72,26 @@ def test_a_lead_that_leaves_something_out_does_not_conform(tmp_path: Path) -> No
         assert re.search(rf"Result Path: {path}$", said, re.MULTILINE), said
 
 
+def test_what_is_taken_back_is_said_of_the_lead_that_left() -> None:
+    """By the ids that the earlier Bundle has for itself and for the Lead; who has not read that meets no Lead by it."""
+    (back,) = package().taken_back
+    (copy,) = back.copies
+    graph = json.loads(exported("case_uco", package()))["@graph"]
+    (note,) = [node for node in graph if "clew:TakenBack" in node["@type"]]
+    assert {"@id": note["@id"]} in graph[0]["uco-core:object"]
+    gone = replace(package().leads[0], id=back.lead)
+    before = json.loads(exported("case_uco", replace(package(), bundle=copy.bundle, leads=(gone,), taken_back=())))
+    assert note["clew:leftIn"] == [{"@id": before["@graph"][0]["@id"]}]
+    assert note["uco-core:object"] == [{"@id": lead_of(before["@graph"])["@id"]}]
+    assert note["uco-core:statement"] == [f"taken back: {back.why}"]
+    assert note["clew:doesNotStand"][0].startswith("192.0.2.9 port 51413 (tcp), ")
+    (named,) = [node for node in graph if {"@id": node["@id"]} in note["uco-core:object"]]
+    assert named["@type"] == "uco-core:UcoObject"
+    there = replace(package(), taken_back=(replace(back, lead=package().leads[0].id),))
+    ids = [node["@id"] for node in json.loads(exported("case_uco", there))["@graph"]]
+    assert len(ids) == len(set(ids))
+
+
 def test_ids_are_of_the_case_and_the_fact() -> None:
     """The same lead has the same id in every bundle of a case, and another one in another case."""
     first = lead_of(json.loads(exported("case_uco", package()))["@graph"])["@id"]

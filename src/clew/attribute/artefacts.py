@@ -44,13 +44,15 @@ CHECKED = ("size", "checked", "matching")
 WRONG = (KeyError, TypeError, ValueError, AttributeError, IndexError)
 TRANSMISSION, TORRENT, SESSION = "transmission resume", "torrent metainfo", "session state"
 ZONED = re.compile(r", UTC\b")  # in `times_source`; FAT, exFAT and MS-DOS times of archives have none
+MOVED = re.compile(r"\bmoved by the zone of its mount$")  # by whichever: Linux does that to local times
 NAMED = re.compile(rb"([0-9a-f]{40})\.resume$")  # Transmission since 3.00; before it only 16 digits, which is no proof
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
     """One Item of an Exhibit whose content an artefact is. `whole`: nothing of its bytes is missing or in doubt.
-    `zoned`: the zone of `modified_ns` is known; otherwise it is the digits of a local time as if they were UTC.
+    `zoned`: the zone of `modified_ns` is known; otherwise it is the digits of a local time as if they were UTC, or
+    `moved` from them by a zone that is not known either.
     """
 
     exhibit: str
@@ -59,6 +61,7 @@ class Place:
     whole: bool
     modified_ns: int | None
     zoned: bool
+    moved: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +234,8 @@ def _places(case: Case, contents: Iterable[bytes]) -> dict[bytes, list[Place]]:
     for row in shards.query(case, PLACES, {"contents": wanted}).to_pylist() if wanted else ():
         live, whole = NameState(row["name_state"]).in_use, row["content_state"] == ContentState.COMPLETE
         zoned = bool(ZONED.search(row["times_source"] or ""))
-        place = Place(row["exhibit"], row["path"], live, whole, row["modified_ns"], zoned)
+        moved = bool(MOVED.search(row["times_source"] or ""))
+        place = Place(row["exhibit"], row["path"], live, whole, row["modified_ns"], zoned, moved)
         found[row["sha256"]].append(place)
     return found
 

@@ -206,9 +206,12 @@ def _listed(seen: Seen, entry: Entry, place: Place, beside: Beside) -> Judged:
             return Judged(Says.NEITHER, (), (f"{why}: {ANOTHERS}",))
         return Judged(Says.SUPPORTS, (Match.ENDPOINT,), ("when its list was last written is not known", HEARSAY))
     digits = clock.iso(place.modified_ns)
-    when = digits if place.zoned else f"{digits.removesuffix('Z')} (local time, its zone is not known)"
+    whose = "its zone and that of its mount are" if place.moved else "its zone is"
+    when = digits if place.zoned else f"{digits.removesuffix('Z')} (local time, {whose} not known)"
     written = f"last written at {when} by the clock of its machine"
-    zones = (0,) if place.zoned else (EASTERNMOST_NS, WESTERNMOST_NS)
+    own = (0, 0) if place.zoned else (EASTERNMOST_NS, WESTERNMOST_NS)
+    mount = (WESTERNMOST_NS, EASTERNMOST_NS) if place.moved else (0, 0)  # what Linux took off to have UTC
+    zones = [of_writer - of_reader for of_writer, of_reader in zip(own, mount, strict=True)]
     outside = dict.fromkeys(_outside(place.modified_ns - zone, seen, beside) for zone in zones)
     if any(outside):
         but = ("perhaps " if len(outside) > 1 else "") + " or ".join(filter(None, outside))

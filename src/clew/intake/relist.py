@@ -26,6 +26,7 @@ NAMED_SINCE = "its file record was found without a name at first, and is listed 
 SAME_PLACE = "it could be listed since, but stands as unreadable: take the exhibit in under another label"
 UNJUDGED = "unjudged"  # in a part's detail: claims of deleted Items were not held against what it listed since
 TABLE_UNREAD = "the partition table could not be read"
+NOTED = "container, noted"  # the kind of a part that holds no Items, but has something to say
 MARRED = (UNSEEN, NO_FILE, GAVE_UP, UNLISTED)  # how notes begin that say that entries were not seen
 SECTOR = 512  # bytes: one that kills its carver is no loss of this kind, and would have all behind it carved again
 
@@ -247,7 +248,7 @@ def _may_find(detail: Mapping[str, Any], ref: str) -> bool:
     """Whether listing that part may find what stands behind the ref of a loss: those of a folder lie in its one part,
     those of free space where its carving was given up.
     """
-    if "missing" in detail or "listed_since" in detail:
+    if "missing" in detail or "listed_since" in detail or detail["kind"] == NOTED:
         return False
     carved = parse_carved(ref)
     if _carves(detail) or carved is not None:

@@ -27,7 +27,7 @@ DYNAMIC = {
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """One header: whether it and its entries are whole, the checksum of the entries, where the other one lies; and
+    """One header: whether it and its entries are whole, the checksum of the entries, the other one's byte; and
     type, first byte and bytes of each entry, of a whole one.
     """
 
@@ -40,7 +40,7 @@ class Copy:
 def remarks(source: ByteSource) -> list[str]:
     """What is wrong with a table that is there; nothing where both copies are whole and say the same."""
     first, last = _copies(source)
-    return _compared(first, last) if first is not None or last is not None else []
+    return _compared(first, last, source.size) if first is not None or last is not None else []
 
 
 def partitions(source: ByteSource) -> tuple[list[Range], list[Range]]:
@@ -57,16 +57,19 @@ def dynamic(source: ByteSource) -> bool:
 def _copies(source: ByteSource) -> tuple[Copy | None, Copy | None]:
     for sector in SECTORS:
         first = _copy(source, sector, sector)
-        last = _copy(source, first.other * sector if first and first.whole else source.size - sector, sector)
+        last = _copy(source, first.other if first and first.whole else source.size - sector, sector)
         if first is not None or last is not None:
             return first, last
     return None, None
 
 
-def _compared(first: Copy | None, last: Copy | None) -> list[str]:
+def _compared(first: Copy | None, last: Copy | None, size: int) -> list[str]:
     found = []
     for name, copy in (("first", first), ("second", last)):
-        if copy is None:
+        if copy is None and first is not None and first.whole and first.other >= size:
+            where = f"lies at byte {first.other:,}, beyond the image's end"
+            found.append(f"the {name} of the two partition tables (GPT) {where}: the image is cut")
+        elif copy is None:
             found.append(f"the {name} of the two partition tables (GPT) is not there")
         elif not copy.whole:
             found.append(f"the checksum of the {name} of the two partition tables (GPT) does not hold")
@@ -88,7 +91,7 @@ def _copy(source: ByteSource, at: int, sector: int) -> Copy | None:
         data = source.read(table * sector, count * each)
         whole = zlib.crc32(data) == entries
         named = list(_named(data, each, sector)) if whole else []
-    return Copy(whole, entries, other, named)
+    return Copy(whole, entries, other * sector, named)
 
 
 def _named(data: bytes, each: int, sector: int) -> Iterator[tuple[bytes, int, int]]:

@@ -44,6 +44,11 @@ _IN_EXTEND: dict[bytes, Streams] = {
 _TXF_LOG = re.compile(rb"\$RmMetadata/\$TxfLog/\$TxfLog(\.blf|Container[0-9A-Fa-f]{20})")
 
 
+def size(boot: bytes) -> int:
+    """Bytes of a volume by its boot sector, without the second one behind them (Carrier, chapter 13, table 13.18)."""
+    return int.from_bytes(boot[40:48], "little") * int.from_bytes(boot[11:13], "little")
+
+
 def own_streams(record: int, in_extend: bytes | None) -> Streams | None:
     """Which streams of a file are the file system's own, as are its empty ones; None where it is a user's file.
     `in_extend` is its path below $Extend, where it lies there.

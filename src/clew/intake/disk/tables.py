@@ -4,6 +4,7 @@ A GPT that it takes hides the entries of a hybrid MBR, an MBR those of a GPT wit
 of an MBR, and the first copy of a GPT those of the second (UEFI 2.10, section 5.2).
 """
 
+import struct
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
@@ -15,6 +16,7 @@ from clew.intake.disk import gpt
 from clew.intake.disk.image import Image
 
 ALLOCATED, UNALLOCATED = 1, 2  # TSK_VS_PART_FLAG_ENUM
+SECTOR = 512  # bytes of a sector that an MBR counts (UEFI 2.10, section 5.2.1), where the disk says nothing else
 LARGE = 8  # how many sectors of an MBR are one of a disk whose sectors have 4,096 bytes
 DYNAMIC = "a Windows dynamic disk: where its volumes lie stands in a database which this version does not read"
 ENLARGED = "its entries lead to volumes if they count sectors of 4,096 bytes, as on a 4Kn disk: both ways are listed"
@@ -54,6 +56,21 @@ def names_partitions(head: bytes) -> bool:
         return True
     entries = [head[at : at + 16] for at in range(446, 510, 16)]
     return head[510:512] == b"\x55\xaa" and any(map(any, entries)) and all(e[0] in {0, 0x80} for e in entries)
+
+
+def cut(disk: Image) -> str:
+    """That its MBR, or a copy of its GPT, names partitions that go on beyond the image's end; "" where none does.
+
+    The Sleuth Kit refuses the whole of an MBR of which one begins there.
+    """
+    head = disk.read(0, 512)
+    entries = struct.iter_unpack("<4xB3xII", head[446:510] if names_partitions(head) else b"")
+    ends = [(first + sectors) * SECTOR for kind, first, sectors in entries if kind]
+    ends += [at + length for named in gpt.partitions(disk.source) for at, length in named]
+    end = max(ends, default=0)
+    if end <= disk.size:
+        return ""
+    return f"it names a partition that goes on to byte {end:,}, beyond the image's end: the image is cut"
 
 
 def beside(disk: Image, volume: pytsk3.Volume_Info) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from clew.core.absent import Absent, absent
 from clew.core.channel import Reply
 from clew.intake.api import ByteSource
 from clew.intake.containers._mapped import Mapped
-from clew.intake.disk import allocation, apfs, gpt, iso_disc, lvm, owned, recount, signatures, tables
+from clew.intake.disk import allocation, apfs, gpt, iso_disc, lvm, ntfs, owned, recount, signatures, tables
 from clew.intake.disk.image import EITHER, file_system, image
 from clew.intake.entropy import UNEXPLAINED
 from clew.model import Missing, Reason
@@ -41,7 +41,8 @@ def table(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
         volume = tables.opened(disk)
     except OSError as error:
         if remarks or tables.names_partitions(disk.read(0, 1024)):
-            raise absent(Reason.UNPARSABLE, "The Sleuth Kit refuses it, as it does where the image is cut") from error
+            why = tables.cut(disk) or "as it does where the image is cut"
+            raise absent(Reason.UNPARSABLE, f"The Sleuth Kit refuses it: {why}") from error
         return Reply({"scheme": None, "parts": [], "said": []})
     unit = int(volume.info.block_size)
     parts: list[dict[str, Any]] = []
@@ -127,7 +128,8 @@ def _file_system(payload: dict[str, Any], head: bytes) -> dict[str, Any]:
         "free_known": opened.taken is not None,
         "owned_known": owned.known(opened),
     }
-    found |= _beyond(opened.image, payload, end * each)
+    own = ntfs.size(head) if opened.family == "NTFS" else 0  # The Sleuth Kit counts whole clusters alone
+    found |= _beyond(opened.image, payload, max(end * each, own))
     cluster = 1
     if opened.taken is not None:
         end, cluster = max(min(end, opened.taken.end), 0), opened.taken.cluster

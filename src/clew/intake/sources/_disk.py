@@ -18,7 +18,7 @@ from clew.intake.api import Ask, Deleted, Found, Job, Note, Part, Range, Seen, U
 from clew.intake.carving.view import without
 from clew.intake.refs import layer as layer_of
 from clew.intake.refs import parse, parse_carved, place_of, quote, volume
-from clew.intake.relist import TABLE_UNREAD
+from clew.intake.relist import NOTED, TABLE_UNREAD
 from clew.intake.sources import _apfs, _carving, _discs, _doubts, _foreign, _gaps, _listed, _recount, _said
 from clew.intake.sources._records import Records
 from clew.intake.sources._sifted import Sifted
@@ -53,7 +53,7 @@ class Disk:
     """One opened image in the files `paths`; `container` ("module:function") gives a worker the image's bytes, and
     `acquire` is the entry that reads them all once. `growth` is how many times larger than its files the image may be
     and still be read in time: SPARSE where a container leaves out what was never written. `said` is what its Source has
-    to say of it.
+    to say of it that is missing, `noted` what else.
     """
 
     def __init__(
@@ -63,11 +63,12 @@ class Disk:
         acquire: str = ACQUIRE,
         growth: int = 1,
         said: Sequence[Missing] = (),
+        noted: Sequence[str] = (),
     ) -> None:
         many = f"the image lies in {len(paths):,} files"
         descriptors.room_for(len(paths), many, "join the segments")
         self.held = tuple(map(open_read_only, paths))
-        self._container, self._remarks = container, tuple(said)
+        self._container, self._remarks, self._noted = container, tuple(said), tuple(noted)
         self._paths = tuple(paths)
         self._sifted: dict[str, Sifted] = {}  # by volume: what carving told the search for lost entries
         self._met: set[str] = set()  # volumes whose beginning was looked at
@@ -91,6 +92,8 @@ class Disk:
             yield Part(f"container/{number}", {"kind": "container"}, missing)
         for number, missing in enumerate(self._remarks):
             yield Part(f"beside/{number}", {"kind": "container"}, missing)
+        for number, what in enumerate(self._noted):
+            yield Part(f"noted/{number}", {"kind": NOTED, "notes": {what: 1}})
         yield from self._stretches({}, size, "no partition table", ask)
 
     def _stretches(self, layer: Layer, size: int, otherwise: str, ask: Ask) -> Iterator[Part]:
@@ -240,6 +243,8 @@ class Disk:
 
     def items(self, part: Part, cursor: str, seen: Seen, ask: Ask) -> Iterator[Found | Note]:
         """One stretch of the walk or sweep after the other; what kills a worker is cornered and named."""
+        if part.detail["kind"] == NOTED:
+            return iter(())
         if part.name.endswith("/carve"):
             sifted = self._sifted.setdefault(volume(part.detail), Sifted())
             return _carving.items(part, cursor, self._payload(**layer_of(part.detail)), ask, sifted)

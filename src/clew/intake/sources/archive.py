@@ -12,6 +12,7 @@ from clew.intake.api import Ask, Deleted, Found, Job, Note, Part, Seen, Session,
 from clew.intake.archives.kinds import begins_archive
 from clew.intake.containers.raw import Raw, open_raw
 from clew.intake.sources._disk import ACQUIRE, open_read_only
+from clew.intake.sources._mounted import times
 from clew.model import ContentState
 
 REF = "file"
@@ -47,7 +48,7 @@ class Whole:
                 modified_ns=self._status.st_mtime_ns,
                 accessed_ns=self._status.st_atime_ns,
                 changed_ns=self._status.st_ctime_ns,
-                times_source="stat, UTC",
+                times_source=times(self._status.st_dev),
             )
 
     def job(self, _ref: str) -> Job:

@@ -7,6 +7,7 @@ Links, devices, pipes and sockets become Items that were skipped, each with its 
 import os
 import stat
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from clew.core.absent import Absent
 from clew.intake import plugged
 from clew.intake.api import Ask, Deleted, Found, Job, Note, Part, Range, Seen, Session, Source, Unavailable
 from clew.intake.refs import quote, unquote
+from clew.intake.sources._mounted import times
 from clew.intake.walk import NO_FILE, Event, Key, Listing, preorder
 from clew.model import ContentState, ItemState, Missing, Reason
 
@@ -39,6 +41,7 @@ class Tree:
         self.detail: dict[str, Any] = {"opened": "read-only", "access_times_touched": 0}
         self._root = self._open(os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, os.fsencode(path))
         self._device = os.fstat(self._root).st_dev
+        self._times_of = cache(times)  # by device; there are few
         self._last: tuple[bytes, int] | None = None
         self.held: tuple[int, ...] = ()
         self.acquisition: Job | None = None
@@ -53,13 +56,14 @@ class Tree:
         """
         devices: dict[tuple[Key, ...], int] = {}
         at: tuple[Key, ...] = ()
-        path, none = b"", True
+        path, none, source = b"", True, self._times_of(self._device)
         for event in preorder(lambda at: self._list(at, devices), cursor):
             if event.at is not at:
                 at, path = event.at, b"/".join([key[0] for key in event.at])
+                source = self._times_of(devices.get(at, self._device))
             if event.file is not None:
                 none = False
-                yield _found(path, event.file, event.cursor)
+                yield _found(path, event.file, event.cursor, source)
                 continue
             cursor = event.cursor
             if isinstance(event.entered, Missing):
@@ -198,7 +202,7 @@ def _lost(path: bytes, missing: Missing, cursor: str, mark: bytes = b"") -> Foun
     )  # fmt: skip
 
 
-def _found(folder: bytes, entry: Entry, cursor: str) -> Found:
+def _found(folder: bytes, entry: Entry, cursor: str, times_source: str) -> Found:
     name, status = entry
     path = folder + b"/" + name if folder else name
     if isinstance(status, Missing):
@@ -218,7 +222,7 @@ def _found(folder: bytes, entry: Entry, cursor: str) -> Found:
         modified_ns=status.st_mtime_ns,
         accessed_ns=status.st_atime_ns,
         changed_ns=status.st_ctime_ns,
-        times_source="stat, UTC",
+        times_source=times_source,
     )
 
 

@@ -14,6 +14,7 @@ from clew.intake.sources._later import later
 
 CONTAINER = "clew.intake.containers.raw:open_raw"
 SEGMENT = re.compile(r"(?P<stem>.+)\.(?P<number>0+[01])")  # the first one: .000, .001, .01
+ENDS_IN_FULL = "segment at the image's end is as long as the first: others may have followed it"
 
 
 class RawDisk:
@@ -36,7 +37,8 @@ class RawDisk:
 
     def open(self, path: Path) -> Session:
         """Opens the image with its segments. Raises Usage where one in the middle is missing or cut."""
-        return _disk.Disk(segments(path), CONTAINER, said=later(path))
+        paths = segments(path)
+        return _disk.Disk(paths, CONTAINER, said=later(path), noted=[ENDS_IN_FULL] if ends_in_full(paths) else [])
 
     def examples(self) -> Iterator[tuple[str, Mapping[bytes, bytes]]]:
         """A FAT12 volume."""
@@ -74,7 +76,7 @@ def segments(path: Path) -> list[Path]:
 
 def _uncut(series: list[Path]) -> None:
     """Raises Usage where not all but the last have the size of the first: all behind a cut one would lie elsewhere than
-    on the disk. That the last one is whole nothing shows.
+    on the disk. That the last one is whole nothing shows here: the partition table and the file systems say it.
     """
     size = series[0].stat().st_size
     for each in series[1:]:
@@ -83,6 +85,11 @@ def _uncut(series: list[Path]) -> None:
             shorter, longer = sorted((each, series[0]), key=lambda path: path.stat().st_size)
             way = "copy it again from where it came; where they are no segments of one image, put each elsewhere"
             raise Usage(f"{shorter.name} is {abs(other - size):,} bytes shorter than {longer.name}: it is cut", way)
+
+
+def ends_in_full(paths: list[Path]) -> bool:
+    """Whether no shorter segment ends a series: its disk fills all of them, or some are lost."""
+    return SEGMENT.fullmatch(paths[0].name) is not None and paths[0].stat().st_size == paths[-1].stat().st_size
 
 
 def _series(path: Path, stem: str, digits: int) -> dict[int, Path]:

@@ -1,9 +1,10 @@
 """leads.case.jsonld: the leads as CASE/UCO 1.5 (https://caseontology.org, https://unifiedcyberontology.org) JSON-LD.
 
 An Investigation under its Authorization; a Lead is a ProvenanceRecord over NetworkConnections (one per endpoint
-interval); a Sighting is an InvestigativeAction whose result is such a connection. What CASE/UCO has no word for (tier,
-rank, reasons, clock quality, what speaks against it) stands under clew's own namespace, whose shapes are in
-`clew-shapes.ttl` beside this file. Ids are UUIDs (version 5) of case and fact: the same facts give the same file.
+interval); a Sighting is an InvestigativeAction whose result is such a connection; what is taken back of an earlier
+Bundle is an Annotation on the Lead, by the id that it has there. What CASE/UCO has no word for (tier, rank, reasons,
+clock quality, what speaks against it) stands under clew's own namespace, whose shapes are in `clew-shapes.ttl` beside
+this file. Ids are UUIDs (version 5) of case and fact: the same facts give the same file.
 """
 
 import ipaddress
@@ -13,6 +14,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from clew.core import clock
+from clew.core.sent import TakenBack, Times
 from clew.share.api import STATEMENT, Exporter, IntervalPart, LeadPart, Package, SightingPart
 from clew.share.examples import EXAMPLES
 
@@ -64,6 +66,7 @@ class _Writer:
         yield self.investigation()
         yield from self.background()
         yield from self.addresses()
+        yield from self.taken_back()
         done: set[str] = set()
         for lead in package.leads:
             yield self.lead(lead)
@@ -78,8 +81,9 @@ class _Writer:
     def bundle(self) -> Node:
         package = self.package
         members = [self.id("investigation", package.case), *(self.id("lead", lead.id) for lead in package.leads)]
+        members += [self.taken_back_id(each) for each in package.taken_back]
         return {
-            "@id": self.id("bundle", f"{package.recipient.code}/{package.bundle}"),
+            "@id": self.bundle_id(package.bundle),
             "@type": "uco-core:Bundle",
             "uco-core:createdBy": _ref(self.sender),
             "uco-core:objectCreatedTime": _time(package.created_ns),
@@ -135,6 +139,27 @@ class _Writer:
                 "@type": f"uco-observable:{kind}",
                 "uco-core:hasFacet": [facet],
             }
+
+    def taken_back(self) -> Iterator[Node]:
+        """What an earlier Bundle of the same case gave. A Lead that is not in this one is named by its id alone."""
+        here = {lead.id for lead in self.package.leads}
+        for each in self.package.taken_back:
+            if each.lead not in here:
+                yield {"@id": self.id("lead", each.lead), "@type": "uco-core:UcoObject"}
+            yield {
+                "@id": self.taken_back_id(each),
+                "@type": ["uco-core:Annotation", "clew:TakenBack"],
+                "uco-core:object": [_ref(self.id("lead", each.lead))],
+                "uco-core:statement": [f"taken back: {each.why}"],
+                "clew:leftIn": [_ref(self.bundle_id(copy.bundle)) for copy in each.copies],
+                "clew:doesNotStand": [_words(times) for times in each.intervals],
+            }
+
+    def taken_back_id(self, each: TakenBack) -> str:
+        return self.id("taken-back", f"{self.package.bundle}/{each.lead}")
+
+    def bundle_id(self, bundle: str) -> str:
+        return self.id("bundle", f"{self.package.recipient.code}/{bundle}")
 
     def lead(self, lead: LeadPart) -> Node:
         node: Node = {
@@ -207,6 +232,11 @@ class _Writer:
 
 def _ref(key: str) -> Node:
     return {"@id": key}
+
+
+def _words(times: Times) -> str:
+    span = f"{clock.iso(times.from_ns)} to {clock.iso(times.to_ns)}"
+    return f"{times.address} port {times.port} ({times.transport}), {span}"
 
 
 def _time(ns: int) -> Node:
