@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from clew.cli._countries import Countries
 from clew.cli._live import LiveView, next_lines
 from clew.cli.main import cli
 from clew.core import clock
+from clew.core import lease as core_lease
 from clew.core.case import Case
 from clew.core.clock import Instant
 from clew.core.errors import ClewError, Refused
@@ -84,6 +86,33 @@ def test_a_call_in_hand_and_a_gap_are_told(observed: Case) -> None:
     words = "\n".join(next_lines(found))
     assert "1 gaps; the last from 1970-01-01T00:00:00.000Z to 1970-01-01T00:00:01.000Z: this machine had no" in words
     assert "the clock was set 5.000 s back: it read 1970-01-01T00:00:09.000Z, then 1970-01-01T00:00:05.000Z" in words
+
+
+def test_a_run_that_was_killed_is_not_told_as_one_under_way(observed: Case) -> None:
+    """After a power cut the row of the run has no end, its lease stands, and its last calls have no result."""
+    with observed.write("observe") as tx:
+        tx.execute("UPDATE observe_runs SET ended_ns=NULL")
+        tx.execute("UPDATE dials SET state='intent' WHERE id=(SELECT min(id) FROM dials WHERE kind='contact')")
+        last_ns = tx.execute("SELECT max(intended_ns) FROM dials").fetchone()[0]
+        with tx.gate.core():
+            lease = ("observe", "bittorrent", "officer", 1, os.uname().nodename, "an earlier boot", "1", 0)
+            tx.execute("INSERT INTO leases VALUES (?,?,?,?,?,?,?,?)", lease)
+    command = ["status", str(observed.folder)]
+    words = CliRunner().invoke(cli, command).output
+    assert "by process 1 on" not in words
+    assert f"; nothing runs now: it was cut off, its last call at {clock.iso(last_ns)}" in words
+    assert "calls cut off           1" in words
+    assert " to now" not in words
+    told = json.loads(CliRunner().invoke(cli, [*command, "--json"]).output)
+    assert told["running"] == []
+    assert (told["observing"]["last_run"]["ended"], told["observing"]["under_way"]) == (None, False)
+    assert told["observing"]["last_run"]["cut_off"] == clock.iso(last_ns)
+    with core_lease.lease(observed, "observe", "bittorrent"):
+        assert not standing(observed).under_way, "an import of a capture has that lease too"
+        with observed.write("observe") as tx:
+            tx.execute("UPDATE observe_runs SET started_ns=?", (clock.now().utc_ns,))
+        assert standing(observed).under_way
+        assert " to now\n" in CliRunner().invoke(cli, command).output
 
 
 def test_a_run_says_for_how_long_nobody_was_watching_before_and_inside_it(observed: Case) -> None:
