@@ -24,6 +24,7 @@ from clew.core.mandate import sign_document
 from clew.core.watch import add
 from clew.model import Missing, Reason
 from clew.observe import taking
+from clew.observe.captures import pcap as pcap_reader
 from clew.observe.captures._carry import read_finding
 from clew.observe.handed import Given
 from clew.observe.replay import replay
@@ -176,6 +177,33 @@ def test_a_reading_that_broke_off_is_made_up_for_and_nothing_is_doubled(
     assert [row for row in both if row in first] == first
     assert {row["repeats"] for row in both if row["tier"] == "E2"} == {row["id"] for row in first}
     assert take(watching, file).again
+
+
+def test_what_an_earlier_reader_read_is_read_again_and_nothing_is_doubled(
+    watching: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Readers learn: what one found in a file a year ago is not all that its next version finds."""
+    file = given(tmp_path / "tap.pcap", twice(301))
+    hear = taking._Reading.hear
+
+    def finds_less(reading: Any, outcome: Any) -> None:
+        told = outcome.reply.value
+        if "findings" in told:
+            outcome = replace(outcome, reply=Reply({"findings": told["findings"][:2]}, outcome.reply.blobs[:2]))
+        hear(reading, outcome)
+
+    monkeypatch.setattr(pcap_reader.Pcap, "version", "2")
+    monkeypatch.setattr(taking._Reading, "hear", finds_less)
+    assert sum(take(watching, file).tiers.values()) == 2
+    assert take(watching, file).again
+    first = rows(watching)
+    monkeypatch.undo()
+    assert take(watching, file).tiers == {"captured E2": 2}
+    both = rows(watching)
+    assert [row for row in both if row in first] == first
+    assert {row["repeats"] for row in both if row["tier"] == "E2"} == {row["id"] for row in first}
+    assert take(watching, file).again
+    assert rows(watching) == both
 
 
 def test_who_may_and_who_is_held(make_case: Any, tmp_path: Path) -> None:
