@@ -130,6 +130,7 @@ class Observer:
             self._steady,
             self._gaps,
             chance,
+            policy.limits().hold_ns,
         )
         self._errands: dict[str, Errand] = {}
         self._visits = 0  # errands to an endpoint among them
