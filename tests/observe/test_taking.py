@@ -268,7 +268,7 @@ def test_a_log_is_kept_as_what_it_is_and_bad_lines_are_named(watching: Case, tmp
         ("imported", "E0", "127.10.0.1", "tcp", "line 2"), ("imported", "E0", "127.10.0.2", "utp", "line 3")
     ]  # fmt: skip
     assert found[0]["started_ns"] % SECONDS == 123_456_789
-    assert found[0]["tool"].endswith("from csvlog 1, by Other 4.2")
+    assert found[0]["tool"].endswith("from csvlog 2, by Other 4.2")
     assert b"by hand" in found[0]["transcript"]
     assert made.counts["lines of torrents that are on no Watch"] == 1
     assert [flaw.split(": ")[1] for flaw in made.flaws] == [f"line {n}" for n in range(5, 17)]
@@ -284,6 +284,16 @@ def test_json_lines(watching: Case, tmp_path: Path) -> None:
     made = take(watching, given(tmp_path / "log", "\n".join(lines).encode()))
     assert [row["address"] for row in rows(watching)] == ["fd00::1"]
     assert len(made.flaws) == 6
+
+
+def test_an_address_stands_in_a_log_in_more_than_one_way(watching: Case, tmp_path: Path) -> None:
+    """Tools that listen for both families write IPv4 addresses as IPv6 ones; a zone may be any text."""
+    heads, rest = "time,address,port,transport,watch,seen,tool\n2026-03-01T10:00:00Z,", ",6881,tcp,W-1,listed,Other\n"
+    told = ("::ffff:198.51.100.7", "2001:DB8::0:7", "fe80::1%eth0")
+    log = heads + f"{rest}2026-03-01T10:00:00Z,".join(told) + rest
+    made = take(watching, given(tmp_path / "log.csv", log.encode()))
+    assert {row["address"] for row in rows(watching)} == {"198.51.100.7", "2001:db8::7"}
+    assert made.flaws == ["unparsable: line 4: an address that is none"]
 
 
 def test_what_a_worker_says_is_checked(watching: Case) -> None:
