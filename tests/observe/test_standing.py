@@ -6,6 +6,7 @@ import os
 import re
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from click.testing import CliRunner
@@ -19,11 +20,11 @@ from clew.attribute.run import attribute
 from clew.cli._countries import Countries
 from clew.cli._live import LiveView, next_lines
 from clew.cli.main import cli
-from clew.core import clock
+from clew.core import clock, plugins
 from clew.core import lease as core_lease
 from clew.core.case import Case
 from clew.core.clock import Instant
-from clew.core.errors import ClewError, Refused
+from clew.core.errors import ClewError, Damaged, Refused
 from clew.model import Missing, Reason
 from clew.observe.api import SECOND
 from clew.observe.gaps import NO_NETWORK
@@ -154,6 +155,28 @@ def test_the_live_view_asks_the_registers_that_a_person_names(observed: Case, tm
     assert Countries(observed, named).by_tier() == {"E0": {"BE": 1}, "E2": {"BE": 2}}
     with pytest.raises(ClewError):
         Countries(observed, [RegisterSpec("prefixes", tmp_path / "none.csv")])
+
+
+def test_a_register_that_is_overwritten_while_a_run_goes_on_ends_no_run(
+    observed: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are fetched anew each week, into the same file too: what is read of them is a view, and no more."""
+    with observed.write("attribute") as tx:
+        columns = "plugin, name, location, sha256, dated_ns, added_ns"
+        tx.execute(f"INSERT INTO registers (id, {columns}) SELECT 'of last week', {columns} FROM registers")
+    opened, load = [], plugins.load
+
+    def counted(package: str, name: str) -> Any:
+        opened.append(name)
+        return load(package, name)
+
+    monkeypatch.setattr(plugins, "load", counted)
+    found = Countries(observed)
+    assert opened == ["prefixes"], "the same file, read once"
+    assert found.by_tier() == {"E0": {"unknown": 1}, "E2": {"AT": 1, "unknown": 1}}
+    broken = Countries(observed)
+    monkeypatch.setattr(type(broken._registers[0]), "lookup", Mock(side_effect=Damaged("it cannot be read", "again")))
+    assert broken.by_tier() == {"E0": {"unknown": 1}, "E2": {"unknown": 2}}
 
 
 def test_who_is_no_terminal_gets_no_view(observed: Case) -> None:
