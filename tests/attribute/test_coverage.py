@@ -8,6 +8,7 @@ from lead_case import HOUR, claims, contact, lead_case
 from clew.core import clock, coverage, interruptions
 from clew.core.clock import Instant
 from clew.observe.gaps import NO_NETWORK, STOOD_STILL, Gaps
+from clew.share.coverage import not_covered
 
 T0 = 1_790_000_000_000_000_000
 TURN = HOUR // 120  # how often a run looks at its clock here
@@ -257,3 +258,29 @@ def test_there_is_no_estimate_of_the_unseen(case, listed):
     observed(case, [(0, 1)], listed)
     assert coverage.read(case).as_dict()["unseen"] == coverage.UNSEEN
     assert coverage.UNSEEN.startswith("no estimate")
+
+
+def test_of_many_gaps_the_longest_are_named_and_the_others_counted():
+    """A timer that starts a run each hour leaves some two thousand in three months, on each page about a lead."""
+    tenths = [(1, interruptions.NO_RUN)] * 2_000 + [(100, NO_NETWORK.detail), (-1, interruptions.NO_RUN)]
+    spans = [(T0 + n * HOUR, T0 + n * HOUR + long * HOUR // 10, why) for n, (long, why) in enumerate(tenths)]
+    gaps = tuple(interruptions.Gap(f"gap {n}", *each) for n, each in enumerate(spans, 1))
+    *named, others = interruptions.Interruptions(gaps).sentences()
+    assert named == list(map(str, (*gaps[: interruptions.NAMED - 2], *gaps[-2:]))), (
+        "one of unknown length is no short one"
+    )
+    left = len(gaps) - interruptions.NAMED
+    counted = f"{left} more gaps, of 0.10 h or less each, {left / 10:.2f} h in all: {interruptions.NO_RUN}"
+    assert others == f"{counted}; {interruptions.ALL_OF_THEM}"
+    few = interruptions.Interruptions(gaps[: interruptions.NAMED])
+    assert list(few.sentences()) == list(map(str, few.gaps))
+
+
+def test_a_bundle_and_json_name_every_gap(case):
+    runs = 3 * interruptions.NAMED
+    observed(case, [(n, n + 0.5) for n in range(runs)])
+    found = coverage.read(case)
+    assert sum("nobody watched from" in line for line in found.sentences()) == interruptions.NAMED
+    assert sum("nobody watched from" in line for line in found.sentences(every_gap=True)) == runs - 1
+    assert len(found.as_dict()["gaps"]) == runs - 1
+    assert sum("nobody watched from" in line for line in not_covered(case, ())) == runs - 1

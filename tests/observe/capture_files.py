@@ -41,10 +41,20 @@ def ethernet(packet: bytes, *tags: int) -> bytes:
     return bytes(12) + b"".join(struct.pack("!HH", tag, 5) for tag in tags) + kind + packet
 
 
+def pppoe(packet: bytes) -> bytes:
+    """A session's data, RFC 2516 section 4 and 6."""
+    protocol = b"\x00\x21" if packet[0] >> 4 == 4 else b"\x00\x57"
+    return struct.pack("!BBHH", 0x11, 0, 0x1234, 2 + len(packet)) + protocol + packet
+
+
 def wrapped(packet: bytes, link: int) -> bytes:
     """A packet in a frame of a link type."""
     kind = b"\x08\x00" if packet[0] >> 4 == 4 else b"\x86\xdd"
+    ppp = b"\x00\x21" if packet[0] >> 4 == 4 else b"\x00\x57"
     return {
+        9: b"\xff\x03" + ppp + packet,
+        50: ppp[1:] + packet,  # protocol field compression (RFC 1661 section 6.5)
+        51: pppoe(packet),
         0: struct.pack("<I", 2 if kind == b"\x08\x00" else 30) + packet,
         1: ethernet(packet),
         101: packet,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from no_wire import Network, goes_on
 
 from clew.core.case import Case
+from clew.core.clock import Instant
 from clew.model import Claim, Missing, Reason
 from clew.observe.api import SECOND, TOO_SLOW, Contact, Listed, Listing, Sighted
 from clew.observe.networks.bittorrent import PLUGIN
@@ -34,8 +35,9 @@ class Days(Network):
     """`there` says when a place answers, `named` when the tracker lists it, `told` when peers do in their gossip.
 
     The tracker counts a `swarm` of so many, where it counts, and `fails` for some Watch at some times. While the
-    network is `gone`, nobody answers. `governor` is that of the run. `contacts` are visits: when, for which Watch,
-    where, and whether somebody answered.
+    network is `gone`, nobody answers. The machine `sleeps` from the first visit that is answered after the first of
+    these times, for as long as the second, and that visit is over when it wakes. `governor` is that of the run.
+    `contacts` are visits: when, for which Watch, where, and whether somebody answered.
     """
 
     there: dict[Place, By] = field(default_factory=dict)
@@ -44,6 +46,7 @@ class Days(Network):
     swarm: int | None = None
     gone: By = lambda _: False
     fails: Callable[[str, int], bool] = lambda *_: False
+    sleeps: tuple[int, int] | None = None
     governor: Governor | None = None
     contacts: list[tuple[int, str, Place, bool]] = field(default_factory=list)
     began_ns: int = 0
@@ -66,6 +69,10 @@ class Days(Network):
                 self.governor.unheard(call.wish)
             else:
                 self.governor.heard(call.wish, answer.heard.mono_ns)
+            if said and call.wish.kind == "contact" and self.sleeps and self.sleeps[0] <= self.contacts[-1][0]:
+                asleep_ns, self.sleeps = self.sleeps[1], None
+                self.now = Instant(self.now.utc_ns + asleep_ns, self.now.mono_ns + asleep_ns)
+                answer = replace(answer, ended=self.now)
             self.answers.append(answer)
 
     def _said(self, call: Call) -> Contact | Listing | None:

@@ -31,6 +31,7 @@ from capture_files import (
     pcap,
     pcapng,
     piece,
+    pppoe,
     udp,
 )
 
@@ -76,7 +77,7 @@ FILES = [
     pytest.param(lambda p: pcapng(p, old=True), id="pcapng, obsolete packet blocks"),
     *(
         pytest.param(lambda p, link=link: pcap(p, link=link), id=f"link type {link}")
-        for link in (0, 1, 101, 108, 113, 276)
+        for link in (0, 1, 9, 50, 51, 101, 108, 113, 276)
     ),
 ]
 
@@ -213,6 +214,41 @@ def test_ipv6_vlan_tags_fragments_and_cut_frames() -> None:
         (START, ip("fd00::1", "fd00::2", 17, bytes(40), fragment=1)),
     ]
     assert read(pcap(broken))[1].counts["fragments of IP, not put together"] == 2
+
+
+def framed(packets: list[tuple[int, bytes]], link: int, frame: Any) -> bytes:
+    return pcap([], link=link) + b"".join(pcap([(at, frame(packet))])[24:] for at, packet in packets)
+
+
+@pytest.mark.parametrize(
+    ("link", "frame"),
+    [
+        pytest.param(
+            1, lambda p: bytes(12) + b"\x81\x00\x00\x07\x88\x64" + pppoe(p), id="PPPoE in a VLAN, as DSL has it"
+        ),
+        pytest.param(276, lambda p: b"\x88\x64" + bytes(18) + pppoe(p), id="PPPoE, cooked"),
+        pytest.param(113, lambda p: bytes(14) + b"\x81\x00" + ethernet(p, 5)[14:], id="VLAN, cooked"),
+        pytest.param(276, lambda p: b"\x81\x00" + bytes(18) + ethernet(p, 5)[14:], id="VLAN, cooked, version 2"),
+    ],
+)
+@pytest.mark.parametrize("ends", [(A, B), (("fd00::1", 40_001), ("fd00::2", 6_881))])
+def test_what_a_line_or_gateway_has_around_ip_is_read(link: int, frame: Any, ends: Any) -> None:
+    found, account = read(framed(leech_and_seed(Flow(*ends)).packets, link, frame))
+    assert {(f.address, f.port) for f in found} == set(ends)
+    assert not any("carry IP" in name for name in account.counts)
+
+
+def test_what_is_around_ip_and_not_read_is_not_told_as_something_else() -> None:
+    labels = bytes(12) + b"\x88\x47" + b"\x00\x01\x01\x40"
+    _, account = read(framed(leech_and_seed(Flow(A, B)).packets, 1, lambda p: labels + p))
+    assert account.counts["frames with MPLS labels, which are not read"] == account.counts["frames"] > 0
+    others = [
+        (START, b"\x88\x63" + bytes(20)),
+        (START, b"\x88\x64" + bytes(6) + b"\xc0\x21" + bytes(8)),
+        (START, b"\x88\x64"),
+    ]
+    _, account = read(framed(others, 1, lambda p: bytes(12) + p))
+    assert account.counts["frames that do not carry IP"] == 3, "discovery and link control of PPPoE, and a cut one"
 
 
 def cut_frames(packets: list[tuple[int, bytes]], size: int) -> bytes:

@@ -9,6 +9,7 @@ from no_wire import keeps_time
 from observe_case import gaps_of, watch_body
 from played_days import DAY, HOUR, POLICY, SCOPE, Days, Place, goes_on_for
 
+from clew.attribute import evidence, merge
 from clew.core.case import Case
 from clew.observe.api import SECOND, TOO_SLOW
 from clew.observe.book import Book
@@ -170,3 +171,19 @@ def test_the_longest_pause_comes_to_all_hours_of_the_day(revisit: float) -> None
         assert 48 * revisit * SECOND <= pause_ns <= 64 * revisit * SECOND
         hours.add(at_ns % DAY // (2 * HOUR))
     assert len(hours) == 12
+
+
+def test_a_visit_during_which_the_machine_was_suspended_did_not_last_until_it_woke(
+    make_case: Callable[..., Case], days: Days
+) -> None:
+    """From Friday to Monday. Else a Lead would say that it was seen all that time, and hide that it was not heard for
+    longer than anybody is held for the same one.
+    """
+    days.there = days.named = {ALWAYS: always}
+    days.sleeps = 6 * HOUR, 62 * HOUR
+    case = make_case(**SCOPE)
+    goes_on_for(case, days, 12 * HOUR)._keep()
+    contacts = [each for each in evidence.read(case) if each.answered]
+    assert max(each.ended_ns - each.started_ns for each in contacts) == 20 * SECOND
+    before, after = merge.runs(merge.in_order(contacts), merge.Policy())
+    assert after[0].started_ns - before[-1].ended_ns >= 62 * HOUR - 20 * SECOND

@@ -2,9 +2,11 @@
 
 import io
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from click.testing import CliRunner
@@ -18,10 +20,11 @@ from clew.attribute.run import attribute
 from clew.cli._countries import Countries
 from clew.cli._live import LiveView, next_lines
 from clew.cli.main import cli
-from clew.core import clock
+from clew.core import clock, plugins
+from clew.core import lease as core_lease
 from clew.core.case import Case
 from clew.core.clock import Instant
-from clew.core.errors import ClewError, Refused
+from clew.core.errors import ClewError, Damaged, Refused
 from clew.model import Missing, Reason
 from clew.observe.api import SECOND
 from clew.observe.gaps import NO_NETWORK
@@ -86,6 +89,33 @@ def test_a_call_in_hand_and_a_gap_are_told(observed: Case) -> None:
     assert "the clock was set 5.000 s back: it read 1970-01-01T00:00:09.000Z, then 1970-01-01T00:00:05.000Z" in words
 
 
+def test_a_run_that_was_killed_is_not_told_as_one_under_way(observed: Case) -> None:
+    """After a power cut the row of the run has no end, its lease stands, and its last calls have no result."""
+    with observed.write("observe") as tx:
+        tx.execute("UPDATE observe_runs SET ended_ns=NULL")
+        tx.execute("UPDATE dials SET state='intent' WHERE id=(SELECT min(id) FROM dials WHERE kind='contact')")
+        last_ns = tx.execute("SELECT max(intended_ns) FROM dials").fetchone()[0]
+        with tx.gate.core():
+            lease = ("observe", "bittorrent", "officer", 1, os.uname().nodename, "an earlier boot", "1", 0)
+            tx.execute("INSERT INTO leases VALUES (?,?,?,?,?,?,?,?)", lease)
+    command = ["status", str(observed.folder)]
+    words = CliRunner().invoke(cli, command).output
+    assert "by process 1 on" not in words
+    assert f"; nothing runs now: it was cut off, its last call at {clock.iso(last_ns)}" in words
+    assert "calls cut off           1" in words
+    assert " to now" not in words
+    told = json.loads(CliRunner().invoke(cli, [*command, "--json"]).output)
+    assert told["running"] == []
+    assert (told["observing"]["last_run"]["ended"], told["observing"]["under_way"]) == (None, False)
+    assert told["observing"]["last_run"]["cut_off"] == clock.iso(last_ns)
+    with core_lease.lease(observed, "observe", "bittorrent"):
+        assert not standing(observed).under_way, "an import of a capture has that lease too"
+        with observed.write("observe") as tx:
+            tx.execute("UPDATE observe_runs SET started_ns=?", (clock.now().utc_ns,))
+        assert standing(observed).under_way
+        assert " to now\n" in CliRunner().invoke(cli, command).output
+
+
 def test_a_run_says_for_how_long_nobody_was_watching_before_and_inside_it(observed: Case) -> None:
     with observed.write("observe") as tx:
         tx.execute("INSERT INTO observe_gaps VALUES ('r', 0, 3600000000000, 'this machine had no network')")
@@ -125,6 +155,28 @@ def test_the_live_view_asks_the_registers_that_a_person_names(observed: Case, tm
     assert Countries(observed, named).by_tier() == {"E0": {"BE": 1}, "E2": {"BE": 2}}
     with pytest.raises(ClewError):
         Countries(observed, [RegisterSpec("prefixes", tmp_path / "none.csv")])
+
+
+def test_a_register_that_is_overwritten_while_a_run_goes_on_ends_no_run(
+    observed: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are fetched anew each week, into the same file too: what is read of them is a view, and no more."""
+    with observed.write("attribute") as tx:
+        columns = "plugin, name, location, sha256, dated_ns, added_ns"
+        tx.execute(f"INSERT INTO registers (id, {columns}) SELECT 'of last week', {columns} FROM registers")
+    opened, load = [], plugins.load
+
+    def counted(package: str, name: str) -> Any:
+        opened.append(name)
+        return load(package, name)
+
+    monkeypatch.setattr(plugins, "load", counted)
+    found = Countries(observed)
+    assert opened == ["prefixes"], "the same file, read once"
+    assert found.by_tier() == {"E0": {"unknown": 1}, "E2": {"AT": 1, "unknown": 1}}
+    broken = Countries(observed)
+    monkeypatch.setattr(type(broken._registers[0]), "lookup", Mock(side_effect=Damaged("it cannot be read", "again")))
+    assert broken.by_tier() == {"E0": {"unknown": 1}, "E2": {"unknown": 2}}
 
 
 def test_who_is_no_terminal_gets_no_view(observed: Case) -> None:

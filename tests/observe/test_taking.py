@@ -24,6 +24,7 @@ from clew.core.mandate import sign_document
 from clew.core.watch import add
 from clew.model import Missing, Reason
 from clew.observe import taking
+from clew.observe.captures import pcap as pcap_reader
 from clew.observe.captures._carry import read_finding
 from clew.observe.handed import Given
 from clew.observe.replay import replay
@@ -178,6 +179,33 @@ def test_a_reading_that_broke_off_is_made_up_for_and_nothing_is_doubled(
     assert take(watching, file).again
 
 
+def test_what_an_earlier_reader_read_is_read_again_and_nothing_is_doubled(
+    watching: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Readers learn: what one found in a file a year ago is not all that its next version finds."""
+    file = given(tmp_path / "tap.pcap", twice(301))
+    hear = taking._Reading.hear
+
+    def finds_less(reading: Any, outcome: Any) -> None:
+        told = outcome.reply.value
+        if "findings" in told:
+            outcome = replace(outcome, reply=Reply({"findings": told["findings"][:2]}, outcome.reply.blobs[:2]))
+        hear(reading, outcome)
+
+    monkeypatch.setattr(pcap_reader.Pcap, "version", "2")
+    monkeypatch.setattr(taking._Reading, "hear", finds_less)
+    assert sum(take(watching, file).tiers.values()) == 2
+    assert take(watching, file).again
+    first = rows(watching)
+    monkeypatch.undo()
+    assert take(watching, file).tiers == {"captured E2": 2}
+    both = rows(watching)
+    assert [row for row in both if row in first] == first
+    assert {row["repeats"] for row in both if row["tier"] == "E2"} == {row["id"] for row in first}
+    assert take(watching, file).again
+    assert rows(watching) == both
+
+
 def test_who_may_and_who_is_held(make_case: Any, tmp_path: Path) -> None:
     case = make_case(body(), exhibits=["C-2"])
     with pytest.raises(Refused):
@@ -240,7 +268,7 @@ def test_a_log_is_kept_as_what_it_is_and_bad_lines_are_named(watching: Case, tmp
         ("imported", "E0", "127.10.0.1", "tcp", "line 2"), ("imported", "E0", "127.10.0.2", "utp", "line 3")
     ]  # fmt: skip
     assert found[0]["started_ns"] % SECONDS == 123_456_789
-    assert found[0]["tool"].endswith("from csvlog 1, by Other 4.2")
+    assert found[0]["tool"].endswith("from csvlog 2, by Other 4.2")
     assert b"by hand" in found[0]["transcript"]
     assert made.counts["lines of torrents that are on no Watch"] == 1
     assert [flaw.split(": ")[1] for flaw in made.flaws] == [f"line {n}" for n in range(5, 17)]
@@ -256,6 +284,16 @@ def test_json_lines(watching: Case, tmp_path: Path) -> None:
     made = take(watching, given(tmp_path / "log", "\n".join(lines).encode()))
     assert [row["address"] for row in rows(watching)] == ["fd00::1"]
     assert len(made.flaws) == 6
+
+
+def test_an_address_stands_in_a_log_in_more_than_one_way(watching: Case, tmp_path: Path) -> None:
+    """Tools that listen for both families write IPv4 addresses as IPv6 ones; a zone may be any text."""
+    heads, rest = "time,address,port,transport,watch,seen,tool\n2026-03-01T10:00:00Z,", ",6881,tcp,W-1,listed,Other\n"
+    told = ("::ffff:198.51.100.7", "2001:DB8::0:7", "fe80::1%eth0")
+    log = heads + f"{rest}2026-03-01T10:00:00Z,".join(told) + rest
+    made = take(watching, given(tmp_path / "log.csv", log.encode()))
+    assert {row["address"] for row in rows(watching)} == {"198.51.100.7", "2001:db8::7"}
+    assert made.flaws == ["unparsable: line 4: an address that is none"]
 
 
 def test_what_a_worker_says_is_checked(watching: Case) -> None:

@@ -35,9 +35,17 @@ class Countries:
         if not self._registers:
             return UNKNOWN
         if address not in self._known:
-            told = {each.lookup(address).country for each in self._registers} - {None}
+            told = {_said(each, address) for each in self._registers} - {None}
             self._known[address] = (told.pop() if len(told) == 1 else None) or UNKNOWN
         return self._known[address]
+
+
+def _said(register: "OpenRegister", address: str) -> str | None:
+    """The country, None too where its file was overwritten meanwhile: no run ends for what is only looked at."""
+    try:
+        return register.lookup(address).country
+    except ClewError:
+        return None
 
 
 def _opened(named: "Sequence[RegisterSpec]") -> "list[OpenRegister]":
@@ -49,7 +57,7 @@ def _opened(named: "Sequence[RegisterSpec]") -> "list[OpenRegister]":
 
 def _used(case: Case) -> "list[OpenRegister]":
     """Those of the case whose file is still where it was; a register that is gone or damaged is left out."""
-    rows = case.read().execute("SELECT plugin, location FROM registers ORDER BY added_ns, id").fetchall()
+    rows = case.read().execute("SELECT DISTINCT plugin, location FROM registers ORDER BY plugin, location").fetchall()
     if not rows:
         return []
     from clew.attribute.run import PACKAGE

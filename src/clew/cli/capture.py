@@ -50,7 +50,8 @@ def take(
 ) -> int:
     """Take what the file at PATH says of the Watches of CASE; all else in it is counted and dropped.
 
-    Payloads are never kept. The same file again adds nothing. Exit status 3: something of it could not be read.
+    Payloads are never kept. The same file again adds nothing, unless a later version reads more of it. Exit status 3:
+    something of it could not be read.
     """
     from clew.observe.handed import Given
     from clew.observe.taking import take

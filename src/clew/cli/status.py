@@ -10,6 +10,7 @@ from clew.cli._countries import Countries
 from clew.cli._live import next_lines
 from clew.core import clock
 from clew.core.case import Case
+from clew.core.lease import held
 from clew.core.printable import printable
 from clew.observe.standing import Standing, lately, standing
 
@@ -36,12 +37,12 @@ COUNTED = (
 
 
 def state_of(case: Case) -> dict[str, Any]:
-    """Counts straight from case.db, leases that are held, open alarms, the last checkpoint."""
+    """Counts straight from case.db, leases whose holder is not gone, open alarms, the last checkpoint."""
     read = case.read()
     data: dict[str, Any] = {name: dict(map(tuple, read.execute(sql))) for name, sql in GROUPED.items()}
     data |= {name: read.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for name in COUNTED}  # noqa: S608 - ours
-    held = read.execute("SELECT stage, holder, pid, host, taken_ns FROM leases ORDER BY stage")
-    data["running"] = [{**dict(row), "since": clock.iso(row["taken_ns"])} for row in held]
+    told = "stage", "holder", "pid", "host", "taken_ns"
+    data["running"] = [{name: row[name] for name in told} | {"since": clock.iso(row["taken_ns"])} for row in held(case)]
     data["open_alarms"] = read.execute("SELECT count(*) FROM alarms WHERE closed_ns IS NULL").fetchone()[0]
     last = read.execute("SELECT size, at_ns FROM checkpoints ORDER BY size DESC LIMIT 1").fetchone()
     data["last_checkpoint"] = {"size": last["size"], "at": clock.iso(last["at_ns"])} if last else None
@@ -74,13 +75,18 @@ def _observing(found: Standing, countries: dict[str, dict[str, int]], called: di
     if found.last_run is None:
         return []
     run = found.last_run
-    lines = [f"observing: {found.runs} runs, the last from {run['began']} to {run['ended'] or 'now'}"]
+    lines = [f"observing: {found.runs} runs, the last from {run['began']}"]
+    if run["cut_off"]:  # killed, or the machine went out: the same command goes on
+        lines[0] += f"; nothing runs now: it was cut off, its last call at {run['cut_off']}"
+    else:
+        lines[0] += f" to {run['ended'] or 'now'}"
     lines += [f"  {tier:24}" + ", ".join(f"{c}: {n}" for c, n in told.items()) for tier, told in countries.items()]
     transports = ", ".join(f"{name}: {count}" for name, count in found.transports.items())
-    oldest = f", the oldest for {found.oldest_s:.0f} s" if found.oldest_s is not None else ""
+    oldest = f", the oldest for {found.oldest_s:.0f} s" if found.oldest_s is not None and not run["cut_off"] else ""
     told = ", ".join(f"{kind}: {count}" for kind, count in called.items())
     lines.append(f"  {'called in a minute':24}{told or '-'}")
-    lines += [f"  {'answered over':24}{transports or '-'}", f"  {'in hand':24}{found.in_hand}{oldest}"]
+    lines.append(f"  {'answered over':24}{transports or '-'}")
+    lines.append(f"  {'calls cut off' if run['cut_off'] else 'in hand':24}{found.in_hand}{oldest}")
     us = found.named_us
     named = f"peers: {us['gossiped']}, trackers and nodes: {us['listed']}, by a presumed address: {us['presumed']}"
     lines.append(f"  {'named us':24}{named}")

@@ -91,9 +91,9 @@ class Coverage:
         kept["watches"] = [{"watch": label, "first_list": _iso(at_ns)} for label, at_ns in self.watches]
         return kept | times | self.interruptions.as_dict() | told
 
-    def sentences(self, watches: Collection[str] | None = None) -> Iterator[str]:
+    def sentences(self, watches: Collection[str] | None = None, *, every_gap: bool = False) -> Iterator[str]:
         """For people, one thing each. Of single Watches only those with these labels are named, where any are given:
-        who receives a Bundle learns of no other.
+        who receives a Bundle learns of no other, and of `every_gap`, as it has nothing else that names them.
         """
         if not self.runs:
             yield "no network was observed in this case"
@@ -101,7 +101,7 @@ class Coverage:
             yield f"seen from: {', '.join(self.vantages)}; who cannot be reached from there is not in it"
             span = f"{_iso(self.from_ns)} to {_iso(self.to_ns)}"
             yield f"watched from {span}, in {self.runs} run{'s' * (self.runs != 1)}"
-            yield from self._interruptions(watches)
+            yield from self._interruptions(watches, every_gap=every_gap)
             yield from self._late(watches)
         if self.listed:
             yield (
@@ -151,14 +151,14 @@ class Coverage:
         if never:
             yield f"nobody told so far who is there for {', '.join(never)}: who is, was not seen"
 
-    def _interruptions(self, only: Collection[str] | None) -> Iterator[str]:
+    def _interruptions(self, only: Collection[str] | None, *, every_gap: bool) -> Iterator[str]:
         told = *self.interruptions.gaps, *self.quiet_hours, *(c for c in self.interruptions.clock_set if c.forward)
         by_all = [each for each in self.questions if each.source == ALL]
         unlisted = [str(each) for each in by_all if each.silent]
         unlisted += [told for each in by_all for told in each.of_watches(only)]
         if not (told or unlisted):
             yield "somebody watched all the time between the first and the last of it"
-        yield from map(str, self.interruptions.gaps)
+        yield from map(str, self.interruptions.gaps) if every_gap else self.interruptions.sentences()
         yield from unlisted
         yield from map(str, self.interruptions.clock_set)
         yield from (f"quiet hours in which nobody was called: {hours}" for hours in self.quiet_hours)

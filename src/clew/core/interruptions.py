@@ -4,6 +4,8 @@ Read from the observer's tables, for whoever speaks of it: the observer itself, 
 UTC as the clock stood.
 """
 
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -15,10 +17,13 @@ CLOCK_SET = "the clock was set "  # how `observe.gaps` begins to say so
 FORWARD = " forward"  # and how it ends
 PAUSED = "; that a virtual machine was paused shows alike, and nobody watched from it meanwhile"
 NO_RUN = "no run was under way"
+ALL_OF_THEM = "every Bundle, and clew leads --json, name each"
 # In their order whatever the clock said; two never go on at once.
 RUNS = "SELECT id, started_ns, ended_ns FROM observe_runs ORDER BY number, started_ns, id"
 INSIDE = "SELECT from_ns, to_ns, why FROM observe_gaps ORDER BY from_ns, to_ns, why"
 SECOND_NS = 1_000_000_000
+HOUR_NS = 3_600 * SECOND_NS
+NAMED = 50  # gaps; a timer that starts a run each hour makes some 2,000 in three months
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +94,18 @@ class Interruptions:
             until_ns = max(until_ns, gap.to_ns)
         return total
 
+    def sentences(self) -> Iterator[str]:
+        """For people, of each gap; of many, of the longest in their order, and of the others together by reason."""
+        longest = set(sorted(self.gaps, key=_at_least, reverse=True)[:NAMED])
+        yield from (str(gap) for gap in self.gaps if gap in longest)
+        others: dict[str, list[int]] = {}
+        for gap in self.gaps:
+            if gap not in longest:
+                others.setdefault(gap.why, []).append(gap.to_ns - gap.from_ns)
+        for why, lasted in others.items():
+            most, total = max(lasted) / HOUR_NS, sum(lasted) / HOUR_NS
+            yield f"{len(lasted)} more gaps, of {most:.2f} h or less each, {total:.2f} h in all: {why}; {ALL_OF_THEM}"
+
     def as_dict(self) -> dict[str, Any]:
         """As JSON."""
         return {
@@ -96,6 +113,11 @@ class Interruptions:
             "gaps": [each.as_dict() for each in self.gaps],
             "clock_set": [each.as_dict() for each in self.clock_set],
         }
+
+
+def _at_least(gap: Gap) -> float:
+    """How long it lasted, for comparison: one of a length that nobody knows may be long."""
+    return gap.to_ns - gap.from_ns if gap.to_ns >= gap.from_ns else math.inf
 
 
 def read(case: Case) -> Interruptions:

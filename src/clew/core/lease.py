@@ -41,12 +41,16 @@ def lease(case: Case, stage: str, subject: str) -> Iterator[None]:
             tx.execute("DELETE FROM leases WHERE stage=? AND subject=? AND pid=?", (stage, subject, pid))
 
 
+def held(case: Case) -> list[Any]:
+    """The rows of `leases` whose holder is not known to be gone, in order of their stages."""
+    return [row for row in case.read().execute("SELECT * FROM leases ORDER BY stage") if not _gone(row)]
+
+
 def held_since(case: Case, stage: str) -> int | None:
     """Since when (UTC ns) a process has a lease of this stage, the last of them; None where none has, or its holder is
     gone. One of another machine counts as held.
     """
-    rows = case.read().execute("SELECT * FROM leases WHERE stage=?", (stage,))
-    return max((row["taken_ns"] for row in rows if not _gone(row)), default=None)
+    return max((row["taken_ns"] for row in held(case) if row["stage"] == stage), default=None)
 
 
 def _boot() -> str:

@@ -26,10 +26,19 @@ from clew.observe.api import SECOND, Limits
 from clew.observe.transports import PLAIN
 from clew.observe.visits import Visits
 
+Net = ipaddress.IPv4Network | ipaddress.IPv6Network
 LOOPBACK = ipaddress.IPv4Network("127.0.0.0/8")
 LOOPBACK_ADDRESS = re.compile(r"127(\.(25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)){3}", re.ASCII)  # the same, read fast
 LOOPBACK_V6 = ipaddress.IPv6Network("::1/128")  # RFC 4291 2.5.3: one address, which no packet leaves the machine for
 BROADCAST = ipaddress.IPv4Address("255.255.255.255")  # RFC 919, section 7
+# Addresses that mean another machine in each network: RFC 6890 2.2.2 (which names the RFC of each).
+LOCAL: tuple[Net, ...] = tuple(
+    ipaddress.ip_network(each)
+    for each in (
+        *("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12"),
+        *("192.168.0.0/16", "::1/128", "fc00::/7", "fe80::/10"),
+    )
+)
 LEAST_REVISIT, USUAL_REVISIT = 300.0, 900.0
 LEAST_ANSWER = 6.0
 PURPOSE = "observe"
@@ -41,6 +50,8 @@ COVER_NS = 30 * SECOND
 UNTIL_GOODBYE_NS = 60 * SECOND  # beyond what a reply may take: a `started` is followed by its `stopped` in that time
 ENDS_SOON = Missing(Reason.REFUSED, "no Mandate holds for as long as `started` and its `stopped` may take")
 NOT_NAMED = Missing(Reason.REFUSED, "beyond 127.0.0.0/8 the Mandate has to name the tracker")
+NOWHERE = "0.0.0.0"  # noqa: S104 - where a tracker is while its name has no address: never called
+NO_ADDRESS = Missing(Reason.UNKNOWN, "the name of this tracker has no address")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +111,8 @@ class Policy:
 
     def allows(self, address: str) -> bool:
         """Whether the address lies inside the allow-list; one that hides an IPv4 address or a zone does not, nor one
-        that is not a single machine's: a datagram to those would reach many who were never listed.
+        that is not a single machine's: a datagram to those would reach many who were never listed. One that means our
+        own network here, whoever listed it, only where a network of the list lies inside such a block too.
         """
         here = str(LOOPBACK) in self.allow and LOOPBACK_ADDRESS.fullmatch(address)  # read fast
         return bool(here) or _inside(self.allow, address)
@@ -172,7 +184,8 @@ class Governor:
         Their signatures are checked again every 30 seconds; what they cover, dates too, at each connection.
         """
         if not self.policy.allows(wish.address):
-            return Missing(Reason.REFUSED, "outside the allow-list")
+            nowhere = wish.kind == "announce" and wish.address == NOWHERE
+            return NO_ADDRESS if nowhere else Missing(Reason.REFUSED, "outside the allow-list")
         # A tracker that is named is in scope by that; "dht" names no node, so each needs its address in scope.
         asked = wish.kind == "announce" and named(wish.source) != DHT
         found: Mandate | Missing = NOT_NAMED
@@ -185,6 +198,10 @@ class Governor:
         elif wish.kind == "contact" and wish.transport in PLAIN and not inside_loopback(wish.address):
             return self._in_the_clear(wish, at)
         return found
+
+    def named(self, wish: Wish, at: Instant) -> bool:
+        """Whether a Mandate that names this tracker covers the question, wherever the tracker is."""
+        return isinstance(self._covering(wish, at, None, self._naming(wish.source, at)), Mandate)
 
     def covered(self, wish: Wish, sources: tuple[str, ...], at: Instant) -> Wish | Missing:
         """The wish, by the first of the sources that listed its endpoint by which a Mandate covers it.
@@ -346,9 +363,12 @@ def _inside(networks: tuple[str, ...], address: str) -> bool:
         return False
     if one.is_multicast or one.is_unspecified or one == BROADCAST:
         return False
-    return any(one in _network(each) for each in networks)
+    local = next((block for block in LOCAL if one in block), None)
+    allowed = (network for network in map(_network, networks) if one in network)
+    # Of two networks that share an address, one lies in the other.
+    return any(local is None or network.prefixlen >= local.prefixlen for network in allowed)
 
 
 @lru_cache(maxsize=64)
-def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+def _network(text: str) -> Net:
     return ipaddress.ip_network(text)

@@ -8,13 +8,13 @@ from clew.model import Missing, Reason, SightingKind, Tier
 from clew.observe import keeping, retention
 from clew.observe.account import Account
 from clew.observe.announces import DEFAULT_INTERVAL, Round, is_part
-from clew.observe.api import SECOND, Contact, Listed, Listing
+from clew.observe.api import SECOND, Contact, Limits, Listed, Listing
 from clew.observe.book import Book
 from clew.observe.calls import ANNOUNCED_PORT, Errand
 from clew.observe.chance import Chance
 from clew.observe.endpoints import Endpoint
 from clew.observe.exactness import Exactness
-from clew.observe.gaps import NO_NETWORK, Gaps
+from clew.observe.gaps import NO_NETWORK, STILL_NS, Gaps
 from clew.observe.keeping import Keeper
 from clew.observe.lists import Lists
 from clew.observe.marks import Lately, Marks
@@ -45,7 +45,9 @@ class Results:
         time: Steady,
         gaps: Gaps,
         chance: Chance,
+        hold_ns: int = Limits().hold_ns,
     ) -> None:
+        self._hold_ns = hold_ns
         self._time, self._gaps, self._chance = time, gaps, chance
         self._run, self._book, self._keeper = run, book, keeper
         self._lists, self._account = lists, account
@@ -137,6 +139,7 @@ class Results:
                 infohash=errand.infohash,
                 contact=contact,
                 repeats=repeats,
+                ended_ns=self._ended_ns(answer),
                 promiscuous=endpoint.control == PROMISCUOUS,
             )
         )
@@ -145,6 +148,14 @@ class Results:
         if contact.gossip is not None:
             self._gossip(answer, endpoint, errand, contact.gossip)
         return ("done" if contact.answered else "failed"), contact.missing
+
+    def _ended_ns(self, answer: Answer) -> int:
+        """When a contact was over, in UTC. None lasts longer than it may; one in which this machine was suspended is
+        over when that wakes, and nobody was heard meanwhile.
+        """
+        lasted_ns = answer.ended.mono_ns - answer.started.mono_ns
+        stood_still = lasted_ns > self._hold_ns + STILL_NS
+        return answer.started.utc_ns + self._hold_ns if stood_still else answer.ended.utc_ns
 
     def _on_control(self, answer: Answer, endpoint: Endpoint, errand: Errand) -> tuple[str, Missing | None]:
         contact = _contact_of(answer)
@@ -172,6 +183,7 @@ class Results:
                 infohash=errand.infohash,
                 contact=contact,
                 promiscuous=echoed,
+                ended_ns=self._ended_ns(answer),
                 missing=why.reason.value if why else None,
                 missing_detail=why.detail if why else None,
             )

@@ -8,6 +8,7 @@ from typing import Any
 
 from clew.core import clock, interruptions
 from clew.core.case import Case
+from clew.core.lease import held_since
 from clew.observe.api import SECOND
 from clew.observe.keeping import INTENT, NAMED
 from clew.observe.steady import steady
@@ -22,6 +23,7 @@ TRANSPORTS = "SELECT transport, count(*) FROM endpoints WHERE transport IS NOT N
 FAILURES = "SELECT last_failure, count(*) FROM endpoints WHERE last_failure IS NOT NULL GROUP BY 1 ORDER BY 2 DESC, 1"
 NAMED_US = "SELECT total(json_extract(coverage, '$.ourselves.' || ?)) FROM observe_runs"
 WAITING = "SELECT label FROM watches WHERE added_ns > (SELECT started_ns FROM observe_runs WHERE id=?) ORDER BY label"
+LAST = "SELECT * FROM observe_runs ORDER BY number DESC, started_ns DESC LIMIT 1"
 DUE = """SELECT count(next_ns), total(next_ns <= :now), total(next_ns <= :minute), total(next_ns <= :hour), min(next_ns)
          FROM endpoints"""
 
@@ -32,6 +34,7 @@ class Standing:
 
     `due` counts endpoints whose next visit is due: now, within the next minute, within the hour, at any time;
     `earliest_s` is how many seconds the first of them is away. `in_hand` are calls whose result is not kept yet.
+    `under_way`: whether the last run is. One that was killed has no end, and in `last_run` when it was `cut_off`.
     `waiting` are the labels of Watches that came since the last run began, and that it does not ask for.
     `named_us`: how often others named us, in all runs, as `Account.of_ourselves` counts it.
     """
@@ -48,6 +51,7 @@ class Standing:
     named_us: dict[str, int]
     clock_set: tuple[dict[str, str], ...]
     runs: int
+    under_way: bool
     last_run: dict[str, Any] | None
     waiting: tuple[str, ...]
 
@@ -63,7 +67,9 @@ def standing(case: Case) -> Standing:
     times = {"now": at_ns, "minute": at_ns + MINUTE_NS, "hour": at_ns + HOUR_NS}
     planned, due, minute, hour, earliest = read.execute(DUE, times).fetchone()
     in_hand, oldest = read.execute("SELECT count(*), min(intended_ns) FROM dials WHERE state=?", (INTENT,)).fetchone()
-    found, last = interruptions.read(case), _last_run(case)
+    found, row = interruptions.read(case), case.read().execute(LAST).fetchone()
+    under_way = row is not None and _under_way(case, row)
+    last = _last_run(case, row, under_way=under_way) if row is not None else None
     return Standing(
         places=_counts(case, TIERS),
         transports=_counts(case, TRANSPORTS),
@@ -77,6 +83,7 @@ def standing(case: Case) -> Standing:
         clock_set=tuple(each.as_dict() for each in found.clock_set[-GAPS_SHOWN:]),
         named_us={name: int(read.execute(NAMED_US, (name,)).fetchone()[0]) for name in NAMED},
         runs=read.execute("SELECT count(*) FROM observe_runs").fetchone()[0],
+        under_way=under_way,
         last_run=last,
         waiting=tuple(label for (label,) in read.execute(WAITING, (last["id"],))) if last else (),
     )
@@ -92,12 +99,17 @@ def _counts(case: Case, sql: str) -> dict[str, int]:
     return dict(map(tuple, case.read().execute(sql)))
 
 
-def _last_run(case: Case) -> dict[str, Any] | None:
-    row = case.read().execute("SELECT * FROM observe_runs ORDER BY number DESC, started_ns DESC LIMIT 1").fetchone()
-    if row is None:
-        return None
+def _under_way(case: Case, run: Any) -> bool:
+    """Whether this run goes on: its holder is there, and had the lease as it began. A later import has that too."""
+    since_ns = held_since(case, "observe")
+    return run["ended_ns"] is None and since_ns is not None and since_ns <= run["started_ns"]
+
+
+def _last_run(case: Case, row: Any, *, under_way: bool) -> dict[str, Any]:
     ended = clock.iso(row["ended_ns"]) if row["ended_ns"] is not None else None
-    return {"id": row["id"], "began": clock.iso(row["started_ns"]), "ended": ended, "vantage": row["vantage"]}
+    cut_off = clock.iso(interruptions.until_ns(case, row)) if ended is None and not under_way else None
+    told = {"id": row["id"], "began": clock.iso(row["started_ns"]), "ended": ended, "cut_off": cut_off}
+    return told | {"vantage": row["vantage"]}
 
 
 def _seconds(ns: int) -> float:

@@ -3,7 +3,8 @@
 What it says becomes Sightings of kinds of their own. They are graded by the same rules as our own contacts, and never
 mixed with them: no Lead rests on them, and their clock is not ours, so its error is unknown. The file is read in a
 locked worker; everything is committed in one transaction, so that a killed import leaves nothing behind and is simply
-run again. The same file again, for the same Watches, adds nothing.
+run again. The same file again, for the same Watches and by the same reader, adds nothing; a later version of the reader
+may find more in it, and adds that alone.
 """
 
 import hashlib
@@ -66,7 +67,7 @@ class Taken:
 def take(
     case: Case, given: Given, *, format: str | None = None, interval: float = LEAST_REVISIT, accept_weak: bool = False
 ) -> Taken:
-    """Reads the file for every Watch that it was not read for before.
+    """Reads the file for every Watch that it was not read for before by this version of its reader.
 
     `format` is a plug-in's name, by default the one that recognises the file. `interval` is the least time in seconds
     between two claims that count as repeated; beyond 127.0.0.0/8 never less than 300. Raises Usage, Refused without a
@@ -78,13 +79,14 @@ def take(
         plugin: Source = plugins.load(CAPTURES, format) if format else recognised(file)
         sql = "SELECT * FROM captures WHERE sha256=? ORDER BY taken_ns"
         before = case.read().execute(sql, (file.sha256,)).fetchall()
-        covered = {name for row in before if row["whole"] for name in json.loads(row["watches"])}
+        done = [row for row in before if row["whole"] and _reader(row["tool"]) == _reader(_tool(plugin))]
+        covered = {name for row in done for name in json.loads(row["watches"])}
         watches = [each for each in watch.all_of(case) if each.id not in covered]
         if before and not watches:
             return _again(before[-1])
         if not watches:
             raise Usage("this case has no Watch to read the file for", "add one: clew watch add CASE FILE")
-        known = _known(case, file.sha256) if len(before) > sum(row["whole"] for row in before) else {}
+        known = _known(case, file.sha256) if len(before) > len(done) else {}
         reading = _Reading(case, given, plugin, watches, interval, known)
         with Pool(1, (_work.__name__, reading.module), LIMITS, Policy(accept_weak=accept_weak)) as pool:
             for outcome in pool.run([reading.task(os.dup(file.descriptor), file.size)]):
@@ -107,6 +109,7 @@ class _Reading:
         known: dict[tuple[Any, ...], str],
     ) -> None:
         self._case, self._given, self._plugin, self._interval = case, given, plugin, interval
+        self._tool = _tool(plugin)
         self._known = known
         self.module = type(plugin).__module__
         self._watched = [watched(each) for each in watches]
@@ -185,10 +188,6 @@ class _Reading:
             failpoint("observe.receipt.inside")
 
     @property
-    def _tool(self) -> str:
-        return f"{tool(NETWORK, NETWORK_VERSION)} from {self._plugin.name} {self._plugin.version}"
-
-    @property
     def _config(self) -> str:
         return hashlib.sha256(json.dumps({"interval": self._interval}).encode()).hexdigest()
 
@@ -260,6 +259,15 @@ class _Reading:
         }
 
 
+def _tool(plugin: Source) -> str:
+    return f"{tool(NETWORK, NETWORK_VERSION)} from {plugin.name} {plugin.version}"
+
+
+def _reader(made_by: str) -> str:
+    """What decides which Findings a file gives, of a tool's name: all but the version of clew."""
+    return made_by.split(" ", 2)[-1]
+
+
 def watched(one: Watch) -> Watched:
     """A Watch as a reader of files needs it."""
     found = tuple(infohash for infohash, _ in infohashes(one))
@@ -268,7 +276,7 @@ def watched(one: Watch) -> Watched:
 
 
 def _known(case: Case, sha256: bytes) -> dict[tuple[Any, ...], str]:
-    """What an earlier reading of the same file, which broke off, has told already: the ids of its Sightings."""
+    """What earlier readings of the same file, that broke off or by other versions, have told: the ids of Sightings."""
     sql = f"SELECT id, {', '.join(SAME)} FROM sightings WHERE kind IN ('captured', 'imported') AND contains(source, ?)"  # noqa: S608 - ours
     rows = shards.query(case, sql, (sha256.hex(),)).to_pylist()
     return {tuple(row[name] for name in SAME): row["id"] for row in rows}

@@ -32,7 +32,8 @@ def not_covered(case: Case, watches: Collection[str]) -> tuple[str, ...]:
     One plain sentence for each thing, from the case itself; a tracker's own words may stand in it. Of single Watches
     only those with these labels are named.
     """
-    return tuple(map(printable, (*coverage.read(case).sentences(watches), HEARSAY, *_said(case), *_exhibits(case))))
+    covered = coverage.read(case).sentences(watches, every_gap=True)
+    return tuple(map(printable, (*covered, HEARSAY, *_said(case), *_exhibits(case))))
 
 
 def lookup_words(answer: dict[str, Any]) -> str:

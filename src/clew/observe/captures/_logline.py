@@ -4,7 +4,6 @@ A line is hearsay (E0): clew did not see what the tool saw. Nothing of a line is
 exactly as described is recorded with its number and the reason.
 """
 
-import ipaddress
 import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -12,6 +11,7 @@ from typing import BinaryIO
 
 from clew.model import Missing, Reason, SightingKind
 from clew.observe.captures._carry import MAX_NUMBER
+from clew.observe.networks._lists import address
 from clew.observe.networks._words import plain
 from clew.observe.taken import Account, Finding, Watched, Watchlist
 from clew.observe.transcript import Transcript
@@ -61,7 +61,7 @@ def findings(number: int, fields: Mapping[str, str], watchlist: Watchlist, accou
     if not watches:
         account.counts["lines of torrents that are on no Watch"] += 1
         return []
-    at_ns, address, port = _time(fields["time"]), _address(fields["address"]), _port(fields["port"])
+    at_ns, there, port = _time(fields["time"]), _address(fields["address"]), _port(fields["port"])
     if fields["transport"] not in TRANSPORTS:
         raise Wrong(f"a transport that is none of {', '.join(TRANSPORTS)}")
     kept = Transcript()
@@ -72,7 +72,7 @@ def findings(number: int, fields: Mapping[str, str], watchlist: Watchlist, accou
             kind=SightingKind.IMPORTED,
             watch=watched.id,
             source=f"line {number}",
-            address=address,
+            address=there,
             port=port,
             transport=fields["transport"],
             other_address="",
@@ -121,7 +121,7 @@ def _time(text: str) -> int:
 
 def _address(text: str) -> str:
     try:
-        return str(ipaddress.ip_address(text))
+        return address(text)
     except ValueError as error:
         raise Wrong("an address that is none") from error
 

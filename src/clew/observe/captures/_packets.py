@@ -13,10 +13,16 @@ from clew.observe.taken import Account
 
 # LINKTYPE values of https://www.tcpdump.org/linktypes.html
 NULL, ETHERNET, RAW, LOOP, COOKED, COOKED_2, IPV4, IPV6 = 0, 1, 101, 108, 113, 276, 228, 229
+PPP, PPP_ETHER = (9, 50), 51
 RAW_OLD = (12, 14)  # DLT_RAW of other systems, found in files
 ETHER_4, ETHER_6 = 0x0800, 0x86DD  # IEEE 802 numbers (IANA)
 VLAN = (0x8100, 0x88A8, 0x9100)  # IEEE 802.1Q, 802.1ad, and its forerunner
 MAX_TAGS = 4
+PPPOE, PPPOE_BYTES = 0x8864, 6  # a session's data, RFC 2516 sections 4 and 6
+ALL_STATIONS = b"\xff\x03"  # RFC 1662 section 3.1: address and control, where they are not left out
+PPP_4, PPP_6 = 0x0021, 0x0057  # RFC 1332, RFC 5072
+MPLS = (0x8847, 0x8848)  # RFC 5332
+PAYLOAD = {ETHERNET: (12, 14), COOKED: (14, 16), COOKED_2: (0, 20)}  # where the EtherType stands, and the rest begins
 TCP = 6
 HOP_BY_HOP, ROUTING, FRAGMENT, AUTHENTICATION, DESTINATION = 0, 43, 44, 51, 60  # RFC 8200 section 4
 MAX_HEADERS = 8
@@ -70,23 +76,39 @@ def _network(link: int, data: bytes, account: Account) -> bytes | None:
         return data
     if link in (NULL, LOOP):
         return data[4:]
-    if link == ETHERNET:
-        kind, at = data[12:14], 14
-        for _ in range(MAX_TAGS):
-            if int.from_bytes(kind, "big") not in VLAN:
-                break
-            kind, at = data[at + 2 : at + 4], at + 4
-    elif link == COOKED:
-        kind, at = data[14:16], 16
-    elif link == COOKED_2:
-        kind, at = data[:2], 20
+    found, kind = None, 0
+    if link in PPP:
+        found = _ppp(data)
+    elif link == PPP_ETHER:
+        found = _ppp(data[PPPOE_BYTES:])
+    elif link in PAYLOAD:
+        kind, at = _past_tags(data, *PAYLOAD[link])
+        found = data[at:] if kind in (ETHER_4, ETHER_6) else _ppp(data[at + PPPOE_BYTES :]) if kind == PPPOE else None
     else:
         account.counts[f"frames of link type {link}, which is not read"] += 1
         return None
-    if int.from_bytes(kind, "big") not in (ETHER_4, ETHER_6):
-        account.counts["frames that do not carry IP"] += 1
-        return None
-    return data[at:]
+    if found is None:
+        what = "frames with MPLS labels, which are not read" if kind in MPLS else "frames that do not carry IP"
+        account.counts[what] += 1
+    return found
+
+
+def _past_tags(data: bytes, kind_at: int, at: int) -> tuple[int, int]:
+    """What a frame carries, by its EtherType, and where that begins; behind tags, which captures put in anew."""
+    kind = int.from_bytes(data[kind_at : kind_at + 2], "big")
+    for _ in range(MAX_TAGS):
+        if kind not in VLAN:
+            break
+        kind, at = int.from_bytes(data[at + 2 : at + 4], "big"), at + 4
+    return kind, at
+
+
+def _ppp(data: bytes) -> bytes | None:
+    """What PPP carries, where that is IP; the first byte of its number, a 0, may be left out (RFC 1661 section 6.5)."""
+    at = len(ALL_STATIONS) if data.startswith(ALL_STATIONS) else 0
+    size = 1 if data[at : at + 1] in (b"\x21", b"\x57") else 2
+    kind = int.from_bytes(data[at : at + size], "big")
+    return data[at + size :] if kind in (PPP_4, PPP_6) else None
 
 
 def _version_4(frame: Frame, data: bytes, account: Account, fragments: Fragments) -> Packet | None:

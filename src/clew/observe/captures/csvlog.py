@@ -19,7 +19,7 @@ class CsvLog:
     """The plug-in."""
 
     name = "csvlog"
-    version = "1"
+    version = "2"
     examples = (
         Example(
             "one line of another tool",

@@ -19,7 +19,7 @@ class JsonLines:
     """The plug-in."""
 
     name = "jsonlines"
-    version = "1"
+    version = "2"
     examples = (
         Example(
             "one line of another tool",

@@ -49,7 +49,7 @@ class Pcap:
     """The plug-in."""
 
     name = "pcap"
-    version = "3"
+    version = "4"
 
     @property
     def examples(self) -> tuple[Example, ...]:

@@ -168,7 +168,7 @@ class Pcapng:
     """The plug-in."""
 
     name = "pcapng"
-    version = "3"
+    version = "4"
 
     @property
     def examples(self) -> tuple[Example, ...]:
