@@ -41,8 +41,9 @@ class Absent:  # pandas: an install has none; where a tool of the tests brings i
         if name == "pandas":
             raise ModuleNotFoundError(name)
 sys.meta_path.insert(0, Absent)
-from clew.core.long_run import settle_in
+from clew.core.long_run import settle_in, spare_arrow
 settle_in()  # first, as the verb does
+spare_arrow()
 from clew.core.case import Case
 from clew.observe.policy import Policy
 from clew.observe.run import observe

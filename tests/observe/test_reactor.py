@@ -1,11 +1,13 @@
 """The wire's own reactor, and lines on it: what asyncio did before, by hand and with a peer that reads late."""
 
+import gc
 import os
 import socket
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 import pytest
 
@@ -13,7 +15,7 @@ from clew.core import clock
 from clew.model import Missing
 from clew.observe.api import SECOND, TOO_SLOW, Event, Send, Sighted
 from clew.observe.lines import MOST_PIECE, Ending, Line
-from clew.observe.reactor import READABLE, Reactor
+from clew.observe.reactor import FEW_TIMERS, READABLE, Reactor, Timer
 
 MEGABYTE = 1 << 20
 
@@ -43,6 +45,25 @@ def test_timers_come_in_the_order_of_their_moments_and_not_when_cancelled(reacto
     reactor.at(now_ns + 31_000_000, lambda: last.append(1))
     run(reactor, last)
     assert came == ["first", "second", "third"]
+
+
+def test_cancelled_timers_are_not_kept_until_their_time(reactor: Reactor) -> None:
+    """Each connection leaves some behind that were to come seconds later, and there may be thousands a second."""
+    came: list[int] = []
+    now_ns, before, live = clock.mono_ns(), timers(), 2 * FEW_TIMERS
+    for number in range(0, 2 * live, 2):
+        reactor.at(now_ns + number, partial(came.append, number))
+    for _ in range(20 * FEW_TIMERS):
+        reactor.at(now_ns + 60 * SECOND, partial(came.append, -1)).cancel()
+    assert timers() - before <= 2 * live
+    for number in range(1, 2 * live, 2):
+        reactor.at(now_ns + number, partial(came.append, number))
+    reactor.run(lambda: len(came) == 2 * live)
+    assert came == [*range(2 * live)]
+
+
+def timers() -> int:
+    return sum(isinstance(each, Timer) for each in gc.get_objects())
 
 
 def test_a_step_that_another_thread_hands_over_wakes_the_loop(reactor: Reactor) -> None:

@@ -74,9 +74,10 @@ def observe(
     Nothing is ever requested, downloaded or shared. A signed Mandate is needed; Ctrl-C ends the run in order, and the
     same command goes on where it ended. Exit status 3: a tracker gave no usable reply, or none was asked.
     """
-    from clew.core.long_run import settle_in
+    from clew.core.long_run import settle_in, spare_arrow
 
     settle_in()  # before all that loads Arrow
+    spare_arrow()
 
     from clew.cli._countries import Countries
     from clew.cli._live import LiveView, waiting_lines

@@ -101,6 +101,14 @@ def write(case: Case, kind: str, rows: Sequence[dict[str, Any]] | pa.Table) -> P
     return Pending(kind, path, table.num_rows, len(data), sha256)
 
 
+def give_back() -> None:
+    """What writing shards took, and needs no more, goes back to the system: for who writes again and again for days.
+
+    With the system's pool (`core.long_run`) this is malloc_trim(3): what Python took and left too.
+    """
+    pa.default_memory_pool().release_unused()
+
+
 def commit(tx: Transaction, *, stage: str, batch: str, versions: str, config: str, pending: Sequence[Pending]) -> None:
     """Makes the shards part of the case, within the caller's transaction, under one receipt.
 

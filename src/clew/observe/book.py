@@ -4,7 +4,6 @@ The book is kept in memory and in the table `endpoints`; the run that holds the 
 """
 
 import heapq
-import itertools
 import sqlite3
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -13,6 +12,7 @@ from clew.model import Missing, Reason, Tier, carrier
 from clew.observe import transports
 from clew.observe.api import REFUSED, SECOND, TOO_SLOW, Contact
 from clew.observe.endpoints import Endpoint, of_row
+from clew.observe.places import Places
 from clew.observe.policy import Policy
 from clew.observe.probes import CLEAN, PROMISCUOUS, Probes
 from clew.observe.tiers import weigh
@@ -30,8 +30,7 @@ class Book:
         self, rows: Iterable[sqlite3.Row], policy: Policy, now_ns: int, offered: Callable[[Endpoint], tuple[str, ...]]
     ) -> None:
         self._policy, self._offered = policy, offered
-        self._at: dict[tuple[str, int], tuple[Endpoint, ...]] = {}
-        self._count = 0
+        self._known = Places()
         self._heaps: tuple[list[tuple[int, int, Endpoint]], ...] = ([], [], [], [])  # by `_urgency`
         self._trying: set[int] = set()
         self._waited: set[int] = set()  # who did not answer so far, and cost us as long as we wait
@@ -52,18 +51,18 @@ class Book:
             self._plan(endpoint)
 
     def __iter__(self) -> Iterator[Endpoint]:
-        return itertools.chain.from_iterable(self._at.values())
+        return iter(self._known)
 
     def __len__(self) -> int:
-        return self._count
+        return len(self._known)
 
-    def places(self) -> Iterable[tuple[Endpoint, ...]]:
+    def places(self) -> Iterator[tuple[Endpoint, ...]]:
         """The endpoints of each address and port together, one for each Watch."""
-        return self._at.values()
+        return self._known.each()
 
     def known(self, watch: str, address: str, port: int) -> bool:
         """Whether this endpoint is in the book."""
-        return self._find(watch, (address, port)) is not None
+        return self._known.find(watch, (address, port)) is not None
 
     def listed(
         self, watch: str, address: str, port: int, *, source: str, twin: bool | None, at_ns: int, due_ns: int
@@ -72,7 +71,7 @@ class Book:
 
         `twin` is None where who lists it cannot say under which of the torrent's two infohashes.
         """
-        found = self._find(watch, (address, port))
+        found = self._known.find(watch, (address, port))
         if found is not None:
             found.last_listed_ns = at_ns
             fresh = self.fresh and found.id >= self._fresh[0].id  # ids ascend
@@ -84,7 +83,7 @@ class Book:
         self._last_id += 1
         found = Endpoint(self._last_id, watch, address, port, at_ns, at_ns, source, int(twin or 0), next_ns=due_ns)
         found.listed_under(twin)
-        beside = self._at.get(found.place)
+        beside = self._known.at(found.place)
         found.control = beside[0].control if beside else None
         if found.control == PROMISCUOUS:
             found.next_ns = None
@@ -119,7 +118,7 @@ class Book:
     def allowed(self, at_ns: int) -> None:
         """The Mandates have changed: whoever could not be called is looked at again, none sooner than was due."""
         for endpoint, _ in list(self._barred.values()):
-            if self._find(endpoint.watch, endpoint.place) is endpoint:
+            if self._known.find(endpoint.watch, endpoint.place) is endpoint:
                 self._look_again(endpoint, at_ns)
         self._barred.clear()
 
@@ -238,7 +237,7 @@ class Book:
 
         Who answered before keeps one failure, so that it is no sign of another silence (`silence`) until it answers.
         """
-        if self._find(endpoint.watch, endpoint.place) is not endpoint:
+        if self._known.find(endpoint.watch, endpoint.place) is not endpoint:
             return  # forgotten since, and perhaps listed anew
         if endpoint.control != CLEAN:
             self._probes.forget(endpoint.place)
@@ -258,7 +257,7 @@ class Book:
     def controlled(self, endpoint: Endpoint, verdict: str | Missing) -> None:
         """Takes the result of a control probe, for every Watch at that address and port."""
         self._probes.over(endpoint.place, decided=verdict in (CLEAN, PROMISCUOUS))
-        for each in self._at[endpoint.place]:
+        for each in self._known.at(endpoint.place):
             each.control = str(verdict)
             self._changed[each.id] = each
             if verdict == PROMISCUOUS:
@@ -267,7 +266,7 @@ class Book:
     def unprobed(self, endpoint: Endpoint, why: Missing | None, again_ns: int) -> None:
         """This probe could not be made, and does not count as a try; what is due there waits as long."""
         self._probes.give_back(endpoint)
-        for each in self._at[endpoint.place]:
+        for each in self._known.at(endpoint.place):
             if each.next_ns is not None and each.id not in self._busy:
                 self.refused(each, why, max(each.next_ns, again_ns))
 
@@ -276,14 +275,14 @@ class Book:
         for each in [e for e in self if e.tier == Tier.LISTED.value and e.last_listed_ns < before_ns]:
             if each.id not in self._busy:
                 each.next_ns = None
-                self._remove(each)
+                self._known.remove(each)
                 self._changed.pop(each.id, None)
                 self._barred.pop(each.id, None)
                 self._waited.discard(each.id)
 
     def answered(self, watch: str, address: str, port: int) -> bool:
         """Whether this endpoint has ever answered for this Watch."""
-        found = self._find(watch, (address, port))
+        found = self._known.find(watch, (address, port))
         return found is not None and found.tier != Tier.LISTED.value
 
     @property
@@ -332,21 +331,8 @@ class Book:
         return whole_ns - whole_ns * ((endpoint.id + 7 * endpoint.failures) % 16) // 64
 
     def _add(self, endpoint: Endpoint) -> None:
-        place = endpoint.place
-        self._at[place] = (*self._at.get(place, ()), endpoint)
-        self._count += 1
+        self._known.add(endpoint)
         self._last_id = max(self._last_id, endpoint.id)
-
-    def _remove(self, endpoint: Endpoint) -> None:
-        left = tuple(each for each in self._at[endpoint.place] if each is not endpoint)
-        self._count -= 1
-        if left:
-            self._at[endpoint.place] = left
-        else:
-            del self._at[endpoint.place]
-
-    def _find(self, watch: str, place: tuple[str, int]) -> Endpoint | None:
-        return next((each for each in self._at.get(place, ()) if each.watch == watch), None)
 
     def _plan(self, endpoint: Endpoint) -> None:
         if endpoint.control == PROMISCUOUS:  # left alone, on whatever Watch

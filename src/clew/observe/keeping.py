@@ -141,6 +141,7 @@ class Keeper:
         self._book.saved(changed)
         self._rows, self._ended, self._asked, self._covered = [], [], [], covered
         self._dials.clear()
+        shards.give_back()
 
     def _lasts(self, row: dict[str, Any]) -> bool:
         """Whether a sighting is kept for good: also a contact that failed with who has answered, for it speaks

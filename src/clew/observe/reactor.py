@@ -21,6 +21,7 @@ CHANGES = READABLE | WRITABLE | URGENT | select.EPOLLRDHUP | select.EPOLLET
 BROKEN = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR  # what ends a stream: after what is still to be read
 MOST_EVENTS = 512  # taken in one turn
 LONGEST_WAIT_NS = 60 * SECOND
+FEW_TIMERS = 1_024
 
 Step = Callable[[], None]
 
@@ -48,6 +49,7 @@ class Reactor:
         self._watched: dict[int, Callable[[int], None]] = {}
         self._soon: deque[Step] = deque()
         self._timers: list[tuple[int, int, Timer]] = []
+        self._many = FEW_TIMERS  # timers from which on those that were cancelled are looked for
         self._number = itertools.count()
 
     def close(self) -> None:
@@ -66,6 +68,8 @@ class Reactor:
 
     def at(self, when_ns: int, step: Step) -> Timer:
         """A step for when the monotonic clock says so."""
+        if len(self._timers) >= self._many:
+            self._drop_cancelled()
         timer = Timer(step)
         heapq.heappush(self._timers, (when_ns, next(self._number), timer))
         return timer
@@ -101,6 +105,14 @@ class Reactor:
                 step()
         for _ in range(len(self._soon)):
             self._soon.popleft()()
+
+    def _drop_cancelled(self) -> None:
+        """Nearly all are cancelled long before their time: thousands of connections a second would leave tens of
+        thousands behind. As often as their number has doubled.
+        """
+        self._timers = [each for each in self._timers if each[2].step is not None]
+        heapq.heapify(self._timers)
+        self._many = max(FEW_TIMERS, 2 * len(self._timers))
 
     def _pause(self) -> float:
         """Seconds until a step is due."""
