@@ -31,7 +31,7 @@ from clew.core import held
 from clew.intake.disk import content, entries
 from clew.intake.refs import parse
 began = time.process_time()
-held.descriptors[:] = [os.open(sys.argv[1], os.O_RDONLY)]
+held.descriptors = (os.open(sys.argv[1], os.O_RDONLY),)
 base = {"container": "clew.intake.containers.raw:open_raw", "offset": 0}
 cursor, files, size = "", 0, 0
 while True:
