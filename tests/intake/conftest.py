@@ -14,4 +14,4 @@ def none_held() -> Iterator[None]:
     yield
     for descriptor in held.descriptors:
         os.close(descriptor)
-    held.descriptors[:] = []
+    held.descriptors = ()

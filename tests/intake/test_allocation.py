@@ -84,7 +84,7 @@ def test_marks_on_every_other_cluster_are_counted_within_a_time_and_carved_from_
         data[table + 4 * cluster : table + 4 * cluster + 4] = b"\xf7\xff\xff\x0f"
     image.write_bytes(data)
     with image.open("rb") as file:
-        monkeypatch.setattr(held, "descriptors", [file.fileno()])
+        monkeypatch.setattr(held, "descriptors", (file.fileno(),))
         place = {"container": RAW, "offset": 0}
         opened = file_system(place)
         assert opened.taken is not None
@@ -169,7 +169,7 @@ def test_a_fat_counted_by_windows_is_the_fat_counted_one_by_one(bits, size, tmp_
         data[at : at + 4] = draw.choice([bytes(4), b"\x03\x00\x00\x00", b"\x00\x00\x07\x00", b"\x05\x00\x05\x00"])
     image.write_bytes(data)
     with image.open("rb") as file:
-        monkeypatch.setattr(held, "descriptors", [file.fileno()])
+        monkeypatch.setattr(held, "descriptors", (file.fileno(),))
         opened = file_system({"container": RAW, "offset": 0})
         blocks = int(opened.fs.info.last_block) + 1
         assert opened.taken is not None
@@ -195,7 +195,7 @@ def test_ext_bitmaps_say_what_the_file_system_says(tmp_path, monkeypatch):
     said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     free = int(next(line for line in said.splitlines() if line.startswith("Free blocks:")).split()[-1])
     with image.open("rb") as file:
-        monkeypatch.setattr(held, "descriptors", [file.fileno()])
+        monkeypatch.setattr(held, "descriptors", (file.fileno(),))
         opened = file_system({"container": RAW, "offset": 0})
         blocks = int(opened.fs.info.last_block) + 1
         assert opened.taken is not None
@@ -218,7 +218,7 @@ def test_exfat_bitmap(tmp_path, monkeypatch):
         data[bitmap + cluster // 8] |= 1 << cluster % 8
     image.write_bytes(data)
     with image.open("rb") as file:
-        monkeypatch.setattr(held, "descriptors", [file.fileno()])
+        monkeypatch.setattr(held, "descriptors", (file.fileno(),))
         opened = file_system({"container": RAW, "offset": 0})
         assert opened.family == "exFAT"
         assert opened.taken is not None
@@ -239,7 +239,7 @@ def test_an_hfs_allocation_file(monkeypatch):
     image = Path(os.environ["CLEW_CORPUS"]) / "dfvfs/test_data/hfsplus.raw"
     free_blocks = int.from_bytes(image.read_bytes()[1024 + 48 : 1024 + 52], "big")
     with image.open("rb") as file:
-        monkeypatch.setattr(held, "descriptors", [file.fileno()])
+        monkeypatch.setattr(held, "descriptors", (file.fileno(),))
         opened = file_system({"container": RAW, "offset": 0})
         blocks = int(opened.fs.info.last_block) + 1
         assert opened.taken is not None

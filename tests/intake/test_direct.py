@@ -18,7 +18,7 @@ BASE = {"container": "clew.intake.containers.raw:open_raw"}
 
 def opened_at(path: Path, offset: int, monkeypatch: pytest.MonkeyPatch) -> tuple[image.FileSystem, dict]:
     descriptor = os.open(path, os.O_RDONLY)
-    monkeypatch.setattr(held, "descriptors", [descriptor])
+    monkeypatch.setattr(held, "descriptors", (descriptor,))
     return image.file_system(BASE | {"offset": offset}), BASE | {"offset": offset}
 
 

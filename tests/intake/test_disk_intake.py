@@ -346,7 +346,7 @@ def test_a_directory_that_kills_its_reader_is_cornered_and_named(card, monkeypat
             return Missing(Reason.UNPARSABLE, "the worker died")
 
     disk = PLUGIN.open(card)
-    monkeypatch.setattr(held, "descriptors", list(disk.held))
+    monkeypatch.setattr(held, "descriptors", tuple(disk.held))
     part = next(iter(disk.parts(ask)))
     found = {event.path: event for event in disk.items(part, "", lambda _: iter(()), ask) if hasattr(event, "path")}
     disk.close()

@@ -128,7 +128,7 @@ def test_a_stopped_read_of_the_image_goes_on_where_it_was(tmp_path, monkeypatch)
     """The state that one stint ends with is where the next begins; the digests are those of one read."""
     paths = acquire(tmp_path, mixture(3 << 20, 5), c="fast", b=64)
     descriptors = [os.open(path, os.O_RDONLY) for path in paths]
-    monkeypatch.setattr(held, "descriptors", descriptors)
+    monkeypatch.setattr(held, "descriptors", tuple(descriptors))
     whole = [reply.value for reply in ewf_acquisition.acquire({}, [])][-1]
     assert whole["md5"] == whole["stored"]["md5"]
     payload, stints = {"save": 1 << 19, "stint": 1 << 19}, 0

@@ -70,7 +70,7 @@ def volume(tmp_path, monkeypatch):
         data[at : at + 60] = tree.ljust(60, b"\0")
     path.write_bytes(data + far)
     with path.open("rb") as opened:
-        monkeypatch.setattr(held, "descriptors", [opened.fileno()])
+        monkeypatch.setattr(held, "descriptors", (opened.fileno(),))
         yield opened
 
 

@@ -78,7 +78,7 @@ def walked(path: Path, *, anew: bool = False, lost: bool = False) -> list[dict[s
         if anew or not cursor:
             for descriptor in held.descriptors:
                 os.close(descriptor)
-            held.descriptors[:] = [os.open(path, os.O_RDONLY)]
+            held.descriptors = (os.open(path, os.O_RDONLY),)
             image._opened.clear()
             image._images.clear()
             stretch._kept.update(key=None)

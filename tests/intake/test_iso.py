@@ -53,12 +53,10 @@ def take(folder: Path, image: Path) -> tuple[dict[bytes, dict[str, Any]], Report
 @pytest.fixture
 def reader(monkeypatch):
     """Runs the worker's entries in this process."""
-    descriptors: list[int] = []
-    monkeypatch.setattr(held, "descriptors", descriptors)
 
     def run(entry: Any, image: Path, **payload: Any) -> Any:
         with image.open("rb") as file:
-            descriptors[:] = [file.fileno()]
+            monkeypatch.setattr(held, "descriptors", (file.fileno(),))
             iso_tree._opened.clear()
             here = {"container": "clew.intake.containers.raw:open_raw", "offset": 0, "length": image.stat().st_size}
             return entry({**here, **payload}, [])

@@ -39,7 +39,7 @@ def lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., list[str]]]
         image._images.clear()
         stretch._kept["key"] = None
         opened.append(os.open(path, os.O_RDONLY))
-        monkeypatch.setattr(held, "descriptors", opened[-1:])
+        monkeypatch.setattr(held, "descriptors", (opened[-1],))
         where, found, cursor, done = BASE | {"offset": offset}, [], "", False
         while not done:
             part = entries.walk(where | {"root": None, "most": 100, "cursor": cursor, "directories": None}, []).value

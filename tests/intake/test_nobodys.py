@@ -158,7 +158,7 @@ def test_what_a_worker_says_of_how_much_there_is():
 def test_files_that_name_all_clusters_again_and_again_are_not_all_looked_at(tmp_path, monkeypatch):
     image = make(tmp_path / "card.img", [File(f"{number}", bytes(2 * MIB), [100]) for number in range(3)])
     with image.open("rb") as opened:
-        monkeypatch.setattr(held, "descriptors", [opened.fileno()])
+        monkeypatch.setattr(held, "descriptors", (opened.fileno(),))
         where = {"container": "clew.intake.containers.raw:open_raw", "offset": 0}
         where["length"] = image.stat().st_size
         monkeypatch.setattr(owned, "MOST_TIMES", 1)

@@ -106,7 +106,7 @@ def test_the_second_count_has_them_too(taken):
 def test_a_volume_that_windows_wrote_has_its_own_files_there_and_none_of_a_users(monkeypatch):
     path = Path(os.environ["CLEW_CORPUS"]) / "plaso/test_data/vsstest.qcow2"
     descriptor = os.open(path, os.O_RDONLY)
-    monkeypatch.setattr(held, "descriptors", [descriptor])
+    monkeypatch.setattr(held, "descriptors", (descriptor,))
     where = {"container": "clew.intake.containers.qcow:open_qcow", "offset": 0}
     try:
         walk = {"root": None, "most": 1000, "cursor": "", "directories": None}

@@ -74,7 +74,7 @@ def test_each_is_listed_once_and_the_second_count_agrees(taken):
 
 def test_the_sweep_has_those_of_a_root_that_could_not_be_listed(image, monkeypatch):
     with image.open("rb") as opened:
-        monkeypatch.setattr(held, "descriptors", [opened.fileno()])
+        monkeypatch.setattr(held, "descriptors", (opened.fileno(),))
         where = {"container": "clew.intake.containers.raw:open_raw", "offset": 0}
         task = {"first": 0, "sub": -1, "end": 12, "seen": b64encode(bytes(2)).decode(), "seen_from": 0, "most": 100}
         found = sweep.sweep(where | task, []).value["items"]

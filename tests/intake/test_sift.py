@@ -46,7 +46,7 @@ def opened_anew(path: Path) -> tuple[image.FileSystem, Counted]:
     """As by a worker that was just born."""
     for descriptor in held.descriptors:
         os.close(descriptor)
-    held.descriptors[:] = [os.open(path, os.O_RDONLY)]
+    held.descriptors = (os.open(path, os.O_RDONLY),)
     image._opened.clear()
     image._images.clear()
     stretch._kept.update(key=None)

@@ -3,5 +3,5 @@
 A disk image may lie in a thousand segments; handing them over once, at birth, costs a task nothing.
 """
 
-descriptors: list[int] = []  # the exhibit's own files
+descriptors: tuple[int, ...] = ()  # the exhibit's own files; set once, at birth: another tuple means other files
 lists: list[int] = []  # sorted lists of known hashes, see `core.sorted_keys`

@@ -65,7 +65,7 @@ def _set_up(connection: socket, setup: dict[str, Any]) -> int:
     code, why = setup["kernel"]
     hashing = one_pass.install(one_pass.Kernel(bytes.fromhex(code), why))
     policy = Policy(**{**setup["policy"], "layers": tuple(setup["policy"]["layers"])})
-    held.descriptors[:], held.lists[:] = setup["held"], setup["lists"]
+    held.descriptors, held.lists[:] = tuple(setup["held"]), setup["lists"]
     layers = lock_down(policy, setup["memory"], setup["supervisor"], len(held.descriptors) + len(held.lists))
     report = {name: {"reached": layer.reached, "detail": layer.detail} for name, layer in layers.items()}
     connection.sendall(channel.encode([0, "ready", report, hashing]))

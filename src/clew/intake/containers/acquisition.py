@@ -30,7 +30,7 @@ def acquire(payload: dict[str, Any], _descriptors: list[int]) -> Iterator[Reply]
     state is the last answer.
     """
     try:
-        source = find(payload["container"])(held.descriptors)
+        source = find(payload["container"])(list(held.descriptors))
     except Absent as absent:
         return iter([Reply({"unopened": str(absent.missing)})])
     return digest(source, payload)

@@ -21,7 +21,7 @@ RUN = 1 << 18  # bytes of a segment that are read at once
 def acquire(payload: dict[str, Any], _descriptors: list[int]) -> Iterator[Reply]:
     """Worker entry, on the descriptors that are held; the answers are those of `acquisition.acquire`."""
     try:
-        image = open_ewf(held.descriptors)
+        image = open_ewf(list(held.descriptors))
     except Absent as absent:
         return iter([Reply({"unopened": str(absent.missing)})])
     return verify(image, NAMES, payload)

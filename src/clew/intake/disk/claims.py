@@ -1,6 +1,7 @@
 """What may be claimed of the bytes behind a name: the name's state and the content's state are separate claims."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any
 
 import pytsk3
@@ -42,6 +43,7 @@ TIMES = {
 _NTFS_TIMES = TIMES["NTFS"]
 _OPEN, _UNREADABLE, _LOST = ItemState.OPEN.value, ItemState.UNREADABLE.value, ContentState.UNREADABLE.value
 _LIVE, _COMPLETE = NameState.LIVE.value, ContentState.COMPLETE.value
+_WHOLE = ContentState.COMPLETE  # asked for of each file, and looking it up in its class takes its time
 _DOUBTFUL = ContentState.OVERWRITTEN_POSSIBLE.value
 GIVEN_AWAY = "its file record belongs to another file now"
 OVERWRITTEN = "deleted, and all of its clusters belong to other files now"
@@ -165,26 +167,24 @@ def streams(opened: FileSystem, file: Any) -> list[Any]:
     """
     wanted = NAMED_STREAMS.get(opened.family)
     if wanted is None:
-        return attributes(opened, file)[:1]
+        return list(islice(attributes(opened, file), 1))
     found = [attribute for attribute in file if int(attribute.info.type) in wanted]
     found.sort(key=lambda attribute: (bool(attribute.info.name), int(attribute.info.id)))
     return found
 
 
-def attributes(opened: FileSystem, file: Any) -> list[Any]:
+def attributes(opened: FileSystem, file: Any) -> Iterable[Any]:
     """The Sleuth Kit's, but where it would misread them. Raises OSError."""
     own = None
     if opened.inodes is not None:
         own = opened.inodes.attribute(int(file.info.meta.addr), int(file.info.meta.size))
-    return [own] if own is not None else list(file)
+    return [own] if own is not None else file
 
 
-def own_bytes(opened: FileSystem, record: int, attribute: Any) -> int:
-    """How many bytes of that record's attribute lie in its runs, as far as they are its own: all, but on exFAT.
-
-    Raises OSError.
+def own_bytes(opened: FileSystem, record: int, size: int) -> int:
+    """How many of the `size` bytes of that record's attribute lie in its runs, as far as they are its own: all, but on
+    exFAT. Raises OSError.
     """
-    size = int(attribute.info.size)
     return size if opened.entries is None else opened.entries.written(record, size)
 
 
@@ -192,11 +192,13 @@ def runs(opened: FileSystem, attribute: Any, size: int) -> list[tuple[int, int]]
     """The block runs that hold the attribute's `size` own bytes: (address, blocks), sparse ones left out, slack too."""
     left = -(-size // opened.block)
     found: list[tuple[int, int]] = []
-    for run in attribute:
-        length = min(int(run.len), left)
+    for run in attribute if left > 0 else ():
+        length = int(run.len)
+        if length and not int(run.flags) & _NOT_ITS_OWN:
+            found.append((int(run.addr), length if length < left else left))
         left -= length
-        if length > 0 and not int(run.flags) & _NOT_ITS_OWN:
-            found.append((int(run.addr), length))
+        if left <= 0:
+            break
     return found
 
 
@@ -210,6 +212,8 @@ def extents(opened: FileSystem, attribute: Any, size: int) -> list[Range]:
 def places(opened: FileSystem, blocks: list[tuple[int, int]]) -> list[Range]:
     """Block runs as byte ranges of the disk."""
     size, offset = opened.block, opened.offset
+    if len(blocks) == 1:
+        return [(offset + blocks[0][0] * size, blocks[0][1] * size)]
     return [(offset + address * size, length * size) for address, length in blocks]
 
 
@@ -217,30 +221,31 @@ def times(meta: Any) -> list[int | None]:
     """Modified, accessed, changed, born in nanoseconds. FAT keeps local time without a zone: taken as if it were
     UTC.
     """
-    m, a, c, b = int(meta.mtime), int(meta.atime), int(meta.ctime), int(meta.crtime)
+    m, a, c, b = meta.mtime, meta.atime, meta.ctime, meta.crtime
     return [
-        m * _SECOND + int(meta.mtime_nano) if m else None,
-        a * _SECOND + int(meta.atime_nano) if a else None,
-        c * _SECOND + int(meta.ctime_nano) if c else None,
-        b * _SECOND + int(meta.crtime_nano) if b else None,
+        m * _SECOND + meta.mtime_nano if m else None,
+        a * _SECOND + meta.atime_nano if a else None,
+        c * _SECOND + meta.ctime_nano if c else None,
+        b * _SECOND + meta.crtime_nano if b else None,
     ]
 
 
 def _content(opened: FileSystem, meta: Any, attribute: Any, path: bytes, state: NameState) -> dict[str, Any]:
-    info, written = attribute.info, own_bytes(opened, int(meta.addr), attribute)
-    blocks = runs(opened, attribute, written)
+    info, record = attribute.info, int(meta.addr)
     size = int(info.size)
-    claim = _claim(opened, meta, info, blocks) if written or not size else ContentState.COMPLETE
+    written = own_bytes(opened, record, size)
+    blocks = runs(opened, attribute, written)
+    claim = _claim(opened, meta, int(info.flags), size, blocks) if written or not size else _WHOLE
     note = NOT_WRITTEN if written < size and allocated(meta) else None
-    if not size and _begins(opened, int(meta.addr)):
+    if not size and _begins(opened, record):
         claim, note = ContentState.PARTIAL, BROKEN_OFF
-    if claim is ContentState.COMPLETE and opened.foreign and _overwritten(opened, int(meta.addr), blocks):
+    if claim is _WHOLE and opened.foreign and _overwritten(opened, record, blocks):
         claim = ContentState.OVERWRITTEN_POSSIBLE
     missing = claim if isinstance(claim, Missing) else None
-    return {
-        "ref": f"{opened.name}/{int(meta.addr)}/{int(info.type)}-{int(info.id)}/{quote(path)}",
+    item = {
+        "ref": f"{opened.name}/{record}/{int(info.type)}-{int(info.id)}/{quote(path)}",
         "path": path.hex(),
-        "size": int(info.size),
+        "size": size,
         "state": _UNREADABLE if missing else _OPEN,
         "reason": str(missing.reason) if missing else None,
         "detail": missing.detail if missing else None,
@@ -249,8 +254,10 @@ def _content(opened: FileSystem, meta: Any, attribute: Any, path: bytes, state: 
         "times": times(meta),
         "times_source": TIMES.get(opened.family, opened.family),
         "runs": opened.on_image(places(opened, blocks[:MOST_RUNS])),
-        **({"note": note} if note else {}),
     }
+    if note:
+        item["note"] = note
+    return item
 
 
 def _overwritten(opened: FileSystem, record: int, blocks: list[tuple[int, int]]) -> bool:
@@ -286,17 +293,18 @@ def _pointed(opened: FileSystem, file: Any, attribute: Any, tag: int, claimed: s
     return {"state": _UNREADABLE, "reason": str(lacks.missing.reason), "detail": why, "content_state": _LOST}
 
 
-def _claim(opened: FileSystem, meta: Any, info: Any, blocks: list[tuple[int, int]]) -> ContentState | Missing:
-    """The strongest claim that the file system's own books allow of an attribute that lies in `blocks`."""
-    flags = int(info.flags)
+def _claim(
+    opened: FileSystem, meta: Any, flags: int, size: int, blocks: list[tuple[int, int]]
+) -> ContentState | Missing:
+    """The strongest claim that the file system's own books allow of an attribute of `size` bytes in `blocks`."""
     if flags & _ENCRYPTED:
         return Missing(Reason.ENCRYPTED, "encrypted by the file system (EFS)")
-    if int(info.size) and encrypted(opened, int(meta.addr)):
+    if size and encrypted(opened, int(meta.addr)):
         return Missing(Reason.ENCRYPTED, "encrypted by the file system (fscrypt of ext4)")
-    emptied = not int(info.size) and unlinked(opened, meta)  # as of any that was deleted, see below
+    emptied = not size and unlinked(opened, meta)  # as of any that was deleted, see below
     if (allocated(meta) and not emptied) or (opened.family == "NTFS" and not flags & _NON_RESIDENT):
-        return ContentState.COMPLETE
-    if int(info.size) == 0 and opened.family != "ext":  # ext zeroes it on deletion: no telling it from an empty file
+        return _WHOLE
+    if size == 0 and opened.family != "ext":  # ext zeroes it on deletion: no telling it from an empty file
         return ContentState.COMPLETE
     if not blocks:
         return Missing(Reason.UNREADABLE, NO_POINTERS)

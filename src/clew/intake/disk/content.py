@@ -32,10 +32,10 @@ class Stream:
             self._file, self._attribute = attribute_of(opened, record, kind, number)
             self._direct = direct(opened, record, self._attribute)
             self._lacks = reparse.lacks(opened, self._file, self._attribute)
-            self._written = claims.own_bytes(opened, record, self._attribute)
+            self.size = int(self._attribute.info.size)
+            self._written = claims.own_bytes(opened, record, self.size)
         except OSError as error:
             raise Absent(Missing(Reason.UNREADABLE, f"its file record cannot be read: {reason(error)}")) from error
-        self.size = int(self._attribute.info.size)
 
     @property
     def bad(self) -> list[Range]:
@@ -87,7 +87,7 @@ def blocks(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
             file, attribute = attribute_of(opened, record, kind, number)
             if claims.unlinked(opened, file.info.meta):  # none is free: what else was there is told to be overwritten
                 raise Absent(Missing(Reason.NOT_APPLICABLE, "its file record is in use"))
-            size = claims.own_bytes(opened, record, attribute)
+            size = claims.own_bytes(opened, record, int(attribute.info.size))
             found.append(claims.extents(opened, attribute, size))
             sizes.append(size)
         except (OSError, Absent):

@@ -26,10 +26,11 @@ def direct(opened: FileSystem, record: int, attribute: Any) -> Direct | None:
 
     Raises OSError.
     """
-    flags, size = int(attribute.info.flags), int(attribute.info.size)
+    info = attribute.info
+    flags, size = int(info.flags), int(info.size)
     if opened.family not in PLAIN or not flags & _NON_RESIDENT or flags & _ODD or size == 0:
         return None
-    block, source = opened.block, opened.image.source
+    block, offset = opened.block, opened.offset
     end = size if opened.entries is None else opened.entries.written(record, size)
     pieces: list[Piece] = []
     covered = 0
@@ -37,7 +38,7 @@ def direct(opened: FileSystem, record: int, attribute: Any) -> Direct | None:
         kind, length = int(run.flags), int(run.len) * block
         if kind & _FILLER or int(run.offset) * block != covered:
             return None
-        pieces.append((covered, None if kind & _SPARSE else opened.offset + int(run.addr) * block, length))
+        pieces.append((covered, None if kind & _SPARSE else offset + int(run.addr) * block, length))
         covered += length
         if covered >= end:
             break
@@ -48,7 +49,7 @@ def direct(opened: FileSystem, record: int, attribute: Any) -> Direct | None:
         pieces.append((end, None, size - end))
     if opened.family == "NTFS" and written(opened, record, attribute) != size:
         return None
-    return Direct(source, pieces, size)
+    return Direct(opened.image.source, pieces, size)
 
 
 def of_plain(opened: FileSystem, file: Plain) -> Direct | Resident:

@@ -9,7 +9,6 @@ from bisect import bisect_right
 from collections import OrderedDict
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import lru_cache
 from itertools import chain
 from typing import Any
 
@@ -136,6 +135,7 @@ class FileSystem:
 
 _images: OrderedDict[Key, Image] = OrderedDict()
 _opened: OrderedDict[tuple[Key, int], FileSystem] = OrderedDict()
+_born: dict[str, Any] = {"held": None, "files": ()}  # the descriptors that were looked at last, and what they are
 
 
 def image(payload: dict[str, Any]) -> Image:
@@ -245,18 +245,21 @@ def _blanked(opened: FileSystem) -> list[Range]:
 
 def key(payload: dict[str, Any]) -> Key:
     """What tells one image from another."""
-    first = os.fstat(held.descriptors[0]) if held.descriptors else None
-    files = _files(tuple(held.descriptors), (first.st_dev, first.st_ino) if first is not None else None)
     lv = payload.get("lv")
-    return payload["container"], files, (lv[0], lv[1]) if lv else None
+    return payload["container"], _files(), (lv[0], lv[1]) if lv else None
 
 
-@lru_cache(maxsize=1)
-def _files(descriptors: tuple[int, ...], _first: tuple[int, int] | None) -> tuple[tuple[int, int], ...]:
-    """What tells these files from others. An image may lie in thousands, and each Item asks; they are the same as long
-    as the first one is, since a worker is born with them.
+def _files() -> tuple[tuple[int, int], ...]:
+    """What tells the files that are held from others. An image may lie in thousands, and each Item asks; they are the
+    same as long as the tuple of them is, since a worker is born with them. With another one nothing is opened yet.
     """
-    return tuple([(status.st_dev, status.st_ino) for status in map(os.fstat, descriptors)])
+    if _born["held"] is not held.descriptors:
+        _images.clear()
+        _opened.clear()
+        _born["files"] = tuple([(status.st_dev, status.st_ino) for status in map(os.fstat, held.descriptors)])
+        _born["held"] = held.descriptors
+    files: tuple[tuple[int, int], ...] = _born["files"]
+    return files
 
 
 def _image(which: Key) -> Image:
@@ -266,7 +269,7 @@ def _image(which: Key) -> Image:
     container, files, logical = which
     source: ByteSource
     if logical is None:
-        source = find(container)(held.descriptors)
+        source = find(container)(list(held.descriptors))
     else:
         source = lvm.volume(_image((container, files, None)).source, *logical)
     _images[which] = Image(source)

@@ -12,9 +12,9 @@ from clew.intake.disk import mft_rows
 from clew.intake.disk.extents import Direct, Piece
 from clew.intake.disk.mft_rows import DATA, FIRST_ATTRIBUTE, SECTOR, Plain
 
-TOGETHER = 256  # records that are looked at together
+TOGETHER = 512  # records that are looked at together
 ASKED = 16  # times that one of them must be asked for before: to look at all is dearer than to open a few
-WINDOWS = 32  # stretches of so many records that are kept, and of which it is counted how often they were asked for
+WINDOWS = 16  # stretches of so many records that are kept, and of which it is counted how often they were asked for
 _NOT_PLAIN = int(pytsk3.TSK_FS_ATTR_RUN_FLAG_SPARSE) | int(pytsk3.TSK_FS_ATTR_RUN_FLAG_FILLER)
 
 

@@ -81,8 +81,9 @@ def plain(raw: bytes, length: int, cluster: int, clusters: int) -> list[Plain | 
     found: list[Plain | None] = [None] * rows.count
     said = zip(*(column.tolist() for column in columns), strict=True)
     each_runs = [list(zip(place.tolist(), length.tolist(), strict=True)) for place, length in runs]
+    ok = rows.ok.tolist()
     for row, (sequence, number, bytes_, until, at, beyond) in enumerate(said):
-        if rows.ok[row]:
+        if ok[row]:
             where = [each[row] for each in each_runs if each[row][1]] if beyond else []
             content = None if beyond else rows.bytes[row, at : at + bytes_].tobytes()
             found[row] = Plain(sequence, number, bytes_, until, times[row], where, content)

@@ -120,7 +120,7 @@ def _runs(opened: FileSystem, file: Any, *, whole: bool) -> list[tuple[int, int]
         size = int(attribute.info.size)
         if not whole and not (opened.entries is not None and opened.entries.own(int(file.info.meta.addr))):
             with suppress(OSError):
-                size = claims.own_bytes(opened, int(file.info.meta.addr), attribute)
+                size = claims.own_bytes(opened, int(file.info.meta.addr), size)
         return claims.runs(opened, attribute, size)
     return []
 

@@ -99,9 +99,11 @@ def lacks(opened: FileSystem, file: Any, attribute: Any) -> Lacks | None:
 
     Raises OSError.
     """
+    if opened.family != "NTFS":
+        return None
     info = attribute.info
     size = int(info.size)
-    if opened.family != "NTFS" or int(info.type) != DATA or info.name or not size:
+    if int(info.type) != DATA or info.name or not size:
         return None
     tag = tag_of(file)
     here = size if tag is None else _here(opened, file, attribute)

@@ -70,7 +70,7 @@ class Whole:
 
 def whole(_payload: dict[str, Any], _descriptors: list[int]) -> Raw:
     """Opener: the exhibit's bytes."""
-    return open_raw(held.descriptors)
+    return open_raw(list(held.descriptors))
 
 
 class ArchiveFile:
