@@ -1,25 +1,23 @@
 """A tracker that is named: looked up again while the run goes on, and asked only where it may be."""
 
 import socket
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from no_wire import Network, goes_on, keeps_time
+from no_wire import Network, goes_on
 from observe_case import FAST, MANDATE
 
-from clew.core import clock, coverage, mandate
+from clew.core import clock, mandate
 from clew.core.case import Case
-from clew.core.errors import ClewError, Refused, Usage
-from clew.model import Missing
+from clew.core.errors import Refused, Usage
 from clew.observe.api import REFUSED, SECOND
 from clew.observe.networks.bittorrent import PLUGIN
-from clew.observe.policy import Go, Governor
+from clew.observe.policy import Go
 from clew.observe.run import Observer
-from clew.observe.whereabouts import NOT_FOUND, NOT_HELD, NOT_THERE
-from clew.observe.wire import Answer, Call, Names, resolve
+from clew.observe.whereabouts import NOT_HELD, NOT_THERE
+from clew.observe.wire import Names, resolve
 
 TRACKER = "http://tracker.example:6969/announce"
 POLICY = replace(FAST, allow=("192.0.2.0/24",), revisit=300.0, answer=6.0)
@@ -81,52 +79,6 @@ def test_a_tracker_that_is_said_to_be_where_nobody_may_call_is_asked_where_it_wa
     resolver.addresses = ("192.0.2.9",)
     goes_on(run, network, 4 * HOUR, SECOND)
     assert network.wishes[-1].address == "192.0.2.9"
-
-
-@dataclass
-class Governed(Network):
-    """As the wire does, nothing is called without the Governor's word."""
-
-    governor: Governor | None = None
-
-    def dial(self, calls: Iterable[Call]) -> None:
-        assert self.governor is not None
-        for call in calls:
-            verdict = self.governor.cover(call.wish, self.now)
-            if isinstance(verdict, Missing):
-                self.answers.append(Answer(call, None, verdict, self.now, self.now))
-            else:
-                super().dial([call])
-
-
-def test_one_tracker_whose_name_is_gone_keeps_nobody_from_asking_the_others(
-    make_case: Any, monkeypatch: pytest.MonkeyPatch, resolver: Resolver
-) -> None:
-    """Of the trackers that a Mandate names one dies in some month, and a resolver fails now and then."""
-    resolver.addresses, other = (), "http://192.0.2.5:6969/announce"
-    case: Case = make_case(addresses=["192.0.2.0/24"], trackers=[TRACKER, other])
-    network = Governed(why=REFUSED)
-    keeps_time(monkeypatch, network)
-    run = Observer(case, PLUGIN, POLICY, None)
-    network.governor = run._governor
-    goes_on(run, network, 20 * 60, SECOND)
-    assert {wish.address for wish in network.wishes} == {"192.0.2.5"}
-    assert 3 <= resolver.asked <= 5, "when the run begins, then every five minutes"
-    run._keep()
-    said = "\n".join(coverage.read(case).sentences())
-    assert f"the tracker http://tracker.example:6969: {NOT_FOUND}" in said
-    assert "http://tracker.example:6969: 1 of 1 questions who is there brought no list" in said
-    assert run._account.errors["unknown: the name of this tracker has no address"] == 1
-    resolver.addresses = ("192.0.2.7",)
-    goes_on(run, network, 6 * 60, SECOND)
-    assert network.wishes[-1].address == "192.0.2.7"
-    assert network.wishes[-1].source == TRACKER
-
-
-def test_where_no_name_at_all_is_found_no_run_begins(make_case: Any, network: Network, resolver: Resolver) -> None:
-    resolver.addresses = ()
-    with pytest.raises(ClewError, match=r"tracker\.example has no address"):
-        observer(make_case)
 
 
 def test_a_mandate_that_ended_keeps_no_run_from_beginning_under_the_next(

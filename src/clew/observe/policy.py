@@ -50,8 +50,6 @@ COVER_NS = 30 * SECOND
 UNTIL_GOODBYE_NS = 60 * SECOND  # beyond what a reply may take: a `started` is followed by its `stopped` in that time
 ENDS_SOON = Missing(Reason.REFUSED, "no Mandate holds for as long as `started` and its `stopped` may take")
 NOT_NAMED = Missing(Reason.REFUSED, "beyond 127.0.0.0/8 the Mandate has to name the tracker")
-NOWHERE = "0.0.0.0"  # noqa: S104 - where a tracker is while its name has no address: never called
-NO_ADDRESS = Missing(Reason.UNKNOWN, "the name of this tracker has no address")
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,8 +182,7 @@ class Governor:
         Their signatures are checked again every 30 seconds; what they cover, dates too, at each connection.
         """
         if not self.policy.allows(wish.address):
-            nowhere = wish.kind == "announce" and wish.address == NOWHERE
-            return NO_ADDRESS if nowhere else Missing(Reason.REFUSED, "outside the allow-list")
+            return Missing(Reason.REFUSED, "outside the allow-list")
         # A tracker that is named is in scope by that; "dht" names no node, so each needs its address in scope.
         asked = wish.kind == "announce" and named(wish.source) != DHT
         found: Mandate | Missing = NOT_NAMED
@@ -198,10 +195,6 @@ class Governor:
         elif wish.kind == "contact" and wish.transport in PLAIN and not inside_loopback(wish.address):
             return self._in_the_clear(wish, at)
         return found
-
-    def named(self, wish: Wish, at: Instant) -> bool:
-        """Whether a Mandate that names this tracker covers the question, wherever the tracker is."""
-        return isinstance(self._covering(wish, at, None, self._naming(wish.source, at)), Mandate)
 
     def covered(self, wish: Wish, sources: tuple[str, ...], at: Instant) -> Wish | Missing:
         """The wish, by the first of the sources that listed its endpoint by which a Mandate covers it.

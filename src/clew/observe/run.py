@@ -33,7 +33,6 @@ from clew.observe.lists import Lists
 from clew.observe.lookups import Lookups
 from clew.observe.policy import (
     DHT,
-    NOWHERE,
     PERMIT_PLAIN,
     PERMIT_PLAIN_FIRST,
     PURPOSE,
@@ -200,8 +199,6 @@ class Observer:
 
     def _may_start(self, tracker: Tracker, address: str) -> bool:
         wish = Wish("announce", "", address, tracker.port, tracker.url, "started")
-        if address == NOWHERE:  # so far; where it is found, each question is decided anew
-            return self._governor.named(wish, self._start)
         return not isinstance(self._governor.cover(wish, self._start), Missing)
 
     def _may_ask_node(self, address: str) -> bool:

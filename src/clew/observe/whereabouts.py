@@ -3,31 +3,27 @@
 A run may last for days, and what was a tracker's address may be somebody else's by then. A look-up that fails changes
 nothing, nor does one that tells an address that may not be asked: a resolver that blocks or a captive portal would
 keep the tracker from being asked at all. It is looked up again in time. At each question the Governor decides, as ever.
-One whose name has no address when a run begins keeps nobody from asking the others: trackers come and go.
 """
 
 from collections import Counter
 from collections.abc import Callable, Iterable
 
 from clew.core.clock import Instant
-from clew.core.errors import ClewError, Refused
+from clew.core.errors import Refused
 from clew.core.lister import lister
 from clew.model import Mandate, Missing
 from clew.observe.api import SECOND, Network, Tracker, is_address
-from clew.observe.policy import DHT, NOWHERE, PEX, PURPOSE, Governor, Wish, inside_loopback
+from clew.observe.policy import DHT, PEX, PURPOSE, Governor, Wish, inside_loopback
 from clew.observe.wire import Names, resolve
 
 AGAIN_NS = 3_600 * SECOND
 FAILED_AGAIN_NS = 300 * SECOND  # where its last round failed
 NOT_THERE = "look-ups of a tracker's name that told an address that may not be asked: the one it had was kept"
-NOT_FOUND = "its name had no address when the run began; it was looked up again from time to time"
 NOT_HELD = "no Mandate that names it held when the run began, so that it was not asked"
 
 
 class Whereabouts:
-    """The trackers of one run, by their addresses, NOWHERE while the name of one has none. `limits` counts what a limit
-    kept us from, by its words.
-    """
+    """The trackers of one run, by their addresses. `limits` counts what a limit kept us from, by its words."""
 
     def __init__(self, plugin: Network, governor: Governor) -> None:
         self._plugin, self._governor = plugin, governor
@@ -35,7 +31,6 @@ class Whereabouts:
         self._found: dict[Tracker, str] = {}
         self._asked_ns: dict[Tracker, int] = {}  # of those that are named, when they were last looked up
         self._first: dict[Tracker, str] = {}
-        self._failure: ClewError | None = None  # of the first look-up that failed as the run began
         self.limits: Counter[str] = Counter()
 
     def find(self, urls: list[str] | None, mandates: list[Mandate], at: Instant) -> dict[Tracker, str]:
@@ -43,7 +38,7 @@ class Whereabouts:
         is named by others alone is counted: one that has ended keeps no run from beginning under the next.
 
         Raises Refused for one that may not be asked, or not be looked up: that is a contact too, so that a Mandate
-        that holds now has to name it; ClewError where none at all is found.
+        that holds now has to name it.
         """
         valid = self._governor.valid(at)
         known = _named(m for m in mandates if m.id in valid)
@@ -54,11 +49,9 @@ class Whereabouts:
             place = self._plugin.tracker(url)
             address = place.host if is_address(place.host) else self._look_up(place, known, at)
             allowed = self._governor.cover(_question(place, address), at)
-            if isinstance(allowed, Missing) and address != NOWHERE:
+            if isinstance(allowed, Missing):
                 raise Refused(f"the tracker {url} may not be asked: {allowed.detail}", "see the Mandate, and --allow")
             self._found[place] = address
-        if self._failure is not None and set(self._found.values()) == {NOWHERE}:
-            raise self._failure
         self._first = dict(self._found)
         return dict(self._found)
 
@@ -67,7 +60,7 @@ class Whereabouts:
         for place, asked_ns in self._asked_ns.items():
             passed_ns = at.mono_ns - asked_ns
             due = passed_ns >= AGAIN_NS or (passed_ns >= FAILED_AGAIN_NS and failing(place))
-            if due and self._may_look_up(place, at):
+            if due and self._covered(place, self._first[place], at):
                 self._asked_ns[place] = at.mono_ns
                 self._names.ask(place.host, self._found[place])
 
@@ -79,14 +72,7 @@ class Whereabouts:
         if len(moved) < len(told):
             self.limits[NOT_THERE] += len(told) - len(moved)
         self._found |= moved
-        self._first |= {place: new for place, new in moved.items() if self._first[place] == NOWHERE}
         return moved
-
-    def _may_look_up(self, place: Tracker, at: Instant) -> bool:
-        first = self._first[place]
-        if first == NOWHERE:
-            return self._governor.named(_question(place, first), at)
-        return self._covered(place, first, at)
 
     def _covered(self, place: Tracker, address: str, at: Instant) -> bool:
         return not isinstance(self._governor.cover(_question(place, address), at), Missing)
@@ -98,12 +84,7 @@ class Whereabouts:
                 "give the tracker by its address, or have the Mandate name it and widen --allow",
             )
         self._asked_ns[place] = at.mono_ns
-        try:
-            return resolve(place.host)
-        except ClewError as error:
-            self._failure = self._failure or error
-            self.limits[f"the tracker {lister(place.url)}: {NOT_FOUND}"] += 1
-            return NOWHERE
+        return resolve(place.host)
 
 
 def _named(mandates: Iterable[Mandate]) -> set[str]:
