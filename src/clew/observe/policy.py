@@ -26,19 +26,10 @@ from clew.observe.api import SECOND, Limits
 from clew.observe.transports import PLAIN
 from clew.observe.visits import Visits
 
-Net = ipaddress.IPv4Network | ipaddress.IPv6Network
 LOOPBACK = ipaddress.IPv4Network("127.0.0.0/8")
 LOOPBACK_ADDRESS = re.compile(r"127(\.(25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)){3}", re.ASCII)  # the same, read fast
 LOOPBACK_V6 = ipaddress.IPv6Network("::1/128")  # RFC 4291 2.5.3: one address, which no packet leaves the machine for
 BROADCAST = ipaddress.IPv4Address("255.255.255.255")  # RFC 919, section 7
-# Addresses that mean another machine in each network: RFC 6890 2.2.2 (which names the RFC of each).
-LOCAL: tuple[Net, ...] = tuple(
-    ipaddress.ip_network(each)
-    for each in (
-        *("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12"),
-        *("192.168.0.0/16", "::1/128", "fc00::/7", "fe80::/10"),
-    )
-)
 LEAST_REVISIT, USUAL_REVISIT = 300.0, 900.0
 LEAST_ANSWER = 6.0
 PURPOSE = "observe"
@@ -109,8 +100,7 @@ class Policy:
 
     def allows(self, address: str) -> bool:
         """Whether the address lies inside the allow-list; one that hides an IPv4 address or a zone does not, nor one
-        that is not a single machine's: a datagram to those would reach many who were never listed. One that means our
-        own network here, whoever listed it, only where a network of the list lies inside such a block too.
+        that is not a single machine's: a datagram to those would reach many who were never listed.
         """
         here = str(LOOPBACK) in self.allow and LOOPBACK_ADDRESS.fullmatch(address)  # read fast
         return bool(here) or _inside(self.allow, address)
@@ -356,12 +346,9 @@ def _inside(networks: tuple[str, ...], address: str) -> bool:
         return False
     if one.is_multicast or one.is_unspecified or one == BROADCAST:
         return False
-    local = next((block for block in LOCAL if one in block), None)
-    allowed = (network for network in map(_network, networks) if one in network)
-    # Of two networks that share an address, one lies in the other.
-    return any(local is None or network.prefixlen >= local.prefixlen for network in allowed)
+    return any(one in _network(each) for each in networks)
 
 
 @lru_cache(maxsize=64)
-def _network(text: str) -> Net:
+def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
     return ipaddress.ip_network(text)
