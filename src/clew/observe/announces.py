@@ -26,8 +26,9 @@ NOT_NAMED = "endpoints that trackers counted and did not name in their last roun
 
 @dataclass(slots=True, eq=False)
 class Round:
-    """The asking of one tracker for one infohash of one Watch, again and again. `address` is the tracker's; `interval`
-    the seconds after which it last told us to ask again, which hold while it does not reply too.
+    """The asking of one tracker for one infohash of one Watch, again and again. `address` is the tracker's; `failed_at`
+    where the last question was asked, if it brought no reply; `interval` the seconds after which it last told us to ask
+    again, which hold while it does not reply too.
     """
 
     tracker: Tracker
@@ -41,6 +42,7 @@ class Round:
     seen: set[tuple[str, int]] = field(default_factory=set)
     rounds: int = 0
     failures: int = 0
+    failed_at: str = ""
     interval: int = DEFAULT_INTERVAL
 
 
@@ -114,10 +116,11 @@ class Announces:
             one.failures += 1
             # Who refuses has answered. Whose reply did not come may be busy, and a list that broke off is needed soon.
             refused = listing.missing.reason is Reason.REFUSED
+            one.failed_at = "" if refused else one.address
             slower = FAILED_AGAIN if refused else min(1 << (one.failures - 1), FAILED_AGAIN)
             self._again(one, listing, now_ns, slower=slower)
             return
-        one.failures, self.usable[one.tracker.url] = 0, True
+        one.failures, one.failed_at, self.usable[one.tracker.url] = 0, "", True
         before = len(one.seen)
         one.seen |= {(e.address, e.port) for e in listing.listed}
         one.dry = 0 if len(one.seen) > before else one.dry + 1
@@ -146,9 +149,9 @@ class Announces:
             one.address = address
         self._due_now(self._barred.intersection(self._of[tracker]), now_ns)
 
-    def failing(self, tracker: Tracker) -> bool:
-        """Whether a question to this tracker failed the last time."""
-        return any(one.failures for one in self._of[tracker])
+    def failing(self, tracker: Tracker, address: str) -> bool:
+        """Whether a question to this tracker at this address brought no reply the last time; a refusal is one."""
+        return any(one.failed_at == address for one in self._of[tracker])
 
     def never_asked(self, one: Round, now_ns: int) -> None:
         """This question was not sent."""

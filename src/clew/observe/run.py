@@ -213,7 +213,7 @@ class Observer:
         self._renew(now)
         if self._policy.quiet(now.utc_ns) or self._gaps.waits(now):
             return
-        for tracker, address in self._whereabouts.moved(now).items():
+        for tracker, address in self._whereabouts.moved(now, self._lists.failing).items():
             self._lists.moved(tracker, address, now.mono_ns)
         self._whereabouts.look_again(now, self._lists.failing)
         made = [pair for one in self._questions(now) for pair in self._caller.question(one)]

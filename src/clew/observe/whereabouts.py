@@ -3,6 +3,9 @@
 A run may last for days, and what was a tracker's address may be somebody else's by then. A look-up that fails changes
 nothing, nor does one that tells an address that may not be asked: a resolver that blocks or a captive portal would
 keep the tracker from being asked at all. It is looked up again in time. At each question the Governor decides, as ever.
+
+A name may have several addresses, some of them dead. It is asked at one, as long as that answers, and at the next one
+once a question there brought no reply. Those that may not be asked are passed over.
 """
 
 from collections import Counter
@@ -17,8 +20,9 @@ from clew.observe.policy import DHT, PEX, PURPOSE, Governor, Wish, inside_loopba
 from clew.observe.wire import Names, resolve
 
 AGAIN_NS = 3_600 * SECOND
-FAILED_AGAIN_NS = 300 * SECOND  # where its last round failed
+FAILED_AGAIN_NS = 300 * SECOND  # where its last question there brought no reply
 NOT_THERE = "look-ups of a tracker's name that told an address that may not be asked: the one it had was kept"
+Failing = Callable[[Tracker, str], bool]  # whether the last question to it brought no reply, and was asked there
 NOT_HELD = "no Mandate that names it held when the run began, so that it was not asked"
 
 
@@ -47,7 +51,8 @@ class Whereabouts:
             self.limits.update(f"the tracker {lister(each)}: {NOT_HELD}" for each in sorted(others))
         for url in sorted(known) if urls is None else urls:
             place = self._plugin.tracker(url)
-            address = place.host if is_address(place.host) else self._look_up(place, known, at)
+            told = (place.host,) if is_address(place.host) else self._look_up(place, known, at)
+            address = next((each for each in told if self._covered(place, each, at)), told[0])
             allowed = self._governor.cover(_question(place, address), at)
             if isinstance(allowed, Missing):
                 raise Refused(f"the tracker {url} may not be asked: {allowed.detail}", "see the Mandate, and --allow")
@@ -55,29 +60,38 @@ class Whereabouts:
         self._first = dict(self._found)
         return dict(self._found)
 
-    def look_again(self, at: Instant, failing: Callable[[Tracker], bool]) -> None:
+    def look_again(self, at: Instant, failing: Failing) -> None:
         """Has looked up again what is due, in a thread of its own; only who may still be asked where it was first."""
         for place, asked_ns in self._asked_ns.items():
             passed_ns = at.mono_ns - asked_ns
-            due = passed_ns >= AGAIN_NS or (passed_ns >= FAILED_AGAIN_NS and failing(place))
+            due = passed_ns >= AGAIN_NS or (passed_ns >= FAILED_AGAIN_NS and failing(place, self._found[place]))
             if due and self._covered(place, self._first[place], at):
                 self._asked_ns[place] = at.mono_ns
-                self._names.ask(place.host, self._found[place])
+                self._names.ask(place.host)
 
-    def moved(self, at: Instant) -> dict[Tracker, str]:
-        """Those that were found since the last time at another address, where they may be asked."""
+    def moved(self, at: Instant, failing: Failing) -> dict[Tracker, str]:
+        """Those that were looked up since the last time and are to be asked at another address from now on."""
         answers = self._names.take()
-        told = {p: new for p in self._asked_ns if (new := answers.get(p.host, self._found[p])) != self._found[p]}
-        moved = {p: new for p, new in told.items() if self._covered(p, new, at)}
-        if len(moved) < len(told):
-            self.limits[NOT_THERE] += len(told) - len(moved)
+        moved: dict[Tracker, str] = {}
+        for place in self._asked_ns:
+            if (told := answers.get(place.host)) is None:
+                continue
+            may = [each for each in told if self._covered(place, each, at)]
+            before = self._found[place]
+            if not may:
+                self.limits[NOT_THERE] += 1
+            elif before not in may:
+                moved[place] = may[0]
+            elif failing(place, before):
+                moved[place] = _next(may, before)
+        moved = {place: after for place, after in moved.items() if after != self._found[place]}
         self._found |= moved
         return moved
 
     def _covered(self, place: Tracker, address: str, at: Instant) -> bool:
         return not isinstance(self._governor.cover(_question(place, address), at), Missing)
 
-    def _look_up(self, place: Tracker, known: set[str], at: Instant) -> str:
+    def _look_up(self, place: Tracker, known: set[str], at: Instant) -> tuple[str, ...]:
         if place.url not in known or all(inside_loopback(network) for network in self._governor.policy.allow):
             raise Refused(
                 f"the name of the tracker {place.url} may not be looked up",
@@ -85,6 +99,12 @@ class Whereabouts:
             )
         self._asked_ns[place] = at.mono_ns
         return resolve(place.host)
+
+
+def _next(addresses: list[str], before: str) -> str:
+    """The address after this one, in an order that is the same at each look-up."""
+    ordered = sorted(addresses)
+    return next((each for each in ordered if each > before), ordered[0])
 
 
 def _named(mandates: Iterable[Mandate]) -> set[str]:
