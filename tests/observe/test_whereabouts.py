@@ -11,13 +11,13 @@ from observe_case import FAST, MANDATE
 
 from clew.core import clock, mandate
 from clew.core.case import Case
-from clew.core.errors import Refused, Usage
+from clew.core.errors import ClewError, Refused, Usage
 from clew.model import Missing, Reason
 from clew.observe.api import REFUSED, SECOND, TOO_SLOW, Listing, Sighted
 from clew.observe.networks.bittorrent import PLUGIN
 from clew.observe.policy import Go
 from clew.observe.run import Observer
-from clew.observe.whereabouts import NOT_HELD, NOT_THERE
+from clew.observe.whereabouts import NOT_HELD, NOT_THERE, NOWHERE
 from clew.observe.wire import Names, resolve
 
 TRACKER = "http://tracker.example:6969/announce"
@@ -147,6 +147,27 @@ def test_of_several_addresses_each_has_its_turn_until_one_replies(
     assert [wish.address for wish in network.wishes[:4]] == asked
     assert NOT_THERE not in run._limits()
     assert resolver.asked <= 1 + network.now.mono_ns // ((300 if reply is None else HOUR) * SECOND)
+
+
+def test_a_name_without_an_address_does_not_keep_the_others_from_being_asked(
+    make_case: Any, network: Network, resolver: Resolver
+) -> None:
+    """The name of a dead tracker is nobody's: it kept the whole run from beginning, whoever else was named."""
+    other = "http://192.0.2.1:6969/announce"
+    case: Case = make_case(addresses=["192.0.2.0/24"], trackers=[TRACKER, other], permits=["started_announce"])
+    resolver.addresses = ()
+    with pytest.raises(ClewError, match="has no address"):
+        Observer(case, PLUGIN, POLICY, [TRACKER])
+    run, network.why = Observer(case, PLUGIN, POLICY, None), TOO_SLOW
+    goes_on(run, network, 20 * 60, 10 * SECOND)
+    assert {wish.address for wish in network.wishes} == {"192.0.2.1"}
+    assert run._limits() == {f"the tracker http://tracker.example:6969: {NOWHERE}": 1}
+    assert run._account.trackers[TRACKER] == {"failed": 1}
+    resolver.addresses = ("203.0.113.1", "192.0.2.7")
+    goes_on(run, replies(network, Listing(interval=1800)), 20 * 60, 10 * SECOND)
+    asked = [(wish.address, wish.event) for wish in network.wishes if wish.address != "192.0.2.1"]
+    assert asked == [("192.0.2.7", "stopped"), ("192.0.2.7", "started")]
+    assert resolver.asked <= 2 + 20 * 60 // 300 + 1
 
 
 def test_a_look_up_does_not_keep_the_run_waiting(resolver: Resolver, monkeypatch: pytest.MonkeyPatch) -> None:

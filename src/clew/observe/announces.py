@@ -81,7 +81,7 @@ class Announces:
         now_ns: int,
         before: Asked | None = None,
     ) -> None:
-        self._policy, self._may_start = policy, may_start
+        self._policy, self._may_start, self._watches, self._before = policy, may_start, watches, before or {}
         self._heap: list[tuple[int, int, Round]] = []
         self._of: dict[Tracker, list[Round]] = defaultdict(list)
         self._number = itertools.count()
@@ -92,11 +92,7 @@ class Announces:
         self._short: dict[int, int] = {}
         self.usable: dict[str, bool] = dict.fromkeys((t.url for t in trackers), False)
         for tracker, address in trackers.items():
-            for watch in watches:
-                for infohash, twin in infohashes(watch):
-                    one = Round(tracker, address, watch, infohash, twin)
-                    self._of[tracker].append(one)
-                    self._first(one, before or {}, now_ns)
+            self._begin(tracker, address, now_ns)
 
     def due(self, now_ns: int) -> list[Round]:
         """The rounds whose next question is due; each is out until `heard`."""
@@ -143,8 +139,11 @@ class Announces:
     def moved(self, tracker: Tracker, address: str, now_ns: int) -> None:
         """This tracker is at another address now: whatever is asked next is asked there, what could not be asked now.
 
-        What was asked and failed is not: names that change to and fro are no reason to ask a tracker more often.
+        What was asked and failed is not: names that change to and fro are no reason to ask a tracker more often. One
+        that was at none until now is asked for the first time.
         """
+        if not self._of[tracker] and tracker.url in self._may_start:
+            self._begin(tracker, address, now_ns)
         for one in self._of[tracker]:
             one.address = address
         self._due_now(self._barred.intersection(self._of[tracker]), now_ns)
@@ -199,10 +198,17 @@ class Announces:
         self._quiet[id(one)] += 1
         self._plan(one, now_ns + self.pause_ns(one, slower))
 
-    def _first(self, one: Round, before: Asked, now_ns: int) -> None:
+    def _begin(self, tracker: Tracker, address: str, now_ns: int) -> None:
+        for watch in self._watches:
+            for infohash, twin in infohashes(watch):
+                one = Round(tracker, address, watch, infohash, twin)
+                self._of[tracker].append(one)
+                self._first(one, now_ns)
+
+    def _first(self, one: Round, now_ns: int) -> None:
         """Plans the first question of this run: not sooner than an earlier run would have asked it."""
         when_ns = now_ns
-        if (last := before.get(key(one.tracker.url, one.infohash))) is not None:
+        if (last := self._before.get(key(one.tracker.url, one.infohash))) is not None:
             last_ns, one.interval = last
             when_ns = max(now_ns, last_ns + self.pause_ns(one))
         if when_ns > now_ns:

@@ -115,6 +115,8 @@ class Observer:
         self._gaps = Gaps()
         self._keeper = Keeper(case, self._run, self._book, self._gaps)
         self._account = Account(unlisted=Unlisted(asked_for(places, watches.values())))
+        for each in self._whereabouts.nowhere:
+            self._account.tracker(each.url, "failed")
         chance = Chance()
         self._caller = Caller(plugin, policy.limits(), watches, case.settings.id, chance)
         self._lists = self._ask_of(places, list(watches.values()))
@@ -170,7 +172,7 @@ class Observer:
         """Who is asked: the trackers among the places, and the DHT from those that are nodes of it."""
         nodes = {place: address for place, address in places.items() if named(place.url) == DHT}
         trackers = {place: address for place, address in places.items() if place not in nodes}
-        may = {t.url: self._may_start(t, address) for t, address in trackers.items()}
+        may = {t.url: self._may_start(t, address) for t, address in (trackers | self._whereabouts.nowhere).items()}
         policy, begin, before = self._policy, self._start.mono_ns, asked.recall(self._case, self._steady)
         lookups = Lookups(nodes, watches, policy, begin, self._may_ask_node, before)
         return Lists(Announces(trackers, watches, policy, may, begin, before), lookups)
