@@ -190,7 +190,8 @@ class Announces:
         """The end of a round: the next one begins with `stopped`, not before the tracker wants to be asked again."""
         if listing.swarm is not None:  # it may count us too
             self._short[id(one)] = max(0, listing.swarm - int(one.event == "started") - len(one.seen))
-        told = listing.min_interval or listing.interval
+        # Within its interval a client may ask sooner for a reason, never sooner than the least (BEP 3); we have none.
+        told = max(listing.interval or 0, listing.min_interval or 0)
         if told or listing.missing is None:
             one.interval = told or DEFAULT_INTERVAL
         one.event, one.asked, one.dry, one.seen = "stopped", 0, 0, set()
