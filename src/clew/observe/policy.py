@@ -355,8 +355,14 @@ def _inside(networks: tuple[str, ...], address: str) -> bool:
     if one.is_multicast or one.is_unspecified or one == BROADCAST:
         return False
     found = [network for network in map(_network, networks) if one in network]
-    near = next((each for each in NEAR if one in each), None) if found else None
-    return bool(found) and (near is None or any(_within(network, near) for network in found))
+    around = near(address) if found else None
+    return bool(found) and (around is None or any(_within(network, around) for network in found))
+
+
+def near(address: str) -> Network | None:
+    """Of this machine and private networks, the one in which the address lies; None for a public one."""
+    one = ipaddress.ip_address(address)
+    return next((each for each in NEAR if one in each), None)
 
 
 def _within(network: Network, other: Network) -> bool:

@@ -17,7 +17,7 @@ from clew.core.errors import ClewError, Refused
 from clew.core.lister import lister
 from clew.model import Mandate, Missing
 from clew.observe.api import SECOND, Network, Tracker, is_address
-from clew.observe.policy import DHT, PEX, PURPOSE, Governor, Wish, inside_loopback
+from clew.observe.policy import DHT, PEX, PURPOSE, Governor, Wish, inside_loopback, near
 from clew.observe.wire import Names, resolve
 
 AGAIN_NS = 3_600 * SECOND
@@ -93,7 +93,8 @@ class Whereabouts:
             may = [each for each in told if self._covered(place, each, at)]
             before = self._found.get(place, "")
             if not may:
-                self.limits[NOT_THERE] += 1
+                if before:
+                    self.limits[NOT_THERE] += 1
             elif before not in may:
                 moved[place] = may[0]
             elif failing(place, before):
@@ -113,7 +114,11 @@ class Whereabouts:
             )
         self._asked_ns[place] = at.mono_ns
         try:
-            return resolve(place.host)
+            told = resolve(place.host)
+            # Names of dead trackers often tell this machine's own address.
+            if useful := tuple(each for each in told if self._governor.policy.allows(each) or near(each) is None):
+                return useful
+            raise ClewError(f"the tracker {place.host} has no address but {', '.join(told)}", "check its name")
         except ClewError as error:
             self._lost[place] = error
             return ()
