@@ -8,7 +8,7 @@ import pytest
 
 from clew.core.clock import Instant
 from clew.model import Missing
-from clew.observe.api import SECOND
+from clew.observe.api import SECOND, Sighted
 from clew.observe.gaps import NO_NETWORK
 from clew.observe.policy import Wish
 from clew.observe.run import DISPATCH_SECONDS, Observer
@@ -20,10 +20,11 @@ START_NS = 1_700_000_000 * SECOND  # UTC
 
 @dataclass
 class Network:
-    """No call gets out, or each ends at once for this reason."""
+    """No call gets out, or each ends at once for this reason, or with what is `sighted`."""
 
     now: Instant = field(default_factory=lambda: Instant(START_NS, SECOND))
     why: Missing = NO_NETWORK
+    sighted: Sighted | None = None
     left: Instant | None = None
     called: list[tuple[int, str]] = field(default_factory=list)
     wishes: list[Wish] = field(default_factory=list)
@@ -33,8 +34,13 @@ class Network:
         for call in calls:
             self.called.append((self.now.mono_ns, call.wish.address))
             self.wishes.append(call.wish)
-            self.answers.append(Answer(call, None, self.why, self.now, self.now, ("", 0), "0" * 32))
+            self.answers.append(self._answer(call))
             self.left = self.left if self.why == NO_NETWORK else self.now
+
+    def _answer(self, call: Call) -> Answer:
+        if self.sighted is not None:
+            return Answer(call, self.sighted, None, self.now, self.now, ("192.0.2.77", 1), "0" * 32)
+        return Answer(call, None, self.why, self.now, self.now, ("", 0), "0" * 32)
 
     def collect(self, _: float) -> list[Answer]:
         answers, self.answers = self.answers, []

@@ -128,6 +128,22 @@ def test_the_interval_that_a_tracker_told_holds_while_it_does_not_reply() -> Non
 
 
 @pytest.mark.parametrize(
+    ("interval", "least", "pause"),
+    [(7200, 3600, 7200), (1800, 5400, 5400), (7200, None, 7200), (600, 300, 1800), (None, None, 1800)],
+)
+def test_beyond_this_machine_the_interval_that_a_tracker_told_holds_also_where_it_bears_less(
+    interval: int | None, least: int | None, pause: int
+) -> None:
+    """Most tell both (BEP 3); the least is for who has a reason to ask before its time."""
+    policy = Policy(allow=("192.0.2.0/24",), revisit=900)
+    announces = Announces({TRACKER: "192.0.2.1"}, [WATCH], policy, {TRACKER.url: False}, 0)
+    (one, *_) = announces.due(0)
+    announces.heard(one, Listing((Listed("192.0.2.9", 6881, 0, 6),), interval=interval, min_interval=least), 0)
+    assert one not in announces.due(pause * SECOND - 1)
+    assert one in announces.due(pause * SECOND)
+
+
+@pytest.mark.parametrize(
     ("address", "told", "waits"),
     [("192.0.2.1", 3 * 3600, 3 * 3600), ("192.0.2.1", 60, 1800), ("127.1.0.1", 3 * 3600, 2)],
     ids=["as told", "at least the policy's own", "inside this machine the policy's alone"],

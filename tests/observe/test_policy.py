@@ -86,6 +86,27 @@ def test_what_is_no_single_machine_is_never_called(many):
 
 
 @pytest.mark.parametrize(
+    ("near", "named"),
+    [
+        ("127.0.0.1", "127.0.0.0/8"),
+        ("10.0.0.5", "10.0.0.0/24"),
+        ("192.168.1.1", "192.168.0.0/16"),
+        ("169.254.169.254", "169.254.169.254/32"),
+        ("100.64.0.1", "100.64.0.0/10"),
+        ("::1", "::1/128"),
+        ("fd00::1", "fd00::/8"),
+        ("fe80::1", "fe80::/64"),
+    ],
+)
+def test_this_machine_and_private_networks_are_called_only_where_they_are_named(near, named):
+    """Peers, nodes and trackers elsewhere may list them: they mean other machines, or would have us call our own."""
+    everywhere = Policy(allow=("0.0.0.0/0", "::/0"), revisit=900.0)
+    assert not everywhere.allows(near)
+    assert replace(everywhere, allow=(*everywhere.allow, named)).allows(near)
+    assert Policy(allow=("0.0.0.0/1", "128.0.0.0/1"), revisit=900.0).allows("192.0.2.1")
+
+
+@pytest.mark.parametrize(
     ("other", "why"),
     [
         ({"purposes": ["intake"]}, "purpose"),

@@ -1,5 +1,6 @@
 """Which transport is tried next: discreet first, what worked before all, none of a carrier that reached nobody."""
 
+import errno
 from dataclasses import dataclass
 
 import pytest
@@ -9,10 +10,11 @@ from hypothesis import strategies as st
 from clew.core.clock import Instant
 from clew.model import Missing, Reason, Tier, carrier
 from clew.observe import transports
-from clew.observe.api import SECOND, TOO_SLOW, Contact
+from clew.observe.api import REFUSED, SECOND, TOO_SLOW, Contact
 from clew.observe.book import Book
 from clew.observe.endpoints import Endpoint
 from clew.observe.gaps import NO_NETWORK, Gaps
+from clew.observe.lines import unconnected
 from clew.observe.policy import Policy
 
 ALL = ("mse/tcp", "tcp", "mse/utp", "utp")
@@ -71,6 +73,21 @@ def test_nobody_there_is_asked_once_a_carrier() -> None:
     assert endpoint.failures == 1
     assert visit(made, endpoint, 101 * SECOND, (), reached=False) == ["mse/tcp", "mse/utp"]
     assert endpoint.next_ns is None
+
+
+@pytest.mark.parametrize(
+    "why",
+    [REFUSED, TOO_SLOW, unconnected(OSError(errno.EHOSTUNREACH, "No route to host"))],
+    ids=["refused", "too slow", "a firewall's word"],
+)
+def test_over_utp_nobody_was_there_whoever_says_so(why: Missing) -> None:
+    """ICMP tells of it: the port itself, or a firewall on the way (RFC 1812, 5.2.7.1), as none on loopback does."""
+    made, endpoint = book()
+    made.failed(made.due(0, 10)[0][0], CLOSED, 0, "mse/tcp", reached=False)
+    assert made.transport(made.due(0, 10)[0][0], "contact") == "mse/utp"
+    made.contacted(endpoint, Contact(missing=why, shut=True), "s", 0, 100 * SECOND, "mse/utp", heard_ns=0)
+    assert not made.due(0, 10), "nor is anybody there in plaintext"
+    assert endpoint.failures == 1
 
 
 def test_who_answered_is_tried_over_the_others_only_after_a_visit_that_failed() -> None:

@@ -27,7 +27,7 @@ from clew.core.case import Case
 from clew.core.clock import Instant
 from clew.model import Claim, Missing, Reason
 from clew.observe.account import Account
-from clew.observe.api import REFUSED, SECOND, TOO_SLOW, Contact, Event, Limits, Send, Sighted, Target
+from clew.observe.api import REFUSED, SECOND, TOO_SLOW, Ask, Contact, Event, Limits, Send, Sighted, Target
 from clew.observe.calls import Errand
 from clew.observe.networks._messages import Handshake
 from clew.observe.networks.bittorrent import PLUGIN
@@ -260,11 +260,30 @@ def udp_sockets(port: int) -> list[str]:
 
 
 def test_a_datagram_too_large_ends_it(case: Case) -> None:
-    with serving("127.24.0.4", lambda data: [data + bytes(2_100)]) as port, wire(case) as made:
+    with serving("127.24.0.4", lambda data: [data + bytes(4_100)]) as port, wire(case) as made:
         made.dial([call("large", "127.24.0.4", port)])
         answer = answers(made, 1)["large"]
     assert answer.sighted is not None
-    assert answer.sighted.finding.missing == Missing(Reason.TOO_LARGE, "a datagram of more than 2048 bytes")
+    assert answer.sighted.finding.missing == Missing(Reason.TOO_LARGE, "a datagram of more than 4096 bytes")
+
+
+def test_a_list_of_as_many_as_we_ask_for_is_read_over_ipv6_too(case: Case) -> None:
+    """BEP 15, "IPv6": 18 bytes each. It comes in pieces, and is one datagram by the time that we read it."""
+    listed = b"".join(bytes.fromhex("20010db8") + n.to_bytes(12, "big") + b"\x1a\xe1" for n in range(1, 201))
+
+    def tracker(data: bytes) -> list[bytes]:
+        action, transaction = (data[8:12], data[12:16])
+        return [action + transaction + (bytes(8) if action == bytes(4) else bytes(12) + listed)]
+
+    ask = Ask(PLUGIN.tracker("udp://[2001:db8::7]:6969"), "W-1", INFOHASH, "stopped", OURS, 9, 1)
+    with serving("127.24.0.6", tracker) as port, wire(case) as made:
+        one = call("list", "127.24.0.6", port)
+        wish = replace(one.wish, kind="announce", event="stopped", transport="udp")
+        made.dial([replace(one, wish=wish, conversation=PLUGIN.ask(ask, Limits(), bytes(32)))])
+        answer = answers(made, 1)["list"]
+    assert answer.sighted is not None
+    assert answer.sighted.finding.missing is None
+    assert len(answer.sighted.finding.listed) == ask.want == 200
 
 
 def test_many_at_once_through_the_wire(case: Case) -> None:

@@ -11,12 +11,13 @@ from observe_case import FAST, MANDATE
 
 from clew.core import clock, mandate
 from clew.core.case import Case
-from clew.core.errors import Refused, Usage
-from clew.observe.api import REFUSED, SECOND
+from clew.core.errors import ClewError, Refused, Usage
+from clew.model import Missing, Reason
+from clew.observe.api import REFUSED, SECOND, TOO_SLOW, Listing, Sighted
 from clew.observe.networks.bittorrent import PLUGIN
 from clew.observe.policy import Go
 from clew.observe.run import Observer
-from clew.observe.whereabouts import NOT_HELD, NOT_THERE
+from clew.observe.whereabouts import NOT_HELD, NOT_THERE, NOWHERE
 from clew.observe.wire import Names, resolve
 
 TRACKER = "http://tracker.example:6969/announce"
@@ -47,6 +48,13 @@ def resolver(monkeypatch: pytest.MonkeyPatch) -> Resolver:
     return made
 
 
+def replies(network: Network, reply: Listing | None) -> Network:
+    """The network, whose trackers tell this, where anything."""
+    if reply is not None:
+        network.sighted = Sighted(reply, b"", {})
+    return network
+
+
 def observer(make_case: Any) -> Observer:
     case: Case = make_case(addresses=["192.0.2.0/24"], trackers=[TRACKER])
     return Observer(case, PLUGIN, POLICY, [TRACKER])
@@ -60,7 +68,7 @@ def test_a_tracker_that_moved_is_asked_where_it_is(make_case: Any, network: Netw
     resolver.addresses = ("192.0.2.9", "192.0.2.8")
     goes_on(run, network, 4 * HOUR, SECOND)
     assert [wish.address for wish in network.wishes][:2] == ["192.0.2.7", "192.0.2.9"]
-    assert {wish.address for wish in network.wishes[1:]} == {"192.0.2.9"}
+    assert {wish.address for wish in network.wishes[1:]} == {"192.0.2.9", "192.0.2.8"}
     assert resolver.asked <= 2 + 4 * HOUR // 300 + 4, "five minutes apart, since its rounds fail"
 
 
@@ -113,16 +121,60 @@ def test_the_name_of_a_tracker_is_not_looked_up_for_a_mandate_that_ended(
 
 
 def test_of_several_addresses_a_tracker_keeps_the_one_it_had(resolver: Resolver) -> None:
-    resolver.addresses = ("192.0.2.7", "192.0.2.8")
-    assert resolve("tracker.example") == "192.0.2.7"
-    assert resolve("tracker.example", "192.0.2.8") == "192.0.2.8"
-    assert resolve("tracker.example", "192.0.2.9") == "192.0.2.7"
+    resolver.addresses = ("192.0.2.8", "192.0.2.7", "192.0.2.8")
+    assert resolve("tracker.example") == ("192.0.2.8", "192.0.2.7")
+
+
+@pytest.mark.parametrize(
+    ("reply", "asked"),
+    [
+        (Listing(interval=1800), ["192.0.2.7"] * 4),
+        (Listing(missing=Missing(Reason.REFUSED, "tracker: unregistered torrent")), ["192.0.2.7"] * 4),
+        (None, ["192.0.2.7", "192.0.2.8", "192.0.2.9", "192.0.2.7"]),
+    ],
+    ids=["a list", "a refusal", "no reply"],
+)
+def test_of_several_addresses_each_has_its_turn_until_one_replies(
+    make_case: Any, network: Network, resolver: Resolver, reply: Listing | None, asked: list[str]
+) -> None:
+    """Whichever comes first in a look-up; 203.0.113.1, where nobody may call, has none."""
+    resolver.addresses = ("203.0.113.1", "192.0.2.7", "192.0.2.9", "192.0.2.8")
+    network.why = TOO_SLOW
+    run = observer(make_case)
+    while len(network.wishes) < 4:
+        goes_on(run, replies(network, reply), 600, 60 * SECOND)
+        resolver.addresses = (*resolver.addresses[1:], resolver.addresses[0])
+    assert [wish.address for wish in network.wishes[:4]] == asked
+    assert NOT_THERE not in run._limits()
+    assert resolver.asked <= 1 + network.now.mono_ns // ((300 if reply is None else HOUR) * SECOND)
+
+
+@pytest.mark.parametrize(("told", "why"), [((), "no address:"), (("127.0.0.1", "10.0.0.1"), "but 127.0.0.1, 10")])
+def test_a_name_without_an_address_does_not_keep_the_others_from_being_asked(
+    make_case: Any, network: Network, resolver: Resolver, told: tuple[str, ...], why: str
+) -> None:
+    """The name of a dead tracker is nobody's: it kept the whole run from beginning, whoever else was named."""
+    other = "http://192.0.2.1:6969/announce"
+    case: Case = make_case(addresses=["192.0.2.0/24"], trackers=[TRACKER, other], permits=["started_announce"])
+    resolver.addresses = told
+    with pytest.raises(ClewError, match=why):
+        Observer(case, PLUGIN, POLICY, [TRACKER])
+    run, network.why = Observer(case, PLUGIN, POLICY, None), TOO_SLOW
+    goes_on(run, network, 20 * 60, 10 * SECOND)
+    assert {wish.address for wish in network.wishes} == {"192.0.2.1"}
+    assert run._limits() == {f"the tracker http://tracker.example:6969: {NOWHERE}": 1}
+    assert run._account.trackers[TRACKER] == {"failed": 1}
+    resolver.addresses = ("203.0.113.1", "192.0.2.7")
+    goes_on(run, replies(network, Listing(interval=1800)), 20 * 60, 10 * SECOND)
+    asked = [(wish.address, wish.event) for wish in network.wishes if wish.address != "192.0.2.1"]
+    assert asked == [("192.0.2.7", "stopped"), ("192.0.2.7", "started")]
+    assert resolver.asked <= 2 + 20 * 60 // 300 + 1
 
 
 def test_a_look_up_does_not_keep_the_run_waiting(resolver: Resolver, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     monkeypatch.setattr("clew.observe.wire.socket.getaddrinfo", resolver)
     names = Names()
-    names.ask("tracker.example", "")
-    assert names._found.get(timeout=20) == ("tracker.example", "192.0.2.7")
+    names.ask("tracker.example")
+    assert names._found.get(timeout=20) == ("tracker.example", ("192.0.2.7",))
     assert names.take() == {}

@@ -26,8 +26,9 @@ NOT_NAMED = "endpoints that trackers counted and did not name in their last roun
 
 @dataclass(slots=True, eq=False)
 class Round:
-    """The asking of one tracker for one infohash of one Watch, again and again. `address` is the tracker's; `interval`
-    the seconds after which it last told us to ask again, which hold while it does not reply too.
+    """The asking of one tracker for one infohash of one Watch, again and again. `address` is the tracker's; `failed_at`
+    where the last question was asked, if it brought no reply; `interval` the seconds after which it last told us to ask
+    again, which hold while it does not reply too.
 
     `seen` is whom this round's replies named, as numbers (`_fingerprint`) that are only counted.
     """
@@ -43,6 +44,7 @@ class Round:
     seen: set[int] = field(default_factory=set)
     rounds: int = 0
     failures: int = 0
+    failed_at: str = ""
     interval: int = DEFAULT_INTERVAL
 
 
@@ -88,7 +90,7 @@ class Announces:
         now_ns: int,
         before: Asked | None = None,
     ) -> None:
-        self._policy, self._may_start = policy, may_start
+        self._policy, self._may_start, self._watches, self._before = policy, may_start, watches, before or {}
         self._heap: list[tuple[int, int, Round]] = []
         self._of: dict[Tracker, list[Round]] = defaultdict(list)
         self._number = itertools.count()
@@ -99,11 +101,7 @@ class Announces:
         self._short: dict[int, int] = {}
         self.usable: dict[str, bool] = dict.fromkeys((t.url for t in trackers), False)
         for tracker, address in trackers.items():
-            for watch in watches:
-                for infohash, twin in infohashes(watch):
-                    one = Round(tracker, address, watch, infohash, twin)
-                    self._of[tracker].append(one)
-                    self._first(one, before or {}, now_ns)
+            self._begin(tracker, address, now_ns)
 
     def due(self, now_ns: int) -> list[Round]:
         """The rounds whose next question is due; each is out until `heard`."""
@@ -123,10 +121,11 @@ class Announces:
             one.failures += 1
             # Who refuses has answered. Whose reply did not come may be busy, and a list that broke off is needed soon.
             refused = listing.missing.reason is Reason.REFUSED
+            one.failed_at = "" if refused else one.address
             slower = FAILED_AGAIN if refused else min(1 << (one.failures - 1), FAILED_AGAIN)
             self._again(one, listing, now_ns, slower=slower)
             return
-        one.failures, self.usable[one.tracker.url] = 0, True
+        one.failures, one.failed_at, self.usable[one.tracker.url] = 0, "", True
         before = len(one.seen)
         one.seen.update(map(_fingerprint, listing.listed))
         one.dry = 0 if len(one.seen) > before else one.dry + 1
@@ -149,15 +148,18 @@ class Announces:
     def moved(self, tracker: Tracker, address: str, now_ns: int) -> None:
         """This tracker is at another address now: whatever is asked next is asked there, what could not be asked now.
 
-        What was asked and failed is not: names that change to and fro are no reason to ask a tracker more often.
+        What was asked and failed is not: names that change to and fro are no reason to ask a tracker more often. One
+        that was at none until now is asked for the first time.
         """
+        if not self._of[tracker] and tracker.url in self._may_start:
+            self._begin(tracker, address, now_ns)
         for one in self._of[tracker]:
             one.address = address
         self._due_now(self._barred.intersection(self._of[tracker]), now_ns)
 
-    def failing(self, tracker: Tracker) -> bool:
-        """Whether a question to this tracker failed the last time."""
-        return any(one.failures for one in self._of[tracker])
+    def failing(self, tracker: Tracker, address: str) -> bool:
+        """Whether a question to this tracker at this address brought no reply the last time; a refusal is one."""
+        return any(one.failed_at == address for one in self._of[tracker])
 
     def never_asked(self, one: Round, now_ns: int) -> None:
         """This question was not sent."""
@@ -197,7 +199,8 @@ class Announces:
         """The end of a round: the next one begins with `stopped`, not before the tracker wants to be asked again."""
         if listing.swarm is not None:  # it may count us too
             self._short[id(one)] = max(0, listing.swarm - int(one.event == "started") - len(one.seen))
-        told = listing.min_interval or listing.interval
+        # Within its interval a client may ask sooner for a reason, never sooner than the least (BEP 3); we have none.
+        told = max(listing.interval or 0, listing.min_interval or 0)
         if told or listing.missing is None:
             one.interval = told or DEFAULT_INTERVAL
         one.event, one.asked, one.dry, one.seen = "stopped", 0, 0, set()
@@ -205,10 +208,17 @@ class Announces:
         self._quiet[id(one)] += 1
         self._plan(one, now_ns + self.pause_ns(one, slower))
 
-    def _first(self, one: Round, before: Asked, now_ns: int) -> None:
+    def _begin(self, tracker: Tracker, address: str, now_ns: int) -> None:
+        for watch in self._watches:
+            for infohash, twin in infohashes(watch):
+                one = Round(tracker, address, watch, infohash, twin)
+                self._of[tracker].append(one)
+                self._first(one, now_ns)
+
+    def _first(self, one: Round, now_ns: int) -> None:
         """Plans the first question of this run: not sooner than an earlier run would have asked it."""
         when_ns = now_ns
-        if (last := before.get(key(one.tracker.url, one.infohash))) is not None:
+        if (last := self._before.get(key(one.tracker.url, one.infohash))) is not None:
             last_ns, one.interval = last
             when_ns = max(now_ns, last_ns + self.pause_ns(one))
         if when_ns > now_ns:

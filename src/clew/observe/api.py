@@ -28,6 +28,11 @@ TOO_SLOW = Missing(Reason.LIMIT_REACHED, "no connection in time")
 NO_CONNECTION = "no connection: "  # begins what is said where the system told another reason
 
 
+def turned_away(missing: Missing | None) -> bool:
+    """Whether this machine's system, or a word from the way there, said that no connection comes about."""
+    return missing is not None and (missing == REFUSED or missing.detail.startswith(NO_CONNECTION))
+
+
 class Sendable(Protocol):
     """One message that may leave this machine. `name` is its type, for the account of bytes sent."""
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from clew.model import Missing, Reason, Tier, carrier
 from clew.observe import transports
-from clew.observe.api import REFUSED, SECOND, TOO_SLOW, Contact
+from clew.observe.api import SECOND, TOO_SLOW, Contact, turned_away
 from clew.observe.endpoints import Endpoint, of_row
 from clew.observe.places import Places
 from clew.observe.policy import Policy
@@ -171,7 +171,7 @@ class Book:
         endpoint.contacts += 1
         tier, repeats = weigh(endpoint, contact, sighting, at_ns, interval_ns, carrier(transport), twin=twin)
         if not contact.answered:
-            reached = contact.missing not in (REFUSED, TOO_SLOW)  # over uTP nobody was there
+            reached = contact.missing != TOO_SLOW and not turned_away(contact.missing)  # over uTP nobody was there
             self.failed(endpoint, contact.missing, heard_ns, transport, reached=reached, another=contact.shut)
             return tier, repeats
         endpoint.failures, endpoint.last_failure = 0, None

@@ -32,9 +32,9 @@ class Lists:
         """This tracker is at another address now."""
         self._announces.moved(tracker, address, now_ns)
 
-    def failing(self, tracker: Tracker) -> bool:
-        """Whether a question to this tracker failed the last time."""
-        return self._announces.failing(tracker)
+    def failing(self, tracker: Tracker, address: str) -> bool:
+        """Whether a question to this tracker at this address brought no reply the last time."""
+        return self._announces.failing(tracker, address)
 
     def never_asked(self, one: Round, now_ns: int) -> None:
         """This question was not sent."""

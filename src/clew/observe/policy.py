@@ -23,13 +23,19 @@ from clew.core.clock import Instant
 from clew.core.errors import Refused
 from clew.model import Mandate, Missing, Reason
 from clew.observe.api import SECOND, Limits
+from clew.observe.node_ids import EXEMPT
 from clew.observe.transports import PLAIN
 from clew.observe.visits import Visits
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 LOOPBACK = ipaddress.IPv4Network("127.0.0.0/8")
 LOOPBACK_ADDRESS = re.compile(r"127(\.(25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)){3}", re.ASCII)  # the same, read fast
 LOOPBACK_V6 = ipaddress.IPv6Network("::1/128")  # RFC 4291 2.5.3: one address, which no packet leaves the machine for
 BROADCAST = ipaddress.IPv4Address("255.255.255.255")  # RFC 919, section 7
+# Another machine in each network, this one or one beside it too: of this network and behind a carrier's translator (RFC
+# 6890, table 1 and 3), and what BEP 42 exempts.
+NEAR = (*EXEMPT, ipaddress.ip_network("0.0.0.0/8"), ipaddress.ip_network("100.64.0.0/10"))
 LEAST_REVISIT, USUAL_REVISIT = 300.0, 900.0
 LEAST_ANSWER = 6.0
 PURPOSE = "observe"
@@ -100,7 +106,9 @@ class Policy:
 
     def allows(self, address: str) -> bool:
         """Whether the address lies inside the allow-list; one that hides an IPv4 address or a zone does not, nor one
-        that is not a single machine's: a datagram to those would reach many who were never listed.
+        that is not a single machine's: a datagram to those would reach many who were never listed. Nor does one of
+        this machine or of a private network, unless a network of the list lies wholly inside that: whoever lists it
+        from elsewhere means another machine, or would have us call our own.
         """
         here = str(LOOPBACK) in self.allow and LOOPBACK_ADDRESS.fullmatch(address)  # read fast
         return bool(here) or _inside(self.allow, address)
@@ -346,9 +354,21 @@ def _inside(networks: tuple[str, ...], address: str) -> bool:
         return False
     if one.is_multicast or one.is_unspecified or one == BROADCAST:
         return False
-    return any(one in _network(each) for each in networks)
+    found = [network for network in map(_network, networks) if one in network]
+    around = near(address) if found else None
+    return bool(found) and (around is None or any(_within(network, around) for network in found))
+
+
+def near(address: str) -> Network | None:
+    """Of this machine and private networks, the one in which the address lies; None for a public one."""
+    one = ipaddress.ip_address(address)
+    return next((each for each in NEAR if one in each), None)
+
+
+def _within(network: Network, other: Network) -> bool:
+    return network.network_address in other and network.broadcast_address in other
 
 
 @lru_cache(maxsize=64)
-def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+def _network(text: str) -> Network:
     return ipaddress.ip_network(text)

@@ -115,6 +115,8 @@ class Observer:
         self._gaps = Gaps()
         self._keeper = Keeper(case, self._run, self._book, self._gaps)
         self._account = Account(unlisted=Unlisted(asked_for(places, watches.values())))
+        for each in self._whereabouts.nowhere:
+            self._account.tracker(each.url, "failed")
         chance = Chance()
         self._caller = Caller(plugin, policy.limits(), watches, case.settings.id, chance)
         self._lists = self._ask_of(places, list(watches.values()))
@@ -171,7 +173,7 @@ class Observer:
         """Who is asked: the trackers among the places, and the DHT from those that are nodes of it."""
         nodes = {place: address for place, address in places.items() if named(place.url) == DHT}
         trackers = {place: address for place, address in places.items() if place not in nodes}
-        may = {t.url: self._may_start(t, address) for t, address in trackers.items()}
+        may = {t.url: self._may_start(t, address) for t, address in (trackers | self._whereabouts.nowhere).items()}
         policy, begin, before = self._policy, self._start.mono_ns, asked.recall(self._case, self._steady)
         lookups = Lookups(nodes, watches, policy, begin, self._may_ask_node, before)
         return Lists(Announces(trackers, watches, policy, may, begin, before), lookups)
@@ -214,7 +216,7 @@ class Observer:
         self._renew(now)
         if self._policy.quiet(now.utc_ns) or self._gaps.waits(now):
             return
-        for tracker, address in self._whereabouts.moved(now).items():
+        for tracker, address in self._whereabouts.moved(now, self._lists.failing).items():
             self._lists.moved(tracker, address, now.mono_ns)
         self._whereabouts.look_again(now, self._lists.failing)
         made = [pair for one in self._questions(now) for pair in self._caller.question(one)]

@@ -3,7 +3,7 @@
 import sys
 
 from clew.model import Claim, Missing, Reason, Tier
-from clew.observe.api import NO_CONNECTION, REFUSED, Contact
+from clew.observe.api import Contact, turned_away
 from clew.observe.endpoints import Endpoint
 
 LEVELS = {Claim.TORRENT_ONLY: 1, Claim.WATCHED_FILE: 2}
@@ -57,7 +57,7 @@ def undecided(contact: Contact) -> Missing | None:
     missing = contact.missing
     if contact.infohash_echoed is not None or missing is None:
         return None
-    unheard = contact.shut or missing == REFUSED or missing.detail.startswith(NO_CONNECTION)
+    unheard = contact.shut or turned_away(missing)
     slow = missing.reason is Reason.LIMIT_REACHED
     stopped = missing.reason is Reason.INTERRUPTED and not contact.answered
     return missing if unheard or slow or stopped else None

@@ -3,22 +3,28 @@
 A run may last for days, and what was a tracker's address may be somebody else's by then. A look-up that fails changes
 nothing, nor does one that tells an address that may not be asked: a resolver that blocks or a captive portal would
 keep the tracker from being asked at all. It is looked up again in time. At each question the Governor decides, as ever.
+
+A name may have several addresses, some of them dead. It is asked at one, as long as that answers, and at the next one
+once a question there brought no reply. Those that may not be asked are passed over. One that has no address when the
+run begins, as the names of dead trackers, does not keep the others from being asked, and is looked up again in time.
 """
 
 from collections import Counter
 from collections.abc import Callable, Iterable
 
 from clew.core.clock import Instant
-from clew.core.errors import Refused
+from clew.core.errors import ClewError, Refused
 from clew.core.lister import lister
 from clew.model import Mandate, Missing
 from clew.observe.api import SECOND, Network, Tracker, is_address
-from clew.observe.policy import DHT, PEX, PURPOSE, Governor, Wish, inside_loopback
+from clew.observe.policy import DHT, PEX, PURPOSE, Governor, Wish, inside_loopback, near
 from clew.observe.wire import Names, resolve
 
 AGAIN_NS = 3_600 * SECOND
-FAILED_AGAIN_NS = 300 * SECOND  # where its last round failed
+FAILED_AGAIN_NS = 300 * SECOND  # where its last question there brought no reply
 NOT_THERE = "look-ups of a tracker's name that told an address that may not be asked: the one it had was kept"
+NOWHERE = "its name had no address when the run began, so that it was not asked until it had one"
+Failing = Callable[[Tracker, str], bool]  # whether the last question to it brought no reply, and was asked there
 NOT_HELD = "no Mandate that names it held when the run began, so that it was not asked"
 
 
@@ -31,6 +37,8 @@ class Whereabouts:
         self._found: dict[Tracker, str] = {}
         self._asked_ns: dict[Tracker, int] = {}  # of those that are named, when they were last looked up
         self._first: dict[Tracker, str] = {}
+        self._lost: dict[Tracker, ClewError] = {}
+        self.nowhere: dict[Tracker, str] = {}  # those whose names had no address, with one of the others'
         self.limits: Counter[str] = Counter()
 
     def find(self, urls: list[str] | None, mandates: list[Mandate], at: Instant) -> dict[Tracker, str]:
@@ -38,7 +46,7 @@ class Whereabouts:
         is named by others alone is counted: one that has ended keeps no run from beginning under the next.
 
         Raises Refused for one that may not be asked, or not be looked up: that is a contact too, so that a Mandate
-        that holds now has to name it.
+        that holds now has to name it. Raises ClewError where no name has an address.
         """
         valid = self._governor.valid(at)
         known = _named(m for m in mandates if m.id in valid)
@@ -47,44 +55,79 @@ class Whereabouts:
             self.limits.update(f"the tracker {lister(each)}: {NOT_HELD}" for each in sorted(others))
         for url in sorted(known) if urls is None else urls:
             place = self._plugin.tracker(url)
-            address = place.host if is_address(place.host) else self._look_up(place, known, at)
+            told = (place.host,) if is_address(place.host) else self._look_up(place, known, at)
+            if not told:
+                continue
+            address = next((each for each in told if self._covered(place, each, at)), told[0])
             allowed = self._governor.cover(_question(place, address), at)
             if isinstance(allowed, Missing):
                 raise Refused(f"the tracker {url} may not be asked: {allowed.detail}", "see the Mandate, and --allow")
             self._found[place] = address
-        self._first = dict(self._found)
+        if self._lost:
+            if not self._found:
+                raise next(iter(self._lost.values()))
+            # Whether a question may be asked goes by its Mandate and the allow-list: until they have addresses of their
+            # own, as if they were where another is.
+            self.nowhere = dict.fromkeys(self._lost, next(iter(self._found.values())))
+            self.limits.update(f"the tracker {lister(each.url)}: {NOWHERE}" for each in self._lost)
+        self._first = self.nowhere | self._found
         return dict(self._found)
 
-    def look_again(self, at: Instant, failing: Callable[[Tracker], bool]) -> None:
+    def look_again(self, at: Instant, failing: Failing) -> None:
         """Has looked up again what is due, in a thread of its own; only who may still be asked where it was first."""
         for place, asked_ns in self._asked_ns.items():
             passed_ns = at.mono_ns - asked_ns
-            due = passed_ns >= AGAIN_NS or (passed_ns >= FAILED_AGAIN_NS and failing(place))
+            soon = place not in self._found or failing(place, self._found[place])
+            due = passed_ns >= (FAILED_AGAIN_NS if soon else AGAIN_NS)
             if due and self._covered(place, self._first[place], at):
                 self._asked_ns[place] = at.mono_ns
-                self._names.ask(place.host, self._found[place])
+                self._names.ask(place.host)
 
-    def moved(self, at: Instant) -> dict[Tracker, str]:
-        """Those that were found since the last time at another address, where they may be asked."""
+    def moved(self, at: Instant, failing: Failing) -> dict[Tracker, str]:
+        """Those that were looked up since the last time and are to be asked at another address from now on."""
         answers = self._names.take()
-        told = {p: new for p in self._asked_ns if (new := answers.get(p.host, self._found[p])) != self._found[p]}
-        moved = {p: new for p, new in told.items() if self._covered(p, new, at)}
-        if len(moved) < len(told):
-            self.limits[NOT_THERE] += len(told) - len(moved)
+        moved: dict[Tracker, str] = {}
+        for place in self._asked_ns:
+            if (told := answers.get(place.host)) is None:
+                continue
+            may = [each for each in told if self._covered(place, each, at)]
+            before = self._found.get(place, "")
+            if not may:
+                if before:
+                    self.limits[NOT_THERE] += 1
+            elif before not in may:
+                moved[place] = may[0]
+            elif failing(place, before):
+                moved[place] = _next(may, before)
+        moved = {place: after for place, after in moved.items() if after != self._found.get(place)}
         self._found |= moved
         return moved
 
     def _covered(self, place: Tracker, address: str, at: Instant) -> bool:
         return not isinstance(self._governor.cover(_question(place, address), at), Missing)
 
-    def _look_up(self, place: Tracker, known: set[str], at: Instant) -> str:
+    def _look_up(self, place: Tracker, known: set[str], at: Instant) -> tuple[str, ...]:
         if place.url not in known or all(inside_loopback(network) for network in self._governor.policy.allow):
             raise Refused(
                 f"the name of the tracker {place.url} may not be looked up",
                 "give the tracker by its address, or have the Mandate name it and widen --allow",
             )
         self._asked_ns[place] = at.mono_ns
-        return resolve(place.host)
+        try:
+            told = resolve(place.host)
+            # Names of dead trackers often tell this machine's own address.
+            if useful := tuple(each for each in told if self._governor.policy.allows(each) or near(each) is None):
+                return useful
+            raise ClewError(f"the tracker {place.host} has no address but {', '.join(told)}", "check its name")
+        except ClewError as error:
+            self._lost[place] = error
+            return ()
+
+
+def _next(addresses: list[str], before: str) -> str:
+    """The address after this one, in an order that is the same at each look-up."""
+    ordered = sorted(addresses)
+    return next((each for each in ordered if each > before), ordered[0])
 
 
 def _named(mandates: Iterable[Mandate]) -> set[str]:

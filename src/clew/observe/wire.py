@@ -256,37 +256,33 @@ class Names:
     """Looks names up in threads of their own, for the system's resolver may take as long as it likes."""
 
     def __init__(self) -> None:
-        self._found: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
+        self._found: queue.SimpleQueue[tuple[str, tuple[str, ...]]] = queue.SimpleQueue()
 
-    def ask(self, host: str, so_far: str) -> None:
-        """Looks up a host that was found at this address before."""
-        threading.Thread(target=self._look_up, args=(host, so_far), name="names", daemon=True).start()
+    def ask(self, host: str) -> None:
+        """Looks up a host."""
+        threading.Thread(target=self._look_up, args=(host,), name="names", daemon=True).start()
 
-    def take(self) -> dict[str, str]:
+    def take(self) -> dict[str, tuple[str, ...]]:
         """The addresses found since the last time, by host."""
-        found: dict[str, str] = {}
+        found: dict[str, tuple[str, ...]] = {}
         with contextlib.suppress(queue.Empty):
             while True:
-                host, address = self._found.get_nowait()
-                found[host] = address
+                host, addresses = self._found.get_nowait()
+                found[host] = addresses
         return found
 
-    def _look_up(self, host: str, so_far: str) -> None:
+    def _look_up(self, host: str) -> None:
         with contextlib.suppress(ClewError):
-            self._found.put((host, resolve(host, so_far)))
+            self._found.put((host, resolve(host)))
 
 
-def resolve(host: str, so_far: str = "") -> str:
-    """The IPv4 address of a tracker's host; no other name is ever looked up. Raises ClewError without one.
-
-    Of several, the one that it had `so_far`.
-    """
+def resolve(host: str) -> tuple[str, ...]:
+    """The IPv4 addresses of a tracker's host; no other name is ever looked up. Raises ClewError without one."""
     try:
         found = socket.getaddrinfo(host, None, socket.AF_INET, socket.SOCK_STREAM)
     except OSError as error:
         raise ClewError(f"the tracker {host} has no address: {error.strerror}", "check its name") from error
-    addresses = [str(each[4][0]) for each in found]
-    return so_far if so_far in addresses else addresses[0]
+    return tuple(dict.fromkeys(str(each[4][0]) for each in found))
 
 
 def _socket(address: str, bind: str, *, datagrams: bool) -> socket.socket:
