@@ -167,7 +167,7 @@ def test_a_page_is_linked_to_what_it_is_near_and_moves_nothing_into_a_series(cas
 
 def test_of_two_contents_the_link_of_what_is_shown_is_kept_else_the_nearest(case, put, tiffs):
     put(case, "traits", picture("a", bits(), width=400) + pages("t", bits(*range(20)), bits(1)), "intake")
-    identify(case)
+    assert identify(case).links == 1, "as many as there are to see"
     assert links(case) == {(sha("a"), sha("t")): ("", "page 3", "PDQ distance 1; page 3 of the second")}
     put(case, "traits", picture("a2", bits(*range(50, 85)), width=900) + pages("t", bits(*range(50, 86))), "intake")
     identify(case)

@@ -5,7 +5,10 @@ import json
 
 import pytest
 
+from clew.cli import match
 from clew.cli.main import main
+from clew.intake import run as intake
+from clew.intake.second import Looked
 from facts_case import allow
 
 
@@ -57,8 +60,9 @@ def test_near_hits_are_carried_to_intake_and_what_it_cannot_read_is_said(clew, f
     put(case, "traits", [same | {"name": "pdq"} | far, same | {"name": "pdq.quality", "integer": 90}], "intake")
     (tmp_path / "k").write_text(f"pdq:{'ff' * 32}\n")
     clew("hashset", "add", full, tmp_path / "k", "--name", "n", "--kind", "alert")
-    _, out, _ = clew("match", full, "--json")
-    assert json.loads(out)["states"] == {"wants exact": 1}
+    status, out, _ = clew("match", full, "--json")
+    assert (status, json.loads(out)["states"]) == (3, {"wants exact": 1})
+    assert json.loads(out)["not_hashed_again"] == {"02" * 32: match.NOT_SAID}
     assert clew("match", full, "--no-exact")[0] == 0
 
 
@@ -86,6 +90,23 @@ def test_what_matched_is_told_while_the_exhibits_of_near_hits_lie_in_the_store(c
     assert "near hits wait: contents 2: the exhibit at" in out
     assert "away is not there any more: nothing lies there" in err
     assert len(json.loads(clew("match", full, "--json")[1])["not_hashed_again"]) == 2
+
+
+def test_a_picture_of_a_file_that_nothing_waits_for_may_fail(clew, full, case, put, tmp_path, monkeypatch):
+    """The main picture of a HEIF cannot be decoded; a further one is near, and is hashed again."""
+    further = {"content": b"\2" * 32, "extractor": "further", "version": "1", "name": "video.pdq", "number": 1.0}
+    further |= {"data": b"\xff" * 32, "integer": 90}
+    put(case, "traits", [further | {"mode": "fast"}], "intake")
+
+    def again(opened, contents):
+        put(opened, "traits", [further | {"mode": "exact"}], "intake")
+        return Looked(2, 1, {contents[0].hex(): "unparsable"})
+
+    monkeypatch.setattr(intake, "exact", again)
+    (tmp_path / "k").write_text(f"pdq:{'ff' * 32}\n")
+    clew("hashset", "add", full, tmp_path / "k", "--name", "n", "--kind", "alert")
+    status, out, _ = clew("match", full, "--json")
+    assert (status, json.loads(out)["states"], json.loads(out)["not_hashed_again"]) == (0, {"stands": 1}, {})
 
 
 def test_the_kind_must_be_said(clew, full, tmp_path):

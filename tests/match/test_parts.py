@@ -58,8 +58,18 @@ def test_of_several_pictures_near_one_entry_one_hit_is_kept(case, put, known, ma
     put(case, "contents", [content("t")], "intake")
     put(case, "traits", pdq_rows("t", bits(main), mode=mode), "intake")
     put(case, "traits", [further("t", n, bits(d)) for n, d in ((1, 9), (2, 3), (3, 3))], "intake")
-    match(case)
+    wants = match(case).wants_exact
     assert [(p, s) for p, _, _, s in found(case)] == [(part, "stands")]
+    assert wants == ((content("t")["sha256"],) if mode == "fast" else ()), "what is shown may be known too"
+
+
+def test_the_picture_that_is_shown_has_the_hit_once_it_is_computed_exactly(case, put, known):
+    """A page that stood first kept it from being asked for: the file was filed as known no more."""
+    put(case, "contents", [content("t")], "intake")
+    put(case, "traits", [*pdq_rows("t", bits(20)), further("t", 1, bits(9))], "intake")
+    assert match(case).by_part == 1
+    put(case, "traits", pdq_rows("t", bits(21), mode="exact"), "intake")
+    assert (confirm(case).wants_exact, found(case)) == ((), [("", 21, "exact", "stands")])
 
 
 def test_an_earlier_hit_keeps_its_id_and_a_page_beside_it_changes_nothing(case, put, known, tiff):

@@ -11,6 +11,8 @@ from clew.core.errors import ClewError, Exit
 if TYPE_CHECKING:
     from clew.match.api import Summary
 
+NOT_SAID = "intake has no exact hash of the picture that it rests on"
+
 
 @click.command(
     "match",
@@ -42,11 +44,13 @@ def match(case: Path, exact: bool, as_json: bool) -> int:
         from clew.intake.run import exact as look_again
 
         try:
-            failed = look_again(opened, list(summary.wants_exact)).failed
+            why = look_again(opened, list(summary.wants_exact)).failed
         except (ClewError, OSError) as error:
-            none, failed = error, {each.hex(): str(error) for each in summary.wants_exact}
+            none, why = error, {each.hex(): str(error) for each in summary.wants_exact}
         else:
             summary = run.confirm(opened)
+        # of a file of several pictures one may have failed that nothing waits for, or only the one that a hit waits for
+        failed = {each.hex(): why.get(each.hex(), NOT_SAID) for each in summary.wants_exact}
     counts = ", ".join(f"{count} {kind}" for kind, count in summary.contents_hit.items()) or "none"
     states = ", ".join(f"{count} {state}" for state, count in summary.states.items()) or "none"
     excluded = ", ".join(f"{count} of {reason}" for reason, count in summary.near_excluded.items()) or "none"
@@ -74,7 +78,8 @@ def _by_part(summary: "Summary") -> str:
     if not summary.by_part:
         return ""
     head = f"matched by another page or picture than the one that is shown of it: {summary.by_part:,} contents\n"
-    left = "" if len(summary.parts) < MOST_PARTS else f"  the first {MOST_PARTS} matches; the review page says all\n"
+    more = f"  the first {MOST_PARTS} matches; the review page says them beside each file that it shows\n"
+    left = "" if len(summary.parts) < MOST_PARTS else more
     return head + "".join(f"  {each}\n" for each in summary.parts) + left
 
 

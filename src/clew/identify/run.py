@@ -38,7 +38,7 @@ def identify(case: Case) -> Summary:
         known = _known(case)
         summary = _summary(seen, links, found, known)
         with case.write("identify") as tx:
-            _rebuild(tx, seen, links, found, known)
+            summary = replace(summary, links=_rebuild(tx, seen, links, found, known))
             counts = {k: v for k, v in summary.as_dict().items() if isinstance(v, int)}
             tx.record("series.rebuilt", subject={"series": _digest(found)}, counts=counts, mandate=basis.id)
     return summary
@@ -72,7 +72,8 @@ def _known(case: Case) -> set[bytes]:
 
 def _rebuild(
     tx: Transaction, seen: Pictures, links: dict[str, list[Near]], found: Sequence[series.Group], known: set[bytes]
-) -> None:
+) -> int:
+    """How many links there are now: of several between two Contents one is kept."""
     given = {row["id"]: row["label"] for row in tx.execute("SELECT id, label FROM series")}
     named = series.labels(found, given)
     for table in ("links", "series_members", "series"):
@@ -91,6 +92,7 @@ def _rebuild(
         "INSERT INTO series_members (content, series, distance) VALUES (?,?,?)",
         [(content, g.id, distance) for g in found for content, distance in g.members.items()],
     )
+    return int(tx.execute("SELECT count(*) FROM links").fetchone()[0])
 
 
 def _link(seen: Pictures, linker: str, near: Near) -> tuple[Any, ...]:

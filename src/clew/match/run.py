@@ -106,11 +106,12 @@ def match(case: Case, *, progress: Callable[[int, int], None] | None = None) -> 
     with lease(case, "match", case.settings.id):
         known = _compiled(case)
         contents, seen = _contents(case), pictures.read(case)
+        unsure: set[bytes] = set()
         for n, each in enumerate(known, 1):
-            _store(case, each, _hits(each, contents, seen), basis.id)
+            _store(case, each, _hits(each, contents, seen, unsure), basis.id)
             if progress:
                 progress(n, len(known))
-        return _summary(case, known, len(contents["sha256"]), seen)
+        return _summary(case, known, len(contents["sha256"]), seen, unsure)
 
 
 def confirm(case: Case) -> Summary:
@@ -172,8 +173,11 @@ def _contents(case: Case) -> dict[str, Array]:
     return {algorithm: columns.fixed(table[algorithm], ALGORITHMS[algorithm]) for algorithm in EXACT}
 
 
-def _hits(each: Compiled, contents: Mapping[str, Array], seen: pictures.Pictures) -> list[_Hit]:
-    """All hits with one set, the strongest algorithm for each pair of Content and entry."""
+def _hits(each: Compiled, contents: Mapping[str, Array], seen: pictures.Pictures, unsure: set[bytes]) -> list[_Hit]:
+    """All hits with one set, the strongest algorithm for each pair of Content and entry.
+
+    `unsure` gets the Contents of which the picture that is shown is a candidate, also where a page of it stands.
+    """
     agreeing: dict[tuple[bytes, int], set[str]] = {}
     for algorithm in EXACT:
         found = sorted_keys.lookup(each.keys[algorithm], contents[algorithm])
@@ -182,8 +186,12 @@ def _hits(each: Compiled, contents: Mapping[str, Array], seen: pictures.Pictures
             agreeing.setdefault((contents["sha256"][query].tobytes(), row), set()).add(algorithm)
     hits = [_exact_hit(each, content, row, agree) for (content, row), agree in agreeing.items()]
     if each.near is not None and each.kind is not HashSetKind.KNOWN_GOOD:
-        near_hits = (_near_hit(seen, one) for one in near.best(seen, near.search(seen, each.near, each.near_rows)))
+        found_near = near.search(seen, each.near, each.near_rows)
+        near_hits = [_near_hit(seen, one) for one in near.best(seen, found_near)]
         hits += [hit for hit in near_hits if (hit.content, hit.row) not in agreeing]
+        doubtful = (n for n in found_near if not (n.exact or seen.part[n.picture]))
+        pairs = ((seen.content[n.picture].tobytes(), n.row) for n in doubtful)
+        unsure.update(content for content, row in pairs if (content, row) not in agreeing)
     return sorted(hits)
 
 
@@ -250,14 +258,14 @@ def _hit_id(each: Compiled, hit: _Hit) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def _summary(case: Case, known: Sequence[Compiled], contents: int, seen: pictures.Pictures) -> Summary:
+def _summary(
+    case: Case, known: Sequence[Compiled], contents: int, seen: pictures.Pictures, unsure: set[bytes]
+) -> Summary:
     conn = case.read()
     by_kind = "SELECT kind, count(*) AS n, count(DISTINCT content) AS c FROM hits GROUP BY kind ORDER BY kind"
     kinds = conn.execute(by_kind).fetchall()
     states = conn.execute("SELECT state, count(*) AS n FROM hits GROUP BY state ORDER BY state")
-    waiting = conn.execute(
-        "SELECT DISTINCT content FROM hits WHERE state=? ORDER BY content", (HitState.WANTS_EXACT.value,)
-    )
+    waiting = conn.execute("SELECT DISTINCT content FROM hits WHERE state=?", (HitState.WANTS_EXACT.value,))
     doubtful = bool(np.any(~seen.exact & (seen.quality < 80)))
     return Summary(
         contents=contents,
@@ -269,6 +277,6 @@ def _summary(case: Case, known: Sequence[Compiled], contents: int, seen: picture
         near_excluded=seen.excluded,
         by_part=conn.execute(BY_PART).fetchone()[0],
         parts=tuple(PartHit(*row) for row in conn.execute(PARTS, (MOST_PARTS,))),
-        wants_exact=tuple(bytes(row["content"]) for row in waiting),
+        wants_exact=tuple(sorted(unsure.union(bytes(row["content"]) for row in waiting))),
         covered=COVERED + ((FAST_ONLY,) if doubtful else ()),
     )
