@@ -216,8 +216,9 @@ def test_one_extractor_more_reads_again_and_adds_its_traits_alone(case: Case, ev
 
 
 def test_another_file_system_below_the_folder_is_entered_and_counted_once(evidence: Path, tmp_path, monkeypatch):
+    from clew.intake import mounts
     from clew.intake.api import Note
-    from clew.intake.sources import _mounted, folder
+    from clew.intake.sources import folder
 
     inner = {(evidence / name).stat().st_ino for name in ("deep", "deep/er")}
     real = os.fstat
@@ -226,7 +227,7 @@ def test_another_file_system_below_the_folder_is_entered_and_counted_once(eviden
         st_dev = os.makedev(250, 9)
 
     (tmp_path / "mountinfo").write_text("36 35 250:9 / /evidence/deep ro - vfat /dev/sdb1 ro\n")
-    monkeypatch.setattr(_mounted, "MOUNTS", tmp_path / "mountinfo")
+    monkeypatch.setattr(mounts, "MOUNTS", tmp_path / "mountinfo")
     monkeypatch.setattr(folder.os, "fstat", lambda fd: Elsewhere if real(fd).st_ino in inner else real(fd))
     tree = folder.PLUGIN.open(evidence)
     events = list(tree.items(next(tree.parts(None)), "", None, None))

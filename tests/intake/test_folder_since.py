@@ -10,6 +10,7 @@ from cases import items, sha256
 from case_made import new_case
 from clew.core.case import Case
 from clew.core.errors import Refused
+from clew.intake import mounts
 from clew.intake.account import facts_digest
 from clew.intake.listing import BatchSize, Lister
 from clew.intake.options import Options
@@ -103,8 +104,11 @@ def test_what_came_since_is_said_and_a_retry_lists_it(case: Case, evidence: Path
     assert "2 entries that were not in the case" in " ".join(event.said for event in story(case, ended.exhibit))
 
 
-def test_a_folder_whose_first_files_were_deleted_is_the_same(case: Case, evidence: Path):
-    """Those of its first batch are no more, nor is an archive: what else it held can still be read again."""
+def test_a_folder_whose_first_files_were_deleted_is_the_same(case: Case, evidence: Path, monkeypatch):
+    """Those of its first batch are no more, nor is an archive: what else it held can still be read again. That it is
+    the same directory is known by its file system.
+    """
+    monkeypatch.setattr(mounts, "lies_on", lambda _path: {"kind": "ext4", "uuid": "3f", "inode": 2})
     with zipfile.ZipFile(evidence / "00.zip", "w") as archive:
         archive.writestr("inside", b"in an archive")
     assert intake(case, path=evidence, label="F", options=ONCE).complete

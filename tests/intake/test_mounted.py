@@ -10,6 +10,7 @@ from cases import items
 from case_made import new_case
 from clew.attribute.artefacts import MOVED, ZONED
 from clew.core import shards
+from clew.intake import mounts
 from clew.intake.options import Options
 from clew.intake.run import intake
 from clew.intake.sources import _mounted
@@ -25,7 +26,7 @@ def mounted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     def mount(kind: str) -> str:
         line = f"36 35 {os.major(device)}:{os.minor(device)} / /mnt/a\\040b ro,noatime master:1 - {kind} /dev/sdb1 ro\n"
         (tmp_path / "mountinfo").write_bytes(OTHER + line.encode())
-        monkeypatch.setattr(_mounted, "MOUNTS", tmp_path / "mountinfo")
+        monkeypatch.setattr(mounts, "MOUNTS", tmp_path / "mountinfo")
         return _mounted.times(device)
 
     return mount
@@ -52,7 +53,7 @@ def test_a_device_that_no_mount_has_is_of_btrfs_or_an_overlay(mounted):
 
 
 def test_where_nobody_tells_what_is_mounted_nothing_is_taken_for_utc(monkeypatch, tmp_path):
-    monkeypatch.setattr(_mounted, "MOUNTS", tmp_path / "gone")
+    monkeypatch.setattr(mounts, "MOUNTS", tmp_path / "gone")
     assert not ZONED.search(_mounted.times(tmp_path.stat().st_dev))
 
 

@@ -35,7 +35,11 @@ from clew.core.errors import Exit, Usage
 )
 @click.option("--workers", type=click.IntRange(0, 256), default=0, help="Parsers side by side; 0: one a processor.")
 @click.option("--retry", is_flag=True, help="Afterwards try what could not be read or listed once more.")
-@click.option("--moved", is_flag=True, help="The exhibit lies at another PATH than before; it must be the same one.")
+@click.option(
+    "--moved",
+    is_flag=True,
+    help="The exhibit lies at another PATH (a folder: or on another file system) than before; it must be the same one.",
+)
 @click.option("--again-known-good", is_flag=True, help="Afterwards look at what known-good hash sets stopped, too.")
 @click.option(
     "--ed2k", is_flag=True, help="Make every file's ed2k hash, not only where a seized client names its size."

@@ -18,7 +18,8 @@ WHERE c.exhibit=? AND c.sha256 IN (SELECT content FROM traits WHERE name='known-
 GROUP BY c.sha256, l.batch
 """
 _ANYWHERE = """
-SELECT item, ref FROM listings WHERE exhibit=$exhibit AND NOT contains(ref, $member) ORDER BY item LIMIT $most
+SELECT item, ref, path, size FROM listings WHERE exhibit=$exhibit AND NOT contains(ref, $member)
+ORDER BY item LIMIT $most
 """
 
 
@@ -59,22 +60,21 @@ def stopped(case: Case, exhibit: str, look: Look) -> Iterator[Due]:
             yield name, found
 
 
-def some_refs(case: Case, exhibit: str, most: int) -> list[str]:
-    """Refs of the first readable Items of an Exhibit."""
+def first_files(case: Case, exhibit: str, most: int) -> list[dict[str, Any]]:
+    """Listing rows of the first readable Items of an Exhibit."""
     sql = "SELECT id FROM batches WHERE exhibit=? ORDER BY made_ns, id LIMIT 1"
     row = case.read().execute(sql, (exhibit,)).fetchone()
-    states = {ItemState.OPEN, ItemState.DONE}
-    return [] if row is None else [each["ref"] for each in members(case, row["id"], states)][:most]
+    return [] if row is None else members(case, row["id"], {ItemState.OPEN, ItemState.DONE})[:most]
 
 
-def refs_anywhere(case: Case, exhibit: str, most: int) -> list[str]:
-    """Refs of readable Items from all over the listing of an Exhibit, none of them in an archive: by their ids, which
-    are hashes, the first ones.
+def files_anywhere(case: Case, exhibit: str, most: int) -> list[dict[str, Any]]:
+    """`ref`, `path` and `size` of readable Items from all over the listing of an Exhibit, none of them in an archive:
+    by their ids, which are hashes, the first ones.
     """
     asked = {"exhibit": exhibit, "member": MEMBER, "most": 10 * most}  # not all of them are readable
     sql, readable = "SELECT 1 FROM items WHERE id=? AND state IN ('open', 'done')", case.read()
     rows = shards.query(case, _ANYWHERE, asked).to_pylist()
-    return [row["ref"] for row in rows if readable.execute(sql, (row["item"],)).fetchone() is not None][:most]
+    return [row for row in rows if readable.execute(sql, (row["item"],)).fetchone() is not None][:most]
 
 
 def members(case: Case, batch: str, states: set[ItemState]) -> list[dict[str, Any]]:

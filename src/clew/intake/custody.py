@@ -4,6 +4,7 @@ the same.
 
 import json
 import os
+import stat
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,14 @@ from typing import Any
 from clew.core import clock
 from clew.core.case import Case, new_id
 from clew.core.errors import Refused, Usage
-from clew.intake import identity
+from clew.intake import identity, mounts
 from clew.intake.api import Session, Source, Unavailable
-from clew.intake.batches import refs_anywhere, some_refs
+from clew.intake.batches import files_anywhere, first_files
 from clew.intake.seizure import Seizure, agreeing, checked
 from clew.model import Missing
 
-SAMPLE = 100  # files of a folder that must be found again where it was moved; some of them, where it was not
+SAMPLE = 100  # files of a folder that must be found again where it was moved; half of as many, where it was not
+LIES_ON = "lies_on"  # where in exhibits.acquisition a folder's file system is kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,59 +80,103 @@ def find(case: Case, label: str) -> Held | None:
     return Held(row["id"], label, row["kind"], row["location"], row["sha256"], known, json.loads(row["acquisition"]))
 
 
-def recognise(case: Case, held: Held, path: Path, session: Session, mandate: str) -> Held:
+def recognise(case: Case, held: Held, path: Path, session: Session, mandate: str, *, moved: bool = False) -> Held:
     """Holds what was opened against what was recorded, and records where it lies now. Raises Refused where it is
-    another one.
+    another one. A folder may have `moved` to another file system at the same path, if that is said.
     """
     location = str(path.resolve())
-    moved = location != held.location
-    found = known(case, held, path, session)
-    if not moved and held.identity is not None:
+    elsewhere, copied = location != held.location, moved and not session.held
+    found = known(case, held, path, session, moved=moved)
+    lay: dict[str, Any] = held.acquisition.get(LIES_ON, {})
+    lies = {} if session.held else mounts.lies_on(path)
+    stays = lay if lay and not (elsewhere or copied) else lies or ({} if elsewhere else lay)
+    acquisition = {name: value for name, value in held.acquisition.items() if name != LIES_ON}
+    acquisition |= {LIES_ON: stays} if stays else {}
+    if not elsewhere and held.identity is not None and stays == lay:
         return held
     with case.write("intake") as tx:
-        values = (location, json.dumps(found), held.id)
-        tx.execute("UPDATE exhibits SET location=?, identity=? WHERE id=?", values)
-        if moved:
-            about = {"exhibit": held.id, "from": held.location, "to": location, "known by": found or "its files"}
+        values = (location, json.dumps(found), json.dumps(acquisition), held.id)
+        tx.execute("UPDATE exhibits SET location=?, identity=?, acquisition=? WHERE id=?", values)
+        if elsewhere or mounts.another(lay, stays):
+            about: dict[str, Any] = {
+                "exhibit": held.id,
+                "from": held.location,
+                "to": location,
+                "known by": found or "its files",
+            }
+            about |= {"lay_on": lay, LIES_ON: stays} if stays else {}
             tx.record("exhibit.moved", subject=about, mandate=mandate)
-    return replace(held, location=location, identity=found)
+    return replace(held, location=location, identity=found, acquisition=acquisition)
 
 
-def known(case: Case, held: Held, path: Path, session: Session) -> list[dict[str, Any]]:
+def known(case: Case, held: Held, path: Path, session: Session, *, moved: bool = False) -> list[dict[str, Any]]:
     """By what it is known that was opened there. Raises Refused where that is another one than was recorded."""
-    moved = str(path.resolve()) != held.location
+    elsewhere = str(path.resolve()) != held.location
     found = identity.of(session.held)
-    said = identity.differences(held.identity, found, moved=moved) if held.identity is not None else []
+    said = identity.differences(held.identity, found, moved=elsewhere) if held.identity is not None else []
+    hint = (
+        "find out who wrote to it; where it is a copy of the same bytes, put it elsewhere and add --moved; "
+        "where it is another exhibit, choose another --label"
+    )
     if not session.held:
-        said += _not_there(case, held, path, session, moved=moved)
-    if said:
-        raise Refused(
-            f"{path} is not the exhibit that was taken in as {held.label!r}: {'; '.join(said[:5])}",
-            "find out who wrote to it; where it is a copy of the same bytes, put it elsewhere and add --moved; "
-            "where it is another exhibit, choose another --label",
+        said += _not_there(case, held, session) if elsewhere or moved else _another(case, held, path)
+        hint = (
+            "mount or connect the disk that it was taken in from, and run the same command again; for another disk "
+            "choose another --label; where it is the same folder, moved or copied here, run `clew intake` with --moved"
         )
+    if said:
+        raise Refused(f"{path} is not the exhibit that was taken in as {held.label!r}: {'; '.join(said[:5])}", hint)
     return found
 
 
-def _not_there(case: Case, held: Held, path: Path, session: Session, *, moved: bool) -> list[str]:
-    """Which of the first files are not to be found in a folder that was `moved`. Raises Refused where none of them, nor
-    of others from all over its listing, is in one that was not: its disk may not be mounted, and what else lies there
-    would be taken for all of it.
+def _not_there(case: Case, held: Held, session: Session) -> list[str]:
+    """Which of the first files are not to be found in a folder that was moved."""
+    refs = [row["ref"] for row in first_files(case, held.id, SAMPLE)]
+    return [f"{ref}: {why}" for ref in refs if (why := _lacks(session, ref)) is not None]
+
+
+def _another(case: Case, held: Held, path: Path) -> list[str]:
+    """Why what lies at the path of a folder is another one: another file system, or, where that cannot be told, less
+    than half of its files. Of the very same directory some file is enough. Raises Refused where there is none: its disk
+    may not be mounted, and what else lies there would be taken for all of it.
     """
-    refs = some_refs(case, held.id, SAMPLE)
-    if moved:
-        return [f"{ref}: {why}" for ref in refs if (why := _lacks(session, ref)) is not None]
-    if not refs or any(_lacks(session, ref) is None for ref in refs):
+    lay, lies = held.acquisition.get(LIES_ON, {}), mounts.lies_on(path)
+    other = mounts.another(lay, lies)
+    if other:
+        return [f"it lies on another file system, {mounts.words(lies)}, and was taken in from {mounts.words(lay)}"]
+    same = other is False and lay[mounts.INODE] == lies[mounts.INODE]
+    first = first_files(case, held.id, SAMPLE)
+    some = any(_size(path, row) is not None for row in first)
+    if same and some:
         return []
-    others = [ref for ref in refs_anywhere(case, held.id, SAMPLE) if ref not in refs]
-    if any(_lacks(session, ref) is None for ref in others):
+    anywhere = files_anywhere(case, held.id, SAMPLE)
+    sizes = [_size(path, row) for row in anywhere]
+    alike = sum(size == row["size"] for size, row in zip(sizes, anywhere, strict=True))
+    some |= any(size is not None for size in sizes)
+    # Of a single file its name is all that can be asked for: it may have been written to, and be read again.
+    if some and not same and len(sizes) > 1 and 2 * alike < len(sizes):
+        return [f"of {len(sizes):,} files from all over its listing, {alike:,} lie there with the size that they had"]
+    if some or not anywhere:
         return []
+    others = {row["ref"] for row in anywhere} - {row["ref"] for row in first}
     also = f", nor of {len(others):,} others from all over its listing," if others else ""
+    none = f"none of the first {len(first):,} files of it{also} can be found"
     raise Refused(
-        f"{path} does not hold {held.label!r} just now: none of the first {len(refs):,} files of it{also} can be found",
+        f"{path} does not hold {held.label!r} just now: {none}",
         "mount or connect the disk that it lies on, and run the same command again; where these files were deleted "
         "since and others still lie there, choose another --label for those",
     )
+
+
+def _size(path: Path, row: dict[str, Any]) -> int | None:
+    """Bytes of the file that was listed there; None where there is none now. It is not opened: that might be told of
+    its access time.
+    """
+    try:
+        status = os.lstat(os.fsencode(path) + b"/" + row["path"])
+    except OSError:
+        return None
+    return status.st_size if stat.S_ISREG(status.st_mode) else None
 
 
 def _lacks(session: Session, ref: str) -> Missing | None:

@@ -96,7 +96,9 @@ class Run:
         with ExitStack() as stack:
             opened = self.source.open(path)
             session = stack.enter_context(closing(Archives(self.case, self.held.id, opened, self.options.budgets)))
-            self.held = custody.recognise(self.case, self.held, path, session, self.basis.require())
+            self.held = custody.recognise(
+                self.case, self.held, path, session, self.basis.require(), moved=self.options.moved
+            )
             complete(self.case, self.held.id, self.options.seizure, self.basis.require())
             self.in_pass = called_for(self.case, self.held.id, self.options)
             lists, may = self.lists.descriptors, self.basis.require

@@ -243,7 +243,7 @@ class Disk:
 
     def items(self, part: Part, cursor: str, seen: Seen, ask: Ask) -> Iterator[Found | Note]:
         """One stretch of the walk or sweep after the other; what kills a worker is cornered and named."""
-        if part.detail["kind"] == NOTED:
+        if part.detail.get("kind") == NOTED:
             return iter(())
         if part.name.endswith("/carve"):
             sifted = self._sifted.setdefault(volume(part.detail), Sifted())

@@ -4,10 +4,8 @@ Some keep the local time of whoever wrote, and no zone. To give UTC, Linux adds 
 to the mount (mount(8): `tz=UTC`, `time_offset`, `sys_tz`): that of the machine that reads, which is nobody's who wrote.
 """
 
-import os
-from pathlib import Path
+from clew.intake.mounts import mounted
 
-MOUNTS = Path("/proc/self/mountinfo")  # proc_pid_mountinfo(5)
 UTC = "stat, UTC"
 _MOVED = "stat on {}: local time without a zone, moved by the zone of its mount"
 TIMES = {
@@ -27,13 +25,9 @@ UNKNOWN = "stat: UTC or local time, what the file system is could not be told, m
 def times(device: int) -> str:
     """The `times_source` of what lies on the device with that number (st_dev), as it is mounted now."""
     try:
-        lines = MOUNTS.read_bytes().splitlines()
-    except OSError:
+        kind = next((each.kind for each in mounted() if each.device == device), None)
+    except (OSError, ValueError):
         return UNKNOWN
-    mine = f"{os.major(device)}:{os.minor(device)}".encode()
-    for line in lines:
-        before, _, behind = line.partition(b" - ")
-        if before.split(b" ")[2:3] == [mine]:
-            kind = behind.split(b" ")[0].decode("ascii", "replace")
-            return FUSE if kind.startswith("fuse") and kind not in PASSED_ON else TIMES.get(kind, UTC)
-    return UTC  # of btrfs and overlays, whose devices no mount has; both keep UTC
+    if kind is None:
+        return UTC  # of btrfs and overlays, whose devices no mount has; both keep UTC
+    return FUSE if kind.startswith("fuse") and kind not in PASSED_ON else TIMES.get(kind, UTC)
