@@ -189,6 +189,19 @@ def magic(said: Any) -> Missing | None:
         return broken("what else begins there")
 
 
+def striped(said: Any) -> Missing | None:
+    """That it lies on one of the disks over which a RAID deals its bytes out."""
+    if "striped" not in said:
+        return None
+    try:
+        array = _text(said["striped"], 200)
+    except WRONG:
+        return broken("a RAID")
+    why = f"by what stands at its end this is one disk of {array}: what is listed here was read from this disk alone"
+    way = "nothing of it is taken for complete; assemble the array and take in that"
+    return Missing(Reason.UNKNOWN, f"{why}, which has only some of its bytes: {way}")
+
+
 def beyond(said: Any) -> Missing | None:
     """That what begins there is larger than the image that is left, or than its partition."""
     try:
