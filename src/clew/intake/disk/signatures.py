@@ -60,6 +60,9 @@ SIGNATURES: tuple[Signature, ...] = (
     Signature(3072, b"PRIVHEAD", "a Windows dynamic disk"),
 )
 _UNTOLD = 0x10000 | 0x10  # features of ext: encrypt, meta_bg
+_RECOVER = 4  # another: its journal is to be gone through before it is mounted
+_HFS_STATE, _JOURNALED = 0x2000 | 0x100, 0x2000  # attributes of HFS+: it has a journal, and was unmounted (TN1150)
+_AHEAD = "what its journal alone has: it was not unmounted, and what was made, renamed or deleted last may not show"
 # libvshadow, Volume Shadow Snapshot format: the volume header, whose byte 48 says where the catalogue lies
 _VSS_AT, _VSS = 0x1E00, bytes.fromhex("6b87083876c1484eb7ae04046e6cc752")
 
@@ -112,6 +115,19 @@ def iso9660(head: bytes) -> bool:
 
 def beside(family: str, head: bytes) -> str:
     """What else lies in a volume that is read, and is not read itself; "" where nothing is known to."""
+    return "; ".join(each for each in (_beside(family, head), _journal(family, head)) if each)
+
+
+def _journal(family: str, head: bytes) -> str:
+    """Of a journal that was not written back when the volume was last in use; NTFS's is not looked at."""
+    if family == "ext" and _features(head) & _RECOVER:
+        return f"{_AHEAD}; run `e2fsck -y -E journal_only` on a copy and take in that"
+    if family == "HFS+" and int.from_bytes(head[1028:1032], "big") & _HFS_STATE == _JOURNALED:
+        return f"{_AHEAD}; mount a copy on a Mac once and take in that"
+    return ""
+
+
+def _beside(family: str, head: bytes) -> str:
     if family == "ISO 9660" and udf(head):
         return "a UDF file system on the same disc, which this version does not read"
     if family != "ISO 9660" and iso9660(head):
