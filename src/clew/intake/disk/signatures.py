@@ -60,6 +60,9 @@ SIGNATURES: tuple[Signature, ...] = (
     Signature(3072, b"PRIVHEAD", "a Windows dynamic disk"),
 )
 _UNTOLD = 0x10000 | 0x10  # features of ext: encrypt, meta_bg
+_BIGALLOC = 0x200  # one that is optional
+_NTFS = b"NTFS    "
+_MOST_SECTORS = b"\x80"  # of its cluster; a byte beyond is a power of two, negative (Windows 10, 1709 and later)
 _RECOVER = 4  # another: its journal is to be gone through before it is mounted
 _HFS_STATE, _JOURNALED = 0x2000 | 0x100, 0x2000  # attributes of HFS+: it has a journal, and was unmounted (TN1150)
 _AHEAD = "what its journal alone has: it was not unmounted, and what was made, renamed or deleted last may not show"
@@ -86,11 +89,19 @@ def named(head: bytes) -> Missing | None:
         if found.unlock:
             return Missing(Reason.ENCRYPTED, f"{found.name}; {found.unlock}")
         return Missing(Reason.UNKNOWN, f"{found.name}, which this version does not read")
-    if _plain_hfs(head):
-        return Missing(Reason.UNKNOWN, "HFS (the old one, not HFS+), which this version does not read")
-    if udf(head) and not iso9660(head):
-        return Missing(Reason.UNKNOWN, "UDF, which this version does not read")
-    return None
+    kind = _without_signature(head)
+    return Missing(Reason.UNKNOWN, f"{kind}, which this version does not read") if kind else None
+
+
+def _without_signature(head: bytes) -> str:
+    """What has no magic of its own, or one that other kinds of it have too, which are read; "" for none of these."""
+    kinds = (
+        ("HFS (the old one, not HFS+)", _plain_hfs(head)),
+        ("UDF", udf(head) and not iso9660(head)),
+        ("NTFS with clusters of more than 64 KiB", head[3:11] == _NTFS and head[13:14] > _MOST_SECTORS),
+        ("ext4 with bigalloc", head[1080:1082] == b"\x53\xef" and bool(_optional(head) & _BIGALLOC)),
+    )
+    return next((name for name, there in kinds if there), "")
 
 
 def foreign(head: bytes) -> str:
@@ -151,6 +162,11 @@ def unexplained(source: ByteSource, offset: int, length: int) -> bool:
 def _features(head: bytes) -> int:
     """Those of ext without which it cannot be read (s_feature_incompat)."""
     return int.from_bytes(head[1024 + 96 : 1024 + 100], "little")
+
+
+def _optional(head: bytes) -> int:
+    """Those without which it can be read, and not written to (s_feature_ro_compat)."""
+    return int.from_bytes(head[1024 + 100 : 1024 + 104], "little")
 
 
 def _plain_hfs(head: bytes) -> bool:
