@@ -20,6 +20,7 @@ _FUNCTIONS = {
     "ntfs_inode_close": (c_int, (c_void_p,)),
     "ntfs_create": (c_void_p, (c_void_p, c_uint32, c_char_p, c_uint8, c_uint32)),
     "ntfs_delete": (c_int, (c_void_p, c_char_p, c_void_p, c_void_p, c_char_p, c_uint8)),
+    "ntfs_link": (c_int, (c_void_p, c_void_p, c_char_p, c_uint8)),
     "ntfs_attr_add": (c_int, (c_void_p, c_uint32, c_char_p, c_uint8, c_char_p, c_int64)),
     "ntfs_attr_open": (c_void_p, (c_void_p, c_uint32, c_char_p, c_uint32)),
     "ntfs_attr_pwrite": (c_int64, (c_void_p, c_int64, c_int64, c_char_p)),
@@ -82,6 +83,12 @@ class Volume:
         with self._file(path) as file:
             added = self._library.ntfs_attr_add(file, REPARSE_POINT, None, 0, value, len(value))
             _checked(added, f"reparse {path}")
+
+    def link(self, path: str, folder: str, name: str) -> None:
+        """A further name of a file."""
+        with self._file(path) as file, self._file(folder) as directory:
+            wide = name.encode("utf-16-le")
+            _checked(self._library.ntfs_link(file, directory, wide, len(name)), f"link {path}")
 
     def delete(self, path: str) -> None:
         """A file, or an empty directory."""

@@ -148,6 +148,6 @@ def test_a_content_that_others_may_have_written_over_is_not_complete(foreign, st
         get_extent=lambda _: (0, 60, 0),
         **{f"get_{name}_time_as_integer": lambda: 0 for name in names},
     )
-    opened = SimpleNamespace(name="apfs@100.0", offset=100, foreign=foreign)
+    opened = SimpleNamespace(name="apfs@100.0", offset=100, foreign=foreign, striped=False)
     item = apfs._content(opened, entry, entry, (0, 0), b"x")
     assert (item["content_state"], item["runs"]) == (state, [(100, 60)])

@@ -197,7 +197,8 @@ def test_a_worker_that_lies_of_how_far_it_reaches_claims_nothing_of_others():
     for lie in ({"beyond": -1}, {"beyond": "1"}, {"beyond": 1, "cut": None}):
         assert _said.over(lie) == 0
     assert _said.over({"beyond": 9, "cut": 4}) == 5
-    assert _foreign.of({"offset": 10, "length": 5}, {"beyond": 9, "cut": 4}, [(11, 2)]) == [(11, 2), (15, 5)]
+    told = _foreign.told({"offset": 10, "length": 5}, {"beyond": 9, "cut": 4}, [(11, 2)])
+    assert told == {"foreign": [(11, 2), (15, 5)]}
     assert "for 5 bytes beyond its partition" in _said.beyond({"beyond": 9, "cut": 4}).detail
     assert _said.holds({"held_bytes": "x"}, 7) == 0
     assert _said.holds(Missing(Reason.UNPARSABLE), 7) == 0

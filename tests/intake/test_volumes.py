@@ -281,6 +281,8 @@ def head(at: int, magic: bytes) -> bytes:
     (head(1024, b"BD" + bytes(18) + b"\0\0\x02\0"), "HFS", Reason.UNKNOWN),
     (head(32769 + 2048, b"NSR02"), "UDF", Reason.UNKNOWN),
     (head(3072, b"PRIVHEAD"), "dynamic disk", Reason.UNKNOWN),
+    (head(1080, b"\x53\xef" + bytes(42) + b"\0\2\0\0"), "bigalloc", Reason.UNKNOWN),
+    (head(3, b"NTFS    \0\2\xf4" + bytes(496) + b"\x55\xaa"), "more than 64 KiB", Reason.UNKNOWN),
     (bytes(signatures.LOOK), "all zero", Reason.UNKNOWN),
 ])  # fmt: skip
 def test_what_is_not_read_is_named(data, word, reason):

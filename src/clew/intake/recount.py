@@ -14,7 +14,7 @@ ATTRIBUTES = "extended attributes that the walk does not list"
 # Two more sums over the numbers of the file records: as many others in their place would have to add up to both.
 NUMBERS, SQUARES = "sum of their record numbers", "sum of the squares of these"
 MODULUS = (1 << 31) - 1  # of the numbers: what is added up stays small, whatever a disk claims
-SHARED = "others may have written over part of it, where one parser may go on and the other not"
+SHARED = "others may have written over part of it, or other disks have it, where one parser may go on and the other not"
 NO_SECOND = "no second count: clew has no second reader of it"
 
 _OURS = """
@@ -60,7 +60,11 @@ def recounts(case: Case, exhibit: str) -> list[Recount]:
     """Of every file system of an Exhibit whose second count has ended, or that has none."""
     sql = "SELECT * FROM exhibit_runs WHERE exhibit=? AND done_ns IS NOT NULL ORDER BY part"
     rows = [(row["part"], json.loads(row["detail"])) for row in case.read().execute(sql, (exhibit,))]
-    shared = {part.removesuffix("walk") for part, detail in rows if part.endswith("/walk") and detail.get("foreign")}
+    shared = {
+        part.removesuffix("walk")
+        for part, detail in rows
+        if part.endswith("/walk") and (detail.get("foreign") or detail.get("striped"))
+    }
     counted = [
         _recounted(case, exhibit, part, detail, shared=part.removesuffix("recount") in shared)
         for part, detail in rows

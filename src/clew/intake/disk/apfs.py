@@ -53,6 +53,7 @@ class Volume:
     offset: int
     name: str  # how refs of it begin
     foreign: list[Range] = field(default_factory=list)  # of the disk, where others may have written
+    striped: bool = False  # whether other disks have part of its bytes
 
 
 _opened: OrderedDict[tuple[int, str], Volume] = OrderedDict()
@@ -81,6 +82,7 @@ def walk(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
     """Worker entry: a stretch of the directories of volume "apfs"; see `stretch`."""
     opened = open_volume(payload)
     opened.foreign = [(at, length) for at, length in payload.get("foreign", ())]
+    opened.striped = "striped" in payload
 
     def lost(at: At, missing: Missing) -> Item:
         record = at[-1][1] if at else ROOT
@@ -215,7 +217,8 @@ def _entry(opened: Volume, entry: Any, at: At, listing: Listing[Item]) -> None:
 
 def _content(opened: Volume, entry: Any, stream: Any, which: tuple[int, int], path: bytes) -> Item:
     extents = _extents(opened, stream)
-    state = ContentState.OVERWRITTEN_POSSIBLE if overlap(extents, opened.foreign) else ContentState.COMPLETE
+    doubted = opened.striped or overlap(extents, opened.foreign)
+    state = ContentState.OVERWRITTEN_POSSIBLE if doubted else ContentState.COMPLETE
     return {
         "ref": f"{opened.name}/{int(entry.get_identifier())}/{which[0]}-{which[1]}/{quote(path)}",
         "path": path.hex(),

@@ -140,7 +140,7 @@ def plain(opened: FileSystem, record: int, file: Plain, path: bytes) -> dict[str
         "reason": None,
         "detail": None,
         "name_state": _LIVE,
-        "content_state": _DOUBTFUL if opened.foreign and _overwritten(opened, record, blocks) else _COMPLETE,
+        "content_state": _DOUBTFUL if _foreign(opened, record, blocks) else _COMPLETE,
         "times": file.times,
         "times_source": _NTFS_TIMES,
         "runs": opened.on_image(places(opened, blocks[:MOST_RUNS])),
@@ -239,7 +239,7 @@ def _content(opened: FileSystem, meta: Any, attribute: Any, path: bytes, state: 
     note = NOT_WRITTEN if written < size and allocated(meta) else None
     if not size and _begins(opened, record):
         claim, note = ContentState.PARTIAL, BROKEN_OFF
-    if claim is _WHOLE and opened.foreign and _overwritten(opened, record, blocks):
+    if claim is _WHOLE and _foreign(opened, record, blocks):
         claim = ContentState.OVERWRITTEN_POSSIBLE
     missing = claim if isinstance(claim, Missing) else None
     item = {
@@ -260,8 +260,12 @@ def _content(opened: FileSystem, meta: Any, attribute: Any, path: bytes, state: 
     return item
 
 
-def _overwritten(opened: FileSystem, record: int, blocks: list[tuple[int, int]]) -> bool:
-    """Whether others may have written where the file record, or some of these blocks, lie."""
+def _foreign(opened: FileSystem, record: int, blocks: list[tuple[int, int]]) -> bool:
+    """Whether others may have written where the file record, or some of these blocks, lie; or whether other disks have
+    part of it.
+    """
+    if opened.striped or not opened.foreign:
+        return opened.striped
     return foreign.lies(opened, places(opened, blocks)) or foreign.record(opened, record)
 
 

@@ -110,6 +110,7 @@ class FileSystem:
     inodes: ext_far.Inodes | None = None  # of ext, where The Sleuth Kit misreads its extents
     owned: Marks | None = None  # clusters that belong to files, see `owned`
     foreign: list[Range] = field(default_factory=list)  # of the disk, where others may have written, see `foreign`
+    striped: bool = False  # whether other disks have part of its bytes, see `raid`
     table: ext_far.Inodes | None = None  # of ext, as its inodes lie on the disk, where clew reads that
     block: int = field(init=False)  # bytes
 
@@ -146,12 +147,14 @@ def image(payload: dict[str, Any]) -> Image:
 
 
 def file_system(payload: dict[str, Any]) -> FileSystem:
-    """The file system at byte "offset" of the image; "foreign" are ranges of the disk where others may have written.
+    """The file system at byte "offset" of the image; "foreign" are ranges of the disk where others may have written; of
+    one that is "striped" other disks have some bytes.
 
     Raises Absent where there is none that can be read.
     """
     opened = _file_system(payload)
     opened.foreign = [(at, length) for at, length in payload.get("foreign", ())]
+    opened.striped = "striped" in payload
     return opened
 
 

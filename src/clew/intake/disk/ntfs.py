@@ -12,13 +12,16 @@ from typing import Any
 
 from clew.intake.disk.claims import GIVEN_AWAY, NAME_ONLY, NTFS_NAME, allocated
 from clew.intake.disk.image import FileSystem
+from clew.intake.disk.mft_rows import ATTRIBUTE_LIST
 from clew.model import NameState
 
 ROOT, EXTEND = 5, 11
 RESERVED = 24  # the records before it are for the file system's own files
 MOST_LEVELS = 256
+MOST_BITMAP = 1 << 16  # bytes of a directory's: 2^19 blocks of its index
 ORPHANS = b"$OrphanFiles"
 _DOS = 2  # the namespace of the short twin of a long name
+_INDEX_ROOT, _INDEX, _INDEX_BITMAP, _OF_NAMES = 0x90, 0xA0, 0xB0, b"$I30"  # attributes of a directory, and their name
 
 # The streams that Windows gives its own files (b"": the content), by record and, in $Extend, by path, as `fls` lists
 # them on volumes of Windows 7 and 10. Whatever else is there a user may have hidden; and $Deleted and $RmMetadata/$Txf
@@ -74,6 +77,53 @@ def names(file: Any) -> list[tuple[int, int, bytes]]:
         found.append((raw[65] == _DOS, parent & 0xFFFFFFFFFFFF, parent >> 48, text))
     found.sort(key=lambda each: each[0])
     return [each[1:] for each in found]
+
+
+def gave_up(opened: FileSystem, directory: int) -> bool:
+    """Whether its index has blocks that it does not use any more, as of one that shrank: what stood in them The Sleuth
+    Kit, which does not look at the index's bitmap, lists as live (Carrier, 2005, chapter 13).
+    """
+    try:
+        file = opened.fs.open_meta(inode=directory)
+        found = {int(each.info.type): each.info for each in file if bytes(each.info.name or b"") == _OF_NAMES}
+        if not found.keys() >= {_INDEX_ROOT, _INDEX, _INDEX_BITMAP}:
+            return False
+        head, used = (
+            bytes(file.read_random(0, min(int(found[kind].size), most), kind, int(found[kind].id)))
+            for kind, most in ((_INDEX_ROOT, 16), (_INDEX_BITMAP, MOST_BITMAP))
+        )
+    except OSError:
+        return False
+    block = int.from_bytes(head[8:12], "little")
+    every = (1 << min(int(found[_INDEX].size) // block, 8 * MOST_BITMAP)) - 1 if block else 0
+    return int.from_bytes(used, "little") & every != every
+
+
+def left_behind(opened: FileSystem, directory: int, entry: tuple[int, int, bytes]) -> bool:
+    """Whether the file record that an index entry (record, sequence, name) names is another file's by now, or says
+    that the file stands elsewhere, or under another name. Of a file whose names do not fit its record The Sleuth Kit
+    does not tell all.
+    """
+    record, sequence, name = entry
+    try:
+        file = opened.fs.open_meta(inode=record)
+        if int(file.info.meta.seq) != sequence:
+            return True
+        if any(int(each.info.type) == ATTRIBUTE_LIST for each in file):
+            return False
+        known = [each for above, _, each in names(file) if above == directory]
+    except OSError:
+        return False
+    return name not in known and all(map(_is_text, known))
+
+
+def _is_text(name: bytes) -> bool:
+    """Whether a name is whole UTF-8: one of half surrogates The Sleuth Kit spells otherwise."""
+    try:
+        name.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def path(opened: FileSystem, file: Any) -> tuple[bytes, NameState, Streams | None]:

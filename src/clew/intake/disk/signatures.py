@@ -60,6 +60,12 @@ SIGNATURES: tuple[Signature, ...] = (
     Signature(3072, b"PRIVHEAD", "a Windows dynamic disk"),
 )
 _UNTOLD = 0x10000 | 0x10  # features of ext: encrypt, meta_bg
+_BIGALLOC = 0x200  # one that is optional
+_NTFS = b"NTFS    "
+_MOST_SECTORS = b"\x80"  # of its cluster; a byte beyond is a power of two, negative (Windows 10, 1709 and later)
+_RECOVER = 4  # another: its journal is to be gone through before it is mounted
+_HFS_STATE, _JOURNALED = 0x2000 | 0x100, 0x2000  # attributes of HFS+: it has a journal, and was unmounted (TN1150)
+_AHEAD = "what its journal alone has: it was not unmounted, and what was made, renamed or deleted last may not show"
 # libvshadow, Volume Shadow Snapshot format: the volume header, whose byte 48 says where the catalogue lies
 _VSS_AT, _VSS = 0x1E00, bytes.fromhex("6b87083876c1484eb7ae04046e6cc752")
 
@@ -83,11 +89,19 @@ def named(head: bytes) -> Missing | None:
         if found.unlock:
             return Missing(Reason.ENCRYPTED, f"{found.name}; {found.unlock}")
         return Missing(Reason.UNKNOWN, f"{found.name}, which this version does not read")
-    if _plain_hfs(head):
-        return Missing(Reason.UNKNOWN, "HFS (the old one, not HFS+), which this version does not read")
-    if udf(head) and not iso9660(head):
-        return Missing(Reason.UNKNOWN, "UDF, which this version does not read")
-    return None
+    kind = _without_signature(head)
+    return Missing(Reason.UNKNOWN, f"{kind}, which this version does not read") if kind else None
+
+
+def _without_signature(head: bytes) -> str:
+    """What has no magic of its own, or one that other kinds of it have too, which are read; "" for none of these."""
+    kinds = (
+        ("HFS (the old one, not HFS+)", _plain_hfs(head)),
+        ("UDF", udf(head) and not iso9660(head)),
+        ("NTFS with clusters of more than 64 KiB", head[3:11] == _NTFS and head[13:14] > _MOST_SECTORS),
+        ("ext4 with bigalloc", head[1080:1082] == b"\x53\xef" and bool(_optional(head) & _BIGALLOC)),
+    )
+    return next((name for name, there in kinds if there), "")
 
 
 def foreign(head: bytes) -> str:
@@ -112,6 +126,19 @@ def iso9660(head: bytes) -> bool:
 
 def beside(family: str, head: bytes) -> str:
     """What else lies in a volume that is read, and is not read itself; "" where nothing is known to."""
+    return "; ".join(each for each in (_beside(family, head), _journal(family, head)) if each)
+
+
+def _journal(family: str, head: bytes) -> str:
+    """Of a journal that was not written back when the volume was last in use; NTFS's is not looked at."""
+    if family == "ext" and _features(head) & _RECOVER:
+        return f"{_AHEAD}; run `e2fsck -y -E journal_only` on a copy and take in that"
+    if family == "HFS+" and int.from_bytes(head[1028:1032], "big") & _HFS_STATE == _JOURNALED:
+        return f"{_AHEAD}; mount a copy on a Mac once and take in that"
+    return ""
+
+
+def _beside(family: str, head: bytes) -> str:
     if family == "ISO 9660" and udf(head):
         return "a UDF file system on the same disc, which this version does not read"
     if family != "ISO 9660" and iso9660(head):
@@ -135,6 +162,11 @@ def unexplained(source: ByteSource, offset: int, length: int) -> bool:
 def _features(head: bytes) -> int:
     """Those of ext without which it cannot be read (s_feature_incompat)."""
     return int.from_bytes(head[1024 + 96 : 1024 + 100], "little")
+
+
+def _optional(head: bytes) -> int:
+    """Those without which it can be read, and not written to (s_feature_ro_compat)."""
+    return int.from_bytes(head[1024 + 100 : 1024 + 104], "little")
 
 
 def _plain_hfs(head: bytes) -> bool:

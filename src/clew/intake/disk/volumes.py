@@ -12,7 +12,7 @@ from clew.core.absent import Absent, absent
 from clew.core.channel import Reply
 from clew.intake.api import ByteSource
 from clew.intake.containers._mapped import Mapped
-from clew.intake.disk import allocation, apfs, gpt, iso_disc, lvm, ntfs, owned, recount, signatures, tables
+from clew.intake.disk import allocation, apfs, gpt, iso_disc, lvm, ntfs, owned, raid, recount, signatures, tables
 from clew.intake.disk.image import EITHER, file_system, image
 from clew.intake.entropy import UNEXPLAINED
 from clew.model import Missing, Reason
@@ -67,10 +67,16 @@ def table(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
 
 def describe(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
     """Worker entry: the file system at "offset", or the volumes that lie there, or why there is nothing to read
-    (Absent). "length" is the stretch's. Of a disc only that it is one.
+    (Absent). "length" is the stretch's. Of a disc only that it is one. "striped" says of what RAID it holds a part.
+    """
+    found = _described(payload)
+    said = raid.striped(image(payload).source, payload["offset"], payload["length"])
+    return Reply(found | ({"striped": said} if said else {}))
 
-    The file system is tried first, since a magic proves little: each of them stands where others leave room. Where both
-    are there, "magic" says of what it is, and volumes are told of besides.
+
+def _described(payload: dict[str, Any]) -> dict[str, Any]:
+    """The file system is tried first, since a magic proves little: each of them stands where others leave room. Where
+    both are there, "magic" says of what it is, and volumes are told of besides.
     """
     source = image(payload).source
     head = source.read(payload["offset"], min(signatures.LOOK, payload["length"]))
@@ -86,7 +92,7 @@ def describe(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
                 raise
             found["magic"] = [str(other.missing.reason), other.missing.detail]
         if found:
-            return Reply(found)
+            return found
         if signatures.unexplained(source, payload["offset"], payload["length"]):
             raise Absent(Missing(Reason.UNKNOWN, UNEXPLAINED)) from None
         raise
@@ -97,7 +103,7 @@ def describe(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
             raise Absent(_DISC_TOO)
     except Absent as other:
         found["magic"] = [str(other.missing.reason), other.missing.detail]
-    return Reply(found)
+    return found
 
 
 def _volumes(source: ByteSource, payload: dict[str, Any], head: bytes) -> dict[str, Any]:

@@ -185,8 +185,7 @@ class Disk:
             return
         magic, volumes = _said.magic(found), found.keys() & {"logical_volumes", "apfs_volumes"}
         opens = "file_system" in found or not (volumes or "disc" in found)
-        foreign = _foreign.of(detail, found, others.ranges)
-        more = {"foreign": foreign} if foreign else {}
+        more = _foreign.told(detail, found, others.ranges)
         if opens:
             known = {"kind": "file system", **detail, **_said.description(found), **more}
             known |= {"held": others.searched} if others.searched else {}
@@ -196,11 +195,10 @@ class Disk:
             why = f"{magic.detail}; a file system that opens there too is listed, and may be an earlier one"
             yield Part(f"{name}/magic", {"kind": "partition", **detail}, Missing(magic.reason, why))
         beyond = _said.beyond(found) if "disc" not in found else None
-        if beyond is not None:
-            yield Part(f"{name}/cut", {"kind": "partition", **detail}, beyond)
         within = others.within(detail["length"], found)
-        if within is not None:
-            yield Part(f"{name}/within", {"kind": "partition", **detail}, within)
+        for what, said in (("raid", _said.striped(found)), ("cut", beyond), ("within", within)):
+            if said is not None:
+                yield Part(f"{name}/{what}", {"kind": "partition", **detail}, said)
         if "logical_volumes" in found:
             yield from self._logical(detail, found, ask)
         if "apfs_volumes" in found:
@@ -342,8 +340,10 @@ class Disk:
 
 
 def _told(detail: Mapping[str, Any]) -> dict[str, Any]:
-    """What a worker is told of a file system besides its place: where others may have written."""
-    return {key: detail[key] for key in ("foreign",) if key in detail}
+    """What a worker is told of a file system besides its place: where others may have written, and whether it has only
+    some of its bytes.
+    """
+    return {key: detail[key] for key in ("foreign", "striped") if key in detail}
 
 
 def _reader(place: Mapping[str, Any], otherwise: str) -> str:

@@ -58,10 +58,13 @@ def others(each: Layer, stretches: Iterable[Layer], described: Callable[[Layer],
     return Others(_joined(ranges), _joined(searched), not without((begin, end - begin), searched))
 
 
-def of(detail: Layer, found: Any, held: Sequence[Range]) -> list[Range]:
-    """All of it, in order: what others have (`held`), and what lies beyond the stretch by what is `found` there."""
+def told(detail: Layer, found: Any, held: Sequence[Range]) -> dict[str, Any]:
+    """What the parts of it have of that: "foreign", all of it in order: what others have (`held`), and what lies beyond
+    the stretch by what is `found` there; and "striped", where other disks of a RAID have some of its bytes.
+    """
     beyond = _said.over(found)
-    return [*held, (detail["offset"] + detail["length"], beyond)] if beyond else list(held)
+    ranges = [*held, (detail["offset"] + detail["length"], beyond)] if beyond else list(held)
+    return ({"foreign": ranges} if ranges else {}) | ({"striped": 1} if "striped" in found else {})
 
 
 def _joined(ranges: list[Range]) -> tuple[Range, ...]:

@@ -159,7 +159,7 @@ def description(said: Any) -> dict[str, Any]:
         found = {key: _number(said[key]) for key in ("first_inode", "last_inode", "block_bytes")}
         found |= {key: int(bool(said[key])) for key in ("free_known", "owned_known")}
         found |= {key: _number(said[key]) for key in ("free_bytes", "bad_bytes") if key in said}
-        more = {key: _text(said[key], 200) for key in ("beside", "second") if key in said}
+        more = {key: _text(said[key], 400) for key in ("beside", "second") if key in said}
         return {"file_system": _text(said["file_system"], 40), **found, **more}
     except WRONG:
         return {
@@ -187,6 +187,19 @@ def magic(said: Any) -> Missing | None:
         return Missing(Reason(reason), _text(detail, 1000)) if reason else None
     except WRONG:
         return broken("what else begins there")
+
+
+def striped(said: Any) -> Missing | None:
+    """That it lies on one of the disks over which a RAID deals its bytes out."""
+    if "striped" not in said:
+        return None
+    try:
+        array = _text(said["striped"], 200)
+    except WRONG:
+        return broken("a RAID")
+    why = f"by what stands at its end this is one disk of {array}: what is listed here was read from this disk alone"
+    way = "nothing of it is taken for complete; assemble the array and take in that"
+    return Missing(Reason.UNKNOWN, f"{why}, which has only some of its bytes: {way}")
 
 
 def beyond(said: Any) -> Missing | None:
