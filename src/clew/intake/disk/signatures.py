@@ -36,7 +36,11 @@ _FOREIGN = (
 )
 FOREIGN_HEAD = 68  # bytes that tell all of them
 LVM, APFS = "LVM2", "APFS"
-_BITLOCKER = f"with the recovery key: `dislocker`, or Windows with a write blocker; {UNLOCK}"
+# Windows encrypts used space alone where it is told so, as it is by default on a new computer.
+_BITLOCKER = (
+    f"with the recovery key: `dislocker`, or Windows with a write blocker; {UNLOCK}. Nothing here is carved: where "
+    "used space alone was encrypted, what was deleted before may lie readable in the rest, to be carved once it is open"
+)
 SIGNATURES: tuple[Signature, ...] = (
     Signature(0, b"LUKS\xba\xbe\x00\x01", "LUKS1", f"`cryptsetup open --readonly`; {UNLOCK}"),
     Signature(0, b"LUKS\xba\xbe\x00\x02", "LUKS2", f"`cryptsetup open --readonly`; {UNLOCK}"),
