@@ -1,6 +1,5 @@
 """A folder is known by its file system, else by half of its files: two disks at one path are never taken for one."""
 
-import json
 import os
 import shutil
 from pathlib import Path
@@ -134,6 +133,20 @@ def test_another_directory_of_the_same_file_system_is_held_against_the_files(cas
         intake(case, path=root, label="F", options=PLAIN)
 
 
+def test_a_disk_that_was_not_mounted_at_first_is_not_another_one(case, tmp_path, lies):
+    """What was there is an empty directory of this machine's own disk."""
+    (root := tmp_path / "mnt").mkdir()
+    lies({"kind": "ext4", "uuid": "3f", "inode": 77})
+    assert not intake(case, path=root, label="F", options=PLAIN).complete
+    disk(root, "a", 2)
+    lies(FIRST)
+    assert intake(case, path=root, label="F", options=RETRY).account.done == 8
+    lies(SECOND)
+    with pytest.raises(Refused, match="and was taken in from fuseblk 01D9AAAAAAAAAAAA"):
+        intake(case, path=root, label="F", options=RETRY)
+    assert not case.read().execute("SELECT 1 FROM ledger WHERE line LIKE '%exhibit.moved%'").fetchone()
+
+
 @pytest.mark.parametrize(("files", "change"), [(1, 1), (2, 1), (5, 2)])
 def test_a_folder_that_is_written_to_is_let_in(case, tmp_path, lies, files, change):
     root = tmp_path / "live"
@@ -198,4 +211,3 @@ def test_two_are_told_apart_by_what_is_known_of_both():
     assert mounts.another({}, FIRST) is None
     assert mounts.another({**FIRST, "fsid": "2"}, fsid) is True
     assert mounts.another({**FIRST, "fsid": "2"}, FIRST) is False
-    assert json.loads(json.dumps(FIRST)) == FIRST

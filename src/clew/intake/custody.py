@@ -89,7 +89,8 @@ def recognise(case: Case, held: Held, path: Path, session: Session, mandate: str
     found = known(case, held, path, session, moved=moved)
     lay: dict[str, Any] = held.acquisition.get(LIES_ON, {})
     lies = {} if session.held else mounts.lies_on(path)
-    stays = lay if lay and not (elsewhere or copied) else lies or ({} if elsewhere else lay)
+    other = mounts.another(lay, lies)  # recognised nevertheless: nothing was found on the one before
+    stays = lay if lay and not (elsewhere or copied or other) else lies or ({} if elsewhere else lay)
     acquisition = {name: value for name, value in held.acquisition.items() if name != LIES_ON}
     acquisition |= {LIES_ON: stays} if stays else {}
     if not elsewhere and held.identity is not None and stays == lay:
@@ -97,14 +98,9 @@ def recognise(case: Case, held: Held, path: Path, session: Session, mandate: str
     with case.write("intake") as tx:
         values = (location, json.dumps(found), json.dumps(acquisition), held.id)
         tx.execute("UPDATE exhibits SET location=?, identity=?, acquisition=? WHERE id=?", values)
-        if elsewhere or mounts.another(lay, stays):
-            about: dict[str, Any] = {
-                "exhibit": held.id,
-                "from": held.location,
-                "to": location,
-                "known by": found or "its files",
-            }
-            about |= {"lay_on": lay, LIES_ON: stays} if stays else {}
+        if elsewhere or (copied and other):
+            about: dict[str, Any] = {"exhibit": held.id, "from": held.location, "to": location}
+            about |= {"known by": found or "its files"} | ({"lay_on": lay, LIES_ON: stays} if stays else {})
             tx.record("exhibit.moved", subject=about, mandate=mandate)
     return replace(held, location=location, identity=found, acquisition=acquisition)
 
@@ -142,7 +138,7 @@ def _another(case: Case, held: Held, path: Path) -> list[str]:
     """
     lay, lies = held.acquisition.get(LIES_ON, {}), mounts.lies_on(path)
     other = mounts.another(lay, lies)
-    if other:
+    if other and case.read().execute("SELECT 1 FROM batches WHERE exhibit=?", (held.id,)).fetchone() is not None:
         return [f"it lies on another file system, {mounts.words(lies)}, and was taken in from {mounts.words(lay)}"]
     same = other is False and lay[mounts.INODE] == lies[mounts.INODE]
     first = first_files(case, held.id, SAMPLE)
