@@ -100,6 +100,11 @@ class Policy:
             return self.announce
         return max(2.0, self.revisit / 5) if all(inside_loopback(n) for n in self.allow) else 1800.0
 
+    @property
+    def plain(self) -> bool:
+        """Whether any transport in plaintext is among those to be used, as far as the Mandates permit."""
+        return not self.transports or not set(PLAIN).isdisjoint(self.transports)
+
     def limits(self) -> Limits:
         """What one conversation may cost."""
         return Limits(answer_ns=int(self.answer * SECOND), hold_ns=int(self.hold * SECOND))
