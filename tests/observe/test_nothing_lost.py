@@ -294,6 +294,7 @@ def test_who_was_called_by_a_run_that_just_ended_waits_whatever_became_of_it(
         (["mse/tcp"], (), None),
         (["mse/tcp"], ("mse/tcp", "mse/utp"), "clean"),
         (["mse/tcp"], ("mse/tcp", "tcp"), None),
+        (["mse/tcp"], ("mse/tcp", "utp"), "clean"),
         (["mse/tcp", "tcp"], (), "clean"),
         ([], (), "clean"),
     ],

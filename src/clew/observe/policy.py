@@ -21,7 +21,7 @@ from clew.core import mandate
 from clew.core.case import Case
 from clew.core.clock import Instant
 from clew.core.errors import Refused
-from clew.model import Mandate, Missing, Reason
+from clew.model import Mandate, Missing, Reason, carrier
 from clew.observe.api import SECOND, Limits
 from clew.observe.node_ids import EXEMPT
 from clew.observe.transports import PLAIN
@@ -102,8 +102,8 @@ class Policy:
 
     @property
     def plain(self) -> bool:
-        """Whether any transport in plaintext is among those to be used, as far as the Mandates permit."""
-        return not self.transports or not set(PLAIN).isdisjoint(self.transports)
+        """Whether no carrier is to be used over MSE alone, so that control probes go in plaintext."""
+        return all(carrier(each) in self.transports for each in self.transports)
 
     def limits(self) -> Limits:
         """What one conversation may cost."""
