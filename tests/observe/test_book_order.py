@@ -145,6 +145,29 @@ def test_of_whom_is_forgotten_nothing_stays_in_memory() -> None:
     assert not [name for name, held in vars(made).items() if isinstance(held, set | dict) and held]
 
 
+@pytest.mark.parametrize("failures", [0, 1], ids=["given up, or where a run ended just now", "not yet given up"])
+def test_who_had_left_before_he_was_probed_is_visited_and_probed_once_he_answers(failures: int, case: Case) -> None:
+    """Else each run would call three times more whoever has the address by now: all whom an earlier version probed over
+    MSE alone (migration 0018) are unprobed.
+    """
+    held = Endpoint(
+        1, "w", "127.10.0.1", 1, 0, 0, TRACKER, tier="E1", next_ns=0, failures=failures, last_failure=str(SILENT)
+    )
+    with case.write("observe") as tx:
+        tx.execute(INSERT, row(held))
+    made = Book(case.read().execute("SELECT * FROM endpoints"), POLICY, 0, lambda _: ("mse/tcp",))
+    ((one, kind),) = made.due(0, 9)
+    assert kind == "contact"
+    made.failed(one, TOO_SLOW, 0, "mse/tcp")
+    assert [kind for _, kind in made.due(201 * SECOND, 9)] == ["contact"]
+    made.contacted(one, Contact(answered=True), "s", 201 * SECOND, 100 * SECOND, "mse/tcp", heard_ns=201 * SECOND)
+    assert [kind for _, kind in made.due(203 * SECOND, 9)] == ["control"]
+    made.controlled(one, TOO_SLOW)
+    assert not made.due(301 * SECOND - 1, 9)
+    assert not made.due(301 * SECOND, 9), "who answered the last time is probed first"
+    assert [kind for _, kind in made.due(303 * SECOND, 9)] == ["control"]
+
+
 @pytest.mark.parametrize("verdict", [CLEAN, PROMISCUOUS, str(SILENT)])
 def test_who_was_only_listed_for_a_watch_is_forgotten_though_that_port_was_probed_for_another(
     verdict: str, case: Case

@@ -288,6 +288,34 @@ def test_who_was_called_by_a_run_that_just_ended_waits_whatever_became_of_it(
     assert due_ns == (lasting.at(now) + wait_ns if waits else None)
 
 
+@pytest.mark.parametrize(
+    ("over", "chosen", "control"),
+    [
+        (["mse/tcp"], (), None),
+        (["mse/tcp"], ("mse/tcp", "mse/utp"), "clean"),
+        (["mse/tcp"], ("mse/tcp", "tcp"), None),
+        (["mse/tcp"], ("mse/tcp", "utp"), "clean"),
+        (["mse/tcp", "tcp"], (), "clean"),
+        ([], (), "clean"),
+    ],
+)
+def test_whom_a_run_probed_over_mse_alone_the_next_in_plaintext_probes_again(
+    case: Case, over: list[str], chosen: tuple[str, ...], control: str | None
+) -> None:
+    """It could only come out clean: whoever answers for anything would stay a Lead for one run with MSE alone."""
+    now, run, policy = (
+        clock.now(),
+        Run("r", "clew 0 bittorrent 1", "c", "v", None, None),
+        replace(FAST, transports=chosen),
+    )
+    dial = "INSERT INTO dials VALUES (?,'before',1,'w','127.29.0.7',1,'control',?,0,'done',NULL,0)"
+    with case.write("observe") as tx:
+        tx.execute(INSERT, row(Endpoint(1, "w", "127.29.0.7", 1, 0, 0, "t", tier="E1", control="clean")))
+        tx.executemany(dial, [(each, each) for each in over])
+    keeping.begin(case, run, policy.text(), now, "0" * 32, steady(case, now), 0, plain=policy.plain)
+    assert case.read().execute("SELECT control FROM endpoints").fetchone()[0] == control
+
+
 def test_the_last_run_of_an_old_case_is_the_one_that_began_last(case: Case) -> None:
     """Before version 6 runs had no number: all have 0."""
     with case.write("observe") as tx:

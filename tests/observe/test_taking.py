@@ -206,6 +206,19 @@ def test_what_an_earlier_reader_read_is_read_again_and_nothing_is_doubled(
     assert rows(watching) == both
 
 
+def test_what_an_earlier_reader_understood_less_of_is_told_again(
+    watching: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that did not read the answers' frames knew nobody to have answered: of the same times and endpoints."""
+    file = given(tmp_path / "tap.pcap", twice(301))
+    monkeypatch.setattr(pcap_reader.Pcap, "version", "2")
+    monkeypatch.setattr(taking, "read_finding", lambda *told: replace(read_finding(*told), returned=False))
+    assert take(watching, file).tiers == {"captured E0": 4}
+    monkeypatch.undo()
+    assert take(watching, file).tiers == {"captured E1": 2, "captured E2": 2}
+    assert take(watching, file).again
+
+
 def test_who_may_and_who_is_held(make_case: Any, tmp_path: Path) -> None:
     case = make_case(body(), exhibits=["C-2"])
     with pytest.raises(Refused):

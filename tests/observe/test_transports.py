@@ -149,6 +149,13 @@ def test_a_control_probe_goes_in_clear_over_the_carrier_that_worked() -> None:
     assert transports.probe("mse-plain/tcp", ("mse/tcp", "utp")) == "mse/tcp"
 
 
+@pytest.mark.parametrize("worked", ["tcp", "utp", "mse-rc4/tcp", "mse-plain/utp"])
+@pytest.mark.parametrize("chosen", [("mse/tcp",), ("mse/utp",), ("utp",), ("mse/utp", "tcp"), ("mse/tcp", "mse/utp")])
+def test_it_goes_over_no_transport_that_was_not_chosen(worked: str, chosen: tuple[str, ...]) -> None:
+    """What worked may be of an earlier run, that was to use others."""
+    assert transports.probe(worked, chosen) in chosen
+
+
 def test_it_does_so_where_contacts_may_go_over_mse_alone() -> None:
     """As beyond this machine, where no Mandate permits plaintext: over MSE whoever answers for anything passes."""
     made = Book([], Policy(revisit=100), 0, lambda _: ("mse/tcp", "mse/utp"))

@@ -43,6 +43,7 @@ class Book:
         self._last_id = 0
         for each in rows:
             self._add(of_row(each))
+        self._gone = {each.id for each in self if each.last_failure and each.tier != Tier.LISTED.value}  # since before
         for endpoint in self:
             if endpoint.next_ns is None and endpoint.control != PROMISCUOUS:
                 # A new run tries everybody once more (`keeping.begin`: not too soon).
@@ -132,7 +133,8 @@ class Book:
         while len(found) < room and (probed := self._probes.next(at_ns)) is not None:
             found.append((probed, "control"))
         while len(found) < room and (endpoint := self._next(at_ns)) is not None:
-            if self._probes.wanted(endpoint):
+            there = not endpoint.failures and endpoint.id not in self._gone
+            if self._probes.comes_first(endpoint, there=there):
                 self._probes.plan(endpoint, at_ns)
                 endpoint.next_ns = at_ns + UNTIL_CONTROL_NS
                 self._plan(endpoint)
@@ -176,6 +178,7 @@ class Book:
             return tier, repeats
         endpoint.failures, endpoint.last_failure = 0, None
         self._waited.discard(endpoint.id)
+        self._gone.discard(endpoint.id)
         endpoint.transport, endpoint.tried = contact.transport or transport, ""
         endpoint.tier = max(endpoint.tier, tier.value)
         # Who claims the same again and again is asked less often; whoever says anything else, as often as at first.

@@ -16,7 +16,7 @@ from clew.observe.announces import Round
 from clew.observe.book import Book
 from clew.observe.endpoints import INSERT, row
 from clew.observe.gaps import Gaps
-from clew.observe.probes import PROMISCUOUS
+from clew.observe.probes import CLEAN, PROMISCUOUS
 from clew.observe.retention import BRIEF
 from clew.observe.rows import Run
 from clew.observe.steady import Steady
@@ -27,6 +27,12 @@ KILLED = "the run ended before the result was kept"
 OF_THE_CASE = ("gaps", "clock_set")  # of a summary's coverage: `core.interruptions` reads them of all runs at any time
 NAMED = ("gossiped", "listed", "presumed")  # of `Account.of_ourselves`: how often others named us
 TAKE_BACK = "DELETE FROM observe_gaps WHERE run=? AND from_ns BETWEEN ? AND ? AND why=?"
+# Over MSE a control probe can only come out clean (docs/decisions/0021).
+PROBE_AGAIN = """
+UPDATE endpoints SET control=NULL WHERE control=? AND (address, port) IN (
+  SELECT address, port FROM dials WHERE kind='control' AND state='done'
+  GROUP BY address, port HAVING min(transport LIKE 'mse%'))
+"""
 LASTING = frozenset((SightingKind.CONTROL, SightingKind.OURSELVES))
 
 
@@ -161,13 +167,25 @@ class Keeper:
         return found
 
 
-def begin(case: Case, run: Run, policy: str, now: Instant, mandate: str, time: Steady, wait_ns: int) -> int:
+def begin(
+    case: Case,
+    run: Run,
+    policy: str,
+    now: Instant,
+    mandate: str,
+    time: Steady,
+    wait_ns: int,
+    *,
+    plain: bool = True,
+) -> int:
     """Accounts for what an earlier run left behind, and begins this one; returns how many dials were interrupted.
 
     An interrupted dial may have reached its peer, so that endpoint is not called again before the end of the revisit
     interval (`wait_ns`) counted from now; nor is who was given up, or might not be called any more, where a run
     ended or anybody heard us less than the interval ago.
     Nobody waits longer than that because a clock was wrong in an earlier run.
+
+    Where this run probes in `plain`text, whom earlier ones probed over MSE alone is unprobed.
     """
     now_ns = time.at(now)
     again_ns = now_ns + wait_ns
@@ -182,6 +200,8 @@ def begin(case: Case, run: Run, policy: str, now: Instant, mandate: str, time: S
         )
         tx.execute(asked.BEGIN, (now_ns,))
         _close_killed(tx)
+        if plain:
+            tx.execute(PROBE_AGAIN, (CLEAN,))
         tx.execute(
             "UPDATE endpoints SET next_ns=?, failures=0 WHERE next_ns IS NULL AND failures + contacts > 0 "
             "AND control IS NOT ? "

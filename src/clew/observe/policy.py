@@ -21,7 +21,7 @@ from clew.core import mandate
 from clew.core.case import Case
 from clew.core.clock import Instant
 from clew.core.errors import Refused
-from clew.model import Mandate, Missing, Reason
+from clew.model import Mandate, Missing, Reason, carrier
 from clew.observe.api import SECOND, Limits
 from clew.observe.node_ids import EXEMPT
 from clew.observe.transports import PLAIN
@@ -99,6 +99,11 @@ class Policy:
         if self.announce is not None:
             return self.announce
         return max(2.0, self.revisit / 5) if all(inside_loopback(n) for n in self.allow) else 1800.0
+
+    @property
+    def plain(self) -> bool:
+        """Whether no carrier is to be used over MSE alone, so that control probes go in plaintext."""
+        return all(carrier(each) in self.transports for each in self.transports)
 
     def limits(self) -> Limits:
         """What one conversation may cost."""

@@ -38,6 +38,12 @@ class Probes:
             return False
         return endpoint.place in self._going or self._tries[endpoint.place] < CONTROL_ATTEMPTS
 
+    def comes_first(self, endpoint: Endpoint, *, there: bool) -> bool:
+        """Whether a visit waits for one: it is out, or is wanted of who was `there` the last time. Who did not answer
+        then is visited first: he may have left, and each run would probe in vain, or whoever is there now.
+        """
+        return self.wanted(endpoint) and (there or endpoint.place in self._going)
+
     def plan(self, endpoint: Endpoint, at_ns: int) -> None:
         """One of this place is due soon after this contact, unless one is planned or out."""
         if endpoint.place not in self._going:

@@ -107,7 +107,7 @@ class Observer:
         self._steady = steady(case, self._start)
         steady_ns = self._steady.at(self._start)
         self._interrupted = keeping.begin(
-            case, self._run, policy.text(), self._start, self._mandate, self._steady, wait_ns
+            case, self._run, policy.text(), self._start, self._mandate, self._steady, wait_ns, plain=policy.plain
         )
         self._governor.recall(keeping.heard(case, self._start, self._steady, wait_ns))
         known = case.read().execute(f"SELECT {','.join(COLUMNS)} FROM endpoints")  # noqa: S608 - our own names

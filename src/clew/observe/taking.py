@@ -42,7 +42,8 @@ ROWS = 20_000
 ONE_SIDED = Missing(Reason.UNREADABLE, "the capture does not hold the other direction's handshake")
 
 
-SAME = ("watch", "address", "port", "transport", "started_ns", "source")  # what a Sighting is recognised again by
+# What a Sighting is recognised again by: of the same moment a later reader may understand more, which is another then.
+SAME = ("watch", "address", "port", "transport", "started_ns", "source", "claim", "pieces_claimed", "missing")
 
 
 @dataclass(frozen=True, slots=True)

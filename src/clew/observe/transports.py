@@ -45,7 +45,9 @@ def failed(offered: tuple[str, ...], tried: str, transport: str, *, reached: boo
 
 def probe(worked: str, chosen: tuple[str, ...]) -> str:
     """What a control probe goes over: plaintext on the carrier that worked. Its random infohash shows nothing, so that
-    it needs no permit; over MSE nobody could answer it. MSE only where the operator chose transports without plaintext.
+    it needs no permit; over MSE nobody could answer it. MSE, or the other carrier, only where the operator chose
+    transports without that: what worked may be of an earlier run.
     """
     plain = carrier(worked)
-    return plain if not chosen or plain in chosen else dialled(worked)
+    best = (plain, f"mse/{plain}", *PLAIN)
+    return next((each for each in best if each in chosen), chosen[0]) if chosen else plain

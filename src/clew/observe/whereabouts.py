@@ -118,7 +118,8 @@ class Whereabouts:
             # Names of dead trackers often tell this machine's own address.
             if useful := tuple(each for each in told if self._governor.policy.allows(each) or near(each) is None):
                 return useful
-            raise ClewError(f"the tracker {place.host} has no address but {', '.join(told)}", "check its name")
+            why = f"the tracker {place.host} has no address but {', '.join(told)}, which --allow does not name"
+            raise ClewError(why, "check its name, or name the network of that address to --allow")
         except ClewError as error:
             self._lost[place] = error
             return ()
