@@ -641,8 +641,16 @@ def test_transmission_is_told_by_its_files_name_which_is_said(world):
     assert set(world.shown(finding)) == {"added"}
 
 
-def test_the_port_that_a_client_listened_on_adds_and_supports_nothing_alone(world):
-    world.lay("A", b"session", made.bencode(LISTENING))
+@pytest.mark.parametrize(
+    "data",
+    [
+        made.bencode(LISTENING),
+        made.bencode({".fileguard": "0" * 40, "bind_port": PORT}),
+        f"[BitTorrent]\nSession\\Port={PORT}\n".encode(),
+    ],
+)
+def test_the_port_that_a_client_listened_on_adds_and_supports_nothing_alone(world, data):
+    world.lay("A", b"session", data)
     world.belongs("A")
     lead = world.lead()
     assert (lead.outcome, [f.says for f in lead.findings]) == (Outcome.SILENT, [Says.ADDS])

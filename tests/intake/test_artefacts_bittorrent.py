@@ -5,6 +5,7 @@ import ipaddress
 import json
 import os
 import random
+import re
 from pathlib import Path
 
 import libtorrent as lt
@@ -79,6 +80,45 @@ def test_torrents_that_libtorrent_makes(tmp_path: Path, flags: int, several: boo
     creator = lt.create_torrent(storage, PIECE, flags)
     lt.set_piece_hashes(creator, str(tmp_path))
     assert_as_libtorrent_says(lt.bencode(creator.generate()))
+
+
+@pytest.mark.corpus
+@pytest.mark.parametrize("path", real("qBittorrent.conf") + real("settings.json"), ids=str)
+def test_the_port_in_the_settings_of_real_clients(path: Path) -> None:
+    data = path.read_bytes()
+    (entry,) = entries(rows(data))
+    told = re.search(rb'^(?:Session.Port=|    "peer-port": )([0-9]+),?$', data, re.MULTILINE)
+    at, length = entry["where"]["listen"]
+    assert (entry["listen"], told[1] in data[at : at + length]) == (f":{told[1].decode()}", True)
+
+
+GUARDED = {".fileguard": "0" * 40}
+
+
+@pytest.mark.parametrize(
+    ("data", "listen", "why"),
+    [
+        (made.bencode(GUARDED | {"bind_port": 51_413, "dir_active_download": "C:\\shared"}), ":51413", None),
+        (made.bencode(GUARDED | {"bind_port": 0}), None, "0 stands for a port that it takes as it starts"),
+        (made.bencode(GUARDED | {"bind_port": "51413"}), None, "-1 stands for"),
+        (b"[BitTorrent]\r\nSession\\Port=51413\r\n", ":51413", None),
+        (b"[Preferences]\nWebUI\\Port=8080\nConnection\\PortRangeMin=6881\n", ":6881", None),
+        (b"[BitTorrent]\nSession\\Port=6881\nSession\\UseRandomPort=true\n", None, "another port each time"),
+        (b"[BitTorrent]\nSession\\DHTEnabled=false\n[Preferences]\nWebUI\\Port=8080\n", None, "no port was set"),
+        (b'{"download_dir": "/srv", "peer_port": 6881, "rpc_port": 9091}', ":6881", None),
+    ],
+)
+def test_the_port_that_a_client_was_set_to_listen_on(data: bytes, listen: str | None, why: str | None) -> None:
+    (entry,) = entries(rows(data))
+    assert entry.get("listen") == listen
+    assert (why is None) or why in entry["missing"]["listen"]
+
+
+@pytest.mark.parametrize(
+    "data", [b"[General]\nPort=5\n", b'{"peer-port": 5}', b"[1, 2]", made.bencode({"bind_port": 5})]
+)
+def test_settings_of_something_else_are_none(data: bytes) -> None:
+    assert rows(data, "client_settings") == []
 
 
 @pytest.mark.corpus

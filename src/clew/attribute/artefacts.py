@@ -42,7 +42,7 @@ WHERE t.name IN ('p2p.entries', 'p2p.rest', 'p2p.entry.cut') AND t.missing IS NO
 """  # noqa: S608 - ours
 CHECKED = ("size", "checked", "matching")
 WRONG = (KeyError, TypeError, ValueError, AttributeError, IndexError)
-TRANSMISSION, TORRENT, SESSION = "transmission resume", "torrent metainfo", "session state"
+TRANSMISSION, TORRENT = "transmission resume", "torrent metainfo"
 ZONED = re.compile(r", UTC\b")  # in `times_source`; FAT, exFAT and MS-DOS times of archives have none
 MOVED = re.compile(r"\bmoved by the zone of its mount$")  # by whichever: Linux does that to local times
 NAMED = re.compile(rb"([0-9a-f]{40})\.resume$")  # Transmission since 3.00; before it only 16 digits, which is no proof
@@ -112,8 +112,8 @@ class Verified:
 
 @dataclass(slots=True)
 class Artefacts:
-    """All of it. `listening` are session states by Exhibit; `kinds` and `lost` say what was there to read, and what of
-    it was not read; `senseless` counts Traits that do not say what they must.
+    """All of it. `listening` are session states and settings by Exhibit; `kinds` and `lost` say what was there to
+    read, and what of it was not read; `senseless` counts Traits that do not say what they must.
     """
 
     entries: list[Entry] = field(default_factory=list)
@@ -145,7 +145,7 @@ def read(case: Case, watches: Iterable[Watch]) -> Artefacts:
         matched += [(content, facts, watch) for watch in named]
         if facts.kind == TRANSMISSION and not named:
             nameless.append((content, facts))
-        elif facts.kind == SESSION and facts.listen and not named:
+        elif facts.listen and not named:
             sessions.append((content, facts))
     contents = {content for content, *_ in matched} | {content for content, _ in (*nameless, *sessions)}
     places = _places(case, contents)
