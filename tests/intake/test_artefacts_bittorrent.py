@@ -285,6 +285,47 @@ def test_the_last_file_of_a_list_that_broke_off_is_not_taken_for_the_last_of_the
     assert inner_pieces(info, info.files[0]) == (range(3), 0)
 
 
+def resumed(number: int) -> bytes:
+    """As libtorrent itself writes it."""
+    atp = lt.add_torrent_params()
+    atp.info_hashes = lt.info_hash_t(lt.sha1_hash(bytes([number + 1]) * 20))
+    atp.save_path, atp.added_time, atp.total_uploaded = f"/srv/{number}", 1_700_000_000 + number, 100 + number
+    atp.peers = [("192.0.2.7", 6_881 + number)]
+    return lt.write_resume_data_buf(atp)
+
+
+def test_each_torrent_of_deluge_is_read_as_libtorrent_wrote_it_and_shown_by_its_bytes() -> None:
+    data = made.bencode({(bytes([n + 1]) * 20).hex(): resumed(n) for n in range(3)})
+    found = rows(data)
+    told = entries(found)
+    assert one(found, "p2p.artefact")["text"] == "torrents.fastresume"
+    assert [each["infohash_v1"] for each in told] == [(bytes([n + 1]) * 20).hex() for n in range(3)]
+    assert [(each["added_s"], each["uploaded"]) for each in told] == [(1_700_000_000 + n, 100 + n) for n in range(3)]
+    assert {each["client"].split()[0] for each in told} == {"Deluge"}
+    for n, entry in enumerate(told):
+        at, length = entry["at"]
+        assert data[at : at + length] == resumed(n)
+        at, length = entry["where"]["infohash_v1"]
+        assert lt.bdecode(data[at : at + length]).hex() == entry["infohash_v1"]
+    assert [(a, p, data[at : at + n]) for a, p, at, n in listed(found, "endpoints")] == [
+        ("192.0.2.7", 6_881 + n, bytes([192, 0, 2, 7]) + (6_881 + n).to_bytes(2, "big")) for n in range(3)
+    ]
+    assert one(found, "p2p.entries") is None
+
+
+def test_a_torrent_of_deluge_that_breaks_costs_itself_alone_and_the_count_says_so() -> None:
+    whole = {(bytes([n + 1]) * 20).hex(): resumed(n) for n in range(3)}
+    data = made.bencode(whole | {(bytes([2]) * 20).hex(): resumed(1)[:-1] + b"i"})
+    found = rows(data)
+    assert len(entries(found)) == 3
+    assert "3 of 3 entries were read: from byte" in one(found, "p2p.entries")["detail"]
+    data = made.bencode(whole | {(bytes([2]) * 20).hex(): b"x" + resumed(1)})
+    found = rows(data)
+    assert [each["added_s"] for each in entries(found)] == [1_700_000_000, 1_700_000_002]
+    assert one(found, "p2p.entries")["detail"] == "2 of 3 entries were read"
+    assert "1 of its members are no torrents" in one(found, "p2p.rest")["detail"]
+
+
 def torrent(number: int) -> dict:
     return {
         "added_on": 1_700_000_000 + number,
