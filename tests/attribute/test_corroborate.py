@@ -21,6 +21,7 @@ from corroborate_case import (
     sighting,
 )
 
+from artefacts_here import PLUGINS
 from clew.attribute import listing, statements
 from clew.attribute.artefacts import Entry, Facts, Place
 from clew.attribute.caveats import ARTEFACTS, ARTEFACTS_BEFORE
@@ -664,6 +665,21 @@ def test_what_was_not_read_is_said(world):
     lead = world.lead()
     assert lead.outcome is Outcome.SILENT
     assert any("was not read whole: p2p.entries: 1 of 1 entries" in line for line in lead.covered)
+
+
+def test_what_intake_came_upon_and_nothing_reads_is_said(world):
+    resume = next(PLUGINS["transmission"].examples()).data
+    for example in PLUGINS["unread"].examples():
+        world.lay("A", example.name.encode(), example.data)
+    world.lay("A", b"card.0123456789abcdef.resume", resume)
+    world.lay("B", V1.hex().encode() + b".resume", resume.replace(b"card.bin", b"cord.bin"))
+    world.belongs("A")
+    world.belongs("B")
+    lead = world.lead()
+    (said,) = [line for line in lead.covered if "not read:" in line]
+    assert said.startswith("A: of clients, and not read: 1 Deluge's torrents.state, 1 Vuze's or BiglyBT's")
+    assert "1 qBittorrent's torrents.db" in said
+    assert said.endswith("1 transmission resume whose name has no whole infohash")
 
 
 SENSELESS = (

@@ -6,6 +6,8 @@ import json
 import os
 import random
 import re
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import libtorrent as lt
@@ -209,7 +211,8 @@ def test_the_ports_of_transmission_are_in_the_order_of_its_version(progress, por
 
 @pytest.mark.corpus
 def test_nothing_else_of_the_corpus_is_taken_for_an_artefact() -> None:
-    known = (".torrent", ".fastresume", ".resume", ".met", ".bak", ".session_state", "preferences.dat")
+    clients = (".torrent", ".fastresume", ".resume", ".met", ".bak", ".session_state", "preferences.dat")
+    known = (*clients, "settings.json", "qBittorrent.conf")
     for path in CORPUS.rglob("*"):
         if path.is_file() and path.stat().st_size < 5 << 20 and "bencode" not in path.parts:
             assert not rows(path.read_bytes()) or path.name.endswith(known), path
@@ -324,6 +327,22 @@ def test_a_torrent_of_deluge_that_breaks_costs_itself_alone_and_the_count_says_s
     assert [each["added_s"] for each in entries(found)] == [1_700_000_000, 1_700_000_002]
     assert one(found, "p2p.entries")["detail"] == "2 of 3 entries were read"
     assert "1 of its members are no torrents" in one(found, "p2p.rest")["detail"]
+
+
+def test_what_is_not_read_is_named(tmp_path: Path) -> None:
+    database = sqlite3.connect(tmp_path / "torrents.db")
+    with closing(database), database:
+        database.execute("CREATE TABLE `torrents` (`id` INTEGER PRIMARY KEY, `libtorrent_resume_data` BLOB NOT NULL)")
+    found = rows((tmp_path / "torrents.db").read_bytes())
+    assert [(row["name"], row["text"]) for row in found] == [("p2p.unread", "qBittorrent's torrents.db")]
+    assert rows(b"\x80\x04\x95\x30\x00\x00\x00\x00\x00\x00\x00\x8c\x1adeluge.core.torrentmanager\x94.")[0]["text"] == (
+        "Deluge's torrents.state"
+    )
+
+
+@pytest.mark.parametrize("example", list(PLUGINS["unread"].examples()), ids=lambda example: example.name)
+def test_what_is_named_as_not_read_is_nothing_else(example) -> None:
+    assert [row["name"] for row in rows(example.data)] == ["p2p.unread"]
 
 
 def torrent(number: int) -> dict:

@@ -46,8 +46,10 @@ SELECT extractor, missing, nothing, count(DISTINCT content) AS contents FROM sai
 WHERE missing IS NOT NULL GROUP BY ALL ORDER BY ALL
 """  # noqa: S608 - our own words
 _UNOPENED = """
-SELECT t.text AS what, count(DISTINCT c.item) AS items FROM traits t JOIN contents c ON c.sha256 = t.content
-WHERE t.name = 'unopened' AND t.text IS NOT NULL AND c.exhibit=? GROUP BY ALL ORDER BY ALL
+SELECT if(t.name = 'unopened', '', 'of a peer-to-peer client, which is not read: ') || t.text AS what,
+  count(DISTINCT c.item) AS items
+FROM traits t JOIN contents c ON c.sha256 = t.content
+WHERE t.name IN ('unopened', 'p2p.unread') AND t.text IS NOT NULL AND c.exhibit=? GROUP BY ALL ORDER BY ALL
 """
 
 

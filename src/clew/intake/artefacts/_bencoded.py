@@ -18,8 +18,8 @@ _KEY = re.compile(rb"([0-9]{1,6}):")
 class Scan:
     """What a dictionary holds: integers and strings with their places in `data`; of containers the place alone.
 
-    It begins at `start`. `end` is the byte after all that was understood; `broken` says why it ends there and not at the dictionary's own
-    end, `begun` which key was in hand then.
+    It begins at `start`. `end` is the byte after all that was understood; `broken` says why it ends there and not at
+    the dictionary's own end, `begun` which key was in hand then.
     """
 
     data: bytes
