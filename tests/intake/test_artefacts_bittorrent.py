@@ -209,6 +209,19 @@ def test_the_ports_of_transmission_are_in_the_order_of_its_version(progress, por
     assert ("endpoints" in entry["missing"]) == (not port)
 
 
+def test_a_resume_whose_keys_have_underscores_says_the_same() -> None:
+    said = {
+        "activity-date": 1, "added-date": 2, "bandwidth-priority": 0, "corrupt": 0, "done-date": 3,
+        "peers2": pex("192.0.2.1", b"\x1a\xe1"), "peers2-6": pex("2001:db8::1", b"\x1a\xe1"), "uploaded": 4,
+        "destination": "/x-y", "progress": {"time-checked": [0]},
+    }  # fmt: skip
+    renamed = {name.replace("-", "_"): value for name, value in said.items()} | {"progress": {"time_checked": [0]}}
+    one_way, other_way = (rows(made.bencode(each), "transmission") for each in (said, renamed))
+    told, again = (listed(found, "endpoints") for found in (one_way, other_way))
+    assert [each[:2] for each in again] == [each[:2] for each in told] == [["192.0.2.1", 6881], ["2001:db8::1", 6881]]
+    assert [{**entry, "where": 0} for entry in entries(other_way)] == [{**e, "where": 0} for e in entries(one_way)]
+
+
 @pytest.mark.corpus
 def test_nothing_else_of_the_corpus_is_taken_for_an_artefact() -> None:
     clients = (".torrent", ".fastresume", ".resume", ".met", ".bak", ".session_state", "preferences.dat")
