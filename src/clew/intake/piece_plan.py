@@ -15,7 +15,7 @@ from clew.core.absent import Absent
 from clew.core.case import Case
 from clew.core.engine import Outcome, Task
 from clew.core.errors import ClewError
-from clew.intake.again import Looking, Reopened, at_hand, reopened
+from clew.intake.again import PIECES, Looking, Reopened, at_hand, reopened
 from clew.intake.api import Unavailable
 from clew.intake.in_pass import InPass
 from clew.intake.options import Options
@@ -179,7 +179,7 @@ def called_for(case: Case, exhibit: str, options: Options) -> InPass:
     room, alone = Room(MOST_HELD), replace(options, workers=1)
 
     def opening(other: str) -> AbstractContextManager[Reopened]:
-        return reopened(case, other, SPECS, alone, Looking("pieces", TORRENTS, exhibit))
+        return reopened(case, other, SPECS, alone, Looking(PIECES, TORRENTS, exhibit))
 
     def use(again: Reopened, _other: str, rows: list[dict[str, Any]]) -> None:
         try:

@@ -14,7 +14,7 @@ from clew.core import shards
 from clew.core.case import Case
 from clew.core.engine import Pool, Task
 from clew.intake import said
-from clew.intake.again import OTHERS, Looking, Reopened, at_hand, reopened
+from clew.intake.again import OTHERS, SECOND, Looking, Reopened, at_hand, reopened
 from clew.intake.api import EXACT, Session, Unavailable
 from clew.intake.options import Options
 from clew.intake.reading import find
@@ -111,7 +111,7 @@ def look(case: Case, contents: list[bytes], again: Again, options: Options, exhi
     """
     looked = Looked(asked=len(contents))
     have = {row["content"] for row in shards.query(case, again.had).to_pylist()}
-    why = Looking("second look", f"{again.trait}, {again.config}", beside=again.beside)
+    why = Looking(SECOND, f"{again.trait}, {again.config}", beside=again.beside)
 
     def opening(place: str) -> AbstractContextManager[Reopened]:
         return reopened(case, place, (again.extractor,), options, why, again.preload)
