@@ -659,6 +659,16 @@ def test_the_port_that_a_client_listened_on_adds_and_supports_nothing_alone(worl
     assert world.lead().matches == (Match.INFOHASH, Match.PORT)
 
 
+@pytest.mark.parametrize(("port", "little"), [(51_413, True), (6881, True), (40_000, False)])
+def test_that_the_port_is_one_that_clients_take_by_themselves_is_said(make, port, little):
+    world = make(port=port)
+    world.lay("A", b"settings.json", b'{"download-dir": "/x", "peer-port": %d}' % port)
+    world.belongs("A")
+    (finding,) = world.lead().findings
+    assert finding.says is Says.ADDS
+    assert any("tells little" in why for why in finding.why) is little
+
+
 def test_what_was_not_read_is_said(world):
     world.lay("A", b"cut", fastresume(BEFORE_S, **{"info-hash": bytes(range(20))})[:-9])
     world.belongs("A")

@@ -18,7 +18,7 @@ from clew.attribute.artefacts import Artefacts, Entry, Verified
 from clew.attribute.finding import Finding, of_before
 from clew.attribute.masked import Masked
 from clew.attribute.run import label as subject_label
-from clew.attribute.weigh import Beside, Judged, Match, Outcome, Says, Seen, shown, until_seized, weigh
+from clew.attribute.weigh import Beside, Judged, Match, Outcome, Says, Seen, listening, shown, until_seized, weigh
 from clew.core import clock, mandate, shards, watch
 from clew.core.case import Case
 from clew.core.errors import Refused, Usage
@@ -307,8 +307,7 @@ def _listening(world: _World, seen: Seen, linked: Sequence[str]) -> Iterator[Fin
         for content, facts, places in world.found.listening.get(exhibit, ()):
             if str(seen.port) in PORT.findall(facts.listen):
                 beside = _beside(world, exhibit, set(linked))
-                why = f"a client there was set to listen on port {seen.port}"
-                judged = until_seized(seen, beside, Judged(Says.ADDS, (Match.PORT,), (why,)))
+                judged = until_seized(seen, beside, listening(seen.port))
                 where = {"port": facts.span("listen")}
                 for place in places:
                     yield _finding(world, seen, judged, beside, facts.kind, content, where, place)
