@@ -17,7 +17,7 @@ from clew.model import Reason
 
 UTORRENT, QBITTORRENT, TRANSMISSION = "settings.dat", "qBittorrent settings", "transmission settings"
 BIND = b"bind_port"
-MOST = 1 << 20  # bytes of settings in text; those of a client have some kilobytes
+MOST = 64 << 10  # bytes of settings in text: those of a client have some kilobytes
 HIGHEST = 65_535
 INI = re.compile(rb"^(?:Session\\[A-Za-z]+|Connection\\PortRangeMin)=", re.MULTILINE)
 INI_PORT = re.compile(rb"^(?:Session\\Port|Connection\\PortRangeMin)=(-?\d{1,5})\r?$", re.MULTILINE)
@@ -67,7 +67,7 @@ def _utorrent(probe: Probe) -> Iterator[tuple[str, Value]]:
 
 
 def _qbittorrent(data: bytes) -> Iterator[tuple[str, Value]]:
-    if not INI.search(data) or not (b"[BitTorrent]" in data or b"[Preferences]" in data):
+    if not (b"[BitTorrent]" in data or b"[Preferences]" in data) or not INI.search(data):
         return
     entry = Entry("bittorrent", "qBittorrent", QBITTORRENT, slice(0, len(data)))
     if INI_RANDOM.search(data):
