@@ -7,6 +7,7 @@ import os
 import random
 import re
 import sqlite3
+import struct
 from contextlib import closing
 from pathlib import Path
 
@@ -340,6 +341,38 @@ def test_a_torrent_of_deluge_that_breaks_costs_itself_alone_and_the_count_says_s
     assert [each["added_s"] for each in entries(found)] == [1_700_000_000, 1_700_000_002]
     assert one(found, "p2p.entries")["detail"] == "2 of 3 entries were read"
     assert "1 of its members are no torrents" in one(found, "p2p.rest")["detail"]
+
+
+def control_of(uploaded: int, held: str, under_way: tuple[tuple[int, int, int], ...] = ()) -> bytes:
+    """As aria2 1.36.0 wrote one of 300,000 bytes in pieces of 32 KiB, but for these."""
+    fixed = "0001 00000001 00000014 53cd05daf78f7e88330c445e03edce8c8b62f752 00008000 00000000000493e0"
+    data = bytes.fromhex(fixed) + struct.pack(">QI", uploaded, 2) + bytes.fromhex(held)
+    parts = b"".join(struct.pack(">III", *each) + bytes(each[2]) for each in under_way)
+    return data + struct.pack(">I", len(under_way)) + parts
+
+
+def test_the_control_file_of_aria2() -> None:
+    data = control_of(777, "f180", ((4, 1 << 15, 1), (5, 1 << 15, 1)))
+    found = rows(data)
+    (entry,) = entries(found)
+    assert entry["infohash_v1"] == "53cd05daf78f7e88330c445e03edce8c8b62f752"
+    numbers = ("piece_length", "size", "uploaded", "pieces", "pieces_have")
+    assert [entry[name] for name in numbers] == [1 << 15, 300_000, 777, 10, 6]
+    shown = {name: data[at : at + length] for name, (at, length) in entry["where"].items()}
+    assert shown["infohash_v1"].hex() == entry["infohash_v1"]
+    assert int.from_bytes(shown["uploaded"], "big") == 777
+    assert {row["name"] for row in found if "missing" in row} == set()
+
+
+def test_a_control_file_that_was_cut_or_is_none() -> None:
+    data = control_of(777, "f180", ((4, 1 << 15, 1),))
+    found = rows(data[:-1])
+    assert len(entries(found)) == 1
+    assert "it ends at byte" in one(found, "p2p.entries")["detail"]
+    assert "1 bytes from byte" in one(rows(data + b"?"), "p2p.rest")["detail"]
+    assert rows(data[:2] + b"\xff" + data[3:]) == []
+    assert rows(data[:30] + bytes(4) + data[34:]) == []  # no length of a piece
+    assert rows(data[:-30]) == []
 
 
 def test_what_is_not_read_is_named(tmp_path: Path) -> None:

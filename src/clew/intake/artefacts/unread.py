@@ -13,10 +13,8 @@ from clew.intake.artefacts._bencoded import scan
 SQLITE, SCHEMA = b"SQLite format 3\x00", 64 << 10  # bytes in which the tables of a young database are described
 COLUMN = b"libtorrent_resume_data"  # of qBittorrent's table `torrents`
 PICKLE = b"deluge.core.torrentmanager"  # the class that a pickle of it names first, in every protocol
-CONTROL = bytes.fromhex("0001 00000001 00000014")  # version 1, of a torrent, whose infohash of 20 bytes follows
 STORED = "qBittorrent's torrents.db"
 STATE = "Deluge's torrents.state"
-RUNNING = "aria2's control file"
 # What a bencoded dictionary of each holds at least, and what its bytes hold besides
 BENCODED: tuple[tuple[str, frozenset[bytes], bytes], ...] = (
     ("rTorrent's .rtorrent", frozenset({b"chunks_wanted", b"tied_to_file", b"total_uploaded"}), b""),
@@ -52,8 +50,6 @@ class Unread:
             yield Example(kind, data, "application/octet-stream", {"p2p.unread": kind})
         pickled = b"\x80\x02c" + PICKLE + b"\nTorrentManagerState\nq\x01)\x81q\x02."
         yield Example("torrents.state", pickled, "application/octet-stream", {"p2p.unread": STATE})
-        control = CONTROL + bytes(range(20)) + (1 << 14).to_bytes(4, "big") + bytes(26)
-        yield Example("one.aria2", control, "application/octet-stream", {"p2p.unread": RUNNING})
         table = b"CREATE TABLE `torrents` (`id` INTEGER PRIMARY KEY,`libtorrent_resume_data` BLOB NOT NULL)"
         database = SQLITE + bytes(84) + table
         yield Example("torrents.db", database, "application/vnd.sqlite3", {"p2p.unread": STORED})
@@ -66,8 +62,6 @@ def _kind(probe: Probe) -> str:
         return STORED if COLUMN in _beginning(probe) else ""
     if PICKLE in first:
         return STATE
-    if first.startswith(CONTROL):
-        return RUNNING
     found = scan(probe) if first.startswith(b"d") else None
     if found is None:
         return ""
