@@ -1,5 +1,6 @@
 """Supported, contradicted, silent: built by hand, with clocks near the edge. Silence and doubt never become more."""
 
+import hashlib
 import json
 import re
 from dataclasses import replace
@@ -21,7 +22,7 @@ from corroborate_case import (
     sighting,
 )
 
-from artefacts_here import PLUGINS
+from artefacts_here import PLUGINS, rows
 from clew.attribute import listing, statements
 from clew.attribute.artefacts import Entry, Facts, Place
 from clew.attribute.caveats import ARTEFACTS, ARTEFACTS_BEFORE
@@ -30,7 +31,7 @@ from clew.attribute.lead_page import page
 from clew.attribute.replay import replay
 from clew.attribute.run import attribute
 from clew.attribute.weigh import Beside, Match, Outcome, Says, Seen, weigh
-from clew.core import clock, coverage
+from clew.core import clock, coverage, shards
 from clew.core.case import Case
 from clew.core.errors import Refused, Usage
 from clew.intake.archives import streamed, zipstamps
@@ -667,6 +668,24 @@ def test_that_the_port_is_one_that_clients_take_by_themselves_is_said(make, port
     (finding,) = world.lead().findings
     assert finding.says is Says.ADDS
     assert any("tells little" in why for why in finding.why) is little
+
+
+def test_what_a_retry_read_whole_is_what_lies_there(world):
+    """Partly read at first, with an entry of its own in what bad sectors left, and read whole by a retry."""
+    partial = world.lay("A", b"resume", fastresume(BEFORE_S)[:-9], content_state="partial")
+    world.belongs("A")
+    lead = world.lead()
+    assert lead.outcome is Outcome.SUPPORTED
+    assert any("was not read whole" in line for line in lead.covered)
+    (row,) = shards.query(world.case, "SELECT item, exhibit FROM contents", {}).to_pylist()
+    whole = fastresume(BEFORE_S)
+    again = {"sha256": hashlib.sha256(whole).digest(), "size": len(whole), "content_state": "complete"}
+    put(world.case, "contents", [row | again], "intake")
+    world.say(again["sha256"], [{k: v for k, v in each.items() if k not in ("data", "blob")} for each in rows(whole)])
+    lead = world.lead()
+    assert {finding.content for finding in lead.findings} == {again["sha256"].hex()} != {partial.hex()}
+    assert "artefacts read: 1 fastresume" in lead.covered[0]
+    assert not any("was not read whole" in line for line in lead.covered)
 
 
 def test_what_was_not_read_is_said(world):

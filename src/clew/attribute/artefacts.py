@@ -19,13 +19,19 @@ ENTRIES = f"""SELECT content, text FROM {SAID} WHERE name='p2p.entry' AND text L
 LISTS = f"""
 SELECT content, text FROM {SAID} WHERE name='p2p.entry.endpoints' AND content IN (SELECT unnest($contents))
 """  # noqa: S608 - ours
-PLACES = """
+# Of an Item that was read in part, and by a retry whole, the whole alone: the other bytes are not what lies there.
+HELD = """(
+  SELECT * FROM contents
+  WHERE content_state IS DISTINCT FROM 'partial'
+    OR item NOT IN (SELECT item FROM contents WHERE content_state IS DISTINCT FROM 'partial')
+)"""
+PLACES = f"""
 SELECT c.sha256, c.exhibit, c.content_state, l.path, l.name_state, l.modified_ns, l.times_source
 FROM (
-  SELECT DISTINCT ON (item, sha256) * FROM contents WHERE sha256 IN (SELECT unnest($contents))
+  SELECT DISTINCT ON (item, sha256) * FROM {HELD} WHERE sha256 IN (SELECT unnest($contents))
   ORDER BY item, sha256, content_state = 'partial', content_state = 'complete'
 ) c JOIN listings l USING (item) ORDER BY l.exhibit, l.path
-"""
+"""  # noqa: S608 - ours
 PIECES = shards.newest(
     "name='pieces.verified' AND text IS NOT NULL",
     'regexp_extract(text, \'"torrent": ?"([0-9a-f]+)\', 1)',
@@ -33,15 +39,15 @@ PIECES = shards.newest(
 )
 VERIFIED = f"SELECT DISTINCT content, text FROM {PIECES}"  # noqa: S608 - ours
 KINDS = f"""
-SELECT DISTINCT l.exhibit, t.text, t.content FROM {SAID} t JOIN contents c ON c.sha256=t.content
+SELECT DISTINCT l.exhibit, t.text, t.content FROM {SAID} t JOIN {HELD} c ON c.sha256=t.content
 JOIN listings l USING (item) WHERE t.name='p2p.artefact'
 """  # noqa: S608 - ours
 UNREAD = f"""
 SELECT l.exhibit, t.text, count(DISTINCT t.content) AS contents FROM {SAID} t
-JOIN contents c ON c.sha256=t.content JOIN listings l USING (item) WHERE t.name='p2p.unread' GROUP BY ALL
+JOIN {HELD} c ON c.sha256=t.content JOIN listings l USING (item) WHERE t.name='p2p.unread' GROUP BY ALL
 """  # noqa: S608 - ours
 LOST = f"""
-SELECT DISTINCT c.exhibit, t.content, t.name, t.detail FROM {SAID} t JOIN contents c ON c.sha256=t.content
+SELECT DISTINCT c.exhibit, t.content, t.name, t.detail FROM {SAID} t JOIN {HELD} c ON c.sha256=t.content
 WHERE t.name IN ('p2p.entries', 'p2p.rest', 'p2p.entry.cut') AND t.missing IS NOT NULL
 """  # noqa: S608 - ours
 TRANSMISSION, TORRENT = "transmission resume", "torrent metainfo"
