@@ -40,7 +40,11 @@ _LACKING = shards.newest(
     " AND (content, extractor) IN (SELECT content, extractor FROM traits WHERE missing IS NOT NULL)"
 )
 _LIMITS = f"""
-WITH said AS (SELECT content, extractor, missing FROM {_LACKING}),
+WITH said AS (
+    SELECT content, extractor, missing FROM {_LACKING}
+    WHERE missing IS NULL OR name <> 'type.second' OR content NOT IN (
+      SELECT content FROM traits WHERE name = 'type.second' AND missing IS NULL)  -- a retry had it
+  ),
   alone AS (SELECT content, extractor, bool_and(missing IS NOT NULL) AS nothing FROM said GROUP BY ALL)
 SELECT extractor, missing, nothing, count(DISTINCT content) AS contents FROM said JOIN alone USING (content, extractor)
 WHERE missing IS NOT NULL GROUP BY ALL ORDER BY ALL
