@@ -8,6 +8,7 @@ from cases import sha256, traits
 from PIL import Image
 
 from case_made import new_case
+from clew.core import shards
 from clew.core.engine import Limits, Policy, Pool, Reply, Task
 from clew.intake import mediatype, typing_pass
 from clew.intake.custody import find
@@ -107,6 +108,19 @@ def test_an_opinion_that_could_not_be_had_is_asked_for_again_by_a_retry(tmp_path
     done = typing_pass.second_types(case, Options(workers=1, retry=True), held)
     assert (done.looked.asked, done.looked.done) == (1, 1)
     assert lacking(case, held) == [("unknown", 1)]
+
+
+def test_a_file_that_was_read_in_part_before_a_retry_read_it_whole_is_looked_at(tmp_path):
+    root = tmp_path / "exhibit"
+    root.mkdir()
+    (root / "hidden.txt").write_bytes(picture("PNG"))
+    case = new_case(tmp_path / "case")
+    intake(case, path=root, label="E-1", options=Options(workers=1, extractors=extractors()))
+    (row,) = shards.query(case, "SELECT * FROM contents", {}).to_pylist()
+    put(case, "contents", [row | {"sha256": b"\xff" * 32, "content_state": "partial"}], "intake")
+    looked = typing_pass.second_types(case, Options(workers=1)).looked
+    assert (looked.asked, looked.done, list(looked.failed)) == (2, 1, ["ff" * 32])
+    assert traits(case, row["sha256"])["type.second", "fast"]["text"] == "image/png"
 
 
 def lacking(case, exhibit):

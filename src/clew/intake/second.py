@@ -131,7 +131,7 @@ def _read(
     pool: Pool, session: Session, rows: list[dict[str, Any]], again: Again, looked: Looked
 ) -> dict[bytes, list[dict[str, Any]]]:
     """Trait rows by content; where it could not be read, the one Missing that says why."""
-    wanted = {row["item"]: row for row in rows}
+    wanted = {row["sha256"].hex(): row for row in rows}  # several may be of one Item: read in part, then whole
     traits: dict[bytes, list[dict[str, Any]]] = {row["sha256"]: [] for row in rows}
     same: set[bytes] = set()
     failed: dict[bytes, Missing] = {}
@@ -166,7 +166,7 @@ def _read(
 def _tasks(
     session: Session, wanted: dict[str, dict[str, Any]], again: Again, failed: dict[bytes, Missing]
 ) -> Iterator[Task]:
-    for item, row in wanted.items():
+    for content, row in wanted.items():
         try:
             job = session.job(row["ref"])
         except Unavailable as gone:
@@ -174,7 +174,7 @@ def _tasks(
             continue
         payload = {"size": row["size"], "state": row["content_state"], "extractors": [again.extractor]}
         payload |= {"mode": again.mode, "opener": job.opener, **again.asked, **job.payload}
-        yield Task(item, READ, payload, job.fds, max(row["size"], job.bytes))
+        yield Task(content, READ, payload, job.fds, max(row["size"], job.bytes))
 
 
 def _commit(
