@@ -1,5 +1,6 @@
 """Supported, contradicted, silent: built by hand, with clocks near the edge. Silence and doubt never become more."""
 
+import hashlib
 import json
 import re
 from dataclasses import replace
@@ -21,6 +22,7 @@ from corroborate_case import (
     sighting,
 )
 
+from artefacts_here import PLUGINS, rows
 from clew.attribute import listing, statements
 from clew.attribute.artefacts import Entry, Facts, Place
 from clew.attribute.caveats import ARTEFACTS, ARTEFACTS_BEFORE
@@ -29,7 +31,7 @@ from clew.attribute.lead_page import page
 from clew.attribute.replay import replay
 from clew.attribute.run import attribute
 from clew.attribute.weigh import Beside, Match, Outcome, Says, Seen, weigh
-from clew.core import clock, coverage
+from clew.core import clock, coverage, shards
 from clew.core.case import Case
 from clew.core.errors import Refused, Usage
 from clew.intake.archives import streamed, zipstamps
@@ -641,13 +643,49 @@ def test_transmission_is_told_by_its_files_name_which_is_said(world):
     assert set(world.shown(finding)) == {"added"}
 
 
-def test_the_port_that_a_client_listened_on_adds_and_supports_nothing_alone(world):
-    world.lay("A", b"session", made.bencode(LISTENING))
+@pytest.mark.parametrize(
+    "data",
+    [
+        made.bencode(LISTENING),
+        made.bencode({".fileguard": "0" * 40, "bind_port": PORT}),
+        f"[BitTorrent]\nSession\\Port={PORT}\n".encode(),
+    ],
+)
+def test_the_port_that_a_client_listened_on_adds_and_supports_nothing_alone(world, data):
+    world.lay("A", b"session", data)
     world.belongs("A")
     lead = world.lead()
     assert (lead.outcome, [f.says for f in lead.findings]) == (Outcome.SILENT, [Says.ADDS])
     world.lay("A", b"x", fastresume(None))
     assert world.lead().matches == (Match.INFOHASH, Match.PORT)
+
+
+@pytest.mark.parametrize(("port", "little"), [(51_413, True), (6881, True), (40_000, False)])
+def test_that_the_port_is_one_that_clients_take_by_themselves_is_said(make, port, little):
+    world = make(port=port)
+    world.lay("A", b"settings.json", b'{"download-dir": "/x", "peer-port": %d}' % port)
+    world.belongs("A")
+    (finding,) = world.lead().findings
+    assert finding.says is Says.ADDS
+    assert any("tells little" in why for why in finding.why) is little
+
+
+def test_what_a_retry_read_whole_is_what_lies_there(world):
+    """Partly read at first, with an entry of its own in what bad sectors left, and read whole by a retry."""
+    partial = world.lay("A", b"resume", fastresume(BEFORE_S)[:-9], content_state="partial")
+    world.belongs("A")
+    lead = world.lead()
+    assert lead.outcome is Outcome.SUPPORTED
+    assert any("was not read whole" in line for line in lead.covered)
+    (row,) = shards.query(world.case, "SELECT item, exhibit FROM contents", {}).to_pylist()
+    whole = fastresume(BEFORE_S)
+    again = {"sha256": hashlib.sha256(whole).digest(), "size": len(whole), "content_state": "complete"}
+    put(world.case, "contents", [row | again], "intake")
+    world.say(again["sha256"], [{k: v for k, v in each.items() if k not in ("data", "blob")} for each in rows(whole)])
+    lead = world.lead()
+    assert {finding.content for finding in lead.findings} == {again["sha256"].hex()} != {partial.hex()}
+    assert "artefacts read: 1 fastresume" in lead.covered[0]
+    assert not any("was not read whole" in line for line in lead.covered)
 
 
 def test_what_was_not_read_is_said(world):
@@ -656,6 +694,21 @@ def test_what_was_not_read_is_said(world):
     lead = world.lead()
     assert lead.outcome is Outcome.SILENT
     assert any("was not read whole: p2p.entries: 1 of 1 entries" in line for line in lead.covered)
+
+
+def test_what_intake_came_upon_and_nothing_reads_is_said(world):
+    resume = next(PLUGINS["transmission"].examples()).data
+    for example in PLUGINS["unread"].examples():
+        world.lay("A", example.name.encode(), example.data)
+    world.lay("A", b"card.0123456789abcdef.resume", resume)
+    world.lay("B", V1.hex().encode() + b".resume", resume.replace(b"card.bin", b"cord.bin"))
+    world.belongs("A")
+    world.belongs("B")
+    lead = world.lead()
+    (said,) = [line for line in lead.covered if "not read:" in line]
+    assert said.startswith("A: of clients, and not read: 1 Deluge's torrents.state, 1 Vuze's or BiglyBT's")
+    assert "1 qBittorrent's torrents.db" in said
+    assert said.endswith("1 transmission resume whose name has no whole infohash")
 
 
 SENSELESS = (

@@ -5,6 +5,10 @@ import ipaddress
 import json
 import os
 import random
+import re
+import sqlite3
+import struct
+from contextlib import closing
 from pathlib import Path
 
 import libtorrent as lt
@@ -79,6 +83,45 @@ def test_torrents_that_libtorrent_makes(tmp_path: Path, flags: int, several: boo
     creator = lt.create_torrent(storage, PIECE, flags)
     lt.set_piece_hashes(creator, str(tmp_path))
     assert_as_libtorrent_says(lt.bencode(creator.generate()))
+
+
+@pytest.mark.corpus
+@pytest.mark.parametrize("path", real("qBittorrent.conf") + real("settings.json"), ids=str)
+def test_the_port_in_the_settings_of_real_clients(path: Path) -> None:
+    data = path.read_bytes()
+    (entry,) = entries(rows(data))
+    told = re.search(rb'^(?:Session.Port=|    "peer-port": )([0-9]+),?$', data, re.MULTILINE)
+    at, length = entry["where"]["listen"]
+    assert (entry["listen"], told[1] in data[at : at + length]) == (f":{told[1].decode()}", True)
+
+
+GUARDED = {".fileguard": "0" * 40}
+
+
+@pytest.mark.parametrize(
+    ("data", "listen", "why"),
+    [
+        (made.bencode(GUARDED | {"bind_port": 51_413, "dir_active_download": "C:\\shared"}), ":51413", None),
+        (made.bencode(GUARDED | {"bind_port": 0}), None, "0 stands for a port that it takes as it starts"),
+        (made.bencode(GUARDED | {"bind_port": "51413"}), None, "-1 stands for"),
+        (b"[BitTorrent]\r\nSession\\Port=51413\r\n", ":51413", None),
+        (b"[Preferences]\nWebUI\\Port=8080\nConnection\\PortRangeMin=6881\n", ":6881", None),
+        (b"[BitTorrent]\nSession\\Port=6881\nSession\\UseRandomPort=true\n", None, "another port each time"),
+        (b"[BitTorrent]\nSession\\DHTEnabled=false\n[Preferences]\nWebUI\\Port=8080\n", None, "no port was set"),
+        (b'{"download_dir": "/srv", "peer_port": 6881, "rpc_port": 9091}', ":6881", None),
+    ],
+)
+def test_the_port_that_a_client_was_set_to_listen_on(data: bytes, listen: str | None, why: str | None) -> None:
+    (entry,) = entries(rows(data))
+    assert entry.get("listen") == listen
+    assert (why is None) or why in entry["missing"]["listen"]
+
+
+@pytest.mark.parametrize(
+    "data", [b"[General]\nPort=5\n", b'{"peer-port": 5}', b"[1, 2]", made.bencode({"bind_port": 5})]
+)
+def test_settings_of_something_else_are_none(data: bytes) -> None:
+    assert rows(data, "client_settings") == []
 
 
 @pytest.mark.corpus
@@ -167,9 +210,23 @@ def test_the_ports_of_transmission_are_in_the_order_of_its_version(progress, por
     assert ("endpoints" in entry["missing"]) == (not port)
 
 
+def test_a_resume_whose_keys_have_underscores_says_the_same() -> None:
+    said = {
+        "activity-date": 1, "added-date": 2, "bandwidth-priority": 0, "corrupt": 0, "done-date": 3,
+        "peers2": pex("192.0.2.1", b"\x1a\xe1"), "peers2-6": pex("2001:db8::1", b"\x1a\xe1"), "uploaded": 4,
+        "destination": "/x-y", "progress": {"time-checked": [0]},
+    }  # fmt: skip
+    renamed = {name.replace("-", "_"): value for name, value in said.items()} | {"progress": {"time_checked": [0]}}
+    one_way, other_way = (rows(made.bencode(each), "transmission") for each in (said, renamed))
+    told, again = (listed(found, "endpoints") for found in (one_way, other_way))
+    assert [each[:2] for each in again] == [each[:2] for each in told] == [["192.0.2.1", 6881], ["2001:db8::1", 6881]]
+    assert [{**entry, "where": 0} for entry in entries(other_way)] == [{**e, "where": 0} for e in entries(one_way)]
+
+
 @pytest.mark.corpus
 def test_nothing_else_of_the_corpus_is_taken_for_an_artefact() -> None:
-    known = (".torrent", ".fastresume", ".resume", ".met", ".bak", ".session_state", "preferences.dat")
+    clients = (".torrent", ".fastresume", ".resume", ".met", ".bak", ".session_state", "preferences.dat")
+    known = (*clients, "settings.json", "qBittorrent.conf")
     for path in CORPUS.rglob("*"):
         if path.is_file() and path.stat().st_size < 5 << 20 and "bencode" not in path.parts:
             assert not rows(path.read_bytes()) or path.name.endswith(known), path
@@ -243,6 +300,95 @@ def test_the_last_file_of_a_list_that_broke_off_is_not_taken_for_the_last_of_the
     data = made.bencode(made.single())
     info = _metainfo.read(data, slice(0, len(data)))
     assert inner_pieces(info, info.files[0]) == (range(3), 0)
+
+
+def resumed(number: int) -> bytes:
+    """As libtorrent itself writes it."""
+    atp = lt.add_torrent_params()
+    atp.info_hashes = lt.info_hash_t(lt.sha1_hash(bytes([number + 1]) * 20))
+    atp.save_path, atp.added_time, atp.total_uploaded = f"/srv/{number}", 1_700_000_000 + number, 100 + number
+    atp.peers = [("192.0.2.7", 6_881 + number)]
+    return lt.write_resume_data_buf(atp)
+
+
+def test_each_torrent_of_deluge_is_read_as_libtorrent_wrote_it_and_shown_by_its_bytes() -> None:
+    data = made.bencode({(bytes([n + 1]) * 20).hex(): resumed(n) for n in range(3)})
+    found = rows(data)
+    told = entries(found)
+    assert one(found, "p2p.artefact")["text"] == "torrents.fastresume"
+    assert [each["infohash_v1"] for each in told] == [(bytes([n + 1]) * 20).hex() for n in range(3)]
+    assert [(each["added_s"], each["uploaded"]) for each in told] == [(1_700_000_000 + n, 100 + n) for n in range(3)]
+    assert {each["client"].split()[0] for each in told} == {"Deluge"}
+    for n, entry in enumerate(told):
+        at, length = entry["at"]
+        assert data[at : at + length] == resumed(n)
+        at, length = entry["where"]["infohash_v1"]
+        assert lt.bdecode(data[at : at + length]).hex() == entry["infohash_v1"]
+    assert [(a, p, data[at : at + n]) for a, p, at, n in listed(found, "endpoints")] == [
+        ("192.0.2.7", 6_881 + n, bytes([192, 0, 2, 7]) + (6_881 + n).to_bytes(2, "big")) for n in range(3)
+    ]
+    assert one(found, "p2p.entries") is None
+
+
+def test_a_torrent_of_deluge_that_breaks_costs_itself_alone_and_the_count_says_so() -> None:
+    whole = {(bytes([n + 1]) * 20).hex(): resumed(n) for n in range(3)}
+    data = made.bencode(whole | {(bytes([2]) * 20).hex(): resumed(1)[:-1] + b"i"})
+    found = rows(data)
+    assert len(entries(found)) == 3
+    assert "3 of 3 entries were read: from byte" in one(found, "p2p.entries")["detail"]
+    data = made.bencode(whole | {(bytes([2]) * 20).hex(): b"x" + resumed(1)})
+    found = rows(data)
+    assert [each["added_s"] for each in entries(found)] == [1_700_000_000, 1_700_000_002]
+    assert one(found, "p2p.entries")["detail"] == "2 of 3 entries were read"
+    assert "1 of its members are no torrents" in one(found, "p2p.rest")["detail"]
+
+
+def control_of(uploaded: int, held: str, under_way: tuple[tuple[int, int, int], ...] = ()) -> bytes:
+    """As aria2 1.36.0 wrote one of 300,000 bytes in pieces of 32 KiB, but for these."""
+    fixed = "0001 00000001 00000014 53cd05daf78f7e88330c445e03edce8c8b62f752 00008000 00000000000493e0"
+    data = bytes.fromhex(fixed) + struct.pack(">QI", uploaded, 2) + bytes.fromhex(held)
+    parts = b"".join(struct.pack(">III", *each) + bytes(each[2]) for each in under_way)
+    return data + struct.pack(">I", len(under_way)) + parts
+
+
+def test_the_control_file_of_aria2() -> None:
+    data = control_of(777, "f180", ((4, 1 << 15, 1), (5, 1 << 15, 1)))
+    found = rows(data)
+    (entry,) = entries(found)
+    assert entry["infohash_v1"] == "53cd05daf78f7e88330c445e03edce8c8b62f752"
+    numbers = ("piece_length", "size", "uploaded", "pieces", "pieces_have")
+    assert [entry[name] for name in numbers] == [1 << 15, 300_000, 777, 10, 6]
+    shown = {name: data[at : at + length] for name, (at, length) in entry["where"].items()}
+    assert shown["infohash_v1"].hex() == entry["infohash_v1"]
+    assert int.from_bytes(shown["uploaded"], "big") == 777
+    assert {row["name"] for row in found if "missing" in row} == set()
+
+
+def test_a_control_file_that_was_cut_or_is_none() -> None:
+    data = control_of(777, "f180", ((4, 1 << 15, 1),))
+    found = rows(data[:-1])
+    assert len(entries(found)) == 1
+    assert "it ends at byte" in one(found, "p2p.entries")["detail"]
+    assert "1 bytes from byte" in one(rows(data + b"?"), "p2p.rest")["detail"]
+    assert rows(data[:2] + b"\xff" + data[3:]) == []
+    assert rows(data[:30] + bytes(4) + data[34:]) == []  # no length of a piece
+    assert rows(data[:-30]) == []
+
+
+def test_what_is_not_read_is_named(tmp_path: Path) -> None:
+    database = sqlite3.connect(tmp_path / "torrents.db")
+    with closing(database), database:
+        database.execute("CREATE TABLE `torrents` (`id` INTEGER PRIMARY KEY, `libtorrent_resume_data` BLOB NOT NULL)")
+    found = rows((tmp_path / "torrents.db").read_bytes())
+    assert [(row["name"], row["text"]) for row in found] == [("p2p.unread", "qBittorrent's torrents.db")]
+    assert rows(b"\x80\x04\x95\x30\x00\x00\x00\x00\x00\x00\x00\x8c\x1adeluge.core.torrentmanager\x94.")[0]["text"] == (
+        "Deluge's torrents.state"
+    )
+
+
+@pytest.mark.parametrize("example", list(PLUGINS["unread"].examples()), ids=lambda example: example.name)
+def test_what_is_named_as_not_read_is_nothing_else(example) -> None:
+    assert [row["name"] for row in rows(example.data)] == ["p2p.unread"]
 
 
 def torrent(number: int) -> dict:

@@ -96,6 +96,15 @@ def test_a_look_tells_what_it_touched_and_how_it_was_isolated(tmp_path, with_fil
     assert (after.isolation, after.effects) == (ended.isolation, ended.effects)  # those of the run
 
 
+def test_a_look_that_was_taken_over_from_a_dead_process_is_told(tmp_path, with_files):
+    case, ended = copied(with_files[0], tmp_path / "case"), with_files[1]
+    values = ("intake", "files, second look", "x", 1, os.uname().nodename, "another boot", "1", 1)
+    with case.write("core") as tx, tx.gate.core():
+        tx.execute("INSERT INTO leases VALUES (?,?,?,?,?,?,?,?)", values)
+    exact(case, [sha256(DATA)], options=OPTIONS)
+    assert "ended without a word (process 1) was taken over" in told(case, ended.exhibit)
+
+
 def test_a_look_that_failed_is_told_too(tmp_path, with_files, monkeypatch):
     case, ended = copied(with_files[0], tmp_path / "case"), with_files[1]
     with monkeypatch.context() as patched:

@@ -155,6 +155,16 @@ def test_what_was_told_is_not_read_again_and_what_changed_is_named_and_tried_aga
     assert held_against(case, options=OPTIONS).contents == 0
 
 
+def test_a_file_that_was_read_in_part_before_a_retry_read_it_whole_is_held_against_them(tmp_path, taken):
+    case, _ = take(tmp_path, {"a.jpg": A, "t.torrent": taken.torrents[V1_ONLY]})
+    (row,) = shards.query(case, "SELECT * FROM contents WHERE sha256=?", (sha256(A),)).to_pylist()
+    put(case, "contents", [row | {"sha256": b"\xff" * 32, "content_state": "partial"}], "intake")
+    done = held_against(case, options=OPTIONS)
+    assert done.contents == 1
+    assert "more of them can be read than then" in done.failed.pop("ff" * 32)
+    assert done.failed == {}
+
+
 def test_what_an_earlier_version_told_is_asked_again(tmp_path, taken):
     case, _ = take(tmp_path, {"a": A, "t.torrent": taken.torrents[V1_ONLY], "w": WHOLE, "1.met": known_met(RED)})
     index = next(each["index"] for each in taken.told(A, torrent=taken.torrents[V1_ONLY]))

@@ -8,6 +8,7 @@ from cases import sha256, traits
 from PIL import Image
 
 from case_made import new_case
+from clew.core import shards
 from clew.core.engine import Limits, Policy, Pool, Reply, Task
 from clew.intake import mediatype, typing_pass
 from clew.intake.custody import find
@@ -16,6 +17,7 @@ from clew.intake.options import Options
 from clew.intake.report import report
 from clew.intake.run import intake
 from clew.intake.tools import extractors
+from facts_case import put
 
 PRELOAD = ("clew.intake.reading:preload", "clew.intake.sources.folder", "clew.intake.second_type:preload")
 
@@ -88,6 +90,42 @@ def test_it_is_asked_of_what_is_unknown_or_contradicted_and_of_nothing_else(tmp_
     assert (done.looked.done, done.looked.failed) == (len(asked), {})
     assert traits(case, sha256(asked["zeroed"]))["type.second", "fast"]["text"] == "image/jpeg"
     assert typing_pass.wanted(case) == ([], 0)
+
+
+def test_an_opinion_that_could_not_be_had_is_asked_for_again_by_a_retry(tmp_path):
+    root = tmp_path / "exhibit"
+    root.mkdir()
+    png, noise = picture("PNG"), bytes(range(7, 255)) * 9
+    (root / "hidden.txt").write_bytes(png)
+    (root / "noise").write_bytes(noise)
+    case = new_case(tmp_path / "case")
+    held = intake(case, path=root, label="E-1", options=Options(workers=1, extractors=extractors())).exhibit
+    for data, reason in ((png, "limit reached"), (noise, "unknown")):
+        row = {"content": sha256(data), "name": "type.second", "missing": reason, "detail": "made up", "mode": "fast"}
+        put(case, "traits", [row | {"extractor": "magika", "version": "1"}], "intake")
+    assert typing_pass.second_types(case, Options(workers=1), held).looked.asked == 0
+    assert lacking(case, held) == [("limit reached", 1), ("unknown", 1)]
+    done = typing_pass.second_types(case, Options(workers=1, retry=True), held)
+    assert (done.looked.asked, done.looked.done) == (1, 1)
+    assert lacking(case, held) == [("unknown", 1)]
+
+
+def test_a_file_that_was_read_in_part_before_a_retry_read_it_whole_is_looked_at(tmp_path):
+    root = tmp_path / "exhibit"
+    root.mkdir()
+    (root / "hidden.txt").write_bytes(picture("PNG"))
+    case = new_case(tmp_path / "case")
+    intake(case, path=root, label="E-1", options=Options(workers=1, extractors=extractors()))
+    (row,) = shards.query(case, "SELECT * FROM contents", {}).to_pylist()
+    put(case, "contents", [row | {"sha256": b"\xff" * 32, "content_state": "partial"}], "intake")
+    looked = typing_pass.second_types(case, Options(workers=1)).looked
+    assert (looked.asked, looked.done, list(looked.failed)) == (2, 1, ["ff" * 32])
+    assert traits(case, row["sha256"])["type.second", "fast"]["text"] == "image/png"
+
+
+def lacking(case, exhibit):
+    missing = report(case, exhibit).extractors_missing
+    return [(each["missing"], each["contents"]) for each in missing if each["extractor"] == "magika"]
 
 
 def test_the_pass_of_one_exhibit_needs_no_other_one(tmp_path, monkeypatch):

@@ -19,13 +19,19 @@ ENTRIES = f"""SELECT content, text FROM {SAID} WHERE name='p2p.entry' AND text L
 LISTS = f"""
 SELECT content, text FROM {SAID} WHERE name='p2p.entry.endpoints' AND content IN (SELECT unnest($contents))
 """  # noqa: S608 - ours
-PLACES = """
+# Of an Item that was read in part, and by a retry whole, the whole alone: the other bytes are not what lies there.
+HELD = """(
+  SELECT * FROM contents
+  WHERE content_state IS DISTINCT FROM 'partial'
+    OR item NOT IN (SELECT item FROM contents WHERE content_state IS DISTINCT FROM 'partial')
+)"""
+PLACES = f"""
 SELECT c.sha256, c.exhibit, c.content_state, l.path, l.name_state, l.modified_ns, l.times_source
 FROM (
-  SELECT DISTINCT ON (item, sha256) * FROM contents WHERE sha256 IN (SELECT unnest($contents))
+  SELECT DISTINCT ON (item, sha256) * FROM {HELD} WHERE sha256 IN (SELECT unnest($contents))
   ORDER BY item, sha256, content_state = 'partial', content_state = 'complete'
 ) c JOIN listings l USING (item) ORDER BY l.exhibit, l.path
-"""
+"""  # noqa: S608 - ours
 PIECES = shards.newest(
     "name='pieces.verified' AND text IS NOT NULL",
     'regexp_extract(text, \'"torrent": ?"([0-9a-f]+)\', 1)',
@@ -33,16 +39,21 @@ PIECES = shards.newest(
 )
 VERIFIED = f"SELECT DISTINCT content, text FROM {PIECES}"  # noqa: S608 - ours
 KINDS = f"""
-SELECT DISTINCT l.exhibit, t.text, t.content FROM {SAID} t JOIN contents c ON c.sha256=t.content
+SELECT DISTINCT l.exhibit, t.text, t.content FROM {SAID} t JOIN {HELD} c ON c.sha256=t.content
 JOIN listings l USING (item) WHERE t.name='p2p.artefact'
 """  # noqa: S608 - ours
+UNREAD = f"""
+SELECT l.exhibit, t.text, count(DISTINCT t.content) AS contents FROM {SAID} t
+JOIN {HELD} c ON c.sha256=t.content JOIN listings l USING (item) WHERE t.name='p2p.unread' GROUP BY ALL
+"""  # noqa: S608 - ours
 LOST = f"""
-SELECT DISTINCT c.exhibit, t.content, t.name, t.detail FROM {SAID} t JOIN contents c ON c.sha256=t.content
+SELECT DISTINCT c.exhibit, t.content, t.name, t.detail FROM {SAID} t JOIN {HELD} c ON c.sha256=t.content
 WHERE t.name IN ('p2p.entries', 'p2p.rest', 'p2p.entry.cut') AND t.missing IS NOT NULL
 """  # noqa: S608 - ours
+TRANSMISSION, TORRENT = "transmission resume", "torrent metainfo"
+NO_NAME = f"{TRANSMISSION} whose name has no whole infohash"
 CHECKED = ("size", "checked", "matching")
 WRONG = (KeyError, TypeError, ValueError, AttributeError, IndexError)
-TRANSMISSION, TORRENT, SESSION = "transmission resume", "torrent metainfo", "session state"
 ZONED = re.compile(r", UTC\b")  # in `times_source`; FAT, exFAT and MS-DOS times of archives have none
 MOVED = re.compile(r"\bmoved by the zone of its mount$")  # by whichever: Linux does that to local times
 NAMED = re.compile(rb"([0-9a-f]{40})\.resume$")  # Transmission since 3.00; before it only 16 digits, which is no proof
@@ -112,8 +123,8 @@ class Verified:
 
 @dataclass(slots=True)
 class Artefacts:
-    """All of it. `listening` are session states by Exhibit; `kinds` and `lost` say what was there to read, and what of
-    it was not read; `senseless` counts Traits that do not say what they must.
+    """All of it. `listening` are session states and settings by Exhibit; `kinds`, `unread` and `lost` say what was
+    there to read, and what of it was not read; `senseless` counts Traits that do not say what they must.
     """
 
     entries: list[Entry] = field(default_factory=list)
@@ -121,6 +132,7 @@ class Artefacts:
     listening: dict[str, list[tuple[bytes, Facts, list[Place]]]] = field(default_factory=dict)
     senseless: int = 0
     kinds: dict[str, Counter[str]] = field(default_factory=dict)
+    unread: dict[str, Counter[str]] = field(default_factory=dict)
     lost: dict[str, list[str]] = field(default_factory=dict)
 
 
@@ -145,12 +157,13 @@ def read(case: Case, watches: Iterable[Watch]) -> Artefacts:
         matched += [(content, facts, watch) for watch in named]
         if facts.kind == TRANSMISSION and not named:
             nameless.append((content, facts))
-        elif facts.kind == SESSION and facts.listen and not named:
+        elif facts.listen and not named:
             sessions.append((content, facts))
     contents = {content for content, *_ in matched} | {content for content, _ in (*nameless, *sessions)}
     places = _places(case, contents)
     found.entries = [Entry(content, facts, watch, False, places[content]) for content, facts, watch in matched]
     found.entries += list(_by_name(nameless, places, known))
+    _unnamed(found, nameless, places)
     for content, facts in sessions:
         for exhibit in {place.exhibit for place in places[content]}:
             there = [place for place in places[content] if place.exhibit == exhibit]
@@ -210,6 +223,14 @@ def _by_name(
                 by_watch[watch.id].append(place)
         for key, there in by_watch.items():
             yield Entry(content, facts, watches[key], True, there)
+
+
+def _unnamed(found: Artefacts, nameless: Iterable[tuple[bytes, Facts]], places: Mapping[bytes, list[Place]]) -> None:
+    """Counts, by Exhibit, those of which nothing tells what torrent they are of: no infohash in them, nor in a name."""
+    for content, _ in nameless:
+        if not any(NAMED.search(place.path) for place in places[content]):
+            for exhibit in {place.exhibit for place in places[content]}:
+                found.unread.setdefault(exhibit, Counter())[NO_NAME] += 1
 
 
 def _texts(
@@ -276,5 +297,7 @@ def _verified(case: Case, found: Artefacts) -> None:
 def _coverage(case: Case, found: Artefacts) -> None:
     for row in shards.query(case, KINDS).to_pylist():
         found.kinds.setdefault(row["exhibit"], Counter())[row["text"]] += 1
+    for row in shards.query(case, UNREAD).to_pylist():
+        found.unread.setdefault(row["exhibit"], Counter())[row["text"]] += row["contents"]
     for row in shards.query(case, LOST).to_pylist():
         found.lost.setdefault(row["exhibit"], []).append(f"{row['name']}: {row['detail']}")

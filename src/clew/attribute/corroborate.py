@@ -18,7 +18,7 @@ from clew.attribute.artefacts import Artefacts, Entry, Verified
 from clew.attribute.finding import Finding, of_before
 from clew.attribute.masked import Masked
 from clew.attribute.run import label as subject_label
-from clew.attribute.weigh import Beside, Judged, Match, Outcome, Says, Seen, shown, until_seized, weigh
+from clew.attribute.weigh import Beside, Judged, Match, Outcome, Says, Seen, listening, shown, until_seized, weigh
 from clew.core import clock, mandate, shards, watch
 from clew.core.case import Case
 from clew.core.errors import Refused, Usage
@@ -27,8 +27,8 @@ from clew.model import Watch
 
 PORT = re.compile(r":(\d{1,5})(?=[,\s]|s|$)")
 NOT_READ = (
-    "artefacts of clients that clew does not read (Shareaza, Ares, GigaTribe, qBittorrent's torrents.db and others), "
-    "of clients that were removed, and of machines that were not seized",
+    "artefacts of clients that clew does not read (Shareaza, Ares, GigaTribe and others; some are named where intake "
+    "came upon them), of clients that were removed, and of machines that were not seized",
     "entries of eD2k networks: no Watch names an ed2k hash, and no Sighting a user hash",
 )
 BARRED = "no Mandate covers it now, so it was not looked at; what was found in it before stands"
@@ -307,8 +307,7 @@ def _listening(world: _World, seen: Seen, linked: Sequence[str]) -> Iterator[Fin
         for content, facts, places in world.found.listening.get(exhibit, ()):
             if str(seen.port) in PORT.findall(facts.listen):
                 beside = _beside(world, exhibit, set(linked))
-                why = f"a client there was set to listen on port {seen.port}"
-                judged = until_seized(seen, beside, Judged(Says.ADDS, (Match.PORT,), (why,)))
+                judged = until_seized(seen, beside, listening(seen.port))
                 where = {"port": facts.span("listen")}
                 for place in places:
                     yield _finding(world, seen, judged, beside, facts.kind, content, where, place)
@@ -362,13 +361,13 @@ def _covered(case: Case, found: Artefacts, exhibit: str) -> tuple[str, ...]:
         f"{row['n']} {row['state']}{' (' + row['reason'] + ')' if row['reason'] else ''}"
         for row in case.read().execute(sql, (exhibit,))
     ]
-    open_parts = case.read().execute(
-        "SELECT count(*) FROM exhibit_runs WHERE exhibit=? AND done_ns IS NULL", (exhibit,)
-    )
-    unfinished = open_parts.fetchone()[0]
+    parts = "SELECT count(*) FROM exhibit_runs WHERE exhibit=? AND done_ns IS NULL"
+    unfinished = case.read().execute(parts, (exhibit,)).fetchone()[0]
     kinds = [f"{count} {kind}" for kind, count in sorted(found.kinds.get(exhibit, Counter()).items())]
     lines = [f"{label}: items {', '.join(states) or 'none'}; artefacts read: {', '.join(kinds) or 'none'}"]
     lines += [f"{label}: {unfinished} parts of it are not listed to their end"] if unfinished else []
+    unread = ", ".join(f"{count} {kind}" for kind, count in sorted(found.unread.get(exhibit, {}).items()))
+    lines += [f"{label}: of clients, and not read: {unread}"] if unread else []
     lost = found.lost.get(exhibit, [])
     lines += [f"{label}: an artefact was not read whole: {each}" for each in lost[:5]]
     lines += [f"{label}: {len(lost) - 5} more artefacts were not read whole"] if len(lost) > 5 else []

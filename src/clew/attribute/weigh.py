@@ -16,6 +16,7 @@ from clew.core import clock
 
 SECOND_NS = 1_000_000_000
 EASTERNMOST_NS, WESTERNMOST_NS = 14 * HOUR_NS, -12 * HOUR_NS  # local time minus UTC (IANA tz database, 2026)
+USUAL_PORTS = {*range(6881, 6890), 8999, 51_413}  # which clients take by themselves (qBittorrent to 4.0, Transmission)
 SAME_NS = Policy().max_gap_ns  # a list that was written later may name the endpoint as another's
 
 
@@ -115,6 +116,13 @@ def _entry(seen: Seen, entry: Entry, place: Place, beside: Beside, *, knows: boo
     listed = _listed(seen, entry, place, beside) if knows else Judged(Says.NEITHER, (), ())
     matches = (Match.INFOHASH, *when.matches, *listed.matches)
     return Judged(Says.SUPPORTS, matches, (*when.why, *name, *listed.why))
+
+
+def listening(port: int) -> Judged:
+    """The port of the interval is one that a client of a linked Exhibit was set to listen on."""
+    why = f"a client there was set to listen on port {port}"
+    usual = ("many clients listen there, since nobody set another port: that it is the same tells little",)
+    return Judged(Says.ADDS, (Match.PORT,), (why, *(usual if port in USUAL_PORTS else ())))
 
 
 def shown(seen: Seen, entry: Entry, judged: Judged) -> dict[str, tuple[int, int]]:

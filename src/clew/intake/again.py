@@ -24,6 +24,7 @@ from clew.intake.expand import Archives
 from clew.intake.options import Options
 from clew.intake.tools import choose, open_pool, versions
 
+PIECES, SECOND = "pieces", "second look"  # what looks are called in leases
 OTHERS = "its bytes are others now: they have changed since intake, or more of them can be read than then"
 WHERE = """
 SELECT c.sha256, l.item, l.ref, l.size, l.content_state, l.exhibit
@@ -74,7 +75,7 @@ def reopened(
         raise plugged.gone(path, "nothing lies there")
     source: Source = choose(path)
     with ExitStack() as stack:
-        stack.enter_context(lease(case, "intake", f"{held.label}, {why.name}"))
+        stack.enter_context(lease(case, "intake", leased(held.label, why.name)))
         session = stack.enter_context(closing(Archives(case, exhibit, source.open(path), options.budgets)))
         custody.known(case, held, path, session)
         pool = stack.enter_context(open_pool(source, session, specs, options, also=also, may=basis.require))
@@ -124,6 +125,11 @@ def at_hand(
                 use(opened, place, rows)
     failed |= {content.hex(): said for content, said in why.items()}
     return None if used else next(iter(closed.values()), None)
+
+
+def leased(label: str, look: str) -> str:
+    """The subject of the lease that such a look at an Exhibit has."""
+    return f"{label}, {look}"
 
 
 def _held(case: Case, exhibit: str) -> custody.Held:

@@ -15,7 +15,7 @@ from clew.core.absent import Absent
 from clew.core.case import Case
 from clew.core.engine import Outcome, Task
 from clew.core.errors import ClewError
-from clew.intake.again import Looking, Reopened, at_hand, reopened
+from clew.intake.again import PIECES, Looking, Reopened, at_hand, reopened
 from clew.intake.api import Unavailable
 from clew.intake.in_pass import InPass
 from clew.intake.options import Options
@@ -149,19 +149,19 @@ def outcomes(
     done: Held,
 ) -> Iterator[tuple[bytes, Outcome]]:
     """Content and outcome, for every row that can be opened."""
-    by_item = {row["item"]: row for row in rows}
+    by_content = {row["sha256"].hex(): row for row in rows}  # several may be of one Item: read in part, then whole
 
     def tasks() -> Iterator[Task]:
-        for item, row in by_item.items():
+        for content, row in by_content.items():
             try:
                 job = again.session.job(row["ref"])
             except Unavailable as gone:
-                done.failed[row["sha256"].hex()] = str(gone.missing)
+                done.failed[content] = str(gone.missing)
                 continue
-            yield Task(item, entry, {**job.payload, "opener": job.opener, **payload(row)}, job.fds, row["size"])
+            yield Task(content, entry, {**job.payload, "opener": job.opener, **payload(row)}, job.fds, row["size"])
 
     for outcome in again.pool.run(tasks()):
-        yield by_item[outcome.task.id]["sha256"], outcome
+        yield by_content[outcome.task.id]["sha256"], outcome
 
 
 def called_for(case: Case, exhibit: str, options: Options) -> InPass:
@@ -179,7 +179,7 @@ def called_for(case: Case, exhibit: str, options: Options) -> InPass:
     room, alone = Room(MOST_HELD), replace(options, workers=1)
 
     def opening(other: str) -> AbstractContextManager[Reopened]:
-        return reopened(case, other, SPECS, alone, Looking("pieces", TORRENTS, exhibit))
+        return reopened(case, other, SPECS, alone, Looking(PIECES, TORRENTS, exhibit))
 
     def use(again: Reopened, _other: str, rows: list[dict[str, Any]]) -> None:
         try:

@@ -17,7 +17,7 @@ from clew.core import clock, mandate, shards
 from clew.core.absent import Absent
 from clew.core.case import Case
 from clew.core.errors import Refused
-from clew.intake.again import OTHERS, Looking, Reopened, at_hand, places, reopened
+from clew.intake.again import OTHERS, PIECES, Looking, Reopened, at_hand, places, reopened
 from clew.intake.options import Options
 from clew.intake.piece_plan import SPECS, TORRENTS, Room, ed2k, files, of_exhibit, outcomes
 from clew.intake.piece_traits import BY, MODE, Check, Held, Named, Part, asked, naming, results
@@ -68,7 +68,7 @@ def held_against(case: Case, *, options: Options | None = None) -> Held:
     parts, room = list[Part](), Room(MOST_HASHES)
 
     def opening(called: str) -> Callable[[str], AbstractContextManager[Reopened]]:
-        return lambda exhibit: reopened(case, exhibit, SPECS, chosen, Looking("pieces", called))
+        return lambda exhibit: reopened(case, exhibit, SPECS, chosen, Looking(PIECES, called))
 
     def torrents(again: Reopened, _exhibit: str, rows: list[dict[str, Any]]) -> None:
         parts.extend(of_exhibit(again, rows, wanted, done, room))

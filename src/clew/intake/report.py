@@ -40,14 +40,20 @@ _LACKING = shards.newest(
     " AND (content, extractor) IN (SELECT content, extractor FROM traits WHERE missing IS NOT NULL)"
 )
 _LIMITS = f"""
-WITH said AS (SELECT content, extractor, missing FROM {_LACKING}),
+WITH said AS (
+    SELECT content, extractor, missing FROM {_LACKING}
+    WHERE missing IS NULL OR name <> 'type.second' OR content NOT IN (
+      SELECT content FROM traits WHERE name = 'type.second' AND missing IS NULL)  -- a retry had it
+  ),
   alone AS (SELECT content, extractor, bool_and(missing IS NOT NULL) AS nothing FROM said GROUP BY ALL)
 SELECT extractor, missing, nothing, count(DISTINCT content) AS contents FROM said JOIN alone USING (content, extractor)
 WHERE missing IS NOT NULL GROUP BY ALL ORDER BY ALL
 """  # noqa: S608 - our own words
 _UNOPENED = """
-SELECT t.text AS what, count(DISTINCT c.item) AS items FROM traits t JOIN contents c ON c.sha256 = t.content
-WHERE t.name = 'unopened' AND t.text IS NOT NULL AND c.exhibit=? GROUP BY ALL ORDER BY ALL
+SELECT if(t.name = 'unopened', '', 'of a peer-to-peer client, which is not read: ') || t.text AS what,
+  count(DISTINCT c.item) AS items
+FROM traits t JOIN contents c ON c.sha256 = t.content
+WHERE t.name IN ('unopened', 'p2p.unread') AND t.text IS NOT NULL AND c.exhibit=? GROUP BY ALL ORDER BY ALL
 """
 
 

@@ -14,7 +14,7 @@ from clew.core import shards
 from clew.core.case import Case
 from clew.core.engine import Pool, Task
 from clew.intake import said
-from clew.intake.again import OTHERS, Looking, Reopened, at_hand, reopened
+from clew.intake.again import OTHERS, SECOND, Looking, Reopened, at_hand, reopened
 from clew.intake.api import EXACT, Session, Unavailable
 from clew.intake.options import Options
 from clew.intake.reading import find
@@ -111,7 +111,7 @@ def look(case: Case, contents: list[bytes], again: Again, options: Options, exhi
     """
     looked = Looked(asked=len(contents))
     have = {row["content"] for row in shards.query(case, again.had).to_pylist()}
-    why = Looking("second look", f"{again.trait}, {again.config}", beside=again.beside)
+    why = Looking(SECOND, f"{again.trait}, {again.config}", beside=again.beside)
 
     def opening(place: str) -> AbstractContextManager[Reopened]:
         return reopened(case, place, (again.extractor,), options, why, again.preload)
@@ -131,7 +131,7 @@ def _read(
     pool: Pool, session: Session, rows: list[dict[str, Any]], again: Again, looked: Looked
 ) -> dict[bytes, list[dict[str, Any]]]:
     """Trait rows by content; where it could not be read, the one Missing that says why."""
-    wanted = {row["item"]: row for row in rows}
+    wanted = {row["sha256"].hex(): row for row in rows}  # several may be of one Item: read in part, then whole
     traits: dict[bytes, list[dict[str, Any]]] = {row["sha256"]: [] for row in rows}
     same: set[bytes] = set()
     failed: dict[bytes, Missing] = {}
@@ -166,7 +166,7 @@ def _read(
 def _tasks(
     session: Session, wanted: dict[str, dict[str, Any]], again: Again, failed: dict[bytes, Missing]
 ) -> Iterator[Task]:
-    for item, row in wanted.items():
+    for content, row in wanted.items():
         try:
             job = session.job(row["ref"])
         except Unavailable as gone:
@@ -174,7 +174,7 @@ def _tasks(
             continue
         payload = {"size": row["size"], "state": row["content_state"], "extractors": [again.extractor]}
         payload |= {"mode": again.mode, "opener": job.opener, **again.asked, **job.payload}
-        yield Task(item, READ, payload, job.fds, max(row["size"], job.bytes))
+        yield Task(content, READ, payload, job.fds, max(row["size"], job.bytes))
 
 
 def _commit(

@@ -8,6 +8,7 @@ from typing import Any
 
 from clew.core import clock
 from clew.core.case import Case
+from clew.intake.again import PIECES, SECOND, leased
 from clew.intake.report_words import weaknesses
 from clew.intake.seizure import NAMES
 from clew.intake.since import CHANGED, GONE, NEW
@@ -53,13 +54,14 @@ class _Tally:
 def story(case: Case, exhibit: str) -> list[Event]:
     """What happened to one Exhibit, by id. What was erased from the Ledger is counted, not passed over."""
     label = case.read().execute("SELECT label FROM exhibits WHERE id=?", (exhibit,)).fetchone()["label"]
+    subjects = {label, *(leased(label, look) for look in (PIECES, SECOND))}
     events: list[Event] = []
     tally, erased = _Tally(), 0
     for entry, about in _entries(case):
         if about is None:
             erased += entry["stage"] == "intake"
             continue
-        mine = about.get("exhibit") == exhibit or about.get("subject") == label
+        mine = about.get("exhibit") == exhibit or about.get("subject") in subjects
         if mine and entry["action"] in _TALLIED:
             tally.add(entry)
             continue
@@ -190,7 +192,7 @@ _OWN: dict[str, Callable[[dict[str, Any], dict[str, Any]], str]] = {
     "intake.started": _started,
     "intake.ended": _ended,
     "lease.taken over": lambda _entry, about: (
-        f"A run that had ended without a word (process {about['pid']}) was taken over."
+        f"A run or look that had ended without a word (process {about['pid']}) was taken over."
     ),
     "rests.listed": lambda entry, _about: (
         f"{entry['counts']['items']:,} rests of archives that could not be listed at first were listed."

@@ -1,9 +1,10 @@
 """The second opinion on types, of all Contents whose type libmagic does not know or a name contradicts.
 
-Run after the reading, again and again as the case grows: who has an opinion is left.
+Run after the reading, again and again as the case grows: who has an opinion is left, and but for a retry who could not
+be had of one.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from clew.core import shards
@@ -24,6 +25,11 @@ PROMISES = {
     "application/": ("zip", "rar", "7z", "gz", "pdf", "docx", "xlsx", "pptx", "exe", "dll", "sqlite", "db"),
     "text/": ("txt", "htm", "html", "csv", "log", "md"),
 }
+# What is no answer of Magika's is that its worker failed, or that the content could not be read.
+ANSWERED = """
+SELECT content FROM traits WHERE name='type.second' AND (missing IS NULL OR missing IN ('unknown', 'too large'))
+"""
+HAD = "SELECT content FROM traits WHERE name='type.second'"
 _SQL = """
 WITH promised AS (
   SELECT c.sha256, c.media_type, max(c.size) AS size,
@@ -35,8 +41,6 @@ WITH promised AS (
 )
 SELECT sha256, size FROM promised
 WHERE size >= $least AND (contradicted OR media_type IS NULL OR media_type IN (SELECT unnest($unsure)))
-  AND sha256 NOT IN (SELECT content FROM traits WHERE name = $trait)
-ORDER BY sha256
 """
 _NOT_LOOKED = """
 WITH named AS (
@@ -56,17 +60,16 @@ WHERE t.name = $trait AND c.exhibit = $exhibit AND c.media_type IS DISTINCT FROM
 """
 
 
-def wanted(case: Case, exhibit: str | None = None) -> tuple[list[bytes], int]:
+def wanted(case: Case, exhibit: str | None = None, had: str = HAD) -> tuple[list[bytes], int]:
     """The Contents (SHA-256), of all or of that `exhibit`, that a second opinion is still to be had of; and how many
-    would be, but are larger than MOST. What is smaller than LEAST is in neither.
+    would be, but are larger than MOST. What is smaller than LEAST is in neither, nor are those that `had` selects.
     """
     pairs = [(kind, extension) for kind, extensions in PROMISES.items() for extension in extensions]
     asked = {
         "kinds": [kind for kind, _ in pairs], "extensions": [extension for _, extension in pairs],
-        "least": LEAST, "unsure": UNSURE, "trait": SECOND,
-        "exhibit": exhibit,
+        "least": LEAST, "unsure": UNSURE, "exhibit": exhibit,
     }  # fmt: skip
-    rows = shards.query(case, _SQL, asked).to_pylist()
+    rows = shards.query(case, f"{_SQL}  AND sha256 NOT IN ({had}) ORDER BY sha256", asked).to_pylist()
     found = list(dict.fromkeys(row["sha256"] for row in rows if row["size"] <= MOST))
     return found, len({row["sha256"] for row in rows if row["size"] > MOST})
 
@@ -103,7 +106,7 @@ AGAIN = Again(
     mode=FAST,
     extractor="clew.intake.second_type:PLUGIN",
     trait=SECOND,
-    had="SELECT content FROM traits WHERE name='type.second'",
+    had=HAD,
     most=2_000,
     preload=("clew.intake.second_type:preload",),
 )
@@ -118,8 +121,9 @@ class Opinions:
 
 
 def second_types(case: Case, options: Options, exhibit: str | None = None) -> Opinions:
-    """Gives every Content that needs it, or every one of that `exhibit`, a "type.second". Raises what `second.look`
-    raises.
+    """Gives every Content that needs it, or every one of that `exhibit`, a "type.second". Where that failed, it is
+    asked for again by a retry alone. Raises what `second.look` raises.
     """
-    found, larger = wanted(case)
-    return Opinions(look(case, found, AGAIN, options, exhibit), larger)
+    again = replace(AGAIN, had=ANSWERED) if options.retry else AGAIN
+    found, larger = wanted(case, had=again.had)
+    return Opinions(look(case, found, again, options, exhibit), larger)

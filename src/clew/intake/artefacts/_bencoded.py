@@ -16,14 +16,15 @@ _KEY = re.compile(rb"([0-9]{1,6}):")
 
 @dataclass(slots=True)
 class Scan:
-    """What the outermost dictionary holds: integers and strings with their places; of containers the place alone.
+    """What a dictionary holds: integers and strings with their places in `data`; of containers the place alone.
 
-    `end` is the byte after all that was understood; `broken` says why it ends there and not at the dictionary's own
-    end, `begun` which key was in hand then.
+    It begins at `start`. `end` is the byte after all that was understood; `broken` says why it ends there and not at
+    the dictionary's own end, `begun` which key was in hand then.
     """
 
     data: bytes
     found: dict[bytes, tuple[Any, slice]] = field(default_factory=dict)
+    start: int = 0
     end: int = 1
     broken: bencode.Malformed | None = None
     begun: bytes = b""
@@ -52,6 +53,14 @@ def scan(probe: Probe) -> Scan | None:
 def inside(data: bytes, place: slice) -> dict[bytes, tuple[Any, slice]]:
     """The members of a dictionary inside, with their places in the whole. Raises bencode.Malformed."""
     return {key: (value, where) for key, value, where in bencode.members(data, place.start, LIMITS)}
+
+
+def packed(data: bytes, place: slice) -> Scan:
+    """The dictionary that is bencoded in that stretch, and ends in it; its places are those in the whole."""
+    at, part = place.start, _scan(data[place])
+    found = {key: (value, slice(at + where.start, at + where.stop)) for key, (value, where) in part.found.items()}
+    broken = part.broken and bencode.Malformed(str(part.broken), at + part.broken.at)
+    return Scan(data, found, at, at + part.end, broken, part.begun)
 
 
 def _scan(data: bytes) -> Scan:

@@ -36,7 +36,7 @@ class Fastresume:
         if found is None or found.found.get(b"file-format", (None,))[0] != MARK:
             return
         yield "p2p.artefact", KIND
-        yield from _entry(found).traits()
+        yield from entry_of(found).traits()
         yield from account(1, 1, found.lost())
         yield from after(found.end, probe.size)
 
@@ -51,13 +51,15 @@ class Fastresume:
         yield Example("one.fastresume", made.bencode(said), "application/octet-stream", {"p2p.artefact": KIND})
 
 
-def _entry(scanned: Scan) -> Entry:
+def entry_of(scanned: Scan, holder: str = "") -> Entry:
+    """What resume data say; `holder` is the client in whose file they lie, where its name does not stand in them."""
     found = scanned.found
     version = found.get(b"libtorrent-version", (b"", None))[0]
     client = f"libtorrent {printable(version) if isinstance(version, bytes) else ''}".strip()
     if any(key.startswith(b"qBt-") for key in found):
-        client = f"qBittorrent ({client})"
-    entry = Entry("bittorrent", client, KIND, slice(0, scanned.end))
+        holder = "qBittorrent"
+    client = f"{holder} ({client})" if holder else client
+    entry = Entry("bittorrent", client, KIND, slice(scanned.start, scanned.end))
     entry.take_hash("infohash_v1", found, b"info-hash", _metainfo.V1)
     entry.take_hash("infohash_v2", found, b"info-hash2", _metainfo.V2)
     entry.take_text("name", found, b"name")

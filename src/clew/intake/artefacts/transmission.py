@@ -34,9 +34,9 @@ class Transmission:
     def traits(self, probe: Probe) -> Iterator[tuple[str, Value]]:
         """The one entry."""
         scanned = scan(probe)
-        if scanned is None or len(MARKS & scanned.found.keys()) < ENOUGH:
+        found = _named(scanned.found) if scanned is not None else {}
+        if scanned is None or len(MARKS & found.keys()) < ENOUGH:
             return
-        found = scanned.found
         yield "p2p.artefact", KIND
         entry = Entry("bittorrent", "Transmission", KIND, slice(0, scanned.end))
         entry.lack("infohash_v1", Reason.NOT_APPLICABLE, IN_THE_NAME)
@@ -64,13 +64,18 @@ class Transmission:
         yield Example("one.resume", made.bencode(said), "application/octet-stream", {"p2p.artefact": KIND})
 
 
+def _named(found: _peers.Found) -> _peers.Found:
+    """By the names that its keys have up to 4.x; 4.1 already writes them with underscores where it is told to."""
+    return {key.replace(b"_", b"-"): value for key, value in found.items()}
+
+
 def _order(scanned: Scan) -> _peers.Order | None:
     """In which order of bytes its ports are: up to 3.00 in the network's, in 4.0 as its machine has them, of which all
     but a few are little-endian. None where nothing tells by which it was written.
     """
     place = scanned.place(b"progress")
     try:
-        keys = inside(scanned.data, place).keys() if place else set()
+        keys = _named(inside(scanned.data, place)).keys() if place else set()
     except bencode.Malformed:
         return None
     before, since = bool(keys & BEFORE_4), bool(keys & SINCE_4)
