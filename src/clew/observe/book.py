@@ -107,7 +107,7 @@ class Book:
         self._changed[endpoint.id] = endpoint
 
     def never(self, endpoint: Endpoint, why: Missing) -> None:
-        """This endpoint may not be called, until `allowed` says that more may be."""
+        """This endpoint may or can not be called, until `allowed` says that more may be."""
         self._barred[endpoint.id] = endpoint, endpoint.next_ns or 0
         endpoint.next_ns, endpoint.last_failure = None, sys.intern(str(why))
         self._busy.discard(endpoint.id)
@@ -116,7 +116,7 @@ class Book:
         self._changed[endpoint.id] = endpoint
 
     def allowed(self, at_ns: int) -> None:
-        """The Mandates have changed: whoever could not be called is looked at again, none sooner than was due."""
+        """Mandates or ways have changed: whoever could not be called is looked at again, none sooner than was due."""
         for endpoint, _ in list(self._barred.values()):
             if self._known.find(endpoint.watch, endpoint.place) is endpoint:
                 self._look_again(endpoint, at_ns)
