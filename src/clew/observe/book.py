@@ -199,7 +199,8 @@ class Book:
         """Takes a contact that failed over `transport`: at once again over another, where one may be.
 
         Not at once where our handshake may have been heard: nobody gets two within the revisit interval. Then later
-        again, each time later, and no more after the policy's attempts. Who answered before is first tried again over
+        again, each time later, and no more after the policy's attempts, nor before each transport had its turn (in
+        plaintext each takes a visit of its own). Who answered before is first tried again over
         what worked, and over the others only after a visit that failed; at once where somebody is there who turns that
         transport away: an endpoint that changed hands. The torrent's other infohash, if it was listed under that too,
         has its turn after all transports; where this one worked before, not before the policy's attempts.
@@ -219,7 +220,7 @@ class Book:
         if not further and (endpoint.transport is None or endpoint.failures >= self._policy.attempts):
             endpoint.turn()
         endpoint.last_failure = sys.intern(str(why)) if why else None
-        given_up = endpoint.failures >= self._policy.attempts and not endpoint.claims
+        given_up = endpoint.failures >= self._policy.attempts and not endpoint.claims and not further
         # Who claimed before is worth more tries at the plain interval, for as long as the run goes on.
         patience = STEADY_VISITS if endpoint.claims else 1
         doublings = max(0, endpoint.failures - patience)
@@ -309,7 +310,7 @@ class Book:
     def _settled(self, endpoint: Endpoint) -> bool:
         if endpoint.next_ns is None or endpoint.contacts >= self._policy.visits:
             return True
-        if endpoint.failures >= self._policy.attempts:
+        if endpoint.failures >= self._policy.attempts and not endpoint.tried:
             return True  # given up, though whoever is listed again will be called again
         return endpoint.tier == Tier.CLAIMS.value and not self._probes.wanted(endpoint)
 
