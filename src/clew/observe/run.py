@@ -115,8 +115,8 @@ class Observer:
         self._gaps = Gaps()
         self._keeper = Keeper(case, self._run, self._book, self._gaps)
         self._account = Account(unlisted=Unlisted(asked_for(places, watches.values())))
-        for each in self._whereabouts.nowhere:
-            self._account.tracker(each.url, "failed")
+        for url in (*(each.url for each in self._whereabouts.nowhere), *self._whereabouts.not_ours):
+            self._account.tracker(url, "failed")
         chance = Chance()
         self._caller = Caller(plugin, policy.limits(), watches, case.settings.id, chance)
         self._lists = self._ask_of(places, list(watches.values()))
