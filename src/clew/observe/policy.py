@@ -21,6 +21,7 @@ from clew.core import mandate
 from clew.core.case import Case
 from clew.core.clock import Instant
 from clew.core.errors import Refused
+from clew.core.tunnels import inside
 from clew.model import Mandate, Missing, Reason
 from clew.observe.api import SECOND, Limits
 from clew.observe.node_ids import EXEMPT
@@ -378,8 +379,11 @@ def _inside(networks: tuple[str, ...], address: str) -> bool:
 
 
 def near(address: str) -> Network | None:
-    """Of this machine and private networks, the one in which the address lies; None for a public one."""
-    one = ipaddress.ip_address(address)
+    """Of this machine and private networks, the one in which the address lies, or the IPv4 one inside it; None for a
+    public one.
+    """
+    found = inside(address)
+    one = ipaddress.ip_address(found.address if found else address)
     return next((each for each in NEAR if one in each), None)
 
 
