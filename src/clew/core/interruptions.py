@@ -104,8 +104,10 @@ class Interruptions:
         return total
 
     def sentences(self) -> Iterator[str]:
-        """For people, of each gap; of many, of the longest in their order, and of the others together by reason."""
-        longest = set(sorted(self.gaps, key=_at_least, reverse=True)[:NAMED])
+        """For people, of each gap; of many, of the longest in their order, and of the others together by reason. Those
+        of one family of addresses alone are the first that are not named.
+        """
+        longest = set(sorted(self.gaps, key=lambda gap: (not gap.over, _at_least(gap)), reverse=True)[:NAMED])
         yield from (str(gap) for gap in self.gaps if gap in longest)
         others: dict[str, list[int]] = {}
         for gap in self.gaps:
