@@ -156,10 +156,13 @@ def test_an_address_without_a_way_keeps_nobody_else_of_its_family_from_being_cal
     assert gaps.lacks("192.0.2.1", has_way) is None
     assert gaps.lacks("fd00::2", has_way) == NO_IPV6
     assert not gaps.back(at[1], has_way)
+    beside = {"fd00::7", "fe80::7", "::1"}.__contains__
+    assert [gaps.lacks(each, beside) for each in ("fd00::7", "fe80::7", "::1")] == [None] * 3
+    assert not gaps.back(at[7], beside), "who is in this network is no way to others"
     assert gaps.lacks("2001:db8::1", has_way) is None
-    assert gaps.back(at[10], has_way), "and what was left aside is called"
+    assert gaps.back(at[20], has_way), "and what was left aside is called"
     assert gaps.lacks("fd00::2", has_way) is None
-    assert gaps.take() == [(SECOND, at[10].utc_ns, NO_IPV6.detail)]
+    assert gaps.take() == [(SECOND, at[20].utc_ns, NO_IPV6.detail)]
 
 
 def places_of(network: Network) -> list[tuple[str, int]]:

@@ -17,6 +17,7 @@ from clew.core.clock import Instant
 from clew.core.interruptions import NO_FAMILY
 from clew.model import Missing, Reason
 from clew.observe.api import SECOND
+from clew.observe.policy import near
 
 NO_NETWORK = Missing(Reason.INTERRUPTED, "this machine had no network")
 NO_IPV4, NO_IPV6 = (Missing(Reason.INTERRUPTED, NO_FAMILY[family]) for family in ("IPv4", "IPv6"))
@@ -84,7 +85,8 @@ class Gaps:
         missing = NO_IPV6 if ":" in address else NO_IPV4
         if (lack := self._lacking.get(missing)) is None:
             return None
-        lack.places.append(address)
+        if not near(address):  # who can be called in this network is no way to others
+            lack.places.append(address)
         return None if has_way(address) else missing
 
     def back(self, at: Instant, has_way: HasWay) -> bool:
