@@ -31,7 +31,7 @@ def claims(first=1, hours_ago=20, **changes):
     return [contact(first, hours_ago, **changes), contact(first + 1, hours_ago - 1, **changes)]
 
 
-def lead_case(case, folder: Path, rows, *, kind="isp", **options):
+def lead_case(case, folder: Path, rows, *, kind="isp", more="", **options):
     """Puts the rows into the case and makes leads of them; returns the labels of their Subjects, by rank."""
     if not watch.all_of(case):
         forces.add(case, Force("AT", "Force AT", "AT", None, None, None))
@@ -46,7 +46,7 @@ def lead_case(case, folder: Path, rows, *, kind="isp", **options):
     register = folder / "register.csv"
     today = clock.iso(clock.now().utc_ns)[:10]
     networks = f"127.10.0.0/16,AT,,{kind}\n2001:db8::/32,AT,,{kind}\n"
-    register.write_text(f"# dated: {today}\nnetwork,country,subdivision,kind\n{networks}", "utf-8")
+    register.write_text(f"# dated: {today}\nnetwork,country,subdivision,kind\n{networks}{more}", "utf-8")
     attribute(case, registers=[RegisterSpec("prefixes", register)], **options)
     found = case.read().execute("SELECT label FROM leads JOIN subjects s ON s.id = subject ORDER BY rank")
     return [row["label"] for row in found]

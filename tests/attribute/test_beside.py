@@ -154,8 +154,10 @@ def test_control_probes_are_no_contacts():
 
 @pytest.mark.parametrize(
     ("address", "prefix"),
-    [(SIX[0], "2001:db8:1:2::/64"), (SIX[1], "2001:db8:1:2::/64"), ("127.0.0.1", None), ("no address", None)],
-)
+    [(SIX[0], "2001:db8:1:2::/64"), (SIX[1], "2001:db8:1:2::/64"), ("127.0.0.1", None), ("no address", None),
+     ("2001:0:4136:e378:8000:63bf:3fff:fdd2", None), ("64:ff9b::c000:221", None),
+     ("2002:c000:22d:1::5", "2002:c000:22d:1::/64")],
+)  # fmt: skip
 def test_the_prefix_by_which_ipv6_is_compared(address, prefix):
     assert household(address) == prefix
 

@@ -7,7 +7,7 @@ from lead_case import HOUR, claims, contact, lead_case
 
 from clew.core import clock, coverage, interruptions
 from clew.core.clock import Instant
-from clew.observe.gaps import NO_NETWORK, STOOD_STILL, Gaps
+from clew.observe.gaps import NO_IPV6, NO_NETWORK, STOOD_STILL, Gaps
 from clew.share.coverage import not_covered
 
 T0 = 1_790_000_000_000_000_000
@@ -274,6 +274,19 @@ def test_of_many_gaps_the_longest_are_named_and_the_others_counted():
     assert others == f"{counted}; {interruptions.ALL_OF_THEM}"
     few = interruptions.Interruptions(gaps[: interruptions.NAMED])
     assert list(few.sentences()) == list(map(str, few.gaps))
+
+
+def test_times_without_ipv6_alone_are_not_named_in_the_place_of_times_without_anybody():
+    """A machine that never had it, and a timer: one of an hour for each run."""
+    spans = [(T0 + n * HOUR, T0 + (n + 1) * HOUR, NO_IPV6.detail) for n in range(interruptions.NAMED)]
+    spans.append((T0 + HOUR // 2, T0 + HOUR, NO_NETWORK.detail))
+    found = interruptions.Interruptions(tuple(interruptions.Gap(f"gap {n}", *each) for n, each in enumerate(spans, 1)))
+    *named, others = found.sentences()
+    assert [line for line in named if "nobody watched from" in line] == [str(found.gaps[-1])]
+    assert named[0].startswith("gap 1: nobody was called over IPv6 from ")
+    assert others.startswith("1 more gaps, of 1.00 h or less each")
+    assert NO_IPV6.detail in others
+    assert found.downtime_ns == HOUR // 2
 
 
 def test_a_bundle_and_json_name_every_gap(case):

@@ -78,6 +78,26 @@ def test_an_ipv6_page_names_the_prefix(case, tmp_path):
     assert "2001:db8:1:2::/64" in provider.page(case, asked)
 
 
+@pytest.mark.parametrize(
+    ("address", "how", "asked_for"),
+    [
+        ("2001:0:4136:e378:8000:63bf:f7f7:f7f7", "Teredo (RFC 4380)", "8.8.8.8, UDP port 40000"),
+        ("2002:808:808:1::5", "6to4 (RFC 3056)", "8.8.8.8"),
+    ],
+)
+def test_who_comes_through_a_tunnel_is_asked_for_by_the_address_inside(case, tmp_path, address, how, asked_for):
+    """Its register tells of the tunnel: of a relay in another country, or nobody; its /64 is a server's."""
+    (label,) = lead_case(case, tmp_path, claims(address=address), more=f"{address}/128,AT,,isp\n")
+    lead = case.read().execute("SELECT uncertain, caveats FROM leads").fetchone()
+    assert lead["uncertain"]
+    assert [each for each in json.loads(lead["caveats"]) if how in each and asked_for in each]
+    asked = provider.question(case, label, None)
+    assert str(asked.inside) == asked_for
+    assert asked.country == ""
+    assert asked_for in provider.page(case, asked)
+    assert how in provider.page(case, asked)
+
+
 @pytest.mark.parametrize("blind", [{"clock_error_ns": None}, {"clock_offset_ns": None}])
 @pytest.mark.parametrize("which", [{1}, {2}, {3}, {1, 3}])
 def test_a_contact_by_a_clock_that_was_not_measured_is_left_out_and_counted(case, tmp_path, blind, which):

@@ -9,7 +9,7 @@ import pytest
 from clew.core.clock import Instant
 from clew.model import Missing
 from clew.observe.api import SECOND, Sighted
-from clew.observe.gaps import NO_NETWORK
+from clew.observe.gaps import NO_IPV4, NO_IPV6, NO_NETWORK
 from clew.observe.policy import Wish
 from clew.observe.run import DISPATCH_SECONDS, Observer
 from clew.observe.wire import Answer, Call
@@ -26,6 +26,7 @@ class Network:
     why: Missing = NO_NETWORK
     sighted: Sighted | None = None
     left: Instant | None = None
+    missing: tuple[Missing, ...] = ()  # of families of addresses: NO_IPV4, NO_IPV6
     called: list[tuple[int, str]] = field(default_factory=list)
     wishes: list[Wish] = field(default_factory=list)
     answers: list[Answer] = field(default_factory=list)
@@ -35,12 +36,17 @@ class Network:
             self.called.append((self.now.mono_ns, call.wish.address))
             self.wishes.append(call.wish)
             self.answers.append(self._answer(call))
-            self.left = self.left if self.why == NO_NETWORK else self.now
+            out = self.why != NO_NETWORK and self.has_way(call.wish.address)
+            self.left = self.now if out else self.left
+
+    def has_way(self, address: str) -> bool:
+        return (NO_IPV6 if ":" in address else NO_IPV4) not in self.missing
 
     def _answer(self, call: Call) -> Answer:
-        if self.sighted is not None:
+        if self.sighted is not None and self.has_way(call.wish.address):
             return Answer(call, self.sighted, None, self.now, self.now, ("192.0.2.77", 1), "0" * 32)
-        return Answer(call, None, self.why, self.now, self.now, ("", 0), "0" * 32)
+        why = self.why if self.has_way(call.wish.address) else NO_IPV6 if ":" in call.wish.address else NO_IPV4
+        return Answer(call, None, why, self.now, self.now, ("", 0), "0" * 32)
 
     def collect(self, _: float) -> list[Answer]:
         answers, self.answers = self.answers, []

@@ -127,6 +127,15 @@ def test_the_interval_that_a_tracker_told_holds_while_it_does_not_reply() -> Non
         announces.heard(one, Listing(missing=Missing(Reason.LIMIT_REACHED, "no reply in time")), silent * hours_ns)
 
 
+def test_who_refuses_and_tells_when_to_ask_again_is_not_asked_before() -> None:
+    policy, day_ns = Policy(allow=("192.0.2.0/24",), revisit=300.0), 86_400 * SECOND
+    announces = Announces({TRACKER: "192.0.2.1"}, [WATCH], policy, {TRACKER.url: False}, 0)
+    (one, *_) = announces.due(0)
+    announces.heard(one, Listing(missing=Missing(Reason.REFUSED, "not a tracker"), interval=86_400), 0)
+    assert one not in announces.due(day_ns - 1)
+    assert one in announces.due(day_ns)
+
+
 @pytest.mark.parametrize(
     ("interval", "least", "pause"),
     [(7200, 3600, 7200), (1800, 5400, 5400), (7200, None, 7200), (600, 300, 1800), (None, None, 1800)],

@@ -3,6 +3,7 @@
 import ipaddress
 from typing import Any
 
+import pytest
 from discovery_talk import (
     ENTROPY,
     HELLO,
@@ -26,7 +27,7 @@ from observe_case import watch_body
 from observe_stage import message
 
 from clew.core import bencode, watch
-from clew.model import Reason
+from clew.model import Missing, Reason
 from clew.observe.announces import infohashes
 from clew.observe.api import Ask, Contact, Conversation, Sighted
 from clew.observe.networks._tracker import endpoints
@@ -113,6 +114,24 @@ def test_trackers_of_all_kinds_by_their_addresses() -> None:
     assert b"\r\nHost: [::1]\r\n" in sent(talk.opened(0))[0].encode()
     udp = PLUGIN.tracker("udp://tracker.example:80/announce")
     assert (udp.host, udp.port, udp.path, udp.transport) == ("tracker.example", 80, "/announce", "udp")
+
+
+@pytest.mark.parametrize(
+    ("told", "seconds"),
+    [
+        (b"5:never", 86_400), (b"i180e", 10_800), (b"3:180", 10_800), (b"i999999999e", 86_400),
+        (b"i0e", None), (b"i-5e", None), (b"4:soon", None), (b"le", None), (b"3:\xb2\xb2\xb2", None),
+    ],
+)  # fmt: skip
+def test_who_refuses_tells_when_to_ask_again(told: bytes, seconds: int | None) -> None:
+    """BEP 31: a web server at the address of a tracker that is gone says "never"."""
+    six = PLUGIN.tracker("http://127.1.0.1:80/a")
+    talk = PLUGIN.ask(Ask(six, "W-1", INFOHASH, "stopped", PEER_ID, 9, 1), LIMITS, ENTROPY)
+    talk.opened(0)
+    body = b"d14:failure reason13:not a tracker8:retry in" + told + b"e"
+    found = listing(talk.receive(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body), 1))
+    assert found.missing == Missing(Reason.REFUSED, "tracker: not a tracker")
+    assert found.interval == seconds
 
 
 def test_a_v2_infohash_is_cut_for_the_wire_and_is_its_v1_s_twin() -> None:

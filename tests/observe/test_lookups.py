@@ -11,6 +11,7 @@ from clew.model import Missing, Reason
 from clew.observe import node_ids
 from clew.observe.announces import Round
 from clew.observe.api import SECOND, Listing
+from clew.observe.gaps import NO_IPV6
 from clew.observe.lookups import ALPHA, MOST_ASKED, MOST_KNOWN, PER_NETWORK, K, Lookups, at, network
 from clew.observe.networks.bittorrent import PLUGIN
 from clew.observe.policy import Policy
@@ -54,6 +55,7 @@ class World:
         draw = random.Random(seed)
         self.ids = {(address, 6881): draw.randbytes(20) for address in addresses}
         self.silent: set[tuple[str, int]] = set()
+        self.missing: Missing | None = None  # of whoever is asked over IPv6
         self.asked = Counter[tuple[str, int]]()
 
     def nearest(self, family: str) -> list[tuple[str, int]]:
@@ -63,6 +65,8 @@ class World:
     def answer(self, one: Round) -> Listing:
         place = (one.address, one.tracker.port)
         self.asked[place] += 1
+        if self.missing is not None and ":" in one.address:
+            return Listing(missing=self.missing)
         if place in self.silent or place not in self.ids:
             return Listing(missing=Missing(Reason.LIMIT_REACHED, "node: no answer in time"))
         told, networks = [], Counter[str]()
@@ -104,6 +108,20 @@ def test_the_nearest_of_both_families_are_asked_once_each_and_few_at_a_time() ->
     assert len(world.asked) <= MOST_ASKED
     assert lookups.quiet(1)
     assert not lookups.quiet(2)
+
+
+def test_nodes_of_a_family_that_this_machine_has_not_are_left_for_the_next_round() -> None:
+    """They fail at once, each of them, and would take the places of those who can be asked."""
+    world = World([f"127.{n}.1.1" for n in range(20, 170)] + [f"fd00:{n:x}::1" for n in range(60)])
+    lookups = begin(world, Policy(allow=("127.0.0.0/8", "fd00::/8"), revisit=300))
+    world.missing = NO_IPV6
+    run(world, lookups)
+    assert set(world.nearest("4")[:K]) <= set(world.asked)
+    assert sum(":" in address for address, _ in world.asked) <= ALPHA
+    assert not lookups.limits()
+    world.missing, (due_ns,) = None, {each.due_ns for each in lookups._lookups.values()}
+    run(world, lookups, due_ns)
+    assert set(world.nearest("6")[:K]) <= set(world.asked)
 
 
 def test_nodes_that_do_not_answer_do_not_end_it() -> None:

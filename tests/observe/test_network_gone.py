@@ -7,6 +7,7 @@ import errno
 import os
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ from clew.core.case import Case
 from clew.core.clock import Instant
 from clew.observe.api import REFUSED, SECOND
 from clew.observe.endpoints import INSERT, Endpoint, row
-from clew.observe.gaps import NO_MANDATE, NO_NETWORK, Gaps
+from clew.observe.gaps import NO_IPV6, NO_MANDATE, NO_NETWORK, Gaps
 from clew.observe.lines import unconnected
 from clew.observe.networks.bittorrent import PLUGIN
 from clew.observe.run import Observer
@@ -109,3 +110,60 @@ def test_a_run_that_is_killed_while_no_mandate_holds_has_named_it() -> None:
         gaps.covered(Instant(second * SECOND, second * SECOND), holds=second < 5)
         found += gaps.take()
     assert found == [(5 * SECOND, until * SECOND, NO_MANDATE) for until in (5, 65, 125, 185)], "a write a minute"
+
+
+def test_ipv6_that_is_gone_alone_says_nothing_of_those_there(make_case: Callable[..., Case], network: Network) -> None:
+    """A router that began anew; IPv4 goes on. Nobody there is called meanwhile, and a run may end without them."""
+    case = make_case(addresses=["127.0.0.0/8", "::1/128"])
+    (watch,) = (row["id"] for row in case.read().execute("SELECT id FROM watches"))
+    known = {"tier": "E1", "claims": 1, "contacts": 1, "control": "clean"}
+    there = [Endpoint(n, watch, "::1", n, START_NS, START_NS, TRACKER, **known) for n in range(1, 31)]
+    there.append(Endpoint(31, watch, "127.30.0.1", 9, START_NS, START_NS, TRACKER))
+    with case.write("observe") as tx:
+        tx.executemany(INSERT, [row(each) for each in there])
+    policy = replace(FAST, allow=("127.0.0.0/8", "::1/128"))
+    observer = Observer(case, PLUGIN, policy, [TRACKER])
+    network.why, network.missing = REFUSED, (NO_IPV6,)
+    goes_on(observer, network, 600)
+    count = Counter(address for _, address in network.called)
+    assert count["::1"] <= 30, "once each at most"
+    assert count["127.30.0.1"] == FAST.attempts
+    of_six = [each for each in observer._book if ":" in each.address]
+    assert {(each.failures, each.last_failure) for each in of_six} == {(0, str(NO_IPV6))}
+    assert observer._book.settled()
+    assert observer._account.contacts == count["127.30.0.1"]
+    network.missing, back_ns = (), network.now.mono_ns
+    goes_on(observer, network, 10)
+    assert {port for at, (_, port) in zip(network.called, places_of(network), strict=True) if at[0] > back_ns} >= {
+        each.port for each in of_six
+    }
+    observer._gaps.over(network.now)
+    observer._keep()
+    ((began, ended, why),) = gaps_of(case)
+    assert (began, why) == (START_NS + STEP_NS, NO_IPV6.detail)
+    assert 600 * SECOND <= ended - began <= 606 * SECOND
+    found = coverage.read(case)
+    said = [line for line in found.sentences() if "IPv6" in line]
+    assert said == [line for line in said if line.startswith("gap 1: nobody was called over IPv6 from ")]
+    assert len(said) == 1
+    assert found.interruptions.downtime_ns == 0, "of IPv4 somebody watched"
+
+
+def test_an_address_without_a_way_keeps_nobody_else_of_its_family_from_being_called() -> None:
+    gaps, at = Gaps(), [Instant(n * SECOND, n * SECOND) for n in range(1, 30)]
+    gaps.call(at[0], at[0], NO_IPV6, "fd00::1")
+    has_way = {"2001:db8::1"}.__contains__
+    assert gaps.lacks("192.0.2.1", has_way) is None
+    assert gaps.lacks("fd00::2", has_way) == NO_IPV6
+    assert not gaps.back(at[1], has_way)
+    beside = {"fd00::7", "fe80::7", "::1"}.__contains__
+    assert [gaps.lacks(each, beside) for each in ("fd00::7", "fe80::7", "::1")] == [None] * 3
+    assert not gaps.back(at[7], beside), "who is in this network is no way to others"
+    assert gaps.lacks("2001:db8::1", has_way) is None
+    assert gaps.back(at[20], has_way), "and what was left aside is called"
+    assert gaps.lacks("fd00::2", has_way) is None
+    assert gaps.take() == [(SECOND, at[20].utc_ns, NO_IPV6.detail)]
+
+
+def places_of(network: Network) -> list[tuple[str, int]]:
+    return [(each.address, each.port) for each in network.wishes]

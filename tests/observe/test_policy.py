@@ -51,10 +51,36 @@ def test_beyond_loopback_short_times_are_refused(policy: dict[str, float], allow
     Policy(allow=allow, revisit=300, answer=6)
 
 
-@pytest.mark.parametrize("wrong", [{"per_second": 0}, {"concurrent": 0}, {"revisit": -1}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *({"per_second": 0}, {"concurrent": 0}, {"revisit": -1}, {"allow": ("anywhere",)}, {"bind": "eth0"}),
+        {"allow": ("192.0.2.7/24",), "revisit": 900},
+    ],
+)
 def test_a_policy_that_is_no_policy_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(Refused):
         Policy(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("bind", "allow", "other"),
+    [
+        ("198.51.100.7", ("0.0.0.0/0", "::/0"), "IPv6"),
+        ("2001:db8::7", ("127.0.0.0/8", "192.0.2.0/24", "::/0"), "IPv4"),
+        ("198.51.100.7", ("0.0.0.0/0", "::1/128"), ""),
+        ("2001:db8::7", ("127.0.0.0/8", "::/0"), ""),
+        ("127.9.0.1", ("0.0.0.0/0", "::/0"), ""),
+        ("", ("0.0.0.0/0", "::/0"), ""),
+    ],
+)
+def test_who_binds_an_address_calls_nobody_from_another(bind: str, allow: tuple[str, ...], other: str) -> None:
+    """A vantage is stated: what leaves by the other family would leave from an address that the system chooses."""
+    if not other:
+        assert Policy(allow=allow, bind=bind, revisit=900).bind == bind
+        return
+    with pytest.raises(Refused, match=f"{bind}.*{other}"):
+        Policy(allow=allow, bind=bind, revisit=900)
 
 
 def test_the_default_allow_list_is_this_machine() -> None:
@@ -75,6 +101,14 @@ def test_outside_the_allow_list_nothing_is_dialled(case: Case) -> None:
 @pytest.mark.parametrize("hidden", ["::ffff:127.20.0.1", "::ffff:192.0.2.1", "::1%0", "2001:db8::1%x"])
 def test_no_form_of_an_address_goes_round_the_allow_list(hidden: str) -> None:
     assert not Policy(allow=("127.0.0.0/8", "::1/128", "::/0")).allows(hidden)
+
+
+@pytest.mark.parametrize("through", ["2002:7f00:1::1", "2002:c0a8:707::1", "64:ff9b::10.0.0.5", "64:ff9b::7f00:1"])
+def test_no_tunnel_leads_to_this_machine_or_a_private_network(through: str) -> None:
+    everywhere = Policy(allow=("0.0.0.0/0", "::/0"), revisit=900.0)
+    assert not everywhere.allows(through)
+    assert everywhere.allows("2002:808:808::1")
+    assert everywhere.allows("64:ff9b::8.8.8.8")
 
 
 @pytest.mark.parametrize("many", ["224.0.0.251", "239.1.2.3", "255.255.255.255", "0.0.0.0", "ff02::1", "::"])

@@ -67,6 +67,26 @@ def test_who_may_have_heard_us_is_called_over_another_only_at_the_next_visit() -
     assert endpoint.failures == 0
 
 
+@pytest.mark.parametrize("attempts", [1, 3, 9])
+def test_nobody_is_given_up_before_each_transport_had_its_turn(attempts: int) -> None:
+    """In plaintext first each is heard at once, so that each takes a visit; the last may be all that a client takes."""
+    plain_first = transports.permitted(ALL, plain=True, plain_first=True)
+    made = Book([], Policy(revisit=100, attempts=attempts), 0, lambda _: plain_first)
+    endpoint, _ = made.listed("w", "127.10.0.1", 6881, source="t", twin=False, at_ns=0, due_ns=0)
+    made.saved([endpoint])
+    dialled, at_ns = [], 0
+    while endpoint.next_ns is not None and len(dialled) < 20:
+        assert not made.settled()
+        at_ns = endpoint.next_ns
+        ((_, _),) = made.due(at_ns, 10)
+        dialled.append(over := made.transport(endpoint, "contact"))
+        made.contacted(endpoint, Contact(missing=CLOSED), "s", at_ns, 100 * SECOND, over, heard_ns=at_ns)
+        endpoint.contacts = 0  # not for their number is a visit the last
+    assert dialled[:4] == list(plain_first) == ["tcp", "utp", "mse/tcp", "mse/utp"]
+    assert len(dialled) == {1: 4, 3: 4, 9: 12}[attempts], "and then given up"
+    assert made.settled()
+
+
 def test_nobody_there_is_asked_once_a_carrier() -> None:
     made, endpoint = book()
     assert visit(made, endpoint, 0, (), reached=False) == ["mse/tcp", "mse/utp"]

@@ -7,37 +7,47 @@ import pytest
 from observe_case import FAST
 
 from clew.core.clock import Instant
+from clew.model import Missing
 from clew.observe.api import SECOND
-from clew.observe.gaps import NO_NETWORK, Gaps
+from clew.observe.gaps import NO_IPV4, NO_IPV6, NO_NETWORK, Gaps
 from clew.observe.ways import Ways
 from clew.observe.wire import _has_way
 
 UNREACHABLE, NOT_OURS = OSError(errno.ENETUNREACH, ""), OSError(errno.EADDRNOTAVAIL, "")
+NO_FAMILY = OSError(errno.EAFNOSUPPORT, "")  # ipv6.disable=1
 PEER, OTHER, LOST = "198.51.100.7", "192.0.2.9", "203.0.113.9"
+SIX, OTHER_SIX, LOST_SIX = "2001:db8::1", "fd00::9", "2001:db8::9"
 
 
 @pytest.mark.parametrize(
     ("been", "has_way", "address", "error", "gone"),
     [
-        ([], [], LOST, UNREACHABLE, True),
-        ([], [LOST], LOST, UNREACHABLE, False),  # only TCP has none
-        ([PEER, OTHER], [PEER, OTHER], LOST, UNREACHABLE, False),
-        ([PEER, OTHER], [PEER], LOST, UNREACHABLE, True),  # a neighbour has still a way
-        ([PEER, "198.51.100.8"], ["198.51.100.8"], LOST, UNREACHABLE, False),  # the last of each /8
-        (["127.0.0.1"], ["127.0.0.1"], LOST, UNREACHABLE, True),
-        ([PEER], [PEER], LOST, NOT_OURS, True),
-        ([PEER], [PEER, LOST], LOST, OSError(errno.EACCES, ""), False),
-        ([], [], "2001:db8::1", UNREACHABLE, False),
-        (["2001:db8::1"], [], LOST, UNREACHABLE, True),
+        ([], [], LOST, UNREACHABLE, NO_NETWORK),
+        ([], [LOST], LOST, UNREACHABLE, None),  # only TCP has none
+        ([PEER, OTHER], [PEER, OTHER], LOST, UNREACHABLE, None),
+        ([PEER, OTHER], [PEER], LOST, UNREACHABLE, NO_NETWORK),  # a neighbour has still a way
+        ([PEER, "198.51.100.8"], ["198.51.100.8"], LOST, UNREACHABLE, None),  # the last of each /8
+        (["127.0.0.1"], ["127.0.0.1"], LOST, UNREACHABLE, NO_NETWORK),
+        ([PEER], [PEER], LOST, NOT_OURS, NO_NETWORK),
+        ([PEER], [PEER, LOST], LOST, OSError(errno.EACCES, ""), None),
+        ([SIX], [], LOST, UNREACHABLE, NO_NETWORK),
+        ([SIX], [SIX], LOST, UNREACHABLE, NO_IPV4),  # IPv6 goes on
+        ([], [], LOST_SIX, UNREACHABLE, NO_IPV6),
+        ([PEER], [PEER], LOST_SIX, UNREACHABLE, NO_IPV6),
+        ([PEER], [PEER], LOST_SIX, NOT_OURS, NO_IPV6),  # no address of ours that reaches there
+        ([PEER], [PEER], LOST_SIX, NO_FAMILY, NO_IPV6),
+        ([SIX, OTHER_SIX], [OTHER_SIX], LOST_SIX, UNREACHABLE, NO_IPV6),
+        ([SIX, OTHER_SIX], [SIX, OTHER_SIX], LOST_SIX, UNREACHABLE, None),
+        ([], [LOST_SIX], LOST_SIX, UNREACHABLE, None),
     ],
 )
 def test_whether_the_network_is_gone(
-    been: list[str], has_way: list[str], address: str, error: OSError, gone: bool
+    been: list[str], has_way: list[str], address: str, error: OSError, gone: Missing | None
 ) -> None:
     ways = Ways(has_way.__contains__)
     for each in been:
         ways.left(each)
-    assert ways.gone(address, error) is gone
+    assert ways.gone(address, error) == gone
 
 
 @pytest.mark.parametrize("address", ["127.255.255.255", "127.0.0.1"])

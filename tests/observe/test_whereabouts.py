@@ -12,12 +12,13 @@ from observe_case import FAST, MANDATE
 from clew.core import clock, mandate
 from clew.core.case import Case
 from clew.core.errors import ClewError, Refused, Usage
+from clew.core.lister import lister
 from clew.model import Missing, Reason
 from clew.observe.api import REFUSED, SECOND, TOO_SLOW, Listing, Sighted
 from clew.observe.networks.bittorrent import PLUGIN
 from clew.observe.policy import Go
 from clew.observe.run import Observer
-from clew.observe.whereabouts import NOT_HELD, NOT_THERE, NOWHERE
+from clew.observe.whereabouts import NOT_HELD, NOT_OURS, NOT_THERE, NOWHERE
 from clew.observe.wire import Names, resolve
 
 TRACKER = "http://tracker.example:6969/announce"
@@ -169,6 +170,26 @@ def test_a_name_without_an_address_does_not_keep_the_others_from_being_asked(
     asked = [(wish.address, wish.event) for wish in network.wishes if wish.address != "192.0.2.1"]
     assert asked == [("192.0.2.7", "stopped"), ("192.0.2.7", "started")]
     assert resolver.asked <= 2 + 20 * 60 // 300 + 1
+
+
+@pytest.mark.parametrize("url", ["https://tracker.example/secretpasskey/announce", "wss://192.0.2.9/announce"])
+def test_a_tracker_of_the_mandate_that_clew_cannot_ask_keeps_nobody_from_asking_the_others(
+    make_case: Any, network: Network, resolver: Resolver, url: str
+) -> None:
+    case: Case = make_case(addresses=["192.0.2.0/24"], trackers=[url, "http://192.0.2.2:6969/announce"])
+    run = Observer(case, PLUGIN, POLICY, None)
+    goes_on(run, network, 5, SECOND)
+    assert {wish.address for wish in network.wishes} == {"192.0.2.2"}
+    assert run._limits() == {f"the tracker {lister(url)}: {NOT_OURS}": 1}
+    assert run._account.trackers[url] == {"failed": 1}
+    assert resolver.asked == 0
+    with pytest.raises(Usage, match="not a tracker that clew can ask"):
+        Observer(case, PLUGIN, POLICY, [url])
+
+
+def test_where_clew_can_ask_no_tracker_of_the_mandate_no_run_begins(make_case: Any, network: Network) -> None:
+    with pytest.raises(Usage, match="not a tracker that clew can ask"):
+        Observer(make_case(trackers=["https://192.0.2.9/announce"]), PLUGIN, POLICY, None)
 
 
 def test_a_look_up_does_not_keep_the_run_waiting(resolver: Resolver, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from clew.attribute.beside import Beside
 from clew.attribute.endpoints import Address, Endpoint
 from clew.attribute.merge import Draft, Merged, in_order
 from clew.attribute.where import DAY_NS, Where
+from clew.core.tunnels import inside
 
 LIMITS = "insufficient alone to identify a user; possession not tested"
 TORRENT_ONLY = (
@@ -42,6 +43,7 @@ def caveats(
     found = [LIMITS]
     found += [TORRENT_ONLY] if torrent_only else []
     found += [BY_KIND[kind] for kind in place.kinds or (NetworkKind.UNKNOWN,) if kind in BY_KIND]
+    found += _tunnelled(draft.address)
     found += _sharing(draft, address, now_ns)
     if beside.prefix:
         found.append(
@@ -51,6 +53,15 @@ def caveats(
     if any(i.torrent_only for i in draft.intervals) and not torrent_only:
         found.append("some of its Watches are E2, torrent only; they are marked and do not raise the rank")
     return tuple(found)
+
+
+def _tunnelled(address: str) -> list[str]:
+    """What an address of a tunnel or translator is, and whom to ask for instead."""
+    if (found := inside(address)) is None:
+        return []
+    whom = f"ask the provider of the IPv4 address inside it, {found}" if found.public else "nobody can be asked for it"
+    private = "" if found.public else f" (the IPv4 address inside it, {found}, is of no public network)"
+    return [f"an address of {found.how}: no provider of the user's assigned it, nor is its register's; {whom}{private}"]
 
 
 def _sharing(draft: Draft, address: Address | None, now_ns: int) -> list[str]:

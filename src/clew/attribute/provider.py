@@ -26,6 +26,7 @@ from clew.attribute.where import DAY_NS, covering
 from clew.core import clock, interruptions, shards, since, watch
 from clew.core.case import Case
 from clew.core.errors import Refused
+from clew.core.tunnels import Inside, inside
 from clew.model import protocol
 
 USED = """
@@ -70,6 +71,7 @@ class Question:
     how many contacts that the lead rests on are not in it, since nobody measured the clock then.
 
     `clock_set`: each time that somebody or something set this clock within a day of these connections.
+    `inside`: the IPv4 address that one of a tunnel or translator carries, which is the one to look up, and how.
     `our_side_private`: our own address is not one of the public internet: a private one, or one that a provider shares
     out behind its translator (100.64.0.0/10, RFC 6598).
     """
@@ -82,6 +84,7 @@ class Question:
     country: str
     address: str
     prefix: str | None
+    inside: Inside | None
     port: int
     protocol: str
     first: str
@@ -117,7 +120,8 @@ def question(case: Case, named: str, period: Period | None, *, now_ns: int | Non
         raise Refused(f"{row['label']} expired at {clock.iso(row['expires_ns'])}", "an expired lead is asked no more")
     seen, left_out = _used(case, row)
     _refuse_outdated(case, row, {(each["address"], each["port"]) for each in seen})
-    for address in sorted({each["address"] for each in seen}):
+    addresses = {each["address"] for each in seen}
+    for address in sorted(addresses | {found.address for found in map(inside, addresses) if found}):
         basis = covering(case, now_ns, address, json.loads(row["lookups"]))
     made = _question(case, row, seen, left_out, period, now_ns)
     with case.write("attribute") as tx:
@@ -199,6 +203,7 @@ def _question(
         country="" if row["uncertain"] else row["country"],
         address=first["address"],
         prefix=household(first["address"]),
+        inside=inside(first["address"]),
         port=first["port"],
         protocol=protocol(first["transport"]),
         first=clock.iso(first["started_ns"]),

@@ -9,6 +9,7 @@ from clew.attribute.api import Answer, NetworkKind, OpenRegister
 from clew.core import clock, mandate
 from clew.core.case import Case
 from clew.core.errors import Refused
+from clew.core.tunnels import inside
 from clew.model import Force, Mandate
 
 DAY_NS = 86_400_000_000_000
@@ -60,16 +61,18 @@ class _Said:
 def where(address: str, seen_ns: Iterable[int], asked: Sequence[Asked], stale_days: int) -> Where:
     """Asks every register as of the times of the Sightings.
 
-    Uncertain: no register knows the country, two name different ones (or different subdivisions), or there is a moment
-    from the first to the last of `seen_ns` within `stale_days` of which none that knows it is dated. One register need
-    not do for all of that time. A stale one, dated so for no moment of it, still contradicts; it never confirms.
+    Uncertain: it is an address of a tunnel or translator, no register knows the country, two name different ones (or
+    different subdivisions), or there is a moment from the first to the last of `seen_ns` within `stale_days` of which
+    none that knows it is dated. One register need not do for all of that time. A stale one, dated so for no moment of
+    it, still contradicts; it never confirms.
     """
     times = tuple(seen_ns)
     said = [_Said(a.name, a.register.lookup(address), a.dated_ns, _stale(a, times, stale_days)) for a in asked]
     placed = [s for s in said if s.answer.country]
     countries = list(dict.fromkeys(s.answer.country or "" for s in placed))
     subdivisions = list(dict.fromkeys(s.answer.subdivision for s in placed if s.answer.subdivision))
-    doubts = _doubts(placed, countries, subdivisions) + _unconfirmed("the country", placed, times, stale_days)
+    doubts = _tunnelled(address) + _doubts(placed, countries, subdivisions)
+    doubts += _unconfirmed("the country", placed, times, stale_days)
     kinds = tuple(k for k in CAUTION if any(s.answer.kind is k for s in said))
     listed = [[s for s in said if s.answer.kind is kind and not s.answer.country] for kind in kinds]
     stale_kinds = tuple(d for each in listed for d in _unconfirmed("the kind of network", each, times, stale_days))
@@ -113,6 +116,12 @@ def force_of(place: Where, forces: Sequence[Force]) -> Force | None:
 def _bare(subdivision: str | None, country: str) -> str | None:
     """The code of a subdivision without its country: ISO 3166-2 writes DE-BY, MaxMind BY."""
     return subdivision.upper().removeprefix(f"{country}-") if subdivision else None
+
+
+def _tunnelled(address: str) -> tuple[str, ...]:
+    """That what registers say is of a tunnel, whose relay may be in another country than its user."""
+    found = inside(address)
+    return (f"what registers say of an address of {found.how} is not of its user",) if found else ()
 
 
 def _doubts(placed: Sequence[_Said], countries: Sequence[str], subdivisions: Sequence[str]) -> tuple[str, ...]:

@@ -29,7 +29,9 @@ GAPS_SHOWN = 5
     type=float,
     help="Seconds between two visits; at least 300 beyond 127.0.0.0/8, and 900 by default; 300 inside.",
 )
-@click.option("--bind", help="Our own address for connections inside 127.0.0.0/8. Default 127.9.0.1.")
+@click.option(
+    "--bind", help="Our own address for connections inside 127.0.0.0/8, or beyond. Default 127.9.0.1, inside alone."
+)
 @click.option(
     "--tracker",
     "trackers",

@@ -17,6 +17,7 @@ CLOCK_SET = "the clock was set "  # how `observe.gaps` begins to say so
 FORWARD = " forward"  # and how it ends
 PAUSED = "; that a virtual machine was paused shows alike, and nobody watched from it meanwhile"
 NO_RUN = "no run was under way"
+NO_FAMILY = {family: f"this machine had no {family}" for family in ("IPv4", "IPv6")}  # as `observe.gaps` says so
 ALL_OF_THEM = "every Bundle, and clew leads --json, name each"
 # In their order whatever the clock said; two never go on at once.
 RUNS = "SELECT id, started_ns, ended_ns FROM observe_runs ORDER BY number, started_ns, id"
@@ -28,7 +29,7 @@ NAMED = 50  # gaps; a timer that starts a run each hour makes some 2,000 in thre
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """A time in which nobody was watching, and why; `name` is how reports speak of it.
+    """A time in which nobody was watching, or over IPv4 or IPv6 alone, and why; `name` is how reports speak of it.
 
     It ends before it begins where the clock was set back between two runs.
     """
@@ -37,6 +38,11 @@ class Gap:
     from_ns: int
     to_ns: int
     why: str
+
+    @property
+    def over(self) -> str:
+        """Over what alone nobody was watching, "IPv4" or "IPv6"; "" where over nothing."""
+        return next((family for family, why in NO_FAMILY.items() if why == self.why), "")
 
     def as_dict(self) -> dict[str, str]:
         """As JSON, times in ISO 8601."""
@@ -47,7 +53,8 @@ class Gap:
         span = f"{clock.iso(self.from_ns)} to {clock.iso(self.to_ns)}"
         hours = (self.to_ns - self.from_ns) / SECOND_NS / 3600
         lasted = f"{hours:.2f} h" if hours >= 0 else "how long is not known: the clock was set back in it"
-        return f"{self.name}: nobody watched from {span} ({lasted}): {self.why}"
+        what = f"nobody was called over {self.over}" if self.over else "nobody watched"
+        return f"{self.name}: {what} from {span} ({lasted}): {self.why}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,16 +94,20 @@ class Interruptions:
 
     @property
     def downtime_ns(self) -> int:
-        """How long nobody was watching since the first run began, each moment once; at least, where a gap says so."""
+        """How long nobody was watching at all since the first run began, each moment once; at least, where a gap says
+        so.
+        """
         total = until_ns = 0
-        for gap in self.gaps:
+        for gap in (each for each in self.gaps if not each.over):
             total += max(0, gap.to_ns - max(gap.from_ns, until_ns))
             until_ns = max(until_ns, gap.to_ns)
         return total
 
     def sentences(self) -> Iterator[str]:
-        """For people, of each gap; of many, of the longest in their order, and of the others together by reason."""
-        longest = set(sorted(self.gaps, key=_at_least, reverse=True)[:NAMED])
+        """For people, of each gap; of many, of the longest in their order, and of the others together by reason. Those
+        of one family of addresses alone are the first that are not named.
+        """
+        longest = set(sorted(self.gaps, key=lambda gap: (not gap.over, _at_least(gap)), reverse=True)[:NAMED])
         yield from (str(gap) for gap in self.gaps if gap in longest)
         others: dict[str, list[int]] = {}
         for gap in self.gaps:

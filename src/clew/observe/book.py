@@ -108,7 +108,7 @@ class Book:
         self._changed[endpoint.id] = endpoint
 
     def never(self, endpoint: Endpoint, why: Missing) -> None:
-        """This endpoint may not be called, until `allowed` says that more may be."""
+        """This endpoint may or can not be called, until `allowed` says that more may be."""
         self._barred[endpoint.id] = endpoint, endpoint.next_ns or 0
         endpoint.next_ns, endpoint.last_failure = None, sys.intern(str(why))
         self._busy.discard(endpoint.id)
@@ -117,7 +117,7 @@ class Book:
         self._changed[endpoint.id] = endpoint
 
     def allowed(self, at_ns: int) -> None:
-        """The Mandates have changed: whoever could not be called is looked at again, none sooner than was due."""
+        """Mandates or ways have changed: whoever could not be called is looked at again, none sooner than was due."""
         for endpoint, _ in list(self._barred.values()):
             if self._known.find(endpoint.watch, endpoint.place) is endpoint:
                 self._look_again(endpoint, at_ns)
@@ -202,7 +202,8 @@ class Book:
         """Takes a contact that failed over `transport`: at once again over another, where one may be.
 
         Not at once where our handshake may have been heard: nobody gets two within the revisit interval. Then later
-        again, each time later, and no more after the policy's attempts. Who answered before is first tried again over
+        again, each time later, and no more after the policy's attempts, nor before each transport had its turn (in
+        plaintext each takes a visit of its own). Who answered before is first tried again over
         what worked, and over the others only after a visit that failed; at once where somebody is there who turns that
         transport away: an endpoint that changed hands. The torrent's other infohash, if it was listed under that too,
         has its turn after all transports; where this one worked before, not before the policy's attempts.
@@ -222,7 +223,7 @@ class Book:
         if not further and (endpoint.transport is None or endpoint.failures >= self._policy.attempts):
             endpoint.turn()
         endpoint.last_failure = sys.intern(str(why)) if why else None
-        given_up = endpoint.failures >= self._policy.attempts and not endpoint.claims
+        given_up = endpoint.failures >= self._policy.attempts and not endpoint.claims and not further
         # Who claimed before is worth more tries at the plain interval, for as long as the run goes on.
         patience = STEADY_VISITS if endpoint.claims else 1
         doublings = max(0, endpoint.failures - patience)
@@ -312,7 +313,7 @@ class Book:
     def _settled(self, endpoint: Endpoint) -> bool:
         if endpoint.next_ns is None or endpoint.contacts >= self._policy.visits:
             return True
-        if endpoint.failures >= self._policy.attempts:
+        if endpoint.failures >= self._policy.attempts and not endpoint.tried:
             return True  # given up, though whoever is listed again will be called again
         return endpoint.tier == Tier.CLAIMS.value and not self._probes.wanted(endpoint)
 

@@ -16,7 +16,6 @@ from clew.core import clock
 from clew.core.clock import Instant
 from clew.model import Missing, Reason
 from clew.observe.api import NO_CONNECTION, REFUSED, SECOND, TOO_SLOW, Conversation, Event, Send, Sendable, Sighted
-from clew.observe.gaps import NO_NETWORK
 from clew.observe.reactor import BROKEN, CHANGES, READABLE, URGENT, WRITABLE, Reactor, Timer
 
 # More than any list that is told in one: 200 endpoints of IPv6 (BEP 15) are 3,620 bytes, which come in several pieces,
@@ -26,7 +25,7 @@ MOST_PIECE = 32 * 1024  # of a stream, in one turn
 LEAST_WAKE_NS = SECOND // 1_000
 
 Spent = Callable[[int, int], None]  # is told of so many bytes sent or received, and when (monotonic nanoseconds)
-Gone = Callable[[str, OSError], bool]  # `Ways.gone`
+Gone = Callable[[str, OSError], Missing | None]  # `Ways.gone`
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +87,7 @@ class Line:
     ) -> bool:
         """Connects a socket that is made now; who has not taken the connection after `answer_ns` is too slow.
 
-        Returns whether there is a way out of this machine to there. Where not, `gone` says whether that is our network.
+        Returns whether there is a way out of this machine to there. Where not, `gone` says whether we lack it.
         """
         self._began, self._datagrams = at, datagrams
         try:
@@ -98,7 +97,7 @@ class Line:
             if answer not in (0, errno.EINPROGRESS):
                 raise OSError(answer, os.strerror(answer))
         except OSError as error:
-            self._never(NO_NETWORK if gone(place[0], error) else unconnected(error))
+            self._never(gone(place[0], error) or unconnected(error))
             return False
         self._reactor.watch(self._number, self._ready, READABLE if datagrams else CHANGES)
         if datagrams:

@@ -18,6 +18,7 @@ from clew.model import Watch
 from clew.observe.announces import DEFAULT_INTERVAL, Round, infohashes
 from clew.observe.api import SECOND, Listing, Tracker
 from clew.observe.asked import WAITED, Asked
+from clew.observe.gaps import LACKING
 from clew.observe.node_ids import distance, fits
 from clew.observe.policy import DHT, Policy, inside_loopback
 
@@ -51,7 +52,7 @@ class Node:
 @dataclass(slots=True, eq=False)
 class Lookup:
     """One infohash of one Watch, looked up again and again; what stands from `nodes` on is of this time alone,
-    `barred` how many questions no Mandate covered.
+    `barred` how many questions no Mandate covered, `lost` the families that this machine was found without.
 
     `limits` counts what a limit kept us from, by its words.
     """
@@ -69,11 +70,12 @@ class Lookup:
     asked: int = 0
     out: int = 0
     barred: int = 0
+    lost: set[int] = field(default_factory=set)
 
     def begin(self) -> None:
         """Starts from the nodes that were named to us, and the nearest that answered the time before."""
         self.nodes = {place: Node(n.address, n.port, n.node_id, n.far, n.named) for place, n in self.start.items()}
-        self.networks, self.asked, self.barred = Counter(), 0, 0
+        self.networks, self.asked, self.barred, self.lost = Counter(), 0, 0, set()
         del self.limits[WAITED]
 
     def next(self) -> Node | None:
@@ -124,7 +126,11 @@ class Lookup:
         return sorted((n for n in self.nodes.values() if version(n.address) == family), key=_far)
 
     def _wanted(self, family: int) -> Iterator[Node]:
-        """Nodes not asked yet, nearest first, until the K nearest that count have answered."""
+        """Nodes not asked yet, nearest first, until the K nearest that count have answered; none of a family that is
+        lost, whose nodes would fail at once and use up what one lookup may ask.
+        """
+        if family in self.lost:
+            return
         nearest = self._nearest(family)
         yield from (n for n in nearest if n.named and not n.asked)
         counted = 0
@@ -188,6 +194,8 @@ class Lookups:
         """Takes the answer to the question of `one`."""
         lookup, node = self._out.pop(one)
         lookup.out -= 1
+        if listing.missing in LACKING:
+            lookup.lost.add(version(node.address))
         if listing.missing is None and listing.node is not None:
             if node.node_id is None:
                 node.node_id, node.far = listing.node, distance(listing.node, lookup.infohash)

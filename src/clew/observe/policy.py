@@ -21,6 +21,7 @@ from clew.core import mandate
 from clew.core.case import Case
 from clew.core.clock import Instant
 from clew.core.errors import Refused
+from clew.core.tunnels import inside
 from clew.model import Mandate, Missing, Reason, carrier
 from clew.observe.api import SECOND, Limits
 from clew.observe.node_ids import EXEMPT
@@ -59,7 +60,8 @@ class Policy:
     plug-in has, in its own order. `gossip`: peers are asked whom they know (PEX), where the Mandate permits it.
 
     Raises Refused for what is never allowed: beyond 127.0.0.0/8 and ::1, revisits under 5 minutes, less than 6 s for an
-    answer (slow clients answer late and would be miscounted), and asking a tracker more than once a round.
+    answer (slow clients answer late and would be miscounted), and asking a tracker more than once a round. And where we
+    `bind` an address beyond them, and calls by the other family would leave from one that the system chooses.
     """
 
     allow: tuple[str, ...] = ("127.0.0.0/8",)
@@ -85,6 +87,7 @@ class Policy:
             raise Refused("a rate, number or time of the policy is not positive", "give one above 0")
         if self.quiet_hours is not None and not all(0 <= hour < 24 for hour in self.quiet_hours):
             raise Refused("quiet hours are not hours of a day", "give them as 22-6, in UTC")
+        self._addresses()
         if all(inside_loopback(network) for network in self.allow):
             return
         for what, value, least in (("revisit", self.revisit, LEAST_REVISIT), ("answer", self.answer, LEAST_ANSWER)):
@@ -93,6 +96,22 @@ class Policy:
                     f"{what} of {value:g} s is under the {least:g} s that hold beyond 127.0.0.0/8",
                     "choose a longer time, or leave the allow-list at 127.0.0.0/8",
                 )
+
+    def _addresses(self) -> None:
+        """Refuses what is no address or network, and to call from another address than the one that is bound."""
+        try:
+            ours = ipaddress.ip_address(self.bind) if self.bind else None
+            beyond = [network for network in self.allow if not inside_loopback(network)]
+        except ValueError as error:
+            raise Refused(f"an address of the policy is none: {error}", "write --allow as 192.0.2.0/24") from error
+        if ours is None or inside_loopback(self.bind):
+            return
+        if any(_network(network).version != ours.version for network in beyond):
+            other = {4: "IPv6", 6: "IPv4"}[ours.version]
+            raise Refused(
+                f"{self.bind} is to be our address, and what leaves by {other} would leave from another",
+                f"allow no network of {other}, or give no --bind",
+            )
 
     def round_seconds(self) -> float:
         """How long after one round of asking the trackers the next begins, if the tracker does not ask for more."""
@@ -365,8 +384,11 @@ def _inside(networks: tuple[str, ...], address: str) -> bool:
 
 
 def near(address: str) -> Network | None:
-    """Of this machine and private networks, the one in which the address lies; None for a public one."""
-    one = ipaddress.ip_address(address)
+    """Of this machine and private networks, the one in which the address lies, or the IPv4 one inside it; None for a
+    public one.
+    """
+    found = inside(address)
+    one = ipaddress.ip_address(found.address if found else address)
     return next((each for each in NEAR if one in each), None)
 
 

@@ -14,7 +14,7 @@ from clew.observe.calls import ANNOUNCED_PORT, Errand
 from clew.observe.chance import Chance
 from clew.observe.endpoints import Endpoint
 from clew.observe.exactness import Exactness
-from clew.observe.gaps import NO_NETWORK, STILL_NS, Gaps
+from clew.observe.gaps import LACKING, NO_NETWORK, STILL_NS, Gaps
 from clew.observe.keeping import Keeper
 from clew.observe.lists import Lists
 from clew.observe.marks import Lately, Marks
@@ -67,7 +67,7 @@ class Results:
         if known != (self._run.clock_offset_ns, self._run.clock_error_ns):
             self._run = replace(self._run, clock_offset_ns=known[0], clock_error_ns=known[1])
         if answer.mandate:
-            self._gaps.call(answer.started, answer.ended, answer.missing)
+            self._gaps.call(answer.started, answer.ended, answer.missing, answer.call.wish.address)
             self._listen(answer, errand.endpoint)
         if answer.sighted is not None:
             self._account.traffic.update(answer.sighted.traffic)
@@ -87,7 +87,7 @@ class Results:
 
     def _listen(self, answer: Answer, endpoint: Endpoint | None) -> None:
         """Whether anybody is heard at all; what we ended ourselves says nothing of that."""
-        if answer.missing in (NO_NETWORK, STOPPED):
+        if answer.missing in (NO_NETWORK, STOPPED, *LACKING):
             return
         for each in self._silence.call(answer, endpoint, self._gaps):
             self._book.again(each, self._time.at(answer.ended) + self._interval_ns)
@@ -102,6 +102,9 @@ class Results:
             return keeping.INTERRUPTED, contact.missing
         if contact.missing == NO_NETWORK:
             self._book.refused(endpoint, contact.missing, self._time.at(answer.ended) + NO_NETWORK_PAUSE_NS)
+            return keeping.INTERRUPTED, contact.missing
+        if contact.missing in LACKING:
+            self._book.never(endpoint, contact.missing)
             return keeping.INTERRUPTED, contact.missing
         if not answer.mandate:
             self._book.refused(endpoint, contact.missing, self._time.at(answer.started) + self._interval_ns)
@@ -162,6 +165,9 @@ class Results:
         if contact.missing == NO_NETWORK:
             self._book.unprobed(endpoint, contact.missing, self._time.at(answer.ended) + NO_NETWORK_PAUSE_NS)
             return keeping.INTERRUPTED, contact.missing
+        if contact.missing in LACKING:
+            self._book.never(endpoint, contact.missing)
+            return keeping.INTERRUPTED, contact.missing
         if not answer.mandate:
             if contact.missing == STOPPED:
                 self._book.put_back(endpoint, "control")
@@ -198,7 +204,8 @@ class Results:
         heard_ns = self._time.at(answer.heard) if answer.heard else None
         if answer.call.wish.event == "started":
             self._started[answer.call.id] = answer
-        if listing.missing is not None and listing.missing.reason is Reason.INTERRUPTED:
+        # A tracker over a family that is not there brings no list, as one that is down; it is looked up again in time.
+        if listing.missing not in (None, *LACKING) and listing.missing.reason is Reason.INTERRUPTED:
             self._lists.never_asked(one, clock.now().mono_ns)
             self._keeper.asked(one, heard_ns)
             return keeping.INTERRUPTED, listing.missing

@@ -115,8 +115,8 @@ class Observer:
         self._gaps = Gaps()
         self._keeper = Keeper(case, self._run, self._book, self._gaps)
         self._account = Account(unlisted=Unlisted(asked_for(places, watches.values())))
-        for each in self._whereabouts.nowhere:
-            self._account.tracker(each.url, "failed")
+        for url in (*(each.url for each in self._whereabouts.nowhere), *self._whereabouts.not_ours):
+            self._account.tracker(url, "failed")
         chance = Chance()
         self._caller = Caller(plugin, policy.limits(), watches, case.settings.id, chance)
         self._lists = self._ask_of(places, list(watches.values()))
@@ -214,6 +214,8 @@ class Observer:
             return
         self._dispatched_ns = now.mono_ns
         self._renew(now)
+        if self._gaps.back(now, wire.has_way):
+            self._book.allowed(self._steady.at(now))
         if self._policy.quiet(now.utc_ns) or self._gaps.waits(now):
             return
         for tracker, address in self._whereabouts.moved(now, self._lists.failing).items():
@@ -225,15 +227,10 @@ class Observer:
         if self._gaps.open:
             room = min(room, 1)
         for endpoint, kind in self._book.due(self._steady.at(now), max(0, room)):
-            wish = Wish(
-                kind,
-                endpoint.watch,
-                endpoint.address,
-                endpoint.port,
-                endpoint.source,
-                transport=self._book.transport(endpoint, kind),
-            )
-            covered = self._governor.covered(wish, endpoint.sources, now)
+            over = self._book.transport(endpoint, kind)
+            wish = Wish(kind, endpoint.watch, *endpoint.place, endpoint.source, transport=over)
+            lacking = self._gaps.lacks(endpoint.address, wire.has_way)
+            covered = lacking or self._governor.covered(wish, endpoint.sources, now)
             if isinstance(covered, Missing):
                 self._book.never(endpoint, covered)
             else:

@@ -1,45 +1,55 @@
-"""Whether it is this machine that has no network, or one address alone to which there is no way from here.
+"""Whether this machine has no network, or no IPv4 or no IPv6 alone, or whether there is no way to one address.
 
-connect(2) says ENETUNREACH at once of both. Over TCP it also says so of every broadcast and multicast address (which a
+connect(2) says ENETUNREACH at once of all. Over TCP it also says so of every broadcast and multicast address (which a
 list may name), on any machine; and a machine may have routes to some networks only. A second opinion is a look at the
 routes: connect(2) of a datagram socket, which sends nothing (udp(7)).
 """
 
 import errno
-from collections.abc import Callable
 
+from clew.model import Missing
+from clew.observe.gaps import NO_IPV4, NO_IPV6, NO_NETWORK, HasWay
 from clew.observe.policy import inside_loopback
 
 # Told at once; later it is a router's word of one address (RFC 792). EADDRNOTAVAIL: what we bind to is not ours now.
 GONE = (errno.ENETDOWN, errno.ENETUNREACH, errno.EADDRNOTAVAIL)
-
-Look = Callable[[str], bool]  # whether there is a route to this address now
+NO_SUCH = errno.EAFNOSUPPORT  # of socket(2): this system has no IPv6 at all
 
 
 class Ways:
-    """Where calls to peers got out of this machine over IPv4: one address of each /8; no list crowds out others."""
+    """Where calls to peers got out of this machine: one address of each /8; no list crowds out others."""
 
-    def __init__(self, look: Look) -> None:
+    def __init__(self, look: HasWay) -> None:
         self._look = look
         self._been: dict[str, str] = {}
 
     def left(self, address: str) -> None:
         """A call to this peer got out."""
-        if ":" not in address:
-            self._been[address.partition(".")[0]] = address
+        self._been[_eight(address)] = address
 
-    def gone(self, address: str, error: OSError) -> bool:
-        """Whether this error, told at once of a call, means that this machine has no network.
+    def gone(self, address: str, error: OSError) -> Missing | None:
+        """What this machine has not, if that is what this error, told at once of a call, means.
 
-        Not where only TCP has no way there, nor where there still is a way to everybody who was called before. A
-        machine may have IPv4 alone for good: without IPv6 it is not the network that is gone.
+        Nothing where only TCP has no way there, nor where there still is a way to everybody of its family who was
+        called before. A machine may have either family alone, for good or for a while: without IPv6 it is not the
+        network that is gone, nor without IPv4 where calls over IPv6 got out and still would.
         """
-        if error.errno not in GONE or ":" in address:
-            return False
-        if error.errno == errno.EADDRNOTAVAIL:
-            return True
-        if self._look(address):
-            return False
+        six = ":" in address
+        if error.errno not in GONE and not (six and error.errno == NO_SUCH):
+            return None
+        if self._look(address) and not (error.errno == errno.EADDRNOTAVAIL and not six):
+            return None
         here = inside_loopback(address)
-        others = [each for each in self._been.values() if inside_loopback(each) == here]
-        return not others or not all(map(self._look, others))
+        alike = [each for each in self._been.values() if inside_loopback(each) == here]
+        family = [each for each in alike if (":" in each) == six]
+        if error.errno not in (errno.EADDRNOTAVAIL, NO_SUCH) and family and all(map(self._look, family)):
+            return None
+        if six:
+            return NO_IPV6
+        return NO_IPV4 if any(self._look(each) for each in alike if ":" in each) else NO_NETWORK
+
+
+def _eight(address: str) -> str:
+    """The first 8 bits of an address, as its family writes them."""
+    first, colon, _ = address.partition(":")
+    return f"{first.zfill(4)[:2]}{colon}" if colon else address.partition(".")[0]

@@ -7,13 +7,14 @@ keep the tracker from being asked at all. It is looked up again in time. At each
 A name may have several addresses, some of them dead. It is asked at one, as long as that answers, and at the next one
 once a question there brought no reply. Those that may not be asked are passed over. One that has no address when the
 run begins, as the names of dead trackers, does not keep the others from being asked, and is looked up again in time.
+Nor does one that a Mandate names and clew cannot ask, as over HTTPS.
 """
 
 from collections import Counter
 from collections.abc import Callable, Iterable
 
 from clew.core.clock import Instant
-from clew.core.errors import ClewError, Refused
+from clew.core.errors import ClewError, Refused, Usage
 from clew.core.lister import lister
 from clew.model import Mandate, Missing
 from clew.observe.api import SECOND, Network, Tracker, is_address
@@ -25,6 +26,7 @@ FAILED_AGAIN_NS = 300 * SECOND  # where its last question there brought no reply
 NOT_THERE = "look-ups of a tracker's name that told an address that may not be asked: the one it had was kept"
 NOWHERE = "its name had no address when the run began, so that it was not asked until it had one"
 Failing = Callable[[Tracker, str], bool]  # whether the last question to it brought no reply, and was asked there
+NOT_OURS = "clew asks no tracker of this kind"
 NOT_HELD = "no Mandate that names it held when the run began, so that it was not asked"
 
 
@@ -38,6 +40,7 @@ class Whereabouts:
         self._asked_ns: dict[Tracker, int] = {}  # of those that are named, when they were last looked up
         self._first: dict[Tracker, str] = {}
         self._lost: dict[Tracker, ClewError] = {}
+        self.not_ours: list[str] = []  # those that a Mandate names and the plug-in cannot ask
         self.nowhere: dict[Tracker, str] = {}  # those whose names had no address, with one of the others'
         self.limits: Counter[str] = Counter()
 
@@ -46,22 +49,24 @@ class Whereabouts:
         is named by others alone is counted: one that has ended keeps no run from beginning under the next.
 
         Raises Refused for one that may not be asked, or not be looked up: that is a contact too, so that a Mandate
-        that holds now has to name it. Raises ClewError where no name has an address.
+        that holds now has to name it. Raises Usage for one of `urls` that clew cannot ask, and where it can ask none
+        that the Mandates name, ClewError where no name has an address.
         """
         valid = self._governor.valid(at)
         known = _named(m for m in mandates if m.id in valid)
         if urls is None:
             others = _named(m for m in mandates if m.id not in valid and {PURPOSE, "*"} & {*m.purposes}) - known
             self.limits.update(f"the tracker {lister(each)}: {NOT_HELD}" for each in sorted(others))
-        for url in sorted(known) if urls is None else urls:
-            place = self._plugin.tracker(url)
+        for place in self._those(sorted(known)) if urls is None else map(self._plugin.tracker, urls):
             told = (place.host,) if is_address(place.host) else self._look_up(place, known, at)
             if not told:
                 continue
             address = next((each for each in told if self._covered(place, each, at)), told[0])
             allowed = self._governor.cover(_question(place, address), at)
             if isinstance(allowed, Missing):
-                raise Refused(f"the tracker {url} may not be asked: {allowed.detail}", "see the Mandate, and --allow")
+                raise Refused(
+                    f"the tracker {place.url} may not be asked: {allowed.detail}", "see the Mandate, and --allow"
+                )
             self._found[place] = address
         if self._lost:
             if not self._found:
@@ -72,6 +77,19 @@ class Whereabouts:
             self.limits.update(f"the tracker {lister(each.url)}: {NOWHERE}" for each in self._lost)
         self._first = self.nowhere | self._found
         return dict(self._found)
+
+    def _those(self, urls: list[str]) -> list[Tracker]:
+        """Those of the Mandates that the plug-in can ask. Raises Usage where there are some, and it can ask none."""
+        found: list[Tracker] = []
+        for url in urls:
+            try:
+                found.append(self._plugin.tracker(url))
+            except Usage:
+                self.not_ours.append(url)
+                if not found and url == urls[-1]:
+                    raise
+        self.limits.update(f"the tracker {lister(each)}: {NOT_OURS}" for each in self.not_ours)
+        return found
 
     def look_again(self, at: Instant, failing: Failing) -> None:
         """Has looked up again what is due, in a thread of its own; only who may still be asked where it was first."""

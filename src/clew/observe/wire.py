@@ -19,7 +19,7 @@ from clew.core.clock import Instant
 from clew.core.errors import ClewError
 from clew.model import Missing, Reason, carrier
 from clew.observe.api import SECOND, Contact, Conversation, Sendable, Sighted
-from clew.observe.gaps import NO_NETWORK
+from clew.observe.gaps import LACKING, NO_NETWORK
 from clew.observe.lines import Ending, Line
 from clew.observe.policy import Go, Governor, Wait, Wish, inside_loopback
 from clew.observe.reactor import Reactor, Timer
@@ -92,7 +92,8 @@ class Wire:
         self._timer: Timer | None = None
         self._stopping = False
         self._failure: BaseException | None = None
-        self._ways = Ways(partial(_has_way, bind=governor.policy.bind))
+        self.has_way = partial(_has_way, bind=governor.policy.bind)
+        self._ways = Ways(self.has_way)
         self.left: Instant | None = None  # when a call last had a way out of this machine, whatever became of it
         self._thread = threading.Thread(target=self._run, name="wire", daemon=True)
 
@@ -222,7 +223,7 @@ class Wire:
         self._governor.release(call.wish.address, call.wish.port)
         answer = Answer(call, end.sighted, end.missing, end.began, end.at, end.local, mandate, end.sent)
         if answer.heard is None:
-            self._governor.unheard(call.wish, left=answer.missing != NO_NETWORK)
+            self._governor.unheard(call.wish, left=answer.missing not in (NO_NETWORK, *LACKING))
         else:
             self._governor.heard(call.wish, answer.heard.mono_ns)
         self._answers.put(answer)

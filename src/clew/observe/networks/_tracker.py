@@ -25,7 +25,7 @@ URLS = (
     (re.compile(rf"dht://{HOST}{PORT}()"), "udp"),
 )
 MAX_REASON = 120
-MAX_SECONDS = 86_400
+MAX_SECONDS, MOST_DIGITS = 86_400, 9
 
 
 def tracker(url: str) -> Tracker:
@@ -124,7 +124,8 @@ class TrackerConversation:
     def _listing(self, body: bytes, now_ns: int) -> Listing:
         found = bencode.dictionary(body)
         if b"failure reason" in found:
-            return Listing(missing=Missing(Reason.REFUSED, f"tracker: {_words(found[b'failure reason'][0])}"))
+            refused = Missing(Reason.REFUSED, f"tracker: {_words(found[b'failure reason'][0])}")
+            return Listing(missing=refused, interval=_retry_in(found.get(b"retry in", (None,))[0]))
         listed, unusable = endpoints(found, body)
         swarm = [n for n in (_number(found, k) for k in (b"complete", b"incomplete")) if n is not None]
         return Listing(
@@ -185,6 +186,17 @@ def _dictionaries(value: list[object], body: bytes, start: int) -> tuple[list[Li
 def _number(found: dict[bytes, tuple[object, slice]], key: bytes) -> int | None:
     value = found.get(key, (None,))[0]
     return min(value, MAX_SECONDS) if isinstance(value, int) and value >= 0 else None
+
+
+def _retry_in(value: object) -> int | None:
+    """In how many seconds who refuses wants to be asked again: BEP 31, in minutes, or "never", as some web server says
+    that has the address of a tracker. Never is once in the longest interval: an operator may have put it right.
+    """
+    if value == b"never":
+        return MAX_SECONDS
+    if isinstance(value, bytes) and value.isdigit() and len(value) <= MOST_DIGITS:
+        value = int(value)
+    return min(60 * value, MAX_SECONDS) if isinstance(value, int) and value > 0 else None
 
 
 def _words(value: object) -> str:
