@@ -162,8 +162,9 @@ def _file_system(payload: dict[str, Any], head: bytes) -> dict[str, Any]:
     beside = [each for each in (signatures.beside(opened.family, head), journal) if each]
     if beside:
         found["beside"] = "; ".join(beside)
-    if opened.family in recount.READERS:
-        found["second"] = recount.READERS[opened.family]
+    second = recount.reader(opened.family, head)
+    if second:
+        found["second"] = second
     return found
 
 
