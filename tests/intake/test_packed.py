@@ -94,7 +94,10 @@ def test_a_packed_file_is_given_as_macos_shows_it(tmp_path, kind, data, behind, 
 
 def test_what_is_packed_in_another_way_is_unreadable_and_not_zeros(tmp_path):
     found, _ = take(tmp_path, volume(tmp_path / "disk.img", 5, 1000, b""))
-    assert (found[NAME]["size"], found[NAME]["sha256"]) == (1000, None)
+    assert (found[NAME]["size"], found[NAME]["sha256"], found[NAME]["state"]) == (1000, None, "unreadable")
+    missing = packed.elsewhere(struct.pack("<4sIQ", b"fpmc", 5, 1000))
+    assert missing is not None
+    assert "decmpfs, type 5" in missing.detail
 
 
 def test_what_was_unpacked_from_zeros_that_stand_for_a_bad_stretch_is_not_believed(opened):

@@ -1,5 +1,6 @@
 """Files of HFS+ that macOS packed (decmpfs), as it does with most of its own: given unpacked, by libfshfs, since The
-Sleuth Kit as pytsk3 brings it has no zlib, and names what it can unpack as a stream beside the file.
+Sleuth Kit as pytsk3 brings it has no zlib, and names what it can unpack as a stream beside the file. On APFS libfsapfs
+unpacks them (`apfs`).
 
 Such a file has no data of its own, but an extended attribute that says how it is packed (zlib, LZVN, LZFSE), and how
 large it is; its bytes stand behind that or in the resource fork (bsd/sys/decmpfs.h of XNU).
@@ -15,7 +16,8 @@ from clew.intake.disk.image import FileSystem, lost_in
 from clew.model import Missing, Reason
 
 KIND = int(pytsk3.TSK_FS_ATTR_TYPE_HFS_COMP_REC)  # the type of that attribute, by which its content is named
-_NAME = "com.apple.decmpfs"
+NAME = "com.apple.decmpfs"
+HEAD = 16  # bytes of it before what is packed
 _TYPE = slice(4, 8)  # bytes of it; its size stands behind them
 # zlib, LZVN, not at all, LZFSE, each behind the attribute and in the resource fork; of others the bytes are elsewhere
 _HERE = {3, 4, 7, 8, 9, 10, 11, 12}
@@ -51,9 +53,9 @@ class Packed:
         self._volume.open_file_object(self._behind)
         self._file = self._volume.get_file_entry_by_identifier(record)
         more = self._file.extended_attributes if self._file is not None else []
-        heads = [bytes(each.read_buffer(16)) for each in more if each.get_name() == _NAME]
+        heads = [bytes(each.read_buffer(HEAD)) for each in more if each.get_name() == NAME]
         self.size = int(self._file.get_size()) if heads else -1
-        self._type = int.from_bytes(heads[0][_TYPE], "little") if heads else 0
+        self._elsewhere = elsewhere(heads[0]) if heads else None
         self.in_fork = bool(heads) and not self._file.has_resource_fork()  # where there is one, it is the packed form
 
     def read(self, offset: int, length: int) -> bytes:
@@ -61,10 +63,8 @@ class Packed:
         length = min(length, self.size - offset)
         if length <= 0:
             return b""
-        if self._type not in _HERE:
-            raise Absent(
-                Missing(Reason.UNREADABLE, f"packed by macOS in a way that is not read (decmpfs {self._type})")
-            )
+        if self._elsewhere is not None:
+            raise Absent(self._elsewhere)
         try:
             data = bytes(self._file.read_buffer_at_offset(length, offset))
         except OSError as error:
@@ -74,6 +74,15 @@ class Packed:
             why = "packed by macOS (decmpfs), and what it was unpacked from could not all be read"
             raise Absent(Missing(Reason.UNREADABLE, why))
         return data
+
+
+def elsewhere(head: bytes) -> Missing | None:
+    """Why a file of which that is the attribute's head has its bytes neither in it nor in the resource fork: libyal's
+    readers give zeros for some of these.
+    """
+    kind = int.from_bytes(head[_TYPE], "little")
+    why = f"packed by macOS in a way that is not read (decmpfs, type {kind}): its bytes are elsewhere"
+    return None if kind in _HERE else Missing(Reason.UNREADABLE, why)
 
 
 def content(opened: FileSystem, record: int) -> Packed | None:
