@@ -268,7 +268,7 @@ class Disk:
         culprit: tuple[str, bytes] | None = None
         # of FAT and of a disc the first stretch looks through the whole tree
         whole = root or detail.get("file_system") in _listed.ORPHANAGE or "iso" in detail
-        size = detail["length"] if whole else 0
+        size = detail["length"] if whole else _listed.patience(detail)
         while True:
             answer = ask(entry, payload, (), size)
             heard = answer if isinstance(answer, Missing) else _said.stretch(answer)
