@@ -2,6 +2,7 @@
 
 import struct
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import pytsk3
@@ -99,6 +100,19 @@ def test_an_ntfs_says_how_it_was_left(tmp_path, pages, asleep, dirty, said):
     words = summary.words()
     assert [each for each in (AHEAD, "it was hibernated", "marked as damaged") if each in words] == [said] * bool(said)
     assert summary.account.complete is not bool(said)
+
+
+def test_a_root_with_very_many_names_is_not_listed_for_it():
+    class Large:
+        def open(self, path: str) -> None:
+            raise AssertionError("it takes The Sleuth Kit minutes")
+
+        def open_meta(self, inode: int) -> list[SimpleNamespace]:
+            if inode != 5:
+                raise OSError("no record")
+            return [SimpleNamespace(info=SimpleNamespace(type=0xA0, size=2 << 20))]
+
+    assert logfile.unwritten(Large()) == ""
 
 
 @given(st.binary(max_size=200), st.binary(max_size=200))

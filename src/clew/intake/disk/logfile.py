@@ -13,7 +13,8 @@ import pytsk3
 
 from clew.intake.disk import signatures
 
-_LOGFILE, _VOLUME = 2, 3  # file records
+_LOGFILE, _VOLUME, _ROOT = 2, 3, 5  # file records
+_INDEX, _MOST_INDEX = 0xA0, 1 << 20  # $INDEX_ALLOCATION, and bytes of it: some 8,000 names
 _PAGES = 4096  # bytes of a restart page, where the first one does not say that
 _NOBODY, _CLEAN = 0xFFFF, 2
 _VOLUME_INFORMATION, _FLAGS_AT, _DIRTY = 0x70, 10, 1
@@ -31,11 +32,20 @@ _DAMAGED = (
 
 def unwritten(fs: pytsk3.FS_Info) -> str:
     """What may be missing of the volume for want of an orderly end, in words; "" where it was unmounted."""
-    if _beginning(fs, "/hiberfil.sys", 4) in _HIBERNATED:
+    if _small_root(fs) and _beginning(fs, "/hiberfil.sys", 4) in _HIBERNATED:
         return _ASLEEP
     if _in_use(_beginning(fs, _LOGFILE, 1 << 17)):
         return _JOURNAL
     return _DAMAGED if _dirty(fs) else ""
+
+
+def _small_root(fs: pytsk3.FS_Info) -> bool:
+    """Whether the root directory is one that The Sleuth Kit lists soon, as that of every Windows is."""
+    try:
+        sizes = [int(each.info.size) for each in fs.open_meta(inode=_ROOT) if int(each.info.type) == _INDEX]
+    except OSError:
+        return False
+    return sum(sizes) <= _MOST_INDEX
 
 
 def _beginning(fs: pytsk3.FS_Info, which: str | int, length: int) -> bytes:
