@@ -11,6 +11,7 @@ from cases import items, sha256
 
 from case_made import new_case
 from clew.core import shards
+from clew.core.absent import Absent
 from clew.intake.containers.raw import Raw
 from clew.intake.disk import apfs, apfs_books
 from clew.intake.options import Options
@@ -151,3 +152,22 @@ def test_a_content_that_others_may_have_written_over_is_not_complete(foreign, st
     opened = SimpleNamespace(name="apfs@100.0", offset=100, foreign=foreign, striped=False)
     item = apfs._content(opened, entry, entry, (0, 0), b"x")
     assert (item["content_state"], item["runs"]) == (state, [(100, 60)])
+
+
+@pytest.mark.parametrize(("kind", "elsewhere"), [(3, False), (8, False), (12, False), (5, True), (0x80000001, True)])
+def test_zeros_are_not_taken_for_a_file_whose_bytes_are_elsewhere(kind, elsewhere):
+    """libfsapfs gives as many zeros as a file that macOS packed in the way 5 has bytes."""
+    head = SimpleNamespace(read_buffer=lambda size: struct.pack("<4sIQ", b"fpmc", kind, 1000)[:size])
+    entry = SimpleNamespace(
+        get_size=lambda: 1000,
+        get_number_of_extents=lambda: 0,
+        get_extended_attribute_by_name={"com.apple.decmpfs": head}.get,
+        read_buffer_at_offset=lambda length, _offset: bytes(length),
+    )
+    volume = SimpleNamespace(get_file_entry_by_identifier=lambda _record: entry)
+    opened = SimpleNamespace(volume=volume, behind=SimpleNamespace(failed=False))
+    if elsewhere:
+        with pytest.raises(Absent, match="bytes are elsewhere"):
+            apfs.Stream(opened, 23, apfs.DATA, 0)
+    else:
+        assert len(apfs.Stream(opened, 23, apfs.DATA, 0).read(0, 2000)) == 1000

@@ -7,8 +7,12 @@ from cases import sha256
 from ntfs_volume import blank, written
 from test_volumes import take
 
+from clew.core import held
 from clew.intake.disk import ntfs
 from clew.intake.disk.image import FileSystem
+from clew.intake.reading import find
+from clew.intake.sources import _listed
+from clew.intake.sources.rawdisk import PLUGIN
 
 MANY = 120  # names of a directory, for several blocks of its index
 NAMES = [f"IMG {number:03d} of a holiday at the sea.jpg" for number in range(MANY)]
@@ -53,3 +57,23 @@ def test_an_index_that_cannot_be_read_gives_nothing_up():
     opened.fs = Lost()
     assert not ntfs.gave_up(opened, 5)
     assert not ntfs.left_behind(opened, 5, (64, 1, b"name"))
+
+
+def test_a_directory_of_very_many_names_gets_its_time(tmp_path, monkeypatch):
+    """The Sleuth Kit's goes with the square of the stale names: 150,000 files in one directory were lost to the limit
+    of 30 seconds.
+    """
+    image, asked = blank(tmp_path / "disk.img"), {}
+
+    def ask(entry, payload, fds, size):
+        asked[entry.rpartition(":")[2]] = size
+        return find(entry)(payload, list(fds)).value
+
+    disk = PLUGIN.open(image)
+    monkeypatch.setattr(held, "descriptors", tuple(disk.held))
+    part = next(each for each in disk.parts(ask) if each.name.endswith("/walk"))
+    assert list(disk.items(part, "", lambda _: iter(()), ask))
+    disk.close()
+    assert asked["walk"] == part.detail["length"] >= 8 << 20
+    assert _listed.patience({"file_system": "NTFS", "length": 1 << 50}) == _listed.SLOW_DIRECTORY
+    assert _listed.patience({"file_system": "ext", "length": 1 << 50}) == 0  # a reader that hangs is ended sooner

@@ -8,6 +8,7 @@ import pytest
 from cases import sha256
 from hypothesis import given
 from hypothesis import strategies as st
+from lvm_volume import EXTENT, FIRST, physical
 from test_volumes import take
 
 from clew.intake.disk import raid
@@ -77,6 +78,20 @@ def test_nothing_that_one_disk_of_a_raid_shows_is_complete(tmp_path, left):
     assert (item["name_state"], item["content_state"]) == ("live", "overwritten possible")
     assert "nothing of it is taken for complete; assemble the array" in summary.words()
     assert not summary.complete
+
+
+def test_a_logical_volume_on_one_disk_of_a_raid_is_not_complete_either(tmp_path):
+    inside = bytes(first_disk(tmp_path))
+    disk = physical(len(inside) // EXTENT, {"home": [(0, len(inside) // EXTENT, "pv0")]})
+    disk[FIRST : FIRST + len(inside)] = inside
+    disk += bytes(2 * CHUNK)
+    md(disk, 5, 3)
+    (tmp_path / "disk.img").write_bytes(disk)
+    found, summary = take(tmp_path, tmp_path / "disk.img")
+    item = found[b"FILE.BIN"]
+    assert item["ref"].startswith("lv@0.0/")
+    assert (item["name_state"], item["content_state"]) == ("live", "overwritten possible")
+    assert summary.words().count("this is one disk of a Linux RAID 5 of 3 disks") == 2  # of the disk and of the volume
 
 
 def test_a_mirror_is_whole(tmp_path):

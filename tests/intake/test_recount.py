@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from cases import copied, items
+from ntfs_volume import written
 
 from case_made import new_case
 from clew.core.case import Case
@@ -153,6 +154,22 @@ def test_a_file_system_without_a_second_reader_is_said_to_have_none(tmp_path):
     (found,) = account(case, exhibit).recounts
     assert (found.theirs, found.ours, found.said, found.unexplained) == (None, 1, recount.NO_SECOND, False)
     assert "clew listed 1 live: no second count: clew has no second reader of it" in account(case, exhibit).words()
+
+
+@pytest.mark.parametrize(("cluster", "agrees"), [(4096, True), (8192, False)])
+def test_what_the_second_reader_of_ntfs_cannot_list_is_not_counted_by_it(tmp_path, cluster, agrees):
+    """Of clusters that are larger than a block of an index it finds none of these blocks."""
+    image = tmp_path / "disk.img"
+    with image.open("wb") as out:
+        out.truncate(16 << 20)
+    tool("mkntfs", "-q", "-F", "-Q", "-c", str(cluster), image)
+    with written(image) as new:
+        for number in range(60):
+            new.create(f"/a file {number:02d} of many", b"a")
+    case, exhibit = take(tmp_path, image)
+    (found,) = account(case, exhibit).recounts
+    assert (found.ours, found.unexplained) == (60, False)
+    assert found.said == ("they agree" if agrees else recount.NO_SECOND)
 
 
 @pytest.mark.parametrize(("theirs", "ours", "unlisted", "lost", "unexplained"), [

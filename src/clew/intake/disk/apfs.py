@@ -16,7 +16,7 @@ from clew.core.channel import Reply
 from clew.intake.api import ByteSource, Range
 from clew.intake.carving.view import overlap
 from clew.intake.containers.fileobject import FileObject
-from clew.intake.disk import apfs_books, claims
+from clew.intake.disk import apfs_books, claims, packed
 from clew.intake.disk.image import Image, image
 from clew.intake.disk.stretch import At, Item, Tree, name_only, stretch
 from clew.intake.refs import quote, volume
@@ -28,7 +28,7 @@ MOST_VOLUMES = 100  # NX_MAX_FILE_SYSTEMS (Apple File System Reference)
 ROOT = 2
 BLOCK = 4096  # bytes, at least (NX_MINIMUM_BLOCK_SIZE)
 DATA, ATTRIBUTE = 0, 1  # streams of an entry, as refs number them
-OWN_ATTRIBUTES = {"com.apple.decmpfs", "com.apple.fs.symlink"}  # given as the file's content, or what a link points at
+OWN_ATTRIBUTES = {packed.NAME, "com.apple.fs.symlink"}  # given as the file's content, or what a link points at
 OWN_NOTE = "attributes that say how a file is packed or where a link points, left out"
 TIMES = "inode, UTC"
 UNLOCK = "with the passphrase or recovery key: on a Mac, or by `fsapfsmount`; take in the opened volume"
@@ -129,8 +129,12 @@ class Stream:
             self._stream = entry if kind == DATA else entry.get_extended_attribute(number)
             self.size = int(self._stream.get_size())
             self._extents = _extents(opened, self._stream)
+            head = entry.get_extended_attribute_by_name(packed.NAME) if kind == DATA and not self._extents else None
+            missing = packed.elsewhere(bytes(head.read_buffer(packed.HEAD))) if head is not None else None
         except OSError as error:
             raise _damaged("its entry cannot be read", error) from error
+        if missing is not None:
+            raise Absent(missing)
 
     @property
     def bad(self) -> list[Range]:

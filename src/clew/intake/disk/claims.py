@@ -7,7 +7,7 @@ from typing import Any
 import pytsk3
 
 from clew.intake.api import Range
-from clew.intake.disk import foreign, reparse
+from clew.intake.disk import foreign, packed, reparse
 from clew.intake.disk.image import FileSystem
 from clew.intake.disk.mft_rows import Plain
 from clew.intake.refs import quote
@@ -27,7 +27,9 @@ _KINDS = {
     int(pytsk3.TSK_FS_META_TYPE_BLK): "a block device, which is not opened",
 }
 
-_HFS = (pytsk3.TSK_FS_ATTR_TYPE_HFS_DATA, pytsk3.TSK_FS_ATTR_TYPE_HFS_RSRC, pytsk3.TSK_FS_ATTR_TYPE_HFS_EXT_ATTR)
+_HFS_DATA = int(pytsk3.TSK_FS_ATTR_TYPE_HFS_DATA)
+_HFS_FORK = int(pytsk3.TSK_FS_ATTR_TYPE_HFS_RSRC)
+_HFS = (_HFS_DATA, _HFS_FORK, pytsk3.TSK_FS_ATTR_TYPE_HFS_EXT_ATTR)
 # Where a file has more than one content: the attribute types that are such.
 NAMED_STREAMS = {"NTFS": frozenset({NTFS_DATA}), "HFS+": frozenset(map(int, _HFS))}
 _SECOND = 1_000_000_000  # in nanoseconds
@@ -110,9 +112,17 @@ def contents(
             },
         )
         return
+    found = streams(opened, file)
     main: str | None = None
+    if opened.family == "HFS+" and int(meta.type) == REGULAR and not any(map(_of_data, found)):
+        content = packed.content(opened, int(meta.addr))
+        if content is not None:
+            item = _unpacked(opened, meta, content.size, path, state)
+            main = item["ref"]
+            yield 1 << 16, item
+            found = [each for each in found if not (content.in_fork and int(each.info.type) == _HFS_FORK)]
     tag = reparse.tag_of(file) if opened.family == "NTFS" else None
-    for number, attribute in enumerate(streams(opened, file)):
+    for number, attribute in enumerate(found):
         stream = attribute.info.name if opened.family in NAMED_STREAMS else None
         if own is not None and (not int(attribute.info.size) or bytes(stream or b"") in own):
             continue
@@ -127,6 +137,27 @@ def contents(
         why = IN_USE_NO_POINTERS if allocated(meta) else NO_POINTERS
         lost = name_only(opened, path, int(meta.addr), state, why)
         yield 1 << 16, lost | {"times": times(meta), "times_source": TIMES.get(opened.family, opened.family)}
+
+
+def _of_data(attribute: Any) -> bool:
+    """Whether it is the data of a file of HFS+, which The Sleuth Kit names where macOS packed it."""
+    return int(attribute.info.type) == _HFS_DATA
+
+
+def _unpacked(opened: FileSystem, meta: Any, size: int, path: bytes, state: NameState) -> dict[str, Any]:
+    """The Item of a file that macOS packed, of `size` bytes when it is not."""
+    record = int(meta.addr)
+    return name_only(opened, path, record, state, "") | {
+        "ref": f"{opened.name}/{record}/{packed.KIND}-0/{quote(path)}",
+        "size": size,
+        "state": _OPEN,
+        "reason": None,
+        "detail": None,
+        "content_state": _DOUBTFUL if opened.striped or opened.foreign else _COMPLETE,
+        "times": times(meta),
+        "times_source": TIMES[opened.family],
+        "runs": [],
+    }
 
 
 def plain(opened: FileSystem, record: int, file: Plain, path: bytes) -> dict[str, Any]:
@@ -168,7 +199,7 @@ def streams(opened: FileSystem, file: Any) -> list[Any]:
     wanted = NAMED_STREAMS.get(opened.family)
     if wanted is None:
         return list(islice(attributes(opened, file), 1))
-    found = [attribute for attribute in file if int(attribute.info.type) in wanted]
+    found = [each for each in file if int(each.info.type) in wanted and not (_of_data(each) and each.info.name)]
     found.sort(key=lambda attribute: (bool(attribute.info.name), int(attribute.info.id)))
     return found
 

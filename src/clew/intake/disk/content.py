@@ -6,7 +6,7 @@ from clew.core.absent import Absent, CutShort
 from clew.core.channel import Reply
 from clew.intake.api import Range
 from clew.intake.carving.view import overlap
-from clew.intake.disk import claims, reparse
+from clew.intake.disk import claims, packed, reparse
 from clew.intake.disk.direct import direct, of_plain
 from clew.intake.disk.extents import Direct, Resident
 from clew.intake.disk.image import FileSystem, file_system, reason
@@ -22,10 +22,15 @@ class Stream:
         self._opened, self._kind, self._number = opened, kind, number
         self._runs: list[tuple[int, int]] | None = None
         self._lacks: reparse.Lacks | None = None
-        self._direct: Direct | Resident | None
+        self._direct: Direct | Resident | packed.Packed | None
         plain = opened.records.plain(record) if opened.records is not None and kind == claims.NTFS_DATA else None
         if plain is not None and plain.number == number and plain.written == plain.size:
             self._direct, self._runs, self.size = of_plain(opened, plain), plain.runs, plain.size
+            self._written = self.size
+            return
+        unpacked = packed.content(opened, record) if opened.family == "HFS+" and kind == packed.KIND else None
+        if unpacked is not None:
+            self._direct, self._runs, self.size = unpacked, [], unpacked.size
             self._written = self.size
             return
         try:

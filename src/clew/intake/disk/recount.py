@@ -7,6 +7,7 @@ extended attributes (HFS+).
 
 import re
 import stat
+import struct
 from collections.abc import Iterator
 from contextlib import suppress
 from time import monotonic
@@ -60,6 +61,19 @@ READERS = {
     "ext": f"libfsext {pyfsext.get_version()}",
     "HFS+": f"libfshfs {pyfshfs.get_version()}",
 }
+
+
+def reader(family: str, boot: bytes) -> str:
+    """The second reader of a file system with that boot sector, and its version; "" where there is none."""
+    return "" if family == "NTFS" and _small_blocks(boot) else READERS.get(family, "")
+
+
+def _small_blocks(boot: bytes) -> bool:
+    """Whether an index block is smaller than a cluster: then places in an index count sectors, by which libfsntfs finds
+    none of its blocks, and lists such directories as empty (Carrier, 2005, chapter 13).
+    """
+    (sector, clusters), (index,) = struct.unpack_from("<HB", boot, 11), struct.unpack_from("<b", boot, 68)
+    return bool(index < 0 and 1 << -index < sector * clusters)
 
 
 class Entry(NamedTuple):

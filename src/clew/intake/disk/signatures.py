@@ -69,7 +69,7 @@ _NTFS = b"NTFS    "
 _MOST_SECTORS = b"\x80"  # of its cluster; a byte beyond is a power of two, negative (Windows 10, 1709 and later)
 _RECOVER = 4  # another: its journal is to be gone through before it is mounted
 _HFS_STATE, _JOURNALED = 0x2000 | 0x100, 0x2000  # attributes of HFS+: it has a journal, and was unmounted (TN1150)
-_AHEAD = "what its journal alone has: it was not unmounted, and what was made, renamed or deleted last may not show"
+AHEAD = "what its journal alone has: it was not unmounted, and what was made, renamed or deleted last may not show"
 # libvshadow, Volume Shadow Snapshot format: the volume header, whose byte 48 says where the catalogue lies
 _VSS_AT, _VSS = 0x1E00, bytes.fromhex("6b87083876c1484eb7ae04046e6cc752")
 
@@ -134,11 +134,11 @@ def beside(family: str, head: bytes) -> str:
 
 
 def _journal(family: str, head: bytes) -> str:
-    """Of a journal that was not written back when the volume was last in use; NTFS's is not looked at."""
+    """Of a journal that was not written back when the volume was last in use; of NTFS's see `logfile`."""
     if family == "ext" and _features(head) & _RECOVER:
-        return f"{_AHEAD}; run `e2fsck -y -E journal_only` on a copy and take in that"
+        return f"{AHEAD}; run `e2fsck -y -E journal_only` on a copy and take in that"
     if family == "HFS+" and int.from_bytes(head[1028:1032], "big") & _HFS_STATE == _JOURNALED:
-        return f"{_AHEAD}; mount a copy on a Mac once and take in that"
+        return f"{AHEAD}; mount a copy on a Mac once and take in that"
     return ""
 
 

@@ -12,7 +12,20 @@ from clew.core.absent import Absent, absent
 from clew.core.channel import Reply
 from clew.intake.api import ByteSource
 from clew.intake.containers._mapped import Mapped
-from clew.intake.disk import allocation, apfs, gpt, iso_disc, lvm, ntfs, owned, raid, recount, signatures, tables
+from clew.intake.disk import (
+    allocation,
+    apfs,
+    gpt,
+    iso_disc,
+    logfile,
+    lvm,
+    ntfs,
+    owned,
+    raid,
+    recount,
+    signatures,
+    tables,
+)
 from clew.intake.disk.image import EITHER, file_system, image
 from clew.intake.entropy import UNEXPLAINED
 from clew.model import Missing, Reason
@@ -145,11 +158,13 @@ def _file_system(payload: dict[str, Any], head: bytes) -> dict[str, Any]:
         bad = _counted(partial(allocation.count_bad, opened.taken), first, blocks)
         found |= {"free_bytes": (blocks - taken) * each} if taken is not None else {}
         found |= {"bad_bytes": bad * each} if bad is not None else {}
-    beside = signatures.beside(opened.family, head)
+    journal = logfile.unwritten(opened.fs) if opened.family == "NTFS" else ""
+    beside = [each for each in (signatures.beside(opened.family, head), journal) if each]
     if beside:
-        found["beside"] = beside
-    if opened.family in recount.READERS:
-        found["second"] = recount.READERS[opened.family]
+        found["beside"] = "; ".join(beside)
+    second = recount.reader(opened.family, head)
+    if second:
+        found["second"] = second
     return found
 
 

@@ -73,6 +73,7 @@ class Disk:
         self._sifted: dict[str, Sifted] = {}  # by volume: what carving told the search for lost entries
         self._met: set[str] = set()  # volumes whose beginning was looked at
         self._found: set[str] = set()  # those of them that no partition table names
+        self._dealt: dict[int, Layer] = {}  # the RAID of which one disk has the LVM that begins at that byte
         self._layouts: dict[str, _discs.Layout] = {}  # of the image, and of each logical volume
         self.detail: dict[str, Any] = {"opened": "read-only", "files": len(paths)}
         stored = sum(os.lseek(descriptor, 0, os.SEEK_END) for descriptor in self.held)
@@ -183,6 +184,7 @@ class Disk:
                 else:
                     yield Part(f"{name}/carve", {"kind": kind, **detail})
             return
+        found = found | self._dealt.get(detail.get("lv", (-1,))[0], {})
         magic, volumes = _said.magic(found), found.keys() & {"logical_volumes", "apfs_volumes"}
         opens = "file_system" in found or not (volumes or "disc" in found)
         more = _foreign.told(detail, found, others.ranges)
@@ -228,6 +230,7 @@ class Disk:
             yield Part(volume(detail), {"kind": "partition", **detail}, volumes)
             volumes = []
         where = detail["offset"], detail["length"]
+        self._dealt[detail["offset"]] = {key: found[key] for key in ("striped",) if key in found}
         for at, length in [where] if "lv" in detail else _said.left(found, *where):
             rest = detail | {"offset": at, "length": length}
             yield from self._gap(f"{volume(detail)}/left@{at}", rest, ask, "carving outside logical volumes")
@@ -265,7 +268,7 @@ class Disk:
         culprit: tuple[str, bytes] | None = None
         # of FAT and of a disc the first stretch looks through the whole tree
         whole = root or detail.get("file_system") in _listed.ORPHANAGE or "iso" in detail
-        size = detail["length"] if whole else 0
+        size = detail["length"] if whole else _listed.patience(detail)
         while True:
             answer = ask(entry, payload, (), size)
             heard = answer if isinstance(answer, Missing) else _said.stretch(answer)

@@ -159,7 +159,7 @@ def description(said: Any) -> dict[str, Any]:
         found = {key: _number(said[key]) for key in ("first_inode", "last_inode", "block_bytes")}
         found |= {key: int(bool(said[key])) for key in ("free_known", "owned_known")}
         found |= {key: _number(said[key]) for key in ("free_bytes", "bad_bytes") if key in said}
-        more = {key: _text(said[key], 400) for key in ("beside", "second") if key in said}
+        more = {key: _text(said[key], 1000) for key in ("beside", "second") if key in said}
         return {"file_system": _text(said["file_system"], 40), **found, **more}
     except WRONG:
         return {
