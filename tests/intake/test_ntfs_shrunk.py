@@ -1,5 +1,6 @@
 """Directories of NTFS that had many names once: what stands in blocks that their index gave up is live no more."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -7,8 +8,10 @@ from cases import sha256
 from ntfs_volume import blank, written
 from test_volumes import take
 
+from clew.core import held
 from clew.intake.disk import ntfs
-from clew.intake.disk.image import FileSystem
+from clew.intake.disk.image import FileSystem, file_system
+from clew.intake.sources.rawdisk import CONTAINER
 
 MANY = 120  # names of a directory, for several blocks of its index
 NAMES = [f"IMG {number:03d} of a holiday at the sea.jpg" for number in range(MANY)]
@@ -44,6 +47,22 @@ def test_names_of_files_that_were_moved_or_deleted_are_not_live(volume, tmp_path
     assert "they agree" in summary.words()
 
 
+def test_only_what_such_blocks_may_name_is_held_against_its_record(volume, monkeypatch):
+    """A file more in a directory that shrank once costs no more than in any other."""
+    monkeypatch.setattr(held, "descriptors", (descriptor := os.open(volume, os.O_RDONLY),))
+    size = volume.stat().st_size
+    opened = file_system({"container": CONTAINER, "offset": 0, "length": size, "lv": None})
+    at = {name: int(opened.fs.open_dir(path=name).info.fs_file.meta.addr) for name in ("/from", "/to", "/gone")}
+    moved = {int(file.info.name.meta_addr) for file in opened.fs.open_dir(path="/to")} - {at["/to"], ntfs.ROOT}
+    given_up = ntfs.given_up(opened, at["/from"])
+    assert len([record for record in moved if record in given_up]) > MANY // 4
+    assert not any(record in ntfs.given_up(opened, at["/to"]) for record in moved)
+    assert 1_000_000 not in given_up
+    monkeypatch.setattr(ntfs, "MOST_GIVEN_UP", 0)
+    assert 1_000_000 in ntfs.given_up(opened, at["/from"])  # too many to look into: all may be named there
+    os.close(descriptor)
+
+
 def test_an_index_that_cannot_be_read_gives_nothing_up():
     class Lost:
         def open_meta(self, inode: int) -> None:
@@ -51,5 +70,5 @@ def test_an_index_that_cannot_be_read_gives_nothing_up():
 
     opened = FileSystem.__new__(FileSystem)
     opened.fs = Lost()
-    assert not ntfs.gave_up(opened, 5)
+    assert 64 not in ntfs.given_up(opened, 5)
     assert not ntfs.left_behind(opened, 5, (64, 1, b"name"))

@@ -8,7 +8,10 @@ stand the name's length and namespace, then the name in UTF-16 (Carrier, File Sy
 
 import re
 import struct
+from collections.abc import Container
 from typing import Any
+
+import numpy as np
 
 from clew.intake.disk.claims import GIVEN_AWAY, NAME_ONLY, NTFS_NAME, allocated
 from clew.intake.disk.image import FileSystem
@@ -19,6 +22,9 @@ ROOT, EXTEND = 5, 11
 RESERVED = 24  # the records before it are for the file system's own files
 MOST_LEVELS = 256
 MOST_BITMAP = 1 << 16  # bytes of a directory's: 2^19 blocks of its index
+MOST_GIVEN_UP = 1 << 22  # bytes of blocks that it does not use, in which it is looked for what they name
+_ENTRY = 8  # bytes: how the entries of an index are aligned, which begin with the reference to their record
+_NONE = frozenset[int]()
 ORPHANS = b"$OrphanFiles"
 _DOS = 2  # the namespace of the short twin of a long name
 _INDEX_ROOT, _INDEX, _INDEX_BITMAP, _OF_NAMES = 0x90, 0xA0, 0xB0, b"$I30"  # attributes of a directory, and their name
@@ -79,24 +85,34 @@ def names(file: Any) -> list[tuple[int, int, bytes]]:
     return [each[1:] for each in found]
 
 
-def gave_up(opened: FileSystem, directory: int) -> bool:
-    """Whether its index has blocks that it does not use any more, as of one that shrank: what stood in them The Sleuth
-    Kit, which does not look at the index's bitmap, lists as live (Carrier, 2005, chapter 13).
+def given_up(opened: FileSystem, directory: int) -> Container[int]:
+    """The file records that entries may name in blocks which its index does not use any more, as of one that shrank:
+    what stood in them The Sleuth Kit, which does not look at the index's bitmap, lists as live (Carrier, 2005, chapter
+    13). Others among them cost time alone.
     """
     try:
         file = opened.fs.open_meta(inode=directory)
         found = {int(each.info.type): each.info for each in file if bytes(each.info.name or b"") == _OF_NAMES}
         if not found.keys() >= {_INDEX_ROOT, _INDEX, _INDEX_BITMAP}:
-            return False
+            return _NONE
         head, used = (
             bytes(file.read_random(0, min(int(found[kind].size), most), kind, int(found[kind].id)))
             for kind, most in ((_INDEX_ROOT, 16), (_INDEX_BITMAP, MOST_BITMAP))
         )
+        block, index = int.from_bytes(head[8:12], "little"), found[_INDEX]
+        count = min(int(index.size) // block, 8 * MOST_BITMAP) if block else 0
+        if int.from_bytes(used, "little") & (every := (1 << count) - 1) == every:
+            return _NONE
+        bits = np.unpackbits(np.frombuffer(used.ljust(-(-count // 8), b"\0"), np.uint8), count=count, bitorder="little")
+        unused = np.flatnonzero(bits == 0).tolist()
+        if block % _ENTRY or len(unused) * block > MOST_GIVEN_UP:
+            return range(1 << 48)
+        read = [bytes(file.read_random(at * block, block, _INDEX, int(index.id))) for at in unused]
     except OSError:
-        return False
-    block = int.from_bytes(head[8:12], "little")
-    every = (1 << min(int(found[_INDEX].size) // block, 8 * MOST_BITMAP)) - 1 if block else 0
-    return int.from_bytes(used, "little") & every != every
+        return _NONE
+    words = np.frombuffer(b"".join(each[: len(each) // _ENTRY * _ENTRY] for each in read), "<u8")
+    records = words & np.uint64(0xFFFFFFFFFFFF)
+    return frozenset(records[records <= np.uint64(opened.fs.info.last_inum)].tolist())
 
 
 def left_behind(opened: FileSystem, directory: int, entry: tuple[int, int, bytes]) -> bool:
