@@ -9,7 +9,7 @@ from ntfs_volume import blank, written
 from test_volumes import take
 
 from clew.core import held
-from clew.intake.disk import ntfs
+from clew.intake.disk import claims, ntfs
 from clew.intake.disk.image import FileSystem, file_system
 from clew.intake.sources.rawdisk import CONTAINER
 
@@ -44,6 +44,36 @@ def test_names_of_files_that_were_moved_or_deleted_are_not_live(volume, tmp_path
     for name in NAMES[:-1]:
         assert found[b"to/" + name.encode()]["sha256"] == sha256(name.encode())
         assert found[b"gone/" + name.encode()]["name_state"] == "deleted"
+    assert "they agree" in summary.words()
+
+
+def test_an_earlier_name_of_a_file_is_not_said_to_be_anothers(tmp_path):
+    """Of files that were renamed, some of which were deleted then, and whose record some others have by now."""
+    path, renamed = blank(tmp_path / "disk.img"), NAMES[:60]
+    with written(path) as new:
+        for folder in ("/from", "/few", "/kept"):
+            new.create(folder, folder=True)
+        for name in renamed:
+            new.create(f"/from/{name}", name.encode())
+        for number, name in enumerate(renamed):
+            new.link(f"/from/{name}", "/few" if number % 4 == 0 else "/kept", f"{number:02d}")
+            new.delete(f"/from/{name}")
+        for number in range(0, 60, 4):
+            new.delete(f"/few/{number:02d}")
+        for number in range(7):
+            new.create(f"/another {number}")
+    found, summary = take(tmp_path, path)
+    said = set()
+    for number, name in enumerate(renamed):
+        new_name = f"few/{number:02d}" if number % 4 == 0 else f"kept/{number:02d}"
+        now = found.get(new_name.encode(), {"name_state": "given away"})["name_state"]
+        if (old := found.get(b"from/" + name.encode())) is not None:
+            said.add((now, old["name_state"], old["state"], old["detail"]))
+    assert said == {
+        ("live", "deleted", "skipped", claims.EARLIER),
+        ("deleted", "deleted", "skipped", claims.EARLIER),
+        ("given away", "reallocated", "unreadable", claims.GIVEN_AWAY),
+    }
     assert "they agree" in summary.words()
 
 

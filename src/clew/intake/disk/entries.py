@@ -14,7 +14,7 @@ from clew.intake.disk.fat_tree import Tree as Clusters
 from clew.intake.disk.image import FileSystem, file_system, reason, searched, tree
 from clew.intake.disk.stretch import At, Item, Tree, stretch
 from clew.intake.walk import OWN_FILES, Listing
-from clew.model import Missing, NameState, Reason
+from clew.model import ItemState, Missing, NameState, Reason
 
 FIRST_CNID = 16  # of HFS+: those before it are the file system's own (Apple, Technical Note TN1150)
 LABELS = "volume labels, left out"
@@ -300,6 +300,7 @@ class _Reader:
         """An entry of which nothing but the name is left."""
         item = claims.name_only(self.opened, self.full(entry.name), entry.address, state, why)
         item["reason"] = str(reason)
+        item |= {"state": ItemState.SKIPPED.value} if reason is Reason.NOT_APPLICABLE else {}
         self.listing.files.append(((entry.name, entry.address, entry.number << 20), item))
 
     def full(self, name: bytes) -> bytes:

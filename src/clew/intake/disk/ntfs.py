@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from clew.intake.disk.claims import GIVEN_AWAY, NAME_ONLY, NTFS_NAME, allocated
+from clew.intake.disk.claims import EARLIER, GIVEN_AWAY, NAME_ONLY, NTFS_NAME, allocated
 from clew.intake.disk.image import FileSystem
 from clew.intake.disk.mft_rows import ATTRIBUTE_LIST
-from clew.model import NameState
+from clew.model import NameState, Reason
 
 ROOT, EXTEND = 5, 11
 RESERVED = 24  # the records before it are for the file system's own files
@@ -170,18 +170,23 @@ def path(opened: FileSystem, file: Any) -> tuple[bytes, NameState, Streams | Non
     return b"/".join(reversed(parts)), NameState.ORPHAN, own
 
 
-def of_deleted_name(opened: FileSystem, file: Any, address: int) -> tuple[NameState, str] | None:
-    """What to say of a deleted index entry; None where the sweep over file records tells the same file better."""
-    name = bytes(file.info.name.name)
+def of_deleted_name(opened: FileSystem, file: Any, address: int) -> tuple[NameState, str, Reason] | None:
+    """What to say of a deleted index entry; None where the sweep over file records tells the same file better. It is
+    that file's still while its sequence number is the same, which deleting the record raises by one.
+    """
+    name, sequence = bytes(file.info.name.name), int(file.info.name.meta_seq)
     try:
         record = opened.fs.open_meta(inode=address)
         known = [each[2] for each in names(record)]
         used = allocated(record.info.meta)
     except OSError:
-        return NameState.DELETED, NAME_ONLY
+        return NameState.DELETED, NAME_ONLY, Reason.UNREADABLE
     if name in known:
         return None  # deleted: the sweep has it; in use: an old copy of an entry that lives on
-    return (NameState.REALLOCATED, GIVEN_AWAY) if used or known else (NameState.DELETED, NAME_ONLY)
+    if known and int(record.info.meta.seq) == sequence + (not used):
+        return NameState.DELETED, EARLIER, Reason.NOT_APPLICABLE
+    state, why = (NameState.REALLOCATED, GIVEN_AWAY) if used or known else (NameState.DELETED, NAME_ONLY)
+    return state, why, Reason.UNREADABLE
 
 
 def _directory(opened: FileSystem, record: int, sequence: int) -> tuple[int, int, bytes] | None:
