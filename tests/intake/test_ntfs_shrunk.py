@@ -77,6 +77,21 @@ def test_an_earlier_name_of_a_file_is_not_said_to_be_anothers(tmp_path):
     assert "they agree" in summary.words()
 
 
+def test_a_name_of_more_than_256_bytes_is_listed_once(tmp_path):
+    """The Sleuth Kit tells it twice, the second time cut; a deleted one it tells cut alone, and its record whole."""
+    path, gone = blank(tmp_path / "disk.img"), "\u0436" * 130
+    with written(path) as new:
+        new.create("/folder", folder=True)
+        for name in (LONG := ("\u4e2d" * 255, "\u0436" * 128 + "x", "\u0436" * 127 + "yz")):
+            new.create(f"/folder/{name}", b"content")
+        new.create(f"/folder/{gone}", b"deleted")
+        new.delete(f"/folder/{gone}")
+    found, summary = take(tmp_path, path)
+    said = {name.decode().removeprefix("folder/"): item["name_state"] for name, item in found.items()}
+    assert said == {**dict.fromkeys(LONG, "live"), gone: "deleted"}
+    assert "they agree" in summary.words()
+
+
 def test_only_what_such_blocks_may_name_is_held_against_its_record(volume, monkeypatch):
     """A file more in a directory that shrank once costs no more than in any other."""
     monkeypatch.setattr(held, "descriptors", (descriptor := os.open(volume, os.O_RDONLY),))

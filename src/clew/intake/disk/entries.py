@@ -130,7 +130,7 @@ class _Reader:
                 name, address = bytes(said.name), int(said.meta_addr)
                 if name == b".." and self.opened.family == "ext":
                     own_parent = address
-                if name in _DOTS:
+                if name in _DOTS or (len(name) == ntfs.CUT and self.cut(address, name)):
                     continue
                 if self.ciphered:
                     name = b"encrypted-name-" + name.hex().encode()
@@ -193,6 +193,10 @@ class _Reader:
             self.listing.notes[LABELS] += 1
             return True
         return False
+
+    def cut(self, address: int, name: bytes) -> bool:
+        """Whether a name is the beginning of another one of the same file, which is listed too."""
+        return self.opened.family == "NTFS" and ntfs.is_cut(self.opened, self.address, address, name)
 
     def left_behind(self, entry: _Entry) -> bool:
         """Whether what The Sleuth Kit calls a live entry of NTFS is what a block holds that the index gave up."""

@@ -25,6 +25,7 @@ MOST_BITMAP = 1 << 16  # bytes of a directory's: 2^19 blocks of its index
 MOST_GIVEN_UP = 1 << 22  # bytes of blocks that it does not use, in which it is looked for what they name
 _ENTRY = 8  # bytes: how the entries of an index are aligned, which begin with the reference to their record
 _NONE = frozenset[int]()
+CUT = 256  # bytes that The Sleuth Kit keeps of a name which it has from the file record (ntfs_dir_open_meta)
 ORPHANS = b"$OrphanFiles"
 _DOS = 2  # the namespace of the short twin of a long name
 _INDEX_ROOT, _INDEX, _INDEX_BITMAP, _OF_NAMES = 0x90, 0xA0, 0xB0, b"$I30"  # attributes of a directory, and their name
@@ -140,6 +141,17 @@ def _is_text(name: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
+
+
+def is_cut(opened: FileSystem, directory: int, record: int, name: bytes) -> bool:
+    """Whether this is the beginning of a longer name that the file has in this directory, which The Sleuth Kit takes
+    for a further one: an entry tells the name of a live file whole, and the sweep that of a deleted one.
+    """
+    try:
+        known = names(opened.fs.open_meta(inode=record))
+    except OSError:
+        return False
+    return any(above == directory and len(each) > CUT and each.startswith(name) for above, _, each in known)
 
 
 def path(opened: FileSystem, file: Any) -> tuple[bytes, NameState, Streams | None]:
