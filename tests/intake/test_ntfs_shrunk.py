@@ -1,5 +1,6 @@
 """Directories of NTFS that had many names once: what stands in blocks that their index gave up is live no more."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -8,11 +9,11 @@ from ntfs_volume import blank, written
 from test_volumes import take
 
 from clew.core import held
-from clew.intake.disk import ntfs
-from clew.intake.disk.image import FileSystem
+from clew.intake.disk import claims, ntfs
+from clew.intake.disk.image import FileSystem, file_system
 from clew.intake.reading import find
 from clew.intake.sources import _listed
-from clew.intake.sources.rawdisk import PLUGIN
+from clew.intake.sources.rawdisk import CONTAINER, PLUGIN
 
 MANY = 120  # names of a directory, for several blocks of its index
 NAMES = [f"IMG {number:03d} of a holiday at the sea.jpg" for number in range(MANY)]
@@ -48,6 +49,67 @@ def test_names_of_files_that_were_moved_or_deleted_are_not_live(volume, tmp_path
     assert "they agree" in summary.words()
 
 
+def test_an_earlier_name_of_a_file_is_not_said_to_be_anothers(tmp_path):
+    """Of files that were renamed, some of which were deleted then, and whose record some others have by now."""
+    path, renamed = blank(tmp_path / "disk.img"), NAMES[:60]
+    with written(path) as new:
+        for folder in ("/from", "/few", "/kept"):
+            new.create(folder, folder=True)
+        for name in renamed:
+            new.create(f"/from/{name}", name.encode())
+        for number, name in enumerate(renamed):
+            new.link(f"/from/{name}", "/few" if number % 4 == 0 else "/kept", f"{number:02d}")
+            new.delete(f"/from/{name}")
+        for number in range(0, 60, 4):
+            new.delete(f"/few/{number:02d}")
+        for number in range(7):
+            new.create(f"/another {number}")
+    found, summary = take(tmp_path, path)
+    said = set()
+    for number, name in enumerate(renamed):
+        new_name = f"few/{number:02d}" if number % 4 == 0 else f"kept/{number:02d}"
+        now = found.get(new_name.encode(), {"name_state": "given away"})["name_state"]
+        if (old := found.get(b"from/" + name.encode())) is not None:
+            said.add((now, old["name_state"], old["state"], old["detail"]))
+    assert said == {
+        ("live", "deleted", "skipped", claims.EARLIER),
+        ("deleted", "deleted", "skipped", claims.EARLIER),
+        ("given away", "reallocated", "unreadable", claims.GIVEN_AWAY),
+    }
+    assert "they agree" in summary.words()
+
+
+def test_a_name_of_more_than_256_bytes_is_listed_once(tmp_path):
+    """The Sleuth Kit tells it twice, the second time cut; a deleted one it tells cut alone, and its record whole."""
+    path, gone = blank(tmp_path / "disk.img"), "\u0436" * 130
+    with written(path) as new:
+        new.create("/folder", folder=True)
+        for name in (LONG := ("\u4e2d" * 255, "\u0436" * 128 + "x", "\u0436" * 127 + "yz")):
+            new.create(f"/folder/{name}", b"content")
+        new.create(f"/folder/{gone}", b"deleted")
+        new.delete(f"/folder/{gone}")
+    found, summary = take(tmp_path, path)
+    said = {name.decode().removeprefix("folder/"): item["name_state"] for name, item in found.items()}
+    assert said == {**dict.fromkeys(LONG, "live"), gone: "deleted"}
+    assert "they agree" in summary.words()
+
+
+def test_only_what_such_blocks_may_name_is_held_against_its_record(volume, monkeypatch):
+    """A file more in a directory that shrank once costs no more than in any other."""
+    monkeypatch.setattr(held, "descriptors", (descriptor := os.open(volume, os.O_RDONLY),))
+    size = volume.stat().st_size
+    opened = file_system({"container": CONTAINER, "offset": 0, "length": size, "lv": None})
+    at = {name: int(opened.fs.open_dir(path=name).info.fs_file.meta.addr) for name in ("/from", "/to", "/gone")}
+    moved = {int(file.info.name.meta_addr) for file in opened.fs.open_dir(path="/to")} - {at["/to"], ntfs.ROOT}
+    given_up = ntfs.given_up(opened, at["/from"])
+    assert len([record for record in moved if record in given_up]) > MANY // 4
+    assert not any(record in ntfs.given_up(opened, at["/to"]) for record in moved)
+    assert 1_000_000 not in given_up
+    monkeypatch.setattr(ntfs, "MOST_GIVEN_UP", 0)
+    assert 1_000_000 in ntfs.given_up(opened, at["/from"])  # too many to look into: all may be named there
+    os.close(descriptor)
+
+
 def test_an_index_that_cannot_be_read_gives_nothing_up():
     class Lost:
         def open_meta(self, inode: int) -> None:
@@ -55,7 +117,7 @@ def test_an_index_that_cannot_be_read_gives_nothing_up():
 
     opened = FileSystem.__new__(FileSystem)
     opened.fs = Lost()
-    assert not ntfs.gave_up(opened, 5)
+    assert 64 not in ntfs.given_up(opened, 5)
     assert not ntfs.left_behind(opened, 5, (64, 1, b"name"))
 
 

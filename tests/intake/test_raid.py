@@ -40,11 +40,12 @@ def md(disk: bytearray, level: int, disks: int, layout: int = 0, at: int = 0) ->
     struct.pack_into("<Q", disk, at + sector * 512 + 144, sector)
 
 
-def old_md(disk: bytearray, level: int, disks: int, order: str = "<") -> None:
-    """That of md 0.90."""
+def old_md(disk: bytearray, level: int, disks: int, order: str = "<", device: tuple[int, int] = (8, 16)) -> None:
+    """That of md 0.90, of a device with that number (/dev/sdb)."""
     at = len(disk) // CHUNK * CHUNK - CHUNK
     struct.pack_into(f"{order}III", disk, at, 0xA92B4EFC, 0, 90)
     struct.pack_into(f"{order}iIII", disk, at + 28, level, at // 1024, disks, disks)
+    struct.pack_into(f"{order}II", disk, at + 3972, *device)
 
 
 def intel(disk: bytearray, level: int, disks: int, volumes: int = 1) -> None:
@@ -149,6 +150,19 @@ def test_what_stands_at_the_end_of_the_last_partition_says_nothing_of_the_first(
     assert not raid.striped(Bytes(bytes(disk)), MIB, MIB)
     md(disk := bytearray(3 * MIB), 5, 3)  # of the whole disk: whatever lies on it
     assert raid.striped(Bytes(bytes(disk)), MIB, MIB)
+
+
+@pytest.mark.parametrize(
+    ("device", "order", "of_all"),
+    [((8, 19), "<", False), ((8, 3), ">", False), ((22, 67), "<", False), ((8, 16), "<", True), ((259, 3), "<", True)],
+)
+def test_the_old_one_does_not_say_where_its_device_begins_but_which_it_was(device, order, of_all):
+    """The system of a NAS lies on a mirror before the stripes, and each of its disks has all of it."""
+    disk = bytearray(3 * MIB)
+    old_md(disk, 5, 4, order, device)
+    struct.pack_into(f"{order}I", disk, 3 * MIB - CHUNK + 32, 960)  # KiB of the device, of 1 MiB
+    assert raid.striped(Bytes(bytes(disk)), 2 * MIB, MIB) == raid.striped(Bytes(bytes(disk)), 0, 3 * MIB) != ""
+    assert bool(raid.striped(Bytes(bytes(disk)), MIB, MIB)) is of_all
 
 
 def test_intels_mirror_beside_stripes():

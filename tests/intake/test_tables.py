@@ -12,7 +12,7 @@ from test_behind import MIB, partitions
 from test_volumes import fat, take
 
 from clew.intake.carving.view import without
-from clew.intake.disk import gpt
+from clew.intake.disk import gpt, tables
 from clew.intake.sources import _disk, _said
 from clew.model import NameState
 from container_files import tool
@@ -55,6 +55,17 @@ def test_a_gpt_without_a_guard_in_the_mbr_is_listed_beside_it(tmp_path):
     disk = two(tmp_path)
     entry(disk, 0, 8192, 2048)
     assert listed(tmp_path, disk)[0] == {b"ONE.TXT", b"TWO.TXT"}
+
+
+def test_a_guard_without_a_gpt_names_nothing_and_says_nothing_of_where_the_image_ends(tmp_path):
+    """Windows has it guard 2 TiB, whatever the disk has."""
+    disk = two(tmp_path)
+    disk[512:1024] = bytes(512)
+    entry(disk, 0, 1, 0xFFFFFFFF, 0xEE)
+    names, words = listed(tmp_path, disk)
+    assert names == {b"ONE.TXT"}
+    assert tables.GUARDED in words
+    assert "the image is cut" not in words
 
 
 def test_what_the_second_gpt_alone_names_is_listed(tmp_path):

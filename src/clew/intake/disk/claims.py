@@ -48,6 +48,7 @@ _LIVE, _COMPLETE = NameState.LIVE.value, ContentState.COMPLETE.value
 _WHOLE = ContentState.COMPLETE  # asked for of each file, and looking it up in its class takes its time
 _DOUBTFUL = ContentState.OVERWRITTEN_POSSIBLE.value
 GIVEN_AWAY = "its file record belongs to another file now"
+EARLIER = "an earlier name of a file that was renamed or moved since: it is listed by the name in its file record"
 OVERWRITTEN = "deleted, and all of its clusters belong to other files now"
 NO_POINTERS = "deleted; the file system kept no pointer to its content"
 IN_USE_NO_POINTERS = "its file record is in use, and has no pointer to its content"

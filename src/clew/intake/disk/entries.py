@@ -1,5 +1,6 @@
 """The directories of a file system, live and deleted, in preorder: one task lists a stretch and returns its cursor."""
 
+from collections.abc import Container
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -13,7 +14,7 @@ from clew.intake.disk.fat_tree import Tree as Clusters
 from clew.intake.disk.image import FileSystem, file_system, reason, searched, tree
 from clew.intake.disk.stretch import At, Item, Tree, stretch
 from clew.intake.walk import OWN_FILES, Listing
-from clew.model import Missing, NameState, Reason
+from clew.model import ItemState, Missing, NameState, Reason
 
 FIRST_CNID = 16  # of HFS+: those before it are the file system's own (Apple, Technical Note TN1150)
 LABELS = "volume labels, left out"
@@ -63,7 +64,7 @@ def _list(opened: FileSystem, payload: dict[str, Any], at: At) -> Listing[Item] 
         far = opened.inodes is not None and opened.inodes.far(address)
         directory = far_directory(fs, opened.inodes, address) if far and opened.inodes else fs.open_dir(inode=address)
         ciphered = not root and claims.encrypted(opened, address)
-        shrunk = opened.family == "NTFS" and not root and ntfs.gave_up(opened, address)
+        given_up = ntfs.given_up(opened, address) if opened.family == "NTFS" and not root else ()
         if root and clusters is not None:
             clusters.extend(lost, root[1])
     except OSError as error:
@@ -74,7 +75,7 @@ def _list(opened: FileSystem, payload: dict[str, Any], at: At) -> Listing[Item] 
         b"/".join(key[0] for key in at[1:]) if opened.family == "NTFS" and at and at[0][1] == ntfs.EXTEND else None
     )
     whole = None if root or any(key[2] for key in at) else clusters  # what a deleted directory holds is not live
-    reader = _Reader(opened, Listing(), address, _path(root, at), above, parent, in_extend, ciphered, whole, shrunk)
+    reader = _Reader(opened, Listing(), address, _path(root, at), above, parent, in_extend, ciphered, whole, given_up)
     reader.read(directory)
     if far:
         reader.listing.notes[FAR] += 1
@@ -114,7 +115,7 @@ class _Reader:
     in_extend: bytes | None  # its path in $Extend of NTFS, where it lies there
     ciphered: bool  # whether the names in it are
     whole: Clusters | None  # of FAT, to look for entries that The Sleuth Kit passes over
-    shrunk: bool  # of NTFS: whether there are blocks of its index that it gave up
+    given_up: Container[int]  # of NTFS: the records that blocks of its index may name which it does not use any more
     entered: set[int] = field(default_factory=set)
 
     def read(self, directory: Any) -> None:
@@ -129,13 +130,13 @@ class _Reader:
                 name, address = bytes(said.name), int(said.meta_addr)
                 if name == b".." and self.opened.family == "ext":
                     own_parent = address
-                if name in _DOTS:
+                if name in _DOTS or (len(name) == ntfs.CUT and self.cut(address, name)):
                     continue
                 if self.ciphered:
                     name = b"encrypted-name-" + name.hex().encode()
                     self.listing.notes[CIPHERED] += 1
                 entry = _Entry(number, file, name, address, int(said.meta_seq), int(said.type), info.meta)
-                gone = bool(int(said.flags) & _UNALLOCATED) or (self.shrunk and self.left_behind(entry))
+                gone = bool(int(said.flags) & _UNALLOCATED) or (address in self.given_up and self.left_behind(entry))
                 if self.own(entry, gone):
                     continue
                 if tree is not None and tree.elsewhere(address, self.address):
@@ -192,6 +193,10 @@ class _Reader:
             self.listing.notes[LABELS] += 1
             return True
         return False
+
+    def cut(self, address: int, name: bytes) -> bool:
+        """Whether a name is the beginning of another one of the same file, which is listed too."""
+        return self.opened.family == "NTFS" and ntfs.is_cut(self.opened, self.address, address, name)
 
     def left_behind(self, entry: _Entry) -> bool:
         """Whether what The Sleuth Kit calls a live entry of NTFS is what a block holds that the index gave up."""
@@ -299,6 +304,7 @@ class _Reader:
         """An entry of which nothing but the name is left."""
         item = claims.name_only(self.opened, self.full(entry.name), entry.address, state, why)
         item["reason"] = str(reason)
+        item |= {"state": ItemState.SKIPPED.value} if reason is Reason.NOT_APPLICABLE else {}
         self.listing.files.append(((entry.name, entry.address, entry.number << 20), item))
 
     def full(self, name: bytes) -> bytes:

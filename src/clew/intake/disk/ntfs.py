@@ -8,17 +8,24 @@ stand the name's length and namespace, then the name in UTF-16 (Carrier, File Sy
 
 import re
 import struct
+from collections.abc import Container
 from typing import Any
 
-from clew.intake.disk.claims import GIVEN_AWAY, NAME_ONLY, NTFS_NAME, allocated
+import numpy as np
+
+from clew.intake.disk.claims import EARLIER, GIVEN_AWAY, NAME_ONLY, NTFS_NAME, allocated
 from clew.intake.disk.image import FileSystem
 from clew.intake.disk.mft_rows import ATTRIBUTE_LIST
-from clew.model import NameState
+from clew.model import NameState, Reason
 
 ROOT, EXTEND = 5, 11
 RESERVED = 24  # the records before it are for the file system's own files
 MOST_LEVELS = 256
 MOST_BITMAP = 1 << 16  # bytes of a directory's: 2^19 blocks of its index
+MOST_GIVEN_UP = 1 << 22  # bytes of blocks that it does not use, in which it is looked for what they name
+_ENTRY = 8  # bytes: how the entries of an index are aligned, which begin with the reference to their record
+_NONE = frozenset[int]()
+CUT = 256  # bytes that The Sleuth Kit keeps of a name which it has from the file record (ntfs_dir_open_meta)
 ORPHANS = b"$OrphanFiles"
 _DOS = 2  # the namespace of the short twin of a long name
 _INDEX_ROOT, _INDEX, _INDEX_BITMAP, _OF_NAMES = 0x90, 0xA0, 0xB0, b"$I30"  # attributes of a directory, and their name
@@ -79,24 +86,34 @@ def names(file: Any) -> list[tuple[int, int, bytes]]:
     return [each[1:] for each in found]
 
 
-def gave_up(opened: FileSystem, directory: int) -> bool:
-    """Whether its index has blocks that it does not use any more, as of one that shrank: what stood in them The Sleuth
-    Kit, which does not look at the index's bitmap, lists as live (Carrier, 2005, chapter 13).
+def given_up(opened: FileSystem, directory: int) -> Container[int]:
+    """The file records that entries may name in blocks which its index does not use any more, as of one that shrank:
+    what stood in them The Sleuth Kit, which does not look at the index's bitmap, lists as live (Carrier, 2005, chapter
+    13). Others among them cost time alone.
     """
     try:
         file = opened.fs.open_meta(inode=directory)
         found = {int(each.info.type): each.info for each in file if bytes(each.info.name or b"") == _OF_NAMES}
         if not found.keys() >= {_INDEX_ROOT, _INDEX, _INDEX_BITMAP}:
-            return False
+            return _NONE
         head, used = (
             bytes(file.read_random(0, min(int(found[kind].size), most), kind, int(found[kind].id)))
             for kind, most in ((_INDEX_ROOT, 16), (_INDEX_BITMAP, MOST_BITMAP))
         )
+        block, index = int.from_bytes(head[8:12], "little"), found[_INDEX]
+        count = min(int(index.size) // block, 8 * MOST_BITMAP) if block else 0
+        if int.from_bytes(used, "little") & (every := (1 << count) - 1) == every:
+            return _NONE
+        bits = np.unpackbits(np.frombuffer(used.ljust(-(-count // 8), b"\0"), np.uint8), count=count, bitorder="little")
+        unused = np.flatnonzero(bits == 0).tolist()
+        if block % _ENTRY or len(unused) * block > MOST_GIVEN_UP:
+            return range(1 << 48)
+        read = [bytes(file.read_random(at * block, block, _INDEX, int(index.id))) for at in unused]
     except OSError:
-        return False
-    block = int.from_bytes(head[8:12], "little")
-    every = (1 << min(int(found[_INDEX].size) // block, 8 * MOST_BITMAP)) - 1 if block else 0
-    return int.from_bytes(used, "little") & every != every
+        return _NONE
+    words = np.frombuffer(b"".join(each[: len(each) // _ENTRY * _ENTRY] for each in read), "<u8")
+    records = words & np.uint64(0xFFFFFFFFFFFF)
+    return frozenset(records[records <= np.uint64(opened.fs.info.last_inum)].tolist())
 
 
 def left_behind(opened: FileSystem, directory: int, entry: tuple[int, int, bytes]) -> bool:
@@ -124,6 +141,17 @@ def _is_text(name: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
+
+
+def is_cut(opened: FileSystem, directory: int, record: int, name: bytes) -> bool:
+    """Whether this is the beginning of a longer name that the file has in this directory, which The Sleuth Kit takes
+    for a further one: an entry tells the name of a live file whole, and the sweep that of a deleted one.
+    """
+    try:
+        known = names(opened.fs.open_meta(inode=record))
+    except OSError:
+        return False
+    return any(above == directory and len(each) > CUT and each.startswith(name) for above, _, each in known)
 
 
 def path(opened: FileSystem, file: Any) -> tuple[bytes, NameState, Streams | None]:
@@ -154,18 +182,23 @@ def path(opened: FileSystem, file: Any) -> tuple[bytes, NameState, Streams | Non
     return b"/".join(reversed(parts)), NameState.ORPHAN, own
 
 
-def of_deleted_name(opened: FileSystem, file: Any, address: int) -> tuple[NameState, str] | None:
-    """What to say of a deleted index entry; None where the sweep over file records tells the same file better."""
-    name = bytes(file.info.name.name)
+def of_deleted_name(opened: FileSystem, file: Any, address: int) -> tuple[NameState, str, Reason] | None:
+    """What to say of a deleted index entry; None where the sweep over file records tells the same file better. It is
+    that file's still while its sequence number is the same, which deleting the record raises by one.
+    """
+    name, sequence = bytes(file.info.name.name), int(file.info.name.meta_seq)
     try:
         record = opened.fs.open_meta(inode=address)
         known = [each[2] for each in names(record)]
         used = allocated(record.info.meta)
     except OSError:
-        return NameState.DELETED, NAME_ONLY
+        return NameState.DELETED, NAME_ONLY, Reason.UNREADABLE
     if name in known:
         return None  # deleted: the sweep has it; in use: an old copy of an entry that lives on
-    return (NameState.REALLOCATED, GIVEN_AWAY) if used or known else (NameState.DELETED, NAME_ONLY)
+    if known and int(record.info.meta.seq) == sequence + (not used):
+        return NameState.DELETED, EARLIER, Reason.NOT_APPLICABLE
+    state, why = (NameState.REALLOCATED, GIVEN_AWAY) if used or known else (NameState.DELETED, NAME_ONLY)
+    return state, why, Reason.UNREADABLE
 
 
 def _directory(opened: FileSystem, record: int, sequence: int) -> tuple[int, int, bytes] | None:

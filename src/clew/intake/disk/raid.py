@@ -14,6 +14,10 @@ from clew.intake.api import ByteSource
 _MD = 0xA92B4EFC
 _MIRROR, _RAID5, _RAID10 = 1, (4, 5), 10  # levels of md, and of Intel
 _STRIPED = {0, 4, 5, 6, 10}
+_DEVICE = 3972  # byte of an md 0.90: the number of the device that it was on last
+# Numbers that a disk has with its partitions, by the major: of SCSI and SATA, and of IDE (Documentation/admin-guide/
+# devices.txt).
+_NUMBERS = {**dict.fromkeys((8, *range(65, 72), *range(128, 136)), 16), **dict.fromkeys((3, 22, 33, 34), 64)}
 _INTEL, _INTEL_AT = b"Intel Raid ISM Cfg Sig. ", 1024  # bytes before the disk's end
 _INTEL_DISKS, _INTEL_DISK, _INTEL_LEVEL = (
     216,
@@ -30,17 +34,20 @@ def striped(source: ByteSource, offset: int, length: int) -> str:
     that is a mirror, each disk of which holds all.
     """
     stretches = [(offset, min(offset + length, source.size)), (0, source.size)]
-    return next((said for begin, end in stretches for said in _said(source, begin, end) if said), "")
+    found = (said for each in stretches for said in _said(source, *each, own=each == stretches[0]))
+    return next(filter(None, found), "")
 
 
-def _said(source: ByteSource, begin: int, end: int) -> Iterator[str]:
+def _said(source: ByteSource, begin: int, end: int, *, own: bool) -> Iterator[str]:
+    """By each kind. `own`: of the stretch itself, and not of the disk on which it lies with others."""
     sectors = (end - begin) // 512
     if sectors < 2 * _OLD_BLOCK // 512:
         return
     at = begin + (sectors - 16 & ~7) * 512
     yield _md(source.read(at, 256), (at - begin) // 512)
     at = begin + (end - begin) // _OLD_BLOCK * _OLD_BLOCK - _OLD_BLOCK
-    yield _old_md(source.read(at, 512), at - begin)
+    old = source.read(at, 4096)
+    yield _old_md(old, at - begin) if own or not _of_partition(old) else ""
     for sector in _SECTORS:
         yield _intel(source.read(end - 2 * sector, 512))
         if source.read(end - sector, 4) == _DDF:
@@ -58,11 +65,20 @@ def _md(raw: bytes, sector: int) -> str:
 def _old_md(raw: bytes, room: int) -> str:
     """By a superblock of version 0.90, in the order of bytes of the machine; of a device with `room` bytes for data."""
     for order in "<>":
-        if len(raw) == 512 and struct.unpack_from(f"{order}III", raw) == (_MD, 0, 90):
+        if len(raw) == 4096 and struct.unpack_from(f"{order}III", raw) == (_MD, 0, 90):
             level, size, _, disks = struct.unpack_from(f"{order}iIII", raw, 28)
             if size * 1024 <= room:
                 return _words(level, struct.unpack_from(f"{order}I", raw, 256)[0], disks)
     return ""
+
+
+def _of_partition(raw: bytes) -> bool:
+    """Whether a superblock of version 0.90 tells that it was on a partition: where that begins it does not say, and of
+    the last partition it stands where that of the whole disk would.
+    """
+    order = "<" if raw.startswith(struct.pack("<I", _MD)) else ">"
+    major, minor = struct.unpack_from(f"{order}II", raw, _DEVICE) if len(raw) == 4096 else (0, 0)
+    return bool(minor % _NUMBERS.get(major, 1))
 
 
 def _words(level: int, layout: int, disks: int) -> str:

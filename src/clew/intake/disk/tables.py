@@ -18,6 +18,7 @@ from clew.intake.disk.image import Image
 ALLOCATED, UNALLOCATED = 1, 2  # TSK_VS_PART_FLAG_ENUM
 SECTOR = 512  # bytes of a sector that an MBR counts (UEFI 2.10, section 5.2.1), where the disk says nothing else
 LARGE = 8  # how many sectors of an MBR are one of a disk whose sectors have 4,096 bytes
+GUARDED = "its MBR stands guard for a GPT of which no copy is whole: file systems are looked for where one may begin"
 DYNAMIC = "a Windows dynamic disk: where its volumes lie stands in a database which this version does not read"
 ENLARGED = "its entries lead to volumes if they count sectors of 4,096 bytes, as on a 4Kn disk: both ways are listed"
 MOST_BESIDE = 256
@@ -29,7 +30,7 @@ SCHEMES = {
     int(pytsk3.TSK_VS_TYPE_SUN): "Sun",
 }
 _LDM = b"(0x42)"  # how The Sleuth Kit's description of an MBR entry of that type ends
-_GUARD = b"(0xee)"
+_GUARD, _GUARDS = b"(0xee)", 0xEE
 
 Entry = tuple[int, int, str]  # byte, bytes, what it is called
 
@@ -44,7 +45,7 @@ def opened(disk: Image) -> pytsk3.Volume_Info:
         if not names_partitions(disk.read(0, 1024)):
             raise
         return pytsk3.Volume_Info(disk, type=pytsk3.TSK_VS_TYPE_DOS)
-    if _is(volume, pytsk3.TSK_VS_TYPE_DOS) and any(_ends(part, _GUARD) for part in volume):
+    if _is(volume, pytsk3.TSK_VS_TYPE_DOS) and any(map(guards, volume)):
         with suppress(OSError):
             return pytsk3.Volume_Info(disk, type=pytsk3.TSK_VS_TYPE_GPT)
     return volume
@@ -65,7 +66,7 @@ def cut(disk: Image) -> str:
     """
     head = disk.read(0, 512)
     entries = struct.iter_unpack("<4xB3xII", head[446:510] if names_partitions(head) else b"")
-    ends = [(first + sectors) * SECTOR for kind, first, sectors in entries if kind]
+    ends = [(first + sectors) * SECTOR for kind, first, sectors in entries if kind not in {0, _GUARDS}]
     ends += [at + length for named in gpt.partitions(disk.source) for at, length in named]
     end = max(ends, default=0)
     if end <= disk.size:
@@ -88,7 +89,14 @@ def remarks(disk: Image, volume: pytsk3.Volume_Info) -> list[str]:
     """What a table says of its disk that is not read."""
     dynamic = _is(volume, pytsk3.TSK_VS_TYPE_DOS) and any(_ends(part, _LDM) for part in volume)
     found = [DYNAMIC] if dynamic or gpt.dynamic(disk.source) else []
-    return [*found, ENLARGED] if any(_enlarged(disk, volume)) else found
+    found += [ENLARGED] if any(_enlarged(disk, volume)) else []
+    alone = _is(volume, pytsk3.TSK_VS_TYPE_DOS) and any(map(guards, volume)) and not any(gpt.partitions(disk.source))
+    return [*found, GUARDED] if alone else found
+
+
+def guards(part: Any) -> bool:
+    """Whether an entry of an MBR only keeps others off a GPT: it says nothing of what lies there."""
+    return _ends(part, _GUARD)
 
 
 def _others(disk: Image, volume: pytsk3.Volume_Info) -> Iterator[Entry]:
@@ -113,7 +121,7 @@ def _enlarged(disk: Image, volume: pytsk3.Volume_Info) -> Iterator[Entry]:
 def _entries(volume: pytsk3.Volume_Info) -> Iterator[Entry]:
     unit = int(volume.info.block_size)
     for part in volume:
-        if int(part.flags) == ALLOCATED and not _ends(part, _GUARD):
+        if int(part.flags) == ALLOCATED and not guards(part):
             name = bytes(part.desc or b"").decode("utf-8", "replace")[:100]
             yield int(part.start) * unit, int(part.len) * unit, name
 

@@ -68,7 +68,7 @@ def table(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
                 {
                     "offset": int(part.start) * unit,
                     "length": int(part.len) * unit,
-                    "allocated": flags == tables.ALLOCATED,
+                    "allocated": flags == tables.ALLOCATED and not tables.guards(part),
                     "table": bytes(part.desc or b"").decode("utf-8", "replace")[:100],
                 }
             )
