@@ -372,6 +372,11 @@ def test_the_control_file_of_aria2() -> None:
     assert {row["name"] for row in found if "missing" in row} == set()
 
 
+def test_bits_to_spare_in_a_control_file_are_no_pieces() -> None:
+    (entry,) = entries(rows(control_of(0, "ffff", ())))
+    assert (entry["pieces"], entry["pieces_have"]) == (10, 10)
+
+
 def test_a_control_file_that_was_cut_or_is_none() -> None:
     data = control_of(777, "f180", ((4, 1 << 15, 1),))
     found = rows(data[:-1])
