@@ -22,7 +22,9 @@ def test_the_address_inside(address: str, found: Inside | None, told: str) -> No
     assert str(inside(address)) == told
 
 
-@pytest.mark.parametrize(("address", "public"), [("2002:808:808::1", True), ("2002:a00:1::1", False)])
+@pytest.mark.parametrize(
+    ("address", "public"), [("2002:808:808::1", True), ("2002:a00:1::1", False), ("2002:e000:1::1", False)]
+)
 def test_a_private_one_is_no_provider_s(address: str, public: bool) -> None:
     found = inside(address)
     assert found is not None

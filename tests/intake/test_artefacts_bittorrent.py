@@ -96,6 +96,8 @@ def test_the_port_in_the_settings_of_real_clients(path: Path) -> None:
 
 
 GUARDED = {".fileguard": "0" * 40}
+LEFT_OVER = b"[Preferences]\nConnection\\PortRangeMin=6881\nGeneral\\UseRandomPort=true\n"  # by an upgrade to 4.4
+REPLY = b'{"arguments":{"download-dir":"/srv","peer-port":51413,"rpc-version":17},"result":"success"}'
 
 
 @pytest.mark.parametrize(
@@ -106,7 +108,13 @@ GUARDED = {".fileguard": "0" * 40}
         (made.bencode(GUARDED | {"bind_port": "51413"}), None, "-1 stands for"),
         (b"[BitTorrent]\r\nSession\\Port=51413\r\n", ":51413", None),
         (b"[Preferences]\nWebUI\\Port=8080\nConnection\\PortRangeMin=6881\n", ":6881", None),
-        (b"[BitTorrent]\nSession\\Port=6881\nSession\\UseRandomPort=true\n", None, "another port each time"),
+        (
+            b"[Preferences]\nConnection\\PortRangeMin=6881\nGeneral\\UseRandomPort=true\n",
+            None,
+            "another port each time",
+        ),
+        (LEFT_OVER + b"[BitTorrent]\nSession\\Port=7777\nSession\\UseRandomPort=true\n", ":7777", None),
+        (LEFT_OVER + b"[BitTorrent]\nSession\\Port=0\n", None, "0 stands for a port that it takes as it starts"),
         (b"[BitTorrent]\nSession\\DHTEnabled=false\n[Preferences]\nWebUI\\Port=8080\n", None, "no port was set"),
         (b'{"download_dir": "/srv", "peer_port": 6881, "rpc_port": 9091}', ":6881", None),
     ],
@@ -118,7 +126,7 @@ def test_the_port_that_a_client_was_set_to_listen_on(data: bytes, listen: str | 
 
 
 @pytest.mark.parametrize(
-    "data", [b"[General]\nPort=5\n", b'{"peer-port": 5}', b"[1, 2]", made.bencode({"bind_port": 5})]
+    "data", [b"[General]\nPort=5\n", b'{"peer-port": 5}', b"[1, 2]", made.bencode({"bind_port": 5}), REPLY]
 )
 def test_settings_of_something_else_are_none(data: bytes) -> None:
     assert rows(data, "client_settings") == []
@@ -362,6 +370,11 @@ def test_the_control_file_of_aria2() -> None:
     assert shown["infohash_v1"].hex() == entry["infohash_v1"]
     assert int.from_bytes(shown["uploaded"], "big") == 777
     assert {row["name"] for row in found if "missing" in row} == set()
+
+
+def test_bits_to_spare_in_a_control_file_are_no_pieces() -> None:
+    (entry,) = entries(rows(control_of(0, "ffff", ())))
+    assert (entry["pieces"], entry["pieces_have"]) == (10, 10)
 
 
 def test_a_control_file_that_was_cut_or_is_none() -> None:

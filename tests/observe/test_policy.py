@@ -103,7 +103,19 @@ def test_no_form_of_an_address_goes_round_the_allow_list(hidden: str) -> None:
     assert not Policy(allow=("127.0.0.0/8", "::1/128", "::/0")).allows(hidden)
 
 
-@pytest.mark.parametrize("through", ["2002:7f00:1::1", "2002:c0a8:707::1", "64:ff9b::10.0.0.5", "64:ff9b::7f00:1"])
+@pytest.mark.parametrize(
+    "through",
+    [
+        "2002:7f00:1::1",
+        "2002:c0a8:707::1",
+        "64:ff9b::10.0.0.5",
+        "64:ff9b::7f00:1",
+        "64:ff9b::224.0.0.1",
+        "2002:e000:1::1",
+        "64:ff9b::255.255.255.255",
+        "64:ff9b:1::a00:1",
+    ],
+)
 def test_no_tunnel_leads_to_this_machine_or_a_private_network(through: str) -> None:
     everywhere = Policy(allow=("0.0.0.0/0", "::/0"), revisit=900.0)
     assert not everywhere.allows(through)

@@ -32,6 +32,7 @@ SIX, OTHER_SIX, LOST_SIX = "2001:db8::1", "fd00::9", "2001:db8::9"
         ([PEER], [PEER, LOST], LOST, OSError(errno.EACCES, ""), None),
         ([SIX], [], LOST, UNREACHABLE, NO_NETWORK),
         ([SIX], [SIX], LOST, UNREACHABLE, NO_IPV4),  # IPv6 goes on
+        ([SIX, OTHER_SIX], [OTHER_SIX], LOST, UNREACHABLE, NO_NETWORK),  # a neighbour alone is no IPv6 that goes on
         ([], [], LOST_SIX, UNREACHABLE, NO_IPV6),
         ([PEER], [PEER], LOST_SIX, UNREACHABLE, NO_IPV6),
         ([PEER], [PEER], LOST_SIX, NOT_OURS, NO_IPV6),  # no address of ours that reaches there

@@ -20,10 +20,15 @@ LISTS = f"""
 SELECT content, text FROM {SAID} WHERE name='p2p.entry.endpoints' AND content IN (SELECT unnest($contents))
 """  # noqa: S608 - ours
 # Of an Item that was read in part, and by a retry whole, the whole alone: the other bytes are not what lies there.
+# Asked of those that were read in part, which are few: the Items of all others would all be held for the comparison.
 HELD = """(
   SELECT * FROM contents
   WHERE content_state IS DISTINCT FROM 'partial'
-    OR item NOT IN (SELECT item FROM contents WHERE content_state IS DISTINCT FROM 'partial')
+    OR item NOT IN (
+      SELECT item FROM contents
+      WHERE content_state IS DISTINCT FROM 'partial'
+        AND item IN (SELECT item FROM contents WHERE content_state = 'partial')
+    )
 )"""
 PLACES = f"""
 SELECT c.sha256, c.exhibit, c.content_state, l.path, l.name_state, l.modified_ns, l.times_source

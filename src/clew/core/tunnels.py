@@ -19,8 +19,9 @@ class Inside:
 
     @property
     def public(self) -> bool:
-        """Whether a provider assigns it: an address of a private network names nobody."""
-        return ipaddress.ip_address(self.address).is_global
+        """Whether a provider assigns it: one of a private network, or of many, names nobody."""
+        found = ipaddress.ip_address(self.address)
+        return found.is_global and not found.is_multicast
 
     def __str__(self) -> str:
         """For people."""
@@ -42,3 +43,8 @@ def inside(address: str) -> Inside | None:
     if parsed in NAT64:
         return Inside("NAT64 (RFC 6052)", str(ipaddress.IPv4Address(int(parsed) & 0xFFFFFFFF)))
     return None
+
+
+def leads_to(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """Where packets to this address end: at the IPv4 address inside, where there is one. Raises ValueError."""
+    return ipaddress.ip_address(found.address if (found := inside(address)) else address)

@@ -21,7 +21,7 @@ from clew.core import mandate
 from clew.core.case import Case
 from clew.core.clock import Instant
 from clew.core.errors import Refused
-from clew.core.tunnels import inside
+from clew.core.tunnels import leads_to
 from clew.model import Mandate, Missing, Reason, carrier
 from clew.observe.api import SECOND, Limits
 from clew.observe.node_ids import EXEMPT
@@ -34,9 +34,9 @@ LOOPBACK = ipaddress.IPv4Network("127.0.0.0/8")
 LOOPBACK_ADDRESS = re.compile(r"127(\.(25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)){3}", re.ASCII)  # the same, read fast
 LOOPBACK_V6 = ipaddress.IPv6Network("::1/128")  # RFC 4291 2.5.3: one address, which no packet leaves the machine for
 BROADCAST = ipaddress.IPv4Address("255.255.255.255")  # RFC 919, section 7
-# Another machine in each network, this one or one beside it too: of this network and behind a carrier's translator (RFC
-# 6890, table 1 and 3), and what BEP 42 exempts.
-NEAR = (*EXEMPT, ipaddress.ip_network("0.0.0.0/8"), ipaddress.ip_network("100.64.0.0/10"))
+# Another machine in each network, this one or one beside it too: of this network, behind a carrier's translator (RFC
+# 6890, table 1 and 3) or one of its own (RFC 8215), and what BEP 42 exempts.
+NEAR = (*EXEMPT, *map(ipaddress.ip_network, ("0.0.0.0/8", "100.64.0.0/10", "64:ff9b:1::/48")))
 LEAST_REVISIT, USUAL_REVISIT = 300.0, 900.0
 LEAST_ANSWER = 6.0
 PURPOSE = "observe"
@@ -376,7 +376,8 @@ def _inside(networks: tuple[str, ...], address: str) -> bool:
     one = ipaddress.ip_address(address)
     if isinstance(one, ipaddress.IPv6Address) and (one.ipv4_mapped or one.scope_id):
         return False
-    if one.is_multicast or one.is_unspecified or one == BROADCAST:
+    goal = leads_to(address)
+    if goal.is_multicast or goal.is_unspecified or goal == BROADCAST:
         return False
     found = [network for network in map(_network, networks) if one in network]
     around = near(address) if found else None
@@ -384,12 +385,9 @@ def _inside(networks: tuple[str, ...], address: str) -> bool:
 
 
 def near(address: str) -> Network | None:
-    """Of this machine and private networks, the one in which the address lies, or the IPv4 one inside it; None for a
-    public one.
-    """
-    found = inside(address)
-    one = ipaddress.ip_address(found.address if found else address)
-    return next((each for each in NEAR if one in each), None)
+    """Of this machine and private networks, the one that the address leads to; None for a public one."""
+    goal = leads_to(address)
+    return next((each for each in NEAR if goal in each), None)
 
 
 def _within(network: Network, other: Network) -> bool:

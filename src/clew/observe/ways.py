@@ -9,7 +9,7 @@ import errno
 
 from clew.model import Missing
 from clew.observe.gaps import NO_IPV4, NO_IPV6, NO_NETWORK, HasWay
-from clew.observe.policy import inside_loopback
+from clew.observe.policy import inside_loopback, near
 
 # Told at once; later it is a router's word of one address (RFC 792). EADDRNOTAVAIL: what we bind to is not ours now.
 GONE = (errno.ENETDOWN, errno.ENETUNREACH, errno.EADDRNOTAVAIL)
@@ -46,7 +46,8 @@ class Ways:
             return None
         if six:
             return NO_IPV6
-        return NO_IPV4 if any(self._look(each) for each in alike if ":" in each) else NO_NETWORK
+        beyond = [each for each in alike if ":" in each and not near(each)]  # a neighbour has a way without any network
+        return NO_IPV4 if any(map(self._look, beyond)) else NO_NETWORK
 
 
 def _eight(address: str) -> str:

@@ -67,7 +67,8 @@ def _entry(data: bytes, piece: int, size: int, uploaded: int, pieces: int) -> En
         at += width
     entry.say("pieces", pieces)
     if len(held) == -(-pieces // 8):
-        entry.say("pieces_have", int.from_bytes(held, "big").bit_count(), slice(BITS, BITS + len(held)))
+        bits = int.from_bytes(held, "big") >> 8 * len(held) - pieces  # those to spare stand for no piece
+        entry.say("pieces_have", bits.bit_count(), slice(BITS, BITS + len(held)))
     return entry
 
 

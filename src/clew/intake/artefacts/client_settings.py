@@ -1,7 +1,7 @@
 r"""On which port a BitTorrent client was set to listen, as its settings say: none of these stands with its torrents.
 
-uTorrent's and BitTorrent's settings.dat (`bind_port`), qBittorrent's qBittorrent.conf or .ini (`Session\Port`; up to
-3.3 `Connection\PortRangeMin`), Transmission's settings.json (`peer-port`, with an underscore since 4.1).
+uTorrent's and BitTorrent's settings.dat (`bind_port`), qBittorrent's qBittorrent.conf or .ini (`Session\Port`; before
+4.4 `Connection\PortRangeMin`), Transmission's settings.json (`peer-port`, with an underscore since 4.1).
 """
 
 import re
@@ -20,9 +20,13 @@ BIND = b"bind_port"
 MOST = 64 << 10  # bytes of settings in text: those of a client have some kilobytes
 HIGHEST = 65_535
 INI = re.compile(rb"^(?:Session\\[A-Za-z]+|Connection\\PortRangeMin)=", re.MULTILINE)
-INI_PORT = re.compile(rb"^(?:Session\\Port|Connection\\PortRangeMin)=(-?\d{1,5})\r?$", re.MULTILINE)
+INI_PORT = re.compile(rb"^Session\\Port=(-?\d{1,5})\r?$", re.MULTILINE)
+# What stood for it before; qBittorrent leaves it in the file, and does not look at it any more (its upgrade.cpp)
+INI_BEFORE = re.compile(rb"^Connection\\PortRangeMin=(-?\d{1,5})\r?$", re.MULTILINE)
 INI_RANDOM = re.compile(rb"^(?:Session|General)\\UseRandomPort=true\r?$", re.MULTILINE)
 JSON = re.compile(rb'"download[-_]dir"\s*:')
+# In replies to `session-get` (Transmission's rpc-spec), which may come from another machine; not in its settings
+JSON_REPLY = re.compile(rb'"rpc[-_]version"\s*:')
 JSON_PORT = re.compile(rb'"peer[-_]port"\s*:\s*(\d{1,5})\b')
 
 
@@ -70,17 +74,18 @@ def _qbittorrent(data: bytes) -> Iterator[tuple[str, Value]]:
     if not (b"[BitTorrent]" in data or b"[Preferences]" in data) or not INI.search(data):
         return
     entry = Entry("bittorrent", "qBittorrent", QBITTORRENT, slice(0, len(data)))
-    if INI_RANDOM.search(data):
+    port = INI_PORT.search(data)
+    if port is None and INI_RANDOM.search(data):
         entry.lack("listen", Reason.NOT_APPLICABLE, "it was set to take another port each time it starts")
     else:
-        _said(entry, INI_PORT.search(data))
+        _said(entry, port or INI_BEFORE.search(data))
     yield from _told(entry, QBITTORRENT)
     yield from account(1, 1)
 
 
 def _transmission(data: bytes) -> Iterator[tuple[str, Value]]:
     port = JSON_PORT.search(data)
-    if port is None or not JSON.search(data):
+    if port is None or not JSON.search(data) or JSON_REPLY.search(data):
         return
     entry = Entry("bittorrent", "Transmission", TRANSMISSION, slice(0, len(data)))
     _said(entry, port)
