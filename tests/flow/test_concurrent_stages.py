@@ -93,12 +93,15 @@ def test_1000_grades_beside_the_real_stages(case: Case, tmp_path: Path) -> None:
         tracker = stage.tracker("127.1.0.6", tells_stopped=True)
         tracker.listed[infohash] = [(peer.address, peer.port) for peer in peers]
         rules = ("--tracker", tracker.url, "--interval", "0.5", "--json")
-        observing = command(tmp_path / "o.json", "observe", str(case.folder), *rules)
         taking = command(tmp_path / "i.json", "intake", str(case.folder), str(root), "--label", "F",
                          "--workers", "1", "--batch-items", str(BATCH), "--json")  # fmt: skip
+        started = [taking]
         try:
-            until(observing, case, "SELECT count(*) FROM dials", 1)
             until(taking, case, "SELECT count(*) FROM items", 1)
+            # now, since it settles within seconds, which intake may take for its first look
+            observing = command(tmp_path / "o.json", "observe", str(case.folder), *rules)
+            started.append(observing)
+            until(observing, case, "SELECT count(*) FROM dials", 1)
             for number, content in enumerate(contents):
                 if number % PACE == 0:  # all along the run, not in its first second alone
                     until(taking, case, "SELECT count(*) FROM receipts", 1 + number // PACE)
@@ -110,7 +113,7 @@ def test_1000_grades_beside_the_real_stages(case: Case, tmp_path: Path) -> None:
                 observing.send_signal(signal.SIGINT)
             told = [process.communicate(timeout=60) for process in (observing, taking)]
         finally:
-            for process in (observing, taking):
+            for process in started:
                 process.kill()
     assert taking.returncode == 0, told[1]
     assert observing.returncode in (0, 130), told[0]
