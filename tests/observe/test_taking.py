@@ -152,6 +152,12 @@ def test_a_reader_that_dies_is_said(watching: Case, tmp_path: Path, monkeypatch:
     assert all_of(watching)[0]["flaws"] == made.flaws
 
 
+def first_two(outcome: Any) -> Any:
+    """What a reader told, as if it had found no more than two."""
+    kept = Reply({"findings": outcome.reply.value["findings"][:2]}, outcome.reply.blobs[:2])
+    return replace(outcome, reply=kept)
+
+
 def test_a_reading_that_broke_off_is_made_up_for_and_nothing_is_doubled(
     watching: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -160,10 +166,8 @@ def test_a_reading_that_broke_off_is_made_up_for_and_nothing_is_doubled(
 
     def breaks_off(reading: Any, outcome: Any) -> None:
         """The worker ends after the first of two conversations was told."""
-        told = outcome.reply.value
-        if "findings" in told:
-            kept = Reply({"findings": told["findings"][:2]}, outcome.reply.blobs[:2])
-            hear(reading, replace(outcome, reply=kept))
+        if "findings" in outcome.reply.value:
+            hear(reading, first_two(outcome))
         else:
             hear(reading, replace(outcome, reply=Missing(Reason.LIMIT_REACHED, "memory")))
 
@@ -187,10 +191,7 @@ def test_what_an_earlier_reader_read_is_read_again_and_nothing_is_doubled(
     hear = taking._Reading.hear
 
     def finds_less(reading: Any, outcome: Any) -> None:
-        told = outcome.reply.value
-        if "findings" in told:
-            outcome = replace(outcome, reply=Reply({"findings": told["findings"][:2]}, outcome.reply.blobs[:2]))
-        hear(reading, outcome)
+        hear(reading, first_two(outcome) if "findings" in outcome.reply.value else outcome)
 
     monkeypatch.setattr(pcap_reader.Pcap, "version", "2")
     monkeypatch.setattr(taking._Reading, "hear", finds_less)
