@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from artefacts_here import rows
-from clew.attribute import statements
+from clew.attribute import listing, statements
 from clew.attribute.corroborate import Corroborated, corroborate
 from clew.attribute.run import attribute
 from clew.core import mandate, watch
@@ -17,10 +17,17 @@ from clew.intake.artefacts import _examples as made
 from facts_case import AUTHORITY, put
 
 SECOND = 1_000_000_000
+HOUR = 3_600 * SECOND
+DAY = 24 * HOUR
 FROM = 1_780_000_000 * SECOND
 TO = FROM + 1_200 * SECOND
+BEFORE_S, AFTER_S = FROM // SECOND - 3_600, TO // SECOND + 3_600
 V1, V2 = hashlib.sha1(b"v1").digest(), hashlib.sha256(b"v2").digest()
 ADDRESS, PORT = "127.10.1.1", 51_413
+PEER = bytes(map(int, ADDRESS.split("."))) + PORT.to_bytes(2, "big")
+RESUME = b"BT_backup/" + V1.hex().encode() + b".fastresume"
+TRANSMISSION = b"resume/" + V1.hex().encode() + b".resume"
+LISTENING = {"dht state": {}, "settings": {"listen_interfaces": f"0.0.0.0:{PORT},[::]:{PORT}"}}
 STATED = {"statement": "as reported", "source": "report 4"}
 
 
@@ -39,6 +46,12 @@ def fastresume(added_s: int | None, peers: bytes = b"", **changes: Any) -> bytes
         "peers": peers, "save_path": f"/home/x/{V1.hex()}", "total_uploaded": 5,
     }  # fmt: skip
     return made.bencode(said | ({} if added_s is None else {"added_time": added_s}) | changes)
+
+
+def transmission(**changes: Any) -> bytes:
+    """A resume file of Transmission, which names no torrent: its own name does."""
+    said = {"activity-date": 0, "added-date": BEFORE_S, "bandwidth-priority": 0, "corrupt": 0, "destination": "/x"}
+    return made.bencode(said | changes)
 
 
 @dataclass
@@ -95,6 +108,18 @@ class World:
         return {what: data[at : at + length] for what, (at, length) in finding.shown.items()}
 
 
+def lay_film(world: World, seized_ns: int | None = None, **by: str) -> tuple[bytes, dict[str, object]]:
+    """A film whose every piece has the hash that a .torrent beside it states; its SHA-256, and what pieces said."""
+    torrent = world.lay("A", b"a.torrent", made.bencode({"info": {"name": "a"}}), seized_ns=seized_ns)
+    fields = {"network": "bittorrent", "kind": "torrent metainfo", "at": [0, 10], "infohash_v1": V1.hex()}
+    world.say(torrent, [{"name": "p2p.entry", "text": json.dumps(fields, separators=(",", ":"))}])
+    seized = world.lay("A", b"film.bin", b"seized" * 100)
+    told = {"torrent": torrent.hex(), "size": 100_000, "offset": 0, "checked": 6, "matching": 6, "method": "v1"}
+    told |= {"index": 0} if by else {}
+    world.say(seized, [{"name": "pieces.verified", "text": json.dumps(told), **by}])
+    return seized, told
+
+
 def a_watch(case: Case, **changes: Any) -> None:
     body = {
         "id": "w-17", "label": "W-17", "infohash_v1": V1.hex(), "infohash_v2": V2.hex(), "piece_length": 1 << 14,
@@ -120,6 +145,14 @@ def make(case: Case):
 @pytest.fixture
 def world(make) -> World:
     return make()
+
+
+def artefacts_of(case: Case) -> tuple[tuple[str, bool], list[str]]:
+    """What the lead says of artefacts, and all of that among what speaks against it."""
+    (lead,) = listing.leads(case)
+    return (lead["artefacts"]["outcome"], lead["artefacts"]["stands"]), [
+        line for line in lead["against"] if line.startswith("artefacts of exhibits")
+    ]
 
 
 def recorded(case: Case) -> list[str]:

@@ -7,22 +7,8 @@ import pytest
 from lead_case import claims, lead_case
 
 from clew.attribute.run import attribute
-from clew.cli.main import main
 from clew.core import forces
 from clew.model import Force
-
-
-@pytest.fixture
-def clew(capsys):
-    """Runs a command; returns its exit status, what it printed, and what it complained of."""
-
-    def do(*words):
-        with pytest.raises(SystemExit) as ended:
-            main([str(w) for w in words])
-        told = capsys.readouterr()
-        return ended.value.code, told.out, told.err
-
-    return do
 
 
 @pytest.fixture

@@ -5,22 +5,7 @@ import json
 import pytest
 from corroborate_case import FROM, SECOND, TO, V1, fastresume, sighting
 
-from clew.cli.main import main
 from facts_case import put
-
-
-@pytest.fixture
-def clew(capsys):
-    """Runs a command; returns its exit status, what it printed, and what it complained of."""
-
-    def do(*words):
-        with pytest.raises(SystemExit) as ended:
-            main([str(w) for w in words])
-        told = capsys.readouterr()
-        return ended.value.code, told.out, told.err
-
-    return do
-
 
 WHY = ("--statement", "compared at the seizure", "--source", "report 4")
 

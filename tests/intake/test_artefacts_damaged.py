@@ -33,11 +33,7 @@ def assert_it_adds_up(data: bytes, name: str) -> None:
 
 @pytest.mark.parametrize(("name", "data"), WHOLE, ids=[f"{n}-{len(d)}" for n, d in WHOLE])
 @settings(max_examples=30, deadline=None)
-@given(
-    st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 255)), max_size=6),
-    st.integers(0, 10**6),
-    st.binary(max_size=9),
-)
+@given(FLIPS, st.integers(0, 10**6), st.binary(max_size=9))
 def test_flipped_cut_and_lengthened(name, data, flips, cut, more) -> None:
     damaged = bytearray(data)
     for at, value in flips:

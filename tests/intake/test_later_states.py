@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from cases import items
-from test_containers import difference
+from container_cases import difference
 
 from case_made import new_case
 from clew.intake.containers import vhdx

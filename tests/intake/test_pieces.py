@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import random
 import struct
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from pathlib import Path
 import libtorrent as lt
 import pytest
 from cases import sha256
+from client_files import CORPUS, P2P
 from Cryptodome.Hash import MD4
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -32,7 +32,6 @@ from facts_case import put
 OPTIONS = Options(workers=1)
 PIECE = 1 << 14
 V1_ONLY, V2_ONLY, HYBRID = 64, 32, 0
-CORPUS = Path(os.environ.get("CLEW_CORPUS", "/nonexistent"))
 
 
 def torrent(folder: Path, flags: int) -> bytes:
@@ -205,16 +204,16 @@ def test_of_a_torrent_the_newest_reading_counts(tmp_path, taken):
 @pytest.mark.corpus
 def test_what_amule_and_transmission_knew_is_verified_on_the_corpus(tmp_path, capsys):
     case = new_case(tmp_path / "case")
-    intake(case, path=CORPUS / "generated/p2p", label="A", options=Options(workers=1, extractors=ARTEFACTS))
+    intake(case, path=P2P, label="A", options=Options(workers=1, extractors=ARTEFACTS))
     with pytest.raises(SystemExit) as ended:
         main(["pieces", str(case.folder), "--workers", "1", "--json"])
     assert ended.value.code == 0
     done = json.loads(capsys.readouterr().out)
     assert (done["ed2k_named"], done["partly"], done["not_at_all"]) == (2, 0, 0)
-    content = (CORPUS / "generated/p2p/content/clew-test-a.bin").read_bytes()
+    content = (P2P / "content/clew-test-a.bin").read_bytes()
     seen = Taken(case, CORPUS, {}, Held())
     assert {(e["checked"], e["matching"]) for e in seen.told(content)} == {(10, 10)}
-    first, second = (p.read_bytes() for p in sorted((CORPUS / "generated/p2p/content/set").iterdir()))
+    first, second = (p.read_bytes() for p in sorted((P2P / "content/set").iterdir()))
     assert {(e["checked"], e["matching"]) for e in seen.told(first)} == {(307_263 // 32_768,) * 2}
     assert {(e["checked"], e["matching"]) for e in seen.told(second)} == {(5, 5)}
 

@@ -241,9 +241,11 @@ def gossip_of(client: here.Client, infohash: bytes, found: dict[str, Any]) -> No
     thread.start()
     there.wait(6)
     talk = PLUGIN.contact(target, GOSSIP_LIMITS, "tcp", os.urandom(32))
-    told = hold(talk, socket.SOCK_STREAM, place, WITNESS).finding
-    over.set()
-    thread.join()
+    try:
+        told = hold(talk, socket.SOCK_STREAM, place, WITNESS).finding
+    finally:
+        over.set()
+        thread.join()
     assert isinstance(told, Contact)
     assert told.gossip is not None
     missing = told.gossip.missing

@@ -29,26 +29,17 @@ from capture_files import (
     udp,
     utp,
 )
+from capture_read import READERS, WATCHED, read
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clew.core import plugins
 from clew.model import Missing
 from clew.observe.captures import _datagrams, _dissect, _flows, _streams, _utp
 from clew.observe.captures._announce import NO_WATCH, NOT_READ
 from clew.observe.captures._flows import TcpFlows
 from clew.observe.captures._packets import Packet
 from clew.observe.captures._utp import UtpFlows
-from clew.observe.taken import Account, Finding, Watched, Watchlist
-
-WATCHED = Watched("1" * 32, "W-1", (INFOHASH,), (), 20, range(5, 15))
-READERS = plugins.load_all("clew.observe.captures")
-
-
-def read(data: bytes) -> tuple[list[Finding], Account]:
-    plugin = next(each for each in READERS.values() if each.recognises(data[:4096]))
-    account = Account()
-    return list(plugin.read(io.BytesIO(data), Watchlist([WATCHED]), account)), account
+from clew.observe.taken import Account, Watchlist
 
 
 def flaw(data: bytes) -> str:

@@ -159,12 +159,14 @@ def test_what_the_system_does_not_take_at_once_is_sent_later_and_in_order(reacto
     with socket.create_server(("127.24.0.40", 0)) as server:
 
         def read_late() -> None:
+            server.settimeout(20)
             conn, _ = server.accept()
             with conn:
+                conn.settimeout(20)
                 time.sleep(0.1)
                 began.append(clock.mono_ns())
-                while len(heard) < len(said):
-                    heard.extend(conn.recv(MEGABYTE))
+                while len(heard) < len(said) and (data := conn.recv(MEGABYTE)):
+                    heard.extend(data)
                 conn.send(b"thanks")
 
         reader = threading.Thread(target=read_late)

@@ -1,0 +1,83 @@
+"""The watched file itself or another of its torrent: bytes that fit, and a torrent of two watches judged for each."""
+
+import json
+
+import pytest
+from corroborate_case import (
+    AFTER_S,
+    BEFORE_S,
+    FROM,
+    PEER,
+    RESUME,
+    TO,
+    TRANSMISSION,
+    World,
+    a_watch,
+    fastresume,
+    lay_film,
+    sighting,
+    transmission,
+)
+
+from clew.attribute.corroborate import corroborate
+from clew.attribute.run import attribute
+from clew.attribute.weigh import Match, Outcome
+from facts_case import put
+
+
+def test_verified_bytes_of_the_watched_file(world):
+    seized, told = lay_film(world)
+    world.belongs("A")
+    lead = world.lead()
+    assert lead.matches == (Match.INFOHASH, Match.PIECES)
+    (verified,) = [f for f in lead.findings if Match.PIECES in f.matches]
+    assert (verified.content, "the watched file itself" in verified.why[0]) == (seized.hex(), True)
+    world.say(seized, [{"name": "pieces.verified", "text": json.dumps(told | {"matching": 5, "offset": 1})}])
+    assert len([f for f in world.lead().findings if Match.PIECES in f.matches]) == 1
+
+
+ANOTHER = "another file of the watched torrent"
+
+
+@pytest.fixture
+def two_files(case, make) -> World:
+    """Two files of one torrent are watched; the Lead claimed pieces of both."""
+    a_watch(case, id="w-18", label="W-18", file_offset=100_000, file_length=60_000)
+    world = make()
+    put(case, "sightings", [sighting(n, at, watch="w-18") for n, at in ((3, FROM), (4, TO))], "observe")
+    attribute(case, registers=[], now_ns=TO)
+    return world
+
+
+def test_a_torrent_of_two_watches_is_judged_for_each(two_files):
+    lay_film(two_files)
+    two_files.lay("A", RESUME, fastresume(BEFORE_S, PEER))
+    two_files.lay("A", TRANSMISSION, transmission())
+    assert corroborate(two_files.case).unlinked == {"A": ("W-17", "W-18")}
+    two_files.belongs("A")
+    lead = two_files.lead()
+    assert lead.by_watch == {"W-17": Outcome.SUPPORTED, "W-18": Outcome.SUPPORTED}
+    kinds = ["fastresume", "file", "torrent metainfo", "transmission resume"]
+    assert {label: sorted(f.kind for f in lead.findings if f.watch == label) for label in lead.by_watch} == {
+        "W-17": kinds, "W-18": kinds
+    }  # fmt: skip
+    which = {f.watch: f.why[0].split(":")[0] for f in lead.findings if f.kind == "file"}
+    assert which == {"W-17": "the watched file itself", "W-18": ANOTHER}
+    assert all(Match.ENDPOINT in f.matches for f in lead.findings if f.kind == "fastresume")
+    assert "BT_backup/[infohash of W-17, W-18].fastresume" in {f.item for f in lead.findings}
+
+
+def test_without_an_offset_a_file_of_another_size_is_another_file(two_files):
+    seized, told = lay_film(two_files)
+    two_files.belongs("A")
+    two_files.say(seized, [{"name": "pieces.verified", "text": json.dumps(told | {"offset": None, "method": "v2"})}])
+    which = {f.watch: f.why[0] for f in two_files.lead().findings if "root" in f.why[0]}
+    assert "whether it is the watched file itself is not known" in which["W-17"]
+    assert which["W-18"].startswith(ANOTHER)
+
+
+def test_an_entry_of_a_torrent_of_two_watches_contradicts_for_each(two_files):
+    two_files.lay("A", b"x", fastresume(AFTER_S))
+    two_files.belongs("A")
+    two_files.clock("A")
+    assert two_files.lead().by_watch == {"W-17": Outcome.CONTRADICTED, "W-18": Outcome.CONTRADICTED}
