@@ -63,9 +63,12 @@ def files(path: Path, kind: str) -> list[Path]:
 
 
 def differing(image: Mapped, raw: bytes) -> int:
-    """How many sectors differ; each of them must be in a range that is named as lost, and hold zeros."""
+    """How many sectors differ; each of them must be in a range that is named as lost, and hold zeros. The image must be
+    as long as that which it was made from.
+    """
     data, wrong = image.read(0, image.size), 0
-    for at in range(0, min(len(data), len(raw)), 512):
+    assert image.size == len(data) == len(raw)
+    for at in range(0, len(raw), 512):
         if data[at : at + 512] != raw[at : at + 512]:
             wrong += 1
             assert any(start < at + 512 and at < start + length for start, length in image.bad), at

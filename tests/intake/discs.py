@@ -1,6 +1,7 @@
 """Discs made by genisoimage, and what is read of them: by an intake, or by a worker's entries run in this process."""
 
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,17 @@ def listed(image: Path, sector: int = 16, **more: Any) -> list[dict[str, Any]]:
             return found
 
 
+def told_of(image: Path) -> Any:
+    """What is said of a disc: its trees, what is left of it, and what there is to say."""
+    return run_here(iso.found, image, sessions=True).value
+
+
+def trees(image: Path) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]]]]:
+    """Each tree of a disc, and what the walk of it says."""
+    for tree in told_of(image)["trees"]:
+        yield tree, listed(image, tree["sector"], **{key: tree[key] for key in ("last",) if key in tree})
+
+
 def paths(found: list[dict[str, Any]]) -> set[bytes]:
     return {bytes.fromhex(each["path"]) for each in found if "path" in each}
 
@@ -74,10 +86,11 @@ def record_of(image: Path, name: bytes, *, last: bool = False) -> int:
     return (data.rindex(mark) if last else data.index(mark)) - 32
 
 
-def follow(image: Path, second: Path, sector: int, between: int) -> None:
-    """Puts a session behind the first, at that sector; a picture begins between them."""
+def follow(image: Path, second: Path, sector: int, between: int | None = None) -> None:
+    """Puts a session behind what is there, at that sector; where `between` names one, a picture begins there."""
     with image.open("ab") as file:
         file.truncate(sector * S)
-    change(image, between * S, b"GIF89a")
+    if between is not None:
+        change(image, between * S, b"GIF89a")
     with image.open("ab") as file:
         file.write(second.read_bytes())

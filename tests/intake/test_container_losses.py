@@ -20,7 +20,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     return make(tmp_path_factory.mktemp("containers"))
 
 
-def test_pointers_out_of_the_file_are_named(made, tmp_path):
+def test_a_pointer_out_of_the_file_is_named_in_a_qcow(made, tmp_path):
     raw, paths = made
     data = bytearray(paths["qcow"].read_bytes())
     (first,) = struct.unpack_from(">Q", data, 40)
@@ -32,6 +32,10 @@ def test_pointers_out_of_the_file_are_named(made, tmp_path):
     with opened([tmp_path / "q"], "qcow") as image:
         assert differing(image, raw) > 0
         assert image.bad == [(number << 16, 1 << 16)]
+
+
+def test_a_pointer_out_of_the_file_is_named_in_a_vhd(made, tmp_path):
+    raw, paths = made
     data = bytearray(paths["vhd"].read_bytes())
     struct.pack_into(">I", data, 1536, 1 << 30)
     (tmp_path / "v").write_bytes(data)
@@ -92,13 +96,17 @@ def test_crc32c_has_the_check_value_of_its_definition():
     assert vhdx._crc32c(b"123456789") == 0xE3069283
 
 
-def test_internal_snapshots_and_encryption_are_said(made, tmp_path):
+def test_that_a_qcow_keeps_earlier_states_is_said(made, tmp_path):
     _, paths = made
     path = tmp_path / "snap.qcow2"
     shutil.copy(paths["qcow"], path)
     tool("qemu-img", "snapshot", "-c", "before", path)
     with opened([path], "qcow") as image:
         assert "1 earlier states" in image.said[0].detail
+
+
+def test_an_encrypted_qcow_is_refused_as_one(made, tmp_path):
+    _, paths = made
     locked = tmp_path / "locked.qcow2"
     data = bytearray(paths["qcow"].read_bytes())
     struct.pack_into(">I", data, 32, 2)
@@ -106,6 +114,10 @@ def test_internal_snapshots_and_encryption_are_said(made, tmp_path):
     with pytest.raises(Absent) as caught, opened([locked], "qcow"):
         pass
     assert caught.value.missing.reason == Reason.ENCRYPTED
+
+
+def test_an_encrypted_dmg_is_refused_as_one(tmp_path):
+    locked = tmp_path / "locked"
     locked.write_bytes(b"encrcdsa" + bytes(5000))
     assert choose(locked).name == "dmg"
     with pytest.raises(Absent) as caught, opened([locked], "dmg"):

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from cases import sha256
-from discs import S, change, listed, make, record_of, run_here, take
+from discs import S, change, listed, make, record_of, run_here, take, told_of
 
 from clew.core.absent import CutShort
 from clew.intake.disk import iso, volumes
@@ -81,7 +81,7 @@ def test_raw_sectors_are_read(tmp_path):
             b"".join(bytes(before) + data[at:][:S] + bytes(each - S - before) for at in range(0, len(data), S))
         )
         assert run_here(volumes.describe, raw).value == {"disc": True, "beside": ""}
-        said = run_here(iso.found, raw, sessions=True).value
+        said = told_of(raw)
         assert [tree["sector"] for tree in said["trees"]] == [16]
         assert all(at % each == 0 and length % each == 0 for at, length in said["left"])
         found = {bytes.fromhex(item["path"]): item for item in listed(raw)}

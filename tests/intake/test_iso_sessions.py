@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from cases import sha256
-from discs import OPTIONS, S, change, follow, listed, make, paths, run_here
+from discs import OPTIONS, S, change, follow, listed, make, paths, told_of, trees
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -47,16 +47,15 @@ def sessions(tmp_path: Path, *options: str) -> Path:
     image = make(tmp_path / "d.iso", {"ONE.TXT": b"one", "GONE.TXT": b"gone", "EMPTY": b""})
     more = [str(image) if each == "IT" else each for each in options]
     second = make(tmp_path / "2.iso", {"TWO.TXT": b"two", "GONE.TXT": b"new"}, "-C", "0,1000", *more)
-    image.write_bytes(image.read_bytes().ljust(1000 * S, b"\0") + second.read_bytes())
+    follow(image, second, 1000)
     return image
 
 
 def of_sessions(image: Path) -> tuple[dict[tuple[int, bytes], str], int]:
     """What is claimed of the names in each tree; and how many of an earlier session may not be shown."""
     states, noted = {}, 0
-    for tree in run_here(iso.found, image, sessions=True).value["trees"]:
-        more = {key: tree[key] for key in ("last",) if key in tree}
-        for each in listed(image, tree["sector"], **more):
+    for tree, found in trees(image):
+        for each in found:
             noted += each.get("notes", {}).get(iso.NOT_SHOWN, 0)
             if "path" in each:
                 states[tree["sector"], bytes.fromhex(each["path"])] = each["name_state"]
@@ -74,20 +73,20 @@ def test_what_the_last_session_has_left_out_is_deleted(tmp_path):
     change(image, 16 * S, data[1016 * S : 1019 * S])
     moved = {(500, path): state for (_, path), state in first.items()}
     assert of_sessions(image) == (moved | {(16, path): state for (_, path), state in second.items()}, 0)
-    assert "session 2 of 2" in run_here(iso.found, image, sessions=True).value["trees"][0]["words"]
+    assert "session 2 of 2" in told_of(image)["trees"][0]["words"]
 
 
 def test_a_last_session_that_cannot_be_read_whole_deletes_nothing(tmp_path):
     """A file below a directory of it that is lost may still be shown."""
     image = make(tmp_path / "d.iso", {"ONE.TXT": b"one", "D/KEPT.TXT": b"kept"})
     second = make(tmp_path / "2.iso", {"TWO.TXT": b"two"}, "-C", "0,1000", "-M", str(image))
-    data = bytearray(image.read_bytes().ljust(1000 * S, b"\0") + second.read_bytes())
+    follow(image, second, 1000)
+    data = image.read_bytes()
     root = int.from_bytes(data[1016 * S + 158 :][:4], "little")
     place = data.index(b"\x01D", root * S) - 32
     at = int.from_bytes(data[place + 2 : place + 6], "little") * S
     assert at > 1000 * S
-    data[at : at + S] = bytes(S)
-    image.write_bytes(data)
+    change(image, at, bytes(S))
     states, _ = of_sessions(image)
     assert states[16, b"D/KEPT.TXT"] == "live"
 
@@ -108,8 +107,8 @@ def test_a_disc_behind_a_disc_counts_from_its_own_beginning(tmp_path):
     other = make(tmp_path / "2.iso", {"B.TXT": b"b"})
     start = image.stat().st_size // S
     image.write_bytes(image.read_bytes() + other.read_bytes())
-    trees = run_here(iso.found, image, sessions=True).value["trees"]
-    assert [each["sector"] for each in trees] == [16, start + 16]
+    told = told_of(image)["trees"]
+    assert [each["sector"] for each in told] == [16, start + 16]
     assert paths(listed(image, start + 16)) == {b"B.TXT"}
 
 
@@ -119,12 +118,12 @@ def test_descriptors_without_a_root_are_said_and_many_of_them_are_no_more_work(t
     fake[158:162] = struct.pack("<I", 17)
     start = image.stat().st_size
     image.write_bytes(image.read_bytes() + (bytes(fake) + bytes(S)) * 20)
-    said = run_here(iso.found, image, sessions=True).value
+    said = told_of(image)
     assert [each["sector"] for each in said["trees"]] == [16]
     why = f"20 volume descriptors of a disc, the first in sector {start // S:,}, whose root directory was not found"
     assert said["said"] == [why]
     monkeypatch.setattr(iso, "MOST_TRIED", 3)
-    assert "more than 3 volume descriptors" in run_here(iso.found, image, sessions=True).value["said"][-1]
+    assert "more than 3 volume descriptors" in told_of(image)["said"][-1]
 
 
 @given(st.lists(st.tuples(st.integers(0, 60), st.integers(0, 20)), max_size=12))

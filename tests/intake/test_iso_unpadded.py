@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from discs import S, change, listed, make, run_here
+from discs import S, change, follow, make, run_here, told_of, trees
 
 from clew.intake.disk import iso
 from clew.intake.refs import parse
@@ -21,10 +21,10 @@ def unpadded(tmp_path: Path, *gaps: int) -> Path:
         size = whole.stat().st_size // S
         files = {f"{number}.BIN": f"{number}".encode() * 5000, "GONE.BIN": b"new" * number}
         options = ["-R", "-J", "-C", f"{start},{size + gap}", "-M", str(whole)]
-        more = make(tmp_path / f"{number}.iso", files, *options).read_bytes()
+        more = make(tmp_path / f"{number}.iso", files, *options)
         start = size + gap
-        whole.write_bytes(whole.read_bytes().ljust(start * S, b"\0") + more)
-        joined += more
+        follow(whole, more, start)
+        joined += more.read_bytes()
     image = tmp_path / "cd.iso"
     image.write_bytes(joined)
     return image
@@ -40,9 +40,8 @@ def contents(image: Path) -> dict[tuple[int, bytes], tuple[str, bytes]]:
         return iso.stream(place, []).read(0, 1 << 20)
 
     found = {}
-    for number, tree in enumerate(run_here(iso.found, image, sessions=True).value["trees"]):
-        more = {key: tree[key] for key in ("last",) if key in tree}
-        for each in listed(image, tree["sector"], **more):
+    for number, (_, items) in enumerate(trees(image)):
+        for each in items:
             if "path" in each:
                 opens = each["state"] == "open"
                 data = run_here(whole, image, **parse(each["ref"])) if opens else b""
@@ -63,7 +62,7 @@ def test_a_session_is_found_in_an_image_that_leaves_out_what_lies_before_it(tmp_
         (2, b"GONE.BIN"): ("live", b"new" * 2),
         (2, b"2.BIN"): ("live", TWO),
     }
-    said = run_here(iso.found, image, sessions=True).value
+    said = told_of(image)
     assert said["said"] == []
     assert (
         "of session 2 of 2, at sector 206, before which the image leaves out 11,400 sectors"

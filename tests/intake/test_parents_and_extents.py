@@ -18,14 +18,19 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     return make(tmp_path_factory.mktemp("containers"))
 
 
-def test_differences_to_another_file_are_refused_with_its_name(made, tmp_path):
+def test_a_qcow_over_another_file_is_refused_with_its_name(made, tmp_path):
     _, paths = made
     over = tmp_path / "over.qcow2"
     tool("qemu-img", "create", "-f", "qcow2", "-b", paths["qcow"], "-F", "qcow2", over)
     with pytest.raises(Absent, match=r"qcow\.image"), opened([over], "qcow"):
         pass
-    tool("qemu-img", "create", "-f", "vmdk", "-b", paths["vmdk"], "-F", "vmdk", tmp_path / "over.vmdk")
-    with pytest.raises(Absent, match="snapshot"), opened([tmp_path / "over.vmdk"], "vmdk"):
+
+
+def test_a_vmdk_over_another_file_is_refused_as_a_snapshot(made, tmp_path):
+    _, paths = made
+    over = tmp_path / "over.vmdk"
+    tool("qemu-img", "create", "-f", "vmdk", "-b", paths["vmdk"], "-F", "vmdk", over)
+    with pytest.raises(Absent, match="snapshot"), opened([over], "vmdk"):
         pass
 
 
@@ -45,12 +50,15 @@ def test_a_differencing_vhd_is_laid_over_the_chain_of_its_parents(made, tmp_path
         assert image.read(0, SIZE) == wanted
         assert not image.bad
         assert not image.said
-    top_alone = tmp_path / "elsewhere" / "top.vhd"
-    top_alone.parent.mkdir()
-    shutil.copy(top, top_alone)
+
+
+def test_a_vhd_whose_parent_is_not_beside_it_is_refused_with_its_name(made, tmp_path):
+    _, paths = made
+    alone = tmp_path / "top.vhd"
+    difference(paths["vhd"], alone, ".\\middle.VHD", {6: b"D" * 512})
     with pytest.raises(Usage, match=r"middle\.VHD"):
-        vhd_source.files(top_alone)
-    with pytest.raises(Absent, match="not beside it"), opened([top], "vhd"):
+        vhd_source.files(alone)
+    with pytest.raises(Absent, match=r"middle\.VHD'?, which is not beside it"), opened([alone], "vhd"):
         pass
 
 
