@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from clew.attribute.api import Answer, NetworkKind, OpenRegister
+from clew.attribute.api import CAUTION, Answer, NetworkKind, OpenRegister
 from clew.core import clock, mandate
 from clew.core.case import Case
 from clew.core.errors import Refused
@@ -13,14 +13,6 @@ from clew.core.tunnels import inside
 from clew.model import Force, Mandate
 
 DAY_NS = 86_400_000_000_000
-CAUTION: tuple[NetworkKind, ...] = (
-    NetworkKind.TOR,
-    NetworkKind.VPN,
-    NetworkKind.HOSTING,
-    NetworkKind.CGNAT,
-    NetworkKind.MOBILE,
-    NetworkKind.ISP,
-)
 
 
 @dataclass(frozen=True, slots=True)
