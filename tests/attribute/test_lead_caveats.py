@@ -7,18 +7,17 @@ from attribute_case import DAY, MINUTE, NOW, claims, sight
 
 from clew.attribute.caveats import LIMITS
 
-KINDS = "".join(
-    f"127.10.{third}.0/24,,,{kind}\n"
-    for third, kind in ((72, "cgnat"), (80, "hosting"), (96, "vpn"), (104, "tor"), (1, "isp"), (64, "mobile"))
-)
+THIRDS = {72: "cgnat", 80: "hosting", 96: "vpn", 104: "tor", 112: "proxy", 1: "isp", 64: "mobile"}
+KINDS = "".join(f"127.10.{third}.0/24,,,{kind}\n" for third, kind in THIRDS.items())
 BETWEEN = NOW - DAY - 5 * 20 * MINUTE + 2 * MINUTE  # of the sixth: after the first
 OTHER_CLIENT = {"client": "Transmission 4.0.5", "peer_id": b"-TR4050-" + bytes(12)}
 
 
 @pytest.mark.parametrize(
     ("third", "word"),
-    [(72, "carrier-grade NAT"), (80, "hosting"), (96, "VPN"), (104, "Tor"), (64, "mobile"), (2, "unknown kind")],
-)
+    [(72, "carrier-grade NAT"), (80, "hosting"), (96, "VPN"), (104, "Tor"), (112, "a customer's own machine"),
+     (64, "mobile"), (2, "unknown kind")],
+)  # fmt: skip
 def test_each_kind_of_network_has_its_caveat(full, countries, register, third, word, run):
     _, (lead,) = run(full, claims(f"127.10.{third}.1"), [countries, register(KINDS, name="kinds")])
     assert any(word in line for line in json.loads(lead["caveats"]))

@@ -58,6 +58,13 @@ def test_two_registers_that_disagree_about_the_region(full, countries, register,
     assert (lead["force"], lead["uncertain"]) == (None, 1)
 
 
+def test_a_region_is_the_same_with_its_country_before_it_and_without(full, countries, register, run):
+    second = register("127.11.1.0/24,DE,DE-N,\n", name="second")
+    _, (lead,) = run(full, claims("127.11.1.1"), [countries, second])
+    assert (lead["force"], lead["uncertain"]) == ("DE-N", 0)
+    assert "contradict each other" not in lead["against"]
+
+
 @pytest.mark.parametrize("dated", ["2026-09-01", "2027-02-01"])
 def test_a_stale_register_confirms_nothing(full, register, dated, run):
     stale = register("127.10.0.0/16,AT,,\n", dated=dated)

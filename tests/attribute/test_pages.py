@@ -164,7 +164,8 @@ def test_with_a_period_each_line_has_its_date(case, one):
 @pytest.mark.parametrize(
     ("kind", "words"),
     [("cgnat", "shared by many customers"), ("mobile", "mobile network"), ("unknown", "do not know whether"),
-     ("isp", "no sharing"), ("hosting", "rented it"), ("vpn", "VPN"), ("tor", "Tor network")],
+     ("isp", "no sharing"), ("hosting", "rented it"), ("vpn", "VPN"), ("proxy", "anonymising service may run"),
+     ("tor", "Tor network")],
 )  # fmt: skip
 def test_what_kind_of_network_it_is_and_that_port_and_time_are_needed(case, tmp_path, kind, words):
     (label,) = lead_case(case, tmp_path, claims(), kind=kind)

@@ -12,15 +12,33 @@ from typing import Any, Protocol
 
 
 class NetworkKind(StrEnum):
-    """What kind of network an address lies in, as far as a register says so."""
+    """What kind of network an address lies in, as far as a register says so.
+
+    `PROXY` is any service that may stand between the address and its user, and is not said to be a VPN or a Tor exit.
+    """
 
     ISP = "isp"
     MOBILE = "mobile"
     CGNAT = "cgnat"
     HOSTING = "hosting"
+    PROXY = "proxy"
     VPN = "vpn"
     TOR = "tor"
     UNKNOWN = "unknown"
+
+
+CAUTION: tuple[NetworkKind, ...] = (
+    NetworkKind.TOR,
+    NetworkKind.VPN,
+    NetworkKind.PROXY,
+    NetworkKind.HOSTING,
+    NetworkKind.CGNAT,
+    NetworkKind.MOBILE,
+    NetworkKind.ISP,
+)
+# What the registries write of a block that they assigned to no one country of their region: who says DE beside it does
+# not contradict it.
+NO_COUNTRY = ("EU", "AP")
 
 
 class LeadState(StrEnum):

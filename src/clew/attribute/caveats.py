@@ -25,6 +25,8 @@ BY_KIND = {
     NetworkKind.MOBILE: "shared address (mobile network, usually behind carrier-grade NAT): ask the provider with "
     "address, port and exact time",
     NetworkKind.HOSTING: "hosting network: may be a rented server, a seedbox or a relay; a shared address is possible",
+    NetworkKind.PROXY: "perhaps a shared address (proxy, relay or another anonymising service): the user may be "
+    "elsewhere, perhaps in another country; it may run on a customer's own machine without their knowledge",
     NetworkKind.VPN: "shared address (VPN exit): the user is elsewhere, perhaps in another country",
     NetworkKind.TOR: "shared address (Tor exit): the user is elsewhere, perhaps in another country",
     NetworkKind.UNKNOWN: "unknown kind of network: no register says whether this address is shared, a VPN or hosting",

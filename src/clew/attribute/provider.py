@@ -40,6 +40,8 @@ SHARED = {
     NetworkKind.UNKNOWN: "We do not know whether this address was shared by several customers (carrier-grade NAT).",
     NetworkKind.ISP: "We know of no sharing of this address, but cannot exclude it.",
     NetworkKind.HOSTING: "By a register, this address belongs to a hosting service: please name who rented it.",
+    NetworkKind.PROXY: "By a register, a proxy, a relay or another anonymising service may run at this address, "
+    "perhaps without its customer's knowledge, so its user may be elsewhere.",
     NetworkKind.VPN: "By a register, this address is the exit of a VPN: please name what is kept of its user.",
     NetworkKind.TOR: "By a register, this address is an exit of the Tor network, so its user is likely elsewhere.",
 }

@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from clew.attribute.api import Answer, NetworkKind, OpenRegister
+from clew.attribute.api import CAUTION, Answer, NetworkKind, OpenRegister
 from clew.core import clock, mandate
 from clew.core.case import Case
 from clew.core.errors import Refused
@@ -13,14 +13,6 @@ from clew.core.tunnels import inside
 from clew.model import Force, Mandate
 
 DAY_NS = 86_400_000_000_000
-CAUTION: tuple[NetworkKind, ...] = (
-    NetworkKind.TOR,
-    NetworkKind.VPN,
-    NetworkKind.HOSTING,
-    NetworkKind.CGNAT,
-    NetworkKind.MOBILE,
-    NetworkKind.ISP,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +27,10 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """What the registers together say of an address. `doubts` are the reasons of `uncertain`, and of stale kinds."""
+    """What the registers together say of an address. `doubts` are the reasons of `uncertain`, and of stale kinds.
+
+    `subdivision` is its code without the country.
+    """
 
     country: str
     subdivision: str | None
@@ -70,7 +65,8 @@ def where(address: str, seen_ns: Iterable[int], asked: Sequence[Asked], stale_da
     said = [_Said(a.name, a.register.lookup(address), a.dated_ns, _stale(a, times, stale_days)) for a in asked]
     placed = [s for s in said if s.answer.country]
     countries = list(dict.fromkeys(s.answer.country or "" for s in placed))
-    subdivisions = list(dict.fromkeys(s.answer.subdivision for s in placed if s.answer.subdivision))
+    parted = [s for s in placed if s.answer.subdivision]
+    subdivisions = list(dict.fromkeys(_bare(s.answer.subdivision, s.answer.country or "") for s in parted))
     doubts = _tunnelled(address) + _doubts(placed, countries, subdivisions)
     doubts += _unconfirmed("the country", placed, times, stale_days)
     kinds = tuple(k for k in CAUTION if any(s.answer.kind is k for s in said))
@@ -78,7 +74,6 @@ def where(address: str, seen_ns: Iterable[int], asked: Sequence[Asked], stale_da
     stale_kinds = tuple(d for each in listed for d in _unconfirmed("the kind of network", each, times, stale_days))
     lookups = tuple(_lookup(a, s) for a, s in zip(asked, said, strict=True))
     country = countries[0] if countries else ""
-    parted = [s for s in placed if s.answer.subdivision]
     confirmed = bool(parted) and _unconfirmed_ns(parted, times, stale_days) is None
     subdivision = subdivisions[0] if len(subdivisions) == 1 and confirmed else None
     return Where(country, subdivision, bool(doubts), kinds, doubts + stale_kinds, lookups)
@@ -124,7 +119,7 @@ def _tunnelled(address: str) -> tuple[str, ...]:
     return (f"what registers say of an address of {found.how} is not of its user",) if found else ()
 
 
-def _doubts(placed: Sequence[_Said], countries: Sequence[str], subdivisions: Sequence[str]) -> tuple[str, ...]:
+def _doubts(placed: Sequence[_Said], countries: Sequence[str], subdivisions: Sequence[str | None]) -> tuple[str, ...]:
     if not placed:
         return ("no register knows the country of this address",)
     doubts = []

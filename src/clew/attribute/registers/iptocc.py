@@ -11,12 +11,8 @@ from pathlib import Path
 
 import iptocc
 
-from clew.attribute.api import Answer, OpenRegister, Register
+from clew.attribute.api import NO_COUNTRY, Answer, OpenRegister, Register
 from clew.core.errors import Usage
-
-# What the registries write of a block that they assigned to no one country of their region: who says DE beside it does
-# not contradict it.
-NO_COUNTRY = ("EU", "AP")
 
 
 class _Open:

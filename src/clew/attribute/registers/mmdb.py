@@ -1,19 +1,22 @@
 """A MaxMind DB file (https://maxmind.github.io/MaxMind-DB/, version 2.0): an operator's own, or any that is sold.
 
-Reads `country.iso_code` (or a plain `country`), `subdivisions[0].iso_code` (or `subdivision`), and the network kind
-from `kind`, `traits.user_type` or the anonymiser flags, whichever is there. Its date is `build_epoch` of its metadata.
+Read are the fields that MaxMind, DB-IP, IP2Location and IPinfo publish, and for an operator's own `country`,
+`subdivision` and `kind`. Of a country or subdivision its code, never its name; of the kinds of network that a record
+tells the one that asks for most caution. What it tells of the owner of a block or AS (`type`, `as_type`,
+`registered_country`) is not of the address. Its date is `build_epoch` of its metadata.
 """
 
 import ipaddress
 import json
+import re
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import maxminddb
 
-from clew.attribute.api import Answer, NetworkKind, OpenRegister, Register
+from clew.attribute.api import CAUTION, NO_COUNTRY, Answer, NetworkKind, OpenRegister, Register
 from clew.core.errors import Damaged, Usage
 
 KINDS: Mapping[str, NetworkKind] = {
@@ -21,18 +24,30 @@ KINDS: Mapping[str, NetworkKind] = {
     "residential": NetworkKind.ISP,
     "business": NetworkKind.ISP,
     "cellular": NetworkKind.MOBILE,
+    "consumer_privacy_network": NetworkKind.PROXY,
 }
+COUNTRY = re.compile("[A-Z]{2}")
+SUBDIVISION = re.compile("(?:[A-Z]{2}-)?[A-Z0-9]{1,3}")
 # What the reader raises, besides its own, where a damaged file contradicts itself.
 BROKEN = (
     *(maxminddb.InvalidDatabaseError, UnicodeDecodeError, struct.error),
     *(TypeError, AttributeError, LookupError, ArithmeticError, RecursionError),
 )
-FLAGS: tuple[tuple[str, NetworkKind], ...] = (
-    ("is_tor_exit_node", NetworkKind.TOR),
-    ("is_anonymous_vpn", NetworkKind.VPN),
-    ("is_anonymous", NetworkKind.VPN),
-    ("is_hosting_provider", NetworkKind.HOSTING),
-)
+FLAGS: Mapping[str, NetworkKind] = {
+    "is_tor_exit_node": NetworkKind.TOR,
+    **dict.fromkeys(("is_anonymous_vpn", "is_vpn", "vpn"), NetworkKind.VPN),
+    **dict.fromkeys(("is_public_proxy", "is_residential_proxy", "is_legitimate_proxy", "is_proxy"), NetworkKind.PROXY),
+    **dict.fromkeys(("proxy", "is_relay", "relay", "is_anonymous", "is_anonymous_proxy"), NetworkKind.PROXY),
+    **dict.fromkeys(("is_tor", "tor"), NetworkKind.PROXY),  # IPinfo's: a relay of any kind, which need not be an exit
+    **dict.fromkeys(("is_hosting_provider", "is_hosting", "hosting"), NetworkKind.HOSTING),
+    "is_mobile": NetworkKind.MOBILE,
+}
+NAMES = ("kind", "network_kind", "user_type", "connection_type")
+# Fields of files that list nothing else, and so have no flag: residential proxies (MaxMind, IPinfo), mobile carriers.
+LISTED: Mapping[str, NetworkKind] = {
+    **dict.fromkeys(("anonymizer_confidence", "network_last_seen", "percent_days_seen"), NetworkKind.PROXY),
+    "mcc": NetworkKind.MOBILE,
+}
 
 
 class _Open:
@@ -74,29 +89,39 @@ def _text(value: Any) -> str | None:
 
 
 def _country(record: dict[str, Any]) -> str | None:
-    country = record.get("country", record.get("country_code"))
-    return _text(country.get("iso_code") if isinstance(country, dict) else country)
+    """The first code of two letters: IPinfo has names in `country`, others a word or a dash for no country."""
+    country = record.get("country")
+    told = (country.get("iso_code") if isinstance(country, dict) else country, record.get("country_code"))
+    codes = (code for code in map(_text, told) if code and COUNTRY.fullmatch(code) and code not in NO_COUNTRY)
+    return next(codes, None)
 
 
 def _subdivision(record: dict[str, Any]) -> str | None:
     listed = record.get("subdivisions")
     if isinstance(listed, list) and listed and isinstance(listed[0], dict):
         return _text(listed[0].get("iso_code"))
-    return _text(record.get("subdivision", record.get("region")))
+    region = record.get("region")  # a code in some files, in others a name
+    coded = isinstance(region, str) and SUBDIVISION.fullmatch(region)
+    return _text(record.get("subdivision")) or _text(record.get("region_code")) or (_text(region) if coded else None)
 
 
 def _kind(record: dict[str, Any]) -> NetworkKind:
     traits = record.get("traits")
-    places: Iterable[dict[str, Any]] = (record, traits) if isinstance(traits, dict) else (record,)
-    for place in places:
-        for flag, kind in FLAGS:
-            if place.get(flag) is True:
-                return kind
-        for key in ("kind", "network_kind", "user_type"):
-            named = place.get(key)
-            if isinstance(named, str) and named.lower() in KINDS:
-                return KINDS[named.lower()]
-    return NetworkKind.UNKNOWN
+    told = {*_told(record), *(_told(traits) if isinstance(traits, dict) else ())}
+    told = told or {kind for key, kind in LISTED.items() if record.get(key)}
+    return next((kind for kind in CAUTION if kind in told), NetworkKind.UNKNOWN)
+
+
+def _told(place: dict[str, Any]) -> Iterator[NetworkKind]:
+    for flag, kind in FLAGS.items():
+        # MaxMind says `is_anonymous` of every hosting provider. IPinfo wrote "true" before it had booleans.
+        implied = flag == "is_anonymous" and place.get("is_hosting_provider") is True
+        if place.get(flag) in (True, "true") and not implied:
+            yield kind
+    for key in NAMES:
+        named = place.get(key)
+        if isinstance(named, str) and named.lower() in KINDS:
+            yield KINDS[named.lower()]
 
 
 class Mmdb:

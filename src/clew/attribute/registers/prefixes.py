@@ -1,4 +1,4 @@
-"""A list of prefixes in CSV: `network,country,subdivision,kind`: Tor, VPN, hosting, CGNAT, mobile, countries.
+"""A list of prefixes in CSV: `network,country,subdivision,kind`: Tor, VPN, proxies, hosting, CGNAT, mobile, countries.
 
     # dated: 2026-11-01
     network,country,subdivision,kind
