@@ -9,12 +9,13 @@ import pytest
 from clew.core.clock import Instant
 from clew.model import Missing
 from clew.observe.api import SECOND, Sighted
+from clew.observe.batches import LEAST_SECONDS
 from clew.observe.gaps import NO_IPV4, NO_IPV6, NO_NETWORK
 from clew.observe.policy import Wish
-from clew.observe.run import DISPATCH_SECONDS, Observer
+from clew.observe.run import Observer
 from clew.observe.wire import Answer, Call
 
-STEP_NS = int(DISPATCH_SECONDS * SECOND)
+STEP_NS = int(LEAST_SECONDS * SECOND)
 START_NS = 1_700_000_000 * SECOND  # UTC
 
 

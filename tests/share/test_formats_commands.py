@@ -16,12 +16,23 @@ from clew.share import manifest
 DOCS = Path(__file__).parents[2] / "docs" / "formats.md"
 
 
-def commands() -> str:
-    """Every `sh` block of the section, verbatim, in order."""
+def printed(language: str) -> list[str]:
+    """Every block of the section in this language, verbatim, in order."""
     section = DOCS.read_text("utf-8").split("## Check a Bundle without clew\n")[1].split("\n## ")[0]
-    blocks = re.findall(r"^```sh\n(.*?)^```$", section, flags=re.S | re.M)
+    return re.findall(rf"^```{language}\n(.*?)^```$", section, flags=re.S | re.M)
+
+
+def commands() -> str:
+    """What is typed into one shell."""
+    blocks = printed("sh")
     assert len(blocks) == 6
     return "".join(blocks)
+
+
+def by_python() -> str:
+    """What opens a Bundle, and then checks its ledger the quick way."""
+    (program,) = printed("python")
+    return f"{printed('sh')[0]}python3 - <<'END'\n{program}END\necho 'the ledger holds'\n"
 
 
 def run(
@@ -101,6 +112,26 @@ def test_what_an_insider_changed_and_signed_anew_is_refused(world: World) -> Non
     assert "the bundle holds" not in done.stdout
 
 
+def test_the_quick_check_of_the_ledger_says_the_same(world: World) -> None:
+    """Of ledgers of many lengths, whose trees are full and not."""
+    for _ in range(9):
+        with world.case.write("share") as tx:
+            tx.record("noted")
+        path = world.build().path
+        done = run(world, path, by_python())
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.endswith("the ledger holds\n")
+    key = keys.signing_key("EU", world.keys)
+    for change, words in (
+        (swap_lines(manifest.LEDGER), "the ledger breaks at"),
+        (drop_last_line(manifest.LEDGER), "this is another ledger"),
+        (rechain, "this is another ledger"),
+    ):
+        done = run(world, remade(world, path, change, signer=key), by_python())
+        assert done.returncode != 0
+        assert words in done.stderr
+
+
 def test_a_file_added_or_missing_is_refused(world: World) -> None:
     path = world.build().path
     for change in (lambda top: (top / "data/zzz").write_bytes(b""), lambda top: (top / "data/summary.html").unlink()):
@@ -118,10 +149,10 @@ def test_somebody_elses_signature_is_refused(world: World) -> None:
 def test_the_short_commands_of_the_summary_work_as_printed(world: World) -> None:
     made = world.build()
     page = run(world, made.path, commands() + "cat ../bag/data/summary.html").stdout
-    printed = html.unescape(re.search(r"<pre>(.*?)</pre>", page, flags=re.S)[1])
-    good = run(world, made.path, f"set -euo pipefail\n{printed}", name="BUNDLE.tar.age")
+    short = html.unescape(re.search(r"<pre>(.*?)</pre>", page, flags=re.S)[1])
+    good = run(world, made.path, f"set -euo pipefail\n{short}", name="BUNDLE.tar.age")
     assert good.returncode == 0, good.stderr
     assert "Signature Verified Successfully" in good.stdout
     assert good.stdout.count(": OK") == 9
     bad = remade(world, made.path, flip("data/summary.html"))
-    assert run(world, bad, f"set -euo pipefail\n{printed}", name="BUNDLE.tar.age").returncode != 0
+    assert run(world, bad, f"set -euo pipefail\n{short}", name="BUNDLE.tar.age").returncode != 0

@@ -1,6 +1,7 @@
 """The archive: what we write GNU tar and Python read; what others write, we take only where it is exactly that."""
 
 import io
+import subprocess
 import tarfile
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from clew.core.errors import Damaged
 from clew.share import ustar
 
 LIMITS = ustar.Limits(members=5, bytes=10_000)
+SIZE = slice(124, 136)  # of a header
 
 
 def packed(folder: Path, files: dict[str, bytes], mtime: int = 1_700_000_000) -> bytes:
@@ -93,6 +95,49 @@ def test_anything_but_a_plain_file_is_refused(tmp_path: Path, at: int, value: by
     with pytest.raises(Damaged):
         ustar.unpack(io.BytesIO(data), inside, LIMITS)
     assert sorted(tmp_path.rglob("*")) == before, "nothing was written, above all not outside"
+
+
+@pytest.mark.parametrize("size", [(1 << 33) - 1, 1 << 33, (1 << 33) + 700, 1 << 35])
+def test_a_size_that_ustar_has_no_digits_for_is_written_as_gnu_tar_writes_it(tmp_path: Path, size: int) -> None:
+    """From 8 GiB on. GNU tar and Python read it, and we too; GNU tar finds what comes behind so many bytes."""
+    header = ustar._header("a/one", size, 1_700_000_000)
+    known = tarfile.TarInfo("a/one")
+    known.size = size
+    assert header[SIZE] == known.tobuf(tarfile.GNU_FORMAT)[SIZE]
+    assert tarfile.TarInfo.frombuf(header, "ascii", "strict").size == size
+    assert ustar._parse(header, "") == ("a/one", size)
+    archive, behind = tmp_path / "sparse.tar", packed(tmp_path, {"a/two": b"2"})
+    with archive.open("wb") as file:
+        file.write(header)
+        file.seek(size + -size % 512, io.SEEK_CUR)
+        file.write(behind)
+    with tarfile.open(archive) as read:
+        assert [(m.name, m.size) for m in read] == [("a/one", size), ("a/two", 1)]
+    listed = subprocess.run(["tar", "tvf", archive], capture_output=True, text=True, check=True).stdout
+    assert [line.split()[2] for line in listed.splitlines()] == [str(size), "1"]
+    with (tmp_path / "one").open("wb") as file:
+        file.truncate(size)
+    command = ["tar", "cf", "-", "--format=gnu", "-C", tmp_path, "one"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as tar:
+        assert tar.stdout is not None
+        assert tar.stdout.read(512)[SIZE] == header[SIZE]
+        tar.kill()
+
+
+@pytest.mark.parametrize("size", [0, 700, (1 << 33) - 1, -1, 1 << 87])
+def test_a_size_in_base_256_that_needs_none_or_is_none_is_refused(tmp_path: Path, size: int) -> None:
+    field = (b"\x80" if size >= 0 else b"\xff") + size.to_bytes(11, "big", signed=size < 0)
+    with pytest.raises(Damaged, match=r"other than a plain file|larger than the limit"):
+        unpacked(odd(tmp_path, 124, field), tmp_path / "out", ustar.Limits())
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_size_beyond_8_gib_counts_for_the_limit_and_against_the_bytes_that_came(tmp_path: Path) -> None:
+    data = odd(tmp_path, 124, b"\x80" + (1 << 33).to_bytes(11, "big"))
+    with pytest.raises(Damaged, match="limit"):
+        unpacked(data, tmp_path / "out", ustar.Limits(bytes=(1 << 33) - 1))
+    with pytest.raises(Damaged, match="cut inside a/b"):
+        unpacked(data, tmp_path / "out", ustar.Limits())
 
 
 def test_the_same_name_twice_or_a_file_as_a_folder_is_refused(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The verbs, as a person types them: share, verify, receive, bundle; errors with a hint, statuses, --json."""
 
 import json
+import shlex
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from click.testing import CliRunner
 from share_world import World
 
 from clew.cli.main import cli, main
+from clew.core import keys, mandate
 
 
 @pytest.fixture
@@ -52,6 +54,22 @@ def test_from_one_force_to_another(world: World, typed, capsys: pytest.CaptureFi
     assert status == 1
     assert error.startswith("clew: error: bad.tar.age: the age encryption does not hold")
     assert "clew: hint:" in error
+
+
+def test_the_hashes_that_came_are_matched_with_by_the_line_that_is_printed(world: World, typed) -> None:
+    case = world.case_of("AT", "case of AT")
+    (document,) = (row["document"] for row in world.case.read().execute("SELECT document FROM mandates"))
+    signed = mandate.sign_document("mandate", json.loads(document)["body"], keys.signing_key("EU", world.keys))
+    mandate.add(case, signed)
+    said = typed("receive", case.folder, world.build().path)
+    (line,) = (each for each in said.splitlines() if "hashset add" in each)
+    assert typed(*shlex.split(line)[1:]).startswith("2 entries in 'EU ")
+    (kept,) = json.loads(typed("hashset", "list", case.folder, "--json"))["hashsets"]
+    assert (kept["kind"], kept["entries"]) == ("reference", 2)
+    with world.case.write("review") as tx:
+        tx.execute("UPDATE grades SET state = 'proposed'")
+    assert "hashset" not in typed("receive", case.folder, world.build(out="none").path), "none came"
+    case.close()
 
 
 @pytest.mark.usefixtures("typed")

@@ -16,7 +16,9 @@ from clew.core.errors import Usage
 )
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--operation", required=True, help="The operation's name.")
-@click.option("--force", required=True, help="Code of the force that holds this case, e.g. AT.")
+@click.option(
+    "--force", required=True, help="Code of the force that holds this case, e.g. AT: letters, digits, . _ and -."
+)
 @click.option(
     "--authority",
     required=True,

@@ -1,5 +1,6 @@
 """`clew receive`: takes a Bundle into the receiving force's own case."""
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,13 @@ def receive(case: Path, bundle: Path, identity_name: str | None, sender_key: str
     )
     lines.append(f"it lies in {got.folder}" if got.new else f"it was there already, in {got.folder}")
     lines.append(f"read first: {got.folder}/bag/data/summary.html")
-    lines.append(f"to match your own exhibits: clew hashset add {case} {got.folder}/bag/data/known-hashes.vics.json")
+    if counts["known_hashes"]:
+        known = got.folder / "bag/data/known-hashes.vics.json"
+        words = ["clew", "hashset", "add", case, known, "--name", f"{got.sender} {got.id[:8]}", "--kind", "reference"]
+        lines.append(
+            "to match your own exhibits (--kind alert, where each of these grades is of known abuse material):"
+        )
+        lines.append(f"  {shlex.join(map(str, words))}")
     emit(as_json, got.as_dict(), "\n".join(lines))
 
 

@@ -20,6 +20,7 @@ from typing import Any
 
 from clew.core import clock, db, ledger
 from clew.core.errors import ClewError, Damaged, Usage
+from clew.core.names import check_code
 from clew.core.turn import open_locks, turn
 
 
@@ -92,7 +93,10 @@ class Case:
 
     @classmethod
     def create(cls, folder: Path, *, operation: str, force: str, authority: str, actor: str) -> "Case":
-        """Makes the folder and its first ledger entry. Raises Usage where it is there and not empty."""
+        """Makes the folder and its first ledger entry. Raises Usage where it is there and not empty, or for a code that
+        is none.
+        """
+        check_code(force)
         if folder.exists() and any(folder.iterdir()):
             raise Usage(f"{folder} is not empty", "name a new folder for the case")
         for name in ("shards", "blobs", "hashsets", "received"):

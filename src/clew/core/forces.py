@@ -3,11 +3,15 @@
 from clew.core import keys
 from clew.core.case import Case
 from clew.core.errors import Usage
+from clew.core.names import check_code
 from clew.model import Force
 
 
 def add(case: Case, force: Force) -> None:
-    """Adds a force, or replaces what stands under its code; the ledger keeps that it was replaced."""
+    """Adds a force, or replaces what stands under its code; the ledger keeps that it was replaced.
+
+    Raises Usage for a new code that is none. What earlier versions took can still be replaced.
+    """
     if len(force.country) != 2 or not force.country.isupper():
         raise Usage(f"{force.country!r} is no country code", "use ISO 3166-1 alpha-2, e.g. AT")
     if force.signing_key is not None:
@@ -17,6 +21,8 @@ def add(case: Case, force: Force) -> None:
         there = tx.execute("SELECT * FROM forces WHERE code=?", (force.code,)).fetchone()
         if there is not None and tuple(there) == row:
             return
+        if there is None:
+            check_code(force.code)
         tx.execute("INSERT OR REPLACE INTO forces VALUES (?,?,?,?,?,?)", row)
         tx.record("force.replaced" if there else "force.added", subject={"force": force.code, "row": list(row)})
 

@@ -22,6 +22,7 @@ from clew.observe import asked, keeping, retention, transports
 from clew.observe.account import Account, Summary, by_place, coverage
 from clew.observe.announces import Announces, Round
 from clew.observe.api import SECOND, Network, Tracker
+from clew.observe.batches import FLUSH_ROWS, Batches
 from clew.observe.book import Book
 from clew.observe.calls import Caller, Errand
 from clew.observe.chance import Chance
@@ -52,10 +53,6 @@ from clew.observe.wire import Call, Wire
 
 NETWORKS = "clew.observe.networks"
 TICK_SECONDS = 0.05
-DISPATCH_SECONDS = 0.1  # intents are committed in batches: each costs a synchronous write
-NEW_FLUSH_SECONDS = 0.3
-LEAST_FLUSH_SECONDS, MOST_FLUSH_SECONDS = 0.5, 5.0
-FLUSH_ROWS = 1_000
 MOST_IN_FLIGHT = 1_000
 
 Progress = Callable[[dict[str, object]], None]
@@ -136,7 +133,7 @@ class Observer:
         self._errands: dict[str, Errand] = {}
         self._visits = 0  # errands to an endpoint among them
         self._valid = self._governor.valid(self._start)
-        self._flushed_ns = self._shown_ns = self._dispatched_ns = 0
+        self._batches, self._shown_ns = Batches(policy), 0
         self._forget_ns = steady_ns + retention.EVERY_NS
 
     def run(self, seconds: float | None, progress: Progress | None = None, *, go_on: bool = False) -> Summary:
@@ -210,9 +207,8 @@ class Observer:
     def _dispatch(self, wire: Wire) -> None:
         """Commits what is due as intent, then hands it to the wire."""
         now = clock.now()
-        if now.mono_ns - self._dispatched_ns < DISPATCH_SECONDS * SECOND:
+        if not self._batches.intend(now.mono_ns):
             return
-        self._dispatched_ns = now.mono_ns
         self._renew(now)
         if self._gaps.back(now, wire.has_way):
             self._book.allowed(self._steady.at(now))
@@ -294,13 +290,8 @@ class Observer:
     def _flush(self) -> None:
         now = clock.now()
         self._gaps.look(now)
-        now_ns = now.mono_ns
-        pause = min(MOST_FLUSH_SECONDS, max(LEAST_FLUSH_SECONDS, self._policy.revisit / 10))
-        if self._book.fresh:  # nobody is called before being in the case
-            pause = NEW_FLUSH_SECONDS
-        if self._keeper.waiting >= FLUSH_ROWS or now_ns - self._flushed_ns > pause * SECOND:
+        if self._batches.keep(now.mono_ns, self._keeper.waiting, new=self._book.fresh):
             self._keep()
-            self._flushed_ns = now_ns
 
     def _keep(self) -> None:
         """Commits what was taken."""

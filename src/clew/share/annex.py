@@ -4,6 +4,7 @@ Inside, a ustar archive: `watches.json` (label to hexadecimal infohashes), `docu
 Watches), `transcripts/ID.bin` (the raw bytes of each contact, by Sighting id) and `SHA256SUMS` over all of them.
 """
 
+import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -95,5 +96,5 @@ def _documents(case: Case, package: Package) -> Iterator[tuple[str, bytes]]:
 
 
 def _plain(key: str) -> str:
-    """An id as part of a file name: whatever else was signed as an id is spelled in hexadecimal."""
-    return key if key.isascii() and key.isalnum() and len(key) <= 64 else key.encode().hex()[:64]
+    """An id as part of a file name: of whatever else was signed as an id its SHA-256."""
+    return key if key.isascii() and key.isalnum() and len(key) <= 64 else hashlib.sha256(key.encode()).hexdigest()

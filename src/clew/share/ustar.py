@@ -1,8 +1,10 @@
 """A small, strict tar: POSIX ustar (IEEE Std 1003.1, "pax", ustar Interchange Format), plain files alone.
 
+A size of 8 GiB or more, for which ustar has no digits, stands in base 256, as GNU tar writes it and others read it.
+
 The writer is deterministic: same names, bytes and time give the same archive. The reader takes only what the writer
-makes, because a sender is not trusted before the signature is checked: no links, no devices, no extensions, no names
-that lead elsewhere, nothing twice, and no more than the limits say.
+makes, because a sender is not trusted before the signature is checked: no links, no devices, no extensions but that
+one, no names that lead elsewhere, nothing twice, and no more than the limits say.
 """
 
 from collections.abc import Iterable
@@ -14,8 +16,9 @@ from clew.core.errors import Damaged
 
 BLOCK = 512
 CHUNK = 1 << 20
-MAX_SIZE = 0o77777777777
 NAME_BYTES = 100
+OCTAL_DIGITS = 11
+BASE_256 = 0x80  # the first byte of a number that is no octal text (GNU tar's manual, "Basic Tar Format")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +26,7 @@ class Limits:
     """What a reader is ready to unpack: number of files, and bytes of all of them together."""
 
     members: int = 1_000
-    bytes: int = 16 << 30
+    bytes: int = 1 << 40
 
 
 def pack(target: BinaryIO, entries: Iterable[tuple[str, Path]], *, mtime: int) -> None:
@@ -63,13 +66,14 @@ def unpack(source: BinaryIO, folder: Path, limits: Limits) -> list[str]:
 
 def _header(name: str, size: int, mtime: int) -> bytes:
     raw = name.encode("ascii")
-    if len(raw) > NAME_BYTES or size > MAX_SIZE:
-        raise Damaged(f"{name} does not fit into a ustar archive", "a file may have 100 characters of name and 8 GiB")
+    if len(raw) > NAME_BYTES:
+        raise Damaged(f"{name} does not fit into a ustar archive", "a file may have 100 characters of name")
     fields = b"".join(
         (
             raw.ljust(100, b"\0"),
             b"0000644\0" + b"0000000\0" * 2,
-            b"%011o\0%011o\0" % (size, mtime),
+            _size(size),
+            b"%011o\0" % mtime,
             b" " * 8,
             b"0",
             bytes(100),
@@ -82,13 +86,21 @@ def _header(name: str, size: int, mtime: int) -> bytes:
     return fields[:148] + b"%06o\0 " % sum(fields) + fields[156:]
 
 
+def _size(size: int) -> bytes:
+    if size < 8**OCTAL_DIGITS:
+        return b"%011o\0" % size
+    return bytes([BASE_256]) + size.to_bytes(OCTAL_DIGITS, "big")
+
+
 def _parse(header: bytes, where: str) -> tuple[str, int]:
     """Name and size of one member, where it is exactly what `_header` writes."""
     if len(header) != BLOCK:
         raise Damaged(f"the archive is cut {where}", "ask the sender for the bundle again")
     try:
         name = header[:NAME_BYTES].rstrip(b"\0").decode("ascii")
-        size, mtime = int(header[124:135], 8), int(header[136:147], 8)
+        long = header[124] == BASE_256
+        size = int.from_bytes(header[125:136], "big") if long else int(header[124:135], 8)
+        mtime = int(header[136:147], 8)
         good = size >= 0 and mtime >= 0 and header == _header(name, size, mtime)
     except ValueError:
         good = False
