@@ -91,6 +91,13 @@ def dropped_of(case: Case, hashset: str) -> dict[str, int]:
     return found
 
 
+def algorithms_of(case: Case, hashset: str) -> dict[str, int]:
+    """How many hashes a hash set holds, by algorithm."""
+    compiled = hashsets.load(case.folder / "hashsets" / hashset)
+    held = {algorithm: len(compiled.keys[algorithm]) for algorithm in EXACT} | {"pdq": len(compiled.near_rows)}
+    return {algorithm: count for algorithm, count in held.items() if count}
+
+
 def entry_of(case: Case, hashset: str, entry: str) -> dict[str, Any]:
     """What the source says of the entry that a hit names: {"category": ..., "verbatim": ...}."""
     return hashsets.load(case.folder / "hashsets" / hashset).entry(int(entry))
