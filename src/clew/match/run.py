@@ -20,7 +20,7 @@ from clew.core.case import Case, Transaction
 from clew.core.errors import Damaged, Usage
 from clew.core.lease import lease
 from clew.match import hashsets, near
-from clew.match.api import ALGORITHMS, EXACT, MOST_PARTS, HitState, PartHit, Reader, Source, Summary
+from clew.match.api import ALGORITHMS, ASKED, EXACT, MOST_PARTS, HitState, PartHit, Reader, Source, Summary
 from clew.match.hashsets import Compiled
 from clew.model import Category, HashSet, HashSetKind
 
@@ -29,7 +29,7 @@ HEAD = 64 * 1024
 BATCH = 5_000
 CONTENTS = "SELECT DISTINCT sha256, sha1, md5 FROM contents WHERE size > 0 ORDER BY sha256"
 COVERED = (
-    "no hit does not mean unknown to everyone: only the hash sets of this case were asked",
+    ASKED,
     "near matching covers still pictures with a PDQ of quality 50 and above, pages of a TIFF and further pictures of a "
     "HEIF among them, as many as were hashed; of an animated picture the first frame alone; no video, no other media",
     "PhotoDNA values are carried, never matched",
