@@ -109,6 +109,23 @@ def test_a_picture_of_a_file_that_nothing_waits_for_may_fail(clew, full, case, p
     assert (status, json.loads(out)["states"], json.loads(out)["not_hashed_again"]) == (0, {"stands": 1}, {})
 
 
+def test_a_hash_set_says_which_hashes_it_holds_and_that_64_digits_may_be_pdq(clew, full, tmp_path):
+    """Partners hand PDQ hashes over as 64 digits a line; read as SHA-256 they match nothing."""
+    digits = "ab" * 32
+    for name, text, counts, noted in (
+        ("bare", f"{digits}\n", "1 sha256", True),
+        ("pdq", f"pdq:{digits}\n", "1 pdq", False),
+        ("mixed", f"{digits}\n{'cd' * 16}\n{'cd' * 20}\n", "1 sha256, 1 sha1, 1 md5", False),
+    ):
+        (tmp_path / name).write_text(text)
+        _, out, _ = clew("hashset", "add", full, tmp_path / name, "--name", name, "--kind", "alert")
+        assert f"(alert, read as plainlist): {counts}\n" in out
+        assert ("without pdq: before each" in out) == noted
+        assert f"plainlist 1: {counts}\n" in clew("hashset", "list", full)[1]
+    listed = json.loads(clew("hashset", "list", full, "--json")[1])["hashsets"]
+    assert [each["algorithms"] for each in listed] == [{"sha256": 1}, {"sha256": 1, "sha1": 1, "md5": 1}, {"pdq": 1}]
+
+
 def test_the_kind_must_be_said(clew, full, tmp_path):
     (tmp_path / "k").write_text(hashlib.md5(b"x").hexdigest())
     status, _, err = clew("hashset", "add", full, tmp_path / "k", "--name", "n")

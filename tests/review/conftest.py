@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
-from review_page import Known, Served, empty_case, fill, serving
+from review_page import Known, Served, empty_case, entered, fill, serving
 
 
 @pytest.fixture
@@ -18,3 +19,9 @@ def known(tmp_path: Path) -> Iterator[Known]:
 def served(known: Known) -> Iterator[Served]:
     with serving(known.case.folder, "heron") as page:
         yield page
+
+
+@pytest.fixture
+def client(served: Served) -> Iterator[httpx.Client]:
+    with entered(served) as client:
+        yield client

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import httpx
 import uvicorn
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from PIL import Image, ImageDraw
@@ -23,6 +24,8 @@ from clew.review.guard import Keys
 from clew.review.safeguards import RestRule
 
 HOUR = 3600 * 10**9
+OURS = {"sec-fetch-site": "same-origin"}
+CHANGE = OURS | {"x-clew": "1"}
 
 
 @dataclass
@@ -128,6 +131,16 @@ def _kinds(*rows: list[dict[str, object]]) -> zip:
     return zip(("listings", "contents", "traits"), rows, strict=True)
 
 
+def hit(case: Case, content: bytes, **said: object) -> None:
+    """A hit of `content` with an entry of the alert set, by MD5 where nothing else is `said`."""
+    row = {"content": content, "hashset": "h", "algorithm": "md5", "distance": 0, "mode": "", "kind": "alert"}
+    row |= {"scheme": "VICS", "country": "US", "version": "2.0", "code": "1", "entry": "7", "state": "stands"} | said
+    row = {"id": f"{content.hex()}{row['algorithm']}{row['entry']}", **row}
+    with case.write("match") as tx:
+        columns, marks = ", ".join(row), ", ".join("?" * len(row))
+        tx.execute(f"INSERT INTO hits ({columns}) VALUES ({marks})", list(row.values()))
+
+
 def _lead(known: Known) -> None:
     lead = (known.lead, "s" * 32, "AT", 1, 0.8, "E2", 0, "AT", 0, "unknown", "[]", '{"claims over two days": 0.6}')
     lead += ('["shared address possible"]', '["a second register says DE"]', 2 * 10**18, "open")
@@ -176,6 +189,14 @@ def serving(folder: Path, reviewer: str, rest: RestRule | None = None) -> Iterat
             server.should_exit = True
             thread.join()
             case.close()
+
+
+@contextlib.contextmanager
+def entered(served: Served) -> Iterator[httpx.Client]:
+    """One who has come in by the one-time address."""
+    with httpx.Client(base_url=served.address, headers=OURS, timeout=60) as client:
+        assert client.get("/enter", params={"token": served.keys.token}).status_code == 200
+        yield client
 
 
 def actions(case: Case, prefix: str = "") -> list[str]:

@@ -9,10 +9,11 @@ from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
-from review_page import Known, Served, actions, empty_case, serving
+from review_page import Known, Served, actions, empty_case, hit, serving
 
 import headless
 from clew.review.safeguards import RestRule
+from facts_case import put
 
 pytestmark = headless.LAST_RESORT
 
@@ -66,12 +67,13 @@ def test_the_whole_work_from_the_keyboard(page: Page, known: Known) -> None:
     expect(tiles).to_have_count(6)
     expect(page.locator("#facts")).to_contain_text("Shape Camera 3")
     expect(page.locator("#not-covered")).to_have_text(
-        "Not covered by this page: 3 items could not be read, 2 items skipped, 1 content without a picture."
+        "Not covered by this page: 3 items could not be read, 2 items skipped, "
+        "1 content without a picture (listed only where an alert set knows it)."
     )
     press(page, "1")
     expect(page.locator("#confirm")).to_contain_text("Confirm 4 proposals")
     expect(tiles.nth(3)).to_contain_text("inherited, distance 12")
-    expect(page.locator("#progress")).to_contain_text("1 picture graded, 4 proposed")
+    expect(page.locator("#progress")).to_contain_text("1 graded, 4 proposed")
     assert graded(known) == 1
     press(page, "ArrowRight", "ArrowRight")
     expect(tiles.nth(2)).to_be_focused()
@@ -167,7 +169,48 @@ def test_a_match_on_a_page_that_is_not_shown_is_said_beside_what_is_shown(page: 
     expect(page.locator("#entries li").first).to_contain_text("a match on a picture not shown")
     expect(page.locator(".tile").nth(1)).to_contain_text("match on page 2: not shown")
     press(page, "ArrowRight")
-    expect(page.locator("#facts")).to_contain_text("page 2 (not shown): alert · Known shapes (near, distance 12)")
+    expect(page.locator("#facts")).to_contain_text("page 2 (not shown): alert · Known shapes (pdq, near, distance 12)")
+
+
+def test_a_known_file_without_a_picture_is_listed_with_its_words_and_graded(page: Page, known: Known) -> None:
+    content = known.pictureless
+    hit(known.case, content)
+    made = {"content": content, "extractor": "video", "version": "1", "mode": ""}
+    put(known.case, "traits", [made | {"name": "video.duration", "number": 93.4}], "intake")
+    asked: list[str] = []
+    page.wait_for_load_state("networkidle")
+    page.on("request", lambda request: asked.append(request.url) if content.hex() in request.url else None)
+    press(page, "w")
+    expect(page.locator("#label")).to_have_text("S-007")
+    press(page, "ArrowDown")
+    expect(page.locator("#label")).to_have_text(f"File {content.hex()[:8]}")
+    expect(page.locator("#hits")).to_have_text("alert · Known shapes (md5, exact, VICS US 2.0: 1)")
+    expect(page.locator("#facts")).to_contain_text("93.4 s, 40,000 bytes")
+    expect(page.locator("#facts")).to_contain_text("Pictures/shapes_501_0.jpg")
+    expect(page.locator("#members-title")).to_have_text("One file, and no picture of it")
+    expect(page.locator("#frame")).to_have_text("no picture")
+    expect(page.locator(".tile")).to_contain_text("known: Known shapes")
+    press(page, " ", "2")
+    expect(page.locator("#chips")).to_contain_text("done")
+    assert graded(known) == 1
+    assert [url for url in asked if "/picture/" in url or "/reveal/" in url] == []
+    page.wait_for_load_state("networkidle")
+    press(page, "z")
+    expect(page.locator(".tile")).to_contain_text("no grade")
+    assert actions(known.case, "grade") == ["grade.decided", "grade.undone"]
+
+
+def test_of_a_known_series_the_known_picture_is_named_and_how_many_are_not(page: Page, known: Known) -> None:
+    with known.case.write("match") as tx:
+        tx.execute("DELETE FROM hits")
+    hit(known.case, known.series[f"{7:032x}"][3])
+    press(page, "w")
+    expect(page.locator("#chips")).to_have_text("1 of 5 known")
+    expect(page.locator("#entries li").first).to_contain_text("5 pictures · 1 of 5 known")
+    expect(page.locator("#hits li")).to_have_count(0)
+    expect(page.locator(".tile").nth(3)).to_contain_text("known: Known shapes")
+    press(page, "ArrowRight", "ArrowRight", "ArrowRight")
+    expect(page.locator("#hits")).to_have_text("alert · Known shapes (md5, exact, VICS US 2.0: 1)")
 
 
 def test_alarm_help_and_cover_by_key(page: Page, browser: Browser, known: Known) -> None:
@@ -234,6 +277,8 @@ def test_empty_states_say_what_to_do(browser: Browser, tmp_path_factory: pytest.
         page = context.new_page()
         page.goto(served.entrance)
         expect(page.locator("#empty")).to_contain_text("clew intake")
+        press(page, "w")
+        expect(page.locator("#empty")).to_contain_text("Nothing here is known or graded yet")
         press(page, "g")
         expect(page.locator(".empty")).to_contain_text("clew attribute")
         context.close()

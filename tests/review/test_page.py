@@ -2,8 +2,6 @@
 
 import io
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
 
@@ -11,7 +9,19 @@ import httpx
 import numpy as np
 import pytest
 from PIL import Image
-from review_page import Known, Served, actions, empty_case, fill, serving, sharp_picture, signed_mandate
+from review_page import (
+    CHANGE,
+    OURS,
+    Known,
+    Served,
+    actions,
+    empty_case,
+    entered,
+    fill,
+    serving,
+    sharp_picture,
+    signed_mandate,
+)
 
 from clew.core import blobs
 from clew.core.errors import Refused, Usage
@@ -22,21 +32,6 @@ from clew.review.run import review
 from clew.review.worklist import Worklist
 
 S1 = f"{1:032x}"
-OURS = {"sec-fetch-site": "same-origin"}
-CHANGE = OURS | {"x-clew": "1"}
-
-
-@contextmanager
-def entered(served: Served) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=served.address, headers=OURS, timeout=60) as client:
-        assert client.get("/enter", params={"token": served.keys.token}).status_code == 200
-        yield client
-
-
-@pytest.fixture
-def client(served: Served) -> Iterator[httpx.Client]:
-    with entered(served) as client:
-        yield client
 
 
 def sharpness(jpeg: bytes) -> float:
@@ -314,11 +309,13 @@ def test_a_match_on_a_page_that_is_not_shown_is_said_in_words_and_closes_nothing
     assert [(entries[at]["parts"], entries[at]["known"]) for at in (S1, single)] == [(1, False), (1, False)]
     series = client.get(f"/api/series/{S1}").json()
     assert [member["parts"] for member in series["members"][:3]] == [[], ["page 2"], []]
-    assert [hit["distance"] for hit in series["hits"]] == [12], "of the picture that is shown"
-    assert client.get(f"/api/series/{single}").json()["hits"] == []
+    shown = "alert · Known shapes (pdq, near, distance 12, not yet computed exactly, clew training ZZ 1: 1)"
+    assert [member["hits"] for member in series["members"][:3]] == [[shown], [], []], "of the picture that is shown"
+    assert client.get(f"/api/series/{single}").json()["members"][0]["hits"] == []
     assert client.get(f"/api/facts/{second.hex()}").json()["parts"] == [
-        "page 2 (not shown): alert · Known shapes (near, distance 12, clew training ZZ 1: 1)",
-        "page 4 (not shown): alert · Known shapes (near, distance 12, not yet computed exactly, clew training ZZ 1: 1)",
+        "page 2 (not shown): alert · Known shapes (pdq, near, distance 12, clew training ZZ 1: 1)",
+        "page 4 (not shown): alert · Known shapes (pdq, near, distance 12, not yet computed exactly,"
+        " clew training ZZ 1: 1)",
         f"page 3 (not shown): near picture {known.single.hex()[:8]} (PDQ distance 7)",
     ]
     assert client.get(f"/api/facts/{known.single.hex()}").json()["parts"][1:] == [

@@ -6,6 +6,8 @@ import click
 
 from clew.cli._common import case_argument, emit, json_option, open_case
 
+SIXTY_FOUR = "64 digits are read as SHA-256; PDQ hashes have as many: without pdq: before each they match nothing"
+
 
 @click.group(
     "hashset",
@@ -33,28 +35,44 @@ def hashset() -> None:
 @click.option("--reader", help="The format, where it is not recognised: vics or plainlist.")
 @json_option
 def add(case: Path, file: Path, name: str, kind: str, reader: str | None, as_json: bool) -> None:
-    """Add a FILE of known hashes to CASE."""
-    from clew.match.run import add_hashset, dropped_of
+    """Add a FILE of known hashes to CASE: VICS JSON, or a plain list, one hash a line.
+
+    Of a plain list 32 digits are MD5, 40 SHA-1 and 64 SHA-256, as sha256sum prints them; a PDQ, which has 64 digits
+    too, needs pdq: before it.
+    """
+    from clew.match.run import add_hashset, algorithms_of, dropped_of
     from clew.model import HashSetKind
 
     opened = open_case(case)
     made = add_hashset(opened, path=file, name=name, kind=HashSetKind(kind), reader=reader)
-    dropped = dropped_of(opened, made.id)
-    lines = [f"{made.entries:,} entries in {name!r} ({kind}, read as {made.reader})"]
+    dropped, algorithms = dropped_of(opened, made.id), algorithms_of(opened, made.id)
+    notes = [SIXTY_FOUR] if made.reader == "plainlist" and set(algorithms) == {"sha256"} else []
+    lines = [f"{made.entries:,} entries in {name!r} ({kind}, read as {made.reader}): {_counts(algorithms)}"]
     lines += [f"dropped: {count:,} x {reason}" for reason, count in dropped.items()]
+    lines += [f"note: {each}" for each in notes]
     data = {"id": made.id, "name": name, "kind": kind, "reader": made.reader, "entries": made.entries}
-    emit(as_json, data | {"source_sha256": made.source_sha256.hex(), "dropped": dropped}, "\n".join(lines))
+    data |= {"source_sha256": made.source_sha256.hex(), "dropped": dropped, "algorithms": algorithms, "notes": notes}
+    emit(as_json, data, "\n".join(lines))
 
 
 @hashset.command("list", epilog="\b\nExample:\n  clew hashset list CASE --json")
 @case_argument
 @json_option
 def listed(case: Path, as_json: bool) -> None:
-    """List the hash sets of CASE."""
-    rows = open_case(case).read().execute("SELECT id, name, kind, reader, entries FROM hashsets ORDER BY name")
-    found = [dict(row) for row in rows]
-    lines = [f"{f['name']}  {f['kind']}  {f['entries']:,} entries  {f['reader']}" for f in found]
+    """List the hash sets of CASE, and how many hashes of which algorithm each holds."""
+    from clew.match.run import algorithms_of
+
+    opened = open_case(case)
+    rows = opened.read().execute("SELECT id, name, kind, reader, entries FROM hashsets ORDER BY name")
+    found = [dict(row) | {"algorithms": algorithms_of(opened, row["id"])} for row in rows]
+    lines = [
+        f"{f['name']}  {f['kind']}  {f['entries']:,} entries  {f['reader']}: {_counts(f['algorithms'])}" for f in found
+    ]
     emit(as_json, {"hashsets": found}, "\n".join(lines) or "no hash sets; add one with: clew hashset add")
+
+
+def _counts(algorithms: dict[str, int]) -> str:
+    return ", ".join(f"{count:,} {algorithm}" for algorithm, count in algorithms.items())
 
 
 COMMAND = hashset

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from clew.cli._common import case_argument, emit, json_option, open_case
+from clew.cli._show_hits import NAMED
 from clew.core.errors import ClewError, Exit
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ NOT_SAID = "intake has no exact hash of the picture that it rests on"
     "--exact/--no-exact",
     default=True,
     show_default=True,
-    help="Hash near hits again in exact mode; without it they wait, and nobody is shown them.",
+    help="Hash near hits again in exact mode; without it they wait, and are shown as not yet computed exactly.",
 )
 @json_option
 def match(case: Path, exact: bool, as_json: bool) -> int:
@@ -51,7 +52,8 @@ def match(case: Path, exact: bool, as_json: bool) -> int:
             summary = run.confirm(opened)
         # of a file of several pictures one may have failed that nothing waits for, or only the one that a hit waits for
         failed = {each.hex(): why.get(each.hex(), NOT_SAID) for each in summary.wants_exact}
-    counts = ", ".join(f"{count} {kind}" for kind, count in summary.contents_hit.items()) or "none"
+    counts = ", ".join(f"{count} {kind}" for kind, count in summary.contents_hit.items())
+    counts = f"{counts} ({NAMED})" if counts else "none"
     states = ", ".join(f"{count} {state}" for state, count in summary.states.items()) or "none"
     excluded = ", ".join(f"{count} of {reason}" for reason, count in summary.near_excluded.items()) or "none"
     words = (
@@ -78,7 +80,7 @@ def _by_part(summary: "Summary") -> str:
     if not summary.by_part:
         return ""
     head = f"matched by another page or picture than the one that is shown of it: {summary.by_part:,} contents\n"
-    more = f"  the first {MOST_PARTS} matches; the review page says them beside each file that it shows\n"
+    more = f"  the first {MOST_PARTS} matches; all of them: clew show hits CASE\n"
     left = "" if len(summary.parts) < MOST_PARTS else more
     return head + "".join(f"  {each}\n" for each in summary.parts) + left
 

@@ -8,6 +8,7 @@ import click
 from clew.cli._common import case_argument, emit, json_option, open_case
 from clew.cli._countries import Countries
 from clew.cli._live import next_lines
+from clew.cli._show_hits import NAMED
 from clew.core import clock
 from clew.core.case import Case
 from clew.core.lease import held
@@ -60,6 +61,7 @@ def status(case: Path, as_json: bool) -> None:
     for name, value in data.items():
         if isinstance(value, dict):
             text = ", ".join(f"{key}: {count}" for key, count in value.items())
+            text += f" ({NAMED})" if value and name == "hits" else ""
         elif isinstance(value, list):
             text = ", ".join(f"{r['stage']} by process {r['pid']} on {r['host']} since {r['since']}" for r in value)
         else:

@@ -16,6 +16,7 @@ ALGORITHMS: Mapping[str, int] = {"sha256": 32, "sha1": 20, "md5": 16, "pdq": 32}
 EXACT: tuple[str, ...] = ("sha256", "sha1", "md5")
 FAST_MARGIN = 10
 MOST_PARTS = 100
+ASKED = "no hit does not mean unknown to everyone: only the hash sets of this case were asked"
 OF_NOTHING = frozenset(
     bytes.fromhex(text)
     for text in (
@@ -29,9 +30,9 @@ OF_NOTHING = frozenset(
 class HitState(StrEnum):
     """What may be done with a Hit.
 
-    `stands`: shown, and followed. `wants exact`: near by a hash in fast mode, to be computed again before a person sees
-    it. `listed`: known-good by a weak hash (md5, sha1): shown, stops nothing. `contradicted`: a weak hash agrees while
-    a stronger one of the same entry does not.
+    `stands`: shown, and followed. `wants exact`: near by a hash in fast mode, to be computed again; where that cannot
+    be, it is shown as not yet computed exactly. `listed`: known-good by a weak hash (md5, sha1): shown, stops nothing.
+    `contradicted`: a weak hash agrees while a stronger one of the same entry does not.
     """
 
     STANDS = "stands"

@@ -20,7 +20,7 @@ from clew.core.case import Case, Transaction
 from clew.core.errors import Damaged, Usage
 from clew.core.lease import lease
 from clew.match import hashsets, near
-from clew.match.api import ALGORITHMS, EXACT, MOST_PARTS, HitState, PartHit, Reader, Source, Summary
+from clew.match.api import ALGORITHMS, ASKED, EXACT, MOST_PARTS, HitState, PartHit, Reader, Source, Summary
 from clew.match.hashsets import Compiled
 from clew.model import Category, HashSet, HashSetKind
 
@@ -29,7 +29,7 @@ HEAD = 64 * 1024
 BATCH = 5_000
 CONTENTS = "SELECT DISTINCT sha256, sha1, md5 FROM contents WHERE size > 0 ORDER BY sha256"
 COVERED = (
-    "no hit does not mean unknown to everyone: only the hash sets of this case were asked",
+    ASKED,
     "near matching covers still pictures with a PDQ of quality 50 and above, pages of a TIFF and further pictures of a "
     "HEIF among them, as many as were hashed; of an animated picture the first frame alone; no video, no other media",
     "PhotoDNA values are carried, never matched",
@@ -89,6 +89,13 @@ def dropped_of(case: Case, hashset: str) -> dict[str, int]:
     row = case.read().execute("SELECT dropped FROM hashsets WHERE id=?", (hashset,)).fetchone()
     found: dict[str, int] = json.loads(row["dropped"]) if row else {}
     return found
+
+
+def algorithms_of(case: Case, hashset: str) -> dict[str, int]:
+    """How many hashes a hash set holds, by algorithm."""
+    compiled = hashsets.load(case.folder / "hashsets" / hashset)
+    held = {algorithm: len(compiled.keys[algorithm]) for algorithm in EXACT} | {"pdq": len(compiled.near_rows)}
+    return {algorithm: count for algorithm, count in held.items() if count}
 
 
 def entry_of(case: Case, hashset: str, entry: str) -> dict[str, Any]:

@@ -86,7 +86,7 @@ def series_list(request: Request) -> Response:
 
 
 def series_one(request: Request) -> Response:
-    """One series: its line, its hits, and a page of its members."""
+    """One series: its line, and a page of its members, each with its hits."""
     worklist = desks.of(request).worklist
     identity = request.path_params["series"]
     entry = worklist.entry(identity)
@@ -96,7 +96,6 @@ def series_one(request: Request) -> Response:
             "entry": _entry(entry),
             "members": [_member(member) for member in members],
             "next": following,
-            "hits": [_hit(dict(row)) for row in worklist.hits(entry.representative)],
         }
     )
 
@@ -158,6 +157,7 @@ def _entry(entry: Entry) -> dict[str, Any]:
         "representative": entry.representative.hex(),
         "known": entry.known,
         "members": entry.members,
+        "known_members": entry.known_members,
         "settled": entry.settled,
         "waiting": entry.waiting,
         "picture": entry.picture,
@@ -173,6 +173,8 @@ def _member(member: Member) -> dict[str, Any]:
         "distance": member.distance,
         "picture": member.picture,
         "grade": _standing(member.grade),
+        "known": member.known,
+        "hits": member.hits,
         "parts": member.parts,
     }
 
@@ -189,11 +191,6 @@ def _standing(standing: Standing | None) -> dict[str, Any] | None:
         "reviewer": standing.reviewer,
         "distance": standing.distance,
     }
-
-
-def _hit(row: dict[str, Any]) -> dict[str, Any]:
-    kept = ("name", "kind", "algorithm", "distance", "mode", "scheme", "country", "version", "code", "state")
-    return {key: row[key] for key in kept}
 
 
 ROUTES = [

@@ -24,7 +24,7 @@ def grade(desk: Desk, body: Body) -> Body:
     """{"content", "code"}: a person's decision about exact bytes."""
     content = desks.digest(_text(body, "content"))
     if not desk.worklist.holds(content):
-        raise Usage("this case holds no such picture", "reload the page; it may have been grouped anew")
+        raise Usage("nothing of that content stands on this page", "reload the page; it may have been matched anew")
     stroke = grading.grade(desk.case, desk.reviewer, content, desk.scheme.category(_text(body, "code")))
     return _stroke(desk, stroke, content)
 

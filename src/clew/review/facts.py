@@ -1,4 +1,4 @@
-"""What is known of a picture in words, so that it need not always be looked at: read from the shards on demand."""
+"""What is known of a Content in words, so that it need not always be looked at: read from the shards on demand."""
 
 from typing import Any
 
@@ -10,6 +10,9 @@ MOST_PLACES = 3
 _SHOWN = {
     "image.width": "width",
     "image.height": "height",
+    "video.width": "width",
+    "video.height": "height",
+    "video.duration": "seconds",
     "camera.make": "make",
     "camera.model": "model",
     "time.original": "taken",
@@ -23,7 +26,7 @@ _PLACES = (
 
 
 def of(case: Case, content: bytes) -> dict[str, Any]:
-    """Media type, size in bytes, width and height in pixels, camera, time as written, and where it was found.
+    """Media type, size in bytes, width and height in pixels, seconds, camera, time as written, and where it was found.
 
     A key is absent where nothing is known of it; `places` are at most three of `found` places.
     """

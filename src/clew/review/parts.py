@@ -5,15 +5,12 @@ They file nothing as known and hand no grade on, and are said in words beside wh
 
 import sqlite3
 
+from clew.core import hits
 from clew.model import HashSetKind
 
 MOST = 20
 """Lines about one Content; how many others there are is said."""
 
-_HITS = (
-    "SELECT h.*, s.name FROM hits h JOIN hashsets s ON s.id = h.hashset WHERE h.content = ? AND h.part <> ''"
-    " ORDER BY h.kind, h.distance, s.name, h.entry"
-)
 _LINKS = """
 SELECT l.*,
   (SELECT s.label FROM series_members m JOIN series s ON s.id = m.series WHERE m.content = l.other) AS label FROM (
@@ -34,8 +31,12 @@ _IN_SERIES = (
 
 def lines(conn: sqlite3.Connection, content: bytes) -> list[str]:
     """What pages and pictures that are not shown are near to, in words; and what this Content is near to there."""
-    hits, links = conn.execute(_HITS, (content,)).fetchall(), conn.execute(_LINKS, (content,)).fetchall()
-    found = [_hit(row) for row in hits] + [_link(row) for row in links]
+    near = [f"{hit['part']} (not shown): {hits.words(hit)}" for hit in hits.of(conn, content) if hit["part"]]
+    return cut(near + [_link(row) for row in conn.execute(_LINKS, (content,))])
+
+
+def cut(found: list[str]) -> list[str]:
+    """The first lines, and how many others there are."""
     left = len(found) - MOST
     return found[:MOST] + ([f"and {left:,} matches more"] if left > 0 else [])
 
@@ -48,12 +49,6 @@ def alerted(conn: sqlite3.Connection, content: bytes) -> list[str]:
 def in_series(conn: sqlite3.Connection, series: str) -> int:
     """How many Contents of a Series have such a page or picture."""
     return int(conn.execute(_IN_SERIES, (series,)).fetchone()[0])
-
-
-def _hit(row: sqlite3.Row) -> str:
-    kind = "" if row["code"] is None else f", {row['scheme']} {row['country']} {row['version']}: {row['code']}"
-    waits = "" if row["state"] == "stands" else ", not yet computed exactly"
-    return f"{row['part']} (not shown): {row['kind']} · {row['name']} (near, distance {row['distance']}{waits}{kind})"
 
 
 def _link(row: sqlite3.Row) -> str:

@@ -1,13 +1,14 @@
 """What there is to look at, unknown before known, a page at a time by key: fast however long the list is.
 
-A Series is "open" while it is unknown and one of its members has no settled grade. Pictures outside every Series stand
-after them, each as an entry of its own ("single:<sha256>"). What is known or graded is "closed": listed apart, without
-pictures.
+A Series is "open" while it is unknown and one of its members has no settled grade. What is outside every Series stands
+after them, each as an entry of its own ("single:<sha256>"): pictures, and what an alert set knows or a person graded
+though there is no picture of it. What is known or graded is "closed": listed apart, without pictures.
 """
 
 import sqlite3
 from dataclasses import dataclass
 
+from clew.core import hits
 from clew.core.case import Case
 from clew.core.errors import Usage
 from clew.model import GradeState, HashSetKind
@@ -27,12 +28,35 @@ _UNFINISHED = (
     " WHERE g.content = m.content AND g.state IN ('decided', 'confirmed')))"
 )
 _WHICH = {"open": f"s.known = 0 AND {_UNFINISHED}", "closed": f"(s.known <> 0 OR NOT {_UNFINISHED})"}
+_KNOWN_MEMBERS = (
+    "SELECT count(DISTINCT h.content) FROM series_members m JOIN hits h ON h.content = m.content WHERE m.series = ?"  # noqa: S608
+    f" AND h.kind = '{HashSetKind.ALERT}' AND h.state = 'stands' AND h.part = ''"
+)
+_ALERTED = (HashSetKind.ALERT, "stands")
+# What files a Content as known. Known-good does so by SHA-256 alone: a weaker hash could be forged.
+_FILING = (
+    "state = 'stands' AND part = ''"
+    f" AND (kind = '{HashSetKind.ALERT}' OR kind = '{HashSetKind.KNOWN_GOOD}' AND algorithm = 'sha256')"
+)
+_FILED = (
+    f"SELECT count(*) AS hits, coalesce(max(kind = '{HashSetKind.ALERT}'), 0) AS alert FROM hits"  # noqa: S608
+    f" WHERE content = ? AND {_FILING}"
+)
+_CLOSED = (
+    f"SELECT content FROM hits WHERE content IN ({{0}}) AND {_FILING}"  # noqa: S608
+    " UNION SELECT content FROM standing_grades WHERE content IN ({0}) AND state IN ('decided', 'confirmed')"
+)
+_KNOWN_OR_GRADED = (
+    f"SELECT content FROM hits WHERE kind = '{HashSetKind.ALERT}' AND state = 'stands' AND content {{0}} :content"  # noqa: S608
+    " UNION SELECT content FROM standing_grades WHERE content {0} :content ORDER BY content LIMIT :most"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One line of the list. `members` counts Contents, `settled` those graded by a person, `waiting` open proposals,
-    `parts` those of which a page or picture that is not shown is near one of an alert set.
+    """One line of the list. `members` counts Contents, `known_members` those that an alert set knows, `settled` those
+    graded by a person, `waiting` open proposals, `parts` those of which a page or picture that is not shown is near one
+    of an alert set. `known` is how it is filed.
     """
 
     id: str
@@ -41,6 +65,7 @@ class Entry:
     representative: bytes
     known: bool
     members: int
+    known_members: int
     settled: int
     waiting: int
     picture: bool
@@ -50,14 +75,17 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One Content of an Entry, its distance to the representative, what stands of it, and which pages or pictures of it
-    that are not shown are near one of an alert set.
+    """One Content of an Entry, its distance to the representative, what stands of it, the alert set that knows it, ""
+    for none, what hash sets say of it in words, and which pages or pictures of it that are not shown are near one of an
+    alert set.
     """
 
     content: bytes
     distance: int
     picture: bool
     grade: Standing | None
+    known: str
+    hits: list[str]
     parts: list[str]
 
 
@@ -111,7 +139,9 @@ class Worklist:
 
     def holds(self, content: bytes) -> bool:
         """Whether a Content stands in this list at all."""
-        return self._thumbnails.blob(content) is not None or not self.holding(content).startswith(SINGLE)
+        if self._thumbnails.blob(content) is not None or not self.holding(content).startswith(SINGLE):
+            return True
+        return bool(self._known_or_graded("=", content, 1))
 
     def members(self, identity: str, after: int = 0, limit: int = MEMBERS) -> tuple[list[Member], int | None]:
         """Members by distance, the representative first, from the `after`-th on; and where the next ones begin."""
@@ -128,18 +158,6 @@ class Worklist:
         )
         members = [self._member(bytes(row["content"]), row["distance"]) for row in rows[:limit]]
         return members, after + limit if len(rows) > limit else None
-
-    def hits(self, content: bytes) -> list[sqlite3.Row]:
-        """What the picture that is shown of this Content matched, or its bytes, and how near; alert sets first."""
-        return (
-            self._case.read()
-            .execute(
-                "SELECT h.*, s.name FROM hits h JOIN hashsets s ON s.id = h.hashset WHERE h.content = ? AND h.part = ''"
-                " ORDER BY h.kind, h.distance, s.name",
-                (content,),
-            )
-            .fetchall()
-        )
 
     def progress(self) -> dict[str, int]:
         """Series, pictures in them, and pictures with a settled grade."""
@@ -177,6 +195,7 @@ class Worklist:
             representative=content,
             known=bool(row["known"]),
             members=counts["n"],
+            known_members=self._case.read().execute(_KNOWN_MEMBERS, (row["id"],)).fetchone()[0],
             settled=counts["settled"],
             waiting=counts["waiting"],
             picture=self._thumbnails.blob(content) is not None,
@@ -185,24 +204,34 @@ class Worklist:
         )
 
     def _single(self, content: bytes) -> Entry:
-        grade = self._grade(content)
+        grade, picture = self._grade(content), self._thumbnails.blob(content) is not None
+        filed = self._case.read().execute(_FILED, (content,)).fetchone()
         return Entry(
             id=SINGLE + content.hex(),
-            label=f"Picture {content.hex()[:8]}",
+            label=f"{'Picture' if picture else 'File'} {content.hex()[:8]}",
             kind="single",
             representative=content,
-            known=any(_closes(hit) for hit in self.hits(content)),
+            known=filed["hits"] > 0,
             members=1,
+            known_members=filed["alert"],
             settled=int(grade is not None and grade.settled),
             waiting=int(grade is not None and grade.state is GradeState.PROPOSED),
-            picture=self._thumbnails.blob(content) is not None,
+            picture=picture,
             grade=grade,
             parts=int(bool(parts.alerted(self._case.read(), content))),
         )
 
     def _member(self, content: bytes, distance: int) -> Member:
-        found = parts.alerted(self._case.read(), content)
-        return Member(content, distance, self._thumbnails.blob(content) is not None, self._grade(content), found)
+        shown = [hit for hit in hits.of(self._case.read(), content) if not hit["part"]]
+        return Member(
+            content=content,
+            distance=distance,
+            picture=self._thumbnails.blob(content) is not None,
+            grade=self._grade(content),
+            known=next((hit["name"] for hit in shown if (hit["kind"], hit["state"]) == _ALERTED), ""),
+            hits=parts.cut([hits.words(hit) for hit in shown]),
+            parts=parts.alerted(self._case.read(), content),
+        )
 
     def _grade(self, content: bytes) -> Standing | None:
         row = self._case.read().execute("SELECT * FROM standing_grades WHERE content = ?", (content,)).fetchone()
@@ -211,15 +240,25 @@ class Worklist:
     def _singles(self, section: str, after: str, limit: int) -> list[Entry]:
         found: list[Entry] = []
         last = _digest(after) if after.startswith(SINGLE) else b""
-        while len(found) < limit and (chunk := self._thumbnails.after(last, _CHUNK)):
+        while len(found) < limit and (chunk := self._after(last)):
             last = chunk[-1]
-            grouped = self._grouped(chunk)
-            for content in chunk:
-                if content not in grouped and len(found) < limit:
-                    entry = self._single(content)
-                    if (entry.known or entry.settled > 0) == (section == "closed"):
-                        found.append(entry)
+            grouped, closed = self._grouped(chunk), self._closed(chunk)
+            wanted = [each for each in chunk if each not in grouped and (each in closed) == (section == "closed")]
+            found += [self._single(content) for content in wanted[: limit - len(found)]]
         return found
+
+    def _after(self, content: bytes) -> list[bytes]:
+        """The next Contents, in order of their SHA-256, of which there is a picture or that are known or graded."""
+        without = self._known_or_graded(">", content, _CHUNK)
+        return sorted({*self._thumbnails.after(content, _CHUNK), *without})[:_CHUNK]
+
+    def _known_or_graded(self, compared: str, content: bytes, most: int) -> list[bytes]:
+        rows = self._case.read().execute(_KNOWN_OR_GRADED.format(compared), {"content": content, "most": most})
+        return [bytes(row["content"]) for row in rows]
+
+    def _closed(self, contents: list[bytes]) -> set[bytes]:
+        marks = ",".join(f"?{number}" for number in range(1, len(contents) + 1))
+        return {bytes(row["content"]) for row in self._case.read().execute(_CLOSED.format(marks), contents)}
 
     def _grouped(self, contents: list[bytes]) -> set[bytes]:
         marks = ",".join("?" * len(contents))
@@ -228,12 +267,6 @@ class Worklist:
             contents,
         )
         return {bytes(row["content"]) for row in rows}
-
-
-def _closes(hit: sqlite3.Row) -> bool:
-    """Whether a match files a picture as known. Known-good does so by SHA-256 alone: a weaker hash could be forged."""
-    known_good = hit["kind"] == HashSetKind.KNOWN_GOOD and hit["algorithm"] == "sha256"
-    return bool(hit["state"] == "stands" and (known_good or hit["kind"] == HashSetKind.ALERT))
 
 
 def _key(entry: Entry) -> str:

@@ -2,13 +2,13 @@
 
 import { get, post } from "./ask.js";
 import { by, complain, make, plural, say, settle } from "./dom.js";
-import { isDone, list, load, draw, replace, showProgress } from "./list.js";
+import { isDone, knownWords, list, load, draw, replace, showProgress } from "./list.js";
 import { hide, show } from "./reveal.js";
 import { thumbnail, tile } from "./tiles.js";
 import { askAlarm, keys, refresh, start } from "./top.js";
 
 const labels = new Map([...document.querySelectorAll("[data-code]")].map((b) => [b.dataset.code, b.querySelector("span").textContent]));
-const hand = { entry: null, members: [], next: null, at: 0, hits: [], closed: false, from: 0 };
+const hand = { entry: null, members: [], next: null, at: 0, closed: false, from: 0 };
 let asking = new AbortController();
 
 const focused = () => hand.members[hand.at];
@@ -20,7 +20,7 @@ async function open(id, { at = 0, closed = null, from = 0 } = {}) {
   asking.abort();
   asking = new AbortController();
   const series = await get(`/api/series/${encodeURIComponent(id)}?after=${from}`, asking.signal);
-  Object.assign(hand, { entry: series.entry, members: series.members, next: series.next, hits: series.hits, from });
+  Object.assign(hand, { entry: series.entry, members: series.members, next: series.next, from });
   hand.closed = closed ?? isDone(series.entry);
   hand.at = Math.max(0, Math.min(at, hand.members.length - 1));
   replace(series.entry);
@@ -33,34 +33,36 @@ function drawHand() {
   const entry = hand.entry;
   by("label").textContent = entry.label;
   by("chips").replaceChildren(...chips(entry));
-  by("members-title").textContent = entry.members === 1 ? "One picture, no near duplicates" : `${plural(entry.members, "picture")}, nearest first`;
+  by("members-title").textContent = membersTitle(entry);
   const there = new Map([...by("members").querySelectorAll(".tile")].map((li) => [li.dataset.content, li.querySelector("img")]));
   by("members").replaceChildren(...hand.members.map((m, i) => tile(m, hand.from + i, entry, { chosen: i === hand.at, closed: hand.closed, labels, there })));
   by("more").hidden = hand.next === null;
   const waiting = proposals().length;
   by("confirm").hidden = waiting === 0;
   by("confirm").replaceChildren(make("kbd", {}, "Enter"), ` Confirm ${plural(waiting, "proposal")}`);
-  by("hits").replaceChildren(...hand.hits.map(hitLine));
   drawFrame();
 }
 
+function membersTitle(entry) {
+  if (entry.members > 1) return `${plural(entry.members, "picture")}, nearest first`;
+  return entry.picture ? "One picture, no near duplicates" : "One file, and no picture of it";
+}
+
+// What one known picture has filed is not done: nobody has looked at the others.
 function chips(entry) {
   const found = [];
-  if (entry.known) found.push(make("span", { class: "chip" }, "known"));
-  if (isDone(entry)) found.push(make("span", { class: "chip good" }, "done"));
+  const known = knownWords(entry);
+  if (known) found.push(make("span", { class: entry.kind === "series" && entry.known_members < entry.members ? "chip warn" : "chip" }, known));
+  if (entry.settled === entry.members) found.push(make("span", { class: "chip good" }, "done"));
   else if (entry.waiting) found.push(make("span", { class: "chip warn" }, `${entry.waiting} to confirm`));
   return found;
 }
 
-function hitLine(hit) {
-  const kind = hit.code === null ? "" : `, ${hit.scheme} ${hit.country} ${hit.version}: ${hit.code}`;
-  const near = hit.distance === 0 ? "exact" : `near, distance ${hit.distance}`;
-  return make("li", {}, `${hit.kind} · ${hit.name} (${hit.algorithm}, ${near}${hit.state === "stands" ? "" : ", not yet computed exactly"}${kind})`);
-}
-
 function drawFrame() {
   const member = focused();
-  by("frame").replaceChildren(thumbnail(member.content, member.picture, hand.closed), make("figcaption", {}, make("kbd", {}, "Space"), " hold to see it"));
+  const how = member.picture ? [make("figcaption", {}, make("kbd", {}, "Space"), " hold to see it")] : [];
+  by("frame").replaceChildren(thumbnail(member.content, member.picture, hand.closed), ...how);
+  by("hits").replaceChildren(...member.hits.map((words) => make("li", {}, words)));
   for (const button of document.querySelectorAll("[data-code]")) {
     const given = member.grade?.code === button.dataset.code && member.grade.state !== "rejected";
     button.setAttribute("aria-pressed", String(given && member.grade.state !== "proposed"));
@@ -84,7 +86,7 @@ async function facts(content) {
 function factLines(known) {
   const lines = [
     ["Found", known.found === 0 ? "nowhere listed" : `${plural(known.found, "place")} in ${known.exhibits.join(", ")}`],
-    ["Kind", [known.media_type, known.width && `${known.width} × ${known.height}`, known.size && `${known.size.toLocaleString("en")} bytes`].filter(Boolean).join(", ") || null],
+    ["Kind", [known.media_type, known.width && `${known.width} × ${known.height}`, known.seconds && `${known.seconds.toLocaleString("en", { maximumFractionDigits: 1 })} s`, known.size && `${known.size.toLocaleString("en")} bytes`].filter(Boolean).join(", ") || null],
     ["Camera", [known.make, known.model].filter(Boolean).join(" ") || null],
     ["Taken", known.taken ? `${known.taken} (as the file says)` : null],
     ...known.parts.map((words) => ["Match", words]),
@@ -129,10 +131,10 @@ function nothing() {
   by("work").hidden = true;
   by("empty").hidden = false;
   const open = list.section === "open";
-  by("empty-title").textContent = open ? "Nothing left to look at" : "Nothing is known or done yet";
+  by("empty-title").textContent = open ? "Nothing left to look at" : "Nothing here is known or graded yet";
   by("empty-text").textContent = open
-    ? "Every series here is known or graded; press w to see them. If nothing was ever here: clew intake takes an exhibit in, clew match recognises what is known, clew identify groups the rest. Then reload. What the left column says was not covered has still not been looked at."
-    : "What hash sets recognise and what people grade is filed here, without pictures. Press w for the list to do.";
+    ? "Everything here is known or graded; press w to see it. If nothing was ever here: clew intake takes an exhibit in, clew match recognises what is known, clew identify groups the rest. Then reload. What the left column says was not covered has still not been looked at."
+    : "Filed here, without pictures: what an alert set knows, whether there is a picture of it or not; pictures that a known-good set holds by SHA-256; what people grade. What else hash sets say: clew show hits CASE. Press w for the list to do.";
 }
 
 // One change at a time; what it did is said aloud, and a refusal is shown with what to do.

@@ -48,9 +48,16 @@ function line(entry, at) {
   );
 }
 
+// One known picture files its whole series: how many are known is said wherever that stands.
+export function knownWords(entry) {
+  if (!entry.known && !entry.known_members) return "";
+  return entry.kind === "single" ? "known" : `${entry.known_members.toLocaleString("en")} of ${entry.members.toLocaleString("en")} known`;
+}
+
 function summary(entry) {
-  const parts = [plural(entry.members, "picture")];
-  if (entry.known) parts.push("known");
+  const parts = [entry.kind === "series" || entry.picture ? plural(entry.members, "picture") : "no picture"];
+  const known = knownWords(entry);
+  if (known) parts.push(known);
   if (entry.parts) parts.push(`${entry.parts === 1 ? "a match" : `${entry.parts.toLocaleString("en")} matches`} on a picture not shown`);
   if (entry.waiting) parts.push(`${entry.waiting} to confirm`);
   else if (entry.settled) parts.push(entry.settled === entry.members ? "graded" : `${entry.settled} graded`);
@@ -58,7 +65,7 @@ function summary(entry) {
 }
 
 function progress(counts) {
-  return `${plural(counts.series, "series", "series")}, ${counts.known.toLocaleString("en")} of them known. ${plural(counts.graded, "picture")} graded, ${counts.waiting.toLocaleString("en")} proposed.`;
+  return `${plural(counts.series, "series", "series")}, ${counts.known.toLocaleString("en")} of them with something known. ${counts.graded.toLocaleString("en")} graded, ${counts.waiting.toLocaleString("en")} proposed.`;
 }
 
 function notCovered(counts) {
@@ -66,6 +73,6 @@ function notCovered(counts) {
   if (counts.unreadable) parts.push(`${plural(counts.unreadable, "item")} could not be read`);
   if (counts.skipped) parts.push(`${plural(counts.skipped, "item")} skipped`);
   if (counts.open) parts.push(`${plural(counts.open, "item")} not taken in yet`);
-  if (counts.without_picture) parts.push(`${plural(counts.without_picture, "content")} without a picture`);
+  if (counts.without_picture) parts.push(`${plural(counts.without_picture, "content")} without a picture (listed only where an alert set knows ${counts.without_picture === 1 ? "it" : "them"})`);
   return parts.length ? `Not covered by this page: ${parts.join(", ")}.` : "Every item was read and has a picture here.";
 }

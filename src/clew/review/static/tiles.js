@@ -22,7 +22,8 @@ export function caption(grade) {
 export function tile(member, at, entry, { chosen, closed, labels, there }) {
   const [words, state] = caption(member.grade);
   const named = member.grade ? `${words}, ${labels.get(member.grade.code) ?? member.grade.scheme}` : words;
-  const inherited = state === "proposed" ? `inherited, distance ${member.grade.distance}` : member.content === entry.representative ? "stands for the series" : `distance ${member.distance}`;
+  const inherited = state === "proposed" ? `inherited, distance ${member.grade.distance}` : entry.kind === "single" ? "" : member.content === entry.representative ? "stands for the series" : `distance ${member.distance}`;
+  const known = member.known && `known: ${member.known}`;
   const elsewhere = member.parts.length ? `match on ${member.parts.slice(0, 3).join(", ")}${member.parts.length > 3 ? " and others" : ""}: not shown` : "";
   return make(
     "li",
@@ -31,12 +32,12 @@ export function tile(member, at, entry, { chosen, closed, labels, there }) {
       role: "option",
       tabindex: chosen ? "0" : "-1",
       "aria-selected": String(chosen),
-      "aria-label": `Picture ${at + 1} of ${entry.members}: ${named}, ${inherited}${elsewhere && `, ${elsewhere}`}. Hold space to see it.`,
+      "aria-label": `${member.picture ? "Picture" : "File"} ${at + 1} of ${entry.members}: ${[named, inherited, known, elsewhere].filter(Boolean).join(", ")}. ${member.picture ? "Hold space to see it." : "There is no picture of it."}`,
       "data-content": member.content,
     },
     there.get(member.content) ?? thumbnail(member.content, member.picture, closed),
     make("span", { class: "state" }, words),
     make("small", {}, inherited),
-    ...(elsewhere ? [make("small", { class: "elsewhere" }, elsewhere)] : []),
+    ...[known, elsewhere].filter(Boolean).map((words) => make("small", { class: "match" }, words)),
   );
 }
