@@ -15,6 +15,7 @@ from clew.intake.account import Account, account
 from clew.intake.families import family
 from clew.intake.relist import taken_back
 from clew.intake.report_words import weaknesses, words
+from clew.intake.work import ERASED
 from clew.model import ContentState, NameState
 
 _CONTENTS = """
@@ -66,6 +67,7 @@ class Report:
     exhibit: str
     label: str
     kind: str
+    erased: int = 0
     sha256: str | None
     acquisition: dict[str, Any]
     account: Account
@@ -103,6 +105,8 @@ class Report:
 def report(case: Case, exhibit: str) -> Report:
     """The report of one Exhibit, by id."""
     row = case.read().execute("SELECT * FROM exhibits WHERE id=?", (exhibit,)).fetchone()
+    erased = "SELECT count(*) FROM items WHERE exhibit=? AND state='done' AND detail=?"
+    found.erased = case.read().execute(erased, (exhibit, ERASED)).fetchone()[0]
     sha256 = row["sha256"].hex() if row["sha256"] else None
     acquisition = json.loads(row["acquisition"])
     acquisition.pop("resume", None)
