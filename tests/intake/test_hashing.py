@@ -22,7 +22,7 @@ class Counted:
     """A ByteSource that counts how often each byte was read."""
 
     def __init__(self, data: bytes) -> None:
-        self._data, self.size, self.bad = data, len(data), []
+        self._data, self.size, self.bad, self.freed = data, len(data), [], False
         self.read_times: Counter[int] = Counter()
 
     def read(self, offset: int, length: int) -> bytes:
@@ -48,6 +48,21 @@ def test_any_order_of_reads_gives_the_same_bytes_and_the_same_hashes(data, reads
     source.finish()
     assert source.done == len(data)
     assert source.digests() == {name: hashlib.new(name, data).hexdigest() for name in ("sha256", "sha1", "md5")}
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.binary(max_size=50) | st.sampled_from([bytes(9), b"\xff" * 9, bytes(4) + b"\xff" * 4]), PLACES, st.booleans())
+def test_what_lies_where_files_were_deleted_is_erased_where_all_of_it_is(data, place, held):
+    counted = Counted(data)
+    counted.freed = True
+    source = Hashing(counted)
+    assert not source.erased
+    if held:
+        source.whole(100)
+    else:
+        source.read(place, 3)
+        source.finish()
+    assert source.erased == (bool(data) and set(data) in ({0}, {255}))
 
 
 def test_who_reads_forward_with_small_gaps_reads_once():

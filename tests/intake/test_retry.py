@@ -341,6 +341,9 @@ def test_what_counts_as_more_of_the_same(before, now, beginning, image, why):
         (["partial"], "complete", False),  # the zeros that stood there were right
         (["complete"], "partial", True),
         (["partial", "complete"], "complete", True),
+        (["complete"], "overwritten possible", False),  # as by a version that knows why to doubt
+        (["complete", "overwritten possible"], "overwritten possible", True),
+        (["overwritten possible"], "complete", True),
     ],
 )
 def test_the_same_bytes_are_in_the_case_once_but_for_what_is_known_of_them(before, now, had):

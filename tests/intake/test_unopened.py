@@ -1,5 +1,9 @@
 """What holds other files and is not opened where it lies is typed, counted and said: never contents like any other."""
 
+import hashlib
+import json
+import plistlib
+import random
 import struct
 import subprocess
 import zlib
@@ -7,13 +11,16 @@ from pathlib import Path
 
 import pytest
 from archive_world import TEXT, Bytes, by_tool, rar4, rar5, tarred, zipped
+from click.testing import CliRunner
 
 from case_made import new_case
+from clew.cli.main import cli
 from clew.core.errors import Usage
 from clew.intake import mediatype
 from clew.intake.api import Probe
+from clew.intake.entropy import UNEXPLAINED
 from clew.intake.extractors import unopened
-from clew.intake.families import DOCUMENTS, NOT_OPENED, family
+from clew.intake.families import DOCUMENTS, NOT_OPENED, PROGRAMS, family
 from clew.intake.options import Options
 from clew.intake.run import intake
 from clew.intake.tools import choose
@@ -167,6 +174,80 @@ def test_other_compound_files_and_empty_stores_are_not_called_so():
         b"\x10\x85\x24\xbd",
     ):
         assert said(data) == ""
+
+
+def manifest(form: plistlib.PlistFormat, **more: object) -> bytes:
+    """As a computer writes it, with more applications than its beginning holds."""
+    applications = {f"org.example.app{number}": {"CFBundleVersion": str(number)} for number in range(9000)}
+    lockdown = {"DeviceName": "Telephone", "ProductType": "iPhone12,1"}
+    return plistlib.dumps({"Applications": applications, "Lockdown": lockdown, "Version": "10.0", **more}, fmt=form)
+
+
+@pytest.mark.parametrize("form", plistlib.PlistFormat)
+def test_a_backup_of_an_iphone_with_a_password_is_said_and_one_without_is_files_like_any_other(form):
+    bag = {"BackupKeyBag": b"VERS" + bytes(900)}
+    told = said(manifest(form, IsEncrypted=True, **bag))
+    assert told.startswith("a backup of an iPhone or iPad, which is encrypted, ")
+    assert "ask for its password" in told
+    for other in ({"IsEncrypted": False, **bag}, {"IsEncrypted": True}, {"note": "IsEncrypted BackupKeyBag"}, {}):
+        assert said(manifest(form, **other)) == ""
+
+
+def test_a_plist_that_breaks_off_is_no_answer():
+    data = manifest(plistlib.FMT_BINARY, IsEncrypted=True, BackupKeyBag=b"x")[:-40]
+    with pytest.raises(plistlib.InvalidFileException):  # which becomes a Missing, and is said
+        said(data)
+
+
+def test_a_backup_of_an_android_device_is_said_with_and_without_a_password():
+    noise = random.Random(3).randbytes(9000)
+    keys = b"".join(noise[at : at + 32].hex().upper().encode() + b"\n" for at in (0, 32, 64))
+    locked = b"ANDROID BACKUP\n5\n1\nAES-256\n" + keys + noise
+    plain = b"ANDROID BACKUP\n5\n1\nnone\n" + zlib.compress(tarred([("a", TEXT)]))
+    assert said(locked).startswith("a backup of an Android device (.ab), which is encrypted: ask for its password")
+    assert said(plain) == f"a backup of an Android device (.ab), which is not opened: {unopened.OTHERWISE}"
+    assert said(b"ANDROID BACKUP\n").startswith("a backup of an Android device (.ab), which is encrypted: ")
+    assert family(mediatype.of(locked)) == NOT_OPENED
+
+
+def test_noise_that_may_be_a_container_is_said_and_all_are_named(tmp_path):
+    """A container of VeraCrypt begins with whatever its salt is, also as a program of DOS would."""
+    root, noise = tmp_path / "x", random.Random(9).randbytes(2 << 20)
+    root.mkdir()
+    held = {"a.arj": ARJ, "b\x1b.arj": ARJ, "holiday.avi": b"\x00" + noise[1:], "as-dos": b"\xe9" + noise[1:]}
+    held["letter"] = TEXT
+    bag = {"IsEncrypted": True, "BackupKeyBag": b"x"}
+    held |= {f"{form.name}.plist": manifest(form, **bag) for form in plistlib.PlistFormat}
+    for name, data in held.items():
+        (root / name).write_bytes(data)
+    case = new_case(tmp_path / "case")
+    specs = tuple(f"clew.intake.extractors.{name}:PLUGIN" for name in ("entropy", "unopened"))
+    ended = intake(case, path=root, label="F", options=Options(workers=1, extractors=specs))
+    arj = f"an archive (ARJ) of a kind that is not opened: {unopened.OTHERWISE}"
+    backup = said(held["FMT_XML.plist"])
+    counts = {each["what"]: each["items"] for each in ended.as_dict()["unopened"]}
+    assert counts == {backup: 2, arj: 2, UNEXPLAINED: 2}
+    assert f"not opened: 2 items: {UNEXPLAINED}" in ended.words()
+    assert family(mediatype.of(held["as-dos"])) == PROGRAMS
+
+    def shown(*more: str) -> list[str]:
+        found = CliRunner().invoke(cli, ["show", "unopened", str(case.folder), "F", *more], standalone_mode=False)
+        assert found.exception is None, found.exception
+        return found.output.splitlines()
+
+    assert shown()[:2] == [
+        f"{name}  {len(held[name]):,} bytes: {backup}" for name in ("FMT_BINARY.plist", "FMT_XML.plist")
+    ]
+    assert shown()[2:] == [
+        f"a.arj  111 bytes: {arj}",
+        f"b\N{REPLACEMENT CHARACTER}.arj  111 bytes: {arj}",
+        f"as-dos  2,097,152 bytes: {UNEXPLAINED}",
+        f"holiday.avi  2,097,152 bytes: {UNEXPLAINED}",
+    ]
+    rows = [json.loads(line) for line in shown("--json")[2:]]
+    assert [bytes.fromhex(row["path_hex"]).decode() for row in rows] == ["a.arj", "b\x1b.arj", "as-dos", "holiday.avi"]
+    assert rows[3]["sha256"] == hashlib.sha256(held["holiday.avi"]).hexdigest()
+    assert set(rows[0]) == {"item", "path", "path_hex", "ref", "size", "name_state", "sha256", "what"}
 
 
 def test_the_end_report_counts_them(tmp_path):

@@ -1,7 +1,6 @@
-"""`clew show exhibits`, `exhibit` and `unreadable`: the seized things of a case, and what became of each."""
+"""`clew show exhibits`, `exhibit`, `unreadable`, `unopened`: the seized things of a case, and what became of each."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -47,17 +46,26 @@ def unreadable(case: Path, label: str, as_json: bool) -> None:
     from clew.intake.unreadable import unreadable as items
 
     opened = open_case(case)
-    for line in _lines(items(opened, _id(opened, label)), as_json):
-        click.echo(line)
+    for item in items(opened, _id(opened, label)):
+        why = f"{item['reason']}: {item['detail']}" if item["detail"] else item["reason"]
+        _tell(item, f"{item['stage']}, tried {item['attempts']} times: {why}", as_json)
 
 
-def _lines(items: Iterator[dict[str, Any]], as_json: bool) -> Iterator[str]:
-    for item in items:
-        if as_json:
-            yield json.dumps(item, sort_keys=True)
-        else:
-            why = f"{item['reason']}: {item['detail']}" if item["detail"] else item["reason"]
-            yield _plain(f"{item['path']}  {item['stage']}, tried {item['attempts']} times: {why}")
+@click.command("unopened", epilog="\b\nExample:\n  clew show unopened cases/icarus AT-17-A --json")
+@case_argument
+@click.argument("label")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
+def unopened(case: Path, label: str, as_json: bool) -> None:
+    """Name what in the exhibit LABEL of CASE was not opened, or cannot be told from noise, and what can be done."""
+    from clew.intake.unopened import unopened as items
+
+    opened = open_case(case)
+    for item in items(opened, _id(opened, label)):
+        _tell(item, f"{item['size']:,} bytes: {item['what']}", as_json)
+
+
+def _tell(item: dict[str, Any], said: str, as_json: bool) -> None:
+    click.echo(json.dumps(item, sort_keys=True) if as_json else _plain(f"{item['path']}  {said}"))
 
 
 def _id(case: Case, label: str) -> str:

@@ -14,7 +14,7 @@ _BY_WORD = (  # the first word that a type of application/* holds decides
     (CHATS, ("sqlite", "ms-access", "msaccess", "mbox", "vnd.ms-outlook", "dbf", "berkeley", "leveldb")),
     (ARCHIVES, ("zip", "7z", "rar", "-tar", "xz", "zstd", "lzma", "lzip", "lz4", "vnd.ms-cab", "-cpio", "-arj", "-lha",
                 "java-archive", "-iso9660", "apple-diskimage", "-compress", "-archive", "x-ace", "x-alz", "x-arc",
-                "-stuffit", "x-zoo", "-ms-wim", "x-xar", "x-thumbcache")),
+                "-stuffit", "x-zoo", "-ms-wim", "x-xar", "x-thumbcache", "x-google-ab")),
     (PROGRAMS, ("executable", "sharedlib", "dosexec", "portable-exec", "mach-binary", "-object", "bytecode", "wasm",
                 "java-applet", "coredump", "msdownload", "-msi")),
     (DOCUMENTS, ("pdf", "word", "excel", "powerpoint", "officedocument", "opendocument", "rtf", "epub", "postscript",

@@ -10,6 +10,7 @@ from clew.model import Missing
 
 CHUNK = 1 << 20
 BEYOND = 64 << 10  # bytes that are asked for at a time behind the end that a source tells
+BLANK = (b"\x00", b"\xff")  # a byte of what was erased, as drives give it
 GAP = 8 << 20  # bytes that a reader may leave out on its way forward: they are read for the hashes then and there
 
 
@@ -22,6 +23,9 @@ class Hashing:
 
     A source that can only go forward says so by being `onward` (`archives.opening.Member`): nothing is left out in it,
     as what is passed over is unpacked all the same, and to finish is never to begin it anew.
+
+    A source whose bytes lie where others may be by now says so by being `freed` (`disk.content.Stream`): of such a one
+    `erased` tells whether what is hashed is all zeros, or all 0xFF.
     """
 
     def __init__(self, source: ByteSource, runners: Sequence[Runner] = ()) -> None:
@@ -30,12 +34,19 @@ class Hashing:
         self.done = 0
         self._ended = False  # nothing lies behind what is hashed
         self.onward = bool(getattr(source, "onward", False))
+        # The bytes that all of it may be yet
+        self._blank: tuple[bytes, ...] = BLANK if getattr(source, "freed", False) else ()
         self.cut: Missing | None = None
 
     @property
     def size(self) -> int:
         """As the source says, bytes."""
         return self._source.size
+
+    @property
+    def erased(self) -> bool:
+        """Whether it lies where files were deleted, and holds what is left of erased ones."""
+        return self.done > 0 and bool(self._blank)
 
     @property
     def bad(self) -> list[Range]:
@@ -98,4 +109,5 @@ class Hashing:
         self._hashes.update(data)
         for each in self.runners:
             each.feed(data)
+        self._blank = tuple(each for each in self._blank if data.count(each) == len(data))
         self.done += len(data)

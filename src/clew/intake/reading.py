@@ -96,8 +96,10 @@ def examine(source: ByteSource, payload: dict[str, Any]) -> Iterator[Reply]:
 def _content(read: Hashing, payload: dict[str, Any]) -> Reply:
     """The hashes, once all is read; and what came out of the checks, where it was all that was listed."""
     read.finish()
-    state = str(ContentState.PARTIAL) if read.bad or read.cut else _state(payload, read.done)
+    state = str(ContentState.PARTIAL) if read.bad or read.cut else _state(payload, read)
     said: dict[str, Any] = {"content": {**read.digests(), "size": read.done, "state": state}}
+    if read.erased and state == ContentState.OVERWRITTEN_POSSIBLE:
+        said["erased"] = True
     checks = list(read.runners)
     if payload.get("beginning"):
         said["beginning"] = checks.pop(0).end()["sha256"]
@@ -127,11 +129,13 @@ def find(spec: str) -> Any:
     return getattr(sys.modules.get(module) or importlib.import_module(module), name)
 
 
-def _state(payload: dict[str, Any], size: int) -> str:
+def _state(payload: dict[str, Any], read: Hashing) -> str:
     claimed = str(payload.get("state", ContentState.COMPLETE))
-    if size < payload["size"] and claimed == ContentState.COMPLETE:
+    if claimed != ContentState.COMPLETE:
+        return claimed
+    if read.done < payload["size"]:
         return str(ContentState.PARTIAL)
-    return claimed
+    return str(ContentState.OVERWRITTEN_POSSIBLE) if read.erased else claimed
 
 
 def _traits(extractor: Extractor, probe: Probe) -> Iterator[Reply]:

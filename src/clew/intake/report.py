@@ -15,6 +15,8 @@ from clew.intake.account import Account, account
 from clew.intake.families import family
 from clew.intake.relist import taken_back
 from clew.intake.report_words import weaknesses, words
+from clew.intake.unopened import counted
+from clew.intake.work import ERASED
 from clew.model import ContentState, NameState
 
 _CONTENTS = """
@@ -49,12 +51,6 @@ WITH said AS (
 SELECT extractor, missing, nothing, count(DISTINCT content) AS contents FROM said JOIN alone USING (content, extractor)
 WHERE missing IS NOT NULL GROUP BY ALL ORDER BY ALL
 """  # noqa: S608 - our own words
-_UNOPENED = """
-SELECT if(t.name = 'unopened', '', 'of a peer-to-peer client, which is not read: ') || t.text AS what,
-  count(DISTINCT c.item) AS items
-FROM traits t JOIN contents c ON c.sha256 = t.content
-WHERE t.name IN ('unopened', 'p2p.unread') AND t.text IS NOT NULL AND c.exhibit=? GROUP BY ALL ORDER BY ALL
-"""
 
 
 @dataclass(slots=True)
@@ -72,6 +68,7 @@ class Report:
     families: dict[str, int] = field(default_factory=dict)
     partial: int = 0
     doubted: int = 0
+    erased: int = 0
     names: dict[str, int] = field(default_factory=dict)
     found_by: dict[str, int] = field(default_factory=dict)
     known_good: list[dict[str, Any]] = field(default_factory=list)
@@ -109,6 +106,8 @@ def report(case: Case, exhibit: str) -> Report:
     found = Report(exhibit, row["label"], row["kind"], sha256, acquisition, account(case, exhibit))
     ours = {"exhibit": exhibit, "twice": sorted(taken_back(case, exhibit))}
     _contents(case, found, ours)
+    erased = "SELECT count(*) FROM items WHERE exhibit=? AND state='done' AND detail=?"
+    found.erased = case.read().execute(erased, (exhibit, ERASED)).fetchone()[0]
     for each in shards.query(case, _NAMES, ours).to_pylist():
         found.names[each["name_state"]] = found.names.get(each["name_state"], 0) + each["items"]
         if each["name_state"] != NameState.LIVE:
@@ -117,7 +116,7 @@ def report(case: Case, exhibit: str) -> Report:
     found.extractors_missing = shards.query(case, _LIMITS, (exhibit,)).to_pylist()
     found.not_asked = [*typing_pass.not_asked(case, exhibit), *typing_pass.not_looked(case, exhibit)]
     found.not_asked += exiftool.not_asked(case, exhibit)
-    found.unopened = shards.query(case, _UNOPENED, (exhibit,)).to_pylist()
+    found.unopened = counted(case, exhibit)
     found.retyped = typing_pass.retyped(case, exhibit)
     _runs(case, found)
     _looks(case, found)

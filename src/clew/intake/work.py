@@ -35,6 +35,10 @@ UNSURE = Missing(
     "it could be hashed in part only before, and nothing shows that what can be read now is the same file; that is not "
     "in the case: take the exhibit in once more, under another label",
 )
+ERASED = (
+    "it read as zeros alone, or as bytes of 0xFF alone, as a drive gives what it was told to forget (TRIM): what the "
+    "file held may be gone"
+)
 CHANGED = Missing(Reason.UNREADABLE, "its bytes are not those that were hashed before: the exhibit has changed")
 
 
@@ -61,6 +65,7 @@ class Record:
     alone: bool = False  # its hashes were asked for again, without an Extractor
     checked: bool = False  # its bytes are held against others' hashes on their way: that too can end a worker
     earlier: list[dict[str, Any]] = field(default_factory=list)  # rows of `contents` of earlier attempts
+    erased: bool = False  # its clusters, which were given back, hold what erased ones do
     beginning: bytes | None = None  # SHA-256 of as many of its first bytes as an earlier attempt had
 
 
@@ -182,6 +187,7 @@ class Reader:
             elif "content" in reply.value:
                 record.content = said.content(reply.value["content"])
                 record.beginning = said.beginning(reply.value.get("beginning"))
+                record.erased = reply.value.get("erased") is True
                 self._checked(record, reply.value.get("checks"))
             elif "type" in reply.value:
                 record.media_type = said.media_type(reply.value["type"])
@@ -293,18 +299,20 @@ class Reader:
 
 def _final(item: str, record: Record) -> tuple[str, str | None, str | None, str]:
     if record.missing is None:
-        return str(ItemState.DONE), None, None, item
+        return str(ItemState.DONE), None, ERASED if record.erased else None, item
     hashed = HASHED if record.content is not None or record.earlier else ""
     detail = hashed + record.missing.detail
     return str(ItemState.UNREADABLE), str(record.missing.reason), detail, item
 
 
 def _in_the_case(record: Record) -> bool:
-    """Whether an earlier attempt read the same bytes, and no less of them."""
+    """Whether an earlier attempt read the same bytes, and no less of them, and claimed no more."""
     now = record.content
     if now is None:
         return False
     states = {row["content_state"] for row in record.earlier if row["sha256"] == now["sha256"]}
+    if now["content_state"] == ContentState.OVERWRITTEN_POSSIBLE:
+        return ContentState.OVERWRITTEN_POSSIBLE in states
     return bool(states) and (states != {ContentState.PARTIAL} or now["content_state"] == ContentState.PARTIAL)
 
 

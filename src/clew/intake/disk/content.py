@@ -7,7 +7,7 @@ from clew.core.channel import Reply
 from clew.intake.api import Range
 from clew.intake.carving.view import overlap
 from clew.intake.disk import claims, packed, reparse
-from clew.intake.disk.direct import direct, of_plain
+from clew.intake.disk.direct import direct, of_plain, written
 from clew.intake.disk.extents import Direct, Resident
 from clew.intake.disk.image import FileSystem, file_system, reason
 from clew.model import Missing, Reason
@@ -15,13 +15,14 @@ from clew.model import Missing, Reason
 
 class Stream:
     """One attribute of one file record: the content of an Item. Where a plain record says all of it, The Sleuth Kit is
-    not asked.
+    not asked. It is `freed` where bytes of it are read from clusters that its file record gave back.
     """
 
     def __init__(self, opened: FileSystem, record: int, kind: int, number: int) -> None:
         self._opened, self._kind, self._number = opened, kind, number
         self._runs: list[tuple[int, int]] | None = None
         self._lacks: reparse.Lacks | None = None
+        self.freed = False
         self._direct: Direct | Resident | packed.Packed | None
         plain = opened.records.plain(record) if opened.records is not None and kind == claims.NTFS_DATA else None
         if plain is not None and plain.number == number and plain.written == plain.size:
@@ -39,8 +40,17 @@ class Stream:
             self._lacks = reparse.lacks(opened, self._file, self._attribute)
             self.size = int(self._attribute.info.size)
             self._written = claims.own_bytes(opened, record, self.size)
+            self.freed = not claims.allocated(self._file.info.meta) and self._lies_in_clusters(record)
         except OSError as error:
             raise Absent(Missing(Reason.UNREADABLE, f"its file record cannot be read: {reason(error)}")) from error
+
+    def _lies_in_clusters(self, record: int) -> bool:
+        """Whether a byte of it is read from the disk: not where it is in its record, or was never written. Raises
+        OSError.
+        """
+        begun = written(self._opened, record, self._attribute) if self._opened.family == "NTFS" else None
+        here = self._written if begun is None else min(begun, self.size)
+        return bool(claims.runs(self._opened, self._attribute, here))
 
     @property
     def bad(self) -> list[Range]:

@@ -1,8 +1,9 @@
 """Extractor: what holds other files and is not opened where it lies: a disk image inside an Exhibit, an archive of a
-kind that nothing here unpacks, a program that unpacks itself, a store of small pictures. Known by type or magic alone;
-nothing in it is looked at.
+kind that nothing here unpacks, a program that unpacks itself, a store of small pictures, a telephone's backup. Known by
+type or magic alone, a backup of an iPhone by its Manifest.plist; nothing in it is looked at.
 """
 
+import plistlib
 import struct
 import zlib
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ from clew.intake.api import ByteSource, Example, Extractor, Probe, Value
 from clew.intake.archives.members import Held
 from clew.intake.archives.zipped import Zipped
 from clew.intake.disk import signatures
+from clew.intake.extractors._backups import ADB, XML, backup
 from clew.intake.extractors._stores import OLE, store
 from clew.intake.families import PROGRAMS, family
 from clew.intake.mediatype import UNKNOWN
@@ -63,13 +65,13 @@ class Unopened:
     """Trait "unopened": what it is, and what the operator can do."""
 
     name = "unopened"
-    version = "3"
+    version = "4"
 
     def wants(self, media_type: str) -> bool:
-        """Types that images, archives and stores have, and programs."""
+        """Types that images, archives, stores and backups have, and programs."""
         if media_type.lower().startswith(OLE):
             return True
-        packed = {UNKNOWN, TEXT, ZIP, ISO, "application/zlib", "application/x-bzip2", "application/x-xz"}
+        packed = {UNKNOWN, TEXT, XML, ZIP, ISO, ADB, "application/zlib", "application/x-bzip2", "application/x-xz"}
         return media_type in packed or media_type in ARCHIVES or family(media_type) == PROGRAMS
 
     def traits(self, probe: Probe) -> Iterator[tuple[str, Value]]:
@@ -83,10 +85,13 @@ class Unopened:
             yield self.name, said
 
     def examples(self) -> Iterator[Example]:
-        """The beginnings of an EWF and of an ARJ."""
+        """The beginnings of an EWF and of an ARJ; a Manifest.plist with a password, and one without."""
         yield Example("ewf", IMAGE_MAGIC[0][1] + bytes(100), UNKNOWN, {"unopened": _image(IMAGE_MAGIC[0][2], OWN)})
         arj = b"\x60\xea\x2a\x00\x1e\x0b\x01\x00\x10\x00\x02" + bytes(100)
         yield Example("arj", arj, "application/x-arj", {"unopened": None})
+        for locked in (True, False):
+            said = plistlib.dumps({"BackupKeyBag": bytes(40), "IsEncrypted": locked}, fmt=plistlib.FMT_BINARY)
+            yield Example(f"encrypted: {locked}", said, UNKNOWN, {"unopened": None} if locked else {})
 
 
 def _what(source: ByteSource, media_type: str, searched: int) -> str:
@@ -100,7 +105,8 @@ def _what(source: ByteSource, media_type: str, searched: int) -> str:
         return _image("ISO 9660", OWN)
     head, tail = source.read(0, signatures.LOOK), source.read(max(0, source.size - TAIL), TAIL)
     if media_type != ZIP:
-        found = _by_ends(head, tail[-SECTOR:]) or (_disk(head) if source.size >= LEAST else "")
+        found = backup(source, head, OTHERWISE) or _by_ends(head, tail[-SECTOR:])
+        found = found or (_disk(head) if source.size >= LEAST else "")
         return found or _store(store(source, head, media_type, searched))
     at = tail.rfind(b"PK\x05\x06")
     if head.startswith(b"container.description", 30) or (at >= 0 and tail.startswith(b"aff4://", at + 22)):
