@@ -25,7 +25,7 @@ from clew.core.lease import lease
 from clew.model import Force, Tier, Watch
 
 PACKAGE = "clew.attribute.registers"
-RULES = 5  # in the Ledger's entry: how contacts are joined, and what is said of a Lead; another number, other Leads
+RULES = 6  # in the Ledger's entry: how contacts are joined, and what is said of a Lead; another number, other Leads
 LATEST_NS = 1 << 62  # in the year 2116; a damaged register may say any date, and the case holds none of 64 bits
 COVERED = (
     "only contacts that claimed pieces twice make a lead; who was merely listed (E0) or merely answered (E1) does not",
