@@ -29,6 +29,7 @@ def test_a_bitfield_that_shrinks_is_a_contradiction():
     found = of([*have_all, partial, inside, nothing]).contradictions
     assert len(found) == 3
     assert "W-1 shrank: 100 pieces, 60 inside the file at 1970-01-01T00:20" in found[0]
+    assert "that a bitfield left out and that were named after the contact could" in found[0]
     assert "30 pieces, 12 inside the file" in found[1]
     assert "0 pieces, 0 inside the file" in found[2]
     assert of(have_all).contradictions == ()

@@ -17,7 +17,7 @@ TARGET = Target("W-1", INFOHASH, (INFOHASH,), OURS, pieces=12, inner=range(2, 9)
 LIMITS = Limits()
 ENTROPY = bytes(range(7, 39))
 ANSWER = PROTOCOL + bytes((0, 0, 0, 0, 0, 0x10, 0, 4)) + INFOHASH + THEIRS
-BITFIELD = bytes((0, 0, 0, 3, 5)) + b"\x3f\x80"
+BITFIELD = bytes((0, 0, 0, 3, 5)) + b"\xff\xf0"
 EXTENSION = b"d1:pi51413e1:q40:" + b"Z" * 40 + b"1:v6:Tester4:zzzz3:abce"
 SAID = ANSWER + (len(EXTENSION) + 2).to_bytes(4, "big") + b"\x14\x00" + EXTENSION + BITFIELD
 CANARY = b"CANARY-must-never-be-kept-"

@@ -31,6 +31,7 @@ from capture_files import (
 from capture_read import OTHER, TWIN, WATCHED, expected, read, summary
 
 from clew.model import Claim, Reason
+from clew.observe.api import SECOND
 from clew.observe.networks.bittorrent import PLUGIN as BITTORRENT
 from clew.observe.taken import Watched
 from clew.observe.transcript import Kind, decode
@@ -48,20 +49,39 @@ def test_no_payload_is_kept_and_all_of_it_is_counted(kind: Any) -> None:
     kept = b"".join(f.transcript for f in found)
     assert not any(CANARY[at : at + 8] in kept for at in range(0, len(CANARY), 8))
     request, metadata = len(message(6, bytes(12))), len(message(20, b"\x01" + CANARY[:200]))
-    # Its sixth HAVE is the leecher's first of the watched file, behind which nothing of it is read: not its last
-    # metadata message, which is counted in bytes.
     said_of = "messages of watched flows left out: "
     counted = {what.removeprefix(said_of): n for what, n in account.counts.items() if what.startswith(said_of)}
-    assert counted == {"piece": 6, "request": 6, "extended message": 5}
-    assert account.counts["bytes left aside"] == metadata
+    assert counted == {"piece": 6, "request": 6, "extended message": 6}
     assert {f.address: left_out(f.transcript) for f in found} == {
-        A[0]: 6 * request + 5 * metadata,
+        A[0]: 6 * request + 6 * metadata,
         B[0]: 6 * len(piece(0)),
     }
     said = next(f for f in found if f.address == A[0])
     lines = BITTORRENT.describe(said.transcript, {INFOHASH: "W-1"})
     assert sum("infohash W-1" in line for line in lines) == 2, "both handshakes stand in the transcript"
     assert any("extended message" in line and "left out" in line for line in lines)
+
+
+def claims(flow: Any, side: tuple[str, int]) -> tuple[int | None, int | None]:
+    contact = next(f.contact for f in read(pcap(flow.packets))[0] if f.address == side[0])
+    assert contact is not None
+    assert contact.missing is None
+    return contact.pieces_claimed, contact.inner_claimed
+
+
+@pytest.mark.parametrize("kind", [Flow, UtpFlow])
+def test_haves_that_fill_a_lazy_bitfield_are_heard_and_those_of_a_download_are_not(kind: Any) -> None:
+    """By the time of the capture, as long as a contact of our own would have stayed; then the flow is read no more."""
+    flow = kind(A, B).say(0, hello(INFOHASH, OURS)).say(1, hello(INFOHASH, THEIRS) + message(5, b"\xfb\xff\xc0"))
+    flow.say(1, message(4, b"\0\0\0\x05"))
+    flow.at_ns += SECOND
+    flow.say(1, message(4, b"\0\0\0\x12")).say(1, message(1)).say(0, message(2))
+    assert claims(flow, B) == (18, 10)
+    assert read(pcap(flow.packets))[1].counts["bytes left aside"] == 9 + 5
+    late = kind(A, B).say(0, hello(INFOHASH, OURS)).say(1, hello(INFOHASH, THEIRS) + message(5, b"\x80\0\0"))
+    late.at_ns += 60 * SECOND
+    late.say(1, message(4, b"\0\0\0\x03")).say(1, message(4, b"\0\0\0\x05")).say(1, message(4, b"\0\0\0\x06"))
+    assert claims(late, B) == (3, 1), "a piece of the watched file that comes late is waited for"
 
 
 def test_a_flow_of_no_watch_leaves_no_address_behind() -> None:

@@ -21,7 +21,7 @@ import pytest
 from disturbed_runs import HERE, SOAK, Facts, balanced, facts, start, troupe
 from no_wire import Network
 from observe_case import FAST
-from observe_stage import Stage, answers, bitfield
+from observe_stage import PIECES, Stage, answers, bitfield
 
 from clew.attribute import evidence
 from clew.attribute.merge import merge
@@ -258,7 +258,7 @@ def test_a_stop_takes_effect_within_a_second_over_udp(case: Case, stage: Stage, 
 
 
 def test_going_on_visits_those_who_are_settled_again(case: Case, stage: Stage, infohash: bytes) -> None:
-    peer = stage.peer("127.26.3.1", answers(bitfield(6), torrents={infohash}))
+    peer = stage.peer("127.26.3.1", answers(bitfield(*range(PIECES)), torrents={infohash}))
     tracker = stage.tracker("127.1.0.14", tells_stopped=True)
     tracker.listed[infohash] = [(peer.address, peer.port)]
     policy = replace(POLICY, revisit=0.2)

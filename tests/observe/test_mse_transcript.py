@@ -116,7 +116,7 @@ def test_an_mse_transcript_reads_line_by_line() -> None:
     assert words[6].startswith("<< handshake, ")
     assert words[7:] == [
         ">> extension handshake {m={}, upload_only=1}",
-        "<< bitfield of 2 bytes, 7 pieces claimed",
+        "<< bitfield of 2 bytes, 12 pieces claimed",
         "-- time was up",
     ]
     unknown = describe(run(Responder(INFOHASH)).end.transcript, {b"\x01" * 20: "W-9"})

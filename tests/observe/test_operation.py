@@ -79,7 +79,7 @@ def test_tiers_as_the_bytes_support_them(case: Case, stage: Stage, infohash: byt
     tracker = stage.tracker("127.1.0.5", tells_stopped=True)
     enlist(tracker, infohash, *peers)
     tracker.listed[infohash] += [("192.0.2.7", 6881), ("127.20.9.9", 1)]
-    summary = observe(case, trackers=[tracker.url], policy=FAST, seconds=6)
+    summary = observe(case, trackers=[tracker.url], policy=FAST, seconds=9)
     expected = {address: (tier, claim) for address, (tier, claim, _) in speaking.items()}
     assert reached(case) == expected | {"127.20.9.9": ("E0", "nothing said")}
     for peer in peers:
@@ -238,7 +238,7 @@ def test_a_tracker_that_tells_on_stopped_is_never_told_started(case: Case, stage
 def test_started_is_said_under_the_permit_alone_and_taken_back_at_once(
     case: Case, stage: Stage, infohash: bytes
 ) -> None:
-    peer = stage.peer("127.20.0.1", answers(bitfield(6), torrents={infohash}))
+    peer = stage.peer("127.20.0.1", answers(bitfield(*range(20)), torrents={infohash}))
     tracker = stage.tracker("127.1.0.5", tells_stopped=False)
     enlist(tracker, infohash, peer)
     summary = observe(case, trackers=[tracker.url], policy=FAST, seconds=1.5)

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from observe_case import FAST, new_case
-from observe_stage import Stage, answers, bitfield, message
+from observe_stage import PIECES, Stage, answers, bitfield, message
 
 from clew.cli.main import cli, main
 from clew.core import shards
@@ -64,7 +64,7 @@ def test_a_sighting_that_is_not_there(case: Case, name: str, capsys: pytest.Capt
 
 
 def test_the_verb_observes_and_says_what_was_not_covered(case: Case, stage: Stage, infohash: bytes) -> None:
-    peer = stage.peer("127.25.0.1", answers(bitfield(6), torrents={infohash}))
+    peer = stage.peer("127.25.0.1", answers(bitfield(*range(PIECES)), torrents={infohash}))
     tracker = stage.tracker("127.1.0.8", tells_stopped=True)
     tracker.listed[infohash] = [(peer.address, peer.port)]
     options = ["--seconds", "1", "--interval", "0.4", "--tracker", tracker.url, "--bind", "127.9.3.4"]

@@ -23,7 +23,7 @@ from clew.range.canary import canary_bytes
 
 TRANSPORTS = ("tcp", "utp", "mse/tcp", "mse/utp")
 OURS = [each for each in TRANSPORTS if each in plugins.load(NETWORKS, "bittorrent").transports]
-PIECE_MESSAGE, HAVE_ALL = "7", "14"
+HAVE, PIECE_MESSAGE, HAVE_ALL = "4", "7", "14"
 HALF = 20
 FIELDS = ("ip.src", "tcp.srcport", "udp.srcport", "info_hash", "peer_id", "msg.type", "msg.bitfield")
 
@@ -142,7 +142,9 @@ def test_what_others_exchange_is_read_as_tshark_reads_it_and_nothing_of_it_is_ke
         each = seen[row["address"], row["port"]]
         bits = bytes.fromhex(each.bitfield)
         said[row["address"]] = info.num_pieces() if HAVE_ALL in each.types else int.from_bytes(bits, "big").bit_count()
-        assert (row["claim"], row["pieces_claimed"]) == ("watched file", said[row["address"]])
+        haves = row["pieces_claimed"] - said[row["address"]]  # as it goes on to fetch, within the second that is read
+        assert row["claim"] == "watched file"
+        assert 0 <= haves <= each.types.count(HAVE)
         assert bits in row["transcript"]
     assert said == {seeder.address: info.num_pieces(), leecher.address: HALF}
     assert sum(PIECE_MESSAGE in each.types for each in seen.values()) == 1, "the capture holds pieces one way"

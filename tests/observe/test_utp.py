@@ -58,7 +58,7 @@ def test_a_claim_over_a_perfect_link() -> None:
     found = over_link(conversation(), peer, lambda *_: [1])
     assert isinstance(found.finding, Contact)
     assert found.finding.claim is Claim.WATCHED_FILE
-    assert (found.finding.pieces_claimed, found.finding.inner_claimed) == (3, 2)
+    assert (found.finding.pieces_claimed, found.finding.inner_claimed) == (20, 10)
     assert (found.finding.transport, found.finding.missing) == ("", None)
     assert found.finding.client == "Test 1.2.34"
     assert peer.reset, "the peer is told that it is over"
@@ -98,7 +98,7 @@ def test_what_is_lost_doubled_or_late_changes_nothing(
     peer = UtpPeer(SAID, first=first, size=max(size, len(SAID) // 14))
     found = over_link(conversation(limits=Limits(answer_ns=10 * SECOND), entropy=entropy), peer, fate)
     assert found.finding.claim is Claim.WATCHED_FILE, found.finding.missing
-    assert found.finding.inner_claimed == 2
+    assert found.finding.inner_claimed == 10
     assert peer.stream.startswith(Handshake(INFOHASH, OURS).encode())
     stored = decode(found.transcript)
     said = SAID.replace(b"{infohash}", INFOHASH)
@@ -363,5 +363,5 @@ def test_a_transcript_is_shown_line_by_line() -> None:
     assert lines[2].startswith(">> handshake")
     assert "infohash W-1" in lines[2]
     assert [line[:12] for line in lines].count("<< handshake") == 1, "though it came in two datagrams"
-    assert any(line.startswith("<< bitfield of 3 bytes, 3 pieces claimed") for line in lines)
+    assert any(line.startswith("<< bitfield of 3 bytes, 20 pieces claimed") for line in lines)
     assert lines[-1].startswith(">> uTP RESET")

@@ -15,7 +15,7 @@ INFOHASH, OURS, THEIRS = b"\x11" * 20, b"-CW0100-abcdefghijkl", b"-TE1234-000000
 TARGET = Target("W-1", INFOHASH, (INFOHASH,), OURS, PIECES, range(5, 15))
 ENTROPY = bytes(range(32))
 HELLO = PROTOCOL + MODERN + b"{infohash}" + THEIRS
-SAID = HELLO + message(20, EXTENSION) + bitfield(3, 7, 9)
+SAID = HELLO + message(20, EXTENSION) + bitfield(*range(PIECES))
 DELAY_NS = SECOND // 50
 
 

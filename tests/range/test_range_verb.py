@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import sqlite3
+from contextlib import closing
 
 import pytest
 from click.testing import CliRunner
@@ -28,6 +30,7 @@ disk = "none"
 [subjects]
 total = 12
 cgnat = 4
+lazy = 2
 nat = 1
 utp-only = 1
 [bystanders]
@@ -61,12 +64,12 @@ def played(scenario):
 def test_show_says_what_is_planted(scenario):
     found = json.loads(clew("show", scenario, "--json").output)
     counts = {row["class"]: (row["parties"], row["contactable"]) for row in found["classes"]}
-    assert counts["plain"] == (6, 6)
+    assert counts["plain"] == (4, 4)
     assert counts["nat"] == (1, 0)
     assert counts["bystander torrent-only"] == (4, 0)
     assert all(row["says"] for row in found["classes"])
     assert found["text"] == TINY
-    assert "     6       6  plain: one client on one line" in clew("show", scenario).output
+    assert "     4       4  plain: one client on one line" in clew("show", scenario).output
 
 
 def test_run_finds_who_is_there_and_calls_nobody_else_a_lead(played):
@@ -85,6 +88,15 @@ def test_run_finds_who_is_there_and_calls_nobody_else_a_lead(played):
     assert 1.4 <= found["delays"]["seconds"][0] <= found["delays"]["p90"] <= 6
     assert hashlib.sha256((out / "truth.json").read_bytes()).hexdigest() == told["truth_sha256"]
     assert told["truth_sha256"] in result.stderr
+
+
+def test_of_a_lazy_bitfield_nobody_says_that_it_shrinks(played):
+    out, result = played
+    assert json.loads(result.stdout)["score"]["by_class"]["lazy"]["found"] == 2
+    with closing(sqlite3.connect(out / "case" / "case.db")) as conn:
+        beside = [json.loads(text) for (text,) in conn.execute("SELECT beside FROM lead_details")]
+    assert len(beside) > 10
+    assert not [line for each in beside for line in each["contradictions"] if "shrank" in line]
 
 
 def test_the_verb_scores_the_case_again(played):

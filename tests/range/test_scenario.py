@@ -15,7 +15,7 @@ from clew.range.cast import make_scenario
 from clew.range.classes import BYSTANDERS, SUBJECTS
 from clew.range.clients import CLIENTS, NAMELESS
 from clew.range.places import BLOCKS, COUNTRIES, forces, networks, places
-from clew.range.scenario import Carrier, Manner, Saying, Source, Support
+from clew.range.scenario import Carrier, Manner, Source, Support
 from clew.range.scenario_file import parse, text_of
 from clew.range.torrents import Torrent, bencode
 from clew.range.truth import canonical, digest, truth_of
@@ -228,17 +228,6 @@ def test_framed_ones_are_listed_for_what_they_do_not_have(full):
         assert number not in {h.torrent for h in party.holdings}
 
 
-def test_liars_drop_pieces_and_keep_one_inside(full):
-    for party in full.planted():
-        for holding in party.holdings if party.kind == "liar" else ():
-            inner = full.torrents[holding.torrent].inner()
-            said = [holding.at_visit(visit) for visit in range(1, len(holding.pieces) + 3)]
-            assert {s.saying for s in said} == {Saying.BITFIELD}
-            assert all(len(a.pieces) >= len(b.pieces) for a, b in itertools.pairwise(said))
-            assert all(any(piece in inner for piece in s.pieces) for s in said)
-            assert len(said[0].pieces) < len(holding.pieces) or len(holding.pieces) == 1
-
-
 def test_fifty_thousand_parties_are_made_within_bounds():
     """In a process of its own, which the kernel ends where it takes more than 60 CPU seconds or 500 MB."""
     code = (
@@ -296,11 +285,6 @@ def test_the_plan_covers_each_country_without_overlap():
         assert before.broadcast_address < after.network_address
     assert {n.place.force for n in networks()} == {p.force for p in places()}
     assert {n.kind for n in networks()} == {name for name, *_ in BLOCKS if name != "disputed"}
-
-
-def test_superseeders_tell_by_have_alone(full):
-    told = {h.saying for p in full.planted() if p.kind == "superseed" for h in p.holdings}
-    assert told == {Saying.HAVES}
 
 
 def test_bencode():

@@ -111,7 +111,8 @@ def shrinking(run: Sequence[Contact], labels: Mapping[str, str]) -> Iterator[str
                 yield (
                     f"a claim of {labels.get(watch, watch)} shrank: {fewer[0]} at {clock.iso(before.started_ns)}, "
                     f"{fewer[1]} at {clock.iso(after.started_ns)}, which a download does not do; lost or checked data, "
-                    f"a claim made up, or super-seeding (BEP 16) could{_broke_off(after)}"
+                    "a claim made up, super-seeding (BEP 16), or pieces that a bitfield left out and that were named "
+                    f"after the contact could{_broke_off(after)}"
                 )
 
 

@@ -50,6 +50,7 @@ SUBJECTS: dict[str, SubjectClass] = {
     "brief": SubjectClass("there for less than one revisit interval"),
     "superseed": SubjectClass("tells what it has by HAVE alone, a few pieces"),
     "partial": SubjectClass("has a part of the torrent, a piece inside the watched file among it"),
+    "lazy": SubjectClass("leaves pieces out of its bitfield, others at each contact, and names them by HAVE after it"),
     "several": SubjectClass("has three watched torrents"),
     "liar": SubjectClass("claims pieces that it has not: its bitfield shrinks from contact to contact"),
     "boundary": SubjectClass("has only pieces that touch the watched file and another one"),

@@ -74,11 +74,18 @@ def possession(holding: Holding, torrent: Torrent, *, fast: bool) -> bytes:
         case Saying.WHOLE if fast:
             return message(HAVE_ALL)
         case Saying.HAVES:
-            return nothing + b"".join(message(HAVE, struct.pack(">I", piece)) for piece in holding.pieces)
+            return nothing + _haves(holding.pieces)
+        case Saying.LAZY:
+            told, left_out = holding.pieces[holding.gaps :], holding.pieces[: holding.gaps]
+            return message(BITFIELD, bits(told, total)) + _haves(left_out)
         case Saying.NONE:
             return nothing
         case saying:
             return message(BITFIELD, _bitfield(saying, holding, total))
+
+
+def _haves(pieces: tuple[int, ...]) -> bytes:
+    return b"".join(message(HAVE, struct.pack(">I", piece)) for piece in pieces)
 
 
 def _bitfield(saying: Saying, holding: Holding, total: int) -> bytes:

@@ -44,6 +44,7 @@ class Saying(StrEnum):
     WRONG_LENGTH = "a bitfield of the wrong length"
     SPARE_BITS = "a bitfield with spare bits set"
     SHRINKS = "a bitfield with fewer pieces at every contact"
+    LAZY = "a bitfield with gaps, other ones at every contact, which have messages fill"
 
 
 class Carrier(StrEnum):
@@ -78,7 +79,7 @@ SUPPORTED_CARRIERS = frozenset(Carrier)
 SUPPORTED_SOURCES = frozenset(Source)
 
 ANSWERING = frozenset({Manner.REAL, Manner.ANSWERS, Manner.SLOW})
-PARTIAL = frozenset({Saying.BITFIELD, Saying.HAVES, Saying.SHRINKS})
+PARTIAL = frozenset({Saying.BITFIELD, Saying.HAVES, Saying.SHRINKS, Saying.LAZY})
 RANK = {support: rank for rank, support in enumerate(Support)}
 
 
@@ -120,17 +121,28 @@ class Disturbance:
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """What a party says of one torrent. `pieces` counts for PARTIAL sayings alone; SHRINKS drops them from the end."""
+    """What a party says of one torrent. `pieces` counts for PARTIAL sayings alone; SHRINKS drops them from the end.
+
+    Of those of LAZY the first ones, as many as `gaps`, are left out of the bitfield.
+    """
 
     torrent: int
     saying: Saying
     pieces: tuple[int, ...] = ()
 
+    @property
+    def gaps(self) -> int:
+        """How many pieces a lazy bitfield leaves out: as libtorrent to 1.0 does, a tenth, at least 1 and at most 50."""
+        return min(50, max(1, len(self.pieces) // 10))
+
     def at_visit(self, visit: int) -> "Holding":
-        """What is said at the visit of that number (from 1): of a party that lies, one piece less each time."""
-        if self.saying is not Saying.SHRINKS:
-            return self
-        return Holding(self.torrent, Saying.BITFIELD, self.pieces[: max(1, len(self.pieces) - visit)])
+        """What is said at the visit of that number (from 1): each time SHRINKS has a piece less, LAZY other gaps."""
+        if self.saying is Saying.SHRINKS:
+            return Holding(self.torrent, Saying.BITFIELD, self.pieces[: max(1, len(self.pieces) - visit)])
+        if self.saying is Saying.LAZY:
+            first = visit * self.gaps % len(self.pieces)
+            return Holding(self.torrent, Saying.LAZY, self.pieces[first:] + self.pieces[:first])
+        return self
 
 
 @dataclass(frozen=True, slots=True)

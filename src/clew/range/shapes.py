@@ -102,6 +102,14 @@ def _told(saying: Saying) -> Shape:
     return shape
 
 
+def _lazy(hand: Stagehand, party: Party) -> Party:
+    def shuffled(holding: Holding) -> Holding:
+        held = holding.pieces or range(hand.torrents[holding.torrent].pieces)
+        return Holding(holding.torrent, Saying.LAZY, tuple(hand.rng.sample(held, len(held))))
+
+    return replace(party, holdings=tuple(map(shuffled, party.holdings)))
+
+
 SHAPES: dict[str, Shape] = {
     "moved": _moved,
     "roaming": _roaming,
@@ -112,6 +120,7 @@ SHAPES: dict[str, Shape] = {
     "superseed": _told(Saying.HAVES),
     "partial": _told(Saying.BITFIELD),
     "liar": _told(Saying.SHRINKS),
+    "lazy": _lazy,
     "wrong-length": _told(Saying.WRONG_LENGTH),
     "boundary": lambda hand, party: replace(
         party, holdings=tuple(edge(hand.torrents[h.torrent]) for h in party.holdings)

@@ -49,7 +49,7 @@ class Pcap:
     """The plug-in."""
 
     name = "pcap"
-    version = "4"
+    version = "5"
 
     @property
     def examples(self) -> tuple[Example, ...]:

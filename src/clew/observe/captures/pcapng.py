@@ -168,7 +168,7 @@ class Pcapng:
     """The plug-in."""
 
     name = "pcapng"
-    version = "4"
+    version = "5"
 
     @property
     def examples(self) -> tuple[Example, ...]:

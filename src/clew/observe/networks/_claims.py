@@ -57,6 +57,11 @@ class Pieces:
         return why
 
     @property
+    def complete(self) -> bool:
+        """Whether every piece is claimed, so that nothing more can be told."""
+        return self._all or self._bits.bit_count() == self.total
+
+    @property
     def claimed(self) -> int | None:
         """How many pieces; None where nothing was said, or all of an unknown number."""
         if not self.said or (self._all and self.total is None):

@@ -72,6 +72,11 @@ class PeerConversation:
         """Bytes of the message that is not complete yet."""
         return len(self._held)
 
+    @property
+    def told(self) -> bool:
+        """Whether it has said who it is, and that it holds a piece wholly inside the watched file."""
+        return self._introduced() and self._pieces.claim is Claim.WATCHED_FILE
+
     def opened(self, now_ns: int) -> list[Event]:
         """Sends our handshake."""
         self._now = now_ns
@@ -106,7 +111,7 @@ class PeerConversation:
         slow = Missing(
             Reason.LIMIT_REACHED, "no answer in time" if self._echoed is None else "more time than one contact has"
         )
-        enough = self._peer_id is not None and (now_ns < self._end_ns or self._waits_for_gossip())
+        enough = self._peer_id is not None and (self._wake_ns < self._end_ns or self._waits_for_gossip())
         self._finish(None if enough else slow, TIME)
         return self._flush()
 
@@ -279,16 +284,22 @@ class PeerConversation:
     # what is common ---------------------------------------------------------------------------------------------------
 
     def _settle(self) -> None:
-        """Once the peer has said what it holds, we stay only for what usually follows at once, and for gossip."""
+        """Once the peer has said what it holds, we stay only for what usually follows at once, and for gossip.
+
+        Where pieces are left, that may be HAVEs: a lazy bitfield leaves some out, other ones at each connection, and
+        names them right after it.
+        """
         if self._waits_for_gossip():
             self._wake_ns = self._end_ns
             return
         if not self._pieces.said and self._gossip is None:
             return
-        complete = self._extended or not self._knows_extensions()
-        if complete and self._pieces.claim is Claim.WATCHED_FILE:
+        if self._introduced() and self._pieces.complete:
             raise Over(None)
         self._wake_ns = min(self._wake_ns, self._now + self._limits.settle_ns)
+
+    def _introduced(self) -> bool:
+        return self._extended or not self._knows_extensions()
 
     def _waits_for_gossip(self) -> bool:
         return self._target.gossip and self._gossiper and self._gossip is None

@@ -15,7 +15,7 @@ _ID, _SYN = int.from_bytes(_DRAWN[:2], "big"), int.from_bytes(_DRAWN[2:4], "big"
 _FIRST = 65_535  # the peer's numbers begin here and so wrap around
 _OFFER = ExtensionHandshake().encode()
 _ANSWER = PROTOCOL + bytes((0, 0, 0, 0, 0, 0x10, 0, 0)) + _INFOHASH + _THEIRS
-_CLAIM = b"\x00\x00\x00\x1b\x14\x00d1:v17:qBittorrent/4.5.2e\x00\x00\x00\x03\x05\x3f\x80"
+_CLAIM = b"\x00\x00\x00\x1b\x14\x00d1:v17:qBittorrent/4.5.2e\x00\x00\x00\x03\x05\xff\xf0"
 
 
 def _out(kind: int, micros: int, sent: int, ack: int, payload: bytes = b"") -> tuple[str, bytes]:

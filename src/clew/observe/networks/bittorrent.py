@@ -46,12 +46,13 @@ def _contact(name: str, *script: tuple[str, bytes], **expect: object) -> Example
     return Example(name, _TARGET, (("out", _HELLO), *script), expect)
 
 
+_THEIR_EXTENSION = _message(20, b"\x00d1:pi51413e1:v16:Transmission 3.0e")
 _EXAMPLES = (
     _contact(
         "a seeder that knows extensions",
         ("in", _answer(_MODERN)),
         ("out", _EXTENSION),
-        ("in", _message(20, b"\x00d1:pi51413e1:v16:Transmission 3.0e") + _message(5, b"\xff\xf0")),
+        ("in", _THEIR_EXTENSION + _message(5, b"\xff\xf0")),
         answered=True,
         claim=Claim.WATCHED_FILE,
         inner_claimed=7,
@@ -73,6 +74,16 @@ _EXAMPLES = (
     ),
     _contact(
         "HAVE in place of a bitfield", ("in", _answer() + _message(4, bytes((0, 0, 0, 2)))), claim=Claim.WATCHED_FILE
+    ),
+    _contact(
+        "a lazy bitfield, pieces left out and named right after it",
+        ("in", _answer(_MODERN)),
+        ("out", _EXTENSION),
+        ("in", _THEIR_EXTENSION + _message(5, b"\xef\xe0") + _message(4, b"\0\0\0\x03") + _message(4, b"\0\0\0\x0b")),
+        claim=Claim.WATCHED_FILE,
+        inner_claimed=7,
+        pieces_claimed=12,
+        missing=None,
     ),
     _contact("an empty bitfield", ("in", _answer() + _message(5, bytes(2))), claim=Claim.NONE, pieces_claimed=0),
     _contact(
@@ -114,7 +125,7 @@ class BitTorrent:
     """The plug-in."""
 
     name = "bittorrent"
-    version = "4"
+    version = "5"
     transports = ("mse/tcp", "tcp", "mse/utp", "utp")
     sendable: tuple[type[Sendable], ...] = (
         *(Handshake, ExtensionHandshake, GossipHandshake),
