@@ -242,6 +242,17 @@ def test_tcp_whatever_comes_when_a_stream_is_a_beginning_of_what_was_said(data: 
     assert not heard.said[1]
 
 
+def test_tcp_an_early_segment_that_is_sent_again_with_more_behind_it_is_heard_whole() -> None:
+    """A sender may put together into one segment what was not acknowledged in several."""
+    heard = Heard()
+    flows = TcpFlows(lambda ends: heard, Account())
+    flows.segment(segment(10, b"", SYN))
+    for sequence, data in ((12, b"b"), (12, b"bc"), (15, b"e"), (12, b"bcd"), (12, b""), (11, b"a")):
+        flows.segment(segment(sequence, data))
+    flows.finish()
+    assert (bytes(heard.said[0]), heard.gaps) == (b"abcde", [])
+
+
 @settings(max_examples=300)
 @given(st.data())
 def test_utp_whatever_comes_when_a_stream_is_a_beginning_of_what_was_said(data: Any) -> None:

@@ -94,7 +94,7 @@ class TcpFlows:
             stream.next = packet.sequence
         ahead = stream.ahead(packet.sequence)
         if ahead > 0:
-            self._held.bytes += stream.wait(packet.sequence, packet.payload)
+            self._wait(stream, packet.sequence, packet.payload)
             if packet.cut:
                 self._held.gap(flow, side, GAP)
             elif stream.full or self._held.full:
@@ -113,6 +113,13 @@ class TcpFlows:
             stream.waiting -= len(data)
             self._held.bytes -= len(data)
             self._forward(flow, side, data[-stream.ahead(early) :], packet.at_ns)
+
+    def _wait(self, stream: Stream, number: int, data: bytes) -> None:
+        """Keeps what is early. Sent again with more behind it, what is new of it waits under its own number."""
+        while data and (first := stream.pieces.get(number)):
+            number, data = (number + len(first)) % WRAP, data[len(first) :]
+        if data:
+            self._held.bytes += stream.wait(number, data)
 
     def _forward(self, flow: Flow, side: int, data: bytes, at_ns: int) -> None:
         stream = flow.streams[side]
