@@ -77,6 +77,8 @@ class Results:
             state, why = self._on_listing(answer, errand.round)
         else:
             assert errand.endpoint is not None
+            if answer.heard is not None:
+                self._book.heard(errand.endpoint, self._time.at(answer.ended))
             on = self._on_control if answer.call.wish.kind == "control" else self._on_contact
             state, why = on(answer, errand.endpoint, errand)
         self._account.error(why)
