@@ -37,6 +37,8 @@ from clew.observe.policy import Policy
 from clew.observe.run import observe
 
 FAST = Policy(revisit=0.6, answer=6.0, hold=10.0, announce=0.5, per_second=500)
+# Between two visits a second, within half of which Transmission takes nobody back into a torrent.
+UNHURRIED = replace(FAST, revisit=4.0, transports=("tcp",))
 MOST_SECONDS = 40.0
 GOSSIP_LIMITS = replace(LIMITS, hold_ns=6 * SECOND)
 ASKER = "127.8.0.1"  # asks the trackers; neither a client nor the observer
@@ -51,6 +53,8 @@ WATCHES = {
     4: ("hybrid", "v2"),
     5: ("v2", "v2"),
 }
+
+TWO_FILES = (1, 6)  # Watches of the first torrent
 
 
 class Torrent:
@@ -298,6 +302,9 @@ def main(folder: Path) -> None:
         for transport in PLUGIN.transports:
             policy, name = replace(FAST, transports=(transport,)), transport.replace("/", " over ")
             said[name] = observed(folder / name, bodies, TRACKERS, policy, expected(transport))
+        who = {(number, each.address, each.port) for number in TWO_FILES for each in CLIENTS}
+        pair = [torrents["set"].watch(number, "v1") for number in TWO_FILES]
+        said["two files"] = observed(folder / "two files", pair, TRACKERS, UNHURRIED, who)
         for transport in ("tcp", "utp"):
             policy = replace(FAST, transports=(transport,), allow=(f"{here.V6}/128",))
             name, v6 = f"{transport} over IPv6", {(1, here.V6, each.port) for each in CLIENTS if transport in each.v6}

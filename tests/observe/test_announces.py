@@ -172,6 +172,17 @@ def test_what_an_earlier_run_asked_is_not_asked_sooner(address: str, told: int, 
     assert announces.due(waits * SECOND) == [one]
 
 
+def test_watches_that_share_an_infohash_are_asked_for_together() -> None:
+    """By each infohash that one of them has."""
+    v1, v2 = watch_body()["infohash_v1"], "ab" * 32
+    hybrid, second = watch_body(2, infohash_v1=v1, infohash_v2=v2), watch_body(3, infohash_v1=None, infohash_v2=v2)
+    watches = [WATCH, *map(watch.from_body, (hybrid, second, watch_body(4)))]
+    announces = Announces({TRACKER: "127.1.0.1"}, watches, Policy(revisit=5.0), {TRACKER.url: False}, 0)
+    asked = {(one.infohash.hex(), one.twin): [each.label for each in one.watches] for one in announces.due(0)}
+    other = watch_body(4)["infohash_v1"]
+    assert asked == {(v1, False): ["W-1", "W-2"], (v2[:40], True): ["W-2", "W-3"], (other, False): ["W-4"]}
+
+
 def test_a_round_that_is_under_way_goes_on_before_others_begin() -> None:
     announces = made()
     caller = Caller(PLUGIN, Policy().limits(), {WATCH.id: WATCH}, "case", Chance())

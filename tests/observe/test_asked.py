@@ -1,18 +1,20 @@
 """A tracker is asked once in the interval that it told, by however many runs: its interval is kept with the case."""
 
+import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 import pytest
 from no_wire import Network, goes_on
-from observe_case import FAST
+from observe_case import FAST, watch_body
 
-from clew.core import coverage
+from clew.core import coverage, shards
 from clew.core.case import Case
 from clew.core.clock import Instant
 from clew.model import Missing
 from clew.observe.api import SECOND, Listed, Listing, Sighted
 from clew.observe.asked import WAITED
+from clew.observe.calls import ANNOUNCED_PORT
 from clew.observe.networks.bittorrent import PLUGIN
 from clew.observe.policy import Policy
 from clew.observe.run import Observer
@@ -29,6 +31,7 @@ class Lists:
     """Answers each question with a list; or says nothing; or it was `never` asked."""
 
     clock: Network
+    listing: Listing = LISTED
     never: Missing | None = None
     silent: bool = False
     asked: list[str] = field(default_factory=list)
@@ -49,7 +52,7 @@ class Lists:
             if self.never is not None:
                 self.answers.append(Answer(call, None, self.never, self.now, self.now))
             elif not self.silent:
-                said = Sighted(LISTED, b"", {})
+                said = Sighted(self.listing, b"", {})
                 self.answers.append(Answer(call, said, None, self.now, self.now, ("192.0.2.7", 1), "0" * 32))
 
     def has_way(self, _: str) -> bool:
@@ -94,6 +97,32 @@ def test_runs_that_a_timer_starts_ask_no_more_often_than_one_that_goes_on(
         assert coverage.read(beyond).left_aside == ((WAITED, number),)
     later(lists, interval // 4)
     assert run(beyond, lists, url) == [url]
+
+
+@pytest.mark.parametrize(("url", "interval"), [(TRACKER, TOLD), (NODE, 1_800)])
+def test_for_several_watches_of_one_torrent_it_is_asked_once_and_lists_for_each(
+    make_case: Callable[..., Case], lists: Lists, url: str, interval: int
+) -> None:
+    bodies = [watch_body(1), watch_body(2, infohash_v1=watch_body()["infohash_v1"]), watch_body(3)]
+    case = make_case(*bodies, trackers=[TRACKER, "dht"], addresses=["192.0.2.2/32"], permits=["dht"])
+    lists.listing = replace(LISTED, listed=(*LISTED.listed, Listed("192.0.2.7", ANNOUNCED_PORT, 6, 6)))
+    assert run(case, lists, url) == [url] * 2, "two torrents"
+    ids = [(body["id"],) for body in bodies]
+    for table in ("endpoints", "first_lists"):
+        assert list(map(tuple, case.read().execute("SELECT watch FROM " + table + " ORDER BY watch"))) == ids
+    rows = shards.query(case, "SELECT watch, kind, address, infohash_sent FROM sightings ORDER BY watch").to_pylist()
+    sent = [bytes.fromhex(body["infohash_v1"]) for body in bodies]
+    assert [tuple(row.values()) for row in rows] == [
+        (*each, "listed", "192.0.2.9", infohash) for each, infohash in zip(ids, sent, strict=True)
+    ]
+    (told,) = case.read().execute("SELECT coverage FROM observe_runs").fetchone()
+    assert json.loads(told)["ourselves"]["listed"] == 2, "once a list"
+    assert [each.asked for each in coverage.read(case).questions if each.asked] == [2]
+    lists.asked.clear()
+    later(lists, interval - 10)
+    assert run(case, lists, url) == []
+    later(lists, 10)
+    assert run(case, lists, url) == [url] * 2
 
 
 def test_a_question_that_was_out_when_the_run_was_killed_counts(beyond: Case, lists: Lists) -> None:

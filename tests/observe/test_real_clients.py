@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from clients_here import BY_NAME, CLIENTS, PIECE, SIZES, V6, Client
-from clients_run import LINGERER, NODE, WATCHES, WITNESS
+from clients_run import LINGERER, NODE, TWO_FILES, WATCHES, WITNESS
 
 from clew.core import shards
 from clew.core.case import Case
@@ -85,6 +85,14 @@ def test_a_client_is_seen_at_e2(operation: Operation, client: Client, transport:
     assert (row["promiscuous"], row["missing"]) == (False, None)
 
 
+def test_two_watches_of_one_torrent_are_claimed_each_and_none_in_vain(operation: Operation) -> None:
+    for client in CLIENTS:
+        for number in TWO_FILES:
+            assert operation.seen("two files", client.address, client.port, number)["inner_claimed"] == INNER
+    addresses = tuple(each.address for each in CLIENTS if each.program == "Transmission")
+    assert operation.rows("two files", f"kind = 'contact' AND tier = 'E0' AND address IN {addresses}") == []
+
+
 @pytest.mark.parametrize("transport", PLUGIN.transports)
 def test_who_does_not_offer_it_is_not_seen_over_it(operation: Operation, transport: str) -> None:
     found = operation.rows(called(transport), "kind = 'contact'")
@@ -97,7 +105,7 @@ def test_who_does_not_offer_it_is_not_seen_over_it(operation: Operation, transpo
             assert (row["tier"], row["transport"], row["claim"]) == ("E0", transport, "nothing said")
 
 
-@pytest.mark.parametrize("name", [*map(called, PLUGIN.transports), "tcp over IPv6", "utp over IPv6"])
+@pytest.mark.parametrize("name", [*map(called, PLUGIN.transports), "two files", "tcp over IPv6", "utp over IPv6"])
 def test_what_was_kept_derives_again(operation: Operation, name: str) -> None:
     case = Case.open(operation.folder / name)
     found = replay(case)

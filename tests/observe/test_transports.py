@@ -45,11 +45,17 @@ def visit(made: Book, endpoint: Endpoint, at_ns: int, answers: tuple[str, ...], 
     return dialled
 
 
+def probed(made: Book, endpoint: Endpoint) -> None:
+    """Its control probe came out clean."""
+    assert made.due(2 * SECOND, 10) == [(endpoint, "control")]
+    made.controlled(endpoint, "clean")
+
+
 def test_each_transport_in_turn_and_then_what_worked() -> None:
     made, endpoint = book()
     assert visit(made, endpoint, 0, ("utp",)) == list(ALL)
     assert (endpoint.transport, endpoint.failures, endpoint.tried) == ("utp", 0, "")
-    endpoint.control = "clean"
+    probed(made, endpoint)
     assert visit(made, endpoint, 101 * SECOND, ("utp",)) == ["utp"]
 
 
@@ -113,7 +119,8 @@ def test_over_utp_nobody_was_there_whoever_says_so(why: Missing) -> None:
 def test_who_answered_is_tried_over_the_others_only_after_a_visit_that_failed() -> None:
     made, endpoint = book()
     visit(made, endpoint, 0, ("tcp",))
-    endpoint.control, endpoint.claims = "clean", 1
+    probed(made, endpoint)
+    endpoint.claims = 1
     assert visit(made, endpoint, 101 * SECOND, (), reached=False) == ["tcp"]
     assert visit(made, endpoint, 300 * SECOND, ("mse/utp",), reached=False) == ["tcp", "mse/utp"]
 
@@ -122,7 +129,8 @@ def test_who_turns_away_what_worked_is_called_over_the_others_at_once() -> None:
     """An endpoint that changed hands: somebody is there, and closes before a handshake of ours went out."""
     made, endpoint = book()
     visit(made, endpoint, 0, ("mse/tcp",))
-    endpoint.control, endpoint.claims = "clean", 1
+    probed(made, endpoint)
+    endpoint.claims = 1
     assert visit(made, endpoint, 101 * SECOND, ("tcp",)) == ["mse/tcp", "tcp"]
     assert (endpoint.transport, endpoint.failures) == ("tcp", 0)
 

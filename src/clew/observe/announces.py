@@ -1,4 +1,4 @@
-"""When which tracker is asked for which Watch, and how (DESIGN section 3, tracker policy).
+"""When which tracker is asked for which infohash, and how (DESIGN section 3, tracker policy).
 
 `stopped` always comes first: it lists us nowhere. Only where a tracker then tells no peers, and only under the
 Mandate's permit `started_announce`, follows `started`, and at once after it `stopped`. Replies are capped
@@ -9,6 +9,7 @@ once in its own interval, also by one run after the other.
 import heapq
 import itertools
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from clew.model import Reason, Watch
@@ -26,16 +27,16 @@ NOT_NAMED = "endpoints that trackers counted and did not name in their last roun
 
 @dataclass(slots=True, eq=False)
 class Round:
-    """The asking of one tracker for one infohash of one Watch, again and again. `address` is the tracker's; `failed_at`
-    where the last question was asked, if it brought no reply; `interval` the seconds after which it last told us to ask
-    again, which hold while it does not reply too.
+    """The asking of one tracker for one infohash, again and again, for every Watch that has it. `address` is the
+    tracker's; `failed_at` where the last question was asked, if it brought no reply; `interval` the seconds after which
+    it last told us to ask again, which hold while it does not reply too.
 
     `seen` is whom this round's replies named, as numbers (`_fingerprint`) that are only counted.
     """
 
     tracker: Tracker
     address: str
-    watch: Watch
+    watches: tuple[Watch, ...]
     infohash: bytes
     twin: bool
     event: str = "stopped"
@@ -52,6 +53,15 @@ def infohashes(watch: Watch) -> list[tuple[bytes, bool]]:
     """What can be asked for: the v1 infohash, and the v2 one cut to 20 bytes (BEP 52), which is its twin."""
     found = [(watch.infohash_v1, False)] if watch.infohash_v1 else []
     return found + ([(watch.infohash_v2[:20], True)] if watch.infohash_v2 else [])
+
+
+def by_infohash(watches: Iterable[Watch]) -> dict[tuple[bytes, bool], tuple[Watch, ...]]:
+    """What is asked for (`infohashes`), and for which Watches: who is there for one file of a torrent is for all."""
+    found: dict[tuple[bytes, bool], tuple[Watch, ...]] = {}
+    for watch in watches:
+        for each in infohashes(watch):
+            found[each] = (*found.get(each, ()), watch)
+    return found
 
 
 def is_part(listing: Listing, event: str) -> bool:
@@ -90,7 +100,8 @@ class Announces:
         now_ns: int,
         before: Asked | None = None,
     ) -> None:
-        self._policy, self._may_start, self._watches, self._before = policy, may_start, watches, before or {}
+        self._policy, self._may_start, self._before = policy, may_start, before or {}
+        self._asks = by_infohash(watches)
         self._heap: list[tuple[int, int, Round]] = []
         self._of: dict[Tracker, list[Round]] = defaultdict(list)
         self._number = itertools.count()
@@ -209,11 +220,10 @@ class Announces:
         self._plan(one, now_ns + self.pause_ns(one, slower))
 
     def _begin(self, tracker: Tracker, address: str, now_ns: int) -> None:
-        for watch in self._watches:
-            for infohash, twin in infohashes(watch):
-                one = Round(tracker, address, watch, infohash, twin)
-                self._of[tracker].append(one)
-                self._first(one, now_ns)
+        for (infohash, twin), watches in self._asks.items():
+            one = Round(tracker, address, watches, infohash, twin)
+            self._of[tracker].append(one)
+            self._first(one, now_ns)
 
     def _first(self, one: Round, now_ns: int) -> None:
         """Plans the first question of this run: not sooner than an earlier run would have asked it."""

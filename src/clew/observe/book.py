@@ -6,19 +6,18 @@ The book is kept in memory and in the table `endpoints`; the run that holds the 
 import heapq
 import sqlite3
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from clew.model import Missing, Reason, Tier, carrier
-from clew.observe import transports
+from clew.observe import pauses, transports
 from clew.observe.api import SECOND, TOO_SLOW, Contact, turned_away
 from clew.observe.endpoints import Endpoint, of_row
 from clew.observe.places import Places
 from clew.observe.policy import Policy
 from clew.observe.probes import CLEAN, PROMISCUOUS, Probes
 from clew.observe.tiers import weigh
+from clew.observe.turns import Turns
 
-MOST_DOUBLINGS = 6
-STEADY_VISITS, MOST_STEADY = 8, 2  # after so many visits the interval is doubled, and no more than so many times
 UNTIL_CONTROL_NS = SECOND // 4
 UNANSWERED = 2  # from this urgency on
 
@@ -27,16 +26,21 @@ class Book:
     """Every endpoint of the case, by place and by when it is due."""
 
     def __init__(
-        self, rows: Iterable[sqlite3.Row], policy: Policy, now_ns: int, offered: Callable[[Endpoint], tuple[str, ...]]
+        self,
+        rows: Iterable[sqlite3.Row],
+        policy: Policy,
+        now_ns: int,
+        offered: Callable[[Endpoint], tuple[str, ...]],
+        torrents: Mapping[str, str] | None = None,
     ) -> None:
         self._policy, self._offered = policy, offered
         self._known = Places()
-        self._heaps: tuple[list[tuple[int, int, Endpoint]], ...] = ([], [], [], [])  # by `_urgency`
+        self._heaps: tuple[list[tuple[int, int, int, Endpoint]], ...] = ([], [], [], [])  # by `_urgency`
         self._trying: set[int] = set()
         self._waited: set[int] = set()  # who did not answer so far, and cost us as long as we wait
         self._revisit_ns = int(policy.revisit * SECOND)
         self._probes = Probes(self._revisit_ns)
-        self._busy: set[int] = set()
+        self._turns = Turns(self._probes.after_ns, torrents or {})
         self._changed: dict[int, Endpoint] = {}
         self._fresh: list[Endpoint] = []
         self._barred: dict[int, tuple[Endpoint, int]] = {}  # who may not be called, and when a call was due
@@ -79,7 +83,7 @@ class Book:
             if found.listed_by(source) and not fresh:
                 self._look_again(found, due_ns)
             self._changed[found.id] = found
-            self._back(found, due_ns, soon=found.listed_under(twin, called=found.id in self._busy))
+            self._back(found, due_ns, soon=found.listed_under(twin, called=found in self._turns))
             return found, False
         self._last_id += 1
         found = Endpoint(self._last_id, watch, address, port, at_ns, at_ns, source, int(twin or 0), next_ns=due_ns)
@@ -111,9 +115,9 @@ class Book:
         """This endpoint may or can not be called, until `allowed` says that more may be."""
         self._barred[endpoint.id] = endpoint, endpoint.next_ns or 0
         endpoint.next_ns, endpoint.last_failure = None, sys.intern(str(why))
-        self._busy.discard(endpoint.id)
+        self._turns.end(endpoint, "contact")
         self._trying.discard(endpoint.id)
-        self._probes.give_back(endpoint)
+        self._give_back(endpoint)
         self._changed[endpoint.id] = endpoint
 
     def allowed(self, at_ns: int) -> None:
@@ -127,10 +131,11 @@ class Book:
         """At most `room` calls that are due now, as (endpoint, "contact" | "control"), control probes first.
 
         They are busy until their result is told. A visit waits while its control probe is out, so that no second visit
-        goes to whom the probe shows to be promiscuous.
+        goes to whom the probe shows to be promiscuous. Both wait while it is another's turn there (`turns`).
         """
         found: list[tuple[Endpoint, str]] = []
-        while len(found) < room and (probed := self._probes.next(at_ns)) is not None:
+        while len(found) < room and (probed := self._probes.next(at_ns, self._turns.free_ns)) is not None:
+            self._turns.begin(probed, "control")
             found.append((probed, "control"))
         while len(found) < room and (endpoint := self._next(at_ns)) is not None:
             there = not endpoint.failures and endpoint.id not in self._gone
@@ -139,7 +144,7 @@ class Book:
                 endpoint.next_ns = at_ns + UNTIL_CONTROL_NS
                 self._plan(endpoint)
             else:
-                self._busy.add(endpoint.id)
+                self._turns.begin(endpoint, "contact")
                 self._barred.pop(endpoint.id, None)
                 found.append((endpoint, "contact"))
         return found
@@ -152,6 +157,10 @@ class Book:
         if not offered:
             return transports.PLAIN[0]  # which nothing permits here, as the Governor then says
         return transports.following(offered, endpoint.transport, endpoint.tried) or offered[0]
+
+    def heard(self, endpoint: Endpoint, at_ns: int) -> None:
+        """A call ended then in which a handshake of ours may have been heard: others of that torrent wait a while."""
+        self._turns.rest(endpoint, at_ns)
 
     def contacted(
         self,
@@ -181,9 +190,7 @@ class Book:
         self._gone.discard(endpoint.id)
         endpoint.transport, endpoint.tried = contact.transport or transport, ""
         endpoint.tier = max(endpoint.tier, tier.value)
-        # Who claims the same again and again is asked less often; whoever says anything else, as often as at first.
-        longer = min(endpoint.contacts // STEADY_VISITS, MOST_STEADY) if tier is Tier.CLAIMS else 0
-        endpoint.next_ns = heard_ns + (interval_ns << longer)
+        endpoint.next_ns = heard_ns + pauses.answered_ns(endpoint, tier, interval_ns)
         if self._probes.wanted(endpoint):
             self._probes.plan(endpoint, at_ns)
         self._done(endpoint)
@@ -224,11 +231,7 @@ class Book:
             endpoint.turn()
         endpoint.last_failure = sys.intern(str(why)) if why else None
         given_up = endpoint.failures >= self._policy.attempts and not endpoint.claims and not further
-        # Who claimed before is worth more tries at the plain interval, for as long as the run goes on.
-        patience = STEADY_VISITS if endpoint.claims else 1
-        doublings = max(0, endpoint.failures - patience)
-        pause = self._longest_ns(endpoint) if doublings >= MOST_DOUBLINGS else self._revisit_ns << doublings
-        endpoint.next_ns = None if given_up else at_ns + pause
+        endpoint.next_ns = None if given_up else at_ns + pauses.failed_ns(endpoint, self._revisit_ns)
         self._done(endpoint)
 
     def refused(self, endpoint: Endpoint, why: Missing | None, again_ns: int) -> None:
@@ -245,7 +248,7 @@ class Book:
             return  # forgotten since, and perhaps listed anew
         if endpoint.control != CLEAN:
             self._probes.forget(endpoint.place)
-        if endpoint.failures == 0 or endpoint.control == PROMISCUOUS or endpoint.id in self._busy:
+        if endpoint.failures == 0 or endpoint.control == PROMISCUOUS or endpoint in self._turns:
             return
         endpoint.failures, endpoint.next_ns = int(endpoint.tier != Tier.LISTED.value), at_ns
         self._waited.discard(endpoint.id)
@@ -254,12 +257,13 @@ class Book:
     def put_back(self, endpoint: Endpoint, kind: str = "contact") -> None:
         """This contact or control probe was never made; it is due as before."""
         if kind == "control":
-            self._probes.give_back(endpoint)
+            self._give_back(endpoint)
         else:
             self._done(endpoint)
 
     def controlled(self, endpoint: Endpoint, verdict: str | Missing) -> None:
         """Takes the result of a control probe, for every Watch at that address and port."""
+        self._turns.end(endpoint, "control")
         self._probes.over(endpoint.place, decided=verdict in (CLEAN, PROMISCUOUS))
         for each in self._known.at(endpoint.place):
             each.control = str(verdict)
@@ -269,15 +273,15 @@ class Book:
 
     def unprobed(self, endpoint: Endpoint, why: Missing | None, again_ns: int) -> None:
         """This probe could not be made, and does not count as a try; what is due there waits as long."""
-        self._probes.give_back(endpoint)
+        self._give_back(endpoint)
         for each in self._known.at(endpoint.place):
-            if each.next_ns is not None and each.id not in self._busy:
+            if each.next_ns is not None and each not in self._turns:
                 self.refused(each, why, max(each.next_ns, again_ns))
 
     def forget(self, before_ns: int) -> None:
         """Drops who was only listed, last before this moment, as `retention.purge` does; not who is called just now."""
         for each in [e for e in self if e.tier == Tier.LISTED.value and e.last_listed_ns < before_ns]:
-            if each.id not in self._busy:
+            if each not in self._turns:
                 each.next_ns = None
                 self._known.remove(each)
                 self._changed.pop(each.id, None)
@@ -308,7 +312,7 @@ class Book:
 
     def settled(self) -> bool:
         """Whether nobody is left whose next visit could still change what is known."""
-        return not self._busy and not self._probes and not self._fresh and all(self._settled(e) for e in self)
+        return not self._turns.visits() and not self._probes and not self._fresh and all(self._settled(e) for e in self)
 
     def _settled(self, endpoint: Endpoint) -> bool:
         if endpoint.next_ns is None or endpoint.contacts >= self._policy.visits:
@@ -320,19 +324,17 @@ class Book:
     def _back(self, endpoint: Endpoint, due_ns: int, *, soon: bool = False) -> None:
         """Who was given up and is listed again, is called again: `soon`, or each time only after the longest pause."""
         if endpoint.next_ns is None and not self._left_alone(endpoint):
-            endpoint.next_ns = due_ns + (self._revisit_ns if soon else self._longest_ns(endpoint))
+            endpoint.next_ns = due_ns + (self._revisit_ns if soon else pauses.longest_ns(endpoint, self._revisit_ns))
             self._plan(endpoint)
+
+    def _give_back(self, endpoint: Endpoint) -> None:
+        """Its control probe could not be made."""
+        self._turns.end(endpoint, "control")
+        self._probes.give_back(endpoint)
 
     def _left_alone(self, endpoint: Endpoint) -> bool:
         """Whether it is called no more, or just now."""
-        return endpoint.control == PROMISCUOUS or endpoint.id in self._barred or endpoint.id in self._busy
-
-    def _longest_ns(self, endpoint: Endpoint) -> int:
-        """The longest pause, up to a quarter shorter, each time otherwise: one that fits into days as 16 hours do would
-        come at the same hours for ever, and who is there at others would never be met.
-        """
-        whole_ns = self._revisit_ns << MOST_DOUBLINGS
-        return whole_ns - whole_ns * ((endpoint.id + 7 * endpoint.failures) % 16) // 64
+        return endpoint.control == PROMISCUOUS or endpoint.id in self._barred or endpoint in self._turns
 
     def _add(self, endpoint: Endpoint) -> None:
         self._known.add(endpoint)
@@ -342,7 +344,8 @@ class Book:
         if endpoint.control == PROMISCUOUS:  # left alone, on whatever Watch
             endpoint.next_ns = None
         if endpoint.next_ns is not None:
-            heapq.heappush(self._heaps[self._urgency(endpoint)], (endpoint.next_ns, endpoint.id, endpoint))
+            due_ns = endpoint.next_ns
+            heapq.heappush(self._heaps[self._urgency(endpoint)], (due_ns, due_ns, endpoint.id, endpoint))
 
     def _urgency(self, endpoint: Endpoint) -> int:
         """0 who answered or is new on a tracker's word, 1 new on a node's or a peer's alone; 2 and 3 are those of 0
@@ -376,15 +379,20 @@ class Book:
             if urgency >= UNANSWERED and len(self._trying) >= max(1, self._policy.concurrent // 2):
                 return None
             while heap and heap[0][0] <= at_ns:
-                when, _, endpoint = heapq.heappop(heap)
-                if endpoint.next_ns == when and endpoint.id not in self._busy:
-                    if urgency >= UNANSWERED:
-                        self._trying.add(endpoint.id)
-                    return endpoint
+                _, due_ns, _, endpoint = heapq.heappop(heap)
+                if endpoint.next_ns != due_ns or endpoint in self._turns:
+                    continue
+                free_ns = self._turns.free_ns(endpoint, at_ns)
+                if free_ns > at_ns:
+                    heapq.heappush(heap, (free_ns, due_ns, endpoint.id, endpoint))
+                    continue
+                if urgency >= UNANSWERED:
+                    self._trying.add(endpoint.id)
+                return endpoint
         return None
 
     def _done(self, endpoint: Endpoint) -> None:
-        self._busy.discard(endpoint.id)
+        self._turns.end(endpoint, "contact")
         self._trying.discard(endpoint.id)
         self._changed[endpoint.id] = endpoint
         self._plan(endpoint)

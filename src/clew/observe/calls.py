@@ -77,9 +77,10 @@ class Caller:
     def _announce(
         self, one: Round, event: str, then: Call | None = None, *, goodbye: bool = False
     ) -> tuple[Call, Errand]:
+        first, further = one.watches[0], len(one.watches) - 1
         wish = Wish(
             "announce",
-            one.watch.id,
+            first.id,
             one.address,
             one.tracker.port,
             one.tracker.url,
@@ -87,8 +88,9 @@ class Caller:
             goodbye,
             one.tracker.transport,
         )
-        left = one.watch.file_length or UNKNOWN_LEFT
-        ask = Ask(one.tracker, one.watch.label, one.infohash, event, self._tracker_peer_id, ANNOUNCED_PORT, left)
+        left = first.file_length or UNKNOWN_LEFT
+        label = f"{first.label} and {further} more" if further else first.label
+        ask = Ask(one.tracker, label, one.infohash, event, self._tracker_peer_id, ANNOUNCED_PORT, left)
         talk = self._plugin.ask(ask, self._limits, self._chance(ENTROPY_BYTES))
         call = Call(self._chance.id(), wish, talk, then, goes_on=one.asked > 0)
         return call, Errand(None, one, one.infohash, self._tracker_peer_id)

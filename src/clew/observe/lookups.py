@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from clew.model import Watch
-from clew.observe.announces import DEFAULT_INTERVAL, Round, infohashes
+from clew.observe.announces import DEFAULT_INTERVAL, Round, by_infohash
 from clew.observe.api import SECOND, Listing, Tracker
 from clew.observe.asked import WAITED, Asked
 from clew.observe.gaps import LACKING
@@ -51,13 +51,13 @@ class Node:
 
 @dataclass(slots=True, eq=False)
 class Lookup:
-    """One infohash of one Watch, looked up again and again; what stands from `nodes` on is of this time alone,
+    """One infohash, looked up again and again; what stands from `nodes` on is of this time alone,
     `barred` how many questions no Mandate covered, `lost` the families that this machine was found without.
 
     `limits` counts what a limit kept us from, by its words.
     """
 
-    watch: Watch
+    watches: tuple[Watch, ...]
     infohash: bytes
     twin: bool
     start: dict[Place, Node]
@@ -161,9 +161,8 @@ class Lookups:
         start = {(at, t.port): Node(at, t.port, None, named=True) for t, at in bootstrap.items()}
         self._out: dict[Round, tuple[Lookup, Node]] = {}
         self._lookups = {
-            (watch.id, infohash): Lookup(watch, infohash, twin, dict(start), now_ns)
-            for watch in (watches if start else [])
-            for infohash, twin in infohashes(watch)
+            infohash: Lookup(asked_for, infohash, twin, dict(start), now_ns)
+            for (infohash, twin), asked_for in by_infohash(watches if start else []).items()
         }
         for each in self._lookups.values():
             last = (before or {}).get((DHT, each.infohash))
@@ -180,7 +179,7 @@ class Lookups:
                 lookup.begin()
             while (node := lookup.next()) is not None:
                 lookup.ask(node)
-                one = Round(at(node.address, node.port), node.address, lookup.watch, lookup.infohash, lookup.twin, "")
+                one = Round(at(node.address, node.port), node.address, lookup.watches, lookup.infohash, lookup.twin, "")
                 self._out[one] = (lookup, node)
                 found.append(one)
             self._end_of(lookup, now_ns)
@@ -224,7 +223,7 @@ class Lookups:
 
     def news(self, one: Round) -> None:
         """Somebody new was listed: rounds without news are counted from here again."""
-        self._lookups[one.watch.id, one.infohash].quiet = 0
+        self._lookups[one.infohash].quiet = 0
 
     def quiet(self, rounds: int) -> bool:
         """Whether every infohash was looked up in `rounds` whole rounds without anybody new."""

@@ -5,6 +5,7 @@ behind one port there may be another a minute later: a Lead says where no probe 
 """
 
 from collections import defaultdict, deque
+from collections.abc import Callable
 
 from clew.model import Tier
 from clew.observe.api import SECOND
@@ -23,8 +24,8 @@ class Probes:
     """Those that are planned or out, and how often each place was tried since one decided."""
 
     def __init__(self, revisit_ns: int) -> None:
-        self._after_ns = min(CONTROL_AFTER_NS, revisit_ns // 4)
-        self._planned: deque[tuple[int, Endpoint]] = deque()  # by when they are due
+        self.after_ns = min(CONTROL_AFTER_NS, revisit_ns // 4)
+        self._planned: deque[tuple[int, Endpoint]] = deque()  # nearly by when they are due
         self._going: dict[Place, str] = {}  # of which Watch's endpoint
         self._tries: dict[Place, int] = defaultdict(int)
 
@@ -49,11 +50,17 @@ class Probes:
         if endpoint.place not in self._going:
             self._going[endpoint.place] = endpoint.watch
             self._tries[endpoint.place] += 1
-            self._planned.append((at_ns + self._after_ns, endpoint))
+            self._planned.append((at_ns + self.after_ns, endpoint))
 
-    def next(self, at_ns: int) -> Endpoint | None:
-        """Who is due for one; it is out from then on."""
-        return self._planned.popleft()[1] if self._planned and self._planned[0][0] <= at_ns else None
+    def next(self, at_ns: int, free_ns: Callable[[Endpoint, int], int]) -> Endpoint | None:
+        """Who is due for one, and may be called by now, as `free_ns` says; it is out from then on."""
+        while self._planned and self._planned[0][0] <= at_ns:
+            endpoint = self._planned.popleft()[1]
+            when = free_ns(endpoint, at_ns)
+            if when <= at_ns:
+                return endpoint
+            self._planned.append((when, endpoint))
+        return None
 
     def over(self, place: Place, *, decided: bool) -> None:
         """The one that is out has come back."""

@@ -77,6 +77,8 @@ class Results:
             state, why = self._on_listing(answer, errand.round)
         else:
             assert errand.endpoint is not None
+            if answer.heard is not None:
+                self._book.heard(errand.endpoint, self._time.at(answer.ended))
             on = self._on_control if answer.call.wish.kind == "control" else self._on_contact
             state, why = on(answer, errand.endpoint, errand)
         self._account.error(why)
@@ -216,14 +218,17 @@ class Results:
             url, "failed" if listing.missing else "listed", 1 if listing.missing else len(listing.listed)
         )
         self._account.unlisted.take(one, answer.started, answer.ended, listed=listing.missing is None)
-        if listing.missing is None:
-            self._keeper.told_of(one.watch.id, answer.ended.utc_ns)
         self._account.left_aside(listing)
         if listing.missing is None:
-            self._turn(url, one.watch.id, answer, self._lists.pause_ns(one))
+            for watch in one.watches:
+                self._keeper.told_of(watch.id, answer.ended.utc_ns)
+                self._turn(url, watch.id, answer, self._lists.pause_ns(one))
         for each in listing.listed:
-            if self._listed(answer, one.watch.id, one.tracker.url, one.infohash, one.twin, listing, each):
-                self._lists.news(one)
+            if self._is_us(answer, one.tracker.url, each):
+                continue
+            for watch in one.watches:
+                if self._listed(answer, watch.id, one.tracker.url, one.infohash, one.twin, listing, each):
+                    self._lists.news(one)
         if not answer.mandate:
             self._lists.barred(one)
         self._lists.heard(one, listing, clock.now().mono_ns)
@@ -242,9 +247,21 @@ class Results:
         for each in gossip.listed:
             if each.address == answer.local[0]:
                 self._account.gossiped += 1
-            else:
+            elif not self._is_us(answer, source, each):
                 twin = None if errand.hybrid else errand.twin
                 self._listed(answer, endpoint.watch, source, errand.infohash, twin, gossip, each)
+
+    def _is_us(self, answer: Answer, source: str, each: Listed) -> bool:
+        """Whether a list names us: that is counted, and so is what others take for our address.
+
+        That one is listed as anybody all the same: who says so may be lying about somebody else.
+        """
+        if each.address == answer.local[0] and each.port == ANNOUNCED_PORT:
+            self._account.listed_us += 1
+            return True
+        if self._reflexive.ours(each.address) and (each.port == ANNOUNCED_PORT or named(source) == PEX):
+            self._account.presumed += 1
+        return False
 
     def _listed(
         self,
@@ -256,16 +273,11 @@ class Results:
         listing: Listing,
         each: Listed,
     ) -> bool:
-        """Takes one who was listed; says whether it is new.
+        """Takes one who was listed for a Watch; says whether it is new.
 
         The proof is kept of the first time that this tracker, any node, or any peer listed it, and again after half the
         retention. Not of each node and peer: they can make up as many listings as they like.
         """
-        if each.address == answer.local[0] and each.port == ANNOUNCED_PORT:
-            self._account.listed_us += 1
-            return False
-        if self._reflexive.ours(each.address) and (each.port == ANNOUNCED_PORT or named(source) == PEX):
-            self._account.presumed += 1  # and listed as anybody: who says so may be lying about somebody else
         if not self._room(watch, each, named(source)):
             return False
         at_ns, due_ns = answer.ended.utc_ns, self._time.at(answer.ended)
@@ -284,6 +296,7 @@ class Results:
                 id=self._chance.id(),
                 kind=SightingKind.LISTED,
                 tier=Tier.LISTED,
+                watch=watch,
                 infohash=infohash,
                 address=each.address,
                 port=each.port,

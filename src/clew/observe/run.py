@@ -47,6 +47,7 @@ from clew.observe.results import Results
 from clew.observe.rows import Run, tool
 from clew.observe.signals import interruptible
 from clew.observe.steady import steady
+from clew.observe.turns import shared
 from clew.observe.unlisted import Unlisted, asked_for
 from clew.observe.whereabouts import Whereabouts
 from clew.observe.wire import Call, Wire
@@ -108,7 +109,7 @@ class Observer:
         )
         self._governor.recall(keeping.heard(case, self._start, self._steady, wait_ns))
         known = case.read().execute(f"SELECT {','.join(COLUMNS)} FROM endpoints")  # noqa: S608 - our own names
-        self._book = Book(known, policy, steady_ns, offers)
+        self._book = Book(known, policy, steady_ns, offers, shared(watches.values()))
         self._gaps = Gaps()
         self._keeper = Keeper(case, self._run, self._book, self._gaps)
         self._account = Account(unlisted=Unlisted(asked_for(places, watches.values())))

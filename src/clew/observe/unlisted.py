@@ -85,18 +85,23 @@ class Unlisted:
     def take(self, one: Round, began: Instant, ended: Instant, *, listed: bool) -> None:
         """A question is over. One that this machine's network or the end of the run cut off is none."""
         source = lister(one.tracker.url)
-        asked = source, one.watch.label, one.infohash
-        self._is_asked(asked)
         self._counts[source, listed] += 1
         if listed:
-            self._listed[asked], self._last_ns[source] = ended, ended.utc_ns
-            for name in (source, ALL):
+            self._last_ns[source] = ended.utc_ns
+        for watch in one.watches:
+            self._take((source, watch.label, one.infohash), began, ended, listed=listed)
+
+    def _take(self, asked: Asked, began: Instant, ended: Instant, *, listed: bool) -> None:
+        self._is_asked(asked)
+        if listed:
+            self._listed[asked] = ended
+            for name in (asked[0], ALL):
                 self._told(name, asked, ended)
             return
         last = self._listed.get(asked)
         if last is not None and began.mono_ns - last.mono_ns < LOOKUP_NS:
             return
-        for name in (source, ALL):
+        for name in (asked[0], ALL):
             self._told_nothing(name, asked, began, ended)
 
     def _told(self, name: str, asked: Asked, at: Instant) -> None:
