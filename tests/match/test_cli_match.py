@@ -126,6 +126,23 @@ def test_a_hash_set_says_which_hashes_it_holds_and_that_64_digits_may_be_pdq(cle
     assert [each["algorithms"] for each in listed] == [{"sha256": 1}, {"sha256": 1, "sha1": 1, "md5": 1}, {"pdq": 1}]
 
 
+def test_a_hash_set_that_is_damaged_is_named_and_hides_no_other(clew, full, tmp_path):
+    made = {}
+    for name, digits in (("lost", "ab"), ("whole", "cd")):
+        (tmp_path / name).write_text(digits * 16)
+        out = clew("hashset", "add", full, tmp_path / name, "--name", name, "--kind", "alert", "--json")[1]
+        made[name] = full / "hashsets" / json.loads(out)["id"]
+    (made["lost"] / "md5.keys").unlink()
+    status, out, _ = clew("hashset", "list", full)
+    lost, whole = out.splitlines()
+    assert (status, whole) == (3, "whole  alert  1 entries  plainlist 1: 1 md5")
+    assert lost.startswith(f"lost  alert  1 entries  plainlist 1: NOT USABLE, {made['lost'] / 'md5.keys'} cannot be")
+    told = json.loads(clew("hashset", "list", full, "--json")[1])["hashsets"]
+    assert [(each["algorithms"], each["damaged"] is None) for each in told] == [(None, False), ({"md5": 1}, True)]
+    assert clew("hashset", "add", full, tmp_path / "lost", "--name", "lost", "--kind", "alert")[0] == 0
+    assert (clew("hashset", "list", full)[0], clew("match", full)[0]) == (0, 0)
+
+
 def test_the_kind_must_be_said(clew, full, tmp_path):
     (tmp_path / "k").write_text(hashlib.md5(b"x").hexdigest())
     status, _, err = clew("hashset", "add", full, tmp_path / "k", "--name", "n")

@@ -205,12 +205,24 @@ def test_of_a_known_series_the_known_picture_is_named_and_how_many_are_not(page:
         tx.execute("DELETE FROM hits")
     hit(known.case, known.series[f"{7:032x}"][3])
     press(page, "w")
-    expect(page.locator("#chips")).to_have_text("1 of 5 known")
-    expect(page.locator("#entries li").first).to_contain_text("5 pictures · 1 of 5 known")
+    expect(page.locator("#chips .chip")).to_have_text(["1 of 5 known", "4 neither known nor graded"])
+    line = page.locator("#entries li").first
+    expect(line).to_contain_text("5 pictures · 1 of 5 known · 4 neither known nor graded")
+    expect(line).not_to_have_class("done")
     expect(page.locator("#hits li")).to_have_count(0)
     expect(page.locator(".tile").nth(3)).to_contain_text("known: Known shapes")
     press(page, "ArrowRight", "ArrowRight", "ArrowRight")
     expect(page.locator("#hits")).to_have_text("alert · Known shapes (md5, exact, VICS US 2.0: 1)")
+    hit(known.case, known.single, kind="known-good", algorithm="sha256")
+    for content in known.series[f"{7:032x}"]:
+        hit(known.case, content, entry="8")
+    press(page, "w")
+    expect(page.locator("#label")).to_have_text("S-001")
+    press(page, "w")
+    expect(page.locator("#chips .chip")).to_have_text(["5 of 5 known"])
+    expect(line).to_have_class("done")
+    press(page, "ArrowDown")
+    expect(page.locator("#chips .chip")).to_have_text(["known good"])
 
 
 def test_alarm_help_and_cover_by_key(page: Page, browser: Browser, known: Known) -> None:

@@ -93,6 +93,7 @@ def test_of_a_series_it_is_said_which_picture_is_known(client: httpx.Client, kno
     hit(known.case, known.series[S7][1], algorithm="pdq", distance=9, mode="fast", state="wants exact")
     entry = listed(client, "closed")[S7]
     assert (entry["known"], entry["known_members"], entry["members"]) == (True, 1, 5)
+    assert entry["unanswered"] == 4
     members = client.get(f"/api/series/{S7}").json()["members"]
     assert [member["known"] for member in members] == ["", "", "", "Known shapes", ""]
     assert [member["hits"] for member in members] == [
@@ -102,6 +103,18 @@ def test_of_a_series_it_is_said_which_picture_is_known(client: httpx.Client, kno
         ["alert · Known shapes (md5, exact, VICS US 2.0: 1)"],
         [],
     ]
+
+
+def test_of_a_series_it_is_counted_how_many_are_neither_known_nor_graded(client: httpx.Client, known: Known) -> None:
+    """Its filing is no answer about them; a proposal that nobody confirmed is none either."""
+    best, *others = known.series[S7]
+    client.post("/api/grade", json={"content": best.hex(), "code": "1"}, headers=CHANGE)
+    entry = listed(client, "closed")[S7]
+    assert [entry[name] for name in ("known_members", "settled", "waiting", "unanswered")] == [1, 1, 4, 4]
+    for content in others:
+        client.post("/api/grade", json={"content": content.hex(), "code": "2"}, headers=CHANGE)
+    entry = listed(client, "closed")[S7]
+    assert [entry[name] for name in ("known_members", "settled", "waiting", "unanswered")] == [1, 5, 0, 0]
 
 
 def test_a_match_since_the_series_were_made_is_counted_and_files_nothing(client: httpx.Client, known: Known) -> None:

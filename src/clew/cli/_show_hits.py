@@ -11,7 +11,7 @@ from clew.cli._common import case_argument, open_case
 from clew.core.hits import state
 from clew.core.printable import printable
 
-NAMED = "which, and where: clew show hits CASE"
+NAMED = "which, and where, but for known-good: clew show hits CASE"
 AS_ANY = (None, "live", "complete")
 
 

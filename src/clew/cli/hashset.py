@@ -1,10 +1,13 @@
 """`clew hashset`: known files, added once and immutable."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from clew.cli._common import case_argument, emit, json_option, open_case
+from clew.core.case import Case
+from clew.core.errors import Damaged, Exit
 
 SIXTY_FOUR = "64 digits are read as SHA-256; PDQ hashes have as many: without pdq: before each they match nothing"
 
@@ -58,17 +61,30 @@ def add(case: Path, file: Path, name: str, kind: str, reader: str | None, as_jso
 @hashset.command("list", epilog="\b\nExample:\n  clew hashset list CASE --json")
 @case_argument
 @json_option
-def listed(case: Path, as_json: bool) -> None:
-    """List the hash sets of CASE, and how many hashes of which algorithm each holds."""
-    from clew.match.run import algorithms_of
+def listed(case: Path, as_json: bool) -> int:
+    """List the hash sets of CASE, and how many hashes of which algorithm each holds.
 
+    Exit status 3: one is damaged, and named; the same file, added again under the same name and kind, makes it anew.
+    """
     opened = open_case(case)
     rows = opened.read().execute("SELECT id, name, kind, reader, entries FROM hashsets ORDER BY name")
-    found = [dict(row) | {"algorithms": algorithms_of(opened, row["id"])} for row in rows]
+    found = [dict(row) | _held(opened, row["id"]) for row in rows]
     lines = [
-        f"{f['name']}  {f['kind']}  {f['entries']:,} entries  {f['reader']}: {_counts(f['algorithms'])}" for f in found
+        f"{f['name']}  {f['kind']}  {f['entries']:,} entries  {f['reader']}: "
+        + (_counts(f["algorithms"]) if f["damaged"] is None else f"NOT USABLE, {f['damaged']}")
+        for f in found
     ]
     emit(as_json, {"hashsets": found}, "\n".join(lines) or "no hash sets; add one with: clew hashset add")
+    return Exit.DONE if all(f["damaged"] is None for f in found) else Exit.INCOMPLETE
+
+
+def _held(case: Case, hashset: str) -> dict[str, Any]:
+    from clew.match.run import algorithms_of
+
+    try:
+        return {"algorithms": algorithms_of(case, hashset), "damaged": None}
+    except Damaged as error:
+        return {"algorithms": None, "damaged": error.message}
 
 
 def _counts(algorithms: dict[str, int]) -> str:

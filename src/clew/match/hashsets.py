@@ -73,7 +73,8 @@ class Compiled:
 
 
 def compile_set(entries: Iterable[Entry | Dropped], source: Source, source_sha256: bytes, hashsets: Path) -> Compiled:
-    """Compiles entries into a folder below `hashsets`. The same source makes the same folder; one is kept.
+    """Compiles entries into a folder below `hashsets`. The same source makes the same folder; one is kept, and made
+    anew where it is damaged.
 
     Raises Usage where no entry remains. What goes wrong leaves nothing behind.
     """
@@ -224,13 +225,19 @@ def _index(building: Path) -> None:
 
 
 def _settle(building: Path, folder: Path) -> None:
-    """Makes the finished folder durable under its name; keeps the one that is there, which has the same content."""
+    """Makes the finished folder durable under its name; keeps the one that is there, unless that is damaged."""
     for path in (*_files(building), building / "set.json"):
         with path.open("rb") as file:
             os.fsync(file.fileno())
-    if not folder.exists():
-        building.rename(folder)
-        sync_folder(folder.parent)
+    if folder.exists():
+        try:
+            load(folder, check=True)
+        except Damaged:
+            shutil.rmtree(folder)
+        else:
+            return
+    building.rename(folder)
+    sync_folder(folder.parent)
 
 
 def _files(building: Path) -> list[Path]:

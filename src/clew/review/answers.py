@@ -159,6 +159,7 @@ def _entry(entry: Entry) -> dict[str, Any]:
         "members": entry.members,
         "known_members": entry.known_members,
         "settled": entry.settled,
+        "unanswered": entry.unanswered,
         "waiting": entry.waiting,
         "picture": entry.picture,
         "grade": _standing(entry.grade),

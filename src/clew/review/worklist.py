@@ -28,9 +28,14 @@ _UNFINISHED = (
     " WHERE g.content = m.content AND g.state IN ('decided', 'confirmed')))"
 )
 _WHICH = {"open": f"s.known = 0 AND {_UNFINISHED}", "closed": f"(s.known <> 0 OR NOT {_UNFINISHED})"}
-_KNOWN_MEMBERS = (
-    "SELECT count(DISTINCT h.content) FROM series_members m JOIN hits h ON h.content = m.content WHERE m.series = ?"  # noqa: S608
-    f" AND h.kind = '{HashSetKind.ALERT}' AND h.state = 'stands' AND h.part = ''"
+_COUNTS = (
+    "SELECT count(*) AS members, count(*) FILTER (WHERE known) AS known, count(*) FILTER (WHERE settled) AS settled,"  # noqa: S608
+    " count(*) FILTER (WHERE waiting) AS waiting, count(*) FILTER (WHERE NOT known AND NOT settled) AS unanswered"
+    " FROM (SELECT"
+    f" EXISTS (SELECT 1 FROM hits h WHERE h.content = m.content AND h.kind = '{HashSetKind.ALERT}'"
+    " AND h.state = 'stands' AND h.part = '') AS known,"
+    " coalesce(g.state IN ('decided', 'confirmed'), 0) AS settled, coalesce(g.state = 'proposed', 0) AS waiting"
+    " FROM series_members m LEFT JOIN standing_grades g ON g.content = m.content WHERE m.series = ?)"
 )
 _ALERTED = (HashSetKind.ALERT, "stands")
 # What files a Content as known. Known-good does so by SHA-256 alone: a weaker hash could be forged.
@@ -55,8 +60,8 @@ _KNOWN_OR_GRADED = (
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One line of the list. `members` counts Contents, `known_members` those that an alert set knows, `settled` those
-    graded by a person, `waiting` open proposals, `parts` those of which a page or picture that is not shown is near one
-    of an alert set. `known` is how it is filed.
+    graded by a person, `unanswered` those that are neither, `waiting` open proposals, `parts` those of which a page or
+    picture that is not shown is near one of an alert set. `known` is how it is filed.
     """
 
     id: str
@@ -67,6 +72,7 @@ class Entry:
     members: int
     known_members: int
     settled: int
+    unanswered: int
     waiting: int
     picture: bool
     grade: Standing | None
@@ -177,16 +183,7 @@ class Worklist:
         return {state: states.get(state, 0) for state in kept} | {"without_picture": without}
 
     def _series(self, row: sqlite3.Row) -> Entry:
-        counts = (
-            self._case.read()
-            .execute(
-                "SELECT count(*) AS n, coalesce(sum(g.state IN ('decided', 'confirmed')), 0) AS settled,"
-                " coalesce(sum(g.state = 'proposed'), 0) AS waiting FROM series_members m"
-                " LEFT JOIN standing_grades g ON g.content = m.content WHERE m.series = ?",
-                (row["id"],),
-            )
-            .fetchone()
-        )
+        counts = self._case.read().execute(_COUNTS, (row["id"],)).fetchone()
         content = bytes(row["representative"])
         return Entry(
             id=row["id"],
@@ -194,9 +191,10 @@ class Worklist:
             kind="series",
             representative=content,
             known=bool(row["known"]),
-            members=counts["n"],
-            known_members=self._case.read().execute(_KNOWN_MEMBERS, (row["id"],)).fetchone()[0],
+            members=counts["members"],
+            known_members=counts["known"],
             settled=counts["settled"],
+            unanswered=counts["unanswered"],
             waiting=counts["waiting"],
             picture=self._thumbnails.blob(content) is not None,
             grade=self._grade(content),
@@ -206,6 +204,7 @@ class Worklist:
     def _single(self, content: bytes) -> Entry:
         grade, picture = self._grade(content), self._thumbnails.blob(content) is not None
         filed = self._case.read().execute(_FILED, (content,)).fetchone()
+        settled = grade is not None and grade.settled
         return Entry(
             id=SINGLE + content.hex(),
             label=f"{'Picture' if picture else 'File'} {content.hex()[:8]}",
@@ -214,7 +213,8 @@ class Worklist:
             known=filed["hits"] > 0,
             members=1,
             known_members=filed["alert"],
-            settled=int(grade is not None and grade.settled),
+            settled=int(settled),
+            unanswered=int(not filed["alert"] and not settled),
             waiting=int(grade is not None and grade.state is GradeState.PROPOSED),
             picture=picture,
             grade=grade,

@@ -2,7 +2,7 @@
 
 import { get, post } from "./ask.js";
 import { by, complain, make, plural, say, settle } from "./dom.js";
-import { isDone, knownWords, list, load, draw, replace, showProgress } from "./list.js";
+import { isDone, knownWords, unansweredWords, list, load, draw, replace, showProgress } from "./list.js";
 import { hide, show } from "./reveal.js";
 import { thumbnail, tile } from "./tiles.js";
 import { askAlarm, keys, refresh, start } from "./top.js";
@@ -48,11 +48,12 @@ function membersTitle(entry) {
   return entry.picture ? "One picture, no near duplicates" : "One file, and no picture of it";
 }
 
-// What one known picture has filed is not done: nobody has looked at the others.
 function chips(entry) {
   const found = [];
   const known = knownWords(entry);
-  if (known) found.push(make("span", { class: entry.kind === "series" && entry.known_members < entry.members ? "chip warn" : "chip" }, known));
+  if (known) found.push(make("span", { class: "chip" }, known));
+  const unanswered = unansweredWords(entry);
+  if (unanswered) found.push(make("span", { class: "chip warn" }, unanswered));
   if (entry.settled === entry.members) found.push(make("span", { class: "chip good" }, "done"));
   else if (entry.waiting) found.push(make("span", { class: "chip warn" }, `${entry.waiting} to confirm`));
   return found;
@@ -131,10 +132,10 @@ function nothing() {
   by("work").hidden = true;
   by("empty").hidden = false;
   const open = list.section === "open";
-  by("empty-title").textContent = open ? "Nothing left to look at" : "Nothing here is known or graded yet";
+  by("empty-title").textContent = open ? "Nothing left in this list" : "Nothing here is known or graded yet";
   by("empty-text").textContent = open
-    ? "Everything here is known or graded; press w to see it. If nothing was ever here: clew intake takes an exhibit in, clew match recognises what is known, clew identify groups the rest. Then reload. What the left column says was not covered has still not been looked at."
-    : "Filed here, without pictures: what an alert set knows, whether there is a picture of it or not; pictures that a known-good set holds by SHA-256; what people grade. What else hash sets say: clew show hits CASE. Press w for the list to do.";
+    ? "What was here is graded or filed as known; press w to see it. One known picture files its whole series: there it says how many others are neither known nor graded. If nothing was ever here: clew intake takes an exhibit in, clew match recognises what is known, clew identify groups the rest. Then reload. What the left column says was not covered has still not been looked at."
+    : "Filed here, without pictures: what an alert set knows, whether there is a picture of it or not, and the other pictures of its series; pictures that a known-good set holds by SHA-256; what people grade. What else hash sets say: clew show hits CASE. Press w for the list to do.";
 }
 
 // One change at a time; what it did is said aloud, and a refusal is shown with what to do.

@@ -42,7 +42,7 @@ function line(entry, at) {
   const chosen = at === list.at;
   return make(
     "li",
-    { role: "option", "aria-selected": String(chosen), "data-entry": entry.id, class: isDone(entry) ? "done" : null },
+    { role: "option", "aria-selected": String(chosen), "data-entry": entry.id, class: isDone(entry) && !unansweredWords(entry) ? "done" : null },
     thumbnail(entry.representative, entry.picture, isDone(entry)),
     make("span", { class: "words" }, make("b", {}, entry.label), make("small", {}, summary(entry))),
   );
@@ -51,13 +51,19 @@ function line(entry, at) {
 // One known picture files its whole series: how many are known is said wherever that stands.
 export function knownWords(entry) {
   if (!entry.known && !entry.known_members) return "";
-  return entry.kind === "single" ? "known" : `${entry.known_members.toLocaleString("en")} of ${entry.members.toLocaleString("en")} known`;
+  if (entry.kind === "single") return entry.known_members ? "known" : "known good";
+  return `${entry.known_members.toLocaleString("en")} of ${entry.members.toLocaleString("en")} known`;
 }
+
+// Nobody has looked at the others.
+export const unansweredWords = (entry) => (entry.kind === "series" && entry.known && entry.unanswered ? `${entry.unanswered.toLocaleString("en")} neither known nor graded` : "");
 
 function summary(entry) {
   const parts = [entry.kind === "series" || entry.picture ? plural(entry.members, "picture") : "no picture"];
   const known = knownWords(entry);
   if (known) parts.push(known);
+  const unanswered = unansweredWords(entry);
+  if (unanswered) parts.push(unanswered);
   if (entry.parts) parts.push(`${entry.parts === 1 ? "a match" : `${entry.parts.toLocaleString("en")} matches`} on a picture not shown`);
   if (entry.waiting) parts.push(`${entry.waiting} to confirm`);
   else if (entry.settled) parts.push(entry.settled === entry.members ? "graded" : `${entry.settled} graded`);
