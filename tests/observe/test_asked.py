@@ -103,7 +103,9 @@ def test_runs_that_a_timer_starts_ask_no_more_often_than_one_that_goes_on(
 def test_for_several_watches_of_one_torrent_it_is_asked_once_and_lists_for_each(
     make_case: Callable[..., Case], lists: Lists, url: str, interval: int
 ) -> None:
-    bodies = [watch_body(1), watch_body(2, infohash_v1=watch_body()["infohash_v1"]), watch_body(3)]
+    name = watch_body()["infohash_v1"]
+    same, twin = {"infohash_v1": name}, {"infohash_v1": None, "infohash_v2": name + "00" * 12}
+    bodies = [watch_body(1), watch_body(2, **same), watch_body(3), watch_body(4, **twin)]
     case = make_case(*bodies, trackers=[TRACKER, "dht"], addresses=["192.0.2.2/32"], permits=["dht"])
     lists.listing = replace(LISTED, listed=(*LISTED.listed, Listed("192.0.2.7", ANNOUNCED_PORT, 6, 6)))
     assert run(case, lists, url) == [url] * 2, "two torrents"
@@ -111,7 +113,8 @@ def test_for_several_watches_of_one_torrent_it_is_asked_once_and_lists_for_each(
     for table in ("endpoints", "first_lists"):
         assert list(map(tuple, case.read().execute("SELECT watch FROM " + table + " ORDER BY watch"))) == ids
     rows = shards.query(case, "SELECT watch, kind, address, infohash_sent FROM sightings ORDER BY watch").to_pylist()
-    sent = [bytes.fromhex(body["infohash_v1"]) for body in bodies]
+    assert [row[0] for row in case.read().execute("SELECT twin FROM endpoints ORDER BY watch")] == [0, 0, 0, 1]
+    sent = [bytes.fromhex(body["infohash_v1"] or name) for body in bodies]
     assert [tuple(row.values()) for row in rows] == [
         (*each, "listed", "192.0.2.9", infohash) for each, infohash in zip(ids, sent, strict=True)
     ]

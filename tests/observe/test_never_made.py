@@ -99,7 +99,7 @@ def test_a_control_probe_that_was_never_made_is_no_call(played: Played, why: Mis
 @pytest.mark.parametrize("goodbye", [False, True])
 def test_an_announce_that_was_never_made_is_none(played: Played, why: Missing, goodbye: bool) -> None:
     watched = Mock(id=played.endpoint.watch)
-    one = Round(TRACKER, TRACKER.host, (watched,), b"h" * 20, False, "stopped")
+    one = Round(TRACKER, TRACKER.host, (watched,), b"h" * 20, "stopped")
     wish = Wish("announce", watched.id, TRACKER.host, TRACKER.port, TRACKER.url, "stopped", goodbye=goodbye)
     played.never(wish, Errand(None, one, one.infohash, goodbye_to="x" if goodbye else ""), why)
     assert played.state() == keeping.NOT_MADE

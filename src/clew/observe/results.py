@@ -227,7 +227,8 @@ class Results:
             if self._is_us(answer, one.tracker.url, each):
                 continue
             for watch in one.watches:
-                if self._listed(answer, watch.id, one.tracker.url, one.infohash, one.twin, listing, each):
+                twin = one.infohash != watch.infohash_v1
+                if self._listed(answer, watch.id, one.tracker.url, one.infohash, twin, listing, each):
                     self._lists.news(one)
         if not answer.mandate:
             self._lists.barred(one)
