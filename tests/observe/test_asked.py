@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import pytest
 from no_wire import Network, goes_on
@@ -14,7 +15,9 @@ from clew.core.clock import Instant
 from clew.model import Missing
 from clew.observe.api import SECOND, Listed, Listing, Sighted
 from clew.observe.asked import WAITED
+from clew.observe.batches import FLUSH_ROWS
 from clew.observe.calls import ANNOUNCED_PORT
+from clew.observe.keeping import Keeper
 from clew.observe.networks.bittorrent import PLUGIN
 from clew.observe.policy import Policy
 from clew.observe.run import Observer
@@ -126,6 +129,28 @@ def test_for_several_watches_of_one_torrent_it_is_asked_once_and_lists_for_each(
     assert run(case, lists, url) == []
     later(lists, 10)
     assert run(case, lists, url) == [url] * 2
+
+
+def test_a_long_list_for_several_watches_is_never_in_memory_as_a_whole(
+    make_case: Callable[..., Case], lists: Lists, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number, each = 5, 1_000
+    name = watch_body()["infohash_v1"]
+    case = make_case(*(watch_body(n, infohash_v1=name) for n in range(1, number + 1)), trackers=[TRACKER])
+    listed = tuple(Listed("192.0.2.9", 1_000 + n, 6, 6) for n in range(each))
+    lists.listing, held, keep = replace(LISTED, listed=listed), list[int](), Keeper.keep
+
+    def counted(self: Keeper, sighting: dict[str, Any]) -> None:
+        keep(self, sighting)
+        held.append(self.waiting)
+
+    monkeypatch.setattr(Keeper, "keep", counted)
+    assert run(case, lists) == [TRACKER]
+    assert len(held) == number * each
+    assert max(held) < FLUSH_ROWS + number
+    counts = "SELECT count(*) AS n, count(DISTINCT (watch, port)) AS places FROM sightings"
+    assert shards.query(case, counts).to_pylist() == [{"n": number * each, "places": number * each}]
+    assert case.read().execute("SELECT count(*) FROM endpoints").fetchone()[0] == number * each
 
 
 def test_a_question_that_was_out_when_the_run_was_killed_counts(beyond: Case, lists: Lists) -> None:

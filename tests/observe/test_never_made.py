@@ -69,7 +69,7 @@ def played(case: Case) -> Played:
     keeping.begin(case, run, "{}", now, "0" * 32, lasting, 0)
     book, account, gaps = Book([], FAST, 0, lambda _: ("tcp",)), Account(), Gaps()
     keeper = Keeper(case, run, book, gaps)
-    results = Results(run, book, keeper, Mock(), account, FAST.revisit, lasting, gaps, Chance())
+    results = Results(run, book, keeper, Mock(), account, FAST.revisit, lasting, gaps, Chance(), Mock())
     endpoint, _ = book.listed(
         watch_body()["id"], "127.20.0.1", 6881, source=TRACKER.url, twin=False, at_ns=1, due_ns=10 * SECOND
     )
