@@ -30,9 +30,10 @@ def test_what_nothing_can_be_named_by_is_no_code(case: Case, tmp_path: Path, cod
     with pytest.raises(Usage, match="cannot be a force's code"):
         Case.create(tmp_path / "another", operation="Op", force=code, authority="0" * 64, actor="tester")
     assert not (tmp_path / "another").exists()
-    with pytest.raises(Usage, match="cannot be a force's code"):
+    with pytest.raises(Usage, match="cannot be a force's code") as refused:
         forces.add(case, replace(FORCE, code=code))
     assert forces.all_of(case) == []
+    assert "a letter or digit first" in refused.value.hint
 
 
 @pytest.mark.parametrize("code", ["AT", "DE-BY", "es_pn.2", "A" * 64])

@@ -12,6 +12,7 @@ from clew.observe.api import SECOND, Listed, Listing, Tracker
 from clew.observe.asked import WAITED
 from clew.observe.calls import Caller
 from clew.observe.chance import Chance
+from clew.observe.lookups import Lookups, at
 from clew.observe.networks.bittorrent import PLUGIN
 from clew.observe.policy import Policy
 
@@ -173,14 +174,16 @@ def test_what_an_earlier_run_asked_is_not_asked_sooner(address: str, told: int, 
 
 
 def test_watches_that_share_an_infohash_are_asked_for_together() -> None:
-    """By each infohash that one of them has."""
+    """By each infohash that one of them has; also where one knows a v2 one by its first 20 bytes alone, as lists do."""
     v1, v2 = watch_body()["infohash_v1"], "ab" * 32
     hybrid, second = watch_body(2, infohash_v1=v1, infohash_v2=v2), watch_body(3, infohash_v1=None, infohash_v2=v2)
-    watches = [WATCH, *map(watch.from_body, (hybrid, second, watch_body(4)))]
+    watches = [WATCH, *map(watch.from_body, (hybrid, second, watch_body(4), watch_body(5, infohash_v1=v2[:40])))]
     announces = Announces({TRACKER: "127.1.0.1"}, watches, Policy(revisit=5.0), {TRACKER.url: False}, 0)
-    asked = {(one.infohash.hex(), one.twin): [each.label for each in one.watches] for one in announces.due(0)}
+    lookups = Lookups({at("127.1.0.1", 7): "127.1.0.1"}, watches, Policy(revisit=5.0), 0, lambda _: True)
     other = watch_body(4)["infohash_v1"]
-    assert asked == {(v1, False): ["W-1", "W-2"], (v2[:40], True): ["W-2", "W-3"], (other, False): ["W-4"]}
+    for lists in (announces, lookups):
+        asked = [(one.infohash.hex(), *(each.label for each in one.watches)) for one in lists.due(0)]
+        assert asked == [(v1, "W-1", "W-2"), (v2[:40], "W-2", "W-3", "W-5"), (other, "W-4")]
 
 
 def test_a_round_that_is_under_way_goes_on_before_others_begin() -> None:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import pytest
 from no_wire import Network, goes_on
@@ -14,7 +15,9 @@ from clew.core.clock import Instant
 from clew.model import Missing
 from clew.observe.api import SECOND, Listed, Listing, Sighted
 from clew.observe.asked import WAITED
+from clew.observe.batches import FLUSH_ROWS
 from clew.observe.calls import ANNOUNCED_PORT
+from clew.observe.keeping import Keeper
 from clew.observe.networks.bittorrent import PLUGIN
 from clew.observe.policy import Policy
 from clew.observe.run import Observer
@@ -103,7 +106,9 @@ def test_runs_that_a_timer_starts_ask_no_more_often_than_one_that_goes_on(
 def test_for_several_watches_of_one_torrent_it_is_asked_once_and_lists_for_each(
     make_case: Callable[..., Case], lists: Lists, url: str, interval: int
 ) -> None:
-    bodies = [watch_body(1), watch_body(2, infohash_v1=watch_body()["infohash_v1"]), watch_body(3)]
+    name = watch_body()["infohash_v1"]
+    same, twin = {"infohash_v1": name}, {"infohash_v1": None, "infohash_v2": name + "00" * 12}
+    bodies = [watch_body(1), watch_body(2, **same), watch_body(3), watch_body(4, **twin)]
     case = make_case(*bodies, trackers=[TRACKER, "dht"], addresses=["192.0.2.2/32"], permits=["dht"])
     lists.listing = replace(LISTED, listed=(*LISTED.listed, Listed("192.0.2.7", ANNOUNCED_PORT, 6, 6)))
     assert run(case, lists, url) == [url] * 2, "two torrents"
@@ -111,7 +116,8 @@ def test_for_several_watches_of_one_torrent_it_is_asked_once_and_lists_for_each(
     for table in ("endpoints", "first_lists"):
         assert list(map(tuple, case.read().execute("SELECT watch FROM " + table + " ORDER BY watch"))) == ids
     rows = shards.query(case, "SELECT watch, kind, address, infohash_sent FROM sightings ORDER BY watch").to_pylist()
-    sent = [bytes.fromhex(body["infohash_v1"]) for body in bodies]
+    assert [row[0] for row in case.read().execute("SELECT twin FROM endpoints ORDER BY watch")] == [0, 0, 0, 1]
+    sent = [bytes.fromhex(body["infohash_v1"] or name) for body in bodies]
     assert [tuple(row.values()) for row in rows] == [
         (*each, "listed", "192.0.2.9", infohash) for each, infohash in zip(ids, sent, strict=True)
     ]
@@ -123,6 +129,28 @@ def test_for_several_watches_of_one_torrent_it_is_asked_once_and_lists_for_each(
     assert run(case, lists, url) == []
     later(lists, 10)
     assert run(case, lists, url) == [url] * 2
+
+
+def test_a_long_list_for_several_watches_is_never_in_memory_as_a_whole(
+    make_case: Callable[..., Case], lists: Lists, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number, each = 5, 1_000
+    name = watch_body()["infohash_v1"]
+    case = make_case(*(watch_body(n, infohash_v1=name) for n in range(1, number + 1)), trackers=[TRACKER])
+    listed = tuple(Listed("192.0.2.9", 1_000 + n, 6, 6) for n in range(each))
+    lists.listing, held, keep = replace(LISTED, listed=listed), list[int](), Keeper.keep
+
+    def counted(self: Keeper, sighting: dict[str, Any]) -> None:
+        keep(self, sighting)
+        held.append(self.waiting)
+
+    monkeypatch.setattr(Keeper, "keep", counted)
+    assert run(case, lists) == [TRACKER]
+    assert len(held) == number * each
+    assert max(held) < FLUSH_ROWS + number
+    counts = "SELECT count(*) AS n, count(DISTINCT (watch, port)) AS places FROM sightings"
+    assert shards.query(case, counts).to_pylist() == [{"n": number * each, "places": number * each}]
+    assert case.read().execute("SELECT count(*) FROM endpoints").fetchone()[0] == number * each
 
 
 def test_a_question_that_was_out_when_the_run_was_killed_counts(beyond: Case, lists: Lists) -> None:

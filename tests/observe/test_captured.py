@@ -30,8 +30,9 @@ from capture_files import (
 )
 from capture_read import OTHER, TWIN, WATCHED, expected, read, summary
 
-from clew.model import Claim, Reason
+from clew.model import Claim, Missing, Reason
 from clew.observe.api import SECOND
+from clew.observe.captures._streams import CUT_OFF, GAP
 from clew.observe.networks.bittorrent import PLUGIN as BITTORRENT
 from clew.observe.taken import Watched
 from clew.observe.transcript import Kind, decode
@@ -82,6 +83,23 @@ def test_haves_that_fill_a_lazy_bitfield_are_heard_and_those_of_a_download_are_n
     late.at_ns += 60 * SECOND
     late.say(1, message(4, b"\0\0\0\x03")).say(1, message(4, b"\0\0\0\x05")).say(1, message(4, b"\0\0\0\x06"))
     assert claims(late, B) == (3, 1), "a piece of the watched file that comes late is waited for"
+
+
+@pytest.mark.parametrize("kind", [Flow, UtpFlow])
+@pytest.mark.parametrize(("heard_s", "lost", "missing"), [(2, False, None), (0, False, CUT_OFF), (2, True, GAP)])
+def test_of_who_claims_a_part_and_says_no_more_all_was_heard_unless_the_capture_broke_off_before(
+    kind: Any, heard_s: int, lost: bool, missing: Missing | None
+) -> None:
+    flow = kind(A, B).say(0, hello(INFOHASH, OURS)).say(1, hello(INFOHASH, THEIRS) + message(5, b"\x04\0\0"))
+    flow.at_ns += heard_s * SECOND
+    if lost:
+        flow.say(1, message(4, b"\0\0\0\x06"))
+        flow.packets.pop()
+        flow.say(1, message(4, b"\0\0\0\x07"))
+    flow.say(0, message(2))
+    contact = next(f.contact for f in read(pcap(flow.packets))[0] if f.address == B[0])
+    assert contact is not None
+    assert (contact.pieces_claimed, contact.inner_claimed, contact.missing) == (1, 1, missing)
 
 
 def test_a_flow_of_no_watch_leaves_no_address_behind() -> None:

@@ -250,7 +250,7 @@ def test_rounds_are_of_the_shape_that_callers_take() -> None:
     both = watch.from_body(watch_body(infohash_v2="ab" * 32))
     lookups = Lookups({at("127.20.1.1", 7): "127.20.1.1"}, [both], POLICY, 0, lambda _: True)
     rounds = lookups.due(0)
-    assert [(one.infohash, one.twin) for one in rounds] == [(both.infohash_v1, False), (b"\xab" * 20, True)]
+    assert [one.infohash for one in rounds] == [both.infohash_v1, b"\xab" * 20]
     for one in rounds:
         assert (one.event, one.tracker) == ("", PLUGIN.tracker("dht://127.20.1.1:7"))
     assert at("::1", 7) == PLUGIN.tracker("dht://[::1]:7")

@@ -69,7 +69,7 @@ def played(case: Case) -> Played:
     keeping.begin(case, run, "{}", now, "0" * 32, lasting, 0)
     book, account, gaps = Book([], FAST, 0, lambda _: ("tcp",)), Account(), Gaps()
     keeper = Keeper(case, run, book, gaps)
-    results = Results(run, book, keeper, Mock(), account, FAST.revisit, lasting, gaps, Chance())
+    results = Results(run, book, keeper, Mock(), account, FAST.revisit, lasting, gaps, Chance(), Mock())
     endpoint, _ = book.listed(
         watch_body()["id"], "127.20.0.1", 6881, source=TRACKER.url, twin=False, at_ns=1, due_ns=10 * SECOND
     )
@@ -99,7 +99,7 @@ def test_a_control_probe_that_was_never_made_is_no_call(played: Played, why: Mis
 @pytest.mark.parametrize("goodbye", [False, True])
 def test_an_announce_that_was_never_made_is_none(played: Played, why: Missing, goodbye: bool) -> None:
     watched = Mock(id=played.endpoint.watch)
-    one = Round(TRACKER, TRACKER.host, (watched,), b"h" * 20, False, "stopped")
+    one = Round(TRACKER, TRACKER.host, (watched,), b"h" * 20, "stopped")
     wish = Wish("announce", watched.id, TRACKER.host, TRACKER.port, TRACKER.url, "stopped", goodbye=goodbye)
     played.never(wish, Errand(None, one, one.infohash, goodbye_to="x" if goodbye else ""), why)
     assert played.state() == keeping.NOT_MADE

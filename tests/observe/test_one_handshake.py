@@ -120,7 +120,7 @@ class Play:
         self.book = Book(rows, POLICY, self.lasting.at(self.now()), lambda _: PLUGIN.transports)
         self.keeper = Keeper(self.case, run, self.book, Gaps())
         self.results = Results(
-            run, self.book, self.keeper, Mock(), Account(), POLICY.revisit, self.lasting, Gaps(), Chance()
+            run, self.book, self.keeper, Mock(), Account(), POLICY.revisit, self.lasting, Gaps(), Chance(), Mock()
         )
         self.run, self.wire = run, Wire(self.governor, PLUGIN.sendable)
 

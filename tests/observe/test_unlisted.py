@@ -220,7 +220,7 @@ def test_a_question_for_two_watches_of_one_torrent_is_one_and_both_are_without_a
     known = tuple(watch.from_body(watch_body(number, infohash_v1=name)) for number in (1, 2))
     counts, infohash = Unlisted(asked_for([node(1)], known)), bytes.fromhex(name)
     for begin, listed in ((0, True), (1_800, False), (3_600, False), (5_400, True)):
-        one = Round(node(1), "192.0.2.1", known, infohash, False, "")
+        one = Round(node(1), "192.0.2.1", known, infohash, "")
         counts.take(one, moment(begin), moment(begin + 1), listed=listed)
     counts.over(moment(7_200))
     told = counts.told()
@@ -236,7 +236,7 @@ def test_nodes_that_do_not_answer_are_no_silence_where_the_lookup_brought_a_list
     lookup = LOOKUP_NS // SECOND
 
     def asks(number: int, at: float, *, listed: bool) -> None:
-        one = Round(node(number), f"192.0.2.{number}", (known,), b"1" * 20, False, "")
+        one = Round(node(number), f"192.0.2.{number}", (known,), b"1" * 20, "")
         counts.take(one, moment(at), moment(at + 1), listed=listed)
 
     for begin in (0, 1_800, 3_600):

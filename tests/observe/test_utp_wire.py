@@ -41,7 +41,7 @@ def test_a_control_probe_that_was_not_heard_decides_nothing(why: Missing | None,
     probe = call("probe", "127.24.0.9", 9)
     probe = replace(probe, wish=replace(probe.wish, kind="control"))
     run, endpoint = Run("r", "t", "c", "v", None, None), Mock()
-    results = Results(run, book, Mock(), Mock(), Account(), 1.0, Mock(), Mock(), Mock())
+    results = Results(run, book, Mock(), Mock(), Account(), 1.0, Mock(), Mock(), Mock(), Mock())
     found = Sighted(Contact(missing=why, transport="utp"), b"")
     results.take(Answer(probe, found, None, now, now, mandate="m"), Errand(endpoint))
     ((told, said),) = [each.args for each in book.controlled.call_args_list]

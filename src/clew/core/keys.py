@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import serialization as ser
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from clew.core.errors import Damaged, Usage
-from clew.core.names import NAME
+from clew.core.names import NAME, NAME_HINT
 
 RAW_PUBLIC_HEX = re.compile(r"[0-9a-f]{64}")
 
@@ -113,7 +113,7 @@ def verify(public: str, data: bytes, signature: bytes) -> None:
 
 def _path(name: str, suffix: str, folder: Path | None) -> Path:
     if not NAME.fullmatch(name):
-        raise Usage(f"{name!r} is no name for a key", "use letters, digits, dot, dash and underscore")
+        raise Usage(f"{name!r} is no name for a key", NAME_HINT)
     return (folder or key_folder()) / f"{name}.{suffix}"
 
 

@@ -5,9 +5,10 @@ import re
 from clew.core.errors import Usage
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+NAME_HINT = "use a letter or digit first, then letters, digits, dots, dashes and underscores, 64 in all"
 
 
 def check_code(code: str) -> None:
     """Raises Usage for what can be no force's code: its keys, checkpoints and Bundles' files are named by it."""
     if not NAME.fullmatch(code):
-        raise Usage(f"{code!r} cannot be a force's code", "use letters, digits, dot, dash and underscore, e.g. AT")
+        raise Usage(f"{code!r} cannot be a force's code", f"{NAME_HINT}, e.g. AT")

@@ -38,7 +38,6 @@ class Round:
     address: str
     watches: tuple[Watch, ...]
     infohash: bytes
-    twin: bool
     event: str = "stopped"
     asked: int = 0
     dry: int = 0
@@ -55,12 +54,15 @@ def infohashes(watch: Watch) -> list[tuple[bytes, bool]]:
     return found + ([(watch.infohash_v2[:20], True)] if watch.infohash_v2 else [])
 
 
-def by_infohash(watches: Iterable[Watch]) -> dict[tuple[bytes, bool], tuple[Watch, ...]]:
-    """What is asked for (`infohashes`), and for which Watches: who is there for one file of a torrent is for all."""
-    found: dict[tuple[bytes, bool], tuple[Watch, ...]] = {}
+def by_infohash(watches: Iterable[Watch]) -> dict[bytes, tuple[Watch, ...]]:
+    """What is asked for (`infohashes`), and for which Watches: who is there for one file of a torrent is for all.
+
+    One may have as its v1 infohash what is the twin of another: lists tell no more of a v2 one than 20 bytes.
+    """
+    found: dict[bytes, tuple[Watch, ...]] = {}
     for watch in watches:
-        for each in infohashes(watch):
-            found[each] = (*found.get(each, ()), watch)
+        for infohash, _ in infohashes(watch):
+            found[infohash] = (*found.get(infohash, ()), watch)
     return found
 
 
@@ -220,8 +222,8 @@ class Announces:
         self._plan(one, now_ns + self.pause_ns(one, slower))
 
     def _begin(self, tracker: Tracker, address: str, now_ns: int) -> None:
-        for (infohash, twin), watches in self._asks.items():
-            one = Round(tracker, address, watches, infohash, twin)
+        for infohash, watches in self._asks.items():
+            one = Round(tracker, address, watches, infohash)
             self._of[tracker].append(one)
             self._first(one, now_ns)
 

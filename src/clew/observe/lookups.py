@@ -59,7 +59,6 @@ class Lookup:
 
     watches: tuple[Watch, ...]
     infohash: bytes
-    twin: bool
     start: dict[Place, Node]
     due_ns: int
     rounds: int = 0
@@ -161,8 +160,8 @@ class Lookups:
         start = {(at, t.port): Node(at, t.port, None, named=True) for t, at in bootstrap.items()}
         self._out: dict[Round, tuple[Lookup, Node]] = {}
         self._lookups = {
-            infohash: Lookup(asked_for, infohash, twin, dict(start), now_ns)
-            for (infohash, twin), asked_for in by_infohash(watches if start else []).items()
+            infohash: Lookup(asked_for, infohash, dict(start), now_ns)
+            for infohash, asked_for in by_infohash(watches if start else []).items()
         }
         for each in self._lookups.values():
             last = (before or {}).get((DHT, each.infohash))
@@ -179,7 +178,7 @@ class Lookups:
                 lookup.begin()
             while (node := lookup.next()) is not None:
                 lookup.ask(node)
-                one = Round(at(node.address, node.port), node.address, lookup.watches, lookup.infohash, lookup.twin, "")
+                one = Round(at(node.address, node.port), node.address, lookup.watches, lookup.infohash, "")
                 self._out[one] = (lookup, node)
                 found.append(one)
             self._end_of(lookup, now_ns)

@@ -1,6 +1,7 @@
 """What comes back: each Answer becomes Sightings, changes the book, and closes its dial."""
 
 from collections import Counter, defaultdict
+from collections.abc import Callable
 from dataclasses import replace
 
 from clew.core import clock
@@ -32,7 +33,7 @@ NO_NETWORK_PAUSE_NS = 5 * SECOND
 
 
 class Results:
-    """Takes the Answers of one run."""
+    """Takes the Answers of one run; `keep_much` commits what was taken so far where it is much."""
 
     def __init__(
         self,
@@ -45,9 +46,10 @@ class Results:
         time: Steady,
         gaps: Gaps,
         chance: Chance,
+        keep_much: Callable[[], None],
         hold_ns: int = Limits().hold_ns,
     ) -> None:
-        self._hold_ns = hold_ns
+        self._keep_much, self._hold_ns = keep_much, hold_ns
         self._time, self._gaps, self._chance = time, gaps, chance
         self._run, self._book, self._keeper = run, book, keeper
         self._lists, self._account = lists, account
@@ -227,8 +229,10 @@ class Results:
             if self._is_us(answer, one.tracker.url, each):
                 continue
             for watch in one.watches:
-                if self._listed(answer, watch.id, one.tracker.url, one.infohash, one.twin, listing, each):
+                twin = one.infohash != watch.infohash_v1
+                if self._listed(answer, watch.id, one.tracker.url, one.infohash, twin, listing, each):
                     self._lists.news(one)
+            self._keep_much()
         if not answer.mandate:
             self._lists.barred(one)
         self._lists.heard(one, listing, clock.now().mono_ns)

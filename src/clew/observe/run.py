@@ -129,6 +129,7 @@ class Observer:
             self._steady,
             self._gaps,
             chance,
+            self._keep_much,
             policy.limits().hold_ns,
         )
         self._errands: dict[str, Errand] = {}
@@ -284,14 +285,18 @@ class Observer:
             self._visits -= errand.endpoint is not None
             self._results.take(answer, errand)
             self._bases |= {answer.mandate} - {""}
-            if self._keeper.waiting >= FLUSH_ROWS:  # a list of thousands is not kept in memory as a whole
-                self._keep()
+            self._keep_much()
         self._gaps.left(wire.left)
 
     def _flush(self) -> None:
         now = clock.now()
         self._gaps.look(now)
         if self._batches.keep(now.mono_ns, self._keeper.waiting, new=self._book.fresh):
+            self._keep()
+
+    def _keep_much(self) -> None:
+        """Commits what was taken where it is much: a list of thousands is never in memory as a whole."""
+        if self._keeper.waiting >= FLUSH_ROWS:
             self._keep()
 
     def _keep(self) -> None:

@@ -4,7 +4,7 @@
     network,country,subdivision,kind
     100.64.0.0/10,,,cgnat
 
-The longest prefix wins, field by field: what it leaves blank, the network around it says.
+The longest prefix wins, field by field: what it leaves blank, the network around it says (no part of another country).
 Columns that are not there are unknown, others are ignored. `dated` is a day or a full ISO time in UTC; without it the
 register has no date, and what it says of a country is "uncertain".
 """
@@ -72,7 +72,9 @@ def _flatten(rows: list[tuple[Network, Answer]]) -> tuple[list[int], list[Answer
 
 def _within(inner: Answer, outer: Answer) -> Answer:
     kind = outer.kind if inner.kind is NetworkKind.UNKNOWN else inner.kind
-    return Answer(inner.country or outer.country, inner.subdivision or outer.subdivision, kind, inner.network)
+    country = inner.country or outer.country
+    around = outer.subdivision if country == outer.country else None
+    return Answer(country, inner.subdivision or around, kind, inner.network)
 
 
 def _read(path: Path) -> tuple[int | None, list[tuple[Network, Answer]]]:
@@ -141,13 +143,14 @@ class Prefixes:
         path = folder / "example.csv"
         path.write_text(
             "# dated: 2026-11-01\nnetwork,country,subdivision,kind\n198.51.100.0/24,AT,9,isp\n"
-            "198.51.100.64/26,,,vpn\n100.64.0.0/10,,,cgnat\n2001:db8::/32,fr,,hosting\n",
+            "198.51.100.64/26,,,vpn\n198.51.100.192/26,DE,,\n100.64.0.0/10,,,cgnat\n2001:db8::/32,fr,,hosting\n",
             "utf-8",
         )
         return path, {
             "198.51.100.1": Answer("AT", "9", NetworkKind.ISP, "198.51.100.0/24"),
             "198.51.100.65": Answer("AT", "9", NetworkKind.VPN, "198.51.100.64/26"),
             "198.51.100.128": Answer("AT", "9", NetworkKind.ISP, "198.51.100.0/24"),
+            "198.51.100.193": Answer("DE", None, NetworkKind.ISP, "198.51.100.192/26"),
             "198.51.101.0": Answer(),
             "100.64.0.0": Answer(None, None, NetworkKind.CGNAT, "100.64.0.0/10"),
             "2001:db8::1": Answer("FR", None, NetworkKind.HOSTING, "2001:db8::/32"),

@@ -83,12 +83,18 @@ class Speaker:
         """Takes the next bytes that it said."""
         if not self._greeting:
             self.first_ns = self.last_ns = at_ns
-        self._settle(at_ns)
+        self.settle(at_ns)
         at = 0
         while at < len(data) and not self.over:
             self.last_ns = max(self.last_ns, at_ns)  # the times of a capture may run backwards
             at = self._greet(data, at, at_ns) if self.greeting is None else self._frame(data, at, at_ns)
         self._account.counts["bytes left aside"] += len(data) - at
+
+    def settle(self, at_ns: int) -> None:
+        """Reads no further where it told what a contact is for, and one of ours would not have stayed."""
+        if not self.over and at_ns >= self._reader.wake_ns and self._reader.told:
+            self._mention(at_ns)
+            self._take(self._reader.tick(at_ns))
 
     def end(self, why: Missing | None, at_ns: int) -> tuple[Contact, bytes]:
         """Ends it, with the reason where we do not know that all was heard; what it said, and its transcript."""
@@ -98,12 +104,6 @@ class Speaker:
         assert self._ended is not None
         assert isinstance(self._ended.finding, Contact)
         return self._ended.finding, self._ended.transcript
-
-    def _settle(self, at_ns: int) -> None:
-        """Reads no further where it told what a contact is for, and one of ours would not have stayed."""
-        if not self.over and at_ns >= self._reader.wake_ns and self._reader.told:
-            self._mention(at_ns)
-            self._take(self._reader.tick(at_ns))
 
     def _greet(self, data: bytes, at: int, at_ns: int) -> int:
         part = data[at : at + m.HANDSHAKE_BYTES - len(self._greeting)]

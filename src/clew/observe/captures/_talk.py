@@ -131,6 +131,8 @@ class StreamTalk:
     ) -> None:
         """What one side said of itself. That the other side answered it shows that its address was not forged."""
         own, other = speakers[side], speakers[1 - side]
+        if side not in self._gaps:  # of all until now nothing is known to be missing
+            own.settle(at_ns)
         contact, transcript = own.end(why, at_ns)
         ends, greeting = self._ends, own.greeting
         assert greeting is not None
