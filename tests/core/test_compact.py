@@ -107,11 +107,10 @@ def test_large_shards_are_left_alone(full: Case, monkeypatch: pytest.MonkeyPatch
     assert compact.compact(full, enough=2) == compact.Compacted()
 
 
-def test_a_merged_shard_is_closed_when_it_is_large(full: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_merged_shard_is_closed_when_it_is_large(full: Case) -> None:
     before = rows(full)
     size = next(iter((full.folder / "shards" / "traits").iterdir())).stat().st_size
-    monkeypatch.setattr(compact, "LARGE", size * 10)
-    done = compact.compact(full, enough=2)
+    done = compact.compact(full, enough=2, large=size * 10)
     assert 2 < done.after < BATCHES / 4
     assert rows(full) == before
 
