@@ -107,11 +107,19 @@ def test_large_shards_are_left_alone(full: Case, monkeypatch: pytest.MonkeyPatch
     assert compact.compact(full, enough=2) == compact.Compacted()
 
 
-def test_a_merged_shard_is_closed_when_it_is_large(full: Case) -> None:
+def test_a_merged_shard_is_closed_when_it_is_large(full: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     before = rows(full)
     size = next(iter((full.folder / "shards" / "traits").iterdir())).stat().st_size
-    done = compact.compact(full, enough=2, large=size * 10)
+    monkeypatch.setattr(compact, "LARGE", size * 10)
+    done = compact.compact(full, enough=2)
     assert 2 < done.after < BATCHES / 4
+    assert rows(full) == before
+
+
+def test_a_merged_shard_is_closed_when_it_has_many_rows(full: Case) -> None:
+    before = rows(full)
+    assert compact.compact(full, enough=2, rows=20) == compact.Compacted(BATCHES, BATCHES * 5 // 20)
+    assert compact.compact(full, enough=2, rows=20) == compact.Compacted()
     assert rows(full) == before
 
 

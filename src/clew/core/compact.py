@@ -11,6 +11,7 @@ hour alone, and its receipt is dated as the newest of them. It may be forgotten 
 import hashlib
 import io
 import sqlite3
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -30,7 +31,7 @@ SMALL = 4 << 20  # bytes of a shard that is worth merging
 LARGE = 32 << 20  # bytes at which a merged one is closed; it is built in memory
 ENOUGH = 64  # small shards of a kind from which on merging pays
 HOUR_NS = 3_600_000_000_000
-TOGETHER, ROW_GROUP = 64, 8 << 20  # shards, or bytes of their rows, that become one row group: each costs 50 KB to hold
+TOGETHER, ROW_GROUP = 64, 1 << 20  # shards, or bytes of their rows, that become one row group: each costs 50 KB to hold
 LEASE = ("core", "shards")
 
 
@@ -48,11 +49,12 @@ def compact(
     *,
     kinds: Sequence[str] = OF_EXHIBITS + SIGHTINGS,
     enough: int = ENOUGH,
-    large: int = LARGE,
+    rows: int = sys.maxsize,
 ) -> Compacted:
     """Merges the small shards of each kind where there are `enough` of them, and takes merged ones' files away.
 
-    A merged one is closed at `large` bytes.
+    A merged one is closed at LARGE bytes, or at so many `rows`; a shard of as many is not small.
+
     Nothing is done while another process compacts or archives. Raises Damaged where a shard is not as it was written.
     """
     try:
@@ -60,7 +62,7 @@ def compact(
             _remove(case, kinds)
             before = after = 0
             for kind in kinds:
-                groups = list(_groups(_small(case, kind), large))
+                groups = list(_groups(_small(case, kind, rows), rows))
                 for group in groups if sum(map(len, groups)) >= enough else ():
                     if _merge(case, kind, group, mandate):
                         before, after = before + len(group), after + 1
@@ -87,24 +89,24 @@ class _Shard:
         return self.at_ns // HOUR_NS if self.batch.startswith(shards.BRIEF) else None
 
 
-def _small(case: Case, kind: str) -> list[_Shard]:
+def _small(case: Case, kind: str, rows: int) -> list[_Shard]:
     sql = """SELECT s.id, r.stage, r.batch, r.at_ns, s.path, s.rows, s.bytes, s.sha256
              FROM shards s JOIN receipts r ON r.id = s.receipt
-             WHERE s.kind=? AND s.merged_into IS NULL AND s.bytes < ? ORDER BY s.id"""
-    return [_Shard(*row) for row in case.read().execute(sql, (kind, SMALL))]
+             WHERE s.kind=? AND s.merged_into IS NULL AND s.bytes < ? AND s.rows < ? ORDER BY s.id"""
+    return [_Shard(*row) for row in case.read().execute(sql, (kind, SMALL, rows))]
 
 
-def _groups(small: list[_Shard], large: int) -> Iterator[list[_Shard]]:
+def _groups(small: list[_Shard], rows: int) -> Iterator[list[_Shard]]:
     """Neighbours of one `hour`, as many as make one large shard; a last one alone stays as it is."""
     for _, some in groupby(sorted(small, key=lambda each: each.hour or 0), key=lambda each: each.hour):
         group: list[_Shard] = []
-        size = 0
+        size = held = 0
         for shard in some:
             group.append(shard)
-            size += shard.size
-            if size >= large and len(group) > 1:
+            size, held = size + shard.size, held + shard.rows
+            if (size >= LARGE or held >= rows) and len(group) > 1:
                 yield group
-                group, size = [], 0
+                group, size, held = [], 0, 0
         if len(group) > 1:
             yield group
 
@@ -136,6 +138,7 @@ def _merge(case: Case, kind: str, group: list[_Shard], mandate: str | None) -> b
             about = {"shard": path, "merged": [[each.path, each.sha256.hex()] for each in group]}
             tx.record("shards.compacted", subject=about, counts={"shards": len(group), "rows": rows}, mandate=mandate)
     failpoint("compact.after")
+    shards.give_back()  # or a run of days would keep the most that one merging took
     if not there:
         (case.folder / path).unlink()
     return there
@@ -190,8 +193,8 @@ def _table(case: Case, kind: str, shard: _Shard) -> pa.Table:
         data = b""
     if hashlib.sha256(data).digest() != shard.sha256:
         raise Damaged(f"the shard {shard.path} is gone or altered", "restore the case from its archive")
-    # Not `read_table`: it loads all that Arrow reads folders with, 60 MB of an observer's.
-    table = pq.ParquetFile(pa.BufferReader(data)).read()
+    # Not `read_table`: it loads all that Arrow reads folders with, 60 MB of an observer's. Nor by several threads.
+    table = pq.ParquetFile(pa.BufferReader(data), pre_buffer=False).read(use_threads=False)
     if table.schema.equals(schema):
         return table
     for field in schema:

@@ -9,7 +9,7 @@ from typing import Any
 from clew.core import shards
 from clew.core.case import Case, Transaction, new_id
 from clew.core.clock import Instant
-from clew.core.compact import ENOUGH, SIGHTINGS, SMALL, compact
+from clew.core.compact import ENOUGH, SIGHTINGS, compact
 from clew.core.errors import Damaged
 from clew.core.failpoints import failpoint
 from clew.core.questions import KEPT
@@ -35,6 +35,7 @@ UPDATE endpoints SET control=NULL WHERE control=? AND (address, port) IN (
   SELECT address, port FROM dials WHERE kind='control' AND state='done'
   GROUP BY address, port HAVING min(transport LIKE 'mse%'))
 """
+ROWS = 4_000  # of a shard that is not merged any more while observing: some 10 MB in memory, packed 50 times as well
 LASTING = frozenset((SightingKind.CONTROL, SightingKind.OURSELVES))
 
 
@@ -180,7 +181,7 @@ def merge(case: Case, mandate: str | None = None) -> None:
     Where one is damaged, all stay as they are. Whoever reads the case is told so; nobody is watched less for it.
     """
     with suppress(Damaged):
-        compact(case, mandate, kinds=SIGHTINGS, enough=ENOUGH, large=SMALL)
+        compact(case, mandate, kinds=SIGHTINGS, enough=ENOUGH, rows=ROWS)
 
 
 def begin(

@@ -28,13 +28,13 @@ def purge(case: Case, now_ns: int) -> int:
 
     Copies of case.db that an upgrade left, in which they stand too, are kept as long.
 
-    Rows of tier E0 that are no evidence lie in shards of their own, so whole shards go, and with one what was merged
-    into it, whose receipts were of the same hour (`core.compact`); their receipts stay. Those of
-    control probes, of ourselves, and of contacts that failed with who had answered before are kept: they speak against
-    a lead, or about us. So are the dials behind them, which say that a call was made, also where it was cut off: every
-    dial of who has answered is kept, but those that were never made. How many there were of the others stays, by run.
-    What a control probe came to stands with whom it was made of, who had answered; whoever was only listed there for
-    another Watch is forgotten all the same.
+    Rows of tier E0 that are no evidence lie in shards of their own, so whole shards go, each with those that were
+    merged into it, of the same hour (`core.compact`); their receipts stay. Rows of control probes, of ourselves, and of
+    contacts that failed with who had answered before are kept: they speak against a lead, or about us. So are the dials
+    behind them, which say that a call was made, also where it was cut off: every dial of who has answered is kept, but
+    those that were never made. How many there were of the others stays, by run. What a control probe came to stands
+    with whom it was made of, who had answered; whoever was only listed there for another Watch is forgotten all the
+    same.
     """
     before = now_ns - KEEP_NS
     with case.write("observe") as tx:
