@@ -6,8 +6,9 @@ from lead_case import claims, contact, lead_case
 from clew.attribute import urgency
 from clew.attribute.replay import replay
 from clew.core import clock, forces
+from clew.core.shards import BRIEF
 from clew.model import Force
-from clew.observe.retention import BRIEF, KEEP_NS, purge
+from clew.observe.retention import KEEP_NS, purge
 from facts_case import put
 
 ROWS = [

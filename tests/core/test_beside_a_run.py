@@ -12,8 +12,9 @@ from clew.core import clock, compact, shards, verify
 from clew.core.archive import archive
 from clew.core.case import Case
 from clew.core.errors import ClewError, Damaged
+from clew.core.shards import BRIEF
 from clew.core.verify import verify_case
-from clew.observe.retention import BRIEF, KEEP_NS, purge
+from clew.observe.retention import KEEP_NS, purge
 
 MANY = 6
 

@@ -116,6 +116,13 @@ def test_a_merged_shard_is_closed_when_it_is_large(full: Case, monkeypatch: pyte
     assert rows(full) == before
 
 
+def test_a_merged_shard_is_closed_when_it_has_many_rows(full: Case) -> None:
+    before = rows(full)
+    assert compact.compact(full, enough=2, rows=20) == compact.Compacted(BATCHES, BATCHES * 5 // 20)
+    assert compact.compact(full, enough=2, rows=20) == compact.Compacted()
+    assert rows(full) == before
+
+
 def test_while_another_holds_the_shards_nothing_is_done(full: Case) -> None:
     with lease(full, *compact.LEASE):
         assert compact.compact(full, enough=2) == compact.Compacted()

@@ -31,6 +31,12 @@ FAILPOINTS = (
     "observe.receipt.after:1",
     "observe.end.inside:1",
     "observe.end.after:1",
+    "compact.before:1",
+    "compact.written:1",
+    "compact.inside:1",
+    "compact.after:1",
+    "compact.removed:2",
+    "compact.removed:4",
     "shards.write.before:1",
     "shards.write.synced:2",
     "shards.write.renamed:2",
@@ -71,7 +77,7 @@ def account(case: Case) -> None:
 
 
 def test_every_failpoint_of_the_observer_is_tried() -> None:
-    known = {name for name in failpoints.NAMES if name.startswith(("observe.", "shards."))}
+    known = {name for name in failpoints.NAMES if name.startswith(("observe.", "shards.", "compact."))}
     assert known == {name.partition(":")[0] for name in FAILPOINTS}
 
 

@@ -19,6 +19,7 @@ from clew.attribute.masked import Masked
 from clew.attribute.prior import unshown
 from clew.core import clock, forces, ledger, mandate, plugins, sent, watch
 from clew.core.case import Case, Transaction
+from clew.core.compact import SIGHTINGS, compact
 from clew.core.errors import Damaged, Refused
 from clew.core.files import sha256_of
 from clew.core.lease import lease
@@ -102,6 +103,7 @@ def attribute(
     policy, now_ns = policy or Policy(), clock.now().utc_ns if now_ns is None else now_ns
     basis = mandate.require(case, purpose="attribute", at_ns=now_ns)
     with lease(case, "attribute", case.settings.id):
+        compact(case, basis.id, kinds=SIGHTINGS)
         asked = _open(case, registers, now_ns)
         contacts, last = tuple(evidence.read(case)), evidence.last_listed(case)
         merged = merge.merge(contacts, policy.merging, evidence.promiscuous(case), evidence.listed(case, last))

@@ -13,7 +13,7 @@ from clew.cli._common import case_argument, emit, json_option, open_case
 def compact(case: Path, as_json: bool) -> None:
     """Merge the small shards of CASE into larger ones; the facts stay the same, and reading them gets quicker.
 
-    An intake does so at its end where there are many. It may be stopped at any time.
+    Intake, observe and attribute do so by themselves where there are many. It may be stopped at any time.
     """
     from clew.core import compact as core
 

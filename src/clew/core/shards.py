@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import duckdb
 
 COMPRESSION = "zstd"
+BRIEF = "brief "  # with which the batch of a shard begins that is forgotten in time (observe.retention)
 READS = 5  # tries of one query beside a compaction
 
 T = TypeVar("T")

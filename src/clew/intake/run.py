@@ -11,7 +11,7 @@ from typing import Any
 
 from clew.core import clock
 from clew.core.case import Case, new_id
-from clew.core.compact import compact
+from clew.core.compact import OF_EXHIBITS, compact
 from clew.core.engine import Pool
 from clew.core.errors import ClewError, Usage
 from clew.core.known_good import Stopping, stopping
@@ -72,7 +72,7 @@ def intake(
             bar.in_hand("second opinions on types and maker notes")
             second_types(case, chosen, held.id)  # other exhibits need not be at hand now
             exiftool.ask(case, chosen, held.id)
-        compact(case, basis.require())
+        compact(case, basis.require(), kinds=OF_EXHIBITS)
     return report(case, held.id)
 
 

@@ -1,12 +1,16 @@
 """Retention: who was only listed, or never answered, is forgotten after 7 days (DESIGN section 1)."""
 
-from clew.core import db
+from contextlib import suppress
+
+from clew.core import compact, db
 from clew.core.case import Case
+from clew.core.errors import Held
 from clew.core.failpoints import failpoint
+from clew.core.lease import lease
+from clew.core.shards import BRIEF
 from clew.model import Tier
 from clew.observe.api import SECOND
 
-BRIEF = "brief "
 KEEP_NS = 7 * 24 * 3600 * SECOND
 EVERY_NS = 3600 * SECOND  # how often a run that goes on for days looks for what is too old
 OLD = """ FROM dials WHERE intended_ns<? AND (state = 'not made' OR state IN ('failed', 'interrupted')
@@ -24,23 +28,26 @@ def purge(case: Case, now_ns: int) -> int:
 
     Copies of case.db that an upgrade left, in which they stand too, are kept as long.
 
-    Rows of tier E0 that are no evidence lie in shards of their own, so whole shards go; their receipts stay. Those of
-    control probes, of ourselves, and of contacts that failed with who had answered before are kept: they speak against
-    a lead, or about us. So are the dials behind them, which say that a call was made, also where it was cut off: every
-    dial of who has answered is kept, but those that were never made. How many there were of the others stays, by run.
-    What a control probe came to stands with whom it was made of, who had answered; whoever was only listed there for
-    another Watch is forgotten all the same.
+    Rows of tier E0 that are no evidence lie in shards of their own, so whole shards go, each with those that were
+    merged into it, of the same hour (`core.compact`); their receipts stay. Rows of control probes, of ourselves, and of
+    contacts that failed with who had answered before are kept: they speak against a lead, or about us. So are the dials
+    behind them, which say that a call was made, also where it was cut off: every dial of who has answered is kept, but
+    those that were never made. How many there were of the others stays, by run. What a control probe came to stands
+    with whom it was made of, who had answered; whoever was only listed there for another Watch is forgotten all the
+    same.
     """
     before = now_ns - KEEP_NS
     with case.write("observe") as tx:
         sql = (
             "SELECT shards.id, path, rows FROM shards JOIN receipts ON receipts.id = shards.receipt "
-            "WHERE receipts.stage = 'observe' AND substr(receipts.batch, 1, ?) = ? AND receipts.at_ns < ?"
+            "WHERE shards.merged_into IS NULL AND receipts.stage = 'observe' AND substr(receipts.batch, 1, ?) = ? "
+            "AND receipts.at_ns < ?"
         )
         old = tx.execute(sql, (len(BRIEF), BRIEF, before)).fetchall()
         forgotten = sum(int(row["rows"]) for row in old)
         with tx.gate.core():
-            tx.executemany("DELETE FROM shards WHERE id=?", [(row["id"],) for row in old])
+            for where in ("merged_into", "id"):
+                tx.executemany(f"DELETE FROM shards WHERE {where}=?", [(row["id"],) for row in old])  # noqa: S608 - ours
         gone = tx.execute(
             "DELETE FROM endpoints WHERE tier=? AND last_listed_ns<?", (Tier.LISTED.value, before)
         ).rowcount
@@ -50,6 +57,8 @@ def purge(case: Case, now_ns: int) -> int:
             tx.record("sightings.forgotten", counts={"sightings": forgotten, "endpoints": gone, "dials": dials})
         failpoint("observe.purge.inside")
     failpoint("observe.purge.after")
+    for row in old:
+        (case.folder / row["path"]).unlink(missing_ok=True)
     _sweep(case)
     _copies(case, before)
     return forgotten
@@ -66,8 +75,11 @@ def _copies(case: Case, before_ns: int) -> None:
 
 
 def _sweep(case: Case) -> None:
-    """Removes every sightings file without a receipt: what was forgotten, and what a killed run left unacknowledged."""
-    known = {row["path"] for row in case.read().execute("SELECT path FROM shards WHERE kind = 'sightings'")}
-    for path in (case.folder / "shards" / "sightings").glob("*"):
-        if path.relative_to(case.folder).as_posix() not in known:
-            path.unlink()
+    """Removes every sightings file that holds no rows of the case: what a killed run forgot, merged, or left
+    unacknowledged. Not while others merge or archive, since a merged one is there before it is in the list.
+    """
+    listed = "SELECT 1 FROM shards WHERE path=? AND merged_into IS NULL"
+    with suppress(Held), lease(case, *compact.LEASE):
+        for path in (case.folder / "shards" / "sightings").glob("*"):
+            if case.read().execute(listed, (path.relative_to(case.folder).as_posix(),)).fetchone() is None:
+                path.unlink()

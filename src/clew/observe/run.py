@@ -81,6 +81,7 @@ def observe(
     most = (policy or Policy()).concurrent
     descriptors.room_for(most, f"{most:,} connections at once were asked for", "lower --concurrent")
     with lease(case, "observe", network):
+        keeping.merge(case)  # what earlier runs left
         return Observer(case, plugin, policy or Policy(), trackers).run(seconds, progress, go_on=go_on)
 
 

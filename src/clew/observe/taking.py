@@ -30,7 +30,6 @@ from clew.observe.captures._dissect import MOST_BYTES, MOST_FINDINGS
 from clew.observe.endpoints import Endpoint
 from clew.observe.handed import CAPTURES, File, Given, opened, recognised
 from clew.observe.policy import LEAST_REVISIT, PURPOSE, inside_loopback
-from clew.observe.retention import BRIEF
 from clew.observe.rows import tool
 from clew.observe.taken import Account, Finding, Source, Watched, Watchlist
 from clew.observe.tiers import about_twin, weigh
@@ -162,7 +161,7 @@ class _Reading:
         lasting = [row for row in rows if row["tier"] != Tier.LISTED.value]
         pending = {
             f"{name}capture {made.id} {at}": shards.write(self._case, "sightings", some[at : at + ROWS])
-            for name, some in ((BRIEF, brief), ("contacts ", lasting))
+            for name, some in ((shards.BRIEF, brief), ("contacts ", lasting))
             for at in range(0, len(some), ROWS)
         }
         self._commit(made, file, pending, basis, isolation)
