@@ -2,12 +2,15 @@
 
 import shlex
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from clew.cli._common import case_argument, emit, json_option, open_case
 from clew.core.printable import printable
+
+if TYPE_CHECKING:
+    from clew.share.receive import Newer
 
 
 @click.command(
@@ -29,15 +32,18 @@ def receive(case: Path, bundle: Path, identity_name: str | None, sender_key: str
         got = take_in(opened, bundle, identity_name=identity_name, sender_key=sender_key)
     finally:
         opened.close()
-    lines = [*_taken_back(got.taken_back), *(f"ok  {name}: {found}" for name, found in got.checks)]
+    lines = [*_newer(got.newer), *_taken_back(got.taken_back), *(f"ok  {name}: {found}" for name, found in got.checks)]
     counts = got.counts
     lines.append(
         f"bundle {got.id} from {got.sender}: {counts['leads']} leads, {counts['sightings']} contacts, "
         f"{counts['known_hashes']} graded hashes"
     )
     lines.append(f"it lies in {got.folder}" if got.new else f"it was there already, in {got.folder}")
-    lines.append(f"read first: {got.folder}/bag/data/summary.html")
-    if counts["known_hashes"]:
+    pages = [f"{folder}/bag/data/summary.html" for folder in (*([got.newer.folder] if got.newer else []), got.folder)]
+    lines.append(f"read first: {', then '.join(pages)}")
+    if got.newer is not None:
+        lines.append("match with the graded hashes of the newest alone: a grade that was undone is in no later bundle")
+    elif counts["known_hashes"]:
         known = got.folder / "bag/data/known-hashes.vics.json"
         words = ["clew", "hashset", "add", case, known, "--name", f"{got.sender} {got.id[:8]}", "--kind", "reference"]
         lines.append(
@@ -45,6 +51,14 @@ def receive(case: Path, bundle: Path, identity_name: str | None, sender_key: str
         )
         lines.append(f"  {shlex.join(map(str, words))}")
     emit(as_json, got.as_dict(), "\n".join(lines))
+
+
+def _newer(newer: "Newer | None") -> list[str]:
+    """That another Bundle counts where the two differ, and which leads of this one it takes back."""
+    if newer is None:
+        return []
+    head = f"NOT THE NEWEST: bundle {newer.id} of the same case is here and is newer; where the two differ, it counts"
+    return [head, *(_taken_back(newer.taken_back) if newer.taken_back is not None else [])]
 
 
 def _taken_back(told: list[dict[str, Any]] | None) -> list[str]:

@@ -8,7 +8,8 @@ taken away when the Bundle is received again.
 """
 
 import shutil
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,27 @@ from clew.share.manifest import Manifest
 
 
 @dataclass(frozen=True, slots=True)
+class Newer:
+    """A Bundle of the same case of the sender that came before the one that is received, and is newer.
+
+    `taken_back`: what it takes back of that one; None where an earlier clew made it, which told nothing of that.
+    """
+
+    id: str
+    folder: Path
+    taken_back: list[dict[str, Any]] | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """For `--json`."""
+        return {"bundle": self.id, "folder": str(self.folder), "taken_back": self.taken_back}
+
+
+@dataclass(frozen=True, slots=True)
 class Received:
     """A Bundle that this case holds. `new` is False where it was there before.
 
-    `taken_back`: what its sender takes back of earlier Bundles (`store.taken_back`).
+    `taken_back`: what its sender takes back of earlier Bundles (`store.taken_back`). `newer`: the newest Bundle here of
+    the same case of the sender, where this is not it.
     """
 
     id: str
@@ -35,6 +53,7 @@ class Received:
     counts: dict[str, int]
     checks: tuple[tuple[str, str], ...]
     taken_back: list[dict[str, Any]] | None
+    newer: Newer | None
     new: bool
 
     def as_dict(self) -> dict[str, Any]:
@@ -45,6 +64,7 @@ class Received:
             "counts": self.counts,
             "folder": str(self.folder),
             "new": self.new,
+            "newer": self.newer.as_dict() if self.newer else None,
             "sender": self.sender,
             "sha256": self.sha256.hex(),
             "taken_back": self.taken_back,
@@ -87,12 +107,22 @@ def _receive(case: Case, path: Path, work: Path, identity: str, sender_key: str 
             "receive it into a case of that force",
         )
     final = case.folder / "received" / read.bundle
+    there = _is_there(case, read, sha256)
+    if not there:
+        _same_history(case, read, folder)
     got = Received(
-        read.bundle, read.sender, final, sha256, dict(read.counts), report.checks, store.taken_back(folder), new=True
+        read.bundle,
+        read.sender,
+        final,
+        sha256,
+        dict(read.counts),
+        report.checks,
+        store.taken_back(folder),
+        _newer(case, read),
+        new=not there,
     )
-    if _is_there(case, read, sha256):
-        return replace(got, new=False)
-    _same_history(case, read, folder)
+    if there:
+        return got
     ready = work / "ready"
     ready.mkdir()
     folder.rename(ready / "bag")
@@ -134,16 +164,35 @@ def _is_there(case: Case, read: Manifest, sha256: bytes) -> bool:
 def _same_history(case: Case, read: Manifest, folder: Path) -> None:
     """Holds this ledger against those that came from the same case before, whichever is the longer one."""
     roots: dict[int, bytes] = {}
-    for row in case.read().execute("SELECT folder, checkpoint FROM received WHERE sender = ?", (read.sender,)):
-        note = checkpoint.parse(row["checkpoint"])
-        if note.origin != f"clew/{read.case}":
-            continue
+    for row, note in _of_the_same_case(case, read):
         if note.size <= read.ledger.size:
             roots[note.size] = note.root
         else:
             held = case.folder / row["folder"] / "bag" / manifest.LEDGER
             chain.check_prefixes(held, {read.ledger.size: bytes.fromhex(read.ledger.root)})
     chain.check_prefixes(folder / manifest.LEDGER, roots)
+
+
+def _newer(case: Case, read: Manifest) -> Newer | None:
+    """The newest that came from the same case, where this is an older one: each Bundle tells again all that is taken
+    back, and each makes the sender's ledger longer.
+    """
+    newest = max(_of_the_same_case(case, read), key=lambda each: each[1].size, default=None)
+    if newest is None or newest[1].size <= read.ledger.size:
+        return None
+    folder = case.folder / newest[0]["folder"]
+    back = store.taken_back(folder / "bag")
+    if back is not None:
+        back = [each for each in back if any(copy["bundle"] == read.bundle for copy in each["bundles"])]
+    return Newer(newest[0]["id"], folder, back)
+
+
+def _of_the_same_case(case: Case, read: Manifest) -> Iterator[tuple[Any, checkpoint.Note]]:
+    """Each Bundle that was received from there, with its checkpoint."""
+    for row in case.read().execute("SELECT id, folder, checkpoint FROM received WHERE sender = ?", (read.sender,)):
+        note = checkpoint.parse(row["checkpoint"])
+        if note.origin == f"clew/{read.case}":
+            yield row, note
 
 
 def _record(case: Case, read: Manifest, folder: Path, sha256: bytes) -> None:
