@@ -137,16 +137,27 @@ def _receive(case: Case, path: Path, work: Path, identity: str, sender_key: str 
 
 def _sender(case: Case, code: str, given: str | None) -> str:
     """The key to hold the Bundle to: the given one, else the one that the case knows of this force."""
+    known = {force.code: keys.read_public(force.signing_key) for force in forces.all_of(case) if force.signing_key}
     if given is not None:
-        return keys.read_public(given)
-    known = {force.code: force.signing_key for force in forces.all_of(case)}
-    key = known.get(code)
-    if key is None:
+        return _given(keys.read_public(given), code, known)
+    if code not in known:
         raise Refused(
             f"the sender {code!r} is unknown here: there is no signing key of that force in this case",
             "get its public key from the force itself, then: clew force add, or --sender-key FILE",
         )
-    return keys.read_public(key)
+    return known[code]
+
+
+def _given(public: str, code: str, known: dict[str, str]) -> str:
+    """The given key, unless this case holds another one of that force, or holds it of another force."""
+    whose = sorted(force for force, key in known.items() if key == public)
+    if known.get(code, public) != public or (whose and code not in whose):
+        held = f"it is that of {', '.join(whose)}" if whose else f"of {code!r} this case holds another"
+        raise Refused(
+            f"the bundle says that it is from {code!r}, and the key that you gave is not that one's: {held}",
+            "ask that force itself which key it has; a new one replaces the old: clew force add CASE CODE ... --key FILE",
+        )
+    return public
 
 
 def _is_there(case: Case, read: Manifest, sha256: bytes) -> bool:
