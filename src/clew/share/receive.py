@@ -155,7 +155,7 @@ def _given(public: str, code: str, known: dict[str, str]) -> str:
         held = f"it is that of {', '.join(whose)}" if whose else f"of {code!r} this case holds another"
         raise Refused(
             f"the bundle says that it is from {code!r}, and the key that you gave is not that one's: {held}",
-            "ask that force itself which key it has; a new one replaces the old: clew force add CASE CODE ... --key FILE",
+            "ask that force which key it has; a new one replaces the old: clew force add CASE CODE ... --key FILE",
         )
     return public
 
