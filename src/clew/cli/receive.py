@@ -47,7 +47,8 @@ def receive(case: Path, bundle: Path, identity_name: str | None, sender_key: str
         known = got.folder / "bag/data/known-hashes.vics.json"
         words = ["clew", "hashset", "add", case, known, "--name", f"{got.sender} {got.id[:8]}", "--kind", "reference"]
         lines.append(
-            "to match your own exhibits (--kind alert, where each of these grades is of known abuse material):"
+            "to match your own exhibits, under a Mandate of yours for that (--kind alert, where each of these grades is "
+            "of known abuse material):"
         )
         lines.append(f"  {shlex.join(map(str, words))}")
     emit(as_json, got.as_dict(), "\n".join(lines))
