@@ -9,6 +9,8 @@ from clew.cli.main import cli
 from clew.core import sent
 from clew.share.receive import receive
 
+GRADED = "SELECT DISTINCT content FROM standing_grades WHERE state IN ('decided', 'confirmed')"
+
 
 def _gone(world: World) -> None:
     with world.case.write("attribute") as tx:
@@ -54,4 +56,28 @@ def test_a_newer_one_names_only_what_it_takes_back_of_this_one(world: World) -> 
     for made, back in ((third, None), (second, []), (first, [world.leads["first"]])):
         newer = receive(case, Path(made.path), keys_folder=world.keys).newer
         assert (newer and [each["lead"] for each in newer.taken_back or []]) == back
+    case.close()
+
+
+def test_a_grade_of_the_bundle_before_that_does_not_stand_is_named(world: World, monkeypatch) -> None:
+    monkeypatch.setenv("CLEW_KEYS", str(world.keys))
+    before = world.build()
+    again = world.build()
+    (first, second) = sorted(row["content"] for row in world.case.read().execute(GRADED))
+    with world.case.write("review") as tx:
+        tx.execute("UPDATE grades SET state = 'proposed' WHERE content = ?", (first,))
+        tx.execute("UPDATE grades SET code = '9' WHERE content = ?", (second,))
+    after = world.build()
+    case = world.case_of("AT")
+    for made in (before, again):
+        assert receive(case, Path(made.path), keys_folder=world.keys).regraded == []
+    for _ in range(2):
+        found = receive(case, Path(after.path), keys_folder=world.keys).regraded
+        assert [(each.bundle, each.sha256) for each in found] == [(again.id, first.hex()), (again.id, second.hex())]
+        assert found[0].now is None
+        assert (found[1].was == found[1].now, str(found[1].now)[:2]) == (False, "9 ")
+    assert receive(case, Path(before.path), keys_folder=world.keys).regraded == [], "the newest alone counts"
+    done = CliRunner().invoke(cli, ["receive", str(case.folder), after.path], catch_exceptions=False)
+    assert f"GRADED OTHERWISE OR NO MORE: 2 hashes of the bundle {again.id}" in done.output
+    assert f"  {first.hex()}: was {found[0].was}; now the sender states no grade of it any more" in done.output
     case.close()

@@ -10,7 +10,9 @@ from clew.cli._common import case_argument, emit, json_option, open_case
 from clew.core.printable import printable
 
 if TYPE_CHECKING:
-    from clew.share.receive import Newer
+    from clew.share.receive import Newer, Regraded
+
+SHOWN = 20  # hashes that are named on the screen
 
 
 @click.command(
@@ -32,7 +34,12 @@ def receive(case: Path, bundle: Path, identity_name: str | None, sender_key: str
         got = take_in(opened, bundle, identity_name=identity_name, sender_key=sender_key)
     finally:
         opened.close()
-    lines = [*_newer(got.newer), *_taken_back(got.taken_back), *(f"ok  {name}: {found}" for name, found in got.checks)]
+    lines = [
+        *_newer(got.newer),
+        *_taken_back(got.taken_back),
+        *_regraded(got.regraded),
+        *(f"ok  {name}: {found}" for name, found in got.checks),
+    ]
     counts = got.counts
     lines.append(
         f"bundle {got.id} from {got.sender}: {counts['leads']} leads, {counts['sightings']} contacts, "
@@ -47,8 +54,8 @@ def receive(case: Path, bundle: Path, identity_name: str | None, sender_key: str
         known = got.folder / "bag/data/known-hashes.vics.json"
         words = ["clew", "hashset", "add", case, known, "--name", f"{got.sender} {got.id[:8]}", "--kind", "reference"]
         lines.append(
-            "to match your own exhibits, under a Mandate of yours for that (--kind alert, where each of these grades is "
-            "of known abuse material):"
+            "to match your own exhibits, under a Mandate of yours for that (--kind alert, where each of these grades "
+            "is of known abuse material):"
         )
         lines.append(f"  {shlex.join(map(str, words))}")
     emit(as_json, got.as_dict(), "\n".join(lines))
@@ -60,6 +67,18 @@ def _newer(newer: "Newer | None") -> list[str]:
         return []
     head = f"NOT THE NEWEST: bundle {newer.id} of the same case is here and is newer; where the two differ, it counts"
     return [head, *(_taken_back(newer.taken_back) if newer.taken_back is not None else [])]
+
+
+def _regraded(found: "list[Regraded]") -> list[str]:
+    """Which hashes of the bundle before do not stand as it gave them: a hash set that was made of them is as it was."""
+    if not found:
+        return []
+    head = f"GRADED OTHERWISE OR NO MORE: {len(found)} hashes of the bundle {found[0].bundle}"
+    lines = [f"{head}; a hash set that was made of it goes on to say what it said then"]
+    for each in found[:SHOWN]:
+        now = each.now or "the sender states no grade of it any more"
+        lines.append(printable(f"  {each.sha256}: was {each.was}; now {now}"))
+    return [*lines, *([f"  and {len(found) - SHOWN} more: --json names all"] if len(found) > SHOWN else [])]
 
 
 def _taken_back(told: list[dict[str, Any]] | None) -> list[str]:

@@ -9,7 +9,7 @@ taken away when the Bundle is received again.
 
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -39,11 +39,22 @@ class Newer:
 
 
 @dataclass(frozen=True, slots=True)
+class Regraded:
+    """A hash that the Bundle before gave as `was` and this one gives as `now`, or (None) not at all."""
+
+    bundle: str
+    sha256: str
+    was: str
+    now: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Received:
     """A Bundle that this case holds. `new` is False where it was there before.
 
     `taken_back`: what its sender takes back of earlier Bundles (`store.taken_back`). `newer`: the newest Bundle here of
-    the same case of the sender, where this is not it.
+    the same case of the sender, where this is not it. `regraded`: where it is, what it grades otherwise than the one
+    before.
     """
 
     id: str
@@ -54,6 +65,7 @@ class Received:
     checks: tuple[tuple[str, str], ...]
     taken_back: list[dict[str, Any]] | None
     newer: Newer | None
+    regraded: list[Regraded]
     new: bool
 
     def as_dict(self) -> dict[str, Any]:
@@ -65,6 +77,7 @@ class Received:
             "folder": str(self.folder),
             "new": self.new,
             "newer": self.newer.as_dict() if self.newer else None,
+            "regraded": [asdict(each) for each in self.regraded],
             "sender": self.sender,
             "sha256": self.sha256.hex(),
             "taken_back": self.taken_back,
@@ -118,7 +131,8 @@ def _receive(case: Case, path: Path, work: Path, identity: str, sender_key: str 
         dict(read.counts),
         report.checks,
         store.taken_back(folder),
-        _newer(case, read),
+        newer := _newer(case, read),
+        [] if newer else _regraded(case, read, folder),
         new=not there,
     )
     if there:
@@ -196,6 +210,20 @@ def _newer(case: Case, read: Manifest) -> Newer | None:
     if back is not None:
         back = [each for each in back if any(copy["bundle"] == read.bundle for copy in each["bundles"])]
     return Newer(newest[0]["id"], folder, back)
+
+
+def _regraded(case: Case, read: Manifest, folder: Path) -> list[Regraded]:
+    """What the newest of those before gave with another grade: every Bundle gives all grades that stand."""
+    older = [each for each in _of_the_same_case(case, read) if each[1].size < read.ledger.size]
+    if not older:
+        return []
+    row, _ = max(older, key=lambda each: each[1].size)
+    was, now = store.grades(case.folder / row["folder"] / "bag"), store.grades(folder)
+    return [
+        Regraded(row["id"], sha256.hex(), grade, now.get(sha256))
+        for sha256, grade in was.items()
+        if now.get(sha256) != grade
+    ]
 
 
 def _of_the_same_case(case: Case, read: Manifest) -> Iterator[tuple[Any, checkpoint.Note]]:
