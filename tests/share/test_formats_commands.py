@@ -62,6 +62,14 @@ def test_a_bundle_without_leads_passes_too(world: World) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_the_senders_key_is_made_of_its_digits_as_printed(world: World) -> None:
+    section = DOCS.read_text("utf-8").split("## Check a Bundle without clew\n")[1].split("\n## ")[0]
+    lines = re.findall(r"^    (.*)$", section.split("```")[0], flags=re.M)
+    script = "\n".join(lines).replace("...", world.public("EU"))
+    done = run(world, world.build().path, f"mv sender.pub given\n{script}\ncmp sender.pub given && echo the same")
+    assert done.stdout == "the same\n", done.stderr
+
+
 def test_a_cut_or_flipped_file_does_not_open(world: World) -> None:
     data = Path(world.build().path).read_bytes()
     flipped = bytearray(data)

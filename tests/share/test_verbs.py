@@ -1,6 +1,7 @@
 """The verbs, as a person types them: share, verify, receive, bundle; errors with a hint, statuses, --json."""
 
 import json
+import re
 import shlex
 from pathlib import Path
 
@@ -9,7 +10,8 @@ from click.testing import CliRunner
 from share_world import World
 
 from clew.cli.main import cli, main
-from clew.core import keys, mandate
+from clew.core import forces, keys, mandate
+from clew.model import Force
 
 
 @pytest.fixture
@@ -54,6 +56,23 @@ def test_from_one_force_to_another(world: World, typed, capsys: pytest.CaptureFi
     assert status == 1
     assert error.startswith("clew: error: bad.tar.age: the age encryption does not hold")
     assert "clew: hint:" in error
+
+
+def test_the_readmes_lines_for_who_receives_a_bundle_work_as_printed(world: World, typed, monkeypatch) -> None:
+    text = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+    block = text.split("A force that receives a Bundle")[1].split("```")[1]
+    key, force, receive = (shlex.split(line, comments=True)[1:] for line in block.strip().splitlines())
+    here = world.folder / "at"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    monkeypatch.setenv("CLEW_KEYS", str(here / "keys"))
+    recipient = re.findall(r"age1\w+", typed(*key))[0]
+    forces.add(world.case, Force("AT", "Austria", "AT", None, recipient, None))
+    world.case_of("AT", "at/case", knows_sender=False).close()
+    (here / "eu.pub").write_bytes((world.keys / "EU.pub").read_bytes())
+    Path(world.build().path).rename(here / receive[-1])
+    typed(*force)
+    assert "read first: case/received/" in typed(*receive)
 
 
 def test_the_hashes_that_came_are_matched_with_by_the_line_that_is_printed(world: World, typed) -> None:

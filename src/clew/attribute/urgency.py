@@ -105,7 +105,8 @@ def find(case: Case, named: str) -> Any:
     if len(rows) != 1:
         raise Usage(
             f"{'more than one lead begins with' if rows else 'there is no lead'} {named!r}",
-            "give its id or its subject's label (SUB-...); see them with: clew leads CASE",
+            "give its id or its subject's label (SUB-...), as clew leads CASE lists them; one that came in a Bundle "
+            "stands on its summary.html (clew bundle CASE)",
         )
     return rows[0]
 

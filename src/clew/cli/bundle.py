@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from clew.cli._common import case_argument, emit, json_option, open_case
-from clew.core import clock
+from clew.core import checkpoint, clock
 from clew.core.case import Case
 
 
@@ -21,7 +21,7 @@ def bundle(case: Path, as_json: bool) -> None:
     finally:
         opened.close()
     lines = [f"built     {b['created']}  {b['force']}  {b['path']}{'  (gone)' * b['gone']}" for b in built]
-    lines += [f"received  {r['received']}  {r['sender']}  {r['folder']}" for r in received]
+    lines += [f"received  {r['received']}  {r['sender']}  {r['folder']}{_older(r['newer'])}" for r in received]
     emit(as_json, {"built": built, "received": received}, "\n".join(lines) or "no bundle was built or received")
 
 
@@ -40,7 +40,18 @@ def _built(case: Case) -> list[dict[str, Any]]:
     ]
 
 
+def _older(newer: str | None) -> str:
+    return f"  (not the newest: bundle {newer} of the same case is)" if newer else ""
+
+
 def _received(case: Case) -> list[dict[str, Any]]:
+    """Each that came, and as `newer` the newest one of the same case of its sender, where it is another."""
+    rows = list(case.read().execute("SELECT * FROM received ORDER BY received_ns, id"))
+    notes = [checkpoint.parse(row["checkpoint"]) for row in rows]
+    newest: dict[tuple[str, str], tuple[int, str]] = {}
+    for row, note in zip(rows, notes, strict=True):
+        whose = (row["sender"], note.origin)
+        newest[whose] = max(newest.get(whose, (-1, "")), (note.size, row["id"]))
     return [
         {
             "id": row["id"],
@@ -48,8 +59,9 @@ def _received(case: Case) -> list[dict[str, Any]]:
             "folder": str(case.folder / row["folder"]),
             "sha256": bytes(row["sha256"]).hex(),
             "received": clock.iso(row["received_ns"]),
+            "newer": newer if (newer := newest[row["sender"], note.origin][1]) != row["id"] else None,
         }
-        for row in case.read().execute("SELECT * FROM received ORDER BY received_ns, id")
+        for row, note in zip(rows, notes, strict=True)
     ]
 
 

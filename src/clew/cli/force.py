@@ -32,22 +32,39 @@ def add(
 ) -> None:
     """Add the force CODE to the CASE, or replace what stands under its code."""
     public = keys.read_public(key) if key else None
-    forces.add(open_case(case), Force(code, name, country, region, recipient, public))
-    click.echo(f"{code}: {name} ({country})")
+    added = Force(code, name, country, region, recipient, public)
+    forces.add(open_case(case), added)
+    click.echo(f"{code}: {name} ({country}){_lacks(added)}")
 
 
 @force.command("list", epilog="\b\nExample:\n  clew force list cases/icarus")
 @case_argument
 @json_option
 def list_(case: Path, as_json: bool) -> None:
-    """List the forces of the CASE."""
+    """List the forces of the CASE, and the keys that it holds of each, to compare them with the force itself."""
     found = forces.all_of(open_case(case))
     rows = [
-        {"code": f.code, "name": f.name, "country": f.country, "region": f.region, "recipient": f.age_recipient}
+        {
+            "code": f.code,
+            "name": f.name,
+            "country": f.country,
+            "region": f.region,
+            "recipient": f.age_recipient,
+            "key": f.signing_key,
+        }
         for f in found
     ]
-    lines = [f"{f.code}  {f.name} ({f.country}{'/' + f.region if f.region else ''}){_lacks(f)}" for f in found]
+    lines = [line for f, row in zip(found, rows, strict=True) for line in (_words(f), *_keys(row))]
     emit(as_json, {"forces": rows}, "\n".join(lines) or "no force in this case")
+
+
+def _words(found: Force) -> str:
+    region = "/" + found.region if found.region else ""
+    return f"{found.code}  {found.name} ({found.country}{region}){_lacks(found)}"
+
+
+def _keys(row: dict[str, str | None]) -> list[str]:
+    return [f"    {name:9s} {row[name]}" for name in ("recipient", "key") if row[name]]
 
 
 def _lacks(found: Force) -> str:

@@ -43,11 +43,10 @@ def new(name: str, as_json: bool) -> None:
 @json_option
 def show(name: str, as_json: bool) -> None:
     """Show the public part of NAME: what others need to verify and to encrypt."""
-    recipient = (keys.key_folder() / f"{name}.recipient").read_text("ascii").strip()
     data = {
         "name": name,
+        "recipient": keys.recipient(name),
         "public_key": keys.read_public(name),
-        "recipient": recipient,
         "folder": str(keys.key_folder()),
     }
     emit(as_json, data, _words(data))

@@ -47,7 +47,8 @@ def sighting(case: Path, identity: str, as_json: bool) -> None:
     rows = shards.query(opened, sql, (identity,)).to_pylist()
     if len(rows) != 1:
         raise Usage(
-            f"{'no' if not rows else 'more than one'} sighting begins with {identity}", "give a whole id of this case"
+            f"{'no' if not rows else 'more than one'} sighting begins with {identity}",
+            "give a whole id of this case's own; of a contact that came in a Bundle see docs/check-a-sighting.md",
         )
     row = rows[0]
     known = watch.get(opened, row["watch"])

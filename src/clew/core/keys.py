@@ -64,11 +64,24 @@ def age_identity(name: str, folder: Path | None = None) -> str:
     try:
         lines = path.read_text("ascii").splitlines()
     except FileNotFoundError as error:
-        raise Usage(f"there is no age identity {name!r} in {path.parent}", f"make it: clew key new {name}") from error
+        raise Usage(
+            f"there is no age identity {name!r} in {path.parent}",
+            "name yours with --identity, or restore it from your own copy: a new one opens nothing that was made for "
+            "another",
+        ) from error
     found = [line for line in lines if line.startswith("AGE-SECRET-KEY-1")]
     if len(found) != 1:
         raise Usage(f"{path} does not hold one age identity", "restore it from your own copy")
     return found[0]
+
+
+def recipient(name: str, folder: Path | None = None) -> str:
+    """What others encrypt for that name with (age1...). Raises Usage where there is none."""
+    path = _path(name, "recipient", folder)
+    try:
+        return path.read_text("ascii").strip()
+    except FileNotFoundError as error:
+        raise Usage(f"there is no key {name!r} in {path.parent}", f"make it: clew key new {name}") from error
 
 
 def public_hex(key: Ed25519PrivateKey | Ed25519PublicKey) -> str:
@@ -82,8 +95,8 @@ def read_public(text_or_path: str) -> str:
 
     Raises Usage for anything else.
     """
-    if RAW_PUBLIC_HEX.fullmatch(text_or_path):
-        return text_or_path
+    if RAW_PUBLIC_HEX.fullmatch(text_or_path.lower()):
+        return text_or_path.lower()
     path = Path(text_or_path)
     if not path.is_file() and NAME.fullmatch(text_or_path):
         path = _path(text_or_path.removesuffix(".pub"), "pub", None)

@@ -8,7 +8,8 @@ taken away when the Bundle is received again.
 """
 
 import shutil
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,38 @@ from clew.share.manifest import Manifest
 
 
 @dataclass(frozen=True, slots=True)
+class Newer:
+    """A Bundle of the same case of the sender that came before the one that is received, and is newer.
+
+    `taken_back`: what it takes back of that one; None where an earlier clew made it, which told nothing of that.
+    """
+
+    id: str
+    folder: Path
+    taken_back: list[dict[str, Any]] | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """For `--json`."""
+        return {"bundle": self.id, "folder": str(self.folder), "taken_back": self.taken_back}
+
+
+@dataclass(frozen=True, slots=True)
+class Regraded:
+    """A hash that the Bundle before gave as `was` and this one gives as `now`, or (None) not at all."""
+
+    bundle: str
+    sha256: str
+    was: str
+    now: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Received:
     """A Bundle that this case holds. `new` is False where it was there before.
 
-    `taken_back`: what its sender takes back of earlier Bundles (`store.taken_back`).
+    `taken_back`: what its sender takes back of earlier Bundles (`store.taken_back`). `newer`: the newest Bundle here of
+    the same case of the sender, where this is not it. `regraded`: where it is, what it grades otherwise than the one
+    before.
     """
 
     id: str
@@ -35,6 +64,8 @@ class Received:
     counts: dict[str, int]
     checks: tuple[tuple[str, str], ...]
     taken_back: list[dict[str, Any]] | None
+    newer: Newer | None
+    regraded: list[Regraded]
     new: bool
 
     def as_dict(self) -> dict[str, Any]:
@@ -45,6 +76,8 @@ class Received:
             "counts": self.counts,
             "folder": str(self.folder),
             "new": self.new,
+            "newer": self.newer.as_dict() if self.newer else None,
+            "regraded": [asdict(each) for each in self.regraded],
             "sender": self.sender,
             "sha256": self.sha256.hex(),
             "taken_back": self.taken_back,
@@ -87,12 +120,23 @@ def _receive(case: Case, path: Path, work: Path, identity: str, sender_key: str 
             "receive it into a case of that force",
         )
     final = case.folder / "received" / read.bundle
+    there = _is_there(case, read, sha256)
+    if not there:
+        _same_history(case, read, folder)
     got = Received(
-        read.bundle, read.sender, final, sha256, dict(read.counts), report.checks, store.taken_back(folder), new=True
+        read.bundle,
+        read.sender,
+        final,
+        sha256,
+        dict(read.counts),
+        report.checks,
+        store.taken_back(folder),
+        newer := _newer(case, read),
+        [] if newer else _regraded(case, read, folder),
+        new=not there,
     )
-    if _is_there(case, read, sha256):
-        return replace(got, new=False)
-    _same_history(case, read, folder)
+    if there:
+        return got
     ready = work / "ready"
     ready.mkdir()
     folder.rename(ready / "bag")
@@ -107,16 +151,27 @@ def _receive(case: Case, path: Path, work: Path, identity: str, sender_key: str 
 
 def _sender(case: Case, code: str, given: str | None) -> str:
     """The key to hold the Bundle to: the given one, else the one that the case knows of this force."""
+    known = {force.code: keys.read_public(force.signing_key) for force in forces.all_of(case) if force.signing_key}
     if given is not None:
-        return keys.read_public(given)
-    known = {force.code: force.signing_key for force in forces.all_of(case)}
-    key = known.get(code)
-    if key is None:
+        return _given(keys.read_public(given), code, known)
+    if code not in known:
         raise Refused(
             f"the sender {code!r} is unknown here: there is no signing key of that force in this case",
             "get its public key from the force itself, then: clew force add, or --sender-key FILE",
         )
-    return keys.read_public(key)
+    return known[code]
+
+
+def _given(public: str, code: str, known: dict[str, str]) -> str:
+    """The given key, unless this case holds another one of that force, or holds it of another force."""
+    whose = sorted(force for force, key in known.items() if key == public)
+    if known.get(code, public) != public or (whose and code not in whose):
+        held = f"it is that of {', '.join(whose)}" if whose else f"of {code!r} this case holds another"
+        raise Refused(
+            f"the bundle says that it is from {code!r}, and the key that you gave is not that one's: {held}",
+            "ask that force which key it has; a new one replaces the old: clew force add CASE CODE ... --key FILE",
+        )
+    return public
 
 
 def _is_there(case: Case, read: Manifest, sha256: bytes) -> bool:
@@ -134,16 +189,49 @@ def _is_there(case: Case, read: Manifest, sha256: bytes) -> bool:
 def _same_history(case: Case, read: Manifest, folder: Path) -> None:
     """Holds this ledger against those that came from the same case before, whichever is the longer one."""
     roots: dict[int, bytes] = {}
-    for row in case.read().execute("SELECT folder, checkpoint FROM received WHERE sender = ?", (read.sender,)):
-        note = checkpoint.parse(row["checkpoint"])
-        if note.origin != f"clew/{read.case}":
-            continue
+    for row, note in _of_the_same_case(case, read):
         if note.size <= read.ledger.size:
             roots[note.size] = note.root
         else:
             held = case.folder / row["folder"] / "bag" / manifest.LEDGER
             chain.check_prefixes(held, {read.ledger.size: bytes.fromhex(read.ledger.root)})
     chain.check_prefixes(folder / manifest.LEDGER, roots)
+
+
+def _newer(case: Case, read: Manifest) -> Newer | None:
+    """The newest that came from the same case, where this is an older one: each Bundle tells again all that is taken
+    back, and each makes the sender's ledger longer.
+    """
+    newest = max(_of_the_same_case(case, read), key=lambda each: each[1].size, default=None)
+    if newest is None or newest[1].size <= read.ledger.size:
+        return None
+    folder = case.folder / newest[0]["folder"]
+    back = store.taken_back(folder / "bag")
+    if back is not None:
+        back = [each for each in back if any(copy["bundle"] == read.bundle for copy in each["bundles"])]
+    return Newer(newest[0]["id"], folder, back)
+
+
+def _regraded(case: Case, read: Manifest, folder: Path) -> list[Regraded]:
+    """What the newest of those before gave with another grade: every Bundle gives all grades that stand."""
+    older = [each for each in _of_the_same_case(case, read) if each[1].size < read.ledger.size]
+    if not older:
+        return []
+    row, _ = max(older, key=lambda each: each[1].size)
+    was, now = store.grades(case.folder / row["folder"] / "bag"), store.grades(folder)
+    return [
+        Regraded(row["id"], sha256.hex(), grade, now.get(sha256))
+        for sha256, grade in was.items()
+        if now.get(sha256) != grade
+    ]
+
+
+def _of_the_same_case(case: Case, read: Manifest) -> Iterator[tuple[Any, checkpoint.Note]]:
+    """Each Bundle that was received from there, with its checkpoint."""
+    for row in case.read().execute("SELECT id, folder, checkpoint FROM received WHERE sender = ?", (read.sender,)):
+        note = checkpoint.parse(row["checkpoint"])
+        if note.origin == f"clew/{read.case}":
+            yield row, note
 
 
 def _record(case: Case, read: Manifest, folder: Path, sha256: bytes) -> None:

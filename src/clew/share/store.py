@@ -145,6 +145,12 @@ def _known(folder: Path) -> Iterator[tuple[Any, ...]]:
             )
 
 
+def grades(folder: Path) -> dict[bytes, str]:
+    """The grade of each hash of a bag, in words, by SHA-256. Raises Damaged where its list is not one."""
+    with _readable(KNOWN):
+        return {row[1]: f"{row[6]} ({row[7].rpartition(';')[0]})" for row in _known(folder)}
+
+
 def taken_back(folder: Path) -> list[dict[str, Any]] | None:
     """What a bag takes back of earlier Bundles; None where an earlier clew made it, which told nothing of that.
 
