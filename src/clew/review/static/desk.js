@@ -90,8 +90,12 @@ function factLines(known) {
     ["Kind", [known.media_type, known.width && `${known.width} × ${known.height}`, known.seconds && `${known.seconds.toLocaleString("en", { maximumFractionDigits: 1 })} s`, known.size && `${known.size.toLocaleString("en")} bytes`].filter(Boolean).join(", ") || null],
     ["Camera", [known.make, known.model].filter(Boolean).join(" ") || null],
     ["Taken", known.taken ? `${known.taken} (as the file says)` : null],
+    ["Damaged", known.damaged ? "a part of this picture could not be decoded and is made up" : null],
     ...known.parts.map((words) => ["Match", words]),
     ...known.places.map((place) => ["Name", place.state && place.state !== "live" ? `${place.path} (${place.state})` : place.path]),
+    ...known.says.map((words) => ["File says", words]),
+    ...known.also.map((words) => ["Also", words]),
+    ...known.missing.map((words) => ["Missing", words]),
   ];
   return lines.filter(([, value]) => value).flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)]);
 }
