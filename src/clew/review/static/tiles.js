@@ -12,16 +12,18 @@ export function thumbnail(content, there, closed = false) {
 
 const WORDS = { proposed: "proposed", rejected: "rejected", decided: "graded", confirmed: "confirmed" };
 
-export function caption(grade) {
+// The same number means another thing in another scheme than the page's: then the scheme stands beside it.
+export function caption(grade, scheme) {
   if (!grade) return ["no grade", "ungraded"];
-  return [`${grade.code} ${WORDS[grade.state]}`, grade.state === "decided" || grade.state === "confirmed" ? "settled" : grade.state];
+  const whose = grade.scheme === scheme ? "" : ` (${grade.scheme})`;
+  return [`${grade.code} ${WORDS[grade.state]}${whose}`, grade.state === "decided" || grade.state === "confirmed" ? "settled" : grade.state];
 }
 
 // `closed` pictures are not fetched: what is known or graded is never shown again unasked.
 // Pictures that are on show already (`there`) are moved, not fetched and counted again.
-export function tile(member, at, entry, { chosen, closed, labels, there }) {
-  const [words, state] = caption(member.grade);
-  const named = member.grade ? `${words}, ${labels.get(member.grade.code) ?? member.grade.scheme}` : words;
+export function tile(member, at, entry, { chosen, closed, labels, scheme, there }) {
+  const [words, state] = caption(member.grade, scheme);
+  const named = member.grade?.scheme === scheme ? `${words}, ${labels.get(member.grade.code) ?? scheme}` : words;
   const inherited = state === "proposed" ? `inherited, distance ${member.grade.distance}` : entry.kind === "single" ? "" : member.content === entry.representative ? "stands for the series" : `distance ${member.distance}`;
   const known = member.known && `known: ${member.known}`;
   const elsewhere = member.parts.length ? `match on ${member.parts.slice(0, 3).join(", ")}${member.parts.length > 3 ? " and others" : ""}: not shown` : "";
