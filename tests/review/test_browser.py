@@ -70,7 +70,8 @@ def test_the_whole_work_from_the_keyboard(page: Page, known: Known) -> None:
     expect(page.locator("#facts")).to_contain_text("Shape Camera 3")
     expect(page.locator("#not-covered")).to_have_text(
         "Not covered by this page: 3 items could not be read, 2 items skipped, "
-        "1 content without a picture (listed only where an alert set knows it)."
+        "1 content without a picture (listed only where an alert set knows it, or a person graded; "
+        "films and pictures by name: clew show unseen CASE)."
     )
     press(page, "1")
     expect(page.locator("#confirm")).to_contain_text("Confirm 4 proposals")

@@ -1,4 +1,4 @@
-"""`clew show grades` and `clew show alarms`: what people decided of a case, and every "child at risk now"."""
+"""`clew show grades`, `alarms`, `unseen`: what people decided of a case, each "child at risk now", what nobody sees."""
 
 import json
 from pathlib import Path
@@ -41,6 +41,33 @@ def alarms(case: Path, as_json: bool) -> None:
         click.echo(json.dumps(told, sort_keys=True) if as_json else "\n".join(printable(each) for each in _alarm(told)))
     if not any_told and not as_json:
         click.echo("nobody raised an alarm in this case")
+
+
+@click.command("unseen", epilog="\b\nExample:\n  clew show unseen cases/icarus --json")
+@case_argument
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
+def unseen(case: Path, as_json: bool) -> None:
+    """Name the films and pictures of CASE that clew review shows no picture of, and what could not be had of each.
+
+    Where an alert set knows one, or a person graded it, the page lists it in words; the others stand on no page.
+    """
+    from clew.review.unseen import unseen as without
+
+    any_told = False
+    for told in without(open_case(case)):
+        any_told = True
+        click.echo(json.dumps(told, sort_keys=True) if as_json else "\n".join(printable(each) for each in _film(told)))
+    if not any_told and not as_json:
+        click.echo("there is a picture of every film and picture that was read")
+
+
+def _film(told: dict[str, Any]) -> list[str]:
+    lasts = "" if told["seconds"] is None else f", {told['seconds']:,.1f} s"
+    state = "" if told["name_state"] in (None, "live") else f" ({told['name_state']})"
+    on_page = [name for name in ("known", "graded") if told[name]]
+    where = f"{', '.join(on_page)}: on the page in words" if on_page else "on no page"
+    line = f"{told['exhibit']}  {told['path']}{state}: {told['media_type']}, {told['size']:,} bytes{lasts}; {where}"
+    return [f"{told['content'][:12]}  {line}", *(f"  {each}" for each in told["missing"])]
 
 
 def _grade(told: dict[str, Any]) -> str:
