@@ -27,7 +27,8 @@ ORDER BY f.sha256, f.exhibit, f.path
 """  # noqa: S608 - our own words
 _LISTED = (
     "SELECT EXISTS (SELECT 1 FROM hits WHERE content = ?1 AND kind = 'alert' AND state = 'stands' AND part = '')"
-    " AS known, EXISTS (SELECT 1 FROM standing_grades WHERE content = ?1 AND state IN ('decided', 'confirmed')) AS graded"
+    " AS known,"
+    " EXISTS (SELECT 1 FROM standing_grades WHERE content = ?1 AND state IN ('decided', 'confirmed')) AS graded"
 )
 
 
