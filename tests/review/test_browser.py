@@ -12,6 +12,8 @@ from playwright.sync_api import Browser, Page, Route, expect
 from review_page import Known, Served, actions, empty_case, hit, serving
 
 import headless
+from clew.model import Category
+from clew.review import grading
 from clew.review.safeguards import RestRule
 from facts_case import put
 
@@ -68,7 +70,8 @@ def test_the_whole_work_from_the_keyboard(page: Page, known: Known) -> None:
     expect(page.locator("#facts")).to_contain_text("Shape Camera 3")
     expect(page.locator("#not-covered")).to_have_text(
         "Not covered by this page: 3 items could not be read, 2 items skipped, "
-        "1 content without a picture (listed only where an alert set knows it)."
+        "1 content without a picture (listed only where an alert set knows it, or a person graded; "
+        "films and pictures by name: clew show unseen CASE)."
     )
     press(page, "1")
     expect(page.locator("#confirm")).to_contain_text("Confirm 4 proposals")
@@ -311,3 +314,16 @@ def test_the_used_address_and_the_browsers_view_of_the_cookie(browser: Browser, 
         page.goto(entrance)
         expect(page.locator("h1")).to_contain_text("opens the page once")
         return
+
+
+def test_a_grade_by_another_scheme_is_never_shown_as_a_category_of_this_one(page: Page, known: Known) -> None:
+    grading.grade(known.case, "wren", known.series[f"{1:032x}"][0], Category("VICS", "UK", "2.0", "2"))
+    page.reload()
+    first, second = page.locator(".tile").nth(0), page.locator(".tile").nth(1)
+    expect(first.locator(".match")).to_have_text("in VICS UK 2.0")
+    expect(second.locator(".match").first).to_have_text("in VICS UK 2.0")
+    expect(first).to_have_attribute("aria-label", re.compile("2 graded, in VICS UK 2.0"))
+    expect(page.locator("[data-code][aria-pressed=true], [data-code].suggested")).to_have_count(0)
+    press(page, "1")
+    expect(first.locator(".state")).to_have_text("1 graded")
+    expect(first).not_to_contain_text("VICS UK")

@@ -23,6 +23,7 @@ GROUPED = {
     "hits": "SELECT kind || ', ' || state, count(*) FROM hits GROUP BY 1 ORDER BY 1",
     "grades": "SELECT state, count(*) FROM standing_grades GROUP BY state ORDER BY state",
 }
+WHICH = {"hits": NAMED, "grades": "which: clew show grades CASE", "open_alarms": "which: clew show alarms CASE"}
 COUNTED = (
     "mandates",
     "watches",
@@ -61,11 +62,11 @@ def status(case: Path, as_json: bool) -> None:
     for name, value in data.items():
         if isinstance(value, dict):
             text = ", ".join(f"{key}: {count}" for key, count in value.items())
-            text += f" ({NAMED})" if value and name == "hits" else ""
         elif isinstance(value, list):
             text = ", ".join(f"{r['stage']} by process {r['pid']} on {r['host']} since {r['since']}" for r in value)
         else:
             text = str(value) if value else ""
+        text += f" ({WHICH[name]})" if value and name in WHICH else ""
         lines.append(f"  {name.replace('_', ' '):24}{text or '-'}")
     observing, countries, called = standing(opened), Countries(opened).by_tier(), lately(opened)
     data["observing"] = observing.as_dict() | {"countries": countries, "called_last_minute": called}

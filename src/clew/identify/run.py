@@ -20,7 +20,8 @@ SERIES_LINKER = "nearduplicate"
 COVERED = (
     "only still pictures with a PDQ of quality 50 and above are linked; no video, no other media",
     "pages of a TIFF and further pictures of a HEIF are linked, as many as were hashed, and make no Series",
-    "what is in no Series is not thereby unrelated: only near duplicates are grouped, not places, cameras or people",
+    "what is in no Series is not thereby unrelated: only near duplicates are grouped, not places, cameras or people"
+    " (what files say of these: clew show clues CASE)",
 )
 
 

@@ -15,6 +15,12 @@ from clew.core.case import Case, Transaction, new_id
 from clew.core.errors import Refused, Usage
 
 ABOUT = ("content", "series", "lead")
+ALARMS = (
+    "SELECT a.*, CASE about_kind WHEN 'series' THEN (SELECT label FROM series WHERE id = about)"
+    " WHEN 'lead' THEN (SELECT label FROM subjects WHERE id = (SELECT subject FROM leads WHERE id = about)) END"
+    " AS label FROM alarms a"
+)
+"""Each alarm, and what people call what it is about; NULL for a Content, and for what is no more."""
 MOST_REASON = 2_000
 SECOND = 1_000_000_000
 BREAK_NS = 5 * 60 * SECOND
@@ -114,12 +120,7 @@ def close_alarm(case: Case, reviewer: str, alarm: str, reason: str) -> None:
 
 def open_alarms(case: Case) -> list[Alarm]:
     """Every alarm that is not closed: those that nobody took up first, then the oldest."""
-    rows = case.read().execute(
-        "SELECT a.*, CASE about_kind WHEN 'series' THEN (SELECT label FROM series WHERE id = about)"
-        " WHEN 'lead' THEN (SELECT label FROM subjects WHERE id = (SELECT subject FROM leads WHERE id = about)) END"
-        " AS label"
-        " FROM alarms a WHERE closed_ns IS NULL ORDER BY acknowledged_ns IS NOT NULL, raised_ns"
-    )
+    rows = case.read().execute(f"{ALARMS} WHERE closed_ns IS NULL ORDER BY acknowledged_ns IS NOT NULL, raised_ns")
     return [
         Alarm(
             *(row["id"], row["about_kind"], row["about"], row["label"] or row["about"][:12], row["reason"]),

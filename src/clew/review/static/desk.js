@@ -8,6 +8,7 @@ import { thumbnail, tile } from "./tiles.js";
 import { askAlarm, keys, refresh, start } from "./top.js";
 
 const labels = new Map([...document.querySelectorAll("[data-code]")].map((b) => [b.dataset.code, b.querySelector("span").textContent]));
+const scheme = by("choices").dataset.scheme;
 const hand = { entry: null, members: [], next: null, at: 0, closed: false, from: 0 };
 let asking = new AbortController();
 
@@ -35,7 +36,7 @@ function drawHand() {
   by("chips").replaceChildren(...chips(entry));
   by("members-title").textContent = membersTitle(entry);
   const there = new Map([...by("members").querySelectorAll(".tile")].map((li) => [li.dataset.content, li.querySelector("img")]));
-  by("members").replaceChildren(...hand.members.map((m, i) => tile(m, hand.from + i, entry, { chosen: i === hand.at, closed: hand.closed, labels, there })));
+  by("members").replaceChildren(...hand.members.map((m, i) => tile(m, hand.from + i, entry, { chosen: i === hand.at, closed: hand.closed, labels, scheme, there })));
   by("more").hidden = hand.next === null;
   const waiting = proposals().length;
   by("confirm").hidden = waiting === 0;
@@ -65,7 +66,7 @@ function drawFrame() {
   by("frame").replaceChildren(thumbnail(member.content, member.picture, hand.closed), ...how);
   by("hits").replaceChildren(...member.hits.map((words) => make("li", {}, words)));
   for (const button of document.querySelectorAll("[data-code]")) {
-    const given = member.grade?.code === button.dataset.code && member.grade.state !== "rejected";
+    const given = member.grade?.scheme === scheme && member.grade.code === button.dataset.code && member.grade.state !== "rejected";
     button.setAttribute("aria-pressed", String(given && member.grade.state !== "proposed"));
     button.classList.toggle("suggested", given && member.grade.state === "proposed");
   }
@@ -90,8 +91,12 @@ function factLines(known) {
     ["Kind", [known.media_type, known.width && `${known.width} × ${known.height}`, known.seconds && `${known.seconds.toLocaleString("en", { maximumFractionDigits: 1 })} s`, known.size && `${known.size.toLocaleString("en")} bytes`].filter(Boolean).join(", ") || null],
     ["Camera", [known.make, known.model].filter(Boolean).join(" ") || null],
     ["Taken", known.taken ? `${known.taken} (as the file says)` : null],
+    ["Damaged", known.damaged ? "a part of this picture could not be decoded and is made up" : null],
     ...known.parts.map((words) => ["Match", words]),
     ...known.places.map((place) => ["Name", place.state && place.state !== "live" ? `${place.path} (${place.state})` : place.path]),
+    ...known.says.map((words) => ["File says", words]),
+    ...known.also.map((words) => ["Also", words]),
+    ...known.missing.map((words) => ["Missing", words]),
   ];
   return lines.filter(([, value]) => value).flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)]);
 }

@@ -79,6 +79,6 @@ function notCovered(counts) {
   if (counts.unreadable) parts.push(`${plural(counts.unreadable, "item")} could not be read`);
   if (counts.skipped) parts.push(`${plural(counts.skipped, "item")} skipped`);
   if (counts.open) parts.push(`${plural(counts.open, "item")} not taken in yet`);
-  if (counts.without_picture) parts.push(`${plural(counts.without_picture, "content")} without a picture (listed only where an alert set knows ${counts.without_picture === 1 ? "it" : "them"})`);
+  if (counts.without_picture) parts.push(`${plural(counts.without_picture, "content")} without a picture (listed only where an alert set knows ${counts.without_picture === 1 ? "it" : "them"}, or a person graded; films and pictures by name: clew show unseen CASE)`);
   return parts.length ? `Not covered by this page: ${parts.join(", ")}.` : "Every item was read and has a picture here.";
 }

@@ -1,0 +1,93 @@
+"""`clew show clues`: which files say the same camera, person, document or place."""
+
+import hashlib
+import json
+
+import pytest
+
+from clew.cli.main import main
+
+
+@pytest.fixture
+def clew(capsys):
+    def do(*words, status=0):
+        with pytest.raises(SystemExit) as ended:
+            main([str(w) for w in words])
+        told = capsys.readouterr()
+        assert ended.value.code == status, told.err
+        return told.err if status else told.out
+
+    return do
+
+
+@pytest.fixture
+def pictures(case, put):
+    """Two of one camera in two Exhibits, one of another camera and one that says nothing."""
+    with case.write("intake") as tx:
+        columns = "id, label, kind, location, seized_by, seized_where, mandate, added_ns"
+        rows = [("2", "E-1", "folder", "x", "", "", "m", 1), ("1", "E-2", "folder", "y", "", "", "m", 2)]
+        tx.executemany(f"INSERT INTO exhibits ({columns}) VALUES (?,?,?,?,?,?,?,?)", rows)
+
+    def lies(name, exhibit, taken="", **said):
+        item = hashlib.sha256(f"{exhibit}{name}".encode()).hexdigest()[:32]
+        where = {"item": item, "exhibit": exhibit}
+        put(case, "listings", [where | {"path": name.encode(), "name_state": "live"}], "intake")
+        put(case, "contents", [where | {"sha256": sha(name)}], "intake")
+        by = {"content": sha(name), "extractor": "exif", "version": "3"}
+        rows = [by | {"name": each.replace("_", "."), **_typed(value)} for each, value in said.items()]
+        rows += [by | {"name": "time.original", "text": taken}] if taken else []
+        put(case, "traits", rows, "intake")
+
+    lies("b.jpg", "1", "2026:03:05 10:00:00", camera_serial="3001234")
+    lies("a.jpg", "2", "2026-03-01T09:00:00", camera_serial="3001234", gps_latitude=47.0666667, gps_longitude=15.43)
+    lies("c.jpg", "2", "0000:00:00 00:00:00", camera_serial="42\x1b[2J", camera_owner=" ")
+    lies("e.jpg", "1", exiftool_SerialNumber=77)
+    lies("d.jpg", "2", camera_software="editor")
+
+
+def sha(name):
+    return hashlib.sha256(name.encode()).digest()
+
+
+def _typed(value):
+    return {{str: "text", int: "integer", float: "number"}[type(value)]: value}
+
+
+def test_one_camera_in_two_exhibits_stands_first(clew, case, pictures):
+    with case.write("match") as tx:
+        tx.execute(
+            "INSERT INTO hits (id, content, hashset, algorithm, distance, mode, kind, entry, state)"
+            " VALUES ('1',?,'h','sha256',0,'','alert','0','stands')",
+            (sha("b.jpg"),),
+        )
+    out = clew("show", "clues", case.folder)
+    assert out.splitlines()[:8] == [
+        "camera.serial  3001234",
+        "  2 contents in E-1, E-2, 1 known to an alert set, taken 2026-03-01T09:00:00 to 2026:03:05 10:00:00",
+        "camera.serial  42\N{REPLACEMENT CHARACTER}[2J",
+        "  1 content in E-1",
+        "exiftool.SerialNumber  77",
+        "  1 content in E-2",
+        "gps  47.06667, 15.43000",
+        "  1 content in E-1, taken 2026-03-01T09:00:00",
+    ]
+    assert "not proof" in out
+    assert len(out.splitlines()) == 9
+    first = json.loads(clew("show", "clues", case.folder, "--json").splitlines()[0])
+    assert (first["exhibits"], first["contents"], first["known"]) == (["E-1", "E-2"], 2, 1)
+
+
+def test_each_file_that_says_it_is_named(clew, case, pictures):
+    assert clew("show", "clues", case.folder, "3001234").splitlines()[:-1] == [
+        f"{sha('a.jpg').hex()[:12]}  E-1  a.jpg: camera.serial, taken 2026-03-01T09:00:00",
+        f"{sha('b.jpg').hex()[:12]}  E-2  b.jpg: camera.serial, taken 2026:03:05 10:00:00",
+    ]
+    assert "e.jpg: exiftool.SerialNumber" in clew("show", "clues", case.folder, "77")
+    assert "a.jpg: gps" in clew("show", "clues", case.folder, "47.06667, 15.43000")
+    told = json.loads(clew("show", "clues", case.folder, "3001234", "--json").splitlines()[0])
+    assert told["content"] == sha("a.jpg").hex()
+    assert "no file of this case says" in clew("show", "clues", case.folder, "300", status=2)
+
+
+def test_of_a_case_without_clues_it_says_so(clew, case):
+    assert clew("show", "clues", case.folder) == "no file that was read says anything of these\n"
