@@ -14,7 +14,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from observe_case import FAST, new_case, watch_body
-from observe_stage import INNER, Stage, answers, bitfield
+from observe_stage import PIECES, Stage, answers, bitfield
 
 from clew.observe.run import observe
 
@@ -45,7 +45,7 @@ if __name__ == "__main__":
     with subprocess.Popen(["unshare", "-n", "sleep", "60"]) as router, Stage() as stage:
         connect(router)
         infohash = bytes.fromhex(str(watch_body()["infohash_v1"]))
-        peer = stage.peer("127.26.4.1", answers(bitfield(*INNER), torrents={infohash}))
+        peer = stage.peer("127.26.4.1", answers(bitfield(*range(PIECES)), torrents={infohash}))
         tracker = stage.tracker("127.1.0.32", tells_stopped=True)
         tracker.listed[infohash] = [(peer.address, peer.port), (NO_ROUTE, 6881), (NOBODY, 6881)]
         tracker.listed[infohash] += [(each, port) for each in NO_WAY for port in (6881, 6882)]
@@ -53,7 +53,7 @@ if __name__ == "__main__":
         scope = {"addresses": list(networks), "trackers": [tracker.url], "permits": ["plaintext"]}
         case = new_case(Path(sys.argv[1]), Ed25519PrivateKey.generate(), **scope)
         policy = replace(FAST, allow=networks, revisit=300.0, answer=6.0, announce=60.0)
-        summary = observe(case, trackers=[tracker.url], policy=policy, seconds=2.0)
+        summary = observe(case, trackers=[tracker.url], policy=policy, seconds=4.0)
         router.kill()
     sql = "SELECT DISTINCT address, state, detail FROM dials WHERE kind = 'contact' ORDER BY address"
     print(json.dumps({"gaps": summary.coverage["gaps"], "dials": [list(row) for row in case.read().execute(sql)]}))
