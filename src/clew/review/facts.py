@@ -4,6 +4,7 @@ from typing import Any
 
 from clew.core import shards
 from clew.core.case import Case
+from clew.core.places import standing
 
 MOST_PLACES = 3
 
@@ -20,8 +21,8 @@ _SHOWN = {
 _SAID = shards.newest("content = ? AND missing IS NULL")
 _TRAITS = f"SELECT DISTINCT name, text, number, integer FROM {_SAID} ORDER BY ALL"  # noqa: S608 - our own words
 _PLACES = (
-    "SELECT DISTINCT c.exhibit, l.path, l.name_state, c.media_type, c.size"
-    " FROM contents c LEFT JOIN listings l ON l.item = c.item WHERE c.sha256 = ?"
+    "SELECT DISTINCT c.sha256 AS content, c.exhibit, c.item, l.path, l.name_state, c.media_type, c.size"
+    " FROM contents c LEFT JOIN listings l ON l.item = c.item WHERE c.sha256 = ? ORDER BY c.exhibit, l.path, c.item"
 )
 
 
@@ -35,7 +36,7 @@ def of(case: Case, content: bytes) -> dict[str, Any]:
         value = next((row[k] for k in ("text", "number", "integer") if row[k] is not None), None)
         if value is not None and row["name"] in _SHOWN:
             facts[_SHOWN[row["name"]]] = value
-    places = shards.query(case, _PLACES, [content]).to_pylist()
+    places = list(standing(case, shards.query(case, _PLACES, [content]).to_pylist()))
     labels = {row["id"]: row["label"] for row in case.read().execute("SELECT id, label FROM exhibits")}
     facts["found"] = len(places)
     facts["exhibits"] = sorted({labels.get(place["exhibit"], place["exhibit"]) for place in places})
