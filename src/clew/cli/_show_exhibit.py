@@ -1,4 +1,4 @@
-"""`clew show exhibits`, `exhibit`, `unreadable`, `unopened`: the seized things of a case, and what became of each."""
+"""`clew show exhibits`, `exhibit` and what names Items of one: the seized things of a case, what became of each."""
 
 import json
 from pathlib import Path
@@ -62,6 +62,20 @@ def unopened(case: Path, label: str, as_json: bool) -> None:
     opened = open_case(case)
     for item in items(opened, _id(opened, label)):
         _tell(item, f"{item['size']:,} bytes: {item['what']}", as_json)
+
+
+@click.command("doubtful", epilog="\b\nExample:\n  clew show doubtful cases/icarus AT-17-A --json")
+@case_argument
+@click.argument("label")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
+def doubtful(case: Path, label: str, as_json: bool) -> None:
+    """Name what in the exhibit LABEL of CASE was read, but is partial or erased, or may hold bytes of another."""
+    from clew.intake.doubtful import doubtful as items
+
+    opened = open_case(case)
+    for item in items(opened, _id(opened, label)):
+        size = f"{item['size']:,} of {item['listed']:,} bytes"
+        _tell(item, f"{size}, {item['name_state']}, {item['content_state']}: {item['why']}", as_json)
 
 
 def _tell(item: dict[str, Any], said: str, as_json: bool) -> None:

@@ -12,6 +12,7 @@ from clew.core import shards
 from clew.core.case import Case
 from clew.intake import exiftool, typing_pass
 from clew.intake.account import Account, account
+from clew.intake.doubtful import READ
 from clew.intake.families import family
 from clew.intake.relist import taken_back
 from clew.intake.report_words import weaknesses, words
@@ -19,13 +20,7 @@ from clew.intake.unopened import counted
 from clew.intake.work import ERASED
 from clew.model import ContentState, NameState
 
-_CONTENTS = """
-SELECT media_type, content_state, count(*) AS items FROM (
-  SELECT DISTINCT ON (item) media_type, content_state FROM contents
-  WHERE exhibit=$exhibit AND item NOT IN (SELECT unnest($twice))
-  ORDER BY item, content_state = 'partial', size DESC, content_state = 'complete'
-) GROUP BY ALL
-"""
+_CONTENTS = f"SELECT media_type, content_state, count(*) AS items FROM ({READ}) GROUP BY ALL"  # noqa: S608 - ours
 _NAMES = """
 SELECT name_state, found_by, count(*) AS items FROM listings
 WHERE exhibit=$exhibit AND item NOT IN (SELECT unnest($twice)) GROUP BY ALL
