@@ -10,12 +10,15 @@ from test_relist import ONCE, RETRY, block_of, volume
 from case_made import new_case
 from clew.attribute import artefacts
 from clew.core.case import Case
-from clew.intake import run
+from clew.core.places import NAMED_SINCE
+from clew.intake import named, run
+from clew.intake.account import account
+from clew.intake.report import report
 from clew.intake.run import intake
 from clew.match import hits
 from clew.match.run import add_hashset
 from clew.match.run import match as matched
-from clew.model import HashSetKind
+from clew.model import HashSetKind, NameState
 from clew.review import facts
 
 LOST = b"lost/two" * 500
@@ -41,6 +44,17 @@ def test_a_hit_is_told_with_the_one_place_that_has_its_name(case, tmp_path):
     matched(case)
     (told,) = hits.hits(case)
     assert [place["path"] for place in told["places"]] == ["lost/two"]
+
+
+def test_what_stood_for_it_is_named_as_what_it_is_and_counted_under_no_other_word(case):
+    (row,) = case.read().execute("SELECT id FROM exhibits")
+    assert len(list(named.items(case, row["id"], ["skipped"]))) == account(case, row["id"]).skipped
+    (told,) = [each for each in named.items(case, row["id"]) if each["path"] == "$OrphanFiles/inode-17"]
+    assert (told["state"], told["detail"], told["name_state"]) == ("skipped", NAMED_SINCE, "unattached")
+    counts = {word: len(list(named.items(case, row["id"], [word]))) for word in named.WORDS}
+    assert {word: count for word, count in counts.items() if word in set(NameState) and count} == report(
+        case, row["id"]
+    ).names
 
 
 def test_the_page_and_the_artefacts_know_of_that_one_alone(case):

@@ -9,6 +9,7 @@ import click
 from clew.cli._common import case_argument, emit, json_option, open_case
 from clew.core.case import Case
 from clew.core.errors import Usage
+from clew.model import NameState
 
 
 @click.command("exhibits", epilog="\b\nExample:\n  clew show exhibits cases/icarus")
@@ -76,6 +77,39 @@ def doubtful(case: Path, label: str, as_json: bool) -> None:
     for item in items(opened, _id(opened, label)):
         size = f"{item['size']:,} of {item['listed']:,} bytes"
         _tell(item, f"{size}, {item['name_state']}, {item['content_state']}: {item['why']}", as_json)
+
+
+@click.command(
+    "items",
+    epilog="\b\nExamples:\n  clew show items cases/icarus AT-17-A --only skipped\n"
+    "  clew show items cases/icarus AT-17-A --only deleted --only pictures --json",
+)
+@case_argument
+@click.argument("label")
+@click.option(
+    "--only", multiple=True, metavar="WORD", help="Only what the end report counts under WORD; repeated: under each."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
+def items(case: Path, label: str, only: tuple[str, ...], as_json: bool) -> None:
+    """Name every item in the exhibit LABEL of CASE: what became of it, how it was found, and what it holds by type."""
+    from clew.intake.named import WORDS
+    from clew.intake.named import items as named
+
+    if unknown := sorted({*only} - {*WORDS}):
+        raise Usage(f"nothing is counted under {unknown[0]!r}", f"one of: {', '.join(WORDS)}")
+    opened = open_case(case)
+    for item in named(opened, _id(opened, label), only):
+        why = ": ".join(each for each in (item["reason"], item["detail"]) if each)
+        found = "" if item["name_state"] == NameState.LIVE else f"by {item['found_by']}"
+        holds = f"{item['content_state']}, {item['media_type'] or item['family']}" if item["family"] else ""
+        told = (
+            f"{item['size']:,} bytes",
+            item["name_state"],
+            found,
+            item["state"] + (f" ({why})" if why else ""),
+            holds,
+        )
+        _tell(item, ", ".join(each for each in told if each), as_json)
 
 
 def _tell(item: dict[str, Any], said: str, as_json: bool) -> None:
