@@ -174,6 +174,10 @@ def test_families(media_type: str | None, expected: str) -> None:
     assert expected in ORDER
 
 
+def status(case: Case) -> str:
+    return CliRunner().invoke(cli, ["status", str(case.folder)], standalone_mode=False).output
+
+
 def test_a_run_that_was_killed_before_archives_were_listed_is_not_complete(tmp_path, monkeypatch):
     root = tmp_path / "x"
     root.mkdir()
@@ -189,10 +193,12 @@ def test_a_run_that_was_killed_before_archives_were_listed_is_not_complete(tmp_p
     assert half.account.balanced
     assert (half.complete, half.as_dict()["complete"]) == (False, False)
     assert "NOT AT ITS END" in half.words()
+    assert "F (not at their end: clew intake CASE PATH --label LABEL goes on)" in status(case)
     assert intake(case, path=root, label="F", options=Options(workers=1, extractors=())).complete
     whole = report(case, held.id)
     assert whole.complete
     assert "NOT AT ITS END" not in whole.words()
+    assert "not at their end" not in status(case)
 
 
 def test_what_a_disk_calls_its_partitions_forges_no_line():

@@ -23,6 +23,12 @@ GROUPED = {
     "hits": "SELECT kind || ', ' || state, count(*) FROM hits GROUP BY 1 ORDER BY 1",
     "grades": "SELECT state, count(*) FROM standing_grades GROUP BY state ORDER BY state",
 }
+# Whose last run was stopped, or goes on, or that have a part which is still to be listed
+NOT_AT_THEIR_END = """
+SELECT label FROM exhibits e WHERE EXISTS (SELECT 1 FROM exhibit_runs WHERE exhibit = e.id AND done_ns IS NULL)
+  OR (SELECT ended_ns FROM intake_runs WHERE exhibit = e.id ORDER BY started_ns DESC LIMIT 1) IS NULL ORDER BY label
+"""
+GO_ON = "not at their end: clew intake CASE PATH --label LABEL goes on"
 COUNTED = (
     "mandates",
     "watches",
@@ -42,6 +48,7 @@ def state_of(case: Case) -> dict[str, Any]:
     read = case.read()
     data: dict[str, Any] = {name: dict(map(tuple, read.execute(sql))) for name, sql in GROUPED.items()}
     data |= {name: read.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for name in COUNTED}  # noqa: S608 - ours
+    data["exhibits_open"] = [row["label"] for row in read.execute(NOT_AT_THEIR_END)]
     told = "stage", "holder", "pid", "host", "taken_ns"
     data["running"] = [{name: row[name] for name in told} | {"since": clock.iso(row["taken_ns"])} for row in held(case)]
     data["open_alarms"] = read.execute("SELECT count(*) FROM alarms WHERE closed_ns IS NULL").fetchone()[0]
@@ -62,6 +69,8 @@ def status(case: Path, as_json: bool) -> None:
         if isinstance(value, dict):
             text = ", ".join(f"{key}: {count}" for key, count in value.items())
             text += f" ({NAMED})" if value and name == "hits" else ""
+        elif name == "exhibits_open":
+            text = ", ".join(map(printable, value)) + (f" ({GO_ON})" if value else "")
         elif isinstance(value, list):
             text = ", ".join(f"{r['stage']} by process {r['pid']} on {r['host']} since {r['since']}" for r in value)
         else:
