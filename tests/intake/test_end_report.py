@@ -62,6 +62,15 @@ def test_what_an_extractor_said_nothing_of_is_told_from_what_it_said_not_all_of(
     ]
     assert "video could not say all of 1 content: limit reached\n" in after.words()
     assert "video has nothing to say of 1 content: unparsable\n" in after.words()
+    named = run("show", "unsaid", str(case.folder), "F").splitlines()
+    assert [line.partition(": ")[0] for line in named] == [
+        "all-intra.avi  video could not say all",
+        "nothing.mp4  video has nothing to say",
+    ]
+    rows = [json.loads(line) for line in run("show", "unsaid", str(case.folder), "F", "--json").splitlines()]
+    assert (rows[0]["sha256"], rows[0]["missing"]) == (whole.hex(), "limit reached")
+    names = {"item", "path", "path_hex", "ref", "size", "name_state", "sha256"}
+    assert set(rows[0]) == names | {"extractor", "missing", "nothing", "detail"}
 
 
 def run(*words: str) -> str:

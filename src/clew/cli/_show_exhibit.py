@@ -112,6 +112,24 @@ def items(case: Path, label: str, only: tuple[str, ...], as_json: bool) -> None:
         _tell(item, ", ".join(each for each in told if each), as_json)
 
 
+@click.command("unsaid", epilog="\b\nExample:\n  clew show unsaid cases/icarus AT-17-A --json")
+@case_argument
+@click.argument("label")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
+def unsaid(case: Path, label: str, as_json: bool) -> None:
+    """Name what in the exhibit LABEL of CASE an extractor could not read, or not all of, as of a damaged picture."""
+    from clew.intake.unsaid import unsaid as items
+
+    opened = open_case(case)
+    for item in items(opened, _id(opened, label)):
+        why = f"{item['missing']}: {item['detail']}" if item["detail"] else item["missing"]
+        _tell(
+            item,
+            f"{item['extractor']} {'has nothing to say' if item['nothing'] else 'could not say all'}: {why}",
+            as_json,
+        )
+
+
 def _tell(item: dict[str, Any], said: str, as_json: bool) -> None:
     click.echo(json.dumps(item, sort_keys=True) if as_json else _plain(f"{item['path']}  {said}"))
 

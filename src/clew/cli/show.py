@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from clew.cli._common import case_argument, emit, json_option, open_case
-from clew.cli._show_exhibit import doubtful, exhibit, exhibits, items, unopened, unreadable
+from clew.cli._show_exhibit import doubtful, exhibit, exhibits, items, unopened, unreadable, unsaid
 from clew.cli._show_hits import hits
 from clew.core.errors import Usage
 
@@ -18,13 +18,13 @@ HIDDEN = ("transcript", "infohash_sent", "infohash_echoed", "missing_detail")
     epilog="\b\nExamples:\n  clew show sighting cases/icarus 5f0c…\n  clew show exhibit cases/icarus AT-17-A\n"
     "  clew show unreadable cases/icarus AT-17-A\n  clew show unopened cases/icarus AT-17-A\n"
     "  clew show doubtful cases/icarus AT-17-A\n  clew show items cases/icarus AT-17-A\n"
-    "  clew show hits cases/icarus",
+    "  clew show unsaid cases/icarus AT-17-A\n  clew show hits cases/icarus",
 )
 def show() -> None:
     """Show what is recorded of one thing, with its proof."""
 
 
-for each in (exhibits, exhibit, items, unreadable, unopened, doubtful, hits):
+for each in (exhibits, exhibit, items, unreadable, unopened, doubtful, unsaid, hits):
     show.add_command(each)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from clew.core import shards
 from clew.core.case import Case
-from clew.intake import exiftool, typing_pass
+from clew.intake import exiftool, typing_pass, unsaid
 from clew.intake.account import Account, account
 from clew.intake.doubtful import READ
 from clew.intake.families import family
@@ -32,20 +32,6 @@ SELECT text AS name, version AS id, count(*) AS contents FROM stopped
 WHERE content IN (SELECT sha256 FROM contents WHERE exhibit=?) AND content NOT IN (SELECT content FROM again)
 GROUP BY ALL ORDER BY ALL
 """
-_LACKING = shards.newest(
-    "content IN (SELECT sha256 FROM contents WHERE exhibit=?)"
-    " AND (content, extractor) IN (SELECT content, extractor FROM traits WHERE missing IS NOT NULL)"
-)
-_LIMITS = f"""
-WITH said AS (
-    SELECT content, extractor, missing FROM {_LACKING}
-    WHERE missing IS NULL OR name <> 'type.second' OR content NOT IN (
-      SELECT content FROM traits WHERE name = 'type.second' AND missing IS NULL)  -- a retry had it
-  ),
-  alone AS (SELECT content, extractor, bool_and(missing IS NOT NULL) AS nothing FROM said GROUP BY ALL)
-SELECT extractor, missing, nothing, count(DISTINCT content) AS contents FROM said JOIN alone USING (content, extractor)
-WHERE missing IS NOT NULL GROUP BY ALL ORDER BY ALL
-"""  # noqa: S608 - our own words
 
 
 @dataclass(slots=True)
@@ -108,7 +94,7 @@ def report(case: Case, exhibit: str) -> Report:
         if each["name_state"] != NameState.LIVE:
             found.found_by[each["found_by"]] = found.found_by.get(each["found_by"], 0) + each["items"]
     found.known_good = shards.query(case, _STOPPED, (exhibit,)).to_pylist()
-    found.extractors_missing = shards.query(case, _LIMITS, (exhibit,)).to_pylist()
+    found.extractors_missing = unsaid.counted(case, exhibit)
     found.not_asked = [*typing_pass.not_asked(case, exhibit), *typing_pass.not_looked(case, exhibit)]
     found.not_asked += exiftool.not_asked(case, exhibit)
     found.unopened = counted(case, exhibit)

@@ -16,7 +16,7 @@ def words(report: dict[str, Any], account: Account) -> str:
     lines += _in_pass(report["runs"])
     lines += [*_tools(report["runs"]), f"isolation: {isolation_words(report['isolation'])}"]
     lines += _effects(report["runs"], report["looks"])
-    lines.append("by name: clew show unreadable, unopened, doubtful or items CASE LABEL")
+    lines.append("by name: clew show unreadable, unopened, doubtful, unsaid or items CASE LABEL")
     lines.append("what is not listed here was not looked for; that is no statement that nothing else was there")
     told = [*map(printable, [title, *first]), account.words(), *map(printable, lines)]
     return "\n".join(told)
