@@ -1,6 +1,7 @@
 """What was read but is partial, may hold bytes of another or reads as erased is counted, and all of it is named."""
 
 import hashlib
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -8,11 +9,13 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 from exfat_image import File, make
+from PIL import Image
 
 from case_made import new_case
 from clew.cli.main import cli
 from clew.core.case import Case
 from clew.core.places import NAMED_SINCE
+from clew.intake import doubtful
 from clew.intake.report import report
 from clew.intake.run import intake
 from clew.intake.work import ERASED
@@ -83,4 +86,19 @@ def test_each_item_is_named_once_by_the_claim_that_it_is_counted_by(case, tmp_pa
     rows = [json.loads(line) for line in shown(case, "--json")]
     assert bytes.fromhex(rows[1]["path_hex"]) == b"cut\x1b\xff"
     names = {"item", "path", "path_hex", "ref", "size", "listed", "name_state", "found_by", "content_state"}
-    assert set(rows[0]) == names | {"erased", "sha256", "why"}
+    assert set(rows[0]) == names | {"erased", "damaged", "sha256", "why"}
+
+
+def test_a_picture_whose_decoder_made_up_pixels_is_counted_and_named(case, tmp_path):
+    root, out = tmp_path / "seized", io.BytesIO()
+    root.mkdir()
+    Image.effect_noise((300, 200), 60).save(out, "JPEG")
+    (root / "whole.jpg").write_bytes(out.getvalue())
+    (root / "cut.jpg").write_bytes(out.getvalue()[: out.tell() // 2])
+    ended = intake(case, path=root, label="D", workers=1)
+    assert (ended.damaged, ended.partial, ended.doubted) == (1, 0, 0)
+    assert "1 picture could not be decoded whole: what is missing is made up" in ended.words()
+    size = f"{out.tell() // 2:,}"
+    assert shown(case) == [f"cut.jpg  {size} of {size} bytes, live, complete: {doubtful.DAMAGED}"]
+    (row,) = [json.loads(line) for line in shown(case, "--json")]
+    assert (row["damaged"], row["erased"]) == (True, False)

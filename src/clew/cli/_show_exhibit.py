@@ -70,7 +70,7 @@ def unopened(case: Path, label: str, as_json: bool) -> None:
 @click.argument("label")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
 def doubtful(case: Path, label: str, as_json: bool) -> None:
-    """Name what in the exhibit LABEL of CASE was read, but is partial or erased, or may hold bytes of another."""
+    """Name what in the exhibit LABEL of CASE was read, but is partial, erased or damaged, or may be another's."""
     from clew.intake.doubtful import doubtful as items
 
     opened = open_case(case)

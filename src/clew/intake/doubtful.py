@@ -10,8 +10,8 @@ from clew.intake.work import ERASED
 from clew.model import ContentState
 
 WHY = {
-    ContentState.PARTIAL: "some of its bytes are not there",
-    ContentState.OVERWRITTEN_POSSIBLE: "it may hold bytes of another",
+    str(ContentState.PARTIAL): "some of its bytes are not there",
+    str(ContentState.OVERWRITTEN_POSSIBLE): "it may hold bytes of another",
 }
 # Of each Item what says most of it: the best of what was read, with the weaker of two claims of that.
 READ = """
@@ -19,18 +19,23 @@ SELECT DISTINCT ON (item) item, sha256, size, media_type, content_state FROM con
 WHERE exhibit=$exhibit AND item NOT IN (SELECT unnest($twice))
 ORDER BY item, content_state = 'partial', size DESC, content_state = 'complete'
 """
+DAMAGED = "a picture of which parts could not be decoded: pixels, and the hash of them, are made up"
+_DECODED = shards.newest("name = 'image.damaged'")
+_DAMAGED = f"SELECT content FROM {_DECODED} WHERE integer = 1"  # noqa: S608 - our own words
+DAMAGED_COUNTED = f"SELECT count(*) AS items FROM ({READ}) WHERE sha256 IN ({_DAMAGED})"  # noqa: S608 - ours
 _NAMED = f"""
 SELECT r.content_state, l.item, l.ref, l.path, r.size, l.size AS listed, l.name_state, l.found_by,
-  lower(hex(r.sha256)) AS sha256, r.item IN (SELECT unnest($erased)) AS erased
+  lower(hex(r.sha256)) AS sha256, r.item IN (SELECT unnest($erased)) AS erased,
+  r.sha256 IN ({_DAMAGED}) AS damaged
 FROM ({READ}) r JOIN listings l USING (item)
-WHERE r.content_state IN ('partial', 'overwritten possible') OR r.item IN (SELECT unnest($erased))
+WHERE coalesce(r.content_state, '') IN ('partial', 'overwritten possible') OR erased OR damaged
 ORDER BY r.content_state, l.path, l.item
 """  # noqa: S608 - our own words
 
 
 def doubtful(case: Case, exhibit: str) -> Iterator[dict[str, Any]]:
-    """One Exhibit's, those that may hold bytes of another before those that are partial. `size` are the bytes that were
-    read, `listed` those that its name claims; `erased` as the end report counts it; `why` in words.
+    """One Exhibit's, by claim. `size` are the bytes that were read, `listed` those that its name claims; `erased` and
+    `damaged` (a picture) as the end report counts them; `why` in words.
     """
     sql = "SELECT id FROM items WHERE exhibit=? AND state='done' AND detail=?"
     erased = [row["id"] for row in case.read().execute(sql, (exhibit, ERASED))]
@@ -38,5 +43,6 @@ def doubtful(case: Case, exhibit: str) -> Iterator[dict[str, Any]]:
     for chunk in shards.query(case, _NAMED, asked).to_batches():
         for row in chunk.to_pylist():
             path: bytes = row.pop("path")
-            why = ERASED if row["erased"] else WHY[ContentState(row["content_state"])]
+            claim = ERASED if row["erased"] else WHY.get(row["content_state"])
+            why = "; ".join(each for each in (claim, DAMAGED if row["damaged"] else None) if each)
             yield {"path": path.decode("utf-8", "backslashreplace"), "path_hex": path.hex(), **row, "why": why}

@@ -12,7 +12,7 @@ from clew.core import shards
 from clew.core.case import Case
 from clew.intake import exiftool, typing_pass, unsaid
 from clew.intake.account import Account, account
-from clew.intake.doubtful import READ
+from clew.intake.doubtful import DAMAGED_COUNTED, READ
 from clew.intake.families import family
 from clew.intake.relist import taken_back
 from clew.intake.report_words import weaknesses, words
@@ -50,6 +50,7 @@ class Report:
     partial: int = 0
     doubted: int = 0
     erased: int = 0
+    damaged: int = 0
     names: dict[str, int] = field(default_factory=dict)
     found_by: dict[str, int] = field(default_factory=dict)
     known_good: list[dict[str, Any]] = field(default_factory=list)
@@ -89,6 +90,7 @@ def report(case: Case, exhibit: str) -> Report:
     _contents(case, found, ours)
     erased = "SELECT count(*) FROM items WHERE exhibit=? AND state='done' AND detail=?"
     found.erased = case.read().execute(erased, (exhibit, ERASED)).fetchone()[0]
+    found.damaged = shards.query(case, DAMAGED_COUNTED, ours).to_pylist()[0]["items"]
     for each in shards.query(case, _NAMES, ours).to_pylist():
         found.names[each["name_state"]] = found.names.get(each["name_state"], 0) + each["items"]
         if each["name_state"] != NameState.LIVE:

@@ -77,6 +77,8 @@ def _states(report: dict[str, Any]) -> list[str]:
     if report["erased"]:
         why = "as a drive gives what it was told to forget (TRIM): what they held may be gone"
         lines.append(f"  {report['erased']:,} of them read as zeros alone, or as bytes of 0xFF alone, {why}")
+    if report["damaged"]:
+        lines.append(f"{_count(report['damaged'], 'picture')} could not be decoded whole: what is missing is made up")
     return lines
 
 

@@ -5,12 +5,14 @@ from typing import Any
 from clew.core import shards
 from clew.core.case import Case
 from clew.core.places import standing
+from clew.model import ContentState
 
 MOST_PLACES = 3
 
 _SHOWN = {
     "image.width": "width",
     "image.height": "height",
+    "image.damaged": "damaged",
     "video.width": "width",
     "video.height": "height",
     "video.duration": "seconds",
@@ -21,13 +23,16 @@ _SHOWN = {
 _SAID = shards.newest("content = ? AND missing IS NULL")
 _TRAITS = f"SELECT DISTINCT name, text, number, integer FROM {_SAID} ORDER BY ALL"  # noqa: S608 - our own words
 _PLACES = (
-    "SELECT DISTINCT c.sha256 AS content, c.exhibit, c.item, l.path, l.name_state, c.media_type, c.size"
-    " FROM contents c LEFT JOIN listings l ON l.item = c.item WHERE c.sha256 = ? ORDER BY c.exhibit, l.path, c.item"
+    "SELECT c.sha256 AS content, c.exhibit, c.item, l.path, l.name_state, c.content_state, c.media_type, c.size FROM"
+    " (SELECT DISTINCT ON (item) * FROM contents WHERE sha256 = ?"
+    "  ORDER BY item, content_state = 'partial', content_state = 'complete') c"
+    " LEFT JOIN listings l ON l.item = c.item ORDER BY c.exhibit, l.path, c.item"
 )
 
 
 def of(case: Case, content: bytes) -> dict[str, Any]:
-    """Media type, size in bytes, width and height in pixels, seconds, camera, time as written, and where it was found.
+    """Media type, size in bytes, width and height in pixels, seconds, camera, time as written, and where it was found;
+    `damaged` is 1 where the decoder made up pixels.
 
     A key is absent where nothing is known of it; `places` are at most three of `found` places.
     """
@@ -41,9 +46,15 @@ def of(case: Case, content: bytes) -> dict[str, Any]:
     facts["found"] = len(places)
     facts["exhibits"] = sorted({labels.get(place["exhibit"], place["exhibit"]) for place in places})
     facts["places"] = [
-        {"path": (place["path"] or b"").decode("utf-8", "replace"), "state": place["name_state"] or ""}
+        {"path": (place["path"] or b"").decode("utf-8", "replace"), "state": _state(place)}
         for place in places[:MOST_PLACES]
     ]
     if places:
         facts["media_type"], facts["size"] = places[0]["media_type"], places[0]["size"]
     return facts
+
+
+def _state(place: dict[str, Any]) -> str:
+    """Of its name, and of what lay there where that may not be all, or not its own."""
+    claim = place["content_state"]
+    return ", ".join(each for each in (place["name_state"], claim if claim != ContentState.COMPLETE else None) if each)
