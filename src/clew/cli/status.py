@@ -13,6 +13,7 @@ from clew.core import clock
 from clew.core.case import Case
 from clew.core.lease import held
 from clew.core.printable import printable
+from clew.core.unfinished import unfinished
 from clew.observe.standing import Standing, lately, standing
 
 GROUPED = {
@@ -23,11 +24,6 @@ GROUPED = {
     "hits": "SELECT kind || ', ' || state, count(*) FROM hits GROUP BY 1 ORDER BY 1",
     "grades": "SELECT state, count(*) FROM standing_grades GROUP BY state ORDER BY state",
 }
-# Whose last run was stopped, or goes on, or that have a part which is still to be listed
-NOT_AT_THEIR_END = """
-SELECT label FROM exhibits e WHERE EXISTS (SELECT 1 FROM exhibit_runs WHERE exhibit = e.id AND done_ns IS NULL)
-  OR (SELECT ended_ns FROM intake_runs WHERE exhibit = e.id ORDER BY started_ns DESC LIMIT 1) IS NULL ORDER BY label
-"""
 GO_ON = "not at their end: clew intake CASE PATH --label LABEL goes on"
 COUNTED = (
     "mandates",
@@ -48,7 +44,7 @@ def state_of(case: Case) -> dict[str, Any]:
     read = case.read()
     data: dict[str, Any] = {name: dict(map(tuple, read.execute(sql))) for name, sql in GROUPED.items()}
     data |= {name: read.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for name in COUNTED}  # noqa: S608 - ours
-    data["exhibits_open"] = [row["label"] for row in read.execute(NOT_AT_THEIR_END)]
+    data["exhibits_open"] = unfinished(case)
     told = "stage", "holder", "pid", "host", "taken_ns"
     data["running"] = [{name: row[name] for name in told} | {"since": clock.iso(row["taken_ns"])} for row in held(case)]
     data["open_alarms"] = read.execute("SELECT count(*) FROM alarms WHERE closed_ns IS NULL").fetchone()[0]
