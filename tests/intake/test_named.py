@@ -12,8 +12,10 @@ from clew.cli.main import cli
 from clew.core.case import Case
 from clew.core.errors import Usage
 from clew.intake import named
-from clew.intake.report import Report
+from clew.intake.mediatype import RETYPED
+from clew.intake.report import Report, report
 from clew.intake.run import intake
+from facts_case import put
 
 
 @pytest.fixture
@@ -66,7 +68,17 @@ def test_words_are_joined_and_names_command_no_terminal(taken):
     (row,) = [json.loads(line) for line in shown(case, "--only", "unknown", "--json")]
     assert bytes.fromhex(row["path_hex"]) == b"odd\x1b\n"
     names = {"item", "path", "path_hex", "ref", "size", "name_state", "found_by", "state", "reason", "detail"}
-    assert set(row) == names | {"content_state", "media_type", "family", "sha256"}
+    assert set(row) == names | {"content_state", "media_type", "family", "sha256", "type_again"}
+
+
+def test_what_had_another_type_when_it_was_read_again_says_so(taken):
+    case, ended = taken
+    (row,) = named.items(case, ended.exhibit, ["unknown"])
+    again = {"content": bytes.fromhex(row["sha256"]), **RETYPED, "mode": "fast"}
+    put(case, "traits", [again | {"text": "application/zip"}], "intake")
+    assert report(case, ended.exhibit).retyped[0]["items"] == 1
+    (line,) = [each for each in shown(case) if "when read again" in each]
+    assert line.endswith(f", {row['media_type']}, application/zip when read again")
 
 
 def test_a_word_that_nothing_is_counted_under_is_told_with_those_that_are(taken):

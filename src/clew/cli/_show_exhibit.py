@@ -102,6 +102,7 @@ def items(case: Path, label: str, only: tuple[str, ...], as_json: bool) -> None:
         why = ": ".join(each for each in (item["reason"], item["detail"]) if each)
         found = "" if item["name_state"] == NameState.LIVE else f"by {item['found_by']}"
         holds = f"{item['content_state']}, {item['media_type'] or item['family']}" if item["family"] else ""
+        holds += f", {item['type_again']} when read again" if item["type_again"] else ""
         told = (
             f"{item['size']:,} bytes",
             item["name_state"],

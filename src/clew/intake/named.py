@@ -8,6 +8,7 @@ from clew.core import shards
 from clew.core.case import Case
 from clew.intake.doubtful import READ
 from clew.intake.families import ORDER, family
+from clew.intake.mediatype import RETYPED
 from clew.intake.relist import taken_back
 from clew.model import ContentState, ItemState, NameState
 
@@ -15,10 +16,12 @@ ROWS = 50_000  # Items in memory
 WORDS = tuple(dict.fromkeys([*ItemState, *NameState, *ContentState, *ORDER]))  # that `items` can be asked `only` for
 _LISTED = f"""
 SELECT l.item, l.ref, l.path, l.size, l.name_state, l.found_by, r.content_state, r.media_type,
-  lower(hex(r.sha256)) AS sha256, r.item IS NOT NULL AS read
+  lower(hex(r.sha256)) AS sha256, r.item IS NOT NULL AS read, a.type_again
 FROM (
   SELECT * FROM listings WHERE exhibit=$exhibit AND (path, item) > ($path, $item) ORDER BY path, item LIMIT $rows
-) l LEFT JOIN ({READ}) r USING (item) ORDER BY l.path, l.item
+) l LEFT JOIN ({READ}) r USING (item) LEFT JOIN (
+  SELECT content, min(text) AS type_again FROM traits WHERE name = $again GROUP BY content
+) a ON a.content = r.sha256 AND a.type_again IS DISTINCT FROM r.media_type ORDER BY l.path, l.item
 """  # noqa: S608 - our own words
 _STATES = "SELECT id, state, reason, detail FROM items WHERE id IN (SELECT value FROM json_each(?))"
 
@@ -29,7 +32,7 @@ def items(case: Case, exhibit: str, only: Collection[str] = ()) -> Iterator[dict
     """
     twice = taken_back(case, exhibit)
     after: dict[str, Any] = {"path": b"", "item": ""}
-    asked = {"exhibit": exhibit, "twice": sorted(twice), "rows": ROWS}
+    asked = {"exhibit": exhibit, "twice": sorted(twice), "rows": ROWS, "again": RETYPED["name"]}
     while rows := shards.query(case, _LISTED, asked | after).to_pylist():
         states = case.read().execute(_STATES, (json.dumps([row["item"] for row in rows]),))
         said = {row["id"]: {name: row[name] for name in ("state", "reason", "detail")} for row in states}
