@@ -62,6 +62,15 @@ def test_what_an_extractor_said_nothing_of_is_told_from_what_it_said_not_all_of(
     ]
     assert "video could not say all of 1 content: limit reached\n" in after.words()
     assert "video has nothing to say of 1 content: unparsable\n" in after.words()
+    named = run("show", "unsaid", str(case.folder), "F").splitlines()
+    assert [line.partition(": ")[0] for line in named] == [
+        "all-intra.avi  video could not say all",
+        "nothing.mp4  video has nothing to say",
+    ]
+    rows = [json.loads(line) for line in run("show", "unsaid", str(case.folder), "F", "--json").splitlines()]
+    assert (rows[0]["sha256"], rows[0]["missing"]) == (whole.hex(), "limit reached")
+    names = {"item", "path", "path_hex", "ref", "size", "name_state", "sha256"}
+    assert set(rows[0]) == names | {"extractor", "missing", "nothing", "detail"}
 
 
 def run(*words: str) -> str:
@@ -174,6 +183,10 @@ def test_families(media_type: str | None, expected: str) -> None:
     assert expected in ORDER
 
 
+def status(case: Case) -> str:
+    return CliRunner().invoke(cli, ["status", str(case.folder)], standalone_mode=False).output
+
+
 def test_a_run_that_was_killed_before_archives_were_listed_is_not_complete(tmp_path, monkeypatch):
     root = tmp_path / "x"
     root.mkdir()
@@ -189,10 +202,12 @@ def test_a_run_that_was_killed_before_archives_were_listed_is_not_complete(tmp_p
     assert half.account.balanced
     assert (half.complete, half.as_dict()["complete"]) == (False, False)
     assert "NOT AT ITS END" in half.words()
+    assert "F (not at their end: clew intake CASE PATH --label LABEL goes on)" in status(case)
     assert intake(case, path=root, label="F", options=Options(workers=1, extractors=())).complete
     whole = report(case, held.id)
     assert whole.complete
     assert "NOT AT ITS END" not in whole.words()
+    assert "not at their end" not in status(case)
 
 
 def test_what_a_disk_calls_its_partitions_forges_no_line():

@@ -143,6 +143,24 @@ def test_a_hash_set_that_is_damaged_is_named_and_hides_no_other(clew, full, tmp_
     assert (clew("hashset", "list", full)[0], clew("match", full)[0]) == (0, 0)
 
 
+def test_exhibits_that_are_not_at_their_end_are_named(clew, full, case):
+    said = "note: not at their end, so that what they still hold was not matched: E-1\n"
+    assert said not in clew("match", full)[1]
+    with case.write("intake") as tx:
+        columns = "id, label, kind, location, seized_by, seized_where, mandate, added_ns"
+        tx.execute(f"INSERT INTO exhibits ({columns}) VALUES ('1', 'E-1', 'folder', 'x', '', '', 'm', 1)")
+        columns = "id, exhibit, started_ns, ended_ns, config, isolation, mandate"
+        tx.execute(f"INSERT INTO intake_runs ({columns}) VALUES ('r', '1', 1, NULL, '', '', 'm')")
+    assert said in clew("match", full)[1]
+    with case.write("intake") as tx:
+        tx.execute("UPDATE intake_runs SET ended_ns=2")
+        tx.execute("INSERT INTO exhibit_runs VALUES ('1', 'tree', '', NULL, '{}')")
+    assert said in clew("match", full)[1]
+    with case.write("intake") as tx:
+        tx.execute("UPDATE exhibit_runs SET done_ns=2")
+    assert said not in clew("match", full)[1]
+
+
 def test_the_kind_must_be_said(clew, full, tmp_path):
     (tmp_path / "k").write_text(hashlib.md5(b"x").hexdigest())
     status, _, err = clew("hashset", "add", full, tmp_path / "k", "--name", "n")

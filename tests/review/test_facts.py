@@ -54,3 +54,16 @@ def test_what_may_lead_to_a_place_or_a_person_is_told_and_what_is_missing_too(kn
     ]
     assert told["also"] == ["image.frames: 3"]
     assert told["missing"] == ["gps.longitude: unparsable: east or west is not said"]
+
+
+def test_a_damaged_picture_and_a_place_in_doubt_are_said(known: Known) -> None:
+    by = {"content": bytes(32), "extractor": "dimensions", "mode": "fast", "version": "2"}
+    put(known.case, "traits", [{**by, "name": "image.damaged", "integer": 1}], "intake")
+    places = {"1": ("live", "complete"), "2": ("deleted", "complete"), "3": ("deleted", "complete")}
+    names = [{"item": item, "path": item.encode(), "name_state": state} for item, (state, _) in places.items()]
+    put(known.case, "listings", names, "intake")
+    rows = [{"item": item, "sha256": bytes(32), "content_state": claim} for item, (_, claim) in places.items()]
+    put(known.case, "contents", [*rows, rows[2] | {"content_state": "overwritten possible"}], "intake")
+    told = facts.of(known.case, bytes(32))
+    assert (told["damaged"], told["found"]) == (1, 3)
+    assert [place["state"] for place in told["places"]] == ["live", "deleted", "deleted, overwritten possible"]

@@ -12,6 +12,7 @@ from typing import Any
 
 from clew.core import shards
 from clew.core.case import Case
+from clew.core.places import standing
 from clew.model import ContentState, NameState, Watch
 
 SAID = shards.newest("starts_with(name, 'p2p.')")
@@ -31,11 +32,11 @@ HELD = """(
     )
 )"""
 PLACES = f"""
-SELECT c.sha256, c.exhibit, c.content_state, l.path, l.name_state, l.modified_ns, l.times_source
+SELECT c.sha256 AS content, c.exhibit, c.item, c.content_state, l.path, l.name_state, l.modified_ns, l.times_source
 FROM (
   SELECT DISTINCT ON (item, sha256) * FROM {HELD} WHERE sha256 IN (SELECT unnest($contents))
   ORDER BY item, sha256, content_state = 'partial', content_state = 'complete'
-) c JOIN listings l USING (item) ORDER BY l.exhibit, l.path
+) c JOIN listings l USING (item) ORDER BY l.exhibit, c.sha256, l.path, c.item
 """  # noqa: S608 - ours
 PIECES = shards.newest(
     "name='pieces.verified' AND text IS NOT NULL",
@@ -257,12 +258,13 @@ def _texts(
 def _places(case: Case, contents: Iterable[bytes]) -> dict[bytes, list[Place]]:
     found: dict[bytes, list[Place]] = defaultdict(list)
     wanted = list(contents)
-    for row in shards.query(case, PLACES, {"contents": wanted}).to_pylist() if wanted else ():
+    rows = shards.query(case, PLACES, {"contents": wanted}).to_pylist() if wanted else []
+    for row in standing(case, rows):
         live, whole = NameState(row["name_state"]).in_use, row["content_state"] == ContentState.COMPLETE
         zoned = bool(ZONED.search(row["times_source"] or ""))
         moved = bool(MOVED.search(row["times_source"] or ""))
         place = Place(row["exhibit"], row["path"], live, whole, row["modified_ns"], zoned, moved)
-        found[row["sha256"]].append(place)
+        found[row["content"]].append(place)
     return found
 
 

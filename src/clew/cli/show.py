@@ -7,7 +7,7 @@ import click
 
 from clew.cli._common import case_argument, emit, json_option, open_case
 from clew.cli._show_clues import clues
-from clew.cli._show_exhibit import exhibit, exhibits, unopened, unreadable
+from clew.cli._show_exhibit import doubtful, exhibit, exhibits, items, unopened, unreadable, unsaid
 from clew.cli._show_hits import hits
 from clew.cli._show_review import alarms, grades, unseen
 from clew.core.errors import Usage
@@ -19,15 +19,17 @@ HIDDEN = ("transcript", "infohash_sent", "infohash_echoed", "missing_detail")
     "show",
     epilog="\b\nExamples:\n  clew show sighting cases/icarus 5f0c…\n  clew show exhibit cases/icarus AT-17-A\n"
     "  clew show unreadable cases/icarus AT-17-A\n  clew show unopened cases/icarus AT-17-A\n"
-    "  clew show hits cases/icarus\n  clew show clues cases/icarus\n"
-    "  clew show grades cases/icarus\n  clew show alarms cases/icarus\n"
-    "  clew show unseen cases/icarus",
+    "  clew show doubtful cases/icarus AT-17-A\n  clew show items cases/icarus AT-17-A\n"
+    "  clew show unsaid cases/icarus AT-17-A\n  clew show hits cases/icarus\n"
+    "  clew show clues cases/icarus\n  clew show unseen cases/icarus\n"
+    "  clew show grades cases/icarus\n  clew show alarms cases/icarus",
 )
 def show() -> None:
     """Show what is recorded of one thing, with its proof."""
 
 
-for each in (exhibits, exhibit, unreadable, unopened, hits, clues, grades, alarms, unseen):
+SHOWN = (exhibits, exhibit, items, unreadable, unopened, doubtful, unsaid, hits, clues, unseen, grades, alarms)
+for each in SHOWN:
     show.add_command(each)
 
 

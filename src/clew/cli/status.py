@@ -13,6 +13,7 @@ from clew.core import clock
 from clew.core.case import Case
 from clew.core.lease import held
 from clew.core.printable import printable
+from clew.core.unfinished import unfinished
 from clew.observe.standing import Standing, lately, standing
 
 GROUPED = {
@@ -24,6 +25,7 @@ GROUPED = {
     "grades": "SELECT state, count(*) FROM standing_grades GROUP BY state ORDER BY state",
 }
 WHICH = {"hits": NAMED, "grades": "which: clew show grades CASE", "open_alarms": "which: clew show alarms CASE"}
+GO_ON = "not at their end: clew intake CASE PATH --label LABEL goes on"
 COUNTED = (
     "mandates",
     "watches",
@@ -43,6 +45,7 @@ def state_of(case: Case) -> dict[str, Any]:
     read = case.read()
     data: dict[str, Any] = {name: dict(map(tuple, read.execute(sql))) for name, sql in GROUPED.items()}
     data |= {name: read.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for name in COUNTED}  # noqa: S608 - ours
+    data["exhibits_open"] = unfinished(case)
     told = "stage", "holder", "pid", "host", "taken_ns"
     data["running"] = [{name: row[name] for name in told} | {"since": clock.iso(row["taken_ns"])} for row in held(case)]
     data["open_alarms"] = read.execute("SELECT count(*) FROM alarms WHERE closed_ns IS NULL").fetchone()[0]
@@ -62,6 +65,8 @@ def status(case: Path, as_json: bool) -> None:
     for name, value in data.items():
         if isinstance(value, dict):
             text = ", ".join(f"{key}: {count}" for key, count in value.items())
+        elif name == "exhibits_open":
+            text = ", ".join(map(printable, value)) + (f" ({GO_ON})" if value else "")
         elif isinstance(value, list):
             text = ", ".join(f"{r['stage']} by process {r['pid']} on {r['host']} since {r['since']}" for r in value)
         else:

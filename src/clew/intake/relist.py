@@ -12,6 +12,7 @@ from typing import Any
 
 from clew.core import clock, shards
 from clew.core.case import Case, Transaction
+from clew.core.places import NAMED_SINCE
 from clew.intake.api import Found, Part
 from clew.intake.expanded import PART
 from clew.intake.recount import GAVE_UP, UNLISTED
@@ -22,7 +23,6 @@ from clew.model import ItemState, Missing, Reason
 
 ANEW = "what it stands for is being listed again"
 LISTED_SINCE = "what it stood for could not be listed at first, and was listed since"
-NAMED_SINCE = "its file record was found without a name at first, and is listed under one since"
 SAME_PLACE = "it could be listed since, but stands as unreadable: take the exhibit in under another label"
 UNJUDGED = "unjudged"  # in a part's detail: claims of deleted Items were not held against what it listed since
 TABLE_UNREAD = "the partition table could not be read"

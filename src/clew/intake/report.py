@@ -10,8 +10,9 @@ from typing import Any
 
 from clew.core import shards
 from clew.core.case import Case
-from clew.intake import exiftool, typing_pass
+from clew.intake import exiftool, typing_pass, unsaid
 from clew.intake.account import Account, account
+from clew.intake.doubtful import DAMAGED_COUNTED, READ
 from clew.intake.families import family
 from clew.intake.relist import taken_back
 from clew.intake.report_words import weaknesses, words
@@ -19,13 +20,7 @@ from clew.intake.unopened import counted
 from clew.intake.work import ERASED
 from clew.model import ContentState, NameState
 
-_CONTENTS = """
-SELECT media_type, content_state, count(*) AS items FROM (
-  SELECT DISTINCT ON (item) media_type, content_state FROM contents
-  WHERE exhibit=$exhibit AND item NOT IN (SELECT unnest($twice))
-  ORDER BY item, content_state = 'partial', size DESC, content_state = 'complete'
-) GROUP BY ALL
-"""
+_CONTENTS = f"SELECT media_type, content_state, count(*) AS items FROM ({READ}) GROUP BY ALL"  # noqa: S608 - ours
 _NAMES = """
 SELECT name_state, found_by, count(*) AS items FROM listings
 WHERE exhibit=$exhibit AND item NOT IN (SELECT unnest($twice)) GROUP BY ALL
@@ -37,20 +32,6 @@ SELECT text AS name, version AS id, count(*) AS contents FROM stopped
 WHERE content IN (SELECT sha256 FROM contents WHERE exhibit=?) AND content NOT IN (SELECT content FROM again)
 GROUP BY ALL ORDER BY ALL
 """
-_LACKING = shards.newest(
-    "content IN (SELECT sha256 FROM contents WHERE exhibit=?)"
-    " AND (content, extractor) IN (SELECT content, extractor FROM traits WHERE missing IS NOT NULL)"
-)
-_LIMITS = f"""
-WITH said AS (
-    SELECT content, extractor, missing FROM {_LACKING}
-    WHERE missing IS NULL OR name <> 'type.second' OR content NOT IN (
-      SELECT content FROM traits WHERE name = 'type.second' AND missing IS NULL)  -- a retry had it
-  ),
-  alone AS (SELECT content, extractor, bool_and(missing IS NOT NULL) AS nothing FROM said GROUP BY ALL)
-SELECT extractor, missing, nothing, count(DISTINCT content) AS contents FROM said JOIN alone USING (content, extractor)
-WHERE missing IS NOT NULL GROUP BY ALL ORDER BY ALL
-"""  # noqa: S608 - our own words
 
 
 @dataclass(slots=True)
@@ -69,6 +50,7 @@ class Report:
     partial: int = 0
     doubted: int = 0
     erased: int = 0
+    damaged: int = 0
     names: dict[str, int] = field(default_factory=dict)
     found_by: dict[str, int] = field(default_factory=dict)
     known_good: list[dict[str, Any]] = field(default_factory=list)
@@ -108,12 +90,13 @@ def report(case: Case, exhibit: str) -> Report:
     _contents(case, found, ours)
     erased = "SELECT count(*) FROM items WHERE exhibit=? AND state='done' AND detail=?"
     found.erased = case.read().execute(erased, (exhibit, ERASED)).fetchone()[0]
+    found.damaged = shards.query(case, DAMAGED_COUNTED, ours).to_pylist()[0]["items"]
     for each in shards.query(case, _NAMES, ours).to_pylist():
         found.names[each["name_state"]] = found.names.get(each["name_state"], 0) + each["items"]
         if each["name_state"] != NameState.LIVE:
             found.found_by[each["found_by"]] = found.found_by.get(each["found_by"], 0) + each["items"]
     found.known_good = shards.query(case, _STOPPED, (exhibit,)).to_pylist()
-    found.extractors_missing = shards.query(case, _LIMITS, (exhibit,)).to_pylist()
+    found.extractors_missing = unsaid.counted(case, exhibit)
     found.not_asked = [*typing_pass.not_asked(case, exhibit), *typing_pass.not_looked(case, exhibit)]
     found.not_asked += exiftool.not_asked(case, exhibit)
     found.unopened = counted(case, exhibit)

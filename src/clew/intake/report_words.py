@@ -16,6 +16,7 @@ def words(report: dict[str, Any], account: Account) -> str:
     lines += _in_pass(report["runs"])
     lines += [*_tools(report["runs"]), f"isolation: {isolation_words(report['isolation'])}"]
     lines += _effects(report["runs"], report["looks"])
+    lines.append("by name: clew show unreadable, unopened, doubtful, unsaid or items CASE LABEL")
     lines.append("what is not listed here was not looked for; that is no statement that nothing else was there")
     told = [*map(printable, [title, *first]), account.words(), *map(printable, lines)]
     return "\n".join(told)
@@ -76,6 +77,8 @@ def _states(report: dict[str, Any]) -> list[str]:
     if report["erased"]:
         why = "as a drive gives what it was told to forget (TRIM): what they held may be gone"
         lines.append(f"  {report['erased']:,} of them read as zeros alone, or as bytes of 0xFF alone, {why}")
+    if report["damaged"]:
+        lines.append(f"{_count(report['damaged'], 'picture')} could not be decoded whole: what is missing is made up")
     return lines
 
 

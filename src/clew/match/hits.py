@@ -7,6 +7,7 @@ from typing import Any
 from clew.core import hits as said
 from clew.core import shards
 from clew.core.case import Case
+from clew.core.places import standing
 
 CONTENTS = 10_000  # asked of the shards at once
 ROWS = 50_000  # places in memory
@@ -50,7 +51,8 @@ def hits(case: Case) -> Iterator[dict[str, Any]]:
     """
     labels = {row["id"]: row["label"] for row in case.read().execute("SELECT id, label FROM exhibits ORDER BY label")}
     for contents in _contents(case):
-        for content, rows in groupby(_places(case, contents, list(labels)), lambda row: bytes(row["content"])):
+        placed = standing(case, _places(case, contents, list(labels)))
+        for content, rows in groupby(placed, lambda row: bytes(row["content"])):
             told = [_hit(row) for row in said.of(case.read(), content)]
             while piece := list(islice(rows, PLACES)):
                 facts = {"size": piece[0]["size"], "media_type": piece[0]["media_type"]}

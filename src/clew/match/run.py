@@ -19,6 +19,8 @@ from clew.core import clock, columns, mandate, pictures, plugins, shards, sorted
 from clew.core.case import Case, Transaction
 from clew.core.errors import Damaged, Usage
 from clew.core.lease import lease
+from clew.core.printable import printable
+from clew.core.unfinished import unfinished
 from clew.match import hashsets, near
 from clew.match.api import ALGORITHMS, ASKED, EXACT, MOST_PARTS, HitState, PartHit, Reader, Source, Summary
 from clew.match.hashsets import Compiled
@@ -265,6 +267,12 @@ def _hit_id(each: Compiled, hit: _Hit) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
+def _unfinished(case: Case) -> Iterator[str]:
+    """That there is more than was matched."""
+    if labels := unfinished(case):
+        yield printable(f"not at their end, so that what they still hold was not matched: {', '.join(labels)}")
+
+
 def _summary(
     case: Case, known: Sequence[Compiled], contents: int, seen: pictures.Pictures, unsure: set[bytes]
 ) -> Summary:
@@ -285,5 +293,5 @@ def _summary(
         by_part=conn.execute(BY_PART).fetchone()[0],
         parts=tuple(PartHit(*row) for row in conn.execute(PARTS, (MOST_PARTS,))),
         wants_exact=tuple(sorted(unsure.union(bytes(row["content"]) for row in waiting))),
-        covered=COVERED + ((FAST_ONLY,) if doubtful else ()),
+        covered=COVERED + ((FAST_ONLY,) if doubtful else ()) + tuple(_unfinished(case)),
     )

@@ -4,6 +4,8 @@ from typing import Any
 
 from clew.core import shards
 from clew.core.case import Case
+from clew.core.places import standing
+from clew.model import ContentState
 
 MOST_PLACES = 3
 MOST_SAID = 400
@@ -33,8 +35,10 @@ _MISSING = (
     " WHERE content = ? AND name = 'type.second' AND missing IS NULL)) ORDER BY ALL"  # a retry had it
 )
 _PLACES = (
-    "SELECT DISTINCT c.exhibit, l.path, l.name_state, c.media_type, c.size"
-    " FROM contents c LEFT JOIN listings l ON l.item = c.item WHERE c.sha256 = ?"
+    "SELECT c.sha256 AS content, c.exhibit, c.item, l.path, l.name_state, c.content_state, c.media_type, c.size FROM"
+    " (SELECT DISTINCT ON (item) * FROM contents WHERE sha256 = ?"
+    "  ORDER BY item, content_state = 'partial', content_state = 'complete') c"
+    " LEFT JOIN listings l ON l.item = c.item ORDER BY c.exhibit, l.path, c.item"
 )
 
 
@@ -57,12 +61,12 @@ def of(case: Case, content: bytes) -> dict[str, Any]:
         _line(row["name"], f"{row['missing']}: {row['detail']}" if row["detail"] else row["missing"])
         for row in shards.query(case, _MISSING, [content, content]).to_pylist()
     ]
-    places = shards.query(case, _PLACES, [content]).to_pylist()
+    places = list(standing(case, shards.query(case, _PLACES, [content]).to_pylist()))
     labels = {row["id"]: row["label"] for row in case.read().execute("SELECT id, label FROM exhibits")}
     facts["found"] = len(places)
     facts["exhibits"] = sorted({labels.get(place["exhibit"], place["exhibit"]) for place in places})
     facts["places"] = [
-        {"path": (place["path"] or b"").decode("utf-8", "replace"), "state": place["name_state"] or ""}
+        {"path": (place["path"] or b"").decode("utf-8", "replace"), "state": _state(place)}
         for place in places[:MOST_PLACES]
     ]
     if places:
@@ -73,3 +77,9 @@ def of(case: Case, content: bytes) -> dict[str, Any]:
 def _line(name: str, value: object) -> str:
     text = str(value)
     return f"{name}: {text if len(text) <= MOST_SAID else text[:MOST_SAID] + '…'}"
+
+
+def _state(place: dict[str, Any]) -> str:
+    """Of its name, and of what lay there where that may not be all, or not its own."""
+    claim = place["content_state"]
+    return ", ".join(each for each in (place["name_state"], claim if claim != ContentState.COMPLETE else None) if each)

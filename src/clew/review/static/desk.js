@@ -89,9 +89,9 @@ function factLines(known) {
   const lines = [
     ["Found", known.found === 0 ? "nowhere listed" : `${plural(known.found, "place")} in ${known.exhibits.join(", ")}`],
     ["Kind", [known.media_type, known.width && `${known.width} × ${known.height}`, known.seconds && `${known.seconds.toLocaleString("en", { maximumFractionDigits: 1 })} s`, known.size && `${known.size.toLocaleString("en")} bytes`].filter(Boolean).join(", ") || null],
+    ["Damaged", known.damaged ? "parts of the picture could not be decoded: what is seen there, and its hash, are made up" : null],
     ["Camera", [known.make, known.model].filter(Boolean).join(" ") || null],
     ["Taken", known.taken ? `${known.taken} (as the file says)` : null],
-    ["Damaged", known.damaged ? "a part of this picture could not be decoded and is made up" : null],
     ...known.parts.map((words) => ["Match", words]),
     ...known.places.map((place) => ["Name", place.state && place.state !== "live" ? `${place.path} (${place.state})` : place.path]),
     ...known.says.map((words) => ["File says", words]),

@@ -1,0 +1,48 @@
+"""Every Item whose content is not, or may not be, all of what the file held: by name, and what is wrong with it."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from clew.core import shards
+from clew.core.case import Case
+from clew.intake.relist import taken_back
+from clew.intake.work import ERASED
+from clew.model import ContentState
+
+WHY = {
+    str(ContentState.PARTIAL): "some of its bytes are not there",
+    str(ContentState.OVERWRITTEN_POSSIBLE): "it may hold bytes of another",
+}
+# Of each Item what says most of it: the best of what was read, with the weaker of two claims of that.
+READ = """
+SELECT DISTINCT ON (item) item, sha256, size, media_type, content_state FROM contents
+WHERE exhibit=$exhibit AND item NOT IN (SELECT unnest($twice))
+ORDER BY item, content_state = 'partial', size DESC, content_state = 'complete'
+"""
+DAMAGED = "a picture of which parts could not be decoded: pixels, and the hash of them, are made up"
+_DECODED = shards.newest("name = 'image.damaged'")
+_DAMAGED = f"SELECT content FROM {_DECODED} WHERE integer = 1"  # noqa: S608 - our own words
+DAMAGED_COUNTED = f"SELECT count(*) AS items FROM ({READ}) WHERE sha256 IN ({_DAMAGED})"  # noqa: S608 - ours
+_NAMED = f"""
+SELECT r.content_state, l.item, l.ref, l.path, r.size, l.size AS listed, l.name_state, l.found_by,
+  lower(hex(r.sha256)) AS sha256, r.item IN (SELECT unnest($erased)) AS erased,
+  r.sha256 IN ({_DAMAGED}) AS damaged
+FROM ({READ}) r JOIN listings l USING (item)
+WHERE coalesce(r.content_state, '') IN ('partial', 'overwritten possible') OR erased OR damaged
+ORDER BY r.content_state, l.path, l.item
+"""  # noqa: S608 - our own words
+
+
+def doubtful(case: Case, exhibit: str) -> Iterator[dict[str, Any]]:
+    """One Exhibit's, by claim. `size` are the bytes that were read, `listed` those that its name claims; `erased` and
+    `damaged` (a picture) as the end report counts them; `why` in words.
+    """
+    sql = "SELECT id FROM items WHERE exhibit=? AND state='done' AND detail=?"
+    erased = [row["id"] for row in case.read().execute(sql, (exhibit, ERASED))]
+    asked = {"exhibit": exhibit, "twice": sorted(taken_back(case, exhibit)), "erased": erased}
+    for chunk in shards.query(case, _NAMED, asked).to_batches():
+        for row in chunk.to_pylist():
+            path: bytes = row.pop("path")
+            claim = ERASED if row["erased"] else WHY.get(row["content_state"])
+            why = "; ".join(each for each in (claim, DAMAGED if row["damaged"] else None) if each)
+            yield {"path": path.decode("utf-8", "backslashreplace"), "path_hex": path.hex(), **row, "why": why}
