@@ -11,6 +11,7 @@ from case_made import new_case
 from clew.attribute import artefacts
 from clew.core.case import Case
 from clew.core.places import NAMED_SINCE
+from clew.identify import clues
 from clew.intake import named, run
 from clew.intake.account import account
 from clew.intake.report import report
@@ -19,7 +20,7 @@ from clew.match import hits
 from clew.match.run import add_hashset
 from clew.match.run import match as matched
 from clew.model import HashSetKind, NameState
-from clew.review import facts
+from clew.review import facts, unseen
 
 LOST = b"lost/two" * 500
 CONTENT = hashlib.sha256(LOST).digest()
@@ -61,3 +62,11 @@ def test_the_page_and_the_artefacts_know_of_that_one_alone(case):
     told = facts.of(case, CONTENT)
     assert (told["found"], told["places"]) == (1, [{"path": "lost/two", "state": "live"}])
     assert [place.path for place in artefacts._places(case, {CONTENT})[CONTENT]] == [b"lost/two"]
+
+
+def test_clues_and_what_nobody_sees_know_of_that_one_alone(case, put):
+    by = {"content": CONTENT, "extractor": "exif", "mode": "fast", "version": "1"}
+    rows = [{**by, "name": "artist", "text": "A. Example"}, {**by, "name": "type.again", "text": "image/heic"}]
+    put(case, "traits", rows, "intake")
+    assert [place["path"] for place in clues.saying(case, "A. Example")] == ["lost/two"]
+    assert [place["path"] for place in unseen.unseen(case)] == ["lost/two"]

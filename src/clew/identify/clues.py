@@ -8,6 +8,7 @@ from typing import Any
 
 from clew.core import shards
 from clew.core.case import Case
+from clew.core.places import standing
 
 PLACE = "gps"
 NAMES = (
@@ -47,11 +48,11 @@ GROUP BY ALL ORDER BY count(DISTINCT c.exhibit) DESC, contents DESC, t.name, t.v
 """  # noqa: S608
 _SAYING = f"""
 WITH {_CLUES}
-SELECT t.name, t.content, c.exhibit, l.path, l.name_state, min(k.text) AS taken,
+SELECT t.name, t.content, c.exhibit, c.item, l.path, l.name_state, min(k.text) AS taken,
   t.content IN (SELECT unnest($alert::BLOB[])) AS known
 FROM told t LEFT JOIN contents c ON c.sha256 = t.content LEFT JOIN listings l ON l.item = c.item
   LEFT JOIN taken k ON k.content = t.content
-WHERE t.value = $value GROUP BY ALL ORDER BY t.name, min(k.nth), t.content, c.exhibit, l.path
+WHERE t.value = $value GROUP BY ALL ORDER BY t.name, min(k.nth), t.content, c.exhibit, l.path, c.item
 """  # noqa: S608
 
 
@@ -70,7 +71,8 @@ def clues(case: Case) -> Iterator[dict[str, Any]]:
 def saying(case: Case, value: str) -> Iterator[dict[str, Any]]:
     """Every place of every Content that says exactly `value`, under which Trait's name, in order of the times taken."""
     labels = _labels(case)
-    for row in shards.query(case, _SAYING, {"alert": _alert(case), "value": value}).to_pylist():
+    rows = shards.query(case, _SAYING, {"alert": _alert(case), "value": value}).to_pylist()
+    for row in standing(case, rows):
         path = bytes(row["path"] or b"")
         names = {"path": path.decode("utf-8", "backslashreplace"), "path_hex": path.hex()}
         told = {name: row[name] for name in ("name", "name_state", "taken", "known")}

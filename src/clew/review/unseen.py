@@ -5,14 +5,16 @@ from typing import Any
 
 from clew.core import shards
 from clew.core.case import Case
+from clew.core.places import standing
 
 _LASTS = shards.newest("name = 'video.duration' AND missing IS NULL")
-_LACKING = shards.newest("content IN (SELECT sha256 FROM found)")
+_LACKING = shards.newest("content IN (SELECT content FROM found)")
 _UNSEEN = f"""
 WITH typed AS (
   SELECT content FROM traits WHERE name IN ('type.again', 'type.second') AND regexp_matches(text, '^(image|video)/')
 ), found AS (
-  SELECT DISTINCT c.sha256, c.exhibit, c.size, c.media_type, coalesce(l.path, ''::BLOB) AS path, l.name_state
+  SELECT DISTINCT c.sha256 AS content, c.exhibit, c.item, c.size, c.media_type,
+    coalesce(l.path, ''::BLOB) AS path, l.name_state
   FROM contents c LEFT JOIN listings l ON l.item = c.item
   WHERE (regexp_matches(c.media_type, '^(image|video)/') OR c.sha256 IN (SELECT content FROM typed))
     AND c.sha256 NOT IN (SELECT content FROM traits WHERE name = 'thumbnail' AND octet_length(data) = 32)
@@ -21,9 +23,9 @@ WITH typed AS (
   FROM {_LACKING} WHERE missing IS NOT NULL GROUP BY content
 )
 SELECT f.*, d.seconds, m.missing FROM found f
-LEFT JOIN (SELECT content, max(number) AS seconds FROM {_LASTS} GROUP BY content) d ON d.content = f.sha256
-LEFT JOIN lacking m ON m.content = f.sha256
-ORDER BY f.sha256, f.exhibit, f.path
+LEFT JOIN (SELECT content, max(number) AS seconds FROM {_LASTS} GROUP BY content) d ON d.content = f.content
+LEFT JOIN lacking m ON m.content = f.content
+ORDER BY f.content, f.exhibit, f.path, f.item
 """  # noqa: S608 - our own words
 _LISTED = (
     "SELECT EXISTS (SELECT 1 FROM hits WHERE content = ?1 AND kind = 'alert' AND state = 'stands' AND part = '')"
@@ -35,17 +37,17 @@ _LISTED = (
 def unseen(case: Case) -> Iterator[dict[str, Any]]:
     """Each place of each of them. `known` to an alert set, or `graded`, it is on the page in words; else nowhere."""
     labels = {row["id"]: row["label"] for row in case.read().execute("SELECT id, label FROM exhibits")}
-    for batch in shards.query(case, _UNSEEN).to_batches():
-        for row in batch.to_pylist():
-            listed = case.read().execute(_LISTED, (row["sha256"],)).fetchone()
-            path = bytes(row["path"])
-            yield {
-                "content": row["sha256"].hex(),
-                "exhibit": labels.get(row["exhibit"], row["exhibit"]),
-                "path": path.decode("utf-8", "backslashreplace"),
-                "path_hex": path.hex(),
-                **{name: row[name] for name in ("size", "media_type", "name_state", "seconds")},
-                "missing": row["missing"] or [],
-                "known": bool(listed["known"]),
-                "graded": bool(listed["graded"]),
-            }
+    found = (row for batch in shards.query(case, _UNSEEN).to_batches() for row in batch.to_pylist())
+    for row in standing(case, found):
+        listed = case.read().execute(_LISTED, (row["content"],)).fetchone()
+        path = bytes(row["path"])
+        yield {
+            "content": row["content"].hex(),
+            "exhibit": labels.get(row["exhibit"], row["exhibit"]),
+            "path": path.decode("utf-8", "backslashreplace"),
+            "path_hex": path.hex(),
+            **{name: row[name] for name in ("size", "media_type", "name_state", "seconds")},
+            "missing": row["missing"] or [],
+            "known": bool(listed["known"]),
+            "graded": bool(listed["graded"]),
+        }
