@@ -5,7 +5,9 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import duckdb
 import pytest
@@ -77,6 +79,28 @@ def test_an_engine_that_ended_is_replaced(case: Case, monkeypatch: pytest.Monkey
             count(case)
     assert count(case) == 0
     assert shards._engine() is not before
+
+
+def test_rows_are_taken_from_the_first_again_where_a_file_went_away_meanwhile(case: Case) -> None:
+    commit(case, "a", shards.write(case, "traits", ROWS))
+    gone = iter((True, False))
+
+    def make(rows: Iterator[tuple[Any, ...]]) -> list[bytes]:
+        found = [next(rows)[0]]
+        if next(gone):
+            raise duckdb.IOException("no such file")
+        return found + [content for (content,) in rows]
+
+    assert shards.take(case, "SELECT content FROM traits", make) == [row["content"] for row in ROWS]
+    assert shards.take(case, "SELECT content FROM traits WHERE content = ?", list, [b"\x03"]) == [(b"\x03",)]
+
+
+def test_of_a_shard_that_is_gone_nothing_is_taken(case: Case) -> None:
+    pending = shards.write(case, "traits", ROWS)
+    commit(case, "a", pending)
+    (case.folder / pending.path).unlink()
+    with pytest.raises(Damaged):
+        shards.take(case, "SELECT content FROM traits", list)
 
 
 def test_the_same_rows_make_the_same_file(case: Case) -> None:

@@ -4,21 +4,26 @@ Listings (E0 hearsay) make no Subject and no Lead. Of them only address and port
 another port that is listed where a Lead is may be somebody who shares the address, and the Lead has to say so.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 from clew.core import shards
 from clew.core.case import Case
 from clew.model import Claim, SightingKind, Tier, carrier
 
-CONTACTS = """
-SELECT DISTINCT id, kind, watch, tier, claim, address, port, transport, started_ns, ended_ns, peer_id, client,
-       pieces_claimed, inner_claimed, pieces_total, repeats, promiscuous, missing, missing_detail, infohash_sent,
-       infohash_echoed, run, sequence, monotonic_ns
-FROM sightings WHERE kind IN ('contact', 'control')
-"""
-SQL, AT = f"{CONTACTS} ORDER BY started_ns, id", f"{CONTACTS} AND address = ? ORDER BY started_ns, id"
+COLUMNS = (
+    "id", "kind", "watch", "tier", "claim", "address", "port", "transport", "started_ns", "ended_ns", "peer_id",
+    "client", "pieces_claimed", "inner_claimed", "pieces_total", "repeats", "promiscuous", "missing", "missing_detail",
+    "infohash_sent", "infohash_echoed", "run", "sequence", "monotonic_ns",
+)  # fmt: skip
+ALIKE = (
+    "watch", "address", "port", "transport", "peer_id", "client", "pieces_claimed", "inner_claimed", "pieces_total",
+    "repeats", "missing", "missing_detail", "infohash_sent", "infohash_echoed", "run",
+)  # fmt: skip
+CONTACTS = f"SELECT {', '.join(COLUMNS)} FROM sightings WHERE kind IN ('contact', 'control')"  # noqa: S608 - ours
+AT = f"{CONTACTS} AND address = ?"
 RUNS = "SELECT id, number, steady_ns FROM observe_runs WHERE boot <> ''"
 Runs = Mapping[str, tuple[int, int]]  # of a run of the observer: its number, and what makes steady time of monotonic
 
@@ -96,13 +101,15 @@ class Contact:
         return self.claim is Claim.WATCHED_FILE and bool(self.inner_claimed) and self.claims_pieces
 
 
-def contact(row: Mapping[str, Any], runs: Runs) -> Contact:
-    """A Contact from a row of the sightings shards."""
-    number, base_ns = runs.get(row["run"], (0, None))
-    plain = {key: row[key] for key in Contact.__slots__ if key in row}
-    plain |= {"number": number, "steady_ns": None if base_ns is None else row["monotonic_ns"] + base_ns}
-    plain |= {"kind": SightingKind(row["kind"]), "tier": Tier(row["tier"]), "claim": Claim(row["claim"])}
-    plain["infohash_sent"] = row["infohash_sent"] or b""
+def _contact(row: Sequence[Any], runs: Runs, same: dict[Any, Any]) -> Contact:
+    """A Contact from its COLUMNS. `same` has what many of them say alike, so that all of those hold it once."""
+    plain = dict(zip(COLUMNS, row, strict=True))
+    plain |= {name: same.setdefault(plain[name], plain[name]) for name in ALIKE}
+    number, base_ns = runs.get(plain["run"], (0, None))
+    monotonic_ns = plain.pop("monotonic_ns")
+    plain |= {"number": number, "steady_ns": None if base_ns is None else monotonic_ns + base_ns}
+    plain |= {"kind": SightingKind(plain["kind"]), "tier": Tier(plain["tier"]), "claim": Claim(plain["claim"])}
+    plain["infohash_sent"] = plain["infohash_sent"] or b""
     return Contact(**plain)
 
 
@@ -132,10 +139,22 @@ def listed(case: Case, until: int) -> set[tuple[str, int]]:
     return {(str(row["address"]), int(row["port"])) for row in rows}
 
 
-def read(case: Case, address: str | None = None) -> Iterable[Contact]:
+def read(case: Case, address: str | None = None) -> list[Contact]:
     """Every contact and control probe of the case, or those of one address, oldest first."""
-    found = shards.query(case, SQL) if address is None else shards.query(case, AT, [address])
-    rows = case.read().execute(RUNS)
-    runs = {row["id"]: (int(row["number"]), int(row["steady_ns"])) for row in rows}
-    for batch in found.to_batches(max_chunksize=10_000):
-        yield from (contact(row, runs) for row in batch.to_pylist())
+    sql, asked = (CONTACTS, []) if address is None else (AT, [address])
+    return shards.take(case, sql, lambda rows: _contacts(case, rows), asked)
+
+
+def _contacts(case: Case, rows: Iterable[Sequence[Any]]) -> list[Contact]:
+    """Those of these rows, oldest first, each once: DuckDB would hold them all once more to order and to compare them.
+
+    Runs are read after the list of shards was, so that none is unknown whose contacts are among these.
+    """
+    runs = {row["id"]: (int(row["number"]), int(row["steady_ns"])) for row in case.read().execute(RUNS)}
+    found, known, same = list[Contact](), dict[str, Contact](), dict[Any, Any]()
+    for row in rows:
+        each = _contact(row, runs, same)
+        if known.setdefault(each.id, each) is each or known[each.id] != each:
+            found.append(each)
+    found.sort(key=attrgetter("started_ns", "id"))
+    return found

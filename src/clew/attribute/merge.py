@@ -124,8 +124,7 @@ def merge(
     `marked` are further promiscuous endpoints; what was `listed` makes no Subject, and only stands beside them.
     """
     policy = policy or Policy()
-    known = {c.id: c for c in contacts}
-    ordered = in_order(known.values())
+    ordered = in_order({c.id: c for c in contacts}.values())
     promiscuous = {(c.address, c.port) for c in ordered if c.promiscuous} | set(marked)
     places: dict[tuple[str, int, str], list[Contact]] = defaultdict(list)
     for each in ordered:

@@ -77,8 +77,8 @@ def replay(case: Case) -> Derived:
     if rule is None or f"{rule.name} {rule.version}" != told["rule"]:
         found.not_derived[f"the ranks were made by {told['rule']}, which this clew has not"] += last.counts["leads"]
         return found
-    every = tuple(evidence.read(case))
-    known = tuple(each for each in every if (each.sequence or 0) <= told["evidence"].get(each.run or "", -1))
+    every = evidence.read(case)
+    known = [each for each in every if (each.sequence or 0) <= told["evidence"].get(each.run or "", -1)]
     if len(known) < len(every):
         found.not_derived["sightings taken since the leads were made"] += len(every) - len(known)
     merged = merge.merge(known, policy.merging, listed=evidence.listed(case, told["listed"]))

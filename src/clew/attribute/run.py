@@ -105,7 +105,7 @@ def attribute(
     with lease(case, "attribute", case.settings.id):
         compact(case, basis.id, kinds=SIGHTINGS)
         asked = _open(case, registers, now_ns)
-        contacts, last = tuple(evidence.read(case)), evidence.last_listed(case)
+        contacts, last = evidence.read(case), evidence.last_listed(case)
         merged = merge.merge(contacts, policy.merging, evidence.promiscuous(case), evidence.listed(case, last))
         possible = links.possible_links(merged.drafts)
         context = context_of(case, merged, asked, policy, rule or priority.rule(), weights or {}, now_ns)

@@ -8,7 +8,7 @@ import contextlib
 import functools
 import hashlib
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -26,9 +26,11 @@ if TYPE_CHECKING:
 
 COMPRESSION = "zstd"
 BRIEF = "brief "  # with which the batch of a shard begins that is forgotten in time (observe.retention)
+ROWS = 10_000  # that `take` holds at once
 READS = 5  # tries of one query beside a compaction
 
 T = TypeVar("T")
+Parameters = Sequence[Any] | dict[str, Any]
 
 
 def _schema(required: dict[str, pa.DataType], optional: dict[str, pa.DataType]) -> pa.Schema:
@@ -145,15 +147,32 @@ def rows_of(case: Case, kind: str, *, stage: str, batch: str, config: str) -> li
     return _again(read, FileNotFoundError)
 
 
-def query(case: Case, sql: str, parameters: Sequence[Any] | dict[str, Any] = ()) -> pa.Table:
+def query(case: Case, sql: str, parameters: Parameters = ()) -> pa.Table:
     """Runs SQL over one view per kind of shard, exactly the receipted files of this moment.
 
     Raises Damaged where a receipted shard is gone or cut.
     """
+    return _asked(case, sql, lambda connection: connection.sql(sql, params=parameters).to_arrow_table())
+
+
+def take(case: Case, sql: str, make: Callable[[Iterator[tuple[Any, ...]]], T], parameters: Parameters = ()) -> T:
+    """What `make` makes of the rows of such a query, which are never in memory all at once.
+
+    It is called anew, with every row again, where a file went away meanwhile. Raises as `query`.
+    """
+    return _asked(case, sql, lambda connection: make(_rows(connection.execute(sql, parameters))))
+
+
+def _rows(found: "duckdb.DuckDBPyConnection") -> Iterator[tuple[Any, ...]]:
+    while rows := found.fetchmany(ROWS):
+        yield from rows
+
+
+def _asked(case: Case, sql: str, ask: "Callable[[duckdb.DuckDBPyConnection], T]") -> T:
     import duckdb  # here, since who only writes shards does without its memory
 
     try:
-        return _again(lambda: _query(case, sql, parameters), Damaged, duckdb.IOException)
+        return _again(lambda: _query(case, sql, ask), Damaged, duckdb.IOException)
     except (duckdb.FatalException, duckdb.InternalException):
         _engine.cache_clear()  # none that met such an error answers again
         raise
@@ -186,7 +205,7 @@ def _size(path: Path) -> int:
         return -1
 
 
-def _query(case: Case, sql: str, parameters: Sequence[Any] | dict[str, Any]) -> pa.Table:
+def _query(case: Case, sql: str, ask: "Callable[[duckdb.DuckDBPyConnection], T]") -> T:
     files: dict[str, list[str]] = {kind: [] for kind in SCHEMAS if kind in sql.lower()}
     for row in case.read().execute("SELECT kind, path, bytes FROM shards WHERE merged_into IS NULL ORDER BY id"):
         if row["kind"] not in files:
@@ -204,7 +223,7 @@ def _query(case: Case, sql: str, parameters: Sequence[Any] | dict[str, Any]) -> 
                 listed = ", ".join("'" + path.replace("'", "''") + "'" for path in paths)
                 view += f" UNION ALL BY NAME SELECT * FROM read_parquet([{listed}], union_by_name=true)"  # noqa: S608
             connection.execute(view)
-        return connection.sql(sql, params=parameters).to_arrow_table()
+        return ask(connection)
 
 
 @functools.cache
