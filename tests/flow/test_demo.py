@@ -96,10 +96,10 @@ def test_the_scoring_notices_a_wrong_country_tier_and_time(case, truth):
         lambda p: [i.update(to_ns=truth["start_ns"] + 10**9) for i in p["intervals"]],
     ):
         other = json.loads(json.dumps(truth))
-        for party in other["parties"]:
-            if party["kind"] == "plain":
-                change(party)
-        assert len(score(case, other).false) >= 10
+        plain = [party for party in other["parties"] if party["kind"] == "plain"]
+        for party in plain:
+            change(party)
+        assert len(score(case, other).false) >= len(plain) > 0
 
 
 def test_the_account_notices_what_is_missing_and_what_is_extra(case, truth):
