@@ -12,7 +12,7 @@ import own_network
 settings.register_profile("clew", deadline=None, max_examples=100 if os.environ.get("CLEW_SOAK") else 50)
 settings.load_profile("clew")
 
-pytest_plugins = ["facts_case", "quick_workers", "shared_out"]
+pytest_plugins = ["command_line", "facts_case", "quick_workers", "shared_out"]
 
 
 def _corpus() -> bool:

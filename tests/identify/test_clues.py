@@ -5,20 +5,6 @@ import json
 
 import pytest
 
-from clew.cli.main import main
-
-
-@pytest.fixture
-def clew(capsys):
-    def do(*words, status=0):
-        with pytest.raises(SystemExit) as ended:
-            main([str(w) for w in words])
-        told = capsys.readouterr()
-        assert ended.value.code == status, told.err
-        return told.err if status else told.out
-
-    return do
-
 
 @pytest.fixture
 def pictures(case, put):
@@ -53,14 +39,14 @@ def _typed(value):
     return {{str: "text", int: "integer", float: "number"}[type(value)]: value}
 
 
-def test_one_camera_in_two_exhibits_stands_first(clew, case, pictures):
+def test_one_camera_in_two_exhibits_stands_first(printed, case, pictures):
     with case.write("match") as tx:
         tx.execute(
             "INSERT INTO hits (id, content, hashset, algorithm, distance, mode, kind, entry, state)"
             " VALUES ('1',?,'h','sha256',0,'','alert','0','stands')",
             (sha("b.jpg"),),
         )
-    out = clew("show", "clues", case.folder)
+    out = printed("show", "clues", case.folder)
     assert out.splitlines()[:8] == [
         "camera.serial  3001234",
         "  2 contents in E-1, E-2, 1 known to an alert set, taken 2026-03-01T09:00:00 to 2026:03:05 10:00:00",
@@ -73,21 +59,23 @@ def test_one_camera_in_two_exhibits_stands_first(clew, case, pictures):
     ]
     assert "not proof" in out
     assert len(out.splitlines()) == 9
-    first = json.loads(clew("show", "clues", case.folder, "--json").splitlines()[0])
+    first = json.loads(printed("show", "clues", case.folder, "--json").splitlines()[0])
     assert (first["exhibits"], first["contents"], first["known"]) == (["E-1", "E-2"], 2, 1)
 
 
-def test_each_file_that_says_it_is_named(clew, case, pictures):
-    assert clew("show", "clues", case.folder, "3001234").splitlines()[:-1] == [
+def test_each_file_that_says_it_is_named(clew, printed, case, pictures):
+    assert printed("show", "clues", case.folder, "3001234").splitlines()[:-1] == [
         f"{sha('a.jpg').hex()[:12]}  E-1  a.jpg: camera.serial, taken 2026-03-01T09:00:00",
         f"{sha('b.jpg').hex()[:12]}  E-2  b.jpg: camera.serial, taken 2026:03:05 10:00:00",
     ]
-    assert "e.jpg: exiftool.SerialNumber" in clew("show", "clues", case.folder, "77")
-    assert "a.jpg: gps" in clew("show", "clues", case.folder, "47.06667, 15.43000")
-    told = json.loads(clew("show", "clues", case.folder, "3001234", "--json").splitlines()[0])
+    assert "e.jpg: exiftool.SerialNumber" in printed("show", "clues", case.folder, "77")
+    assert "a.jpg: gps" in printed("show", "clues", case.folder, "47.06667, 15.43000")
+    told = json.loads(printed("show", "clues", case.folder, "3001234", "--json").splitlines()[0])
     assert told["content"] == sha("a.jpg").hex()
-    assert "no file of this case says" in clew("show", "clues", case.folder, "300", status=2)
+    status, _, complaint = clew("show", "clues", case.folder, "300")
+    assert status == 2
+    assert "no file of this case says" in complaint
 
 
-def test_of_a_case_without_clues_it_says_so(clew, case):
-    assert clew("show", "clues", case.folder) == "no file that was read says anything of these\n"
+def test_of_a_case_without_clues_it_says_so(printed, case):
+    assert printed("show", "clues", case.folder) == "no file that was read says anything of these\n"

@@ -6,23 +6,9 @@ import json
 import pytest
 
 from clew.cli import match
-from clew.cli.main import main
 from clew.intake import run as intake
 from clew.intake.second import Looked
 from facts_case import allow
-
-
-@pytest.fixture
-def clew(capsys):
-    """Runs a command; returns its exit status, what it printed, and what it complained of."""
-
-    def do(*words):
-        with pytest.raises(SystemExit) as ended:
-            main([str(w) for w in words])
-        told = capsys.readouterr()
-        return ended.value.code, told.out, told.err
-
-    return do
 
 
 @pytest.fixture

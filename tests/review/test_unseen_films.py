@@ -1,23 +1,14 @@
 """`clew show unseen`: films and pictures that no page shows, by name."""
 
 import json
+from collections.abc import Callable
 
-import pytest
 from review_page import Known, hit
 
-from clew.cli.main import main
 from facts_case import put
 
 
-def clew(capsys: pytest.CaptureFixture[str], *words: str) -> str:
-    with pytest.raises(SystemExit) as ended:
-        main([*words])
-    told = capsys.readouterr()
-    assert (ended.value.code, told.err) == (0, "")
-    return told.out
-
-
-def test_a_film_that_no_page_lists_is_named(known: Known, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_film_that_no_page_lists_is_named(known: Known, printed: Callable[..., str]) -> None:
     folder, film, text = str(known.case.folder), bytes([7]) * 32, bytes([8]) * 32
     for content, kind in ((film, "video/mp4"), (text, "text/plain")):
         where = {"item": content.hex()[:32], "exhibit": "x"}
@@ -27,7 +18,7 @@ def test_a_film_that_no_page_lists_is_named(known: Known, capsys: pytest.Capture
     lacking = {"name": "video.pdq", "missing": "limit reached", "detail": "5 of 6"}
     put(known.case, "traits", [by | {"name": "video.duration", "number": 2.0}, by | lacking], "intake")
     lines = [
-        line for line in clew(capsys, "show", "unseen", folder).splitlines() if known.pictureless.hex()[:12] not in line
+        line for line in printed("show", "unseen", folder).splitlines() if known.pictureless.hex()[:12] not in line
     ]
     bad = "\N{REPLACEMENT CHARACTER}"
     assert lines == [
@@ -35,6 +26,6 @@ def test_a_film_that_no_page_lists_is_named(known: Known, capsys: pytest.Capture
         "  video.pdq: limit reached: 5 of 6",
     ]
     hit(known.case, film)
-    told = [json.loads(line) for line in clew(capsys, "show", "unseen", folder, "--json").splitlines()]
+    told = [json.loads(line) for line in printed("show", "unseen", folder, "--json").splitlines()]
     assert {each["content"]: each["known"] for each in told}[film.hex()] is True
-    assert "known: on the page in words" in clew(capsys, "show", "unseen", folder)
+    assert "known: on the page in words" in printed("show", "unseen", folder)
