@@ -1,6 +1,7 @@
 """`clew show grades`, `alarms`, `unseen`: what people decided of a case, each "child at risk now", what nobody sees."""
 
 import json
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,7 @@ def grades(case: Path, as_json: bool) -> None:
     """Name each content of CASE that was graded, or has a proposal: how, in which scheme, by whom and when."""
     from clew.review.decided import grades as standing
 
-    any_told = False
-    for told in standing(open_case(case)):
-        any_told = True
-        click.echo(json.dumps(told, sort_keys=True) if as_json else printable(_grade(told)))
-    if not any_told and not as_json:
-        click.echo("no grades; people give them in: clew review CASE")
+    _tell(standing(open_case(case)), _grade, as_json, "no grades; people give them in: clew review CASE")
 
 
 @click.command("alarms", epilog="\b\nExample:\n  clew show alarms cases/icarus")
@@ -35,12 +31,7 @@ def alarms(case: Path, as_json: bool) -> None:
     """
     from clew.review.decided import alarms as raised
 
-    any_told = False
-    for told in raised(open_case(case)):
-        any_told = True
-        click.echo(json.dumps(told, sort_keys=True) if as_json else "\n".join(printable(each) for each in _alarm(told)))
-    if not any_told and not as_json:
-        click.echo("nobody raised an alarm in this case")
+    _tell(raised(open_case(case)), _alarm, as_json, "nobody raised an alarm in this case")
 
 
 @click.command("unseen", epilog="\b\nExample:\n  clew show unseen cases/icarus --json")
@@ -53,12 +44,18 @@ def unseen(case: Path, as_json: bool) -> None:
     """
     from clew.review.unseen import unseen as without
 
+    _tell(without(open_case(case)), _film, as_json, "there is a picture of every film and picture that was read")
+
+
+def _tell(
+    found: Iterator[dict[str, Any]], words: Callable[[dict[str, Any]], list[str]], as_json: bool, nothing: str
+) -> None:
     any_told = False
-    for told in without(open_case(case)):
+    for told in found:
         any_told = True
-        click.echo(json.dumps(told, sort_keys=True) if as_json else "\n".join(printable(each) for each in _film(told)))
+        click.echo(json.dumps(told, sort_keys=True) if as_json else "\n".join(printable(each) for each in words(told)))
     if not any_told and not as_json:
-        click.echo("there is a picture of every film and picture that was read")
+        click.echo(nothing)
 
 
 def _film(told: dict[str, Any]) -> list[str]:
@@ -70,7 +67,7 @@ def _film(told: dict[str, Any]) -> list[str]:
     return [f"{told['content'][:12]}  {line}", *(f"  {each}" for each in told["missing"])]
 
 
-def _grade(told: dict[str, Any]) -> str:
+def _grade(told: dict[str, Any]) -> list[str]:
     near = (
         ""
         if told["distance"] is None
@@ -78,7 +75,7 @@ def _grade(told: dict[str, Any]) -> str:
     )
     series = f" ({told['series']})" if told["series"] else ""
     who = f"by {told['reviewer']} at {told['at']}{near}"
-    return f"{told['content']}{series}  {told['code']} in {told['scheme']}, {told['state']} {who}"
+    return [f"{told['content']}{series}  {told['code']} in {told['scheme']}, {told['state']} {who}"]
 
 
 def _alarm(told: dict[str, Any]) -> list[str]:

@@ -10,6 +10,7 @@ import click
 
 from clew.cli._common import case_argument, emit, json_option, open_case
 from clew.core.errors import Usage
+from clew.core.places import labels
 
 DURATION = re.compile(r"([+-]?\d{1,9}(?:\.\d{1,9})?)(ms|s|m|h|d)")
 UNITS = {"ms": 1e6, "s": 1e9, "m": 60e9, "h": 3600e9, "d": 86_400e9}
@@ -87,9 +88,9 @@ def listed(case: Path, as_json: bool) -> None:
     from clew.attribute.run import label
 
     opened = open_case(case)
-    labels = {row["id"]: row["label"] for row in opened.read().execute("SELECT id, label FROM exhibits")}
+    exhibits = labels(opened)
     found = [
-        asdict(each) | {"exhibit": labels.get(each.exhibit), "subject": each.subject and label(each.subject)}
+        asdict(each) | {"exhibit": exhibits.get(each.exhibit), "subject": each.subject and label(each.subject)}
         for each in statements.standing(opened)
     ]
     emit(

@@ -33,6 +33,17 @@ def standing(case: Case, rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, A
         yield from () if stood else others
 
 
+def named(path: bytes | None) -> dict[str, str]:
+    """A path in words and, as it need not be UTF-8, its bytes in hexadecimal."""
+    path = path or b""
+    return {"path": path.decode("utf-8", "backslashreplace"), "path_hex": path.hex()}
+
+
+def labels(case: Case) -> dict[str, str]:
+    """What people call each Exhibit, by its id and in order of the labels."""
+    return {row["id"]: row["label"] for row in case.read().execute("SELECT id, label FROM exhibits ORDER BY label")}
+
+
 def _place(row: dict[str, Any]) -> Hashable:
     return row["content"], row["exhibit"]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from clew.core import shards
 from clew.core.case import Case
-from clew.core.places import standing
+from clew.core.places import labels, named, standing
 
 PLACE = "gps"
 NAMES = (
@@ -62,26 +62,21 @@ def clues(case: Case) -> Iterator[dict[str, Any]]:
     `first` and `last` are the earliest and latest time of which these files say that they were taken then, as written;
     `known` how many of them an alert set knows.
     """
-    labels = _labels(case)
+    exhibits = labels(case)
     for batch in shards.query(case, _COUNTED, {"alert": _alert(case)}).to_batches():
         for row in batch.to_pylist():
-            yield row | {"exhibits": sorted(labels.get(each, each) for each in row["exhibits"] or ())}
+            yield row | {"exhibits": sorted(exhibits.get(each, each) for each in row["exhibits"] or ())}
 
 
 def saying(case: Case, value: str) -> Iterator[dict[str, Any]]:
     """Every place of every Content that says exactly `value`, under which Trait's name, in order of the times taken."""
-    labels = _labels(case)
+    exhibits = labels(case)
     rows = shards.query(case, _SAYING, {"alert": _alert(case), "value": value}).to_pylist()
     for row in standing(case, rows):
-        path = bytes(row["path"] or b"")
-        names = {"path": path.decode("utf-8", "backslashreplace"), "path_hex": path.hex()}
         told = {name: row[name] for name in ("name", "name_state", "taken", "known")}
-        yield told | names | {"content": row["content"].hex(), "exhibit": labels.get(row["exhibit"], row["exhibit"])}
+        where = {"exhibit": exhibits.get(row["exhibit"], row["exhibit"]), **named(row["path"])}
+        yield told | where | {"content": row["content"].hex()}
 
 
 def _alert(case: Case) -> list[bytes]:
     return [bytes(row["content"]) for row in case.read().execute(_ALERT)]
-
-
-def _labels(case: Case) -> dict[str, str]:
-    return {row["id"]: row["label"] for row in case.read().execute("SELECT id, label FROM exhibits")}

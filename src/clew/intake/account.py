@@ -12,6 +12,7 @@ from typing import Any
 from clew.core import shards
 from clew.core.case import Case
 from clew.core.errors import Damaged
+from clew.core.places import labels
 from clew.core.printable import printable
 from clew.core.supervised import TOO_SLOW
 from clew.intake.recount import ATTRIBUTES, KIND, Recount, recounts
@@ -220,10 +221,10 @@ def facts_digest(case: Case) -> str:
 
 
 def _lines(case: Case) -> Iterator[str]:
-    labels = {row["id"]: row["label"] for row in case.read().execute("SELECT id, label FROM exhibits")}
+    exhibits = labels(case)
     states = case.read().execute("SELECT id, state, reason, detail FROM items ORDER BY id")
     for row in _rows(case, _LISTED):
-        item, label = row.pop("item"), labels[row.pop("exhibit")]
+        item, label = row.pop("item"), exhibits[row.pop("exhibit")]
         for state in states:
             if state["id"] == item:
                 yield _line("item", label, row, tuple(state)[1:])
@@ -235,7 +236,7 @@ def _lines(case: Case) -> Iterator[str]:
         yield _line("item without a listing", tuple(state)[1:])
     for row in _rows(case, _CONTENTS):
         del row["item"]
-        yield _line("content", labels[row.pop("exhibit")], row.pop("ref"), row)
+        yield _line("content", exhibits[row.pop("exhibit")], row.pop("ref"), row)
     for row in _rows(case, _TRAITS):
         yield _line("trait", row)
     for path in (case.folder / "blobs").glob("??/" + "?" * 62):

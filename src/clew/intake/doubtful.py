@@ -5,6 +5,7 @@ from typing import Any
 
 from clew.core import shards
 from clew.core.case import Case
+from clew.core.places import named
 from clew.intake.relist import taken_back
 from clew.intake.work import ERASED
 from clew.model import ContentState
@@ -42,7 +43,6 @@ def doubtful(case: Case, exhibit: str) -> Iterator[dict[str, Any]]:
     asked = {"exhibit": exhibit, "twice": sorted(taken_back(case, exhibit)), "erased": erased}
     for chunk in shards.query(case, _NAMED, asked).to_batches():
         for row in chunk.to_pylist():
-            path: bytes = row.pop("path")
             claim = ERASED if row["erased"] else WHY.get(row["content_state"])
             why = "; ".join(each for each in (claim, DAMAGED if row["damaged"] else None) if each)
-            yield {"path": path.decode("utf-8", "backslashreplace"), "path_hex": path.hex(), **row, "why": why}
+            yield {**row, **named(row["path"]), "why": why}

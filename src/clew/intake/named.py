@@ -6,6 +6,7 @@ from typing import Any
 
 from clew.core import shards
 from clew.core.case import Case
+from clew.core.places import named
 from clew.intake.doubtful import READ
 from clew.intake.families import ORDER, family
 from clew.intake.mediatype import RETYPED
@@ -45,6 +46,5 @@ def items(case: Case, exhibit: str, only: Collection[str] = ()) -> Iterator[dict
 
 
 def _told(row: dict[str, Any]) -> dict[str, Any]:
-    path: bytes = row.pop("path")
     kind = family(row["media_type"]) if row.pop("read") else None
-    return {"path": path.decode("utf-8", "backslashreplace"), "path_hex": path.hex(), **row, "family": kind}
+    return {**row, **named(row["path"]), "family": kind}

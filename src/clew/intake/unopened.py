@@ -5,6 +5,7 @@ from typing import Any
 
 from clew.core import shards
 from clew.core.case import Case
+from clew.core.places import named
 from clew.intake.relist import taken_back
 
 _WHAT = "if(t.name = 'p2p.unread', 'of a peer-to-peer client, which is not read: ', '') || t.text"
@@ -31,8 +32,7 @@ def unopened(case: Case, exhibit: str) -> Iterator[dict[str, Any]]:
     """One Exhibit's by name, each kind behind the other."""
     for chunk in shards.query(case, _NAMED, _asked(case, exhibit)).to_batches():
         for row in chunk.to_pylist():
-            path: bytes = row.pop("path")
-            yield {"path": path.decode("utf-8", "backslashreplace"), "path_hex": path.hex(), **row}
+            yield {**row, **named(row["path"])}
 
 
 def _asked(case: Case, exhibit: str) -> dict[str, Any]:

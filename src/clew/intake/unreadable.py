@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from clew.core.case import Case
+from clew.core.places import named
 from clew.intake.batches import members
 from clew.intake.work import HASHED
 from clew.model import ItemState
@@ -21,5 +22,4 @@ def _told(item: dict[str, Any]) -> dict[str, Any]:
     detail = item["detail"] or ""
     stage = "listing" if not item["attempts"] else "after hashing" if detail.startswith(HASHED) else "reading"
     told = {name: item[name] for name in ("item", "ref", "size", "name_state", "reason", "attempts")}
-    path = item["path"].decode("utf-8", "backslashreplace")
-    return {"path": path, "path_hex": item["path"].hex(), "stage": stage, "detail": detail.removeprefix(HASHED), **told}
+    return {**named(item["path"]), "stage": stage, "detail": detail.removeprefix(HASHED), **told}

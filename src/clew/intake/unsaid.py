@@ -5,7 +5,7 @@ from typing import Any
 
 from clew.core import shards
 from clew.core.case import Case
-from clew.core.places import standing
+from clew.core.places import named, standing
 
 _LACKING = shards.newest(
     "content IN (SELECT sha256 FROM contents WHERE exhibit=$exhibit)"
@@ -43,6 +43,5 @@ def unsaid(case: Case, exhibit: str) -> Iterator[dict[str, Any]]:
     rows = shards.query(case, _NAMED, {"exhibit": exhibit})
     told = (row for chunk in rows.to_batches(max_chunksize=10_000) for row in chunk.to_pylist())
     for row in standing(case, told):
-        path: bytes = row.pop("path")
         del row["content"], row["exhibit"]
-        yield {"path": path.decode("utf-8", "backslashreplace"), "path_hex": path.hex(), **row}
+        yield {**row, **named(row["path"])}

@@ -7,7 +7,7 @@ from typing import Any
 from clew.core import hits as said
 from clew.core import shards
 from clew.core.case import Case
-from clew.core.places import standing
+from clew.core.places import labels, named, standing
 
 CONTENTS = 10_000  # asked of the shards at once
 ROWS = 50_000  # places in memory
@@ -49,14 +49,14 @@ def hits(case: Case) -> Iterator[dict[str, Any]]:
     Of known-good sets see `known_good`: what they alone know is not here. A Content with very many places comes in
     several pieces, each with its Hits and further places.
     """
-    labels = {row["id"]: row["label"] for row in case.read().execute("SELECT id, label FROM exhibits ORDER BY label")}
+    exhibits = labels(case)
     for contents in _contents(case):
-        placed = standing(case, _places(case, contents, list(labels)))
+        placed = standing(case, _places(case, contents, list(exhibits)))
         for content, rows in groupby(placed, lambda row: bytes(row["content"])):
             told = [_hit(row) for row in said.of(case.read(), content)]
             while piece := list(islice(rows, PLACES)):
                 facts = {"size": piece[0]["size"], "media_type": piece[0]["media_type"]}
-                places = [_place(row, labels) for row in piece if row["item"]]
+                places = [_place(row, exhibits) for row in piece if row["item"]]
                 yield {"content": content.hex(), **facts, "hits": told, "places": places}
 
 
@@ -89,8 +89,6 @@ def _hit(row: dict[str, Any]) -> dict[str, Any]:
     return told | {"category": category if row["code"] is not None else None}
 
 
-def _place(row: dict[str, Any], labels: dict[str, str]) -> dict[str, Any]:
-    path = bytes(row["path"])
+def _place(row: dict[str, Any], exhibits: dict[str, str]) -> dict[str, Any]:
     told = {name: row[name] for name in ("item", "name_state", "content_state")}
-    names = {"path": path.decode("utf-8", "backslashreplace"), "path_hex": path.hex()}
-    return {"exhibit": labels.get(row["exhibit"], row["exhibit"]), **names, **told}
+    return {"exhibit": exhibits.get(row["exhibit"], row["exhibit"]), **named(row["path"]), **told}

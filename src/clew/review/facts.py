@@ -4,7 +4,7 @@ from typing import Any
 
 from clew.core import shards
 from clew.core.case import Case
-from clew.core.places import standing
+from clew.core.places import labels, standing
 from clew.model import ContentState
 
 MOST_PLACES = 3
@@ -62,9 +62,9 @@ def of(case: Case, content: bytes) -> dict[str, Any]:
         for row in shards.query(case, _MISSING, [content, content]).to_pylist()
     ]
     places = list(standing(case, shards.query(case, _PLACES, [content]).to_pylist()))
-    labels = {row["id"]: row["label"] for row in case.read().execute("SELECT id, label FROM exhibits")}
+    exhibits = labels(case)
     facts["found"] = len(places)
-    facts["exhibits"] = sorted({labels.get(place["exhibit"], place["exhibit"]) for place in places})
+    facts["exhibits"] = sorted({exhibits.get(place["exhibit"], place["exhibit"]) for place in places})
     facts["places"] = [
         {"path": (place["path"] or b"").decode("utf-8", "replace"), "state": _state(place)}
         for place in places[:MOST_PLACES]

@@ -5,7 +5,7 @@ from typing import Any
 
 from clew.core import shards
 from clew.core.case import Case
-from clew.core.places import standing
+from clew.core.places import labels, named, standing
 
 _LASTS = shards.newest("name = 'video.duration' AND missing IS NULL")
 _LACKING = shards.newest("content IN (SELECT content FROM found)")
@@ -36,16 +36,14 @@ _LISTED = (
 
 def unseen(case: Case) -> Iterator[dict[str, Any]]:
     """Each place of each of them. `known` to an alert set, or `graded`, it is on the page in words; else nowhere."""
-    labels = {row["id"]: row["label"] for row in case.read().execute("SELECT id, label FROM exhibits")}
+    exhibits = labels(case)
     found = (row for batch in shards.query(case, _UNSEEN).to_batches() for row in batch.to_pylist())
     for row in standing(case, found):
         listed = case.read().execute(_LISTED, (row["content"],)).fetchone()
-        path = bytes(row["path"])
         yield {
             "content": row["content"].hex(),
-            "exhibit": labels.get(row["exhibit"], row["exhibit"]),
-            "path": path.decode("utf-8", "backslashreplace"),
-            "path_hex": path.hex(),
+            "exhibit": exhibits.get(row["exhibit"], row["exhibit"]),
+            **named(row["path"]),
             **{name: row[name] for name in ("size", "media_type", "name_state", "seconds")},
             "missing": row["missing"] or [],
             "known": bool(listed["known"]),
