@@ -1,8 +1,9 @@
 """A power cut, made from the trace of a real run: which bytes a disk may hold when the power fails at one moment.
 
 Durable is what was synced: a file's bytes by fsync or fdatasync of it, its name by fsync of its folder, or of itself
-where it was never renamed. Everything else may be there or not, each write for itself, and a write may be torn at a
-sector. (Pillai et al., All File Systems Are Not Created Equal, OSDI 2014.)
+where it was never renamed; a folder's name by fsync of the folder that it lies in. Everything else may be there or not,
+each write for itself, and a write may be torn at a sector. (Pillai et al., All File Systems Are Not Created Equal, OSDI
+2014.)
 """
 
 import os
@@ -60,11 +61,13 @@ class Disk:
         self.root = str(root)
         self.names: dict[str, File] = {}  # as the running system sees it
         self.durable: dict[str, File] = {}  # as a disk would find them again
-        self.folders: set[str] = set()
+        self.folders: set[str] = set()  # as the running system sees them
+        self.durable_folders: set[str] = set()
         self._offsets: dict[str, int] = {}
         for path in root.rglob("*"):
             if path.is_dir():
                 self.folders.add(str(path))
+                self.durable_folders.add(str(path))
             elif not path.name.endswith("-shm"):
                 self.names[str(path)] = self.durable[str(path)] = File(bytearray(path.read_bytes()))
 
@@ -121,6 +124,8 @@ class Disk:
             self.names[path].sync()
             self.durable.setdefault(path, self.names[path])
         elif self._mine(path):
+            self.durable_folders = {each for each in self.durable_folders if os.path.dirname(each) != path}  # noqa: PTH120
+            self.durable_folders |= {each for each in self.folders if os.path.dirname(each) == path}  # noqa: PTH120
             inside = [name for name in (*self.names, *self.durable) if os.path.dirname(name) == path]  # noqa: PTH120
             for name in inside:
                 self.durable.pop(name, None)
@@ -146,12 +151,16 @@ class Disk:
                 found.pop(name, None)
                 if name in self.names:
                     found[name] = self.names[name]
-        for folder in sorted(self.folders):
-            (target / Path(folder).relative_to(self.root)).mkdir(parents=True, exist_ok=True)
+        target.mkdir()
+        there = {self.root}  # a folder whose name is lost takes with it what it holds
+        for folder in sorted(self.folders | self.durable_folders):
+            found_again = self.folders if dice.random() >= loss else self.durable_folders
+            if folder in found_again and str(Path(folder).parent) in there:
+                there.add(folder)
+                (target / Path(folder).relative_to(self.root)).mkdir()
         for name, file in found.items():
-            path = target / Path(name).relative_to(self.root)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(file.after(dice, loss))
+            if str(Path(name).parent) in there:
+                (target / Path(name).relative_to(self.root)).write_bytes(file.after(dice, loss))
 
 
 def _path(word: str) -> str:

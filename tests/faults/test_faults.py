@@ -2,9 +2,13 @@
 comes to the facts of an undisturbed one.
 """
 
+import os
 import random
 import shutil
+import signal
+import sqlite3
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -21,21 +25,27 @@ SYNCS = "fsync,fdatasync"
 
 @pytest.fixture(scope="module")
 def counted(empty: Path, evidence: Path, tmp_path_factory: pytest.TempPathFactory) -> Counter[str]:
-    """How often an undisturbed supervisor writes and syncs."""
+    """How often an undisturbed supervisor makes each call that writes or syncs: strace counts each for itself."""
     here = tmp_path_factory.mktemp("counted")
     shutil.copytree(empty, here / "case")
     command = words(here / "case", evidence)
     _, logs = traced.run(here / "logs", ["-e", f"trace={WRITES},{SYNCS}"], command)
-    calls = [call.name for call in traced.calls(logs[0])]
-    counts = Counter(calls)
-    return Counter({WRITES: counts["write"] + counts["pwrite64"], SYNCS: counts["fsync"] + counts["fdatasync"]})
+    return Counter(call.name for call in traced.calls(logs[0]))
 
 
-def injected(case: Path, exhibit: Path, *options: str, code: str = CLEW) -> "traced.subprocess.CompletedProcess[bytes]":
-    """One run, its supervisor's calls disturbed by strace."""
-    tracer = ["strace", "-qq", "-o", "/dev/null", *options]
-    command = [*tracer, *words(case, exhibit, code=code)]
-    return traced.subprocess.run(command, capture_output=True, check=False)
+def calls_of(which: str, counted: Counter[str]) -> dict[str, int]:
+    """The calls `which` that a run makes, and how many of each will come in any other: no two runs make as many."""
+    return {name: counted[name] * 9 // 10 for name in which.split(",") if counted[name] >= 10}
+
+
+def injected(
+    case: Path, exhibit: Path, log: Path, *options: str, code: str = CLEW
+) -> "traced.subprocess.CompletedProcess[bytes]":
+    """One run, its supervisor's calls disturbed by strace, which must have done so."""
+    command = ["strace", "-qq", "-o", str(log), *options, *words(case, exhibit, code=code)]
+    ended = traced.subprocess.run(command, capture_output=True, check=False)
+    assert "(INJECTED)" in log.read_text("utf-8", "replace"), f"nothing failed: {options}"
+    return ended
 
 
 @pytest.mark.parametrize(
@@ -43,14 +53,17 @@ def injected(case: Path, exhibit: Path, *options: str, code: str = CLEW) -> "tra
 )
 def test_a_disk_that_is_full_or_fails(which, fault, counted, empty, evidence, digest, tmp_path):
     """From one moment on, every write (or sync) of the case fails; then there is room again."""
-    dice = random.Random(3)
+    dice = random.Random(f"{which} {fault}")
     for number in range(TRIES):
         case = tmp_path / f"case-{number}"
         shutil.copytree(empty, case)
-        moment = dice.randrange(1, counted[which])
-        ended = injected(case, evidence, "-e", f"inject={which}:{fault}:when={moment}+", "-e", f"trace={which}")
-        assert ended.returncode in {1, 0}, (moment, ended.stderr)
-        assert ended.returncode == 0 or b"Traceback" not in ended.stderr, (moment, ended.stderr)
+        moment = dice.random()
+        disturb = ["-e", f"trace={which}"]
+        for name, count in calls_of(which, counted).items():
+            disturb += ["-e", f"inject={name}:{fault}:when={1 + int(moment * count)}+"]
+        ended = injected(case, evidence, tmp_path / "calls", *disturb)
+        assert ended.returncode == 1, (moment, ended.stderr)
+        assert b"Traceback" not in ended.stderr, (moment, ended.stderr)
         assert go_on(case, evidence) == 0
         assert finished(case) == digest, moment
         shutil.rmtree(case)
@@ -62,17 +75,21 @@ def test_one_write_that_fails_once(counted, empty, evidence, digest, tmp_path):
     for number in range(TRIES):
         case = tmp_path / f"case-{number}"
         shutil.copytree(empty, case)
-        moment = dice.randrange(1, counted[WRITES])
-        injected(case, evidence, "-e", f"inject={WRITES}:error=EIO:when={moment}", "-e", f"trace={WRITES}")
+        calls = calls_of(WRITES, counted)
+        (name,) = dice.choices(list(calls), list(calls.values()))
+        moment = dice.randrange(1, calls[name])
+        disturb = ["-e", f"inject={name}:error=EIO:when={moment}", "-e", f"trace={name}"]
+        injected(case, evidence, tmp_path / "calls", *disturb)
         assert go_on(case, evidence) == 0
-        assert finished(case) == digest, moment
+        assert finished(case) == digest, (name, moment)
         shutil.rmtree(case)
 
 
 def test_short_writes(empty, evidence, digest, tmp_path):
     """No file of the case may grow beyond a limit: the kernel writes what fits, and refuses the rest."""
     dice = random.Random(5)
-    for number in range(TRIES):
+    ends: Counter[int] = Counter()
+    for number in range(max(2, TRIES)):
         case = tmp_path / f"case-{number}"
         shutil.copytree(empty, case)
         most = dice.randrange(2_000, 400_000)
@@ -82,10 +99,12 @@ def test_short_writes(empty, evidence, digest, tmp_path):
             f"resource.setrlimit(resource.RLIMIT_FSIZE, ({most}, resource.RLIM_INFINITY))\n"
         )
         ended = take_in(case, evidence, code=limit + CLEW)
+        ends[ended.returncode] += 1
         assert b"Traceback" not in ended.stderr, ended.stderr
         assert go_on(case, evidence) == 0
         assert finished(case) == digest, most
         shutil.rmtree(case)
+    assert ends[1], "no run was disturbed"
 
 
 @pytest.mark.parametrize("hours", [1, -1])
@@ -101,9 +120,13 @@ def test_a_clock_that_is_stepped(hours, empty, evidence, digest, tmp_path):
     case = tmp_path / "case"
     shutil.copytree(empty, case)
     first = words(case, evidence, code=step + CLEW)
-    traced.subprocess.run(first, env={**traced.os.environ, "CLEW_FAILPOINT": "intake.receipt.after:5"}, check=False)
+    killed = traced.subprocess.run(first, env={**os.environ, "CLEW_FAILPOINT": "intake.receipt.after:5"}, check=False)
+    assert killed.returncode == -signal.SIGKILL
     assert take_in(case, evidence, code=step + CLEW).returncode == 0
     assert finished(case) == digest
+    with closing(sqlite3.connect(case / "case.db")) as conn:
+        first_ns, last_ns = conn.execute("SELECT min(at_ns), max(at_ns) FROM receipts").fetchone()
+    assert last_ns - first_ns > 3_500 * 10**9, "no receipt was written by the stepped clock"
 
 
 # ---- the exhibit goes away
@@ -132,7 +155,7 @@ def test_an_image_that_is_unplugged(image, image_digest, empty, tmp_path):
         inject = ["-f", "-P", str(image), "-e", "trace=pread64"]
         moment = dice.randrange(1, 1_500)
         inject += ["-e", f"inject=pread64:error=EIO:when={moment}+"]
-        ended = injected(case, image, *inject, code=blind + CLEW)
+        ended = injected(case, image, tmp_path / "calls", *inject, code=blind + CLEW)
         ends[ended.returncode] += 1
         assert b"Traceback" not in ended.stderr, ended.stderr
         assert go_on(case, image) in {0, 3}

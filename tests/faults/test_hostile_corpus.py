@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import traced
 from disturbed import SOAK, take_in, words
+from traced import OF_PATHS
 
 from clew.core import plugins, shards
 from clew.core.case import Case
@@ -98,7 +99,8 @@ def test_nothing_is_written_outside_the_case_and_no_connection_is_opened(empty, 
     hostile_corpus(tmp_path / "evidence")
     case = tmp_path / "case"
     shutil.copytree(empty, case)
-    options = ["-s", "256", "-e", "trace=open,openat,creat,socket,connect,bind,listen,execve"]
+    talks = "socket,connect,bind,listen"
+    options = ["-s", "4096", "-e", f"trace=open,openat,openat2,creat,execve,{talks},{','.join(sorted(OF_PATHS))}"]
     command = words(case, tmp_path / "evidence", "--batch-items", "500")
     ended, logs = traced.run(tmp_path / "logs", options, command, PYTHONDONTWRITEBYTECODE="1")
     assert ended.returncode in {0, 3}, ended.stderr
@@ -106,10 +108,12 @@ def test_nothing_is_written_outside_the_case_and_no_connection_is_opened(empty, 
     for call in (call for log in logs for call in traced.calls(log)):
         if call.name in {"socket", "connect", "bind", "listen"}:
             assert not any("AF_INET" in word or "AF_NETLINK" in word for word in call.arguments), call
-        if call.name in {"open", "openat"} and call.result >= 0:
+        if call.name in OF_PATHS | {"creat"} and call.result >= 0:
+            written |= {traced.text(word) for word in call.arguments if "\\x2f" in word}
+        if call.name in {"open", "openat", "openat2"} and call.result >= 0:
             flags = next(word for word in call.arguments if "O_" in word)
             if "O_WRONLY" in flags or "O_RDWR" in flags:
-                written.add(call.path(1 if call.name == "openat" else 0))
+                written.add(call.path(0 if call.name == "open" else 1))
     assert written
     outside = {path for path in written if not path.startswith((f"{case}/", "/dev/null", "/dev/shm/"))}
     assert not outside

@@ -80,3 +80,17 @@ def test_without_syncing_this_test_would_see_the_loss(recorded, tmp_path):
     disk.crash(tmp_path / "case", random.Random(1), 1.0)
     with suppress(sqlite3.DatabaseError):  # perhaps not even a database is left
         assert receipts(tmp_path / "case") < marks(log)
+
+
+def test_without_syncing_where_a_new_folder_lies_this_test_would_see_the_loss(recorded, tmp_path):
+    """A blob that is synced in a folder that is not is no more there than one that was never written."""
+    case, log = recorded
+    kept = {}
+    for name, left_out in (("synced", None), ("not", str(case / "blobs"))):
+        disk = Disk(case)
+        for call in log:
+            if call.name != "fsync" or call.path(0) != left_out:
+                disk.play(call)
+        disk.crash(tmp_path / name, random.Random(1), 1.0)
+        kept[name] = {path.name for path in (tmp_path / name / "blobs").glob("??/*")}
+    assert kept["not"] < kept["synced"]

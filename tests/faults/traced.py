@@ -11,7 +11,15 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-LINE = re.compile(r"(?:\d+ )?\s*(\w+)\((.*)\)\s+= (-?\d+)(?:<([^>]*)>)?(?: .*)?")
+LINE = re.compile(r"(?:\d+ )?\s*(\w+)\((.*)\)\s+= (-?\d+|0x[0-9a-f]+)(?:<([^>]*)>(?:\(deleted\))?)?(?: .*)?")
+NO_CALL = re.compile(r"(?:\d+ )?(?:\+\+\+ .*|--- .*|.*\)\s+= \?.*|.* <unfinished \.\.\.>)")  # ends, signals, died in it
+OF_PATHS = {
+    "ftruncate", "truncate", "fallocate", "rename", "renameat", "renameat2", "unlink", "unlinkat", "mkdir", "mkdirat",
+    "rmdir", "link", "linkat", "symlink", "symlinkat", "chmod", "fchmod", "fchmodat", "chown", "fchown", "lchown",
+    "fchownat", "utime", "utimes", "utimensat", "futimesat", "setxattr", "lsetxattr", "fsetxattr", "removexattr",
+    "lremovexattr", "fremovexattr", "mknod", "mknodat",
+}  # fmt: skip
+CHANGES = {"write", "pwrite64", "writev", "pwritev", "pwritev2"} | OF_PATHS
 COMMAND = [sys.executable, "-c", "from clew.cli.main import main; main()"]
 
 
@@ -43,12 +51,16 @@ def text(word: str) -> str:
 
 
 def calls(log: Path) -> Iterator[Call]:
-    """The calls of one process, in order; those without a result (it died in them) are left out."""
+    """The calls of one process, in order; those without a result (it died in them) are left out. Raises ValueError for
+    a line that cannot be read: what it says would be seen by no test.
+    """
     with log.open() as lines:
-        for line in lines:
-            match = LINE.fullmatch(line.rstrip("\n"))
+        for line in (line.rstrip("\n") for line in lines):
+            match = LINE.fullmatch(line)
             if match:
-                yield Call(match[1], tuple(match[2].split(", ")), int(match[3]))
+                yield Call(match[1], tuple(match[2].split(", ")), int(match[3], 0))
+            elif not NO_CALL.fullmatch(line):
+                raise ValueError(f"no line of strace that is known: {line[:200]}")
 
 
 def run(

@@ -242,9 +242,10 @@ def test_no_deleted_exfat_file_is_called_complete_with_bytes_not_its_own(seed):
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         found, _ = take(folder, make(folder / "card.img", files))
-    for path, item in found.items():
-        if item["as_read"] == "complete":
-            assert item["sha256"] == originals[path], (path, item["name_state"])
+    complete = {path for path, item in found.items() if item["as_read"] == "complete"}
+    assert complete >= {file.name.encode() for file in files if not file.deleted}
+    for path in complete:
+        assert found[path]["sha256"] == originals[path], (path, found[path]["name_state"])
 
 
 def test_a_disc_with_long_names_and_one_with_udf_beside_it(tmp_path):

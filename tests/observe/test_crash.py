@@ -9,11 +9,13 @@ import time
 from pathlib import Path
 
 import pytest
+from disturbed_runs import balanced
 from observe_stage import Peer, Stage, Tracker, answers, bitfield
 
 from clew.core import coverage, failpoints, shards
 from clew.core.case import Case
 from clew.core.errors import Held
+from clew.core.interruptions import NO_RUN
 from clew.core.lease import lease
 from clew.observe.account import LEFT_ASIDE
 
@@ -41,6 +43,7 @@ FAILPOINTS = (
     "shards.write.synced:2",
     "shards.write.renamed:2",
 )
+UNDER_WAY = ("observe.intent.after", "observe.receipt.before", "observe.receipt.inside")
 
 
 def start(case: Case, tracker: Tracker, *rest: str, failpoint: str = "") -> subprocess.Popen[str]:
@@ -94,7 +97,12 @@ def test_killed_at_a_failpoint_and_resumed(case: Case, stage: Stage, infohash: b
     assert summary["interrupted_before"] == left
     interrupted = case.read().execute("SELECT count(*) FROM dials WHERE state = 'interrupted'").fetchone()[0]
     assert interrupted == left
+    if failpoint.startswith(UNDER_WAY):
+        assert left > 0, "it died between an intent and its receipt"
     account(case)
+    balanced(case, peers)
+    if case.read().execute("SELECT count(*) FROM observe_runs").fetchone()[0] > 1:
+        assert NO_RUN in {gap.why for gap in coverage.read(case).interruptions.gaps}
     found = shards.query(case, "SELECT address, max(tier) tier FROM sightings WHERE kind = 'contact' GROUP BY address")
     assert {row["address"]: row["tier"] for row in found.to_pylist()} == {peer.address: "E2" for peer in peers}
     listed = shards.query(case, "SELECT DISTINCT address FROM sightings WHERE kind = 'listed'").to_pylist()

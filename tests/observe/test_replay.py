@@ -77,12 +77,15 @@ ALTERED: dict[str, object] = {
     "tier": "E2", "claim": "watched file", "client": "Other 1.0", "inner_claimed": 9, "promiscuous": True,
     "config": "0" * 64, "mandate": "f" * 32, "vantage": "elsewhere", "port": 7, "started_ns": 1, "missing": "refused",
     "transport": "utp", "run": "f" * 32, "peer_id": b"-XX0000-000000000000", "repeats": None, "address": "127.24.0.99",
+    "pieces_claimed": 19, "pieces_total": 21, "infohash_echoed": bytes(20), "infohash_sent": bytes(20),
+    "reserved": b"\xff" * 8, "listen_port": 1, "watch": "f" * 32,
 }  # fmt: skip
 
 
 def test_what_does_not_follow_is_named(observed: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     honest: Callable[..., pa.Table] = shards.query
     rows = honest(observed, replaying.SQL, {"runs": []}).to_pylist()
+    assert set(replaying.COMPARED) <= set(ALTERED)
     for column, value in ALTERED.items():
         kind = "listed" if column in ("address", "port") else "contact"
         place = next(n for n, r in enumerate(rows) if r["kind"] == kind and r["transcript"] and r[column] != value)
@@ -90,6 +93,21 @@ def test_what_does_not_follow_is_named(observed: Case, monkeypatch: pytest.Monke
         table = pa.Table.from_pylist(altered, schema=shards.SCHEMAS["sightings"])
         monkeypatch.setattr(replaying.shards, "query", lambda *_, table=table: table)
         assert any(rows[place]["id"] in line for line in replay(observed).differing), column
+
+
+@pytest.mark.parametrize("change", [{"tool": "clew 0 bittorrent 0"}, {"kind": "imported"}, {"run": None}])
+def test_what_is_altered_so_that_it_is_not_derived_is_counted(
+    observed: Case, monkeypatch: pytest.MonkeyPatch, change: dict[str, object]
+) -> None:
+    rows = shards.query(observed, replaying.SQL, {"runs": []}).to_pylist()
+    honest = replay(observed)
+    place = next(n for n, row in enumerate(rows) if row["tier"] == "E2")
+    altered = [row | change if n == place else row for n, row in enumerate(rows)]
+    table = pa.Table.from_pylist(altered, schema=shards.SCHEMAS["sightings"])
+    monkeypatch.setattr(replaying.shards, "query", lambda *_: table)
+    found = replay(observed)
+    assert sum(found.not_derived.values()) > sum(honest.not_derived.values())
+    assert sum(found.same.values()) < sum(honest.same.values())
 
 
 @given(st.integers(2, 70_000))

@@ -19,12 +19,21 @@ from clew.observe.comparing import compare
 from clew.observe.handed import Given
 from clew.observe.run import NETWORKS, observe
 from clew.observe.taking import take
+from clew.observe.transcript import Kind, Segment, decode
 from clew.range.canary import canary_bytes
 
 TRANSPORTS = ("tcp", "utp", "mse/tcp", "mse/utp")
 OURS = [each for each in TRANSPORTS if each in plugins.load(NETWORKS, "bittorrent").transports]
-HAVE, PIECE_MESSAGE, HAVE_ALL = "4", "7", "14"
+HAVE, BITFIELD, PIECE_MESSAGE, HAVE_ALL = "4", "5", "7", "14"
 HALF = 20
+STREAM_FIELDS = (
+    "ip.src", "tcp.srcport", "udp.srcport", "ip.dst", "tcp.dstport", "udp.dstport", "tcp.seq_raw", "tcp.payload",
+    "udp.payload",
+)  # fmt: skip
+HANDSHAKE = 68  # BEP 3
+UTP_HEADER, UTP_DATA = 20, 0x01  # BEP 29: type ST_DATA and version 1
+Place = tuple[str, int]
+Streams = dict[tuple[Place, Place], bytes]
 FIELDS = ("ip.src", "tcp.srcport", "udp.srcport", "info_hash", "peer_id", "msg.type", "msg.bitfield")
 
 
@@ -83,18 +92,73 @@ def test_tshark_reads_our_own_run_as_the_case_has_it(
     seen = dissect(path, {each.port for each in seeders})
     assert not any(PIECE_MESSAGE in each.types for each in seen.values())
     assert all(each.handle.status().total_payload_upload == 0 for each in seeders)
+    answered = [row for row in found if row["peer_id"] is not None]
+    same_bytes(answered, streams(path))
     if transport.startswith("mse"):
         assert not seen
         return
-    answered = [row for row in found if row["peer_id"] is not None]
     for row in answered:
         theirs = (row["address"], row["port"])
         assert seen[theirs].infohash == row["infohash_echoed"].hex()
+        assert {BITFIELD, HAVE_ALL} & set(seen[theirs].types), "it reads messages, and would read one of a piece"
         assert seen[row["local_address"], row["local_port"]].infohash == row["infohash_sent"].hex()
     last = {(row["address"], row["port"]): row for row in answered}
     assert {place for place, _ in last.items()} == {(each.address, each.port) for each in seeders}
     told = peer_ids(path, {each.port for each in seeders})
     assert {row["peer_id"].hex() for row in answered} <= told
+
+
+def same_bytes(answered: list[dict[str, Any]], wire: Streams) -> None:
+    """Each transcript holds what tshark saw pass, ciphertext included, but for what was left out of it."""
+    assert len({(row["address"], row["port"]) for row in answered}) == 2
+    for row in answered:
+        us, them = (row["local_address"], row["local_port"]), (row["address"], row["port"])
+        segments = decode(row["transcript"])
+        sent, received = wire[us, them], wire[them, us]
+        assert fits(sent, segments, Kind.SENT, Kind.SENT_LEFT_OUT) == len(sent) >= HANDSHAKE
+        assert fits(received, segments, Kind.RECEIVED, Kind.RECEIVED_LEFT_OUT) >= HANDSHAKE
+
+
+def fits(wire: bytes, segments: list[Segment], kept: Kind, left_out: Kind) -> int:
+    """How many bytes of a direction a transcript accounts for; those that it keeps are those of the wire."""
+    at = 0
+    for segment in segments:
+        if segment.kind is kept:
+            assert wire[at : at + segment.length] == segment.data
+        if segment.kind in (kept, left_out):
+            at += segment.length
+    return at
+
+
+def streams(path: Path) -> Streams:
+    """Every stream of a capture, by its two ends, put together from what tshark says of each packet alone."""
+    command = ["tshark", "-n", "-r", str(path), "-Y", "tcp.len > 0 or udp", "-T", "fields"]
+    for name in STREAM_FIELDS:
+        command += ["-e", name]
+    out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    parts: dict[tuple[Place, Place], dict[int, bytes]] = {}
+    for line in out.splitlines():
+        source, tcp, udp, target, tcp_to, udp_to, number, stream, datagram = line.split("\t")
+        at, data, bits = int(number or 0), bytes.fromhex(stream), 32
+        if datagram:
+            packet = bytes.fromhex(datagram)
+            if len(packet) <= UTP_HEADER or packet[0] != UTP_DATA:
+                continue
+            at, data, bits = int.from_bytes(packet[16:18], "big"), utp_payload(packet), 16
+        ends = (source, int(tcp or udp)), (target, int(tcp_to or udp_to))
+        held = parts.setdefault(ends, {})
+        first = next(iter(held), at)  # numbers begin anew at their limit: how far from the first that was met
+        half = 1 << (bits - 1)
+        held[first + (at - first + half) % (2 * half) - half] = data
+    return {ends: b"".join(held[at] for at in sorted(held)) for ends, held in parts.items()}
+
+
+def utp_payload(packet: bytes) -> bytes:
+    """What follows the header and its extensions: each is (type of the next, length, bytes), as BEP 29 has it."""
+    extension, at = packet[1], UTP_HEADER
+    while extension:
+        extension, at = packet[at], at + 2 + packet[at + 1]
+    return packet[at:]
 
 
 def peer_ids(path: Path, ports: set[int]) -> set[str]:
