@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import find, given, settings
 from hypothesis import strategies as st
 
 from clew.attribute.beside import contradictions, refused_merges
@@ -328,6 +328,16 @@ def worlds(draw):
             )
         )
     return contacts
+
+
+def test_there_are_worlds_with_several_subjects_beside_a_reassignment():
+    """What the properties below say, they say of something."""
+
+    def told(contacts):
+        merged = merge(contacts)
+        return len(merged.drafts) >= 2 and any(endpoint.cuts for endpoint in merged.endpoints.values())
+
+    assert find(worlds(), told, settings=settings(max_examples=2_000, database=None))
 
 
 @given(worlds(), st.randoms(use_true_random=False))

@@ -73,6 +73,7 @@ def test_from_a_seized_profile_to_a_supported_lead(clew, case, tmp_path) -> None
     (lead,) = clew("corroborate", folder)["leads"]
     assert lead["outcome"] == "supported"
     assert lead["matches"] == ["infohash", "times", "verified pieces", "endpoint in a client's list"]
+    assert sum("added" in finding["shown"] for finding in lead["findings"]) >= 2
     files = [path.read_bytes() for path in P2P.rglob("*") if path.is_file()]
     contents = {hashlib.sha256(data).hexdigest(): data for data in files}
     for finding in lead["findings"]:

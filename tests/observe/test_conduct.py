@@ -300,6 +300,25 @@ def test_only_what_is_allowed_leaves(kind: str) -> None:
     run_state_machine_as_test(machine, settings=SETTINGS)
 
 
+@pytest.mark.parametrize("choose", [RC4, PLAIN])
+@pytest.mark.parametrize("kind", CONTACTS)
+def test_the_judge_sees_all_that_may_be_said(kind: str, choose: int) -> None:
+    """To a peer that answers, and offers extensions, both handshakes go out, and the judge reads them over MSE too."""
+    machine = type("DeepOf", (Conduct,), {"kind": kind})()
+    machine.begin(choose)
+    if machine.other is not None:
+        machine.say(b"")
+        machine.prove()
+    hello = b"\x13BitTorrent protocol" + RESERVED + INFOHASH + b"-TR3000-123456789012"
+    machine.say(hello + struct.pack(">IBB", 24, 20, 0) + b"d1:md6:ut_pexi1eee" + bytes(4))
+    machine.talk.over("time")
+    said = judge_utp(machine.talk.heard) if machine.utp else b"".join(machine.talk.heard)
+    clear = unveiled(said) if machine.other is not None else said
+    assert (len(clear) > 68) == (not kind.startswith("control"))
+    assert len(clear) >= 68
+    machine.teardown()
+
+
 FORBIDDEN = {
     "interested": b"\0\0\0\1\2",
     "request": b"\0\0\0\x0d\6" + bytes(12),
@@ -325,3 +344,29 @@ def test_the_judge_knows_what_is_forbidden(name: str) -> None:
         reserved[byte] |= bit
         with pytest.raises(AssertionError):
             judge_stream(hello.replace(RESERVED, bytes(reserved)), gossip=False)
+
+
+def test_the_judges_of_trackers_and_nodes_know_what_is_forbidden() -> None:
+    """Said as one who has the file, as one who asks for a count alone, as one who lists itself."""
+    asked = b"GET /a?info_hash=%s&peer_id=%s&port=9&uploaded=0&downloaded=0&left=%d&compact=1&numwant=50&event=%s&key=1"
+    headers = b" HTTP/1.1\r\nHost: a\r\nAccept-Encoding: identity\r\nConnection: close\r\n\r\n"
+    words = [b"".join(b"%%%02x" % each for each in value) for value in (INFOHASH, OURS)]
+    judge_http([asked % (*words, 1, b"started") + headers], "started")
+    for left, event in ((0, b"started"), (1, b"completed")):
+        with pytest.raises(AssertionError):
+            judge_http([asked % (*words, left, event) + headers], "started")
+
+    def announce(action: int = 1, left: int = 1, event: int = 2) -> bytes:
+        head = bytes(8) + struct.pack(">I", action) + bytes(4) + INFOHASH + OURS
+        return head + struct.pack(">QQQII", 0, left, 0, event, 0) + bytes(8) + b"\x09\x26"
+
+    judge_udp_tracker([announce()], "started")
+    for wrong in (announce(action=2), announce(left=0), announce(event=1)):
+        with pytest.raises(AssertionError):
+            judge_udp_tracker([wrong], "started")
+
+    query = b"d1:ad2:id20:%s9:info_hash20:%s4:wantl2:n4ee1:q%d:%s2:roi%de1:t2:aa1:y1:qe"
+    judge_dht([query % (OURS, INFOHASH, 9, b"get_peers", 1)])
+    for method, read_only in ((b"announce_peer", 1), (b"get_peers", 0), (b"ping", 1)):
+        with pytest.raises(AssertionError):
+            judge_dht([query % (OURS, INFOHASH, len(method), method, read_only)])

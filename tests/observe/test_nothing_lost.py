@@ -43,7 +43,7 @@ def test_listed_endpoints_that_are_none_are_counted(case: Case, stage: Stage) ->
     tracker = stage.tracker("127.1.0.13", tells_stopped=True)
     body = b"d5:peers20:" + b"\x7f\x1d\x00\x01\x00\x00" * 3 + b"xxe"
     tracker.reply = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
-    summary = observe(case, trackers=[tracker.url], policy=FAST, seconds=0.3)
+    summary = observe(case, trackers=[tracker.url], policy=FAST, seconds=1.0)
     assert summary.limits == {LEFT_ASIDE: 4 * summary.announces}
     row = case.read().execute("SELECT coverage FROM observe_runs").fetchone()
     assert json.loads(row["coverage"])["limits"] == summary.limits
@@ -63,7 +63,7 @@ def test_a_list_of_which_too_little_was_kept_is_not_called_the_same(case: Case, 
     tracker = stage.tracker("127.1.0.13", tells_stopped=True)
     body = b"d5:peers6:" + b"\x7f\x1d\x00\x01\x00\x07" + b"6:zoolesl" + b"1:a" * 500 + b"ee"
     tracker.reply = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
-    observe(case, trackers=[tracker.url], policy=FAST, seconds=0.5)
+    observe(case, trackers=[tracker.url], policy=replace(FAST, announce=60.0), seconds=1.5)
     found = replay(case)
     assert found.not_derived[TOO_LITTLE] == 1
     assert not found.same["listed E0"]

@@ -290,7 +290,7 @@ def test_a_capped_tracker_is_asked_until_all_are_known(
 def test_a_useless_tracker_is_an_error_with_its_reason(case: Case, stage: Stage, reply: bytes) -> None:
     tracker = stage.tracker("127.1.0.5", tells_stopped=True)
     tracker.reply = reply
-    summary = observe(case, trackers=[tracker.url], policy=FAST, seconds=0.4)
+    summary = observe(case, trackers=[tracker.url], policy=FAST, seconds=1.0)
     assert summary.trackers[tracker.url]["failed"] >= 1
     assert next(iter(summary.errors)).split(": ")[1] == "tracker"
     assert rows(case) == []
