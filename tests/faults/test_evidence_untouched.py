@@ -3,6 +3,7 @@
 import hashlib
 import os
 import shutil
+import subprocess
 import time
 from pathlib import Path
 
@@ -19,6 +20,7 @@ READS = {"read", "pread64", "readv", "preadv", "preadv2"}
 GLANCES = 3 << 17  # both ends of it at each opening, of a run and of a further look, by which it is known again
 SLACK = 1.05  # metadata that is looked at more than once: directories, file records, bitmaps
 SECTOR = 512
+SEGMENT = 20 << 20
 
 
 @pytest.fixture(scope="module")
@@ -141,6 +143,36 @@ def test_an_image_is_read_twice_and_little_more(of_image, image):
     assert times.min() >= 1
     assert times.sum() <= 2 * SLACK * len(times)
     assert (times > 2).mean() <= 0.05
+
+
+def in_segments(image: Path, kind: str, folder: Path) -> Path:
+    """The same disk as an examiner's tool hands it over, in several files, not packed (of this disk, which packs to a
+    sixtieth, directories and tables would be the most); the first of them.
+    """
+    folder.mkdir()
+    if kind == "E01":
+        command = ["ewfacquirestream", "-q", "-c", "none", "-S", str(SEGMENT), "-t", folder / "disk"]
+        subprocess.run(command, input=image.read_bytes(), check=True, capture_output=True)
+    else:
+        data = image.read_bytes()
+        for number, at in enumerate(range(0, len(data), SEGMENT), 1):
+            (folder / f"disk.{number:03}").write_bytes(data[at : at + SEGMENT])
+    return min(folder.iterdir())
+
+
+@pytest.mark.parametrize("kind", ["E01", "raw"])
+def test_nothing_of_an_image_in_segments_is_written_and_it_is_read_twice(kind, image, empty, tmp_path):
+    exhibit = in_segments(image, kind, tmp_path / "exhibit")
+    files = list(exhibit.parent.iterdir())
+    assert len(files) >= 3
+    shutil.copytree(empty, tmp_path / "case")
+    before = state(exhibit.parent)
+    processes = traces(tmp_path / "logs", tmp_path / "case", exhibit)
+    assert state(exhibit.parent) == before, "bytes, times of change or times of access are others now"
+    hold(processes, exhibit.parent)
+    reads = [call for calls in processes for call in calls if call.name in READS and any(_of(call, f) for f in files)]
+    read, size = sum(call.result for call in reads if call.result > 0), sum(file.stat().st_size for file in files)
+    assert size <= read <= 2 * SLACK * size + GLANCES * len(files)
 
 
 def _of(call: traced.Call, image: Path) -> bool:

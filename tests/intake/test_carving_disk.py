@@ -6,6 +6,7 @@ import os
 import shutil
 from pathlib import Path
 
+import ntfs_volume
 import pytest
 from cases import items, sha256
 from recovery import PEERS, by_clew, by_peer, hits, photographs, removed_as_by_linux, tool
@@ -40,11 +41,17 @@ def files() -> dict[str, bytes]:
     return photographs()
 
 
-@pytest.mark.parametrize("kind", ["fat32", "ext4"])
+@pytest.mark.parametrize("kind", ["fat32", "ntfs", "ext4"])
 def test_24_deleted_files_come_back_and_never_fewer_than_by_others(kind, files, tmp_path):
     image = tmp_path / "disk.img"
     if kind == "fat32":
         filesystems.fat32(image, files, list(files), tmp_path / "files")
+    elif kind == "ntfs":
+        with ntfs_volume.written(ntfs_volume.blank(image, 40 << 20)) as volume:
+            for name, data in files.items():
+                volume.create(f"/{name}", data)
+            for name in files:
+                volume.delete(f"/{name}")
     else:
         filesystems.ext4(image, files, [], tmp_path / "files")
         removed_as_by_linux(image, files)
