@@ -36,6 +36,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 DESELECTED = pytest.StashKey[int]()
+ALONE = pytest.StashKey[bool]()
 
 
 class OfWorkers:
@@ -46,13 +47,15 @@ class OfWorkers:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    own_network.enter()
+    config.stash[ALONE] = own_network.enter()
     if config.pluginmanager.hasplugin("dsession"):
         config.pluginmanager.register(OfWorkers())
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Says what was not run."""
+    """Says what was not run, and where tests ran on a network that is not theirs alone."""
+    if not config.stash[ALONE]:
+        terminalreporter.write_line("without root no test has a network of its own: they ran on this machine's lo")
     count = config.stash.get(DESELECTED, 0)
     if count:
         terminalreporter.write_line(f"{count} corpus tests were not run: CLEW_CORPUS names no folder of real inputs")
