@@ -41,11 +41,14 @@ def calls_of(which: str, counted: Counter[str]) -> dict[str, int]:
 def injected(
     case: Path, exhibit: Path, log: Path, *options: str, code: str = CLEW
 ) -> "traced.subprocess.CompletedProcess[bytes]":
-    """One run, its supervisor's calls disturbed by strace, which must have done so."""
+    """One run, its supervisor's calls disturbed by strace, which writes them to `log`."""
     command = ["strace", "-qq", "-o", str(log), *options, *words(case, exhibit, code=code)]
-    ended = traced.subprocess.run(command, capture_output=True, check=False)
-    assert "(INJECTED)" in log.read_text("utf-8", "replace"), f"nothing failed: {options}"
-    return ended
+    return traced.subprocess.run(command, capture_output=True, check=False)
+
+
+def disturbed(log: Path) -> bool:
+    """Whether a call was made to fail."""
+    return "(INJECTED)" in log.read_text("utf-8", "replace")
 
 
 @pytest.mark.parametrize(
@@ -62,6 +65,7 @@ def test_a_disk_that_is_full_or_fails(which, fault, counted, empty, evidence, di
         for name, count in calls_of(which, counted).items():
             disturb += ["-e", f"inject={name}:{fault}:when={1 + int(moment * count)}+"]
         ended = injected(case, evidence, tmp_path / "calls", *disturb)
+        assert disturbed(tmp_path / "calls"), moment
         assert ended.returncode == 1, (moment, ended.stderr)
         assert b"Traceback" not in ended.stderr, (moment, ended.stderr)
         assert go_on(case, evidence) == 0
@@ -80,6 +84,7 @@ def test_one_write_that_fails_once(counted, empty, evidence, digest, tmp_path):
         moment = dice.randrange(1, calls[name])
         disturb = ["-e", f"inject={name}:error=EIO:when={moment}", "-e", f"trace={name}"]
         injected(case, evidence, tmp_path / "calls", *disturb)
+        assert disturbed(tmp_path / "calls"), (name, moment)
         assert go_on(case, evidence) == 0
         assert finished(case) == digest, (name, moment)
         shutil.rmtree(case)
