@@ -2,14 +2,22 @@
 
 import hashlib
 import json
+import shutil
 import sqlite3
 from contextlib import closing
 
 import pytest
 from click.testing import CliRunner
 
+from capture_here import capturing
+from clew.cli import _range_run
 from clew.cli.range import COMMAND
+from clew.core.case import Case
 from clew.core.errors import Exit, Usage
+from clew.observe.comparing import compare
+from clew.observe.handed import Given
+from clew.observe.taking import take
+from clew.range.canary import canary_bytes
 
 TINY = """
 title = "a few seconds"
@@ -54,9 +62,22 @@ def scenario(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def played(scenario):
+def canaries():
+    """What the fakes of each operation push unasked, in pieces that nobody may keep."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def played(scenario, canaries):
     out = scenario.parent / "operation"
-    result = clew("run", scenario, "--out", out, "--seed", 3, "--json")
+
+    def noted(folder, canary):
+        canaries.append(canary)
+        return canary_bytes(folder, canary)
+
+    with capturing(scenario.parent / "run.pcap", "tcp"), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_range_run, "canary_bytes", noted)
+        result = clew("run", scenario, "--out", out, "--seed", 3, "--json")
     assert result.exit_code == 0, result.output
     return out, result
 
@@ -97,6 +118,23 @@ def test_of_a_lazy_bitfield_nobody_says_that_it_shrinks(played):
         beside = [json.loads(text) for (text,) in conn.execute("SELECT beside FROM lead_details")]
     assert len(beside) > 10
     assert not [line for each in beside for line in each["contradictions"] if "shrank" in line]
+
+
+def test_a_capture_of_it_matches_and_brings_nothing_of_what_was_pushed_into_a_case(played, canaries, tmp_path):
+    out, _ = played
+    (canary,) = canaries
+    path = out.parent / "run.pcap"
+    assert path.read_bytes().count(canary) > 10
+    shutil.copytree(out / "case", tmp_path / "case")
+    case = Case.open(tmp_path / "case")
+    try:
+        compared = compare(case, path)
+        assert compared.matches, compared.as_dict()
+        taken = take(case, Given(path, "C-1", "tester", "loopback"))
+        assert taken.tiers["captured E1"] > 10
+    finally:
+        case.close()
+    assert canary_bytes(tmp_path / "case", canary) == 0
 
 
 def test_the_verb_scores_the_case_again(played):
