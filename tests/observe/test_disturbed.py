@@ -114,6 +114,7 @@ def test_a_disk_that_is_full(case: Case, stage: Stage, infohash: bytes, undistur
     code = "from clew.cli.main import main; main()"
     options = ["--tracker", tracker.url, "--interval", "0.4", "--hold", "2.5", "--transport", "tcp", "--seconds", "3"]
     command = [sys.executable, "-c", code, "observe", str(case.folder), *options, "--json"]
+    ends = set()
     for _ in range(TRIES):
         inject = f"inject=write,pwrite64:error=ENOSPC:when={dice.randrange(20, 400)}+"
         tracer = ["strace", "-qq", "-o", "/dev/null", "-e", "trace=write,pwrite64", "-e", inject]
@@ -121,6 +122,8 @@ def test_a_disk_that_is_full(case: Case, stage: Stage, infohash: bytes, undistur
         assert ended.returncode in {0, 1}, ended.stderr
         told = "clew: error:" in ended.stderr and "Traceback" not in ended.stderr
         assert ended.returncode == 0 or told, ended.stderr
+        ends.add(ended.returncode)
+    assert 1 in ends, "no run was disturbed"
     assert observe(case, trackers=[tracker.url], policy=POLICY).stopped == "settled"
     assert facts(case) == undisturbed(case)
     balanced(case, peers)
