@@ -15,7 +15,7 @@ ATTRIBUTES = "extended attributes that the walk does not list"
 NUMBERS, SQUARES = "sum of their record numbers", "sum of the squares of these"
 MODULUS = (1 << 31) - 1  # of the numbers: what is added up stays small, whatever a disk claims
 SHARED = "others may have written over part of it, or other disks have it, where one parser may go on and the other not"
-NO_SECOND = "no second count: clew has no second reader of it"
+NO_SECOND = "no second count: clew had no second reader of it"
 
 _OURS = """
 SELECT count(*) FILTER (NOT lost) AS names,
@@ -134,7 +134,8 @@ def _explained(
         difference = "as many, but NOT THE SAME file records"
     not_listed = unlisted if theirs < ours else lost if theirs > ours else 0
     who = "it" if theirs < ours else "clew"
-    why = [f"{who} could not list {not_listed:,} directories, and what lies in them is not known"] if not_listed else []
+    what = f"{not_listed:,} directories{' or file records' if who == 'it' else ''}"
+    why = [f"{who} could not list {what}, and what lies in them is not known"] if not_listed else []
     why += [SHARED] if shared else []
     if why:
         return f"{difference}, explained in part at best and NOT ACCOUNTED FOR: {'; '.join(why)}", True
