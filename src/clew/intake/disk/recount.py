@@ -1,5 +1,6 @@
 """A second count: how many contents the live entries of a file system have, by libyal's readers, which share no code
-with The Sleuth Kit. Of APFS, which libfsapfs itself lists, the volume's own books are asked.
+with The Sleuth Kit. Of APFS, which libfsapfs itself lists, the volume's own books are asked; of ISO 9660, which clew
+reads itself, The Sleuth Kit.
 
 Counted is what the walk lists: every name that is no directory, and beside it named streams (NTFS), resource forks and
 extended attributes (HFS+). Of NTFS with clusters larger than a block of an index, the names that file records carry are
@@ -23,7 +24,7 @@ from clew.core.absent import Absent
 from clew.core.channel import Reply
 from clew.intake.api import ByteSource
 from clew.intake.containers.fileobject import FileObject
-from clew.intake.disk import apfs_books
+from clew.intake.disk import apfs_books, recount_iso
 from clew.intake.disk.entries import FIRST_CNID
 from clew.intake.disk.image import image, key
 from clew.model import Missing, Reason
@@ -114,6 +115,8 @@ def count(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
     family = payload["file_system"]
     if family == "APFS":
         return _books(source, offset, payload["apfs"])
+    if family == "ISO 9660":
+        return recount_iso.count(payload)
     behind = FileObject(source, offset, min(payload["length"], source.size - offset))
     try:
         reader = _open(family, behind)
