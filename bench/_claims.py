@@ -1,7 +1,10 @@
-"""How every file of bench/ prints: a table for people, or with `--json` one line a claim."""
+"""How every file of bench/ prints: a table for people with the commands that repeat it, or with `--json` one line a
+claim. Status 1 where one does not hold.
+"""
 
 import argparse
 import json
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 
@@ -39,17 +42,28 @@ class Claim:
 
 
 def run(title: str, measure: Callable[[argparse.Namespace], Iterable[Claim]], parser: argparse.ArgumentParser) -> None:
-    """Measures and prints; `parser` has the file's own options."""
+    """Measures and prints; `parser` has the file's own options. Ends with status 1 where a claim does not hold."""
     parser.add_argument("--json", action="store_true", help="one JSON object a claim instead of a table")
     options = parser.parse_args()
     claims = list(measure(options))
     if options.json:
         for claim in claims:
             print(json.dumps({**asdict(claim), "holds": claim.holds}))
-        return
+    else:
+        _show(title, claims)
+    if not all(claim.holds for claim in claims):
+        sys.exit(1)
+
+
+def _show(title: str, claims: list[Claim]) -> None:
+    """The table, and under it each command with the lines of the table that it repeats."""
     table = Table(title=title)
-    for column in ("claim", "ours", "peer", "ratio", "claimed", "unit", "n"):
+    for column in ("line", "claim", "ours", "peer", "ratio", "claimed", "unit", "n"):
         table.add_column(column, justify="left" if column in ("claim", "claimed", "unit") else "right")
-    for c in claims:
-        table.add_row(c.name, f"{c.ours:,.4g}", f"{c.peer:,.4g}", f"{c.ratio:,.3g}", c.verdict, c.unit, f"{c.n:,}")
+    for number, c in enumerate(claims, 1):
+        figures = f"{c.ours:,.4g}", f"{c.peer:,.4g}", f"{c.ratio:,.3g}"
+        table.add_row(str(number), c.name, *figures, c.verdict, c.unit, f"{c.n:,}")
     Console().print(table)
+    for command in dict.fromkeys(c.command for c in claims):
+        lines = ", ".join(str(number) for number, c in enumerate(claims, 1) if c.command == command)
+        print(f"line {lines}: {command}")

@@ -49,7 +49,7 @@ def measured(options: argparse.Namespace) -> Iterable[Claim]:
             cost = measure(intake(new_case(here / f"case-{number}"), make(), options.workers), memory=True)
             if cost.status:
                 raise SystemExit(f"{title}: the intake ended with status {cost.status}")
-            command = f"bench/bench_memory.py --files {options.files} --gigabytes {options.gigabytes}"
+            command = f"python bench/bench_memory.py --files {options.files} --gigabytes {options.gigabytes}"
             ratio = MOST / cost.peak
             yield Claim(
                 f"{title}, {cost.seconds:,.0f} s", cost.peak / 1e6, MOST / 1e6, ratio, "MB PSS, peak", 1, command, 1

@@ -35,7 +35,7 @@ def measured(options: argparse.Namespace) -> Iterable[Claim]:
                 raise SystemExit(f"the intake ended with status {costs[workers].status}: {report}")
             shutil.rmtree(case)
         one, two = costs[1], costs[2]
-        command = f"bench/bench_mixed.py --gigabytes {size}"
+        command = f"python bench/bench_mixed.py --gigabytes {size}"
         faster = one.seconds / two.seconds
         yield Claim("two workers against one", two.seconds, one.seconds, faster, "s", files, command, least=1.7)
         rate = f"{size / two.seconds * 1000:,.0f} MB/s with two workers"

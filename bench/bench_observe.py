@@ -159,7 +159,7 @@ def libtorrents(folder: Path, count: int, how: str) -> tuple[Cost, int]:
 
 
 def measured(options: argparse.Namespace) -> Iterable[Claim]:
-    command = f"bench/bench_observe.py --peers {options.peers} --many {options.many}"
+    command = f"python bench/bench_observe.py --peers {options.peers} --many {options.many}"
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
         here = Path(name)
         if options.peers:

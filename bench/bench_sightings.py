@@ -67,7 +67,7 @@ def measured(options: argparse.Namespace) -> Iterable[Claim]:
         ours = read(flushed(Path(name) / "ours", options.flushes))
         keeping.merge = lambda *_: None
         peer = read(flushed(Path(name) / "peer", options.flushes))
-    command = f"bench/bench_sightings.py --flushes {options.flushes}"
+    command = f"python bench/bench_sightings.py --flushes {options.flushes}"
     title = f"one query after {options.flushes:,} flushes"
     yield Claim(f"{title}: time", ours[0], peer[0], peer[0] / ours[0], "s", 1, command, 2)
     yield Claim(f"{title}: memory", ours[1] / 1e6, peer[1] / 1e6, peer[1] / ours[1], "MB, peak", 1, command, 2)

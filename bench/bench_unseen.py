@@ -223,6 +223,7 @@ def main() -> None:
         counts = (each.covered, each.of, f"{each.share:.3f}", each.too_low, each.too_high, each.width)
         table.add_row(each.operations, each.estimator, *map(str, counts), "yes" if each.passes else "no")
     Console(width=110).print(table)
+    print(*dict.fromkeys(each.command for each in kept), sep="\n")
 
 
 if __name__ == "__main__":

@@ -7,9 +7,11 @@ import pytest
 from lead_case import HOSTILE, HOUR, INFOHASH, claims, contact, lead_case
 
 from clew.attribute import ask_by, lead_page, listing, prior, provider, urgency
+from clew.attribute.api import NetworkKind
 from clew.attribute.run import Policy
 from clew.core import clock, coverage
 from clew.core.errors import Damaged, Refused, Usage
+from clew.core.network_words import network_words
 from clew.model import carrier
 from facts_case import allow, put
 
@@ -52,6 +54,18 @@ def test_every_connection_has_its_own_line_with_both_ends(case, one):
     assert asked.widen_ms == 5, "|offset| + error = 3.413 ms, in whole milliseconds, and one for the digits that end"
     assert "5&nbsp;ms" in page
     assert forbidden(page) == []
+
+
+@pytest.mark.parametrize("kind", NetworkKind)
+def test_the_kind_of_network_is_said_in_words(case, tmp_path, kind):
+    """In short, and once more where each register is named."""
+    (label,) = lead_case(case, tmp_path, claims(), kind=kind)
+    words = network_words(kind)
+    assert (words == kind) is (kind is NetworkKind.UNKNOWN)
+    page = shown(case, label)
+    assert f"kind of network: {words}." in page
+    assert f"<td>{words}</td>" in page
+    assert network_words("one of a later clew") == "one of a later clew"
 
 
 def test_utp_is_udp_to_a_provider(case, tmp_path):

@@ -52,7 +52,7 @@ IMAGES = {
     "dfvfs/test_data/hfsplus_zlib.dmg": four("dmg", "GPT", items=7, live=7),
     "dfvfs/test_data/image-differential.vhd": four("vhd", "checksum of its footer", items=7, live=3),
     "dfvfs/test_data/image.vhd": four("vhd", "checksum of its footer", items=7, live=3),
-    "dfvfs/test_data/iso9660.raw": Expected("rawdisk", 3, 3, contents={b"PASSWORDS.TXT": PASSWORDS}),
+    "dfvfs/test_data/iso9660.raw": Expected("rawdisk", 3, 3, ("counted 3,",), {b"PASSWORDS.TXT": PASSWORDS}),
     "dfvfs/test_data/windows_volume.qcow2": Expected("qcow", 1, 1),
     "generated/images/ext4_deleted.raw.gz": Expected("rawdisk", 6, 3),
     "generated/images/fat16_deleted.raw.gz": Expected("rawdisk", 6, 3),

@@ -57,7 +57,8 @@ def test_a_disc_whose_reader_fails_is_listed_without_its_sessions_or_carved_whol
     disk = Disk([tmp_path / "x"], "clew.intake.containers.raw:open_raw")
     died = Missing(Reason.LIMIT_REACHED, "it took too long")
     tree = {
-        "trees": [{"sector": 16, "words": "the primary tree 'A'"}] * 2,
+        "trees": [{"sector": 16, "words": "the primary tree 'A'", "uncounted": ""}] * 2,
+        "second": "another reader",
         "left": [[4096, 2048]],
         "small": 5,
         "said": [],
@@ -73,7 +74,13 @@ def test_a_disc_whose_reader_fails_is_listed_without_its_sessions_or_carved_whol
         return {part.name: part.missing for part in disk.parts(ask)}
 
     found = parts(lambda payload: died if payload["sessions"] else tree)
-    assert list(found) == ["fs@0/sessions", "iso@0.16/walk", "fs@0/left@4096/carve", "fs@0/small/carve"]
+    assert list(found) == [
+        "fs@0/sessions",
+        "iso@0.16/walk",
+        "iso@0.16/recount",
+        "fs@0/left@4096/carve",
+        "fs@0/small/carve",
+    ]
     assert "were not looked for" in found["fs@0/sessions"].detail
     assert "5 bytes" in found["fs@0/small/carve"].detail
     assert parts(lambda _: died) == {"fs@0": died, "fs@0/carve": None}

@@ -145,31 +145,80 @@ def test_as_many_but_others_are_told_from_the_same(kind, taken, tmp_path):
     assert account(case, exhibit).recounts[0].said == "they agree"
 
 
-def test_a_file_system_without_a_second_reader_is_said_to_have_none(tmp_path):
-    image, tree = tmp_path / "cd.iso", tmp_path / "tree"
-    tree.mkdir(parents=True)
-    (tree / "A.TXT").write_bytes(b"a")
-    tool("genisoimage", "-quiet", "-o", image, tree)
-    case, exhibit = take(tmp_path, image)
+def test_a_file_system_without_a_second_reader_is_said_to_have_none(taken, tmp_path):
+    case, exhibit = opened(taken("ext2"), tmp_path)
+    sql = "SELECT detail FROM exhibit_runs WHERE exhibit=? AND part='fs@0/walk'"
+    detail = json.loads(case.read().execute(sql, (exhibit,)).fetchone()["detail"])
+    with case.write("intake") as tx:
+        told = json.dumps({key: detail[key] for key in detail if key != "second"})
+        tx.execute("UPDATE exhibit_runs SET detail=? WHERE exhibit=? AND part='fs@0/walk'", (told, exhibit))
+        tx.execute("DELETE FROM exhibit_runs WHERE exhibit=? AND part='fs@0/recount'", (exhibit,))
+        tx.record("test", subject={}, mandate="M-1")
     (found,) = account(case, exhibit).recounts
-    assert (found.theirs, found.ours, found.said, found.unexplained) == (None, 1, recount.NO_SECOND, False)
-    assert "clew listed 1 live: no second count: clew has no second reader of it" in account(case, exhibit).words()
+    assert (found.theirs, found.said, found.unexplained) == (None, recount.NO_SECOND, False)
+    assert f"clew listed {found.ours} live: no second count: clew had no second" in account(case, exhibit).words()
 
 
-@pytest.mark.parametrize(("cluster", "agrees"), [(4096, True), (8192, False)])
-def test_what_the_second_reader_of_ntfs_cannot_list_is_not_counted_by_it(tmp_path, cluster, agrees):
-    """Of clusters that are larger than a block of an index it finds none of these blocks."""
-    image = tmp_path / "disk.img"
+def many(folder: Path, cluster: int) -> Path:
+    """A volume with more file records than are counted at once, further names, streams, what is deleted, and files that
+    are NTFS's own or only named so.
+    """
+    image = folder / "disk.img"
     with image.open("wb") as out:
-        out.truncate(16 << 20)
+        out.truncate(32 << 20)
     tool("mkntfs", "-q", "-F", "-Q", "-c", str(cluster), image)
     with written(image) as new:
-        for number in range(60):
-            new.create(f"/a file {number:02d} of many", b"a")
+        new.create("/folder", folder=True)
+        new.create("/folder/in", folder=True)
+        for number in range(1_200):
+            new.create(f"/folder/in/a file {number:04d} of many", b"a")
+        for number in range(60):  # which one file record does not hold
+            new.link("/folder/in/a file 0000 of many", "/folder" if number % 2 else "/", f"a further name {number:02d}")
+        new.write("/folder/in/a file 0001 of many", b"s", stream="beside")
+        new.write("/folder", b"s", stream="of a directory")
+        new.write("/", b"s", stream="of the root")
+        new.write("/$Extend/$Quota", b"s", stream="hidden")
+        new.create("/$MFT of a user", b"m")
+        new.delete("/folder/in/a file 0002 of many")
+    return image
+
+
+@pytest.mark.parametrize("cluster", [4096, 8192, 65536])
+def test_ntfs_is_counted_whatever_its_clusters(tmp_path, cluster):
+    """Of clusters that are larger than a block of an index libfsntfs finds none of these blocks."""
+    case, exhibit = take(tmp_path, many(tmp_path, cluster))
+    (found,) = account(case, exhibit).recounts
+    assert (found.theirs, found.ours, found.said) == (1_199 + 60 + 5, 1_199 + 60 + 5, "they agree")
+    assert found.parser.endswith(" by file records") is (cluster > 4096)
+
+
+def record_of(image: Path, name: str) -> int:
+    """The byte at which the file record lies that has this name."""
+    data, wide, at = image.read_bytes(), name.encode("utf-16-le"), -1
+    while (at := data.find(wide, at + 1)) >= 0:
+        record = at // 1024 * 1024
+        if data[record : record + 4] == b"FILE" and at - record < 256:  # a directory's is farther behind
+            return record
+    raise AssertionError(name)
+
+
+# Behind the header of 56 bytes: how long the first attribute is; the flags, in the header: not in use any more. And
+# behind that attribute of 72 and a header of 24: the sequence number of the directory, which is another one's now.
+@pytest.mark.parametrize(("name", "at", "data", "theirs", "ours", "says"), [
+    ("a file 0003 of many", 60, b"\xff\xff", 1_263, 1_264, "could not list 1 directories or file records"),
+    ("a file 0003 of many", 56 + 72 + 24 + 6, b"\x09\0", 1_263, 1_264, "UNEXPLAINED"),
+    ("in", 22, b"\2\0", 64, 65, "UNEXPLAINED"),
+])  # fmt: skip
+def test_what_the_index_and_the_file_records_say_differently_is_flagged(tmp_path, name, at, data, theirs, ours, says):
+    image = many(tmp_path, 8192)
+    record = record_of(image, name)
+    with image.open("r+b") as out:
+        out.seek(record + at)
+        out.write(data)
     case, exhibit = take(tmp_path, image)
     (found,) = account(case, exhibit).recounts
-    assert (found.ours, found.unexplained) == (60, False)
-    assert found.said == ("they agree" if agrees else recount.NO_SECOND)
+    assert (found.theirs, found.ours, found.unexplained) == (theirs, ours, theirs != ours)
+    assert says in found.said
 
 
 @pytest.mark.parametrize(("theirs", "ours", "unlisted", "lost", "unexplained"), [

@@ -22,5 +22,6 @@ def test_a_watch_is_shown_by_its_label_and_a_reason_in_words(tmp_path: Path) -> 
     assert shown.watches == ("W-17",)
     assert shown.reasons == (("watched files", 1.0),)
     assert shown.caveats == ("shared address",)
+    assert shown.network_kind == "internet provider"
     assert more is None
     case.close()

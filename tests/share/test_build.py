@@ -129,6 +129,15 @@ def test_a_lead_that_any_register_puts_into_this_forces_country_is_told_to_be_he
     assert dict(package(world, "DE").withheld) == {UNCERTAIN: 1}
 
 
+def test_the_kind_of_network_is_said_in_words(world: World) -> None:
+    said, rows = [{"name": "one", "country": "AT", "kind": "tor"}], [world.sighting("192.0.2.30", 6881) for _ in "12"]
+    world.lead("of an exit", rows, network_kind="tor", lookups=json.dumps(said))
+    world.store("sightings", rows, "observe")
+    page = (opened(world, world.build().path) / "data/summary.html").read_text()
+    assert "AT; kind of network: exit of the Tor network<br>" in page
+    assert "one of unknown date: AT, kind of network: exit of the Tor network" in page
+
+
 def test_only_decisions_of_people_that_stand_become_known_hashes(world: World) -> None:
     """A proposal, an undone grade and a rejected one never leave. Read by a small reader that is not ours."""
     folder = opened(world, world.build().path)

@@ -4,12 +4,11 @@ clew knows no such period: they differ by law, by kind of record and by provider
 one, with where it is from; without it the answer is "unknown: ask at once".
 """
 
-import csv
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+from clew.attribute import tables
 from clew.attribute.where import DAY_NS
 from clew.core.errors import Damaged, Usage
 
@@ -41,17 +40,11 @@ def by_hand(days: int) -> Period:
 def of_country(path: Path, country: str) -> Period | None:
     """The period of one country (ISO 3166-1 alpha-2) in a CSV file `country,days,source,dated`; None without a row.
 
-    Raises Usage where there is no such file, Damaged, naming the line, for a row that does not say what it must (every
-    period needs its source and its day) or a country that stands there twice.
+    Raises Usage where there is no such file, Damaged where it is no CSV, and, naming the line, for a row that does not
+    say what it must (every period needs its source and its day) or a country that stands there twice.
     """
-    try:
-        lines = path.read_text("utf-8-sig").splitlines()
-    except FileNotFoundError as error:
-        raise Usage(f"there is no file of periods {path}", "give the path of a CSV file") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise Damaged(f"{path} cannot be read as text: {error}", "save it as UTF-8 CSV") from error
     found: dict[str, Period] = {}
-    for number, row in enumerate(csv.DictReader(lines), 2):
+    for number, row in tables.rows(path, "file of periods"):
         code, period = _row(row, path, number)
         if code in found:
             raise Damaged(f"{path} line {number}: {code} stands there twice", "keep one row a country")
@@ -59,7 +52,7 @@ def of_country(path: Path, country: str) -> Period | None:
     return found.get(country.upper())
 
 
-def _row(row: Mapping[str, str | None], path: Path, number: int) -> tuple[str, Period]:
+def _row(row: tables.Row, path: Path, number: int) -> tuple[str, Period]:
     try:
         code, days, source, dated = ((row[name] or "").strip() for name in COLUMNS)
         period = Period(int(days), source, date.fromisoformat(dated).isoformat())

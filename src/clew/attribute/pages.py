@@ -13,6 +13,8 @@ from typing import Any
 from jinja2 import DictLoader, Environment, StrictUndefined
 from markupsafe import Markup
 
+from clew.core.network_words import network_words
+
 TEMPLATES = ("base.html", "provider.html", "lead.html")
 
 
@@ -31,7 +33,7 @@ def render(template: str, words: Callable[[str], str], **values: Any) -> str:
         lstrip_blocks=True,
         finalize=shown,
     )
-    environment.filters["utc"] = utc
+    environment.filters |= {"utc": utc, "network": network_words}
     hashed = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'sha256-{hashed}'; base-uri 'none'; form-action 'none'"
     return environment.get_template(template).render(style=Markup(style), policy=Markup(policy), **values)  # noqa: S704 - both are ours alone

@@ -4,7 +4,6 @@ The rule is a plug-in (`ranks/`), chosen by name. What it was told is kept besid
 same rule again, and a person's "urgent" moves a lead at once without a new run.
 """
 
-import csv
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -12,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from clew.attribute import tables
 from clew.attribute.api import Feature, Graded, Known, Rule
 from clew.attribute.merge import Draft
 from clew.attribute.where import DAY_NS
@@ -104,20 +104,15 @@ def weights_of(path: Path | None) -> Weights:
     """The operator's table of grades: a CSV file `scheme,category,weight`, weights from 0 to 10.
 
     clew has none of its own: how grave a category is, is for the force to say, and schemes are never remapped.
-    Raises Usage where there is no such file, Damaged, naming the line, where it does not say what it must.
+    Raises Usage where there is no such file, Damaged where it is no CSV, and, naming the line, where it does not say
+    what it must.
     """
     if path is None:
         return {}
-    try:
-        rows = list(csv.DictReader(path.read_text("utf-8-sig").splitlines()))
-    except FileNotFoundError as error:
-        raise Usage(f"there is no table of grades {path}", "give the path of a CSV file") from error
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise Damaged(f"{path} cannot be read as CSV: {error}", "save it as UTF-8 CSV") from error
-    return dict(_weight(row, path, number) for number, row in enumerate(rows, 2))
+    return dict(_weight(row, path, number) for number, row in tables.rows(path, "table of grades"))
 
 
-def _weight(row: Mapping[str, str | None], path: Path, number: int) -> tuple[tuple[str, str], float]:
+def _weight(row: tables.Row, path: Path, number: int) -> tuple[tuple[str, str], float]:
     try:
         scheme, category, weight = (str(row[name]).strip() for name in ("scheme", "category", "weight"))
         value = float(weight)

@@ -6,6 +6,7 @@ from typing import Any
 
 from clew.core import shards
 from clew.core.case import Case
+from clew.intake import refs
 from clew.model import ItemState
 
 KIND, WALKED = "second count", "file system"
@@ -15,7 +16,9 @@ ATTRIBUTES = "extended attributes that the walk does not list"
 NUMBERS, SQUARES = "sum of their record numbers", "sum of the squares of these"
 MODULUS = (1 << 31) - 1  # of the numbers: what is added up stays small, whatever a disk claims
 SHARED = "others may have written over part of it, or other disks have it, where one parser may go on and the other not"
-NO_SECOND = "no second count: clew has no second reader of it"
+NO_COUNT = "no second count: "
+NO_SECOND = f"{NO_COUNT}clew had no second reader of it"
+OF_DISC = "counted are the files of its first session that have bytes"
 
 _OURS = """
 SELECT count(*) FILTER (NOT lost) AS names,
@@ -29,6 +32,18 @@ FROM (
   FROM listings
   WHERE exhibit=$exhibit AND starts_with(ref, $volume) AND name_state='live'
     AND (found_by LIKE '%: directory walk' OR found_by LIKE '%: disk')
+)
+"""
+
+# Of one tree of a disc; what a later session left out is counted too. A file's ref says how many extents it has.
+_OF_TREE = """
+SELECT count(*) FILTER (size > 0) AS files,
+  coalesce(sum(TRY_CAST(split_part(stream, '-', 2) AS HUGEINT)) FILTER (size > 0), 0) AS extents,
+  list(item) FILTER (stream = 'name' AND NOT folder) AS bare, list(item) FILTER (folder) AS lost
+FROM (
+  SELECT item, size, split_part(substr(ref, $after), '/', 2) AS stream, hex(path) LIKE '%2F' AS folder
+  FROM listings
+  WHERE exhibit=$exhibit AND starts_with(ref, $volume) AND found_by LIKE '%: directory walk'
 )
 """
 
@@ -66,15 +81,21 @@ def recounts(case: Case, exhibit: str) -> list[Recount]:
         if part.endswith("/walk") and (detail.get("foreign") or detail.get("striped"))
     }
     counted = [
-        _recounted(case, exhibit, part, detail, shared=part.removesuffix("recount") in shared)
+        (_of_disc if "trees" in detail else _recounted)(
+            case, exhibit, part, detail, shared=part.removesuffix("recount") in shared
+        )
         for part, detail in rows
         if detail.get("kind") == KIND
     ]
     alone = [(part.removesuffix("walk"), detail) for part, detail in rows if _without(part, detail)]
     return counted + [
-        Recount(volume.rstrip("/"), _named(detail), "", None, int(_ours(case, exhibit, volume)["names"]), NO_SECOND)
+        Recount(volume.rstrip("/"), _named(detail), "", None, int(_ours(case, exhibit, volume)["names"]), _why(detail))
         for volume, detail in alone
     ]
+
+
+def _why(detail: dict[str, Any]) -> str:
+    return f"{NO_COUNT}{detail['uncounted']}" if "uncounted" in detail else NO_SECOND
 
 
 def _named(detail: dict[str, Any]) -> str:
@@ -88,8 +109,12 @@ def _without(part: str, detail: dict[str, Any]) -> bool:
 
 
 def _ours(case: Case, exhibit: str, volume: str) -> dict[str, Any]:
-    values = {"exhibit": exhibit, "volume": volume, "after": len(volume) + 1, "modulus": MODULUS}
-    found: dict[str, Any] = shards.query(case, _OURS, values).to_pylist()[0]
+    return _asked(case, _OURS, exhibit, volume, modulus=MODULUS)
+
+
+def _asked(case: Case, sql: str, exhibit: str, volume: str, **more: int) -> dict[str, Any]:
+    values = {"exhibit": exhibit, "volume": volume, "after": len(volume) + 1, **more}
+    found: dict[str, Any] = shards.query(case, sql, values).to_pylist()[0]
     return found
 
 
@@ -99,10 +124,9 @@ def _recounted(case: Case, exhibit: str, part: str, detail: dict[str, Any], *, s
     by_record = detail["file_system"] == "APFS"
     ours = int(row["records"] if by_record else row["names"])
     notes = detail.get("notes", {})
-    failed = next((each.removeprefix(GAVE_UP) for each in notes if each.startswith(GAVE_UP)), None)
     known = (volume.rstrip("/"), detail["file_system"], detail["parser"])
-    if failed is not None or CONTENTS not in notes:
-        return Recount(*known, None, ours, f"NO SECOND COUNT ({failed or 'nothing was counted'})", unexplained=True)
+    if failed := _failed(notes):
+        return Recount(*known, None, ours, failed, unexplained=True)
     theirs = int(notes[CONTENTS])
     sums = (notes.get(NUMBERS), notes.get(SQUARES))
     same = None in sums or sums == (int(row["numbers"] or 0), int(row["squares"] or 0))
@@ -114,8 +138,33 @@ def _recounted(case: Case, exhibit: str, part: str, detail: dict[str, Any], *, s
     return Recount(*known, theirs, ours, said, unexplained)
 
 
+def _of_disc(case: Case, exhibit: str, part: str, detail: dict[str, Any], *, shared: bool) -> Recount:
+    """Of the trees of the first session, whose contents are joined. The Sleuth Kit takes each extent for a file."""
+    notes, lost = detail.get("notes", {}), list[str]()
+    files = extents = 0
+    for tree in detail["trees"]:
+        row = _asked(case, _OF_TREE, exhibit, f"{refs.volume(refs.place_of(detail) | {'iso': tree})}/")
+        unread = _still(case, row["bare"] or [])  # files of which nothing is read
+        files, extents = files + unread + int(row["files"]), extents + unread + int(row["extents"])
+        lost += row["lost"] or []
+    known = (part.removesuffix("/recount"), detail["file_system"], detail["parser"])
+    if failed := _failed(notes):
+        return Recount(*known, None, files, failed, unexplained=True)
+    theirs, unlisted = int(notes[CONTENTS]), int(notes.get(UNLISTED, 0))
+    said, unexplained = _explained(theirs, extents, unlisted, _still(case, lost), same=True, shared=shared)
+    if extents != files:
+        said += f"; it takes {extents - files:,} further extents of large files for files"
+    return Recount(*known, theirs, files, f"{said}; {OF_DISC}", unexplained)
+
+
+def _failed(notes: dict[str, Any]) -> str:
+    """Why nothing was counted; "" where it was."""
+    why = next((each.removeprefix(GAVE_UP) for each in notes if each.startswith(GAVE_UP)), None)
+    return f"NO SECOND COUNT ({why or 'nothing was counted'})" if why is not None or CONTENTS not in notes else ""
+
+
 def _still(case: Case, lost: list[str]) -> int:
-    """How many of these directories, by Item, are still unreadable: others were listed since."""
+    """How many of these, by Item, are still unreadable: other directories were listed since."""
     sql, read = "SELECT 1 FROM items WHERE id=? AND state=?", case.read()
     return sum(read.execute(sql, (item, ItemState.UNREADABLE)).fetchone() is not None for item in lost)
 
@@ -134,7 +183,8 @@ def _explained(
         difference = "as many, but NOT THE SAME file records"
     not_listed = unlisted if theirs < ours else lost if theirs > ours else 0
     who = "it" if theirs < ours else "clew"
-    why = [f"{who} could not list {not_listed:,} directories, and what lies in them is not known"] if not_listed else []
+    what = f"{not_listed:,} directories{' or file records' if who == 'it' else ''}"
+    why = [f"{who} could not list {what}, and what lies in them is not known"] if not_listed else []
     why += [SHARED] if shared else []
     if why:
         return f"{difference}, explained in part at best and NOT ACCOUNTED FOR: {'; '.join(why)}", True

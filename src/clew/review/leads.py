@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from clew.core import clock
 from clew.core.case import Case
+from clew.core.network_words import network_words
 
 PAGE = 25
 
@@ -51,7 +52,7 @@ def page(case: Case, after: tuple[int, str] = (-1, ""), limit: int = PAGE) -> tu
             country=row["country"],
             uncertain=bool(row["uncertain"]),
             tier=row["tier"] + (", torrent only" if row["torrent_only"] else ""),
-            network_kind=row["network_kind"],
+            network_kind=network_words(row["network_kind"]),
             score=row["score"],
             state=row["state"],
             watches=tuple(labels.get(watch, watch) for watch in _texts(row["watches"])),

@@ -6,6 +6,7 @@ from typing import Any
 
 from clew.core import coverage, sent, validated
 from clew.core.case import Case
+from clew.core.network_words import network_words
 from clew.core.printable import printable
 from clew.share.api import UNVALIDATED
 
@@ -40,7 +41,8 @@ def lookup_words(answer: dict[str, Any]) -> str:
     """One register's answer (a row of `leads.lookups`) as a line for people."""
     dated = f"of {answer['dated'][:10]}" if answer.get("dated") else "of unknown date"
     said = [answer.get("country") or "country unknown", answer.get("subdivision"), answer.get("network")]
-    said.append(f"kind of network: {answer['kind']}" if answer.get("kind") not in (None, "unknown") else None)
+    known = answer.get("kind") not in (None, "unknown")
+    said.append(f"kind of network: {network_words(answer['kind'])}" if known else None)
     stale = f"; this register {answer['stale']}" if answer.get("stale") else ""
     return f"{answer.get('name', 'a register')} {dated}: {', '.join(s for s in said if s)}{stale}"
 

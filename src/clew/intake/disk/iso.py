@@ -14,7 +14,7 @@ from clew.core.absent import Absent, CutShort
 from clew.core.channel import Reply
 from clew.intake.api import Range
 from clew.intake.carving.view import overlap
-from clew.intake.disk import claims
+from clew.intake.disk import claims, recount_iso
 from clew.intake.disk.apfs import KINDS
 from clew.intake.disk.entries import LINKED_TWICE
 from clew.intake.disk.extents import Direct, Piece
@@ -74,7 +74,8 @@ _CUT = Missing(Reason.LIMIT_REACHED, f"not entered: {MOST_RECORDS:,} records of 
 
 def found(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
     """Worker entry: the "trees" of the disc at "offset", "length" bytes long; what is "left" of it and of no "others",
-    the rest of that ("small" bytes), and what is to be said ("said"). Sessions behind the first one are looked for
+    the rest of that ("small" bytes), and what is to be said ("said"); the "second" reader, and of each tree why it
+    does not count that ("uncounted"). Sessions behind the first one are looked for
     where "sessions" is set, but not in what is "foreign". Raises Absent where there is no tree at all.
     """
     here = disc(image(payload), payload["offset"])
@@ -97,7 +98,10 @@ def found(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
         said.append(f"sessions of a disc were looked for in its first {MOST_LOOKED:,} bytes alone")
     met.taken.add([here.span(at, length) for at, length in payload.get("others", [])])
     left, small = _left(here, met.taken, payload["length"])
-    return Reply({"trees": met.told(), "left": left, "small": small, "said": met.said() + said})
+    why, first = recount_iso.uncounted(met.first, met.records), {each.said.sector for each in met.first}
+    trees = [each | {"uncounted": why if each["sector"] in first else recount_iso.LATER} for each in met.told()]
+    second = {"second": recount_iso.READER}
+    return Reply({"trees": trees, "left": left, "small": small, "said": met.said() + said} | second)
 
 
 def _left(here: Disc, taken: Taken, length: int) -> tuple[list[Range], int]:

@@ -16,6 +16,7 @@ class Sessions:
 
     def __init__(self, here: Disc, foreign: list[Range]) -> None:
         self.volumes: list[Volume] = []
+        self.records = 0  # of directories of the first session
         self.taken = Taken()
         self.taken.add(foreign)
         self._here, self._foreign = here, foreign
@@ -39,10 +40,16 @@ class Sessions:
             if each.base <= 0:
                 self._last, self._met = owner, sector
             self.taken.add(each.survey().spans)
+            self.records += each.survey().records if sector == FIRST else 0
             if self._foreign:
                 files = {extent for lies in each.survey().contents for extent in lies}
                 self._foreign = [one for one in self._foreign if not any(alike(one, extent) for extent in files)]
             each.known = None  # of a hundred trees it is much
+
+    @property
+    def first(self) -> list[Volume]:
+        """The trees of the first session."""
+        return [each for each in self.volumes if each.session == FIRST]
 
     def told(self) -> list[dict[str, Any]]:
         """Of each tree the "sector" of its descriptor, what it is in "words", and where the "last" session begins if it

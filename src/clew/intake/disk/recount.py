@@ -1,8 +1,10 @@
 """A second count: how many contents the live entries of a file system have, by libyal's readers, which share no code
-with The Sleuth Kit. Of APFS, which libfsapfs itself lists, the volume's own books are asked.
+with The Sleuth Kit. Of APFS, which libfsapfs itself lists, the volume's own books are asked; of ISO 9660, which clew
+reads itself, The Sleuth Kit.
 
 Counted is what the walk lists: every name that is no directory, and beside it named streams (NTFS), resource forks and
-extended attributes (HFS+).
+extended attributes (HFS+). Of NTFS with clusters larger than a block of an index, the names that file records carry are
+counted in place of those in the indexes, which libfsntfs cannot read there.
 """
 
 import re
@@ -22,7 +24,7 @@ from clew.core.absent import Absent
 from clew.core.channel import Reply
 from clew.intake.api import ByteSource
 from clew.intake.containers.fileobject import FileObject
-from clew.intake.disk import apfs_books
+from clew.intake.disk import apfs_books, recount_iso
 from clew.intake.disk.entries import FIRST_CNID
 from clew.intake.disk.image import image, key
 from clew.model import Missing, Reason
@@ -51,6 +53,9 @@ OWN_IN_EXTEND = {
 }
 LOG = re.compile(r"\$TxfLog(\.blf|Container[0-9A-Fa-f]{20})")
 FILE_NAME = 0x30  # the type of the attribute with a file's name and parent
+BOOT = 512  # bytes of the boot sector that say how large a cluster and a block of an index are
+DOS = 2  # the namespace of the short twin of a long name
+TOGETHER = 1_000  # file records that are counted between two looks at the clock
 LEVELS = 3  # from a directory with NTFS's own files up to $Extend
 _RECORD = 0xFFFFFFFFFFFF  # of a file reference: its other bits are the sequence number
 _OF_SYSTEM = ("security.", "system.")  # extended attributes of ext: labels and access lists, not what a user wrote
@@ -65,7 +70,8 @@ READERS = {
 
 def reader(family: str, boot: bytes) -> str:
     """The second reader of a file system with that boot sector, and its version; "" where there is none."""
-    return "" if family == "NTFS" and _small_blocks(boot) else READERS.get(family, "")
+    known = READERS.get(family, "")
+    return f"{known} by file records" if family == "NTFS" and _small_blocks(boot) else known
 
 
 def _small_blocks(boot: bytes) -> bool:
@@ -77,14 +83,15 @@ def _small_blocks(boot: bytes) -> bool:
 
 
 class Entry(NamedTuple):
-    """One name in a directory: what it is reopened by, whether it is a directory, how many contents it has, and how
-    many extended attributes that the walk does not list.
+    """One name in a directory: what it is reopened by, whether it is a directory, how many contents it has, how many
+    extended attributes that the walk does not list, and how many file records could not be read in its place.
     """
 
     identifier: int
     directory: bool
     contents: int
     attributes: int = 0
+    unreadable: int = 0
 
 
 class Reader(Protocol):
@@ -101,13 +108,15 @@ def count(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
     """Worker entry: a stretch of the count of "file_system" at "offset". "pending" are the directories still to be
     counted (None at the beginning), "modulus" that of the numbers of file records.
 
-    Answers {"contents", "attributes", "unreadable" directories, "pending"}, and of NUMBERED ones the sums "numbers" and
-    "squares".
+    Answers {"contents", "attributes", "unreadable" directories or file records, "pending"}, and of NUMBERED ones the
+    sums "numbers" and "squares".
     """
     source, offset = image(payload).source, payload["offset"]
     family = payload["file_system"]
     if family == "APFS":
         return _books(source, offset, payload["apfs"])
+    if family == "ISO 9660":
+        return recount_iso.count(payload)
     behind = FileObject(source, offset, min(payload["length"], source.size - offset))
     try:
         reader = _open(family, behind)
@@ -127,6 +136,7 @@ def count(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
                 number = entry.identifier % payload["modulus"]
                 contents += entry.contents
                 attributes += entry.attributes
+                unreadable += entry.unreadable
                 numbers += entry.contents * number
                 squares += entry.contents * number * number
                 if entry.directory and entry.identifier != here:
@@ -164,7 +174,7 @@ def _books(source: ByteSource, offset: int, number: int) -> Reply:
 def _open(family: str, behind: FileObject) -> Reader:
     match family:
         case "NTFS":
-            return _Ntfs(behind)
+            return _NtfsRecords(behind) if _small_blocks(behind.read(BOOT)) else _Ntfs(behind)
         case "ext":
             return _Ext(behind)
         case "HFS+":
@@ -192,16 +202,18 @@ class _Ntfs:
             name = str(each.get_name())
             if in_extend is None and name.startswith("$"):
                 in_extend = self._in_extend(directory, identifier)
-            own = self._own(name, record, bool(in_extend))
-            if own is None:
-                streams = int(each.get_number_of_alternate_data_streams())
-                contents = streams + int(not is_directory or each.has_default_data_stream())
-            else:
-                sizes = {str(stream.get_name()): int(stream.get_size()) for stream in each.alternate_data_streams}
-                if each.has_default_data_stream():
-                    sizes[""] = int(each.get_size())
-                contents = sum(1 for name, size in sizes.items() if size and name not in own)
-            yield Entry(record, is_directory, contents)
+            yield Entry(record, is_directory, self._contents(each, self._own(name, record, bool(in_extend))))
+
+    @staticmethod
+    def _contents(each: Any, own: frozenset[str] | None) -> int:
+        """How many contents a file has, of which those streams are NTFS's own; None of a user's file."""
+        if own is None:
+            streams = int(each.get_number_of_alternate_data_streams())
+            return streams + int(not each.has_directory_entries_index() or each.has_default_data_stream())
+        sizes = {str(stream.get_name()): int(stream.get_size()) for stream in each.alternate_data_streams}
+        if each.has_default_data_stream():
+            sizes[""] = int(each.get_size())
+        return sum(1 for name, size in sizes.items() if size and name not in own)
 
     @staticmethod
     def _own(name: str, record: int, in_extend: bool) -> frozenset[str] | None:
@@ -222,6 +234,67 @@ class _Ntfs:
                 identifier = int(names[0].get_parent_file_reference()) & _RECORD
                 directory = self._volume.get_file_entry(identifier)
         return identifier == EXTEND
+
+
+class _NtfsRecords(_Ntfs):
+    """The names that the file records in use carry themselves; TOGETHER of them stand for a directory, which is known
+    by the first. One counts whose directory is in use, under the same sequence number, and so on up to the root.
+    """
+
+    root = 0
+
+    def __init__(self, behind: FileObject) -> None:
+        super().__init__(behind)
+        root = int(self._volume.get_file_entry(NTFS_ROOT).get_file_reference())
+        self._reached = {root: True}  # by reference to a directory: whether one comes up from it to the root
+
+    def entries(self, identifier: int) -> Iterator[Entry]:
+        count = int(self._volume.get_number_of_file_entries())
+        if identifier + TOGETHER < count:
+            yield Entry(identifier + TOGETHER, True, 0)
+        for record in range(identifier, min(identifier + TOGETHER, count)):
+            try:
+                yield from list(self._named(record))
+            except OSError:
+                yield Entry(record, False, 0, unreadable=1)
+
+    def _named(self, record: int) -> Iterator[Entry]:
+        """An entry for each name of that file, if it is in use and not a further record of another's attributes."""
+        each = self._volume.get_file_entry(record)
+        if each.is_empty() or not each.is_allocated() or int(each.get_base_record_file_reference()) & _RECORD:
+            return
+        if record == NTFS_ROOT:
+            yield Entry(record, False, int(each.get_number_of_alternate_data_streams()))
+            return
+        for name in each.attributes:
+            if int(name.attribute_type) != FILE_NAME or int(name.name_space) == DOS:
+                continue
+            text, parent = str(name.get_name()), int(name.get_parent_file_reference())
+            if self._reaches(parent):
+                above = parent & _RECORD
+                in_extend = text.startswith("$") and self._in_extend(self._volume.get_file_entry(above), above)
+                yield Entry(record, False, self._contents(each, self._own(text, record, in_extend)))
+
+    def _reaches(self, reference: int) -> bool:
+        """Whether that is a directory, still the one that was meant, from which one comes up to the root."""
+        passed: list[int] = []
+        while reference not in self._reached:
+            self._reached[reference] = False  # until it is known, and where directories lie in each other
+            passed.append(reference)
+            reference = self._above(reference)
+        found = self._reached[reference]
+        self._reached.update(dict.fromkeys(passed, found))
+        return found
+
+    def _above(self, reference: int) -> int:
+        """The directory that a directory lies in; itself where it is none, or not the one that was meant."""
+        with suppress(OSError):
+            each = self._volume.get_file_entry(reference & _RECORD)
+            alive = not each.is_empty() and each.is_allocated() and int(each.get_file_reference()) == reference
+            names = [name for name in each.attributes if int(name.attribute_type) == FILE_NAME]
+            if alive and each.has_directory_entries_index() and names:
+                return int(names[0].get_parent_file_reference())
+        return reference
 
 
 class _Ext:

@@ -9,7 +9,7 @@ from typing import Any
 
 from clew.intake.api import Ask, Part, Range
 from clew.intake.refs import layer, volume
-from clew.intake.sources import _carving, _gaps, _said
+from clew.intake.sources import _carving, _gaps, _recount, _said
 from clew.model import Missing, Reason
 
 Layer = dict[str, Any]
@@ -72,6 +72,10 @@ def parts(
     for tree in trees:
         place = {"file_system": FAMILY, **detail, **tree}
         yield Part(f"{volume(place)}/walk", {"kind": "file system", **place})
+    counted = [tree for tree in trees if "second" in tree]
+    if counted:  # all together
+        place = {"file_system": FAMILY, **detail, **counted[0], "trees": [tree["iso"] for tree in counted]}
+        yield from _recount.parts(volume(place), place)
     for at, length in _said.left(found, detail["offset"], detail["length"]):
         yield from gap(f"{name}/left@{at}", detail | {"offset": at, "length": length})
     if small:

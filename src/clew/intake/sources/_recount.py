@@ -12,6 +12,7 @@ from clew.model import Missing
 ENTRY = "clew.intake.disk.recount:count"
 MOST_STRETCHES = 720  # of five seconds each: a file system that takes longer goes without
 MOST_PENDING = 200_000
+PLACE = ("file_system", "offset", "length", "table", "second", "trees")  # of a disc those that are counted together
 
 
 def items(payload: Mapping[str, Any], cursor: str, ask: Ask) -> Iterator[Note]:
@@ -49,5 +50,5 @@ def _checked(said: Any) -> tuple[dict[str, int], list[int]]:
 def parts(name: str, known: Mapping[str, Any]) -> Iterator[Part]:
     """The count of another parser, where there is one."""
     if known.get("second"):
-        place = {key: known[key] for key in ("file_system", "offset", "length", "table", "second")} | layer_of(known)
+        place = {key: known[key] for key in PLACE if key in known} | layer_of(known)
         yield Part(f"{name}/recount", {"kind": KIND, "parser": place.pop("second"), **place})

@@ -85,20 +85,26 @@ def apfs_volumes(said: Any) -> list[tuple[str, bool, int | None]] | Missing:
 
 
 def disc_trees(said: Any) -> tuple[list[dict[str, Any]], int, list[str]] | Missing:
-    """The trees of a disc: the sector of each one's descriptor ("iso"), what it is ("volume"), and the sector of the
-    "last" session where it is of an earlier one; bytes that belong to no file and are not carved; what is to be said
-    besides.
+    """The trees of a disc: the sector of each one's descriptor ("iso"), what it is ("volume"), the sector of the "last"
+    session where it is of an earlier one, the "second" reader that counts it or why there is none; bytes that belong to
+    no file and are not carved; what is to be said besides.
     """
     try:
-        trees = {
+        trees: dict[int, dict[str, Any]] = {
             _number(each["sector"]): {"volume": _text(each["words"], 300)}
             | ({"last": _number(each["last"])} if "last" in each else {})
+            | _counter(said, each)
             for each in said["trees"][:MOST_TREES]
         }
         told = [{"iso": sector, **tree} for sector, tree in trees.items()]
         return told, _number(said["small"]), [_text(each, 300) for each in said["said"][:MOST_SAID]]
     except WRONG:
         return broken("a disc")
+
+
+def _counter(said: Any, tree: Any) -> dict[str, str]:
+    why = _text(tree["uncounted"], 300)
+    return {"uncounted": why} if why else {"second": _text(said["second"], 100)}
 
 
 def remarks(said: Any) -> list[Missing]:

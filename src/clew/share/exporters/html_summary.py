@@ -14,6 +14,7 @@ from importlib import resources
 from jinja2 import Environment, StrictUndefined, Template
 
 from clew.core import clock
+from clew.core.network_words import network_words
 from clew.model import protocol
 from clew.share.api import STATEMENT, Exporter, LeadPart, Package, SightingPart
 from clew.share.examples import EXAMPLES
@@ -130,7 +131,7 @@ def _ceiling(ns: int) -> str:
 @cache
 def _page() -> Template:
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["utc"] = utc
+    environment.filters |= {"utc": utc, "network": network_words}
     return environment.from_string(_file("summary.html"))
 
 
