@@ -34,13 +34,13 @@ MOST_HELD = 64 << 20  # bytes of piece hashes that a run of intake holds
 MOST_IN_PASS = 64 << 20  # zeros of a pad that are hashed behind each content, within the seconds that an Item has
 
 _APART = "($apart IS NULL OR content IN (SELECT sha256 FROM contents WHERE exhibit <> $apart))"
-_SAID = shards.newest("starts_with(name, 'p2p.')")
+SAID = shards.newest("starts_with(name, 'p2p.')")
 FILES = f"""
-SELECT DISTINCT content, text FROM {_SAID} WHERE name='p2p.entry.files' AND text IS NOT NULL AND content IN
+SELECT DISTINCT content, text FROM {SAID} WHERE name='p2p.entry.files' AND text IS NOT NULL AND content IN
 (SELECT content FROM traits WHERE name='p2p.artefact' AND text='torrent metainfo') AND {_APART}
 """  # noqa: S608 - ours
 ED2K = f"""
-SELECT DISTINCT content, text FROM {_SAID} WHERE name='p2p.entry' AND text LIKE '%"ed2k":"%' AND {_APART}
+SELECT DISTINCT content, text FROM {SAID} WHERE name='p2p.entry' AND text LIKE '%"ed2k":"%' AND {_APART}
 """  # noqa: S608 - ours
 
 
@@ -137,8 +137,6 @@ def _parts(torrent: bytes, said: Any, blobs: tuple[bytes, ...], done: Held) -> I
         yield Part(*about, "v1", {"pieces": hashes.hex(), **rest})
     if root:
         yield Part(*about, "v2", {"root": root.hex()})
-    if not root and not hashes:
-        done.not_checkable += 1
 
 
 def outcomes(
