@@ -13,8 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from clew.attribute import artefacts, grounds, statements
-from clew.attribute.artefacts import Artefacts, Entry, Verified
+from clew.attribute import artefacts, grounds, statements, verified
+from clew.attribute.artefacts import Artefacts, Entry
 from clew.attribute.finding import Finding, of_before
 from clew.attribute.masked import Masked
 from clew.attribute.run import label as subject_label
@@ -282,23 +282,9 @@ def _verified(world: _World, seen: Seen, linked: set[str]) -> Iterator[Finding]:
         for place in each.places:
             if place.exhibit in linked and each.checked and each.checked == each.matching:
                 beside = _beside(world, place.exhibit, linked)
-                which = _which(world.watches[seen.watch], each)
+                which = verified.which(world.watches[seen.watch], each)
                 judged = until_seized(seen, beside, Judged(Says.SUPPORTS, (Match.PIECES,), (which,)))
-                yield _finding(world, seen, judged, beside, "file", each.content, {"whole": (0, each.size)}, place)
-
-
-def _which(about: Watch, held: Verified) -> str:
-    another = "another file of the watched torrent"
-    if about.file_length not in (None, held.size):
-        which = another
-    elif about.file_offset is None or about.file_length is None or held.offset is None:
-        which = "a file of the watched torrent; whether it is the watched file itself is not known"
-    elif held.offset == about.file_offset:
-        which = "the watched file itself"
-    else:
-        which = another
-    how = f"all {held.checked} pieces that lie wholly inside it have the hashes"
-    return f"{which}: {how if held.method == 'v1' else 'its whole bytes have the root'} that the torrent states"
+                yield _finding(world, seen, judged, beside, "file", each.content, verified.shown(each), place)
 
 
 def _listening(world: _World, seen: Seen, linked: Sequence[str]) -> Iterator[Finding]:

@@ -7,7 +7,8 @@ file of its size. So it is told what was tried, and only what fitted counts.
 "pieces.across", JSON: {torrent: SHA-256 of the .torrent, index: of the file in it, size, offset: where it begins in
 the torrent, checked: pieces for all of whose files there was a content, matching: how many of them fitted, pieces:
 [number, first byte in this file, bytes of it, how many files it lies in, 1 where it fitted] each, tried: [number,
-which contents were, 1 where it fitted] each}. Without any of these: there was nothing that could be tried.
+which contents were, 1 where it fitted] each}. Without any of these: it was not tried, since not all files
+of such a piece were there, or other contents had the better claim to be this one.
 """
 
 import json

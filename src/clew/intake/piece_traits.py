@@ -39,7 +39,7 @@ class Held:
     `across`: pieces that lie in several files for all of which there was a content of the right size;
     `across_fitting`: how many of them had the hash; `across_files`: files that this was told of;
     `across_crowded`: such pieces of too many files. `not_checkable`: files of torrents of a size that was seized, of
-    which nothing could be tried.
+    which no content was checked.
     """
 
     torrents: int = 0

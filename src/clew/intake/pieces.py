@@ -102,7 +102,7 @@ def _nothing(
     had: Told,
     done: Held,
 ) -> None:
-    """Tells of what has the size of a file in a torrent, and of which nothing could be tried, that this was so."""
+    """Tells of what has the size of a file in a torrent, and was not held against it, that this was so."""
     left: dict[bytes, list[tuple[bytes, File]]] = defaultdict(list)
     for size, about in sizes.items():
         open_to = [(torrent, index) for torrent, index in about if torrent.hex() not in done.failed]
@@ -110,7 +110,9 @@ def _nothing(
             known = ((content, *each) in had.pieces or (content, *each) in had.across for each in open_to)
             new = [each for each, told_of in zip(open_to, known, strict=True) if not told_of][:MOST_CHECKS]
             left[content] += [(torrent, File(index, "", size, None)) for torrent, index in new]
-    done.not_checkable = len({(torrent, file.index) for several in left.values() for torrent, file in several})
+    somehow = {(torrent, index) for _, torrent, index in had.pieces | had.across}
+    files_left = {(torrent, file.index) for several in left.values() for torrent, file in several}
+    done.not_checkable = len(files_left - somehow)
     rows = {c: [trait(about_file(*each)) for each in several] for c, several in left.items() if several}
     for _ in unread(case, rows, BY_ACROSS, done):
         pass
