@@ -20,6 +20,7 @@ from clew.intake.artefacts import _examples as made
 from clew.intake.options import Options
 from clew.intake.piece_traits import Held
 from clew.intake.pieces import held_against
+from clew.intake.report import report
 from clew.intake.run import intake
 
 OPTIONS = Options(workers=1)
@@ -294,3 +295,39 @@ def test_pieces_of_too_many_files_are_left_and_counted(tmp_path, seized, monkeyp
     seized.take(files | {"x.torrent": data})
     done = seized.hold()
     assert (done.across_crowded, done.across, done.failed) == (1, 1, {})
+
+
+def said(case: Case) -> tuple[int, list[str]]:
+    """What the end report of exhibit A says of what was not held against pieces: as JSON, and in words."""
+    (row,) = case.read().execute("SELECT id FROM exhibits WHERE label='A'").fetchall()
+    found = report(case, row["id"])
+    return found.as_dict()["not_held"], [line for line in found.words().splitlines() if "clew pieces CASE" in line]
+
+
+def test_the_end_report_says_what_was_not_held_until_it_was(tmp_path, seized):
+    files = photos(12)
+    held = dict(list(files.items())[:11])  # nothing can be tried of those in the last piece
+    seized.take(held | {"other": b"of no torrent", "copy.jpg": files["DCIM/IMG_0001.jpg"]})
+    assert said(seized.case) == (0, [])
+    seized.take({"x.torrent": torrent(tmp_path, files)}, "T")
+    line = "12 files have the size of one in a seized torrent and were not held against its pieces: "
+    line += "run `clew pieces CASE`"
+    assert said(seized.case) == (12, [line])
+    assert seized.hold().failed == {}
+    assert said(seized.case) == (0, [])
+
+
+def test_nobody_is_told_to_hold_what_intake_held_on_its_way(tmp_path, seized):
+    files = {"a": bytes_of(PIECE * 3, 1)}
+    seized.take({"x.torrent": torrent(tmp_path, files | {"b": b"b"})}, "T")
+    seized.take(files)
+    assert said(seized.case) == (0, [])
+
+
+def test_what_could_not_be_read_is_still_said(tmp_path, seized):
+    files = photos(4)
+    root = seized.take(files | {"x.torrent": torrent(tmp_path, files)})
+    (root / "DCIM/IMG_0002.jpg").unlink()
+    done = seized.hold()
+    assert sha256(files["DCIM/IMG_0002.jpg"]).hex() in done.failed
+    assert said(seized.case)[0] == 1

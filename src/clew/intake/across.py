@@ -20,6 +20,7 @@ from typing import Any
 
 from clew.core.case import Case
 from clew.core.engine import Task
+from clew.core.unheld import number
 from clew.intake.across_plan import MOST_CANDIDATES, Group, Try, groups
 from clew.intake.again import Reopened, at_hand
 from clew.intake.api import Job, Unavailable
@@ -27,7 +28,7 @@ from clew.intake.artefacts._metainfo import V1, File
 from clew.intake.piece_layout import Layout
 from clew.intake.piece_plan import outcomes
 from clew.intake.piece_told import BY_ACROSS, Rows, Told, commit
-from clew.intake.piece_traits import Held, number
+from clew.intake.piece_traits import Held
 from clew.intake.said import WRONG
 from clew.model import Missing
 

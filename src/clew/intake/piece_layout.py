@@ -10,11 +10,12 @@ from typing import Any
 
 from clew.core import shards
 from clew.core.case import Case
+from clew.core.unheld import SAID, number
 from clew.intake.across_check import PAD
 from clew.intake.artefacts._metainfo import File, Info
 from clew.intake.piece_check import inner_pieces
-from clew.intake.piece_plan import LEAST_LENGTH, MOST_LENGTH, SAID, SENSELESS
-from clew.intake.piece_traits import Held, number
+from clew.intake.piece_plan import LEAST_LENGTH, MOST_LENGTH, SENSELESS
+from clew.intake.piece_traits import Held
 from clew.intake.said import WRONG
 
 MOST_FILES = 48  # that one piece may lie in: a descriptor of each goes to a worker

@@ -15,11 +15,12 @@ from clew.core.absent import Absent
 from clew.core.case import Case
 from clew.core.engine import Outcome, Task
 from clew.core.errors import ClewError
+from clew.core.unheld import SAID, number, sized
 from clew.intake.again import PIECES, Looking, Reopened, at_hand, reopened
 from clew.intake.api import Unavailable
 from clew.intake.in_pass import InPass
 from clew.intake.options import Options
-from clew.intake.piece_traits import Held, Named, Part, number
+from clew.intake.piece_traits import Held, Named, Part
 from clew.intake.said import WRONG
 from clew.model import Missing
 
@@ -34,11 +35,6 @@ MOST_HELD = 64 << 20  # bytes of piece hashes that a run of intake holds
 MOST_IN_PASS = 64 << 20  # zeros of a pad that are hashed behind each content, within the seconds that an Item has
 
 _APART = "($apart IS NULL OR content IN (SELECT sha256 FROM contents WHERE exhibit <> $apart))"
-SAID = shards.newest("starts_with(name, 'p2p.')")
-FILES = f"""
-SELECT DISTINCT content, text FROM {SAID} WHERE name='p2p.entry.files' AND text IS NOT NULL AND content IN
-(SELECT content FROM traits WHERE name='p2p.artefact' AND text='torrent metainfo') AND {_APART}
-"""  # noqa: S608 - ours
 ED2K = f"""
 SELECT DISTINCT content, text FROM {SAID} WHERE name='p2p.entry' AND text LIKE '%"ed2k":"%' AND {_APART}
 """  # noqa: S608 - ours
@@ -67,13 +63,11 @@ def files(case: Case, done: Held, apart: str | None = None) -> dict[int, list[tu
     other exhibits than `apart`, where one is given.
     """
     found: dict[int, list[tuple[bytes, int]]] = defaultdict(list)
-    for row in shards.query(case, FILES, {"apart": apart}).to_pylist():
-        try:
-            for each in json.loads(row["text"])["files"]:
-                if each["size"] and not each.get("pad"):
-                    found[number(each["size"])].append((row["content"], number(each["index"])))
-        except WRONG:
-            done.failed[row["content"].hex()] = SENSELESS
+    for torrent, several in sized(case, apart):
+        if several is None:
+            done.failed[torrent.hex()] = SENSELESS
+        for index, size in several or ():
+            found[size].append((torrent, index))
     return found
 
 

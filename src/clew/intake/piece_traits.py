@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, TypeAlias
 
+from clew.core.unheld import number
 from clew.intake.piece_check import CHECK
 
 MODE = "pieces"
@@ -113,10 +114,3 @@ def _verified(part: Part, result: Mapping[str, Any], done: Held) -> str:
     return json.dumps(
         told | numbers | {"method": part.method, "first_wrong": int(result["first_wrong"])}, sort_keys=True
     )
-
-
-def number(value: Any) -> int:
-    """A number of a worker or a trait. Raises ValueError for anything else."""
-    if type(value) is not int or not 0 <= value < 1 << 63:
-        raise ValueError("no number")
-    return value
