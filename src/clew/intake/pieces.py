@@ -70,7 +70,8 @@ def held_against(case: Case, *, options: Options | None = None) -> Held:
     none = at_hand(case, checks, opening("pieces"), hold, done.failed) if checks else none
     if none is None:
         had = told(case)
-        none = held_across(case, spread, contents, had, opening, done)
+        closed = held_across(case, spread, contents, had, opening, done)
+        none = None if done.torrents or done.contents else closed
     if none is not None:
         raise none
     _nothing(case, sizes, contents, had, done)
