@@ -226,7 +226,7 @@ def test_a_piece_of_which_a_file_was_not_seized_is_not_tried_and_that_is_told_on
     done = seized.hold()
     assert (done.across, done.not_checkable) == (0, 1)
     (content,) = held.values()
-    assert [(each["checked"], each["pieces"]) for each in seized.told(content)] == [(0, [])]
+    assert [(each["index"], each["pieces"]) for each in seized.told(content)] == [(None, [])]
     assert seized.hold().not_checkable == 0
     seized.take(files, "B")
     assert seized.hold().across_files == 3

@@ -22,6 +22,7 @@ SELECT DISTINCT exhibit, item, sha256, size FROM contents
 WHERE size IN (SELECT unnest($sizes)) AND ($exhibit IS NULL OR exhibit = $exhibit)
 """
 TOLD = """
+-- one of no file in particular is of all that have this size
 SELECT DISTINCT content, regexp_extract(text, '"torrent": ?"([0-9a-f]+)', 1) AS torrent,
   try_cast(regexp_extract(text, '"index": ?([0-9]+)', 1) AS BIGINT) AS file
 FROM traits WHERE name IN ('pieces.verified', 'pieces.across') AND text IS NOT NULL
@@ -44,19 +45,22 @@ def sized(case: Case, apart: str | None = None) -> Iterator[tuple[bytes, list[tu
 
 def counted(case: Case, exhibit: str | None = None) -> Counter[str]:
     """How many such files each Exhibit has; of one alone, where it is given."""
-    about: dict[int, list[tuple[str, int]]] = defaultdict(list)
+    about: dict[int, dict[str, set[int]]] = defaultdict(lambda: defaultdict(set))
     for torrent, files in sized(case):
         for index, size in files or ():
-            about[size].append((torrent.hex(), index))
+            about[size][torrent.hex()].add(index)
     if not about:
         return Counter()
-    told = {(row["content"], row["torrent"], row["file"]) for row in shards.query(case, TOLD).to_pylist()}
-    found, known = Counter[str](), dict[bytes, bool]()
+    told: dict[tuple[bytes, str], set[int | None]] = defaultdict(set)
+    for row in shards.query(case, TOLD).to_pylist():
+        told[row["content"], row["torrent"]].add(row["file"])
+    found, held = Counter[str](), dict[bytes, bool]()
     for row in shards.query(case, HERE, {"sizes": [*about], "exhibit": exhibit}).to_pylist():
-        content = row["sha256"]
-        if content not in known:
-            known[content] = all((content, *each) in told for each in about[row["size"]])
-        found[row["exhibit"]] += not known[content]
+        content, files_of = row["sha256"], about[row["size"]]
+        if content not in held:
+            said = ((told.get((content, torrent), set()), numbers) for torrent, numbers in files_of.items())
+            held[content] = all(None in those or numbers <= those for those, numbers in said)
+        found[row["exhibit"]] += not held[content]
     return +found
 
 

@@ -7,8 +7,9 @@ file of its size. So it is told what was tried, and only what fitted counts.
 "pieces.across", JSON: {torrent: SHA-256 of the .torrent, index: of the file in it, size, offset: where it begins in
 the torrent, checked: pieces for all of whose files there was a content, matching: how many of them fitted, pieces:
 [number, first byte in this file, bytes of it, how many files it lies in, 1 where it fitted] each, tried: [number,
-which contents were, 1 where it fitted] each}. Without any of these: it was not tried, since not all files
-of such a piece were there, or other contents had the better claim to be this one.
+which contents were, 1 where it fitted] each}. Where index is null, this is of all other files of that
+size in the torrent: it was not tried, since not all files of such a piece were there, or other contents had the better
+claim.
 """
 
 import json
@@ -24,7 +25,7 @@ from clew.core.unheld import number
 from clew.intake.across_plan import MOST_CANDIDATES, Group, Try, groups
 from clew.intake.again import Reopened, at_hand
 from clew.intake.api import Job, Unavailable
-from clew.intake.artefacts._metainfo import V1, File
+from clew.intake.artefacts._metainfo import V1
 from clew.intake.piece_layout import Layout
 from clew.intake.piece_plan import outcomes
 from clew.intake.piece_told import BY_ACROSS, Rows, Told, commit
@@ -182,13 +183,14 @@ def _rows(group: Group, closed: set[bytes], said: Any, world: _Across) -> list[t
     for one, (tried, fitting) in zip(group.tries, results, strict=True):
         for index, several, right in zip(one.span.files, one.contents, fitting, strict=True) if tried else ():
             for content in (each for each in several if each not in lost):
-                about = found.setdefault((content, index), about_file(torrent, group.layout.files[index]))
-                _add(about, one, index, fitted=content in right, whole=lost.isdisjoint(one.every()), any_did=any(right))
+                file = group.layout.files[index]
+                told = found.setdefault((content, index), untried(torrent, file.size, index, file.offset))
+                _add(told, one, index, fitted=content in right, whole=lost.isdisjoint(one.every()), any_did=any(right))
         if tried:
             world.tried.add((torrent, one.span.number))
             world.fitted |= {(torrent, one.span.number)} if any(fitting) else set()
-    world.files |= {(content, torrent, index) for (content, index), about in found.items() if about["matching"]}
-    return [(content, trait(about)) for (content, _), about in found.items()]
+    world.files |= {(content, torrent, index) for (content, index), told in found.items() if told["matching"]}
+    return [(content, trait(told)) for (content, _), told in found.items()]
 
 
 def _fitting(one: Try, right: Any) -> list[set[bytes]]:
@@ -201,21 +203,21 @@ def _fitting(one: Try, right: Any) -> list[set[bytes]]:
     return [set(column) for column in columns]
 
 
-def _add(about: dict[str, Any], one: Try, index: int, *, fitted: bool, whole: bool, any_did: bool) -> None:
+def _add(told: dict[str, Any], one: Try, index: int, *, fitted: bool, whole: bool, any_did: bool) -> None:
     """What came of one piece. Where some contents could not be read, it is due again."""
     first, count = next((first, count) for file, first, count in one.span.parts if file == index)
-    about["checked"] += 1
-    about["matching"] += fitted
-    about["pieces"].append([one.span.number, first, count, len(one.span.files), int(fitted)])
-    about["tried"] += [[one.span.number, one.which, int(any_did)]] if whole else []
+    told["checked"] += 1
+    told["matching"] += fitted
+    told["pieces"].append([one.span.number, first, count, len(one.span.files), int(fitted)])
+    told["tried"] += [[one.span.number, one.which, int(any_did)]] if whole else []
 
 
-def about_file(torrent: bytes, file: File) -> dict[str, Any]:
-    """What is told of a file of which nothing was tried yet."""
-    told = {"torrent": torrent.hex(), "index": file.index, "size": file.size, "offset": file.offset}
+def untried(torrent: bytes, size: int, index: int | None = None, offset: int | None = None) -> dict[str, Any]:
+    """What is told of a file of which nothing was tried yet; without a number, of all that have this size."""
+    told = {"torrent": torrent.hex(), "index": index, "size": size, "offset": offset}
     return {**told, "checked": 0, "matching": 0, "pieces": [], "tried": []}
 
 
-def trait(about: Mapping[str, Any]) -> dict[str, Any]:
+def trait(told: Mapping[str, Any]) -> dict[str, Any]:
     """As a row of "traits"."""
-    return {"name": "pieces.across", "text": json.dumps(about, sort_keys=True), **BY_ACROSS}
+    return {"name": "pieces.across", "text": json.dumps(told, sort_keys=True), **BY_ACROSS}

@@ -27,15 +27,15 @@ class Told:
     """What these versions told already: `pieces` (content, torrent, number of the file), `hashes` content -> its ed2k
     hashes, `entries` (content, text of "ed2k.verified").
 
-    `across`: as `pieces`, of pieces that lie in several files, though there was none to try. `tried`: (torrent, number
-    of the piece, which contents may be its files) -> whether some of them had its hash. `fitting`: (torrent, number of
-    the file) -> contents of which all pieces that lie wholly inside fitted.
+    `across`: as `pieces`, of pieces that lie in several files; None: of all others of its size it was not tried.
+    `tried`: (torrent, number of the piece, which contents may be its files) -> whether some of them had its hash.
+    `fitting`: (torrent, number of the file) -> contents of which all pieces that lie wholly inside fitted.
     """
 
     pieces: set[tuple[bytes, bytes, int]] = field(default_factory=set)
     hashes: dict[bytes, set[bytes]] = field(default_factory=dict)
     entries: set[tuple[bytes, str]] = field(default_factory=set)
-    across: set[tuple[bytes, bytes, int]] = field(default_factory=set)
+    across: set[tuple[bytes, bytes, int | None]] = field(default_factory=set)
     tried: dict[tuple[bytes, int, str], bool] = field(default_factory=dict)
     fitting: dict[tuple[bytes, int], set[bytes]] = field(default_factory=dict)
 

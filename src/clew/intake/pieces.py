@@ -13,9 +13,8 @@ from typing import Any
 from clew.core import shards
 from clew.core.absent import Absent
 from clew.core.case import Case
-from clew.intake.across import about_file, held_across, trait
+from clew.intake.across import held_across, trait, untried
 from clew.intake.again import OTHERS, PIECES, Looking, Reopened, at_hand, reopened
-from clew.intake.artefacts._metainfo import File
 from clew.intake.options import Options
 from clew.intake.piece_layout import Layout, layouts
 from clew.intake.piece_plan import SPECS, TORRENTS, Room, ed2k, files, of_exhibit, outcomes
@@ -103,20 +102,28 @@ def _nothing(
     had: Told,
     done: Held,
 ) -> None:
-    """Tells of what has the size of a file in a torrent, and was not held against it, that this was so."""
-    left: dict[bytes, list[tuple[bytes, File]]] = defaultdict(list)
-    for size, about in sizes.items():
-        open_to = [(torrent, index) for torrent, index in about if torrent.hex() not in done.failed]
+    """Tells of what has the size of files in a torrent, and was not held against each of them, that this was so."""
+    rows, left = dict[bytes, list[dict[str, Any]]](), set[tuple[bytes, int]]()
+    for size, several in sizes.items():
+        told_new = set[bytes]()
+        files_of: dict[bytes, list[int]] = defaultdict(list)
+        for torrent, index in several:
+            files_of[torrent].append(index)
         for content in (each for each in contents.get(size, ()) if each.hex() not in done.failed):
-            known = ((content, *each) in had.pieces or (content, *each) in had.across for each in open_to)
-            new = [each for each, told_of in zip(open_to, known, strict=True) if not told_of][:MOST_CHECKS]
-            left[content] += [(torrent, File(index, "", size, None)) for torrent, index in new]
-    somehow = {(torrent, index) for _, torrent, index in had.pieces | had.across}
-    files_left = {(torrent, file.index) for several in left.values() for torrent, file in several}
-    done.not_checkable = len(files_left - somehow)
-    rows = {c: [trait(about_file(*each)) for each in several] for c, several in left.items() if several}
-    for _ in unread(case, rows, BY_ACROSS, done):
+            new = [each for each, numbers in files_of.items() if _untold(content, each, numbers, had, done)]
+            told_new |= set(new)
+            rows[content] = [trait(untried(each, size)) for each in new[:MOST_CHECKS]]
+        left |= {(torrent, index) for torrent in told_new for index in files_of[torrent]}
+    done.not_checkable = len(left - {(torrent, index) for _, torrent, index in had.pieces | had.across})
+    for _ in unread(case, {content: new for content, new in rows.items() if new}, BY_ACROSS, done):
         pass
+
+
+def _untold(content: bytes, torrent: bytes, numbers: list[int], had: Told, done: Held) -> bool:
+    """Whether it was told of some of these files of a torrent neither that it was held against them nor that not."""
+    if torrent.hex() in done.failed or (content, torrent, None) in had.across:
+        return False
+    return any((content, torrent, n) not in had.pieces and (content, torrent, n) not in had.across for n in numbers)
 
 
 def _name(case: Case, contents: Mapping[int, list[bytes]], named: Named, had: Told, done: Held) -> None:
