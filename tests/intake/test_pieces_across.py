@@ -1,10 +1,12 @@
 """Pieces that lie in several files: libtorrent makes the torrents, and hashlib says by hand what each piece is."""
 
 import hashlib
+import io
 import json
 import random
+import zipfile
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from cases import sha256
 from case_made import new_case
 from clew.core import shards
 from clew.core.case import Case
+from clew.core.engine import Pool
 from clew.intake import across, across_plan, piece_layout
 from clew.intake.artefacts import _examples as made
 from clew.intake.options import Options
@@ -22,6 +25,7 @@ from clew.intake.piece_traits import Held
 from clew.intake.pieces import held_against
 from clew.intake.report import report
 from clew.intake.run import intake
+from clew.model import Missing, Reason
 
 OPTIONS = Options(workers=1)
 PIECE = 1 << 14
@@ -239,6 +243,19 @@ def test_files_and_torrent_may_lie_in_two_exhibits(tmp_path, seized):
     assert seized.hold().across_files == 6
 
 
+def test_members_of_an_archive_fit_too(tmp_path, seized):
+    files = {"long.avi": bytes_of(3 * PIECE + 5, 100)} | photos(6)
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in list(files.items())[:4]:
+            archive.writestr(name, data)
+        archive.writestr("x.torrent", torrent(tmp_path, files))
+    loose = dict(list(files.items())[4:])
+    seized.take(loose | {"photos.zip": packed.getvalue()})
+    done = seized.hold()
+    assert (done.failed, done.torrents, done.whole, done.across_files) == ({}, 1, 1, 7)
+
+
 def test_a_file_that_changed_is_named_and_costs_only_the_pieces_that_it_lies_in(tmp_path, seized):
     files = photos(12)
     data = torrent(tmp_path, files)
@@ -286,6 +303,31 @@ def test_a_look_that_was_stopped_midway_goes_on_and_tells_the_same(tmp_path, sei
     assert 0 < len(tried) == len({number for _, number in hand}) - done.across
     for index, content in enumerate(files.values()):
         assert seized.shown(content) == {number: said for (file, number), said in hand.items() if file == index}
+
+
+def test_where_a_worker_fails_its_pieces_are_tried_one_by_one(tmp_path, seized, monkeypatch):
+    files = photos(12)
+    name = "DCIM/IMG_0005.jpg"
+    data = torrent(tmp_path, files)
+    seized.take(files | {"x.torrent": data})
+    tried, run = list[int](), Pool.run
+
+    def failing(pool, tasks):
+        for outcome in run(pool, tasks):
+            if outcome.task.entry == across.ACROSS:
+                tried.append(len(outcome.task.payload["pieces"]))
+                hit = sha256(files[name]).hex() in outcome.task.payload["contents"]
+                yield replace(outcome, reply=Missing(Reason.LIMIT_REACHED, "memory")) if hit else outcome
+            else:
+                yield outcome
+
+    monkeypatch.setattr(Pool, "run", failing)
+    done = seized.hold()
+    hand = by_hand(data, list(files.values()))
+    broken = {number for file, number in hand if file == 5}
+    assert tried == [len({number for _, number in hand})] + [1] * tried[0]
+    assert done.across == done.across_fitting == tried[0] - len(broken)
+    assert "memory" in done.failed[sha256(files[name]).hex()]
 
 
 def test_pieces_of_too_many_files_are_left_and_counted(tmp_path, seized, monkeypatch):

@@ -120,29 +120,36 @@ def _hold(
 def _read(
     again: Reopened, several: Sequence[Group], rows: Mapping[bytes, Mapping[str, Any]], world: _Across
 ) -> Iterator[tuple[Group, set[bytes], Any]]:
-    """What a worker found out of each group, and which of its contents could not even be opened."""
+    """What a worker found out of each group, and which of its contents could not even be opened. Where a worker failed
+    at a group, its pieces are tried one by one: one content that cannot be read costs no piece that it does not lie in.
+    """
     named, closed = {str(n): group for n, group in enumerate(several)}, dict[str, set[bytes]]()
+    singly = list[Group]()
 
     def tasks() -> Iterator[Task]:
         for name, group in named.items():
             jobs = _jobs(again, group, rows, world.done)
             closed[name] = group.contents() - jobs.keys()
             payload, fds = _payload(group, jobs, world)
-            yield Task(name, ACROSS, payload, fds, sum(size for _, size in jobs.values()))
+            yield Task(name, ACROSS, payload, fds, sum(max(size, job.bytes) for job, size in jobs.values()))
 
     for outcome in again.pool.run(tasks()):
         group = named[outcome.task.id]
-        if isinstance(outcome.reply, Missing):
+        if not isinstance(outcome.reply, Missing):
+            yield group, closed[outcome.task.id], outcome.reply.value
+        elif len(group.tries) > 1:
+            singly += [Group(group.layout, [each]) for each in group.tries]
+        else:
             lost = sorted(content.hex() for content in group.contents())
             world.done.failed.update(dict.fromkeys(lost, str(outcome.reply)))
-        else:
-            yield group, closed[outcome.task.id], outcome.reply.value
+    if singly:
+        yield from _read(again, singly, rows, world)
 
 
 def _jobs(
     again: Reopened, group: Group, rows: Mapping[bytes, Mapping[str, Any]], done: Held
 ) -> dict[bytes, tuple[Job, int]]:
-    """How each content is read, and its size; without those that cannot be opened."""
+    """How each content is read, and the size that it was listed with; without those that cannot be opened."""
     found: dict[bytes, tuple[Job, int]] = {}
     for content in sorted(group.contents()):
         try:

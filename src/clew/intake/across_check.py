@@ -91,7 +91,7 @@ def hashes(payload: dict[str, Any], descriptors: list[int]) -> Reply:
 
 def across(payload: dict[str, Any], descriptors: list[int]) -> Reply:
     """Entry: "pieces" ([hash, parts], see Piece) of one torrent, in its order, made of "contents": SHA-256 -> its
-    "opener" and payload, how many descriptors are its "fds", and its "size". "files": [number of the file, SHA-256 of
+    "opener", its payload, how many descriptors are its "fds", and its "size". "files": [number of the file, SHA-256 of
     the contents that may be it], in the order of the torrent.
 
     Each content is read once, and whole, so that it is sure which one it is. The answer: "pieces", what each came to;
@@ -145,5 +145,5 @@ def _read(
         size += len(chunk)
     if source.bad:
         raise absent(Reason.UNREADABLE, f"{len(source.bad)} stretches of it cannot be read")
-    if size != about["size"] or whole.hexdigest() != sha256:
+    if whole.hexdigest() != sha256:
         raise absent(Reason.UNREADABLE, CHANGED)

@@ -60,9 +60,10 @@ class Group:
 class _Held:
     """Contents of an Exhibit, by size and by what they are called there."""
 
-    def __init__(self, case: Case, exhibit: str, wanted: Sequence[bytes]) -> None:
+    def __init__(self, case: Case, exhibit: str, every: Mapping[bytes, int]) -> None:
+        wanted = list(every)
         rows = places(case, wanted, exhibit).get(exhibit, [])
-        self.sizes: dict[bytes, int] = {row["sha256"]: row["size"] for row in rows}
+        self.sizes = {row["sha256"]: every[row["sha256"]] for row in rows}
         self.by_size = defaultdict[int, list[bytes]](list)
         for content in sorted(self.sizes):
             self.by_size[self.sizes[content]].append(content)
@@ -89,7 +90,7 @@ def groups(
     did not fit with the first of each.
     """
     sizes = {layout.files[index].size for layout in found for span in layout.spans for index in span.files}
-    held = _Held(case, exhibit, [content for size in sorted(sizes) for content in contents.get(size, ())])
+    held = _Held(case, exhibit, {content: size for size in sorted(sizes) for content in contents.get(size, ())})
     return [group for layout in found for group in _grouped(layout, _tries(layout, held, had, most), held)]
 
 
@@ -103,8 +104,9 @@ def _tries(layout: Layout, held: _Held, had: Told, most: int) -> Iterator[Try]:
             chosen[max(span.files, key=lambda index: len(chosen[index]))].pop()
     for span in layout.spans:
         first, every = _try(span, chosen, 1), _try(span, chosen, most)
-        fitted = most > 1 and had.tried.get((layout.torrent, span.number, first.which), False)
-        if all(every.contents) and not fitted and (layout.torrent, span.number, every.which) not in had.tried:
+        settled = had.tried.get((layout.torrent, span.number, first.which), False) or every.which == first.which
+        done = (most > 1 and settled) or (layout.torrent, span.number, every.which) in had.tried
+        if all(every.contents) and not done:
             yield every
 
 

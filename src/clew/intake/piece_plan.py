@@ -150,7 +150,8 @@ def outcomes(
             except Unavailable as gone:
                 done.failed[content] = str(gone.missing)
                 continue
-            yield Task(content, entry, {**job.payload, "opener": job.opener, **payload(row)}, job.fds, row["size"])
+            said = {**job.payload, "opener": job.opener, "size": row["size"], **payload(row)}
+            yield Task(content, entry, said, job.fds, max(row["size"], job.bytes))
 
     for outcome in again.pool.run(tasks()):
         yield by_content[outcome.task.id]["sha256"], outcome
