@@ -330,6 +330,17 @@ def test_where_a_worker_fails_its_pieces_are_tried_one_by_one(tmp_path, seized, 
     assert "memory" in done.failed[sha256(files[name]).hex()]
 
 
+def test_no_content_is_read_for_any_number_of_torrents_in_one_look(tmp_path, seized, monkeypatch):
+    files = photos(4)
+    data = torrent(tmp_path, files)
+    others = {f"{n}.torrent": b"d8:announce1:%d" % n + data[1:] for n in range(3)}
+    seized.take(files | others)
+    monkeypatch.setattr(across, "MOST_READS", 2)
+    looks = [seized.hold() for _ in range(3)]
+    assert [(each.across > 0, bool(each.failed)) for each in looks] == [(True, True), (True, False), (False, False)]
+    assert all(len(seized.told(content)) == 3 for content in files.values())
+
+
 def test_pieces_of_too_many_files_are_left_and_counted(tmp_path, seized, monkeypatch):
     files = {f"{n:03}": bytes_of(300 + n, n) for n in range(60)}
     data = torrent(tmp_path, files)

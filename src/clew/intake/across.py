@@ -13,7 +13,7 @@ claim.
 """
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -37,6 +37,7 @@ SPECS = ("clew.intake.across_check:CHECK",)
 HASHES, ACROSS = "clew.intake.across_check:hashes", "clew.intake.across_check:across"
 TORRENTS, CALLED = "torrents, for the hashes of pieces across files", "pieces across files"
 MOST_GROUPS = 50  # of a receipt
+MOST_READS = 100  # of one content in one look: any number of torrents may name its size
 Opening = Callable[[str, tuple[str, ...]], Callable[[str], AbstractContextManager[Reopened]]]
 
 
@@ -50,6 +51,20 @@ class _Across:
     tried: set[tuple[bytes, int]] = field(default_factory=set)
     fitted: set[tuple[bytes, int]] = field(default_factory=set)
     files: set[tuple[bytes, bytes, int]] = field(default_factory=set)
+    reads: Counter[bytes] = field(default_factory=Counter)
+
+    def due(self, several: Sequence[Group]) -> Iterator[Group]:
+        """Those whose hashes are known, until one of their contents was read too often: the next look goes on there."""
+        for group in several:
+            contents = group.contents()
+            if not all((group.layout.torrent, each.span.number) in self.hashes for each in group.tries):
+                continue
+            if often := sorted(content.hex() for content in contents if self.reads[content] >= MOST_READS):
+                why = f"pieces across files of more torrents name its size than the {MOST_READS} times that it was read"
+                self.done.failed.update(dict.fromkeys(often, why))
+                continue
+            self.reads.update(contents)
+            yield group
 
 
 def held_across(
@@ -99,7 +114,7 @@ def _hold(
     case: Case, exhibit: str, several: Sequence[Group], world: _Across, opening: Opening
 ) -> Iterator[Exception | None]:
     """Has the contents of one Exhibit read, and keeps what came out after some of them."""
-    known = [g for g in several if all((g.layout.torrent, each.span.number) in world.hashes for each in g.tries)]
+    known = list(world.due(several))
 
     def use(again: Reopened, _exhibit: str, rows: list[dict[str, Any]]) -> None:
         refs = {row["sha256"]: row for row in rows}
