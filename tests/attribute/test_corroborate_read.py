@@ -10,6 +10,7 @@ from artefacts_here import PLUGINS, rows
 from clew.attribute.corroborate import corroborate
 from clew.attribute.weigh import Outcome, Says
 from clew.core import shards
+from clew.intake.artefacts import _examples as made
 from facts_case import put
 
 
@@ -110,3 +111,24 @@ def test_traits_of_no_sense_end_nothing_and_are_counted(world):
     report = corroborate(world.case)
     assert report.leads[0].outcome is Outcome.SILENT
     assert any("do not say what they must" in line for line in report.covered)
+
+
+def test_what_was_not_held_against_pieces_is_said_until_it_was(world):
+    torrent = world.lay("A", b"a.torrent", made.bencode({"info": {"name": "a"}}))
+    listed = {"at": [0, 9], "from": 0, "files": [{"index": 0, "size": 700, "path": "a", "offset": 0}]}
+    world.say(torrent, [
+        {"name": "p2p.artefact", "text": "torrent metainfo"}, {"name": "p2p.entry.files", "text": json.dumps(listed)},
+    ])  # fmt: skip
+    film = world.lay("A", b"film", b"seized." * 100)
+    world.lay("A", b"copy of film", b"seized." * 100)
+    line = "A: 2 files have the size of one in a seized torrent and were not held against its pieces: "
+    line += "run `clew pieces CASE`"
+    report = corroborate(world.case)
+    assert line in report.covered
+    world.belongs("A")
+    report = corroborate(world.case)
+    assert line not in report.covered
+    assert line in report.as_dict()["leads"][0]["covered"]
+    told = {"torrent": torrent.hex(), "index": 0, "size": 700, "offset": 0, "checked": 0, "matching": 0}
+    world.say(film, [{"name": "pieces.across", "text": json.dumps(told | {"pieces": [], "tried": []})}])
+    assert "clew pieces" not in json.dumps(corroborate(world.case).as_dict())

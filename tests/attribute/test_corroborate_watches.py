@@ -36,6 +36,53 @@ def test_verified_bytes_of_the_watched_file(world):
     assert len([f for f in world.lead().findings if Match.PIECES in f.matches]) == 1
 
 
+def across(told: dict[str, object], *pieces: tuple[int, int, int, int, int]) -> dict[str, str]:
+    """What pieces that lie in several files say of a file."""
+    right = [piece for piece in pieces if piece[-1]]
+    about = {name: told[name] for name in ("torrent", "offset", "size")} | {"index": 0, "tried": []}
+    said = about | {"checked": len(pieces), "matching": len(right), "pieces": pieces}
+    by = {"extractor": "pieces across files", "version": "1", "mode": "pieces"}
+    return {"name": "pieces.across", "text": json.dumps(said), **by}
+
+
+def of_pieces(world: World) -> list:
+    return [f for f in world.lead().findings if Match.PIECES in f.matches]
+
+
+def test_a_piece_across_files_shows_the_bytes_that_it_covers_and_no_more(world):
+    _, told = lay_film(world)
+    picture = world.lay("A", b"picture.jpg", b"picture" * 100)
+    world.belongs("A")
+    world.say(picture, [across(told, (6, 0, 1_700, 3, 1), (7, 1_700, 300, 2, 0))])
+    (found,) = [f for f in of_pieces(world) if f.content == picture.hex()]
+    assert found.shown == {"piece 6": (0, 1_700)}
+    (why,) = found.why
+    assert why.startswith("in the place of the watched file itself: 1,700 of the 100,000 bytes of it are in piece 6")
+    world.say(picture, [across(told | {"size": 2_000}, (7, 1_700, 300, 2, 1), (6, 0, 1_700, 3, 1))])
+    (found,) = [f for f in of_pieces(world) if f.content == picture.hex()]
+    assert found.shown == {"piece 6": (0, 1_700), "piece 7": (1_700, 300)}
+
+
+def test_what_does_not_fit_across_files_says_nothing(world):
+    film, told = lay_film(world)
+    picture = world.lay("A", b"picture.jpg", b"picture" * 100)
+    world.belongs("A")
+    before = world.lead()
+    world.say(picture, [across(told, (6, 0, 1_700, 3, 0))])
+    world.say(film, [across(told, (6, 99_000, 1_000, 3, 0))])
+    after = world.lead()
+    assert (after.outcome, after.matches, after.findings) == (before.outcome, before.matches, before.findings)
+
+
+def test_of_what_has_a_wrong_piece_inside_it_nothing_is_said(world):
+    _, told = lay_film(world)
+    picture = world.lay("A", b"picture.jpg", b"picture" * 100)
+    world.belongs("A")
+    inside = told | {"index": 0, "matching": 5}
+    world.say(picture, [{"name": "pieces.verified", "text": json.dumps(inside)}, across(told, (6, 0, 1_700, 3, 1))])
+    assert picture.hex() not in {f.content for f in of_pieces(world)}
+
+
 ANOTHER = "another file of the watched torrent"
 
 

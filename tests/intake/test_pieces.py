@@ -116,7 +116,7 @@ def test_whole_files_fit_and_others_of_their_size_do_not(taken, flags, methods):
     assert taken.done.failed == {}
 
 
-def test_pieces_on_a_border_are_not_counted(taken):
+def test_pieces_on_a_border_are_told_apart(taken):
     data = taken.torrents[V1_ONLY]
     info = lt.torrent_info(lt.bdecode(data))
     files, (each,) = info.files(), taken.told(B, torrent=data)
@@ -126,7 +126,9 @@ def test_pieces_on_a_border_are_not_counted(taken):
     ]
     assert each["checked"] == len(inner) > 0
     assert taken.told(C, torrent=data) == []
-    assert taken.done.not_checkable == 1
+    (border,) = taken.told(C, "pieces.across", data)
+    assert (border["matching"], border["pieces"][0][1:]) == (1, [0, len(C), 2, 1])
+    assert taken.done.not_checkable == 0
 
 
 def test_the_last_short_piece_and_a_pad_behind_it_are_checked(taken):

@@ -44,6 +44,8 @@ PIECES = shards.newest(
     "regexp_extract(text, '\"index\": ?([0-9]+)', 1)",
 )
 VERIFIED = f"SELECT DISTINCT content, text FROM {PIECES}"  # noqa: S608 - ours
+ACROSS = shards.newest("name='pieces.across' AND text IS NOT NULL")
+FITTED = f"SELECT DISTINCT content, text FROM {ACROSS}"  # noqa: S608 - ours
 KINDS = f"""
 SELECT DISTINCT l.exhibit, t.text, t.content FROM {SAID} t JOIN {HELD} c ON c.sha256=t.content
 JOIN listings l USING (item) WHERE t.name='p2p.artefact'
@@ -116,6 +118,9 @@ class Entry:
 class Verified:
     """Content of a seized file that was held against a torrent's piece hashes (Trait "pieces.verified"): where it
     begins in the torrent (None in v2 alone), by which hashes, and how many were checked, and were right.
+
+    `across`: by pieces that lie in several files (Trait "pieces.across"), those that fitted: number of the piece ->
+    first byte in this file, bytes of it, in how many files it lies. Of what did not fit nothing is said here.
     """
 
     content: bytes
@@ -125,6 +130,7 @@ class Verified:
     checked: int
     matching: int
     places: list[Place]
+    across: Mapping[int, tuple[int, int, int]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -287,18 +293,42 @@ def _endpoints(case: Case, found: Artefacts) -> None:
 
 def _verified(case: Case, found: Artefacts) -> None:
     """By the SHA-256 of the .torrent whose piece hashes were asked."""
-    told = list(_texts(case, found, VERIFIED))
-    places = _places(case, {content for content, _ in told})
+    told, across = list(_texts(case, found, VERIFIED)), list(_texts(case, found, FITTED))
+    places = _places(case, {content for content, _ in (*told, *across)})
+    wrong = set[tuple[bytes, bytes, int | None]]()
     for content, said in told:
         try:
             torrent, numbers = bytes.fromhex(said["torrent"]), [int(said[name]) for name in CHECKED]
-            offset, method = _number(said.get("offset")), str(said["method"])
+            offset, method, index = _number(said.get("offset")), str(said["method"]), _number(said.get("index"))
         except WRONG:
             found.senseless += 1
             continue
         size, checked, matching = numbers
         verified = Verified(content, size, offset, method, checked, matching, places[content])
         found.verified.setdefault(torrent, []).append(verified)
+        wrong |= {(content, torrent, index)} if matching < checked else set()
+    for (content, torrent, index), held in _across(across, places, found).items():
+        if held.across and (content, torrent, index) not in wrong:
+            found.verified.setdefault(torrent, []).append(held)
+
+
+def _across(
+    told: Iterable[tuple[bytes, Mapping[str, Any]]], places: Mapping[bytes, list[Place]], found: Artefacts
+) -> dict[tuple[bytes, bytes, int | None], Verified]:
+    """Content, torrent and number of the file -> what fitted, of all that was told of them."""
+    made: dict[tuple[bytes, bytes, int | None], Verified] = {}
+    for content, said in told:
+        try:
+            key = content, bytes.fromhex(said["torrent"]), _number(said["index"])
+            size, offset = int(said["size"]), _number(said.get("offset"))
+            fitted = {int(n): (int(at), int(length), int(of)) for n, at, length, of, right in said["pieces"] if right}
+        except WRONG:
+            found.senseless += 1
+            continue
+        one = made.setdefault(key, Verified(content, size, offset, "v1", 0, 0, places[content], {}))
+        one.across = dict(sorted({**one.across, **fitted}.items()))
+        one.checked = one.matching = len(one.across)
+    return made
 
 
 def _coverage(case: Case, found: Artefacts) -> None:

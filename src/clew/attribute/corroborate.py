@@ -13,13 +13,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from clew.attribute import artefacts, grounds, statements
-from clew.attribute.artefacts import Artefacts, Entry, Verified
+from clew.attribute import artefacts, covering, grounds, statements, verified
+from clew.attribute.artefacts import Artefacts, Entry
 from clew.attribute.finding import Finding, of_before
 from clew.attribute.masked import Masked
 from clew.attribute.run import label as subject_label
 from clew.attribute.weigh import Beside, Judged, Match, Outcome, Says, Seen, listening, shown, until_seized, weigh
-from clew.core import clock, mandate, shards, watch
+from clew.core import clock, mandate, shards, unheld, watch
 from clew.core.case import Case
 from clew.core.errors import Refused, Usage
 from clew.core.lease import lease
@@ -93,6 +93,7 @@ class _World:
     gone: Mapping[str, set[str]]  # label of an exhibit -> subjects that it is stated to belong to, of no lead
     entries: Mapping[str, list[Entry]]  # watch -> its entries
     covered: Mapping[str, tuple[str, ...]]
+    unheld: Counter[str]  # by exhibit
 
     def label(self, exhibit: str) -> str:
         """Of an Exhibit by its id."""
@@ -122,7 +123,9 @@ def corroborate(case: Case, *, lead: str | None = None) -> Report:
     senseless = world.found.senseless
     nonsense = (f"{senseless} traits of artefacts do not say what they must, and were left out",) if senseless else ()
     gone = {exhibit: tuple(sorted(labels)) for exhibit, labels in sorted(world.gone.items())}
-    return Report(made, unlinked, gone, refused, NOT_READ + nonsense)
+    alone = sorted((world.label(each), world.unheld[each]) for each in world.exhibits if each not in spoken_for)
+    unasked = tuple(f"{label}: {unheld.words(count)}" for label, count in alone if count)
+    return Report(made, unlinked, gone, refused, NOT_READ + nonsense + unasked)
 
 
 def _world(case: Case, now_ns: int) -> tuple[_World, tuple[str, ...]]:
@@ -142,10 +145,11 @@ def _world(case: Case, now_ns: int) -> tuple[_World, tuple[str, ...]]:
     entries: dict[str, list[Entry]] = defaultdict(list)
     for entry in found.entries:
         entries[entry.watch.id].append(entry)
-    by_id, covered = {each.id: each for each in watches}, {each: _covered(case, found, each) for each in exhibits}
+    by_id, unasked = {each.id: each for each in watches}, unheld.counted(case)
+    covered = {each: covering.covered(case, found, each, unasked[each]) for each in exhibits}
     clocks = statements.clocks(stated)
     masked = Masked(watches)
-    world = _World(case, by_id, masked, found, exhibits, barred, clocks, belongs, gone, entries, covered)
+    world = _World(case, by_id, masked, found, exhibits, barred, clocks, belongs, gone, entries, covered, unasked)
     return world, tuple(refused)
 
 
@@ -282,23 +286,9 @@ def _verified(world: _World, seen: Seen, linked: set[str]) -> Iterator[Finding]:
         for place in each.places:
             if place.exhibit in linked and each.checked and each.checked == each.matching:
                 beside = _beside(world, place.exhibit, linked)
-                which = _which(world.watches[seen.watch], each)
+                which = verified.which(world.watches[seen.watch], each)
                 judged = until_seized(seen, beside, Judged(Says.SUPPORTS, (Match.PIECES,), (which,)))
-                yield _finding(world, seen, judged, beside, "file", each.content, {"whole": (0, each.size)}, place)
-
-
-def _which(about: Watch, held: Verified) -> str:
-    another = "another file of the watched torrent"
-    if about.file_length not in (None, held.size):
-        which = another
-    elif about.file_offset is None or about.file_length is None or held.offset is None:
-        which = "a file of the watched torrent; whether it is the watched file itself is not known"
-    elif held.offset == about.file_offset:
-        which = "the watched file itself"
-    else:
-        which = another
-    how = f"all {held.checked} pieces that lie wholly inside it have the hashes"
-    return f"{which}: {how if held.method == 'v1' else 'its whole bytes have the root'} that the torrent states"
+                yield _finding(world, seen, judged, beside, "file", each.content, verified.shown(each), place)
 
 
 def _listening(world: _World, seen: Seen, linked: Sequence[str]) -> Iterator[Finding]:
@@ -351,27 +341,6 @@ def _holding(world: _World) -> dict[str, set[str]]:
             if place.exhibit in world.exhibits:
                 found[place.exhibit].add(entry.watch.label)
     return found
-
-
-def _covered(case: Case, found: Artefacts, exhibit: str) -> tuple[str, ...]:
-    """What of an Exhibit was read and what was not, in sentences."""
-    label = case.read().execute("SELECT label FROM exhibits WHERE id=?", (exhibit,)).fetchone()["label"]
-    sql = "SELECT state, reason, count(*) AS n FROM items WHERE exhibit=? GROUP BY state, reason ORDER BY state, reason"
-    states = [
-        f"{row['n']} {row['state']}{' (' + row['reason'] + ')' if row['reason'] else ''}"
-        for row in case.read().execute(sql, (exhibit,))
-    ]
-    parts = "SELECT count(*) FROM exhibit_runs WHERE exhibit=? AND done_ns IS NULL"
-    unfinished = case.read().execute(parts, (exhibit,)).fetchone()[0]
-    kinds = [f"{count} {kind}" for kind, count in sorted(found.kinds.get(exhibit, Counter()).items())]
-    lines = [f"{label}: items {', '.join(states) or 'none'}; artefacts read: {', '.join(kinds) or 'none'}"]
-    lines += [f"{label}: {unfinished} parts of it are not listed to their end"] if unfinished else []
-    unread = ", ".join(f"{count} {kind}" for kind, count in sorted(found.unread.get(exhibit, {}).items()))
-    lines += [f"{label}: of clients, and not read: {unread}"] if unread else []
-    lost = found.lost.get(exhibit, [])
-    lines += [f"{label}: an artefact was not read whole: {each}" for each in lost[:5]]
-    lines += [f"{label}: {len(lost) - 5} more artefacts were not read whole"] if len(lost) > 5 else []
-    return tuple(lines)
 
 
 def _keep(case: Case, made: Sequence[Corroborated], now_ns: int, basis: str, *, whole: bool) -> None:

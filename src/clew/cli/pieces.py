@@ -16,8 +16,9 @@ from clew.core.errors import Exit
 def pieces(case: Path, workers: int, accept_weak_isolation: bool, as_json: bool) -> int:
     """Hold seized files of CASE against the piece hashes of seized .torrent files, and against ed2k hashes.
 
-    Only files of the right size are read again. Their results are Traits, which `clew corroborate` uses. Exit status
-    3: something could not be read; it is named.
+    Only files of the right size are read again. A piece that lies in several files is held against contents of one
+    exhibit that may be these files; where none fit together, that says nothing of any of them. Results are Traits,
+    which `clew corroborate` uses. Exit status 3: something could not be read; it is named.
     """
     import os
 
@@ -29,7 +30,10 @@ def pieces(case: Path, workers: int, accept_weak_isolation: bool, as_json: bool)
     lines = [
         f"{done.torrents} torrents asked; {done.contents} contents of a fitting size read",
         f"checks that fitted whole: {done.whole}, partly: {done.partly}, not at all: {done.not_at_all}",
-        f"files of a fitting size that no piece lies wholly inside, so that nothing was checked: {done.not_checkable}",
+        f"pieces that lie in several files, with a content for each: {done.across}; fitting: {done.across_fitting}, "
+        f"which tells of {done.across_files} files",
+        *([f"left out: {done.across_crowded} pieces that lie in too many files"] if done.across_crowded else []),
+        f"files of a fitting size of which no content was checked: {done.not_checkable}",
         f"ed2k hashes made: {done.ed2k}; named by a known.met or part.met: {done.ed2k_named}",
         *(f"not done: content {content}: {why}" for content, why in done.failed.items()),
     ]

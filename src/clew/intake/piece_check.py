@@ -17,6 +17,7 @@ from clew.intake.reading import find
 from clew.model import Reason
 
 MOST_TORRENT = 64 << 20  # bytes
+CHANGED = "the exhibit's bytes have changed since intake"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +37,7 @@ def plan(payload: dict[str, Any], descriptors: list[int]) -> Iterator[Reply]:
     One Reply each, with v1's piece hashes as a blob: {"index", "size", "offset", "first", "length", "zeros", "root"}.
     Raises Absent where its SHA-256 is not "sha256" any more.
     """
-    data = _torrent(find(payload["opener"])(payload, descriptors), payload["sha256"])
-    scanned = scan(Probe(memoryview(data), len(data), ""))
-    place = scanned.place(b"info") if scanned else None
-    if place is None:
-        raise absent(Reason.UNPARSABLE, "it has no info dictionary")
-    info = _metainfo.read(data, place)
+    info = metainfo(find(payload["opener"])(payload, descriptors), payload["sha256"])
     for index in payload["wanted"]:
         if index < len(info.files):
             yield _file(info, index)
@@ -64,6 +60,16 @@ def check(payload: dict[str, Any], descriptors: list[int]) -> Reply:
     return Reply({"sha256": sha256.hexdigest(), "results": [each.end() for each in checks]})
 
 
+def metainfo(source: ByteSource, sha256: str) -> Info:
+    """The info dictionary of a .torrent. Raises Absent where there is none, or it is not the one of that SHA-256."""
+    data = _torrent(source, sha256)
+    scanned = scan(Probe(memoryview(data), len(data), ""))
+    place = scanned.place(b"info") if scanned else None
+    if place is None:
+        raise absent(Reason.UNPARSABLE, "it has no info dictionary")
+    return _metainfo.read(data, place)
+
+
 def _torrent(source: ByteSource, sha256: str) -> bytes:
     if source.size > MOST_TORRENT:
         raise absent(Reason.TOO_LARGE, f"a .torrent of {source.size:,} bytes")
@@ -71,7 +77,7 @@ def _torrent(source: ByteSource, sha256: str) -> bytes:
     while chunk := source.read(len(data), CHUNK):
         data += chunk
     if hashlib.sha256(data).hexdigest() != sha256:
-        raise absent(Reason.UNREADABLE, "the exhibit's bytes have changed since intake")
+        raise absent(Reason.UNREADABLE, CHANGED)
     return bytes(data)
 
 

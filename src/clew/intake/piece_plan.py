@@ -15,11 +15,12 @@ from clew.core.absent import Absent
 from clew.core.case import Case
 from clew.core.engine import Outcome, Task
 from clew.core.errors import ClewError
+from clew.core.unheld import SAID, number, sized
 from clew.intake.again import PIECES, Looking, Reopened, at_hand, reopened
 from clew.intake.api import Unavailable
 from clew.intake.in_pass import InPass
 from clew.intake.options import Options
-from clew.intake.piece_traits import Held, Named, Part, number
+from clew.intake.piece_traits import Held, Named, Part
 from clew.intake.said import WRONG
 from clew.model import Missing
 
@@ -34,13 +35,8 @@ MOST_HELD = 64 << 20  # bytes of piece hashes that a run of intake holds
 MOST_IN_PASS = 64 << 20  # zeros of a pad that are hashed behind each content, within the seconds that an Item has
 
 _APART = "($apart IS NULL OR content IN (SELECT sha256 FROM contents WHERE exhibit <> $apart))"
-_SAID = shards.newest("starts_with(name, 'p2p.')")
-FILES = f"""
-SELECT DISTINCT content, text FROM {_SAID} WHERE name='p2p.entry.files' AND text IS NOT NULL AND content IN
-(SELECT content FROM traits WHERE name='p2p.artefact' AND text='torrent metainfo') AND {_APART}
-"""  # noqa: S608 - ours
 ED2K = f"""
-SELECT DISTINCT content, text FROM {_SAID} WHERE name='p2p.entry' AND text LIKE '%"ed2k":"%' AND {_APART}
+SELECT DISTINCT content, text FROM {SAID} WHERE name='p2p.entry' AND text LIKE '%"ed2k":"%' AND {_APART}
 """  # noqa: S608 - ours
 
 
@@ -67,13 +63,11 @@ def files(case: Case, done: Held, apart: str | None = None) -> dict[int, list[tu
     other exhibits than `apart`, where one is given.
     """
     found: dict[int, list[tuple[bytes, int]]] = defaultdict(list)
-    for row in shards.query(case, FILES, {"apart": apart}).to_pylist():
-        try:
-            for each in json.loads(row["text"])["files"]:
-                if each["size"] and not each.get("pad"):
-                    found[number(each["size"])].append((row["content"], number(each["index"])))
-        except WRONG:
-            done.failed[row["content"].hex()] = SENSELESS
+    for torrent, several in sized(case, apart):
+        if several is None:
+            done.failed[torrent.hex()] = SENSELESS
+        for index, size in several or ():
+            found[size].append((torrent, index))
     return found
 
 
@@ -137,8 +131,6 @@ def _parts(torrent: bytes, said: Any, blobs: tuple[bytes, ...], done: Held) -> I
         yield Part(*about, "v1", {"pieces": hashes.hex(), **rest})
     if root:
         yield Part(*about, "v2", {"root": root.hex()})
-    if not root and not hashes:
-        done.not_checkable += 1
 
 
 def outcomes(
@@ -158,7 +150,8 @@ def outcomes(
             except Unavailable as gone:
                 done.failed[content] = str(gone.missing)
                 continue
-            yield Task(content, entry, {**job.payload, "opener": job.opener, **payload(row)}, job.fds, row["size"])
+            said = {**job.payload, "opener": job.opener, "size": row["size"], **payload(row)}
+            yield Task(content, entry, said, job.fds, max(row["size"], job.bytes))
 
     for outcome in again.pool.run(tasks()):
         yield by_content[outcome.task.id]["sha256"], outcome

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, TypeAlias
 
+from clew.core.unheld import number
 from clew.intake.piece_check import CHECK
 
 MODE = "pieces"
@@ -35,7 +36,11 @@ class Part:
 @dataclass(slots=True)
 class Held:
     """What was done. `whole`, `partly` and `not_at_all` count files whose checks all, partly or never fitted.
-    `not_checkable`: files of torrents of a size that was seized, no piece of which lies wholly inside them.
+
+    `across`: pieces that lie in several files for all of which there was a content of the right size;
+    `across_fitting`: how many of them had the hash; `across_files`: files that this was told of;
+    `across_crowded`: such pieces of too many files. `not_checkable`: files of torrents of a size that was seized, of
+    which no content was checked.
     """
 
     torrents: int = 0
@@ -43,6 +48,10 @@ class Held:
     whole: int = 0
     partly: int = 0
     not_at_all: int = 0
+    across: int = 0
+    across_fitting: int = 0
+    across_files: int = 0
+    across_crowded: int = 0
     not_checkable: int = 0
     ed2k: int = 0
     ed2k_named: int = 0
@@ -105,10 +114,3 @@ def _verified(part: Part, result: Mapping[str, Any], done: Held) -> str:
     return json.dumps(
         told | numbers | {"method": part.method, "first_wrong": int(result["first_wrong"])}, sort_keys=True
     )
-
-
-def number(value: Any) -> int:
-    """A number of a worker or a trait. Raises ValueError for anything else."""
-    if type(value) is not int or not 0 <= value < 1 << 63:
-        raise ValueError("no number")
-    return value

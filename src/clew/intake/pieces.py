@@ -4,46 +4,31 @@ A Content is read again only where its size is that of a file in a torrent, or o
 tell already (`clew.intake.in_pass`). What came out becomes Traits (`clew.intake.piece_traits`).
 """
 
-import hashlib
-import json
 import os
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Set
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
 from typing import Any
 
-from clew.core import clock, mandate, shards
+from clew.core import shards
 from clew.core.absent import Absent
 from clew.core.case import Case
-from clew.core.errors import Refused
-from clew.intake.again import OTHERS, PIECES, Looking, Reopened, at_hand, places, reopened
+from clew.intake.across import held_across, trait, untried
+from clew.intake.again import OTHERS, PIECES, Looking, Reopened, at_hand, reopened
 from clew.intake.options import Options
+from clew.intake.piece_layout import Layout, layouts
 from clew.intake.piece_plan import SPECS, TORRENTS, Room, ed2k, files, of_exhibit, outcomes
-from clew.intake.piece_traits import BY, MODE, Check, Held, Named, Part, asked, naming, results
+from clew.intake.piece_told import BY_ACROSS, Told, commit, told, unread
+from clew.intake.piece_traits import BY, Check, Held, Named, Part, asked, naming, results
 from clew.intake.said import WRONG
 from clew.model import Missing, Reason
 
 READ = "clew.intake.piece_check:check"
 MOST, MOST_CHECKS = 1_000, 200  # contents of a receipt, checks of a content
+MOST_ACROSS = 200_000  # pieces that lie in several files, of one look
 MOST_HASHES = 256 << 20  # bytes of piece hashes that one such look holds; what it told is not asked for by the next
 
 OF_SIZE = "SELECT DISTINCT sha256, size FROM contents WHERE size IN (SELECT unnest($sizes))"
-TOLD = f"""
-SELECT DISTINCT content, name, text, data FROM traits
-WHERE mode='{MODE}' AND version='{BY["version"]}' AND missing IS NULL
-"""  # noqa: S608 - ours
-
-
-@dataclass(slots=True)
-class Told:
-    """What this version told already: `pieces` (content, torrent, number of the file), `hashes` content -> its ed2k
-    hashes, `entries` (content, text of "ed2k.verified").
-    """
-
-    pieces: set[tuple[bytes, bytes, int]] = field(default_factory=set)
-    hashes: dict[bytes, set[bytes]] = field(default_factory=dict)
-    entries: set[tuple[bytes, str]] = field(default_factory=set)
 
 
 def held_against(case: Case, *, options: Options | None = None) -> Held:
@@ -55,20 +40,21 @@ def held_against(case: Case, *, options: Options | None = None) -> Held:
     """
     chosen = options or Options(workers=os.cpu_count() or 1)
     done = Held()
-    sizes, named, had = files(case, done), ed2k(case, done), _told(case)
+    sizes, named, had = files(case, done), ed2k(case, done), told(case)
     contents: dict[int, list[bytes]] = defaultdict(list)
     for row in shards.query(case, OF_SIZE, {"sizes": [*sizes, *named]}).to_pylist():
         contents[row["size"]].append(row["sha256"])
+    spread, apart = _layouts(case, contents, done)
     wanted: dict[bytes, set[int]] = defaultdict(set)
     for size, about in sizes.items():
-        for torrent, index in about:
+        for torrent, index in (each for each in about if each not in apart):
             if any((content, torrent, index) not in had.pieces for content in contents.get(size, ())):
                 wanted[torrent].add(index)
     _name(case, contents, named, had, done)
     parts, room = list[Part](), Room(MOST_HASHES)
 
-    def opening(called: str) -> Callable[[str], AbstractContextManager[Reopened]]:
-        return lambda exhibit: reopened(case, exhibit, SPECS, chosen, Looking(PIECES, called))
+    def opening(called: str, specs: tuple[str, ...] = SPECS) -> Callable[[str], AbstractContextManager[Reopened]]:
+        return lambda exhibit: reopened(case, exhibit, specs, chosen, Looking(PIECES, called))
 
     def torrents(again: Reopened, _exhibit: str, rows: list[dict[str, Any]]) -> None:
         parts.extend(of_exhibit(again, rows, wanted, done, room))
@@ -76,14 +62,68 @@ def held_against(case: Case, *, options: Options | None = None) -> Held:
     def hold(again: Reopened, exhibit: str, rows: list[dict[str, Any]]) -> None:
         for at in range(0, len(rows), MOST):
             traits = _read(again, rows[at : at + MOST], checks, named, done)
-            _commit(case, exhibit, traits, again.made_with, again.basis.require())
+            commit(case, exhibit, traits, again.made_with, again.basis.require())
 
     none = at_hand(case, wanted, opening(TORRENTS), torrents, done.failed)
     checks = _due(contents, parts, named.keys(), had, done)
     none = at_hand(case, checks, opening("pieces"), hold, done.failed) if checks else none
+    if none is None:
+        had = told(case)
+        closed = held_across(case, spread, contents, had, opening, done)
+        none = None if done.torrents or done.contents else closed
     if none is not None:
         raise none
+    _nothing(case, sizes, contents, had, done)
     return done
+
+
+def _layouts(
+    case: Case, contents: Mapping[int, list[bytes]], done: Held
+) -> tuple[list[Layout], set[tuple[bytes, int]]]:
+    """The torrents with pieces that lie in several files, each of which some content may be; and the files (torrent,
+    number) of which nothing can be checked alone.
+    """
+    spread, apart, room = list[Layout](), set[tuple[bytes, int]](), MOST_ACROSS
+    for each in layouts(case, contents, done):
+        apart |= {(each.torrent, file.index) for file in each.files.values() if file.index not in each.alone}
+        done.across_crowded += each.crowded
+        if len(each.spans) > room:
+            done.failed[each.torrent.hex()] = "there are too many pieces across files to hold them all at once"
+        elif each.spans:
+            room -= len(each.spans)
+            spread.append(each.needed())
+    return spread, apart
+
+
+def _nothing(
+    case: Case,
+    sizes: Mapping[int, list[tuple[bytes, int]]],
+    contents: Mapping[int, list[bytes]],
+    had: Told,
+    done: Held,
+) -> None:
+    """Tells of what has the size of files in a torrent, and was not held against each of them, that this was so."""
+    rows, left = dict[bytes, list[dict[str, Any]]](), set[tuple[bytes, int]]()
+    for size, several in sizes.items():
+        told_new = set[bytes]()
+        files_of: dict[bytes, list[int]] = defaultdict(list)
+        for torrent, index in several:
+            files_of[torrent].append(index)
+        for content in (each for each in contents.get(size, ()) if each.hex() not in done.failed):
+            new = [each for each, numbers in files_of.items() if _untold(content, each, numbers, had, done)]
+            told_new |= set(new)
+            rows[content] = [trait(untried(each, size)) for each in new[:MOST_CHECKS]]
+        left |= {(torrent, index) for torrent in told_new for index in files_of[torrent]}
+    done.not_checkable = len(left - {(torrent, index) for _, torrent, index in had.pieces | had.across})
+    for _ in unread(case, {content: new for content, new in rows.items() if new}, BY_ACROSS, done):
+        pass
+
+
+def _untold(content: bytes, torrent: bytes, numbers: list[int], had: Told, done: Held) -> bool:
+    """Whether it was told of some of these files of a torrent neither that it was held against them nor that not."""
+    if torrent.hex() in done.failed or (content, torrent, None) in had.across:
+        return False
+    return any((content, torrent, n) not in had.pieces and (content, torrent, n) not in had.across for n in numbers)
 
 
 def _name(case: Case, contents: Mapping[int, list[bytes]], named: Named, had: Told, done: Held) -> None:
@@ -93,16 +133,7 @@ def _name(case: Case, contents: Mapping[int, list[bytes]], named: Named, had: To
         texts = naming(size, had.hashes.get(content, set()), named)
         if found := [{"name": "ed2k.verified", "text": text} for text in texts if (content, text) not in had.entries]:
             late[content] = found
-    for exhibit, rows in places(case, late).items():
-        label = case.read().execute("SELECT label FROM exhibits WHERE id=?", (exhibit,)).fetchone()["label"]
-        found_here = {row["sha256"]: late[row["sha256"]] for row in rows}
-        try:
-            basis = mandate.require(case, purpose="intake", at_ns=clock.now().utc_ns, exhibit=label)
-        except Refused as outside:
-            done.failed.update({content.hex(): f"{label}: {outside}" for content in found_here})
-            continue
-        done.ed2k_named += len(found_here)
-        _commit(case, exhibit, found_here, f"{BY['extractor']} {BY['version']}", basis.id)
+    done.ed2k_named += sum(1 for _ in unread(case, late, BY, done))
 
 
 def _due(
@@ -139,20 +170,6 @@ def _of_one_file(one: Check, other: Check) -> bool:
     return one is not None and other is not None and (one.torrent, one.index) == (other.torrent, other.index)
 
 
-def _told(case: Case) -> Told:
-    had = Told()
-    for row in shards.query(case, TOLD).to_pylist():
-        match row["name"]:
-            case "ed2k" | "ed2k.red":
-                had.hashes.setdefault(row["content"], set()).add(row["data"])
-            case "ed2k.verified":
-                had.entries.add((row["content"], row["text"]))
-            case "pieces.verified":
-                said = json.loads(row["text"])
-                had.pieces.add((row["content"], bytes.fromhex(said["torrent"]), said["index"]))
-    return had
-
-
 def _read(
     again: Reopened,
     rows: list[dict[str, Any]],
@@ -186,16 +203,3 @@ def _read(
             done.failed[content.hex()] = str(missing)
             traits[content] = [{"name": "pieces.verified", "missing": str(missing.reason), "detail": missing.detail}]
     return traits
-
-
-def _commit(case: Case, exhibit: str, traits: Mapping[bytes, list[dict[str, Any]]], made_with: str, basis: str) -> None:
-    said = sorted((content.hex(), repr(found)) for content, found in traits.items())
-    batch = hashlib.sha256(f"{MODE}\n{said}".encode()).hexdigest()[:32]
-    if not traits or shards.done(case, stage="intake", batch=batch, versions=made_with, config=MODE):
-        return
-    rows = [{"content": content, **BY, **trait} for content, found in traits.items() for trait in found]
-    pending = [shards.write(case, "traits", rows)]
-    with case.write("intake") as tx:
-        shards.commit(tx, stage="intake", batch=batch, versions=made_with, config=MODE, pending=pending)
-        about = {"exhibit": exhibit, "batch": batch, "contents": [content.hex() for content in traits]}
-        tx.record("contents.held against pieces", subject=about, counts={"contents": len(traits)}, mandate=basis)

@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from clew.core import shards
+from clew.core import shards, unheld
 from clew.core.case import Case
 from clew.intake import exiftool, typing_pass, unsaid
 from clew.intake.account import Account, account
@@ -58,6 +58,7 @@ class Report:
     not_asked: list[str] = field(default_factory=list)
     unopened: list[dict[str, Any]] = field(default_factory=list)
     retyped: list[dict[str, Any]] = field(default_factory=list)
+    not_held: int = 0
     runs: list[dict[str, Any]] = field(default_factory=list)
     looks: list[dict[str, Any]] = field(default_factory=list)
     isolation: dict[str, Any] = field(default_factory=dict)
@@ -101,6 +102,7 @@ def report(case: Case, exhibit: str) -> Report:
     found.not_asked += exiftool.not_asked(case, exhibit)
     found.unopened = counted(case, exhibit)
     found.retyped = typing_pass.retyped(case, exhibit)
+    found.not_held = unheld.counted(case, exhibit)[exhibit]
     _runs(case, found)
     _looks(case, found)
     return found

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from clew.core import unheld
 from clew.core.printable import printable
 from clew.intake.account import Account
 from clew.intake.families import NOT_READ, ORDER
@@ -14,6 +15,7 @@ def words(report: dict[str, Any], account: Account) -> str:
     lines = [*_types(report), *_states(report)]
     lines += [*_stopped(report["known_good"]), *_silent(report), *report["not_asked"]]
     lines += _in_pass(report["runs"])
+    lines += [unheld.words(report["not_held"])] if report["not_held"] else []
     lines += [*_tools(report["runs"]), f"isolation: {isolation_words(report['isolation'])}"]
     lines += _effects(report["runs"], report["looks"])
     lines.append("by name: clew show unreadable, unopened, doubtful, unsaid or items CASE LABEL")
