@@ -5,14 +5,14 @@
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
 from clew.core import shards
 from clew.core.case import Case
-from clew.core.engine import Pool, Task
+from clew.core.engine import Task
 from clew.intake import said
 from clew.intake.again import OTHERS, SECOND, Looking, Reopened, at_hand, reopened
 from clew.intake.api import EXACT, Session, Unavailable
@@ -27,13 +27,17 @@ def _no_blob(_data: bytes) -> bytes:
     raise ValueError("a second look hands back no blobs")
 
 
-def _traits_alone(value: dict[str, Any], _blobs: tuple[bytes, ...]) -> list[dict[str, Any]]:
+def _traits_alone(_content: bytes, value: dict[str, Any], _blobs: tuple[bytes, ...]) -> list[dict[str, Any]]:
     return said.traits(value, (), _no_blob)
 
 
-def _without_blobs(value: dict[str, Any], _blobs: tuple[bytes, ...]) -> list[dict[str, Any]]:
+def _without_blobs(content: bytes, value: dict[str, Any], _blobs: tuple[bytes, ...]) -> list[dict[str, Any]]:
     """Of what makes a contact sheet beside its hashes, which the first look has stored."""
-    return _traits_alone({**value, "traits": [trait for trait in value["traits"] if "blob" not in trait]}, ())
+    return _traits_alone(content, {**value, "traits": [trait for trait in value["traits"] if "blob" not in trait]}, ())
+
+
+def _never_late(_may: Callable[[], object], _over: bool) -> Iterable[tuple[bytes, list[dict[str, Any]]]]:
+    return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +46,10 @@ class Again:
 
     `trait` is what a content gets as Missing where it failed; `had` selects the contents that need no such look (SQL);
     `asked` is what the worker is told beside the mode; `most` are the contents of one receipt; `preload` is what its
-    workers import or call beside the Extractor's module. `hear` makes Trait rows of an answer and its blobs; `beside`
-    is how isolated the programs were that it asked, see `Looking`.
+    workers import or call beside the Extractor's module. `hear` makes Trait rows of an answer and its blobs, or has
+    another program asked about them: `late` gives rows of that by content, those that there are or, where all was heard
+    (`over`), all that are to come; it calls `may` while it waits. `beside` is how isolated such programs were, see
+    `Looking`.
     """
 
     mode: str
@@ -53,7 +59,10 @@ class Again:
     most: int
     asked: Mapping[str, Any] = field(default_factory=dict)
     preload: tuple[str, ...] = ()
-    hear: Callable[[dict[str, Any], tuple[bytes, ...]], list[dict[str, Any]]] = field(default=_traits_alone)
+    hear: Callable[[bytes, dict[str, Any], tuple[bytes, ...]], list[dict[str, Any]]] = field(default=_traits_alone)
+    late: Callable[[Callable[[], object], bool], Iterable[tuple[bytes, list[dict[str, Any]]]]] = field(
+        default=_never_late
+    )
     beside: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
@@ -118,7 +127,7 @@ def look(case: Case, contents: list[bytes], again: Again, options: Options, exhi
 
     def use(opened: Reopened, place: str, rows: list[dict[str, Any]]) -> None:
         for at in range(0, len(rows), again.most):
-            traits = _read(opened.pool, opened.session, rows[at : at + again.most], again, looked)
+            traits = _read(opened, rows[at : at + again.most], again, looked)
             _commit(case, opened.made_with, opened.basis.require(), place, again, traits)
 
     due = [each for each in contents if each not in have]
@@ -128,14 +137,14 @@ def look(case: Case, contents: list[bytes], again: Again, options: Options, exhi
 
 
 def _read(
-    pool: Pool, session: Session, rows: list[dict[str, Any]], again: Again, looked: Looked
+    opened: Reopened, rows: list[dict[str, Any]], again: Again, looked: Looked
 ) -> dict[bytes, list[dict[str, Any]]]:
     """Trait rows by content; where it could not be read, the one Missing that says why."""
     wanted = {row["sha256"].hex(): row for row in rows}  # several may be of one Item: read in part, then whole
     traits: dict[bytes, list[dict[str, Any]]] = {row["sha256"]: [] for row in rows}
     same: set[bytes] = set()
     failed: dict[bytes, Missing] = {}
-    for outcome in pool.run(_tasks(session, wanted, again, failed)):
+    for outcome in opened.pool.run(_tasks(opened.session, wanted, again, failed)):
         sha256, reply = wanted[outcome.task.id]["sha256"], outcome.reply
         try:
             if isinstance(reply, Missing):
@@ -144,10 +153,14 @@ def _read(
                 if said.content(reply.value["content"])["sha256"] == sha256:
                     same.add(sha256)
             elif "traits" in reply.value and len(traits[sha256]) <= MOST_TRAITS:
-                traits[sha256] += again.hear(reply.value, reply.blobs)
+                traits[sha256] += again.hear(sha256, reply.value, reply.blobs)
         except said.WRONG as error:
             failed[sha256] = Missing(Reason.UNPARSABLE, f"the worker's answer made no sense: {type(error).__name__}")
             same.discard(sha256)
+        for content, said_late in again.late(opened.basis.require, False):
+            traits[content] += said_late
+    for content, said_late in again.late(opened.basis.require, True):
+        traits[content] += said_late
     for sha256, found in traits.items():
         if sha256 not in same:
             found.clear()
