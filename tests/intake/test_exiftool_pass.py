@@ -22,11 +22,11 @@ from clew.intake.tools import extractors
 OPTIONS = Options(workers=1)
 
 
-def olympus(serial: str = "E42") -> bytes:
+def olympus(serial: str = "E42", tag: int = 0x0404) -> bytes:
     """An old Olympus note: a heading of eight bytes, a directory, and a serial number that fits into its field."""
     note = Block("<", header=False)
     note.out += b"OLYMP\x00\x01\x00"
-    note.add(Ifd({0x0404: (ASCII, serial)}))
+    note.add(Ifd({tag: (ASCII, serial)}))
     block = Ifd(
         {0x010F: (ASCII, "OLYMPUS OPTICAL CO.,LTD"), 0x8769: (LONG, Ifd({0x927C: (UNDEFINED, bytes(note.out))}))}
     )

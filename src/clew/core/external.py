@@ -52,7 +52,7 @@ class Running:
     def __init__(self, process: "subprocess.Popen[bytes]", saying: int) -> None:
         self.output = bytearray()  # heard so far; what is understood of it may be taken away
         self.isolation: dict[str, Any] = {}
-        self._process, self._saying = process, saying
+        self._process, self._saying = process, os.fdopen(saying, "rb")
 
     def fileno(self) -> int:
         """Of what it writes, for a selector."""
@@ -72,13 +72,14 @@ class Running:
         return self._process.returncode is not None
 
     def end(self) -> Ran | Missing:
-        """Kills it where it goes on still. Missing(refused) where it was never started."""
+        """Kills it where it goes on still, and may be called again. Missing(refused) where it was never started."""
         self._process.kill()
         status = self._process.wait()
         assert self._process.stdout is not None
         self._process.stdout.close()
-        with os.fdopen(self._saying, "rb") as pipe:
-            self.isolation = json.loads(pipe.read() or b"{}")
+        if not self._saying.closed:
+            self.isolation = json.loads(self._saying.read() or b"{}")
+            self._saying.close()
         if not self.isolation:
             return Missing(Reason.REFUSED, f"the program was not started (exit status {status})")
         if status == WEAK and not self.output:

@@ -65,7 +65,7 @@ def ask(case: Case, options: Options, exhibit: str | None = None) -> Told:
     version = made.output.decode("ascii", "replace").strip()[:20] if isinstance(made, external.Ran) else "unknown"
     if isinstance(made, external.Ran):
         told.isolation[PROGRAM] = made.isolation  # also where it has no answer to what follows
-    with Runs(program, 1, weak) as runs:
+    with Runs(program, options.workers, weak) as runs:
         again = Again(
             mode=FAST,
             extractor="clew.intake.whole:PLUGIN",

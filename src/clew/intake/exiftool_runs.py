@@ -5,7 +5,7 @@ early, the first picture that it did not answer is asked alone, and the rest goe
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from math import ceil
 from selectors import EVENT_READ, DefaultSelector
 from types import TracebackType
@@ -84,12 +84,12 @@ class Runs:
         for key, _ in self._selector.select(min(max(patience, 0.0), LOOK) if wait else 0):
             yield from key.data.hear()
         for run in [run for run in self._going if run.over]:
-            self._going.remove(run)
             self._selector.unregister(run.running)
-            yield from self._ended(run)
+            why, rest = run.end()
+            self._going.remove(run)
+            yield from self._ended(run, why, rest)
 
-    def _ended(self, run: Run) -> Iterator[Answer]:
-        why, rest = run.end()
+    def _ended(self, run: Run, why: Missing, rest: Sequence[Picture]) -> Iterator[Answer]:
         self.isolation = run.isolation
         if run.alone or why.reason is Reason.REFUSED:  # which says nothing of a picture
             yield from ((content, why) for content, _ in (*run.unanswered, *rest))
