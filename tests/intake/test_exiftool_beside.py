@@ -18,6 +18,7 @@ from test_exiftool_pass import olympus
 from case_made import new_case
 from clew.core import external
 from clew.core.case import Case
+from clew.core.progress import Progress
 from clew.intake import exiftool, exiftool_runs
 from clew.intake.account import facts_digest
 from clew.intake.options import Options
@@ -96,6 +97,32 @@ def test_the_facts_are_the_same_however_many(
     assert (told.looked.done, told.looked.failed) == (NOTES + 1, {})
     check(case)
     assert facts_digest(case) == undisturbed
+
+
+class Heard(Progress):
+    """Remembers what it would have told at each step."""
+
+    def __init__(self) -> None:
+        super().__init__("intake of P", quiet=True)
+        self.lines: list[str] = []
+
+    def advance(self, *, items: int = 0, bytes: int = 0) -> None:
+        super().advance(items=items, bytes=bytes)
+        if items:
+            self.lines.append(self.line())
+
+
+def test_it_is_told_how_far_it_is(taken: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exiftool_runs, "MOST", 4)
+    case, bar = copied(taken, tmp_path / "case"), Heard()
+    exiftool.ask(case, Options(workers=2), bar=bar)
+    assert [int(line.split()[3]) for line in bar.lines] == list(range(1, NOTES + 2))
+    for line in bar.lines[:-1]:
+        assert f" of {NOTES + 1} · " in line
+        assert "/s" in line
+        assert " left" in line
+        assert "exiftool on maker notes" in line
+    assert (bar.items, bar.total_items) == (0, None), "afterwards it tells of the intake again"
 
 
 def test_killed_it_leaves_nothing_behind_and_goes_on(taken: Path, undisturbed: str, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from clew.core import external, shards
 from clew.core.case import Case
+from clew.core.progress import Progress
 from clew.intake.api import FAST
 from clew.intake.exiftool_run import INTERPRETER, TAGS, Tags
 from clew.intake.exiftool_runs import Runs
@@ -54,7 +55,7 @@ def not_asked(case: Case, exhibit: str) -> list[str]:
     return [f"{why}: {len(contents):,} {DIFFERENCE}"] if contents else []
 
 
-def ask(case: Case, options: Options, exhibit: str | None = None) -> Told:
+def ask(case: Case, options: Options, exhibit: str | None = None, bar: Progress | None = None) -> Told:
     """Asks exiftool about each of them, or each of that `exhibit`. Raises what `second.look` raises."""
     contents, told = wanted(case), Told()
     program = external.installed(PROGRAM)
@@ -75,8 +76,9 @@ def ask(case: Case, options: Options, exhibit: str | None = None) -> Told:
             hear=partial(_handed, runs, version),
             late=partial(_answered, runs, version, told),
             beside=told.isolation,
+            called="exiftool on maker notes",
         )
-        told.looked = look(case, contents, again, options, exhibit)
+        told.looked = look(case, contents, again, options, exhibit, bar)
     return told
 
 
