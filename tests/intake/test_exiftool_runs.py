@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import tiffs
 from PIL import Image
+from test_exif import MAKERS
 from test_exiftool_pass import olympus
 
 from clew.core import external
@@ -190,3 +191,29 @@ def test_exiftool_itself_is_told_apart() -> None:
             runs.give(name.encode(), data)
         said = {content.decode(): tags for content, tags in runs.answers(lambda: None, over=True)}
     assert said == {name: {} if name in odd else own(name) for name in pictures}
+
+
+def test_nothing_of_a_picture_stays_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Notes of several makers, some of them damaged, in two orders in one process: what each says alone."""
+    assert EXIFTOOL
+    chosen = random.Random(11)
+    whole = [*(data for data, _ in MAKERS.values()), olympus("E42"), olympus("SR951", 0x0207)]
+    pictures = list(whole)
+    for data in (chosen.choice(whole) for _ in range(24)):
+        damaged = bytearray(data)
+        for _ in range(3):
+            damaged[chosen.randrange(20, min(300, len(damaged)))] = chosen.randrange(256)
+        pictures.append(bytes(damaged))
+
+    def asked(order: list[int]) -> dict[bytes, Tags | Missing]:
+        with Runs(str(EXIFTOOL), 2, accept_weak=False) as runs:
+            for number in order:
+                runs.give(b"%d" % number, pictures[number])
+            return dict(runs.answers(lambda: None, over=True))
+
+    numbers = list(range(len(pictures)))
+    together = asked(numbers)
+    assert sum(bool(tags) for tags in together.values()) > len(whole) // 2
+    assert asked(chosen.sample(numbers, len(numbers))) == together
+    monkeypatch.setattr(exiftool_runs, "MOST", 1)
+    assert asked(numbers) == together
