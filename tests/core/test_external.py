@@ -1,5 +1,6 @@
 """Programs of others: they answer on the bytes they are given, and can do nothing else. perl stands for any of them."""
 
+import os
 import shutil
 
 import pytest
@@ -46,6 +47,32 @@ def test_its_input_cannot_be_written_to() -> None:
     ran = perl('open(F, "+<&", 0); print syswrite(F, "x") ? "done" : $!+0')
     assert isinstance(ran, Ran)
     assert b"done" not in ran.output
+
+
+WRITE = """
+for my $path (map { "/proc/self/fd/$_" } 0..200) {
+  open(G, "<", $path) or next; local $/; my $was = <G>; next unless defined $was and $was eq "picture"; $seen++;
+  open(F, "+<", $path) and syswrite(F, "PICTURE") and print "done";
+  open(F, ">", $path) and print "done";
+  truncate($path, 0) and print "done";
+  seek(G, 0, 0); my $is = <G>; print "changed" unless $is eq $was;
+}
+print $seen;
+"""
+
+
+def test_beside_its_input_it_reads_what_it_is_given_and_changes_nothing_of_it() -> None:
+    with external.memory(b"picture") as first, external.memory(b"picture") as second, external.memory(b"") as stdin:
+        command = [PERL, "-e", WRITE]
+        running = external.start(command, stdin, runnable=(), beside=(first, second), seconds=60.0, accept_weak=False)
+        while running.hear():
+            pass
+        assert running.ended(10.0)
+        ran = running.end()
+        assert os.pread(first, 100, 0) == os.pread(second, 100, 0) == b"picture"
+    assert isinstance(ran, Ran)
+    assert ran.output == b"2"
+    assert all(layer["reached"] for layer in ran.isolation.values()), ran.isolation
 
 
 def test_time_and_output_have_bounds() -> None:

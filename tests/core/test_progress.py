@@ -124,6 +124,26 @@ def test_totals_that_still_grow_make_no_estimate(monkeypatch: pytest.MonkeyPatch
     assert "about 1 min 30 s left" in progress.line()
 
 
+def test_a_stretch_aside_is_told_by_its_items_and_then_all_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock_ = Clock(monkeypatch)
+    progress, _ = shown(terminal=False, quiet=True)
+    progress.begin(items=7, bytes=700)
+    progress.in_hand("a")
+    progress.advance(items=7, bytes=700)
+    clock_.now += 10
+    before = progress.line()
+    with progress.aside("maker notes", items=500):
+        for _ in range(10):
+            clock_.now += 1
+            progress.advance(items=10)
+        said = progress.line()
+    clock_.now -= 10
+    assert progress.line() == before
+    for part in ("100 of 500 ", "10/s", "last minute 10/s ", "about 40 s left", "maker notes (10 s)"):
+        assert part in said
+    assert " B" not in said
+
+
 def test_the_last_minute_makes_the_estimate(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fast at first, slow of late: what is left takes as long as the last minute says."""
     clock_ = Clock(monkeypatch)

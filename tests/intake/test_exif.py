@@ -12,8 +12,9 @@ import tiffs
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
-from tiffs import ASCII, LONG, RATIONAL, UNDEFINED, Block, Here, Ifd
+from tiffs import ASCII, LONG, RATIONAL, SIGNED, UNDEFINED, Block, Here, Ifd
 
+from clew.intake import exiftool_run
 from clew.intake.api import Probe, Value
 from clew.intake.extractors import _makernote, _metadata, exif, xmp
 from clew.intake.extractors._tiff import Tiff
@@ -141,7 +142,48 @@ def fuji() -> bytes:
     return noted("FUJIFILM", bytes(block.out), "<")
 
 
+def apple(order: str = ">") -> bytes:
+    """The note says its own byte order; whoever writes the EXIF block anew may use another one for that."""
+    block = Block(">", header=False)
+    block.out += b"Apple iOS\x00\x00\x01MM"
+    fields = {
+        0x0001: (SIGNED, 14),
+        0x0004: (SIGNED, 1),
+        0x0008: (RATIONAL, (1, 2), (3, 4), (5, 6)),
+        0x0014: (SIGNED, 10),
+    }
+    fields[0x0011] = (ASCII, "3A1F0B52-6C5D-4E0B-9E8B-0F3C2D1A4B5C")
+    fields[0x0015] = (ASCII, "7E57C0DE-0000-4000-8000-00000000BEEF")
+    block.add(Ifd(fields))
+    return noted("Apple", bytes(block.out), order)
+
+
+def test_of_an_apple_note_exiftool_knows_nothing_more_that_is_kept(tmp_path: Path) -> None:
+    """So it is not asked. Its name for the content identifier changed twice (12.19 on: MediaGroupUUID)."""
+    for order in "<>":
+        (tmp_path / "card.jpg").write_bytes(apple(order))
+        written = (f"-ExifIFD:{tag}={value}" for tag, value in (("SerialNumber", "S-1"), ("LensSerialNumber", "L-2")))
+        exiftool(tmp_path / "card.jpg", *written, "-overwrite_original")
+        data = (tmp_path / "card.jpg").read_bytes()
+        ours = traits(data)
+        assert "makernote" not in ours
+        kept = (f"-{tag}" for tag in (*exiftool_run.TAGS, "MediaGroupUUID"))
+        (theirs,) = json.loads(exiftool(tmp_path / "card.jpg", "-j", "-n", *kept))
+        theirs.pop("SourceFile")
+        assert len(theirs) == 5
+        assert set(map(str, theirs.values())) <= set(map(str, ours.values()))
+
+
+def test_an_apple_note_that_breaks_off_is_left_to_exiftool() -> None:
+    said = traits(
+        noted("Apple", b"Apple iOS\x00\x00\x01MM\x00\x01\x00\x15\x00\x02\x00\x00\x00\x25\x00\x00\x40\x00", ">")
+    )
+    assert isinstance(said["makernote"], Missing)
+    assert said["makernote"].reason is Reason.UNPARSABLE
+
+
 MAKERS = {
+    "apple": (apple(), {"note.version": "Apple:MakerNoteVersion", "note.image_unique_id": "Apple:ImageUniqueID"}),
     "nikon": (nikon(), {"camera.serial": "Nikon:SerialNumber", "camera.shutter_count": "Nikon:ShutterCount"}),
     "canon": (canon(), {"camera.serial": "Canon:SerialNumber", "camera.serial.internal": "Canon:InternalSerialNumber"}),
     "fuji": (fuji(), {"camera.serial.internal": "FujiFilm:InternalSerialNumber"}),

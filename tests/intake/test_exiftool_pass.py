@@ -12,7 +12,7 @@ from tiffs import ASCII, LONG, UNDEFINED, Block, Ifd
 from case_made import new_case
 from clew.core import external
 from clew.core.case import Case
-from clew.intake import exiftool
+from clew.intake import exiftool, exiftool_run
 from clew.intake.custody import find
 from clew.intake.options import Options
 from clew.intake.run import intake
@@ -22,11 +22,11 @@ from clew.intake.tools import extractors
 OPTIONS = Options(workers=1)
 
 
-def olympus() -> bytes:
+def olympus(serial: str = "E42", tag: int = 0x0404) -> bytes:
     """An old Olympus note: a heading of eight bytes, a directory, and a serial number that fits into its field."""
     note = Block("<", header=False)
     note.out += b"OLYMP\x00\x01\x00"
-    note.add(Ifd({0x0404: (ASCII, "E42")}))
+    note.add(Ifd({tag: (ASCII, serial)}))
     block = Ifd(
         {0x010F: (ASCII, "OLYMPUS OPTICAL CO.,LTD"), 0x8769: (LONG, Ifd({0x927C: (UNDEFINED, bytes(note.out))}))}
     )
@@ -80,7 +80,7 @@ def test_where_it_is_not_installed_the_difference_is_said(taken: Case, monkeypat
 
 
 def test_a_broken_answer_is_a_missing(taken: Case, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(external, "run", lambda *_all, **_options: external.Ran(b"no JSON", 1))
+    monkeypatch.setattr(exiftool_run, "answer", lambda _said, _path: None)
     told = exiftool.ask(taken, OPTIONS)
     assert told.looked.done == 1
     assert traits(taken, sha256(olympus()))["exiftool", "fast"]["missing"] == "unparsable"

@@ -1,11 +1,13 @@
 """Programs of others, such as exiftool: the one place that starts them, locked up, on bytes and nothing else.
 
-The program gets its input on stdin, reads what of the system it is made of, and answers on stdout. It has the limits,
-the unprivileged user and no_new_privs of a worker; Landlock leaves it read-only paths and lets it run nothing but
-itself; the filter takes network and new processes away. Which layers were reached is in the answer.
+The program gets its input on stdin, or as descriptors beside it, reads what of the system it is made of, and answers on
+stdout. It has the limits, the unprivileged user and no_new_privs of a worker; Landlock leaves it read-only paths and
+lets it run nothing but itself; the filter takes network and new processes away. Which layers were reached is in the
+answer.
 """
 
 import contextlib
+import fcntl
 import json
 import math
 import os
@@ -25,6 +27,9 @@ from clew.model import Missing, Reason
 SYSTEM = ("/usr/lib", "/usr/lib64", "/usr/share", "/lib", "/lib64", "/etc/ld.so.cache", "/etc/perl", "/dev/null")
 MOST_OUTPUT = 8 << 20
 MEMORY = 512 << 20
+_SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
+TOO_MUCH = Missing(Reason.LIMIT_REACHED, f"the program wrote more than {MOST_OUTPUT:,} bytes")
+TOO_LONG = Missing(Reason.LIMIT_REACHED, "the program took too long")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +46,48 @@ def installed(name: str) -> str | None:
     return shutil.which(name, path=ENVIRONMENT["PATH"])
 
 
+class Running:
+    """A program that goes on. Who started it hears it, and ends it in any case."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]", saying: int) -> None:
+        self.output = bytearray()  # heard so far; what is understood of it may be taken away
+        self.isolation: dict[str, Any] = {}
+        self._process, self._saying = process, os.fdopen(saying, "rb")
+
+    def fileno(self) -> int:
+        """Of what it writes, for a selector."""
+        assert self._process.stdout is not None
+        return self._process.stdout.fileno()
+
+    def hear(self) -> bool:
+        """Waits until it writes, and adds that to `output`. False where it writes no more."""
+        chunk = os.read(self.fileno(), 1 << 16)
+        self.output += chunk
+        return bool(chunk)
+
+    def ended(self, seconds: float) -> bool:
+        """Whether it ends by itself within that time."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(max(0.1, seconds))
+        return self._process.returncode is not None
+
+    def end(self) -> Ran | Missing:
+        """Kills it where it goes on still, and may be called again. Missing(refused) where it was never started."""
+        self._process.kill()
+        status = self._process.wait()
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+        if not self._saying.closed:
+            self.isolation = json.loads(self._saying.read() or b"{}")
+            self._saying.close()
+        if not self.isolation:
+            return Missing(Reason.REFUSED, f"the program was not started (exit status {status})")
+        if status == WEAK and not self.output:
+            weak = [f"{name}: {layer['detail']}" for name, layer in self.isolation.items() if not layer["reached"]]
+            return Missing(Reason.REFUSED, f"isolation is weak: {'; '.join(weak)}"[:400])
+        return Ran(bytes(self.output), status, self.isolation)
+
+
 def run(
     command: Sequence[str], data: bytes, *, runnable: Sequence[str], seconds: float = 60.0, accept_weak: bool = False
 ) -> Ran | Missing:
@@ -48,39 +95,48 @@ def run(
 
     Missing(refused) where isolation is weak and not accepted, Missing(limit reached) for time or output beyond bounds.
     """
+    with memory(data) as stdin:
+        running = start(command, stdin, runnable=runnable, seconds=seconds, accept_weak=accept_weak)
+    try:
+        beyond = _heard(running, time.monotonic() + seconds)
+    finally:
+        ran = running.end()
+    return beyond or ran
+
+
+def start(
+    command: Sequence[str],
+    stdin: int,
+    *,
+    runnable: Sequence[str],
+    beside: Sequence[int] = (),
+    seconds: float,
+    accept_weak: bool,
+) -> Running:
+    """Starts it, see `run`; `seconds` are of CPU, of the wall clock nobody but the caller takes care. What it reads are
+    descriptors of `memory`: `stdin`, and `beside` it others, which it has by the same numbers (/proc/self/fd/N).
+    """
     asking, saying = os.pipe(), os.pipe()  # (reading end, writing end) each
-    with _memory(data) as stdin:
-        process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "clew.core.launch", str(asking[0]), str(saying[1])],
-            stdin=stdin,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            pass_fds=(asking[0], saying[1]),
-            env={"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
-            cwd="/",
-            start_new_session=True,
-        )
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-m", "clew.core.launch", str(asking[0]), str(saying[1])],
+        stdin=stdin,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        pass_fds=(asking[0], saying[1], *beside),
+        env={"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+        cwd="/",
+        start_new_session=True,
+    )
     os.close(asking[0])
     os.close(saying[1])
+    running = Running(process, saying[0])
     try:
         with os.fdopen(asking[1], "wb") as pipe, contextlib.suppress(BrokenPipeError):
             pipe.write(_asked(command, runnable, seconds, accept_weak))
-        answer = _output(process, time.monotonic() + seconds)
-        with os.fdopen(saying[0], "rb") as pipe:
-            isolation = json.loads(pipe.read() or b"{}")
-    finally:
-        process.kill()  # does nothing where it has ended
-        process.wait()
-        assert process.stdout is not None
-        process.stdout.close()
-    if isinstance(answer, Missing):
-        return answer
-    if not isolation:
-        return Missing(Reason.REFUSED, f"the program was not started (exit status {process.returncode})")
-    if process.returncode == WEAK and not answer:
-        weak = [f"{name}: {layer['detail']}" for name, layer in isolation.items() if not layer["reached"]]
-        return Missing(Reason.REFUSED, f"isolation is weak: {'; '.join(weak)}"[:400])
-    return Ran(answer, process.returncode, isolation)
+    except BaseException:
+        running.end()
+        raise
+    return running
 
 
 def _asked(command: Sequence[str], runnable: Sequence[str], seconds: float, accept_weak: bool) -> bytes:
@@ -92,32 +148,27 @@ def _asked(command: Sequence[str], runnable: Sequence[str], seconds: float, acce
     ).encode()  # fmt: skip
 
 
-def _output(process: "subprocess.Popen[bytes]", until: float) -> bytes | Missing:
-    """All that it writes before it ends."""
-    assert process.stdout is not None
-    output = bytearray()
+def _heard(running: Running, until: float) -> Missing | None:
+    """Hears all that it writes before it ends; what was beyond its bounds."""
     with selectors.DefaultSelector() as selector:
-        selector.register(process.stdout, selectors.EVENT_READ)
+        selector.register(running, selectors.EVENT_READ)
         while selector.select(max(0.0, until - time.monotonic())):
-            chunk = os.read(process.stdout.fileno(), 1 << 16)
-            output += chunk
-            if len(output) > MOST_OUTPUT:
-                return Missing(Reason.LIMIT_REACHED, f"the program wrote more than {MOST_OUTPUT:,} bytes")
-            if not chunk:
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    process.wait(max(0.1, until - time.monotonic()))
-                    return bytes(output)
-                break
-    return Missing(Reason.LIMIT_REACHED, "the program took too long")
+            goes_on = running.hear()
+            if len(running.output) > MOST_OUTPUT:
+                return TOO_MUCH
+            if not goes_on:
+                return None if running.ended(until - time.monotonic()) else TOO_LONG
+    return TOO_LONG
 
 
 @contextlib.contextmanager
-def _memory(data: bytes) -> Iterator[int]:
-    """A descriptor from which these bytes are read, and no others, by whoever holds it."""
-    descriptor = os.memfd_create("clew", os.MFD_CLOEXEC)
+def memory(data: bytes) -> Iterator[int]:
+    """A descriptor from which these bytes are read, and no others, by whoever holds it; nobody can change them."""
+    descriptor = os.memfd_create("clew", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     try:
         with os.fdopen(os.dup(descriptor), "wb") as out:
             out.write(data)
+        fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, _SEALS)
         read_only = os.open(Path("/proc/self/fd") / str(descriptor), os.O_RDONLY | os.O_CLOEXEC)
     finally:
         os.close(descriptor)

@@ -1,4 +1,5 @@
-"""What is going on: bytes and items per second, time left by bytes, errors by kind, the oldest item in hand.
+"""What is going on: bytes and items per second, time left by bytes (by items where no bytes are counted), errors by
+kind, the oldest item in hand.
 
 On a terminal one live panel; elsewhere a plain line now and then. It only ever tells; the account is in the case.
 """
@@ -6,6 +7,8 @@ On a terminal one live panel; elsewhere a plain line now and then. It only ever 
 import sys
 import time
 from collections import Counter, deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 
 from rich.console import Console
@@ -65,6 +68,19 @@ class Progress:
         self._began = time.monotonic()
         self._samples = deque()
 
+    @contextmanager
+    def aside(self, text: str, *, items: int) -> Iterator[None]:
+        """Another stretch meanwhile, of so many items whose bytes are not counted; then all is told as before it."""
+        told = self.items, self.bytes, self.total_items, self.total_bytes, self.counting, self._began, self._samples
+        hand = self._hand, self._hand_since
+        self.begin(items=items, bytes=0)
+        self._hand, self._hand_since = printable(text), self._began
+        try:
+            yield
+        finally:
+            self._hand, self._hand_since = hand
+            self.items, self.bytes, self.total_items, self.total_bytes, self.counting, self._began, self._samples = told
+
     def found(self, *, items: int, bytes: int) -> None:
         """So much more there is to do."""
         self.total_items = (self.total_items or 0) + items
@@ -112,12 +128,15 @@ class Progress:
         if self.bytes:
             parts += [f"{size(self.bytes)}{of_bytes}", f"{size(self.bytes / seconds)}/s"]
         if lately is not None:
-            parts.append(f"last minute {lately[0]:,.0f}/s, {size(lately[1])}/s")
+            parts.append(f"last minute {lately[0]:,.0f}/s" + (f", {size(lately[1])}/s" if self.bytes else ""))
         if self.counting:
             parts.append("still enumerating")
         elif self.total_bytes and 0 < self.bytes < self.total_bytes:
             rate = lately[1] if lately and lately[1] else self.bytes / seconds
             parts.append(f"about {duration((self.total_bytes - self.bytes) / rate)} left")
+        elif not self.total_bytes and self.total_items and 0 < self.items < self.total_items:
+            rate = lately[0] if lately and lately[0] else self.items / seconds
+            parts.append(f"about {duration((self.total_items - self.items) / rate)} left")
         if self.total_items is None and self.total_bytes is None:
             parts.append("still counting")
         parts += [f"{kind}: {count}" for kind, count in sorted(self.errors.items())]

@@ -13,7 +13,8 @@ from clew.core.places import labels, named, standing
 PLACE = "gps"
 NAMES = (
     *("artist", "camera.make", "camera.model", "camera.owner", "camera.serial", "camera.serial.internal"),
-    *("image.unique_id", "lens.model", "lens.serial", "video.comment", "video.location", "video.title"),
+    *("image.unique_id", "lens.model", "lens.serial", "note.content_identifier", "note.image_unique_id"),
+    *("video.comment", "video.location", "video.title"),
     *("xmp.author", "xmp.document", "xmp.document.original", "xmp.instance", "xmp.owner", "xmp.serial"),
     *("xmp.lens.serial", "xmp.latitude", "xmp.longitude"),
     *(f"exiftool.{each}SerialNumber" for each in ("", "Internal", "Camera", "Body", "Lens")),

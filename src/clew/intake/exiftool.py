@@ -4,27 +4,25 @@ exiftool is a program of others (perl), locked up by `clew.core.external`. Where
 but this: our reader has said of each such picture that it has a maker note which it does not read.
 """
 
-import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 from clew.core import external, shards
 from clew.core.case import Case
+from clew.core.progress import Progress
 from clew.intake.api import FAST
+from clew.intake.exiftool_run import INTERPRETER, TAGS, Tags
+from clew.intake.exiftool_runs import Runs
 from clew.intake.options import Options
 from clew.intake.reading import CUT, MOST_TEXT, cut
 from clew.intake.second import Again, Looked, look
 from clew.intake.whole import PLUGIN
 from clew.model import Missing, Reason
 
-PROGRAM, INTERPRETER = "exiftool", "/usr/bin/perl"
+PROGRAM = "exiftool"
 PREFIX = "exiftool."
-# Its names; each becomes a Trait, "exiftool.SerialNumber"
-TAGS = ("SerialNumber", "InternalSerialNumber", "CameraSerialNumber", "BodySerialNumber", "LensSerialNumber",
-        "ShutterCount", "ShutterCount2", "ShutterCount3", "ImageCount", "ImageNumber", "FileNumber", "OwnerName",
-        "ImageUniqueID", "ContentIdentifier", "MakerNoteVersion")  # fmt: skip
 DIFFERENCE = (
     "pictures have a maker note that clew does not read itself; serial numbers and shutter counts in them are not known"
 )
@@ -57,66 +55,62 @@ def not_asked(case: Case, exhibit: str) -> list[str]:
     return [f"{why}: {len(contents):,} {DIFFERENCE}"] if contents else []
 
 
-def ask(case: Case, options: Options, exhibit: str | None = None) -> Told:
+def ask(case: Case, options: Options, exhibit: str | None = None, bar: Progress | None = None) -> Told:
     """Asks exiftool about each of them, or each of that `exhibit`. Raises what `second.look` raises."""
     contents, told = wanted(case), Told()
     program = external.installed(PROGRAM)
     if program is None:
         return told
-    made = external.run([program, "-ver"], b"", runnable=[INTERPRETER], accept_weak=options.accept_weak_isolation)
+    weak = options.accept_weak_isolation
+    made = external.run([program, "-ver"], b"", runnable=[INTERPRETER], accept_weak=weak)
     version = made.output.decode("ascii", "replace").strip()[:20] if isinstance(made, external.Ran) else "unknown"
     if isinstance(made, external.Ran):
         told.isolation[PROGRAM] = made.isolation  # also where it has no answer to what follows
-    again = Again(
-        mode=FAST,
-        extractor="clew.intake.whole:PLUGIN",
-        trait=f"{PREFIX}{TAGS[0]}",
-        had="SELECT content FROM traits WHERE extractor = 'exiftool' AND missing IS NULL",
-        most=200,
-        hear=partial(_rows, program, version, options.accept_weak_isolation, told),
-        beside=told.isolation,
-    )
-    told.looked = look(case, contents, again, options, exhibit)
+    with Runs(program, options.workers, weak) as runs:
+        again = Again(
+            mode=FAST,
+            extractor="clew.intake.whole:PLUGIN",
+            trait=f"{PREFIX}{TAGS[0]}",
+            had="SELECT content FROM traits WHERE extractor = 'exiftool' AND missing IS NULL",
+            most=2_000,
+            hear=partial(_handed, runs, version),
+            late=partial(_answered, runs, version, told),
+            beside=told.isolation,
+            called="exiftool on maker notes",
+        )
+        told.looked = look(case, contents, again, options, exhibit, bar)
     return told
 
 
-def describe(
-    program: str, data: bytes, accept_weak: bool
-) -> tuple[dict[str, str | int | float], dict[str, Any]] | Missing:
-    """Those of TAGS that exiftool has of these bytes, and the isolation that it ran in."""
-    command = [program, "-j", "-n", *(f"-{tag}" for tag in TAGS), "-"]
-    ran = external.run(command, data, runnable=[INTERPRETER], accept_weak=accept_weak)
-    if isinstance(ran, Missing):
-        return ran
-    try:
-        (said,) = json.loads(ran.output)
-        tags = {tag: said[tag] for tag in TAGS if isinstance(said.get(tag), str | int | float)}
-    except (ValueError, TypeError, AttributeError):
-        return Missing(Reason.UNPARSABLE, f"exiftool gave no answer (exit status {ran.status})")
-    return tags, ran.isolation
-
-
-def _rows(
-    program: str, version: str, accept_weak: bool, told: Told, value: dict[str, Any], blobs: tuple[bytes, ...]
+def _handed(
+    runs: Runs, version: str, content: bytes, value: dict[str, Any], blobs: tuple[bytes, ...]
 ) -> list[dict[str, Any]]:
-    """Trait rows of one answer of `clew.intake.whole`."""
+    """Gives what `clew.intake.whole` handed over to exiftool; rows where that is nothing."""
+    if blobs:
+        runs.give(content, blobs[0])
+        return []
+    (row,) = value["traits"]
+    return _rows(version, Missing(Reason(row["missing"]), str(row["detail"])[:MOST_TEXT]))
+
+
+def _answered(
+    runs: Runs, version: str, told: Told, may: Callable[[], object], over: bool
+) -> Iterator[tuple[bytes, list[dict[str, Any]]]]:
+    for content, answer in runs.answers(may, over=over):
+        yield content, _rows(version, answer)
+    if runs.isolation:
+        told.isolation[PROGRAM] = runs.isolation
+
+
+def _rows(version: str, answer: Tags | Missing) -> list[dict[str, Any]]:
+    """Trait rows of one answer."""
     empty = dict.fromkeys(("text", "number", "integer", "data", "missing", "detail"))
     by = {"extractor": PLUGIN.name, "version": f"{PLUGIN.version} (exiftool {version})"}
-    if not blobs:
-        (row,) = value["traits"]
-        missing: Missing | None = Missing(Reason(row["missing"]), str(row["detail"])[:MOST_TEXT])
-    else:
-        found = describe(program, blobs[0], accept_weak)
-        missing = found if isinstance(found, Missing) else None
-        if not isinstance(found, Missing):
-            tags, told.isolation[PROGRAM] = found
-            if tags:
-                return [
-                    {**empty, **by, **row} for tag, said in tags.items() for row in _columns(f"{PREFIX}{tag}", said)
-                ]
-            missing = Missing(Reason.NOT_APPLICABLE, "exiftool finds no serial number or count in it")
-    assert missing is not None
-    return [{**empty, **by, **_said("exiftool", missing)}]
+    if not answer:
+        answer = Missing(Reason.NOT_APPLICABLE, "exiftool finds no serial number or count in it")
+    if isinstance(answer, Missing):
+        return [{**empty, **by, **_said("exiftool", answer)}]
+    return [{**empty, **by, **row} for tag, said in answer.items() for row in _columns(f"{PREFIX}{tag}", said)]
 
 
 def _said(name: str, missing: Missing) -> dict[str, Any]:

@@ -70,8 +70,8 @@ def intake(
         Run(case, held, source, chosen, basis, bar, lists).go(path)
         if chosen.extractors is None:
             bar.in_hand("second opinions on types and maker notes")
-            second_types(case, chosen, held.id)  # other exhibits need not be at hand now
-            exiftool.ask(case, chosen, held.id)
+            second_types(case, chosen, held.id, bar)  # other exhibits need not be at hand now
+            exiftool.ask(case, chosen, held.id, bar)
         compact(case, basis.require(), kinds=OF_EXHIBITS)
     return report(case, held.id)
 

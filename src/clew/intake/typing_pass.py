@@ -9,6 +9,7 @@ from typing import Any
 
 from clew.core import shards
 from clew.core.case import Case
+from clew.core.progress import Progress
 from clew.intake.api import FAST
 from clew.intake.archives.kinds import kind_of
 from clew.intake.mediatype import RETYPED, SECOND, UNKNOWN
@@ -109,6 +110,7 @@ AGAIN = Again(
     had=HAD,
     most=2_000,
     preload=("clew.intake.second_type:preload",),
+    called="second opinions on types",
 )
 
 
@@ -120,10 +122,10 @@ class Opinions:
     larger: int
 
 
-def second_types(case: Case, options: Options, exhibit: str | None = None) -> Opinions:
+def second_types(case: Case, options: Options, exhibit: str | None = None, bar: Progress | None = None) -> Opinions:
     """Gives every Content that needs it, or every one of that `exhibit`, a "type.second". Where that failed, it is
     asked for again by a retry alone. Raises what `second.look` raises.
     """
     again = replace(AGAIN, had=ANSWERED) if options.retry else AGAIN
     found, larger = wanted(case, had=again.had)
-    return Opinions(look(case, found, again, options, exhibit), larger)
+    return Opinions(look(case, found, again, options, exhibit, bar), larger)

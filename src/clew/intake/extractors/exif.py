@@ -44,13 +44,14 @@ DAY = 86_400  # seconds
 class Exif:
     """Traits camera.make, .model, .owner, .serial, .serial.internal, .shutter_count; lens.make, .model, .serial;
     camera.software; artist; time.original, .digitized, .modified, .offset as written; image.unique_id; gps.latitude,
-    .longitude in degrees, .altitude in metres, .time in UTC.
+    .longitude in degrees, .altitude in metres, .time in UTC; of Apple's notes note.version, .content_identifier
+    (of a live photo), .image_unique_id.
 
     "makernote" is Missing(unknown) where there is a maker note that this reader does not know.
     """
 
     name = "exif"
-    version = "3"
+    version = "4"
 
     def wants(self, media_type: str) -> bool:
         """Pictures."""
