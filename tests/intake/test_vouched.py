@@ -1,0 +1,143 @@
+"""No deleted name is called complete with what may be another's bytes: that its clusters are free says nothing, since a
+file that had them meanwhile, and was deleted too, may have left no record. A whole find of just its size vouches.
+"""
+
+from pathlib import Path
+
+import pytest
+from cases import sha256
+from ntfs_volume import blank, written
+from recovery import photographs
+from test_disk_intake import OPTIONS, put, take, tool
+
+from case_made import new_case
+from clew.intake.doubtful import doubtful
+from clew.intake.run import intake
+from clew.intake.work import UNVOUCHED
+from clew.model import ContentState
+
+COMPLETE, DOUBT = str(ContentState.COMPLETE), str(ContentState.OVERWRITTEN_POSSIBLE)
+
+
+@pytest.fixture(scope="module")
+def files() -> dict[str, bytes]:
+    return photographs()
+
+
+def said(item: dict) -> tuple[str, str | None, str | None]:
+    """What the listing claims of its bytes, what was claimed once they were read, and why no more."""
+    return item["content_state"], item["as_read"], item["detail"]
+
+
+# ---- FAT
+
+
+def card(path: Path, *folders: str) -> Path:
+    """A volume of FAT12 with clusters of 2 KiB."""
+    path.write_bytes(bytes(4 << 20))
+    tool("mkfs.fat", "-F", "12", "-s", "4", path)
+    for name in folders:
+        tool("mmd", "-i", path, f"::/{name}")
+    return path
+
+
+def removed(image: Path, name: str) -> None:
+    tool("mdel", "-i", image, f"::/{name}")
+
+
+def test_on_fat_the_one_that_had_the_cluster_meanwhile_left_no_entry(tmp_path):
+    image = card(tmp_path / "card.img", "d1", "d2")
+    put(image, "ALPHA.TXT", b"alpha's own", "::/d1/")
+    removed(image, "d1/ALPHA.TXT")
+    put(image, "BETA.TXT", b"beta's own, which lay there later", "::/d2/")
+    removed(image, "d2/BETA.TXT")
+    put(image, "EMPTY.TXT", b"", "::/d2/")  # takes the entry of the one before
+    found, summary = take(tmp_path, image)
+    alpha = found[b"d1/_LPHA.TXT"]
+    assert alpha["sha256"] == sha256(b"beta's own,")  # of ALPHA's size: it is read and hashed all the same
+    assert said(alpha) == (DOUBT, DOUBT, UNVOUCHED)
+    assert (summary.doubted, summary.unvouched, summary.complete) == (1, 1, True)
+    assert "  1 of them lie in clusters that are free, and nothing shows that no other file held" in summary.words()
+
+
+def test_a_whole_picture_of_just_its_size_vouches_for_a_name(tmp_path, files):
+    image = card(tmp_path / "card.img")
+    names = {"A.JPG": "p01.jpg", "B.PNG": "q01.png"}
+    for name, source in names.items():
+        put(image, name, files[source])
+    for name in names:
+        removed(image, name)
+    found, summary = take(tmp_path, image)
+    for name, source in names.items():
+        item = found[b"_" + name[1:].encode()]
+        assert (item["sha256"], said(item)) == (sha256(files[source]), (DOUBT, COMPLETE, None))
+    assert (summary.doubted, summary.unvouched) == (0, 0)
+
+
+def test_a_whole_picture_of_another_size_vouches_for_nothing(tmp_path, files):
+    image, data = card(tmp_path / "card.img"), files["p01.jpg"]
+    put(image, "A.JPG", data + b"x")
+    removed(image, "A.JPG")
+    found, _ = take(tmp_path, image)
+    assert said(found[b"_.JPG"])[1] == DOUBT
+
+
+# ---- NTFS
+
+
+def test_on_ntfs_the_one_that_had_the_clusters_meanwhile_left_no_file_record(tmp_path, files):
+    image, size = blank(tmp_path / "disk.img"), 18_000
+    beta = bytes(range(1, 251)) * (size // 250)
+    with written(image) as volume:
+        for name in ("/x.txt", "/alpha.txt", "/p.jpg"):
+            volume.create(name, files["p02.jpg"] if name == "/p.jpg" else name.encode() * (size // len(name)))
+        for name in ("/x.txt", "/alpha.txt"):
+            volume.delete(name)
+    with written(image) as volume:
+        volume.create("/beta.txt", beta)
+        volume.delete("/beta.txt")
+        volume.create("/small.txt", b"in its record")
+        volume.create("/gone.txt", b"in its record, too")
+    with written(image) as volume:
+        volume.delete("/gone.txt")
+        volume.delete("/p.jpg")
+    found, summary = take(tmp_path, image)
+    for name in (b"alpha.txt", b"x.txt"):
+        if name in found and found[name]["state"] == "done":
+            assert said(found[name]) == (DOUBT, DOUBT, UNVOUCHED), name
+    assert said(found[b"alpha.txt"])[1] == DOUBT
+    assert said(found[b"gone.txt"]) == (COMPLETE, COMPLETE, None)
+    assert said(found[b"p.jpg"]) == (DOUBT, COMPLETE, None)
+    assert summary.complete
+
+
+# ---- ext
+
+
+def test_on_ext_a_name_gives_an_inode_that_may_have_been_another_file_s(tmp_path, files):
+    """Of a whole picture that the inode has, nobody knows whether it is what that name stood for."""
+    image, data = tmp_path / "ext.img", tmp_path / "file"
+    with image.open("wb") as out:
+        out.truncate(8 << 20)
+    tool("mke2fs", "-q", "-F", "-t", "ext4", image)
+    for name, content in (("alpha", files["p01.jpg"]), ("beta", files["p02.jpg"])):
+        data.write_bytes(content)
+        tool("debugfs", "-w", "-R", f"write {data} {name}", image)
+        tool("debugfs", "-w", "-R", f"rm {name}", image)
+    found, _ = take(tmp_path, image)
+    kept = {path: item for path, item in found.items() if item["name_state"] == "deleted" and item["sha256"]}
+    assert {item["sha256"] for item in kept.values()} & {sha256(files["p02.jpg"])}
+    assert {said(item)[:2] for item in kept.values()} == {(DOUBT, DOUBT)}
+
+
+# ---- what is said by name, and by a later version
+
+
+def test_each_is_named_with_its_reason(tmp_path):
+    image = card(tmp_path / "card.img")
+    put(image, "A.TXT", b"a")
+    removed(image, "A.TXT")
+    case = new_case(tmp_path / "case")
+    summary = intake(case, path=image, label="D", workers=1, options=OPTIONS)
+    (row,) = doubtful(case, summary.exhibit)
+    assert (row["path"], row["unvouched"], row["erased"], row["why"]) == ("_.TXT", True, False, UNVOUCHED)
