@@ -2,17 +2,26 @@
 file that had them meanwhile, and was deleted too, may have left no record. A whole find of just its size vouches.
 """
 
+import io
+import tarfile
+import tempfile
 from pathlib import Path
 
 import pytest
 from cases import sha256
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from ntfs_volume import blank, written
+from PIL import Image, PngImagePlugin
 from recovery import photographs
 from test_disk_intake import OPTIONS, put, take, tool
 
 from case_made import new_case
+from clew.core import shards
+from clew.intake import said as heard
 from clew.intake.doubtful import doubtful
 from clew.intake.run import intake
+from clew.intake.sources import _disk, _said, rawdisk
 from clew.intake.work import UNVOUCHED
 from clew.model import ContentState
 
@@ -141,3 +150,86 @@ def test_each_is_named_with_its_reason(tmp_path):
     summary = intake(case, path=image, label="D", workers=1, options=OPTIONS)
     (row,) = doubtful(case, summary.exhibit)
     assert (row["path"], row["unvouched"], row["erased"], row["why"]) == ("_.TXT", True, False, UNVOUCHED)
+
+
+def test_what_an_earlier_version_called_complete_is_doubted_by_the_next_run(tmp_path, monkeypatch):
+    """With what lies in it: a tar, which the carver does not know."""
+    image, packed = card(tmp_path / "card.img"), io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        member = tarfile.TarInfo("inside.txt")
+        member.size = 4
+        archive.addfile(member, io.BytesIO(b"mine"))
+    put(image, "A.TAR", packed.getvalue())
+    removed(image, "A.TAR")
+    case, whole = new_case(tmp_path / "case"), {"state": COMPLETE}
+    content, found = heard.content, _said._found
+    with monkeypatch.context() as earlier:
+        earlier.setattr(rawdisk.RawDisk, "version", "4")
+        earlier.setattr(_disk.Disk, "claims", lambda _self, _deleted, _ask: {})
+        earlier.setattr(heard, "content", lambda value: content(value | whole))
+        earlier.setattr(_said, "_found", lambda *one: found(*one)._replace(content_state=ContentState.COMPLETE))
+        before = intake(case, path=image, label="D", workers=1, options=OPTIONS)
+    after = intake(case, path=image, label="D", workers=1, options=OPTIONS)
+    assert before.doubted == 0
+    assert before.account.discovered == after.account.discovered == 2
+    assert (after.doubted, after.unvouched) == (2, 2)
+
+
+# ---- whatever is created and deleted
+
+PATHS = [f"{folder}/X{letter}.DAT" for folder in ("d1", "d2") for letter in "ABCD"]
+DELETED = """
+SELECT l.path, l.content_state AS listed, c.content_state AS as_read, c.sha256 FROM listings l LEFT JOIN contents c
+USING (item) WHERE l.name_state = 'deleted'
+"""
+
+
+def left_of(name: str) -> bytes:
+    """What FAT keeps of a path that was deleted."""
+    return name.replace("/X", "/_").encode()
+
+
+def content(size: int | None, number: int) -> bytes:
+    """Text of that size, or a picture of a size that none of another number has."""
+    if size is not None:
+        return (b"%d, " % number * size)[:size]
+    text, out = PngImagePlugin.PngInfo(), io.BytesIO()
+    text.add_text("Comment", "x" * (1 + 100 * number))
+    Image.new("L", (8, 8), number).save(out, "PNG", pnginfo=text)
+    return out.getvalue()
+
+
+class Told:
+    """What a volume was told to do, and the bytes that each name ever had."""
+
+    def __init__(self, image: Path) -> None:
+        self.image, self.ever, self.live = image, dict[str, set[bytes]](), set[str]()
+
+    def do(self, name: str, data: bytes) -> None:
+        """Deletes what is there by that name, or else creates it."""
+        if name in self.live:
+            removed(self.image, name)
+            self.live.remove(name)
+            return
+        folder, _, plain = name.partition("/")
+        put(self.image, plain, data, f"::/{folder}/")
+        self.live.add(name)
+        self.ever.setdefault(name, set()).add(sha256(data))
+
+
+@settings(max_examples=6, deadline=None)
+@given(
+    st.lists(st.tuples(st.sampled_from(PATHS), st.sampled_from([0, 700, 2000, 5000, None])), min_size=10, max_size=24)
+)
+def test_no_deleted_name_is_complete_with_bytes_that_it_never_had(steps):
+    with tempfile.TemporaryDirectory() as folder:
+        told = Told(card(Path(folder) / "card.img", "d1", "d2"))
+        for number, (name, size) in enumerate(steps):
+            told.do(name, content(size, number))
+        case = new_case(Path(folder) / "case")
+        intake(case, path=told.image, label="D", workers=1, options=OPTIONS)
+        rows = shards.query(case, DELETED).to_pylist()
+    for row in rows:
+        if COMPLETE in (row["listed"], row["as_read"]):
+            (ever,) = (hashes for name, hashes in told.ever.items() if left_of(name) == row["path"])
+            assert row["sha256"] in ever, row["path"]

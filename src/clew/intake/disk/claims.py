@@ -372,10 +372,13 @@ def freed(opened: FileSystem, meta: Any, attribute: Any, own: int) -> bool:
     """Whether some of its `own` bytes are read from clusters that its file record gave back: not where they lie in the
     record, or were never written. Raises OSError.
     """
-    if allocated(meta):
-        return False
-    begun = initialised(opened, int(meta.addr), attribute) if opened.family == "NTFS" else None
-    return bool(runs(opened, attribute, own if begun is None else min(begun, own)))
+    return not allocated(meta) and bool(runs(opened, attribute, begun(opened, int(meta.addr), attribute, own)))
+
+
+def begun(opened: FileSystem, record: int, attribute: Any, own: int) -> int:
+    """How many of its `own` bytes were ever written: NTFS tells, and what lies behind them is no more its own."""
+    known = initialised(opened, record, attribute) if opened.family == "NTFS" else None
+    return own if known is None else min(known, own)
 
 
 def all_free(opened: FileSystem, attribute: Any, own: int) -> bool:

@@ -98,6 +98,7 @@ def blocks(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
             if claims.unlinked(opened, file.info.meta):  # none is free: what else was there is told to be overwritten
                 raise Absent(Missing(Reason.NOT_APPLICABLE, "its file record is in use"))
             size = claims.own_bytes(opened, record, int(attribute.info.size))
+            size = claims.begun(opened, record, attribute, size)
             lies = claims.extents(opened, attribute, size), size
             given_back = claims.freed(opened, file.info.meta, attribute, size)
             nobodys = given_back and claims.all_free(opened, attribute, size)

@@ -107,9 +107,12 @@ def _of_volume(members: Sequence[Placed], beside: Finds, payload: Mapping[str, A
         here = [(start, start + length, item) for item, each in lying.items() for start, length in each.runs]
         spans += here
         doubted |= begun_inside(beside.begun, here, cluster)
-        agreed = {item: beside.agree(own) for item, each in lying.items() if (own := exactly(each.runs, each.size))}
+        own = {item: exactly(each.runs, each.size) for item, each in lying.items()}
+        agreed = {item: beside.agree(its) for item, its in own.items() if its}
         named = {item for item, _, name in some if not numbered or name is NameState.ORPHAN}
-        vouched |= {item for item, each in agreed.items() if each and item in named}
+        vouched |= {
+            item for item, each in agreed.items() if each and item in named and _size(own[item]) == lying[item].size
+        }
         doubted |= {item for item, each in agreed.items() if each is False}
         doubted |= {item for item, each in lying.items() if each.freed and not each.free}
         unvouched |= {item for item, each in lying.items() if each.free}
