@@ -136,7 +136,7 @@ def test_another_file_at_the_first_cluster_or_over_it_is_a_doubt(tmp_path, files
 def test_what_a_find_says_of_a_deleted_file():
     whole, cut, film = ContentState.COMPLETE, ContentState.PARTIAL, ContentState.OVERWRITTEN_POSSIBLE
     finds = [(100, 50, whole), (300, 80, film), (500, 70, cut), (700, 20, whole)]
-    beside = Finds([Find(((at, length),), state) for at, length, state in finds])
+    beside = Finds([Find(((at, length),), state, state is ContentState.COMPLETE) for at, length, state in finds])
     assert beside.agree([(100, 50)]) is True
     begins_there = ([(100, 51)], [(100, 49)], [(100, 25), (200, 25)])
     for other in (*begins_there, [(149, 5)], [(120, 4)], [(20, 5), (149, 1)]):
@@ -149,15 +149,16 @@ def test_what_a_find_says_of_a_deleted_file():
     assert beside.agree([(500, 60), (900, 60)]) is None  # its first piece: no carver can join it
     assert beside.agree([(90, 11)]) is None
     assert beside.agree([(690, 50)]) is None  # what begins inside may be at home there
-    assert Finds([Find(((0, 4), (8, 4)), whole)]).agree([(0, 4), (8, 4)]) is True
+    assert Finds([Find(((0, 4), (8, 4)), whole, True)]).agree([(0, 4), (8, 4)]) is True
+    assert Finds([Find(((0, 4), (8, 4)), whole, False)]).agree([(0, 4), (8, 4)]) is None
     assert Finds([]).agree([(0, 4)]) is None
 
 
 def test_what_a_find_says_that_holds_others():
     """A database is one, of which the pictures in it are finds of their own."""
-    whole, database = ContentState.COMPLETE, Find(((0, 1000),), ContentState.OVERWRITTEN_POSSIBLE)
-    stored = [Find(((at, 100),), whole) for at in (100, 300)]
-    beside = Finds([database, *stored, Find(((2000, 100),), whole)])
+    whole, database = ContentState.COMPLETE, Find(((0, 1000),), ContentState.OVERWRITTEN_POSSIBLE, False)
+    stored = [Find(((at, 100),), whole, True) for at in (100, 300)]
+    beside = Finds([database, *stored, Find(((2000, 100),), whole, True)])
     assert beside.agree([(500, 100)]) is False
     assert beside.agree([(1000, 100)]) is None
 

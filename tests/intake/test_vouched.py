@@ -1,10 +1,12 @@
 """No deleted name is called complete with what may be another's bytes: that its clusters are free says nothing, since a
-file that had them meanwhile, and was deleted too, may have left no record. A whole find of just its size vouches.
+file that had them meanwhile, and was deleted too, may have left no record. A whole find of just its size vouches, where
+checksums stand over its bytes.
 """
 
 import io
 import tarfile
 import tempfile
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -22,6 +24,7 @@ from clew.intake import said as heard
 from clew.intake.doubtful import doubtful
 from clew.intake.run import intake
 from clew.intake.sources import _disk, _said, rawdisk
+from clew.intake.sources._doubts import Finds
 from clew.intake.work import UNVOUCHED
 from clew.model import ContentState
 
@@ -69,26 +72,46 @@ def test_on_fat_the_one_that_had_the_cluster_meanwhile_left_no_entry(tmp_path):
     assert "  1 of them lie in clusters that are free, and nothing shows that no other file held" in summary.words()
 
 
-def test_a_whole_picture_of_just_its_size_vouches_for_a_name(tmp_path, files):
-    image = card(tmp_path / "card.img")
-    names = {"A.JPG": "p01.jpg", "B.PNG": "q01.png"}
-    for name, source in names.items():
-        put(image, name, files[source])
-    for name in names:
+def test_a_whole_file_of_just_its_size_vouches_for_a_name_where_checksums_stand_in_it(tmp_path, files):
+    """A JPEG is decoded, but a cluster of another one in its middle is too: one in seven passed."""
+    image, packed = card(tmp_path / "card.img"), io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("inside.txt", b"mine" * 1_000)
+    own = {"A.JPG": files["p01.jpg"], "B.PNG": files["q01.png"], "C.ZIP": packed.getvalue()}
+    for name, data in own.items():
+        put(image, name, data)
+    for name in own:
         removed(image, name)
     found, summary = take(tmp_path, image)
-    for name, source in names.items():
+    vouched = {"A.JPG": (DOUBT, DOUBT, UNVOUCHED), "B.PNG": (DOUBT, COMPLETE, None), "C.ZIP": (DOUBT, COMPLETE, None)}
+    for name, data in own.items():
         item = found[b"_" + name[1:].encode()]
-        assert (item["sha256"], said(item)) == (sha256(files[source]), (DOUBT, COMPLETE, None))
-    assert (summary.doubted, summary.unvouched) == (0, 0)
+        assert (item["sha256"], said(item)) == (sha256(data), vouched[name])
+    assert (summary.doubted, summary.unvouched) == (1, 1)
+
+
+def test_what_lies_in_an_archive_is_doubted_with_it(tmp_path, monkeypatch):
+    """Also where the archive's own listing doubted it already, and something vouched for it meanwhile."""
+    image, packed = card(tmp_path / "card.img"), io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("inside.txt", b"mine" * 1_000)
+    put(image, "C.ZIP", packed.getvalue())
+    removed(image, "C.ZIP")
+    case = new_case(tmp_path / "case")
+    before = intake(case, path=image, label="D", workers=1, options=OPTIONS)
+    assert before.doubted == 0
+    monkeypatch.setattr(rawdisk.RawDisk, "version", "6")
+    monkeypatch.setattr(Finds, "agree", lambda *_: False)
+    after = intake(case, path=image, label="D", workers=1, options=OPTIONS)
+    assert after.doubted == 2, "the archive, and its member"
 
 
 def test_a_whole_picture_of_another_size_vouches_for_nothing(tmp_path, files):
-    image, data = card(tmp_path / "card.img"), files["p01.jpg"]
-    put(image, "A.JPG", data + b"x")
-    removed(image, "A.JPG")
+    image, data = card(tmp_path / "card.img"), files["q01.png"]
+    put(image, "A.PNG", data + b"x")
+    removed(image, "A.PNG")
     found, _ = take(tmp_path, image)
-    assert said(found[b"_.JPG"])[1] == DOUBT
+    assert said(found[b"_.PNG"])[1] == DOUBT
 
 
 # ---- NTFS
@@ -98,8 +121,8 @@ def test_on_ntfs_the_one_that_had_the_clusters_meanwhile_left_no_file_record(tmp
     image, size = blank(tmp_path / "disk.img"), 18_000
     beta = bytes(range(1, 251)) * (size // 250)
     with written(image) as volume:
-        for name in ("/x.txt", "/alpha.txt", "/p.jpg"):
-            volume.create(name, files["p02.jpg"] if name == "/p.jpg" else name.encode() * (size // len(name)))
+        for name in ("/x.txt", "/alpha.txt", "/q.png"):
+            volume.create(name, files["q02.png"] if name == "/q.png" else name.encode() * (size // len(name)))
         for name in ("/x.txt", "/alpha.txt"):
             volume.delete(name)
     with written(image) as volume:
@@ -109,14 +132,14 @@ def test_on_ntfs_the_one_that_had_the_clusters_meanwhile_left_no_file_record(tmp
         volume.create("/gone.txt", b"in its record, too")
     with written(image) as volume:
         volume.delete("/gone.txt")
-        volume.delete("/p.jpg")
+        volume.delete("/q.png")
     found, summary = take(tmp_path, image)
     for name in (b"alpha.txt", b"x.txt"):
         if name in found and found[name]["state"] == "done":
             assert said(found[name]) == (DOUBT, DOUBT, UNVOUCHED), name
     assert said(found[b"alpha.txt"])[1] == DOUBT
     assert said(found[b"gone.txt"]) == (COMPLETE, COMPLETE, None)
-    assert said(found[b"p.jpg"]) == (DOUBT, COMPLETE, None)
+    assert said(found[b"q.png"]) == (DOUBT, COMPLETE, None)
     assert summary.complete
 
 
@@ -129,13 +152,13 @@ def test_on_ext_a_name_gives_an_inode_that_may_have_been_another_file_s(tmp_path
     with image.open("wb") as out:
         out.truncate(8 << 20)
     tool("mke2fs", "-q", "-F", "-t", "ext4", image)
-    for name, content in (("alpha", files["p01.jpg"]), ("beta", files["p02.jpg"])):
+    for name, content in (("alpha", files["q01.png"]), ("beta", files["q02.png"])):
         data.write_bytes(content)
         tool("debugfs", "-w", "-R", f"write {data} {name}", image)
         tool("debugfs", "-w", "-R", f"rm {name}", image)
     found, _ = take(tmp_path, image)
     kept = {path: item for path, item in found.items() if item["name_state"] == "deleted" and item["sha256"]}
-    assert {item["sha256"] for item in kept.values()} & {sha256(files["p02.jpg"])}
+    assert {item["sha256"] for item in kept.values()} & {sha256(files["q02.png"])}
     assert {said(item)[:2] for item in kept.values()} == {(DOUBT, DOUBT)}
 
 

@@ -163,11 +163,14 @@ class Note:
 
 
 class Deleted(NamedTuple):
-    """An Item that is not live: how it can be reopened, what its listing claims of its bytes, and of its name."""
+    """An Item that is not live: how it can be reopened, what its listing claims of its bytes, and of its name; of what
+    was carved, whether it is of a kind whose bytes are `checked` by sums that stand in it.
+    """
 
     ref: str
     state: ContentState
     name: NameState
+    checked: bool = False
 
 
 class Claimed(NamedTuple):

@@ -27,10 +27,13 @@ Placed = tuple[str, dict[str, Any], NameState]  # an Item, what its ref says, an
 
 
 class Find(NamedTuple):
-    """What was carved: its runs, and what its structure proves of them."""
+    """What was carved: its runs, what its structure proves of them, and whether it vouches for a name: checksums say of
+    all its bytes that they belong together. What is decoded or stepped through alone may have another's in its middle.
+    """
 
     runs: tuple[Range, ...]
     state: ContentState
+    vouches: bool
 
 
 class Finds:
@@ -47,7 +50,7 @@ class Finds:
     def agree(self, own: Sequence[Range]) -> bool | None:
         """Whether a deleted file that lies in `own`, to the byte, is what was found there: False where it shares bytes
         with a whole file that began elsewhere or has other ones, or something begins with it and goes on behind it;
-        True where all of its structure was looked at; None where nothing speaks for or against it.
+        True where that vouches; None where nothing speaks for or against it.
         """
         first = self._by_begin.get(own[0][0])
         if (
@@ -61,7 +64,7 @@ class Finds:
         for start, length in own:
             for find in self._over(start, start + length):
                 if find.runs == tuple(own):
-                    agreed = True if find.state is ContentState.COMPLETE else agreed
+                    agreed = True if find.vouches else agreed
                 elif not _inside(find.runs[0][0], own):  # what begins inside is asked of by clusters
                     return False
         return agreed
@@ -77,10 +80,11 @@ def judged(deleted: Mapping[str, Deleted], payload: Mapping[str, Any], ask: Ask)
     """Of deleted and carved Items, by id, those whose listing does not say it all: what may be claimed of each."""
     by_volume: dict[str, list[Placed]] = defaultdict(list)
     carved: dict[str, list[Find]] = defaultdict(list)  # by logical volume
-    for item, (ref, state, name) in deleted.items():
+    for item, (ref, state, name, checked) in deleted.items():
         place, found = parse(ref), parse_carved(ref)
         if found is not None:
-            carved[str(found.get("lv"))].append(Find(tuple((at, length) for at, length in found["runs"]), state))
+            runs, whole = tuple((at, length) for at, length in found["runs"]), state is ContentState.COMPLETE
+            carved[str(found.get("lv"))].append(Find(runs, state, whole and checked))
         elif place is not None and "id" in place and "iso" not in place:  # sessions of a disc overwrite nothing
             by_volume[volume(place)].append((item, place, name))
     finds = {layer: Finds(each) for layer, each in carved.items()}
@@ -88,7 +92,9 @@ def judged(deleted: Mapping[str, Deleted], payload: Mapping[str, Any], ask: Ask)
     for members in by_volume.values():
         beside = finds.get(str(members[0][1].get("lv")), Finds(()))
         now |= _of_volume(members, beside, payload, ask)
-    return {item: each for item, each in now.items() if each.unvouched or deleted[item].state is not each.state}
+    return {
+        item: each for item, each in now.items() if each != WHOLE or deleted[item].state is not ContentState.COMPLETE
+    }
 
 
 def _of_volume(members: Sequence[Placed], beside: Finds, payload: Mapping[str, Any], ask: Ask) -> dict[str, Claimed]:
