@@ -15,7 +15,7 @@ from clew.core.case import Case
 from clew.core.engine import Pool
 from clew.intake import batches, course
 from clew.intake.account import facts_digest
-from clew.intake.api import Found, Job, Part, Unavailable
+from clew.intake.api import Claimed, Found, Job, Part, Unavailable
 from clew.intake.basis import Basis
 from clew.intake.listing import BatchSize, Lister
 from clew.intake.options import LIMITS, Options
@@ -63,7 +63,7 @@ class Seized:
         self.asked_claims += 1
         assert len(deleted) == -(-self.count // 7), "claims are asked before everything is listed"
         doubted = [item for item, each in deleted.items() if each.ref in {"file/f0", "file/f7"}]
-        return dict.fromkeys(doubted, ContentState.OVERWRITTEN_POSSIBLE)
+        return dict.fromkeys(doubted, Claimed(ContentState.OVERWRITTEN_POSSIBLE))
 
 
 @pytest.fixture

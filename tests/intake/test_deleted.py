@@ -99,26 +99,9 @@ def test_a_guess_over_a_cluster_of_another_deleted_file_is_not_called_complete(c
     assert claimed(tmp_path, card) == {"_.TXT": (DOUBT, DOUBT)}
 
 
-def test_the_first_cluster_is_given_by_the_entry_and_a_whole_file_vouches_for_a_guess(card, tmp_path, files):
+def test_an_entry_vouches_for_no_cluster_and_a_whole_file_for_all(card, tmp_path, files):
     removed(card, {"NOTE.TXT": b"one cluster", "HOLIDAY.PNG": files["q01.png"]})
-    assert claimed(tmp_path, card) == {"_OTE.TXT": (COMPLETE, COMPLETE), "_OLIDAY.PNG": (DOUBT, COMPLETE)}
-
-
-def test_half_a_first_cluster_is_none(tmp_path):
-    """FAT32 with more than 65,536 clusters: whether the upper half of the number was cleared, nobody can tell."""
-    image = tmp_path / "card.img"
-    image.write_bytes(bytes(40 << 20))
-    tool("mkfs.fat", "-F", "32", "-s", "1", image)
-    removed(image, {"LOW.TXT": b"LOW.TXT", "HIGH.TXT": b"HIGH.TXT"})
-    data = bytearray(image.read_bytes())
-    entry, first = data.find(b"\xe5IGH    TXT"), data.find(b"HIGH.TXT" + bytes(100))
-    cluster = struct.unpack_from("<H", data, entry + 26)[0]
-    struct.pack_into("<H", data, entry + 20, 1)
-    at = first + 0x10000 * 512
-    data[at : at + 8], data[first : first + 8] = data[first : first + 8], bytes(8)
-    image.write_bytes(data)
-    assert cluster < 0x10000
-    assert claimed(tmp_path, image) == {"_OW.TXT": (DOUBT, DOUBT), "_IGH.TXT": (COMPLETE, COMPLETE)}
+    assert claimed(tmp_path, card) == {"_OTE.TXT": (DOUBT, DOUBT), "_OLIDAY.PNG": (DOUBT, COMPLETE)}
 
 
 # ---- what was carved at the same place
@@ -143,17 +126,17 @@ def test_another_file_at_the_first_cluster_or_over_it_is_a_doubt(tmp_path, files
         data[at : at + len(picture)] = picture
     image.write_bytes(data)
     assert claimed(tmp_path, image) == {
-        "cv.doc": (COMPLETE, DOUBT),
-        "letter.doc": (COMPLETE, DOUBT),
-        "far.doc": (COMPLETE, COMPLETE),
-        "own.png": (COMPLETE, COMPLETE),
+        "cv.doc": (DOUBT, DOUBT),
+        "letter.doc": (DOUBT, DOUBT),
+        "far.doc": (DOUBT, DOUBT),
+        "own.png": (DOUBT, COMPLETE),
     }
 
 
 def test_what_a_find_says_of_a_deleted_file():
     whole, cut, film = ContentState.COMPLETE, ContentState.PARTIAL, ContentState.OVERWRITTEN_POSSIBLE
     finds = [(100, 50, whole), (300, 80, film), (500, 70, cut), (700, 20, whole)]
-    beside = Finds([Find(((at, length),), state) for at, length, state in finds])
+    beside = Finds([Find(((at, length),), state, state is ContentState.COMPLETE) for at, length, state in finds])
     assert beside.agree([(100, 50)]) is True
     begins_there = ([(100, 51)], [(100, 49)], [(100, 25), (200, 25)])
     for other in (*begins_there, [(149, 5)], [(120, 4)], [(20, 5), (149, 1)]):
@@ -166,15 +149,16 @@ def test_what_a_find_says_of_a_deleted_file():
     assert beside.agree([(500, 60), (900, 60)]) is None  # its first piece: no carver can join it
     assert beside.agree([(90, 11)]) is None
     assert beside.agree([(690, 50)]) is None  # what begins inside may be at home there
-    assert Finds([Find(((0, 4), (8, 4)), whole)]).agree([(0, 4), (8, 4)]) is True
+    assert Finds([Find(((0, 4), (8, 4)), whole, True)]).agree([(0, 4), (8, 4)]) is True
+    assert Finds([Find(((0, 4), (8, 4)), whole, False)]).agree([(0, 4), (8, 4)]) is None
     assert Finds([]).agree([(0, 4)]) is None
 
 
 def test_what_a_find_says_that_holds_others():
     """A database is one, of which the pictures in it are finds of their own."""
-    whole, database = ContentState.COMPLETE, Find(((0, 1000),), ContentState.OVERWRITTEN_POSSIBLE)
-    stored = [Find(((at, 100),), whole) for at in (100, 300)]
-    beside = Finds([database, *stored, Find(((2000, 100),), whole)])
+    whole, database = ContentState.COMPLETE, Find(((0, 1000),), ContentState.OVERWRITTEN_POSSIBLE, False)
+    stored = [Find(((at, 100),), whole, True) for at in (100, 300)]
+    beside = Finds([database, *stored, Find(((2000, 100),), whole, True)])
     assert beside.agree([(500, 100)]) is False
     assert beside.agree([(1000, 100)]) is None
 

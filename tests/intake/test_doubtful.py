@@ -18,7 +18,7 @@ from clew.core.places import NAMED_SINCE
 from clew.intake import doubtful
 from clew.intake.report import report
 from clew.intake.run import intake
-from clew.intake.work import ERASED
+from clew.intake.work import ERASED, UNVOUCHED
 from facts_case import put
 
 CLUSTER = 4096
@@ -42,11 +42,12 @@ def test_what_a_drive_erased_is_named(case, tmp_path):
         File("text.bin", b"text" * 1000, [120], deleted=True),
     ]
     ended = intake(case, path=make(tmp_path / "card.img", listed), label="D", workers=1)
-    assert (ended.doubted, ended.erased, ended.partial) == (2, 2, 0)
+    assert (ended.doubted, ended.erased, ended.unvouched, ended.partial) == (3, 2, 1, 0)
     same = f"12,288 of 12,288 bytes, deleted, overwritten possible: {ERASED}"
-    assert shown(case) == [f"{name}  {same}" for name in ("gone.bin", "part.bin")]
+    other = f"text.bin  4,000 of 4,000 bytes, deleted, overwritten possible: {UNVOUCHED}"
+    assert shown(case) == [*(f"{name}  {same}" for name in ("gone.bin", "part.bin")), other]
     rows = [json.loads(line) for line in shown(case, "--json")]
-    assert [row["erased"] for row in rows] == [True, True]
+    assert [(row["erased"], row["unvouched"]) for row in rows] == [(True, False), (True, False), (False, True)]
     assert rows[0]["sha256"] == hashlib.sha256(bytes(3 * CLUSTER)).hexdigest()
 
 
@@ -86,7 +87,7 @@ def test_each_item_is_named_once_by_the_claim_that_it_is_counted_by(case, tmp_pa
     rows = [json.loads(line) for line in shown(case, "--json")]
     assert bytes.fromhex(rows[1]["path_hex"]) == b"cut\x1b\xff"
     names = {"item", "path", "path_hex", "ref", "size", "listed", "name_state", "found_by", "content_state"}
-    assert set(rows[0]) == names | {"erased", "damaged", "sha256", "why"}
+    assert set(rows[0]) == names | {"erased", "unvouched", "damaged", "sha256", "why"}
 
 
 def test_a_picture_whose_decoder_made_up_pixels_is_counted_and_named(case, tmp_path):

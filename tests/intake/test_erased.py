@@ -19,7 +19,7 @@ from clew.intake import said
 from clew.intake.disk import claims
 from clew.intake.run import intake
 from clew.intake.sources import rawdisk
-from clew.intake.work import ERASED
+from clew.intake.work import ERASED, UNVOUCHED
 from clew.model import ContentState
 
 COMPLETE, DOUBT = str(ContentState.COMPLETE), str(ContentState.OVERWRITTEN_POSSIBLE)
@@ -74,14 +74,14 @@ def test_on_ntfs_a_deleted_photograph_of_zeros_is_in_doubt_and_live_zeros_are_co
     assert found[b"never.bin"]["sha256"] == sha256(bytes(len(picture) - 1))
     assert found[b"x.jpg"]["sha256"] == found[b"zeros.bin"]["sha256"] == sha256(bytes(len(picture)))
     assert states(found, "x.jpg", "kept.jpg", "zeros.bin", "small.bin", "begins.bin", "never.bin") == {
-        "x.jpg": (COMPLETE, DOUBT, ERASED),
-        "kept.jpg": (COMPLETE, COMPLETE, None),
+        "x.jpg": (DOUBT, DOUBT, ERASED),
+        "kept.jpg": (DOUBT, DOUBT, UNVOUCHED),
         "zeros.bin": (COMPLETE, COMPLETE, None),
         "small.bin": (COMPLETE, COMPLETE, None),
-        "begins.bin": (COMPLETE, COMPLETE, None),
+        "begins.bin": (DOUBT, DOUBT, UNVOUCHED),
         "never.bin": (COMPLETE, COMPLETE, None),
     }
-    assert (summary.doubted, summary.erased) == (1, 1)
+    assert (summary.doubted, summary.erased, summary.unvouched) == (3, 1, 2)
     assert "  1 of them read as zeros alone, or as bytes of 0xFF alone" in summary.words()
     assert summary.complete
 
@@ -96,7 +96,7 @@ def test_on_fat_so_is_a_file_of_one_cluster_on_flash_that_gives_either(gives, tm
     tool("mdel", "-i", image, "::/A.TXT")
     trimmed(image, data, gives)
     found, _ = take(tmp_path, image)
-    assert states(found, "_.TXT", "B.TXT") == {"_.TXT": (COMPLETE, DOUBT, ERASED), "B.TXT": (COMPLETE, COMPLETE, None)}
+    assert states(found, "_.TXT", "B.TXT") == {"_.TXT": (DOUBT, DOUBT, ERASED), "B.TXT": (COMPLETE, COMPLETE, None)}
 
 
 def test_on_exfat_what_was_never_written_is_zeros_by_the_books(tmp_path):
@@ -110,11 +110,11 @@ def test_on_exfat_what_was_never_written_is_zeros_by_the_books(tmp_path):
     ]
     found, summary = take(tmp_path, make(tmp_path / "card.img", listed))
     assert states(found, *(each.name for each in listed), "gone.zip!/zeros.bin") == {
-        "gone.bin": (COMPLETE, DOUBT, ERASED),
-        "part.bin": (COMPLETE, DOUBT, ERASED),
+        "gone.bin": (DOUBT, DOUBT, ERASED),
+        "part.bin": (DOUBT, DOUBT, ERASED),
         "never.bin": (COMPLETE, COMPLETE, None),
         "chain.bin": (DOUBT, DOUBT, ERASED),
-        "gone.zip": (COMPLETE, COMPLETE, None),
+        "gone.zip": (DOUBT, COMPLETE, None),
         "gone.zip!/zeros.bin": (COMPLETE, COMPLETE, None),  # the archive's checksum is of zeros
     }
     assert (summary.doubted, summary.erased) == (3, 3)
@@ -141,7 +141,7 @@ def test_on_ext_nobody_erases_what_was_deleted_while_open_and_what_was_never_wri
         trimmed(image, data)
     found, _ = take(tmp_path, image)
     assert states(found, "gone", "$OrphanFiles/inode-14", "never") == {
-        "gone": (COMPLETE, DOUBT, ERASED),
+        "gone": (DOUBT, DOUBT, ERASED),
         "$OrphanFiles/inode-14": (COMPLETE, COMPLETE, None),
         "never": ("unreadable", None, claims.NO_POINTERS),
     }

@@ -84,9 +84,10 @@ USERS = {
 
 @pytest.mark.parametrize("path", USERS)
 def test_what_is_a_users_is_an_item(path, taken):
-    item = taken[0][path]
-    assert (item["state"], item["content_state"], item["sha256"]) == ("done", "complete", sha256(USERS[path]))
-    assert item["name_state"] == ("deleted" if path.endswith(b"gone") else "live")
+    item, gone = taken[0][path], path.endswith(b"gone")
+    claim = "overwritten possible" if gone else "complete"
+    assert (item["state"], item["content_state"], item["sha256"]) == ("done", claim, sha256(USERS[path]))
+    assert item["name_state"] == ("deleted" if gone else "live")
 
 
 def test_the_file_systems_own_files_are_noted_and_are_none(taken):

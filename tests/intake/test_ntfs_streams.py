@@ -60,7 +60,8 @@ def test_a_stream_of_a_directory_is_an_item(name, taken):
     data, state = STREAMS[name]
     item = taken[0][name]
     assert (item["state"], item["sha256"], item["size"]) == ("done", sha256(data), len(data))
-    assert (item["name_state"], item["content_state"]) == (state, "complete")
+    claim = "overwritten possible" if (state, name) == ("deleted", b"gone:hidden") else "complete"  # SMALL is resident
+    assert (item["name_state"], item["content_state"]) == (state, claim)
 
 
 def test_each_is_listed_once_and_the_second_count_agrees(taken):

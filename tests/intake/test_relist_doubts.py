@@ -2,12 +2,14 @@
 of deleted files before is held against what lies in it.
 """
 
+import io
 import os
 import subprocess
 from pathlib import Path
 
 import flaky_image
 import pytest
+from PIL import Image
 
 from case_made import new_case
 from clew.core import shards
@@ -24,8 +26,8 @@ SECTOR = 512
 
 @pytest.fixture
 def card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A FAT volume with two deleted files that claim the same cluster: one of them in the directory D, whose sector
-    cannot be read at first.
+    """A FAT volume with two deleted files that claim the same cluster, in which lies a whole picture of their size: one
+    of them in the directory D, whose sector cannot be read at first.
     """
     image, held = tmp_path / "card.img", tmp_path / "held"
     image.write_bytes(bytes(4 << 20))
@@ -38,7 +40,8 @@ def card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         tool("mcopy", "-o", "-i", image, held, f"::/{name}")
 
     tool("/usr/sbin/mkfs.fat", "-F", "12", "-s", "4", image)
-    put("XX.TXT", b"whose bytes?")
+    Image.new("RGB", (9, 9)).save(picture := io.BytesIO(), "PNG")
+    put("XX.TXT", picture.getvalue())
     put("LONG.BIN", bytes(range(256)) * 2048)
     tool("mmd", "-i", image, "::/D")
     put("D/YY.TXT", b"another")

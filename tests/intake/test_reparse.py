@@ -98,7 +98,8 @@ def test_the_packed_bytes_are_an_item_of_their_own(before, taken):
 def test_what_holds_its_bytes_itself_is_read(name, before, taken):
     found, account = taken
     item = found[before + name]
-    assert (item["state"], item["content_state"], item["as_read"]) == ("done", "complete", "complete")
+    claim = "overwritten possible" if before and name != b"small" else "complete"  # that one lies in its record
+    assert (item["state"], item["content_state"], item["as_read"]) == ("done", claim, claim)
     assert item["sha256"] == sha256(b"small" if name == b"small" else HERE + name)
     for kind, count in (("cloud files", 4), ("of a tag that clew does not know", 2), ("a link", 2)):
         said = f"files with a reparse point ({kind}) that hold their bytes themselves, read as they stand"

@@ -163,10 +163,23 @@ class Note:
 
 
 class Deleted(NamedTuple):
-    """An Item that is not live: how it can be reopened, and what its listing claims of its bytes."""
+    """An Item that is not live: how it can be reopened, what its listing claims of its bytes, and of its name; of what
+    was carved, whether it is of a kind whose bytes are `checked` by sums that stand in it.
+    """
 
     ref: str
     state: ContentState
+    name: NameState
+    checked: bool = False
+
+
+class Claimed(NamedTuple):
+    """What may be claimed of the bytes of an Item that is not live. It is `unvouched` where no more may be, since its
+    clusters are free and nothing shows that no other file held them meanwhile.
+    """
+
+    state: ContentState
+    unvouched: bool = False
 
 
 class Job(NamedTuple):
@@ -214,9 +227,9 @@ class Session(Protocol):
         """How to read that Item. Raises `Unavailable` where it cannot be opened any more."""
         ...
 
-    def claims(self, deleted: Mapping[str, "Deleted"], ask: Ask) -> dict[str, ContentState]:
-        """Of Items that are not live, by id, those of whose bytes the others among them say something else than their
-        listing does: what may be claimed of each.
+    def claims(self, deleted: Mapping[str, "Deleted"], ask: Ask) -> dict[str, Claimed]:
+        """Of Items that are not live, by id, those of whose bytes something else may be claimed than their listing
+        does, or for a reason that it cannot tell, now that all are listed: what may be claimed of each.
         """
         ...
 

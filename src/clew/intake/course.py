@@ -16,14 +16,16 @@ from clew.intake import batches, doubts, relist
 from clew.intake.api import Ask, Deleted, Session
 from clew.intake.listing import Lister
 from clew.intake.work import Due, Reader
-from clew.model import ContentState
+from clew.model import ContentState, NameState
 
 LEAD = 8  # things listed for each Item that is handed out
 BURST = 500  # things listed at a time, at most, while there is nothing to hand out
 
+_CHECKED = r"\.(png|zip)$"  # of these alone a checksum stands over the bytes, so that none of them is another's
 _DELETED = """
-SELECT item, ref, content_state FROM listings
-WHERE exhibit=? AND name_state NOT IN ('live', 'unattached') AND content_state <> 'unreadable'
+SELECT item, ref, content_state, name_state,
+       name_state = 'carved' AND regexp_matches(CAST(path AS VARCHAR), $checked) AS checked FROM listings
+WHERE exhibit=$exhibit AND name_state NOT IN ('live', 'unattached') AND content_state <> 'unreadable'
 """
 
 
@@ -100,8 +102,8 @@ class Course:
     def _deleted(self) -> dict[str, Deleted]:
         found: dict[str, Deleted] = {}
         twice = relist.named_since(self.case, self.exhibit)
-        for chunk in shards.query(self.case, _DELETED, (self.exhibit,)).to_batches():
-            for item, ref, state in zip(*(column.to_pylist() for column in chunk.columns), strict=True):
+        for chunk in shards.query(self.case, _DELETED, {"exhibit": self.exhibit, "checked": _CHECKED}).to_batches():
+            for item, ref, state, name, checked in zip(*(column.to_pylist() for column in chunk.columns), strict=True):
                 if item not in twice:
-                    found[item] = Deleted(ref, ContentState(state))
+                    found[item] = Deleted(ref, ContentState(state), NameState(name), checked)
         return found

@@ -7,7 +7,7 @@ from clew.core import shards
 from clew.core.case import Case
 from clew.core.places import named
 from clew.intake.relist import taken_back
-from clew.intake.work import ERASED
+from clew.intake.work import ERASED, UNVOUCHED
 from clew.model import ContentState
 
 WHY = {
@@ -27,6 +27,7 @@ DAMAGED_COUNTED = f"SELECT count(*) AS items FROM ({READ}) WHERE sha256 IN ({_DA
 _NAMED = f"""
 SELECT r.content_state, l.item, l.ref, l.path, r.size, l.size AS listed, l.name_state, l.found_by,
   lower(hex(r.sha256)) AS sha256, r.item IN (SELECT unnest($erased)) AS erased,
+  r.item IN (SELECT unnest($unvouched)) AS unvouched,
   r.sha256 IN ({_DAMAGED}) AS damaged
 FROM ({READ}) r JOIN listings l USING (item)
 WHERE coalesce(r.content_state, '') IN ('partial', 'overwritten possible') OR erased OR damaged
@@ -35,14 +36,16 @@ ORDER BY r.content_state, l.path, l.item
 
 
 def doubtful(case: Case, exhibit: str) -> Iterator[dict[str, Any]]:
-    """One Exhibit's, by claim. `size` are the bytes that were read, `listed` those that its name claims; `erased` and
-    `damaged` (a picture) as the end report counts them; `why` in words.
+    """One Exhibit's, by claim. `size` are the bytes that were read, `listed` those that its name claims; `erased`,
+    `unvouched` and `damaged` (a picture) as the end report counts them; `why` in words.
     """
     sql = "SELECT id FROM items WHERE exhibit=? AND state='done' AND detail=?"
-    erased = [row["id"] for row in case.read().execute(sql, (exhibit, ERASED))]
-    asked = {"exhibit": exhibit, "twice": sorted(taken_back(case, exhibit)), "erased": erased}
+    asked: dict[str, Any] = {"exhibit": exhibit, "twice": sorted(taken_back(case, exhibit))}
+    for name, why in (("erased", ERASED), ("unvouched", UNVOUCHED)):
+        asked[name] = [row["id"] for row in case.read().execute(sql, (exhibit, why))]
     for chunk in shards.query(case, _NAMED, asked).to_batches():
         for row in chunk.to_pylist():
-            claim = ERASED if row["erased"] else WHY.get(row["content_state"])
+            claim = WHY.get(row["content_state"])
+            claim = ERASED if row["erased"] else UNVOUCHED if row["unvouched"] else claim
             why = "; ".join(each for each in (claim, DAMAGED if row["damaged"] else None) if each)
             yield {**row, **named(row["path"]), "why": why}

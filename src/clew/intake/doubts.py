@@ -11,6 +11,7 @@ from typing import Any
 
 from clew.core import clock, shards
 from clew.core.case import Case
+from clew.intake.api import Claimed
 from clew.intake.refs import MEMBER, item_id
 from clew.intake.relist import UNJUDGED
 from clew.intake.work import Look
@@ -29,7 +30,7 @@ def waits(case: Case, exhibit: str) -> bool:
     return any(UNJUDGED in detail for _, detail in _parts(case, exhibit))
 
 
-def judge(case: Case, exhibit: str, claimed: Mapping[str, ContentState], look: Look, mandate: str) -> None:
+def judge(case: Case, exhibit: str, claimed: Mapping[str, Claimed], look: Look, mandate: str) -> None:
     """Writes down of which Items less may be claimed, by what is `claimed` of deleted ones now. In one transaction."""
     rows = list(_weaker(case, exhibit, claimed))
     items = sorted({row["item"] for row in rows})
@@ -45,13 +46,14 @@ def judge(case: Case, exhibit: str, claimed: Mapping[str, ContentState], look: L
         tx.record("claims.weakened", subject=about, counts={"items": len(items)}, mandate=mandate)
 
 
-def _weaker(case: Case, exhibit: str, claimed: Mapping[str, ContentState]) -> Iterator[dict[str, Any]]:
+def _weaker(case: Case, exhibit: str, claimed: Mapping[str, Claimed]) -> Iterator[dict[str, Any]]:
     doubtful = ContentState.OVERWRITTEN_POSSIBLE
     for chunk in shards.query(case, _CLAIMED, {"exhibit": exhibit}).to_batches():
         for row in chunk.to_pylist():
             ref, listed = row.pop("ref"), row.pop("listed")
             outermost = item_id(exhibit, ref.partition(MEMBER)[0])
-            if claimed.get(outermost, listed) == doubtful:
+            claim = claimed.get(outermost)
+            if (listed if claim is None else claim.state) == doubtful:
                 yield row | {"content_state": str(doubtful)}
 
 

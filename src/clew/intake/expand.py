@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from clew.core import shards
 from clew.core.case import Case
 from clew.intake import expanded, relist
-from clew.intake.api import Ask, Deleted, Found, Job, Note, Part, Seen, Session, Unavailable
+from clew.intake.api import Ask, Claimed, Deleted, Found, Job, Note, Part, Seen, Session, Unavailable
 from clew.intake.archives import said
 from clew.intake.archives.budget import Budgets
 from clew.intake.archives.kinds import MOTION_PHOTO, THUMBNAILS, WITH_FILM, ZIP, Kind, kind_of
@@ -191,7 +191,7 @@ class Archives:
         """The archive that lies in no other."""
         return self._known[known.ref.partition(MEMBER)[0]]
 
-    def claims(self, deleted: Mapping[str, Deleted], ask: Ask) -> dict[str, ContentState]:
+    def claims(self, deleted: Mapping[str, Deleted], ask: Ask) -> dict[str, Claimed]:
         """Of the session's own Items alone: a member has no blocks of its own."""
         return self._session.claims({item: each for item, each in deleted.items() if MEMBER not in each.ref}, ask)
 

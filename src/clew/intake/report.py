@@ -17,7 +17,7 @@ from clew.intake.families import family
 from clew.intake.relist import taken_back
 from clew.intake.report_words import weaknesses, words
 from clew.intake.unopened import counted
-from clew.intake.work import ERASED
+from clew.intake.work import ERASED, UNVOUCHED
 from clew.model import ContentState, NameState
 
 _CONTENTS = f"SELECT media_type, content_state, count(*) AS items FROM ({READ}) GROUP BY ALL"  # noqa: S608 - ours
@@ -50,6 +50,7 @@ class Report:
     partial: int = 0
     doubted: int = 0
     erased: int = 0
+    unvouched: int = 0
     damaged: int = 0
     names: dict[str, int] = field(default_factory=dict)
     found_by: dict[str, int] = field(default_factory=dict)
@@ -89,8 +90,9 @@ def report(case: Case, exhibit: str) -> Report:
     found = Report(exhibit, row["label"], row["kind"], sha256, acquisition, account(case, exhibit))
     ours = {"exhibit": exhibit, "twice": sorted(taken_back(case, exhibit))}
     _contents(case, found, ours)
-    erased = "SELECT count(*) FROM items WHERE exhibit=? AND state='done' AND detail=?"
-    found.erased = case.read().execute(erased, (exhibit, ERASED)).fetchone()[0]
+    why = "SELECT detail, count(*) AS items FROM items WHERE exhibit=? AND state='done' GROUP BY detail"
+    doubts = {row["detail"]: row["items"] for row in case.read().execute(why, (exhibit,))}
+    found.erased, found.unvouched = doubts.get(ERASED, 0), doubts.get(UNVOUCHED, 0)
     found.damaged = shards.query(case, DAMAGED_COUNTED, ours).to_pylist()[0]["items"]
     for each in shards.query(case, _NAMES, ours).to_pylist():
         found.names[each["name_state"]] = found.names.get(each["name_state"], 0) + each["items"]

@@ -76,6 +76,9 @@ def _states(report: dict[str, Any]) -> list[str]:
     if report["doubted"]:
         whose = "deleted items, or of an earlier file system,"
         lines.append(f"{report['doubted']:,} {whose} may hold bytes of another: overwritten possible")
+    if report["unvouched"]:
+        why = "nothing shows that no other file held them meanwhile"
+        lines.append(f"  {report['unvouched']:,} of them lie in clusters that are free, and {why}")
     if report["erased"]:
         why = "as a drive gives what it was told to forget (TRIM): what they held may be gone"
         lines.append(f"  {report['erased']:,} of them read as zeros alone, or as bytes of 0xFF alone, {why}")

@@ -10,11 +10,12 @@ from clew.core.case import Case
 from clew.core.engine import Outcome, Pool, Task
 from clew.core.failpoints import failpoint
 from clew.intake import said
-from clew.intake.api import Job, Session, Unavailable
+from clew.intake.api import Claimed, Job, Session, Unavailable
 from clew.intake.basis import Basis
 from clew.intake.in_pass import NOTHING, InPass
 from clew.intake.mediatype import RETYPED
 from clew.intake.piece_traits import asked, of_emule
+from clew.intake.refs import MEMBER, item_id
 from clew.model import ContentState, ItemState, Missing, Reason
 
 # What one Item may put into the case, whatever its worker says.
@@ -39,6 +40,7 @@ ERASED = (
     "it read as zeros alone, or as bytes of 0xFF alone, as a drive gives what it was told to forget (TRIM): what the "
     "file held may be gone"
 )
+UNVOUCHED = "its clusters are free, and nothing shows that no other file held them meanwhile"
 CHANGED = Missing(Reason.UNREADABLE, "its bytes are not those that were hashed before: the exhibit has changed")
 
 
@@ -66,6 +68,7 @@ class Record:
     checked: bool = False  # its bytes are held against others' hashes on their way: that too can end a worker
     earlier: list[dict[str, Any]] = field(default_factory=list)  # rows of `contents` of earlier attempts
     erased: bool = False  # its clusters, which were given back, hold what erased ones do
+    unvouched: bool = False  # nothing vouches for its clusters
     beginning: bytes | None = None  # SHA-256 of as many of its first bytes as an earlier attempt had
 
 
@@ -100,7 +103,7 @@ class Reader:
     told: Callable[[str, int, str], None]  # state, bytes and reason of one Item
     in_hand: Callable[[bytes, float], None] = _nobody_looks  # path of the Item longest in hand, and its seconds
     known_good: tuple[tuple[str, str], ...] = ()  # name and id of each of the workers' lists, in their order
-    claimed: Mapping[str, ContentState] = field(default_factory=dict)  # of Items that are not live, by id
+    claimed: Mapping[str, Claimed] = field(default_factory=dict)  # of Items that are not live, by id
     in_pass: InPass = NOTHING
     _hands: dict[str, Batch] = field(default_factory=dict)
 
@@ -168,11 +171,20 @@ class Reader:
                 yield Task(item, READ, self._payload(record, job, ()), job.fds, size)
 
     def _payload(self, record: Record, job: Job, extractors: tuple[str, ...]) -> dict[str, Any]:
-        row = record.row
-        state = str(self.claimed.get(row["item"], row["content_state"]))
-        wanted = {"size": row["size"], "state": state, "extractors": extractors, "mode": self.look.mode}
+        row, claim = record.row, self._claim(record.row)
+        record.unvouched = claim.unvouched
+        wanted = {"size": row["size"], "state": str(claim.state), "extractors": extractors, "mode": self.look.mode}
         wanted["beginning"] = record.earlier[-1]["size"] if record.earlier else 0
         return {"opener": job.opener, "known_good": self.known_good, **wanted, **job.payload}
+
+    def _claim(self, row: Mapping[str, Any]) -> Claimed:
+        """What may be claimed of an Item before it is read; of what lies in an archive no more than of that."""
+        listed = ContentState(row["content_state"])
+        outermost, member, _ = row["ref"].partition(MEMBER)
+        claim = self.claimed.get(item_id(self.exhibit, outermost))
+        if claim is None or (member and listed is ContentState.PARTIAL):
+            return Claimed(listed)
+        return Claimed(listed) if member and claim.state is ContentState.COMPLETE else claim
 
     def _take(self, batch: Batch, outcome: Outcome) -> None:
         failpoint("intake.result.before")
@@ -299,10 +311,19 @@ class Reader:
 
 def _final(item: str, record: Record) -> tuple[str, str | None, str | None, str]:
     if record.missing is None:
-        return str(ItemState.DONE), None, ERASED if record.erased else None, item
+        return str(ItemState.DONE), None, _doubt(record), item
     hashed = HASHED if record.content is not None or record.earlier else ""
     detail = hashed + record.missing.detail
     return str(ItemState.UNREADABLE), str(record.missing.reason), detail, item
+
+
+def _doubt(record: Record) -> str | None:
+    """Why what was read is overwritten possible, where that is said of it alone."""
+    if record.erased:
+        return ERASED
+    now = record.content
+    doubted = now is not None and now["content_state"] == ContentState.OVERWRITTEN_POSSIBLE
+    return UNVOUCHED if doubted and record.unvouched else None
 
 
 def _in_the_case(record: Record) -> bool:

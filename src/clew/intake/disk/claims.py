@@ -8,6 +8,7 @@ import pytsk3
 
 from clew.intake.api import Range
 from clew.intake.disk import foreign, packed, reparse
+from clew.intake.disk.direct import written as initialised
 from clew.intake.disk.image import FileSystem
 from clew.intake.disk.mft_rows import Plain
 from clew.intake.refs import quote
@@ -32,6 +33,9 @@ _HFS_FORK = int(pytsk3.TSK_FS_ATTR_TYPE_HFS_RSRC)
 _HFS = (_HFS_DATA, _HFS_FORK, pytsk3.TSK_FS_ATTR_TYPE_HFS_EXT_ATTR)
 # Where a file has more than one content: the attribute types that are such.
 NAMED_STREAMS = {"NTFS": frozenset({NTFS_DATA}), "HFS+": frozenset(map(int, _HFS))}
+# Where a deleted name and its content stand in one entry, or a sequence number binds them (NTFS). Elsewhere a name has
+# the number of an inode alone, which may have been another file's since.
+NAMED_BY_ENTRY = frozenset({"NTFS", "FAT", "exFAT"})
 _SECOND = 1_000_000_000  # in nanoseconds
 MOST_RUNS = 1_000  # stretches of one Item that are told; a file in more pieces than that is told by its first ones
 TIMES = {
@@ -130,7 +134,7 @@ def contents(
         name = path + b":" + bytes(stream) if stream else path
         item = _content(opened, meta, attribute, name, state)
         if tag is not None and not stream:
-            item |= _pointed(opened, file, attribute, tag, item["content_state"])
+            item |= _pointed(opened, file, attribute, tag)
         item["parent"] = main if stream else None
         main = main or (None if stream else item["ref"])
         yield number, item
@@ -267,7 +271,7 @@ def _content(opened: FileSystem, meta: Any, attribute: Any, path: bytes, state: 
     size = int(info.size)
     written = own_bytes(opened, record, size)
     blocks = runs(opened, attribute, written)
-    claim = _claim(opened, meta, int(info.flags), size, blocks) if written or not size else _WHOLE
+    claim = _claim(opened, meta, attribute, written, blocks) if written or not size else _WHOLE
     note = NOT_WRITTEN if written < size and allocated(meta) else None
     if not size and _begins(opened, record):
         claim, note = ContentState.PARTIAL, BROKEN_OFF
@@ -314,8 +318,8 @@ def _begins(opened: FileSystem, address: int) -> int:
     return opened.tree.begins(address) if opened.tree is not None else 0
 
 
-def _pointed(opened: FileSystem, file: Any, attribute: Any, tag: int, claimed: str) -> dict[str, Any]:
-    """What a reparse point changes of the Item of a file's own content, of which its books alone say `claimed`."""
+def _pointed(opened: FileSystem, file: Any, attribute: Any, tag: int) -> dict[str, Any]:
+    """What a reparse point changes of the Item of a file's own content."""
     kind = reparse.link(tag)
     if kind is not None and not int(attribute.info.size):
         why = _KINDS.get(kind, reparse.STANDS_FOR_ANOTHER)
@@ -324,15 +328,16 @@ def _pointed(opened: FileSystem, file: Any, attribute: Any, tag: int, claimed: s
     if lacks is None:
         return {"note": reparse.here_all_the_same(file, tag)}
     if lacks.here:
-        return {"content_state": ContentState.PARTIAL.value} if claimed == _COMPLETE else {}
+        return {"content_state": ContentState.PARTIAL.value}
     why = lacks.missing.detail
     return {"state": _UNREADABLE, "reason": str(lacks.missing.reason), "detail": why, "content_state": _LOST}
 
 
 def _claim(
-    opened: FileSystem, meta: Any, flags: int, size: int, blocks: list[tuple[int, int]]
+    opened: FileSystem, meta: Any, attribute: Any, own: int, blocks: list[tuple[int, int]]
 ) -> ContentState | Missing:
-    """The strongest claim that the file system's own books allow of an attribute of `size` bytes in `blocks`."""
+    """The strongest claim that the file system's own books allow of an attribute with `own` bytes in `blocks`."""
+    flags, size = int(attribute.info.flags), int(attribute.info.size)
     if flags & _ENCRYPTED:
         return Missing(Reason.ENCRYPTED, "encrypted by the file system (EFS)")
     if size and encrypted(opened, int(meta.addr)):
@@ -344,7 +349,18 @@ def _claim(
         return ContentState.COMPLETE
     if not blocks:
         return Missing(Reason.UNREADABLE, NO_POINTERS)
-    return _deleted(opened, blocks, sum(length for _, length in blocks), int(meta.addr))
+    return _deleted(opened, meta, attribute, own, blocks)
+
+
+def _deleted(
+    opened: FileSystem, meta: Any, attribute: Any, own: int, blocks: list[tuple[int, int]]
+) -> ContentState | Missing:
+    """In doubt also where all clusters are free: another file may have had them since, and have lost its record too."""
+    if _lost(opened, blocks) >= sum(length for _, length in blocks):
+        return Missing(Reason.UNREADABLE, OVERWRITTEN)
+    if opened.taken is not None and not freed(opened, meta, attribute, own):
+        return ContentState.COMPLETE
+    return ContentState.OVERWRITTEN_POSSIBLE
 
 
 def encrypted(opened: FileSystem, record: int) -> bool:
@@ -352,20 +368,25 @@ def encrypted(opened: FileSystem, record: int) -> bool:
     return opened.table is not None and opened.table.encrypted(record)
 
 
-def _deleted(opened: FileSystem, found: list[tuple[int, int]], blocks: int, address: int) -> ContentState | Missing:
-    if opened.taken is None:
-        return ContentState.OVERWRITTEN_POSSIBLE
-    lost = sum(opened.taken.count(address, length) for address, length in found)
-    if lost >= blocks:
-        return Missing(Reason.UNREADABLE, OVERWRITTEN)
-    guessed = opened.family in {"FAT", "exFAT"} and _guessed(opened, found, blocks > opened.taken.cluster, address)
-    return ContentState.OVERWRITTEN_POSSIBLE if lost or guessed else ContentState.COMPLETE
-
-
-def _guessed(opened: FileSystem, found: list[tuple[int, int]], many: bool, address: int) -> bool:
-    """Whether nothing says which clusters were those of a deleted file: its chain is gone. Its entry names the first
-    one, and on exFAT it may say that there was no chain.
+def freed(opened: FileSystem, meta: Any, attribute: Any, own: int) -> bool:
+    """Whether some of its `own` bytes are read from clusters that its file record gave back: not where they lie in the
+    record, or were never written. Raises OSError.
     """
-    if opened.entries is not None:
-        return many and (len(found) > 1 or not opened.entries.one_run(address))
-    return many or (opened.tree is not None and opened.tree.half_known(address))
+    return not allocated(meta) and bool(runs(opened, attribute, begun(opened, int(meta.addr), attribute, own)))
+
+
+def begun(opened: FileSystem, record: int, attribute: Any, own: int) -> int:
+    """How many of its `own` bytes were ever written: NTFS tells, and what lies behind them is no more its own."""
+    known = initialised(opened, record, attribute) if opened.family == "NTFS" else None
+    return own if known is None else min(known, own)
+
+
+def all_free(opened: FileSystem, attribute: Any, own: int) -> bool:
+    """Whether the clusters of these bytes are known to be nobody's now."""
+    return opened.taken is not None and not _lost(opened, runs(opened, attribute, own))
+
+
+def _lost(opened: FileSystem, blocks: list[tuple[int, int]]) -> int:
+    """How many of these blocks belong to others now."""
+    taken = opened.taken
+    return sum(taken.count(address, length) for address, length in blocks) if taken is not None else 0

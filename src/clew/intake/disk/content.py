@@ -7,7 +7,7 @@ from clew.core.channel import Reply
 from clew.intake.api import Range
 from clew.intake.carving.view import overlap
 from clew.intake.disk import claims, packed, reparse
-from clew.intake.disk.direct import direct, of_plain, written
+from clew.intake.disk.direct import direct, of_plain
 from clew.intake.disk.extents import Direct, Resident
 from clew.intake.disk.image import FileSystem, file_system, reason
 from clew.model import Missing, Reason
@@ -40,17 +40,9 @@ class Stream:
             self._lacks = reparse.lacks(opened, self._file, self._attribute)
             self.size = int(self._attribute.info.size)
             self._written = claims.own_bytes(opened, record, self.size)
-            self.freed = not claims.allocated(self._file.info.meta) and self._lies_in_clusters(record)
+            self.freed = claims.freed(opened, self._file.info.meta, self._attribute, self._written)
         except OSError as error:
             raise Absent(Missing(Reason.UNREADABLE, f"its file record cannot be read: {reason(error)}")) from error
-
-    def _lies_in_clusters(self, record: int) -> bool:
-        """Whether a byte of it is read from the disk: not where it is in its record, or was never written. Raises
-        OSError.
-        """
-        begun = written(self._opened, record, self._attribute) if self._opened.family == "NTFS" else None
-        here = self._written if begun is None else min(begun, self.size)
-        return bool(claims.runs(self._opened, self._attribute, here))
 
     @property
     def bad(self) -> list[Range]:
@@ -91,25 +83,34 @@ def stream(payload: dict[str, Any], _descriptors: list[int]) -> Stream:
 
 def blocks(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
     """Worker entry: the byte ranges of the image that hold each of "items" ([record, type, id]), in order, [] where
-    they cannot be had, or no other deleted one can claim them, and the bytes of each in them; "cluster" is the bytes
-    that are given out together.
+    they cannot be had, or no other deleted one can claim them, and the bytes of each in them; "freed" and "free", for
+    each, whether some were given back, and whether all are nobody's now; "cluster" is the bytes that are given out
+    together, "numbered" whether names say no more of a file record than its number.
     """
     opened = file_system(payload)
     found: list[list[Range]] = []
     sizes: list[int] = []
+    freed: list[bool] = []
+    free: list[bool] = []
     for record, kind, number in payload["items"]:
         try:
             file, attribute = attribute_of(opened, record, kind, number)
             if claims.unlinked(opened, file.info.meta):  # none is free: what else was there is told to be overwritten
                 raise Absent(Missing(Reason.NOT_APPLICABLE, "its file record is in use"))
             size = claims.own_bytes(opened, record, int(attribute.info.size))
-            found.append(claims.extents(opened, attribute, size))
-            sizes.append(size)
+            size = claims.begun(opened, record, attribute, size)
+            lies = claims.extents(opened, attribute, size), size
+            given_back = claims.freed(opened, file.info.meta, attribute, size)
+            nobodys = given_back and claims.all_free(opened, attribute, size)
         except (OSError, Absent):
-            found.append([])
-            sizes.append(0)
+            lies, given_back, nobodys = ([], 0), False, False
+        found.append(lies[0])
+        sizes.append(lies[1])
+        freed.append(given_back)
+        free.append(nobodys)
     cluster = opened.taken.cluster if opened.taken is not None else 1
-    return Reply({"cluster": cluster * opened.block, "runs": found, "sizes": sizes})
+    told = {"cluster": cluster * opened.block, "numbered": opened.family not in claims.NAMED_BY_ENTRY}
+    return Reply({**told, "runs": found, "sizes": sizes, "freed": freed, "free": free})
 
 
 def attribute_of(opened: FileSystem, record: int, kind: int, number: int) -> tuple[Any, Any]:

@@ -1,8 +1,7 @@
 """exFAT's directory entries, for what The Sleuth Kit does not tell of them (Microsoft, exFAT file system specification,
 2019, sections 6 and 7).
 
-Deleting a file clears the in-use bit of its entries and its bits in the allocation bitmap. A file without a chain in
-the table (NoFatChain, section 6.3.4.2) lay in one run for certain; of any other that was deleted nobody can tell.
+Deleting a file clears the in-use bit of its entries and its bits in the allocation bitmap.
 
 A file may be longer than what was ever written of it (ValidDataLength, section 7.6.5): behind that it reads as zeros,
 whatever its clusters hold. The Sleuth Kit gives what they hold.
@@ -15,8 +14,7 @@ from clew.intake.api import ByteSource
 IN_USE = 0x80
 LABEL = 0x03  # without the in-use bit
 _OWN = {0x81, 0x82}  # the volume's bitmap and table of upper case letters
-_FILE, _STREAM = 0x05, 0x40  # without the in-use bit
-_NO_CHAIN = 2
+_STREAM = 0x40  # without the in-use bit
 _FIRST_ADDRESS = 3  # The Sleuth Kit numbers the entries of 32 bytes in the cluster heap from here
 _ENTRY = 32
 
@@ -34,13 +32,6 @@ class Entries:
     def own(self, address: int) -> bool:
         """Whether the entry is one of the volume's own."""
         return bool(_OWN.intersection(self._read(address, 1)))
-
-    def one_run(self, address: int) -> bool:
-        """Whether the file whose entry has that address is known to have lain in one run; False where nothing tells."""
-        entry = self._read(address, 2 * _ENTRY)
-        if len(entry) < 2 * _ENTRY or entry[0] & ~IN_USE != _FILE or entry[_ENTRY] & ~IN_USE != _STREAM:
-            return False
-        return bool(entry[_ENTRY + 1] & _NO_CHAIN)
 
     def begins(self, address: int) -> int:
         """The first cluster of the file whose entry has that address; 0 where it names none."""

@@ -53,7 +53,6 @@ class Tree:
         self._first = _first_sector(family, boot)
         fat32 = family == "FAT" and boot[22:24] == bytes(2)  # no size of a table in 16 bits
         self._fat32 = fat32
-        self._wide = fat32 and (taken.end - self._first) // taken.cluster + 1 > 0xFFFF
         self._attributes = _ATTRIBUTES[family]
         self._sector = int(fs.info.block_size)
         self._owner: dict[int, int] = {}  # cluster: the directory that has it
@@ -103,15 +102,6 @@ class Tree:
         if self._family == "exFAT":
             return raw[0] & ~IN_USE == LABEL
         return bool(raw[11] & _VOLUME) and raw[11] & _LONG_NAME != _LONG_NAME
-
-    def half_known(self, address: int) -> bool:
-        """Whether the entry of a deleted file may say no more than half of its first cluster: Windows clears the upper
-        16 bits on FAT32. In a volume without a cluster that needs them nothing is lost by that.
-        """
-        if not self._wide:
-            return False
-        sector, at = self._place(address)
-        return not any(self._source.read(self._offset + sector * self._sector + at + _UPPER, 2))
 
     def begins(self, address: int) -> int:
         """The first cluster that the entry at `address` names; 0 where it names none."""

@@ -14,7 +14,7 @@ from typing import Any
 
 from clew.core import descriptors
 from clew.intake import plugged
-from clew.intake.api import Ask, Deleted, Found, Job, Note, Part, Range, Seen, Unavailable
+from clew.intake.api import Ask, Claimed, Deleted, Found, Job, Note, Part, Range, Seen, Unavailable
 from clew.intake.carving.view import without
 from clew.intake.refs import layer as layer_of
 from clew.intake.refs import parse, parse_carved, place_of, quote, volume
@@ -324,7 +324,7 @@ class Disk:
             raise Unavailable(Missing(Reason.UNREADABLE, "there is no content to read"))
         return Job(f"clew.intake.disk.{_reader(place, 'content')}:stream", self._payload(**place))
 
-    def claims(self, deleted: Mapping[str, Deleted], ask: Ask) -> dict[str, ContentState]:
+    def claims(self, deleted: Mapping[str, Deleted], ask: Ask) -> dict[str, Claimed]:
         """What other deleted Items, and carved files, leave of the claims of deleted ones."""
         return _doubts.judged(deleted, self._payload(), ask)
 

@@ -1,8 +1,10 @@
 """What may be claimed of the deleted Items of a disk, beside each other and beside what was carved.
 
 In doubt is one whose bytes may be another's: of two that claim the same cluster one was overwritten by the other, and
-so was one in whose clusters a file begins, or that shares its bytes with a whole one that is not the same. Where a
-guess alone said which clusters were its own, a whole file of just that size in just those vouches for them.
+so was one in whose clusters a file begins, or that shares its bytes with a whole one that is not the same. And so is
+each for whose clusters nothing vouches: a file that had them meanwhile, was deleted too and lost its own record leaves
+no trace. A whole file of just that size in just those vouches for them, but not for a name that gives no more of its
+file record than the number.
 """
 
 from bisect import bisect_left, bisect_right
@@ -12,21 +14,26 @@ from itertools import accumulate
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from clew.intake.api import Ask, Deleted, Range
+from clew.intake.api import Ask, Claimed, Deleted, Range
 from clew.intake.refs import parse, parse_carved, place_of, volume
 from clew.intake.sources import _said
-from clew.model import ContentState, Missing
+from clew.model import ContentState, Missing, NameState
 
 MOST = 500  # Items of one question
+WHOLE, DOUBTED = Claimed(ContentState.COMPLETE), Claimed(ContentState.OVERWRITTEN_POSSIBLE)
+UNVOUCHED = Claimed(ContentState.OVERWRITTEN_POSSIBLE, unvouched=True)
 Span = tuple[int, int, str]  # from, to, owner
-Placed = tuple[str, dict[str, Any]]  # an Item, and what its ref says
+Placed = tuple[str, dict[str, Any], NameState]  # an Item, what its ref says, and its name's state
 
 
 class Find(NamedTuple):
-    """What was carved: its runs, and what its structure proves of them."""
+    """What was carved: its runs, what its structure proves of them, and whether it vouches for a name: checksums say of
+    all its bytes that they belong together. What is decoded or stepped through alone may have another's in its middle.
+    """
 
     runs: tuple[Range, ...]
     state: ContentState
+    vouches: bool
 
 
 class Finds:
@@ -43,7 +50,7 @@ class Finds:
     def agree(self, own: Sequence[Range]) -> bool | None:
         """Whether a deleted file that lies in `own`, to the byte, is what was found there: False where it shares bytes
         with a whole file that began elsewhere or has other ones, or something begins with it and goes on behind it;
-        True where all of its structure was looked at; None where nothing speaks for or against it.
+        True where that vouches; None where nothing speaks for or against it.
         """
         first = self._by_begin.get(own[0][0])
         if (
@@ -57,7 +64,7 @@ class Finds:
         for start, length in own:
             for find in self._over(start, start + length):
                 if find.runs == tuple(own):
-                    agreed = True if find.state is ContentState.COMPLETE else agreed
+                    agreed = True if find.vouches else agreed
                 elif not _inside(find.runs[0][0], own):  # what begins inside is asked of by clusters
                     return False
         return agreed
@@ -69,47 +76,54 @@ class Finds:
         return (self._whole[at][2] for at in range(first, last) if self._whole[at][1] > start)
 
 
-def judged(deleted: Mapping[str, Deleted], payload: Mapping[str, Any], ask: Ask) -> dict[str, ContentState]:
-    """Of deleted and carved Items, by id, those of which something else may be claimed than their listing does."""
+def judged(deleted: Mapping[str, Deleted], payload: Mapping[str, Any], ask: Ask) -> dict[str, Claimed]:
+    """Of deleted and carved Items, by id, those whose listing does not say it all: what may be claimed of each."""
     by_volume: dict[str, list[Placed]] = defaultdict(list)
     carved: dict[str, list[Find]] = defaultdict(list)  # by logical volume
-    for item, (ref, state) in deleted.items():
+    for item, (ref, state, name, checked) in deleted.items():
         place, found = parse(ref), parse_carved(ref)
         if found is not None:
-            carved[str(found.get("lv"))].append(Find(tuple((at, length) for at, length in found["runs"]), state))
+            runs, whole = tuple((at, length) for at, length in found["runs"]), state is ContentState.COMPLETE
+            carved[str(found.get("lv"))].append(Find(runs, state, whole and checked))
         elif place is not None and "id" in place and "iso" not in place:  # sessions of a disc overwrite nothing
-            by_volume[volume(place)].append((item, place))
+            by_volume[volume(place)].append((item, place, name))
     finds = {layer: Finds(each) for layer, each in carved.items()}
-    now: dict[str, ContentState] = {}
+    now: dict[str, Claimed] = {}
     for members in by_volume.values():
         beside = finds.get(str(members[0][1].get("lv")), Finds(()))
         now |= _of_volume(members, beside, payload, ask)
-    return {item: state for item, state in now.items() if deleted[item].state is not state}
+    return {
+        item: each for item, each in now.items() if each != WHOLE or deleted[item].state is not ContentState.COMPLETE
+    }
 
 
-def _of_volume(
-    members: Sequence[Placed], beside: Finds, payload: Mapping[str, Any], ask: Ask
-) -> dict[str, ContentState]:
+def _of_volume(members: Sequence[Placed], beside: Finds, payload: Mapping[str, Any], ask: Ask) -> dict[str, Claimed]:
     """Those in doubt of one volume's deleted Items, and those that something vouches for and nothing doubts."""
     where, spans = place_of(members[0][1]), list[Span]()
-    doubted, vouched = set[str](), set[str]()
+    doubted, unvouched, vouched = set[str](), set[str](), set[str]()
     for at in range(0, len(members), MOST):
         some = members[at : at + MOST]
-        streams = [[each["record"], each["type"], each["id"]] for _, each in some]
+        streams = [[each["record"], each["type"], each["id"]] for _, each, _ in some]
         answer = ask("clew.intake.disk.content:blocks", {**payload, **where, "items": streams}, (), 0)
-        heard = answer if isinstance(answer, Missing) else _said.blocks(answer, [item for item, _ in some])
+        heard = answer if isinstance(answer, Missing) else _said.blocks(answer, [item for item, *_ in some])
         if isinstance(heard, Missing):
-            doubted.update(item for item, _ in some)
+            doubted.update(item for item, *_ in some)
             continue
-        lying, cluster = heard
-        here = [(start, start + length, item) for item, (runs, _) in lying.items() for start, length in runs]
+        lying, cluster, numbered = heard
+        here = [(start, start + length, item) for item, each in lying.items() for start, length in each.runs]
         spans += here
         doubted |= begun_inside(beside.begun, here, cluster)
-        agreed = {item: beside.agree(own) for item, (runs, size) in lying.items() if (own := exactly(runs, size))}
+        own = {item: exactly(each.runs, each.size) for item, each in lying.items()}
+        agreed = {item: beside.agree(its) for item, its in own.items() if its}
+        named = {item for item, _, name in some if not numbered or name is NameState.ORPHAN}
+        vouched |= {
+            item for item, each in agreed.items() if each and item in named and _size(own[item]) == lying[item].size
+        }
         doubted |= {item for item, each in agreed.items() if each is False}
-        vouched |= {item for item, each in agreed.items() if each}
+        doubted |= {item for item, each in lying.items() if each.freed and not each.free}
+        unvouched |= {item for item, each in lying.items() if each.free}
     doubted |= overlapping(spans)
-    return dict.fromkeys(vouched, ContentState.COMPLETE) | dict.fromkeys(doubted, ContentState.OVERWRITTEN_POSSIBLE)
+    return dict.fromkeys(unvouched, UNVOUCHED) | dict.fromkeys(vouched, WHOLE) | dict.fromkeys(doubted, DOUBTED)
 
 
 def exactly(runs: Sequence[Range], size: int) -> list[Range]:

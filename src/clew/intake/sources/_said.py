@@ -5,7 +5,7 @@ alone.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from clew.intake import refs
 from clew.intake.api import Found, Note, Range
@@ -323,14 +323,26 @@ def _carved(find: dict[str, Any], place: Mapping[str, Any], within: tuple[int, i
     )
 
 
-def blocks(said: Any, items: list[str]) -> tuple[dict[str, tuple[list[Range], int]], int] | Missing:
-    """An answer of `disk.content.blocks`: where each Item lies, and its bytes; and the bytes of a cluster."""
+class Lying(NamedTuple):
+    """Where an Item lies, and its bytes there; whether some of its clusters were given back, and all are nobody's."""
+
+    runs: list[Range]
+    size: int
+    freed: bool
+    free: bool
+
+
+def blocks(said: Any, items: list[str]) -> tuple[dict[str, Lying], int, bool] | Missing:
+    """An answer of `disk.content.blocks`: where each Item lies; the bytes of a cluster, and whether a name says no more
+    of a file record than its number.
+    """
     try:
+        each = zip(items, said["runs"], said["sizes"], said["freed"], said["free"], strict=True)
         found = {
-            item: ([(_number(at), _number(length)) for at, length in runs], _number(size))
-            for item, runs, size in zip(items, said["runs"], said["sizes"], strict=True)
+            item: Lying([(_number(at), _number(length)) for at, length in runs], _number(size), bool(freed), bool(free))
+            for item, runs, size, freed, free in each
         }
-        return found, max(_number(said["cluster"]), 1)
+        return found, max(_number(said["cluster"]), 1), bool(said["numbered"])
     except WRONG:
         return broken("where deleted files lie")
 

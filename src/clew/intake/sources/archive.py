@@ -8,12 +8,11 @@ from typing import Any
 
 from clew.core import held
 from clew.intake import plugged
-from clew.intake.api import Ask, Deleted, Found, Job, Note, Part, Seen, Session, Source
+from clew.intake.api import Ask, Claimed, Deleted, Found, Job, Note, Part, Seen, Session, Source
 from clew.intake.archives.kinds import begins_archive
 from clew.intake.containers.raw import Raw, open_raw
 from clew.intake.sources._disk import ACQUIRE, open_read_only
 from clew.intake.sources._mounted import times
-from clew.model import ContentState
 
 REF = "file"
 HEAD = 512
@@ -55,7 +54,7 @@ class Whole:
         """The file, from the descriptor that every worker holds."""
         return Job("clew.intake.sources.archive:whole", {})
 
-    def claims(self, _deleted: Mapping[str, Deleted], _ask: Ask) -> dict[str, ContentState]:
+    def claims(self, _deleted: Mapping[str, Deleted], _ask: Ask) -> dict[str, Claimed]:
         """A file shows no deleted Items."""
         return {}
 

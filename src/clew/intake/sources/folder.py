@@ -13,7 +13,7 @@ from typing import Any
 
 from clew.core.absent import Absent
 from clew.intake import plugged
-from clew.intake.api import Ask, Deleted, Found, Job, Note, Part, Range, Seen, Session, Source, Unavailable
+from clew.intake.api import Ask, Claimed, Deleted, Found, Job, Note, Part, Range, Seen, Session, Source, Unavailable
 from clew.intake.refs import quote, unquote
 from clew.intake.sources._mounted import times
 from clew.intake.walk import NO_FILE, Event, Key, Listing, preorder
@@ -87,7 +87,7 @@ class Tree:
             raise Unavailable(Missing(Reason.UNREADABLE, "is no regular file any more"))
         return Job("clew.intake.sources.folder:file", {}, (descriptor,))
 
-    def claims(self, _deleted: Mapping[str, Deleted], _ask: Ask) -> dict[str, ContentState]:
+    def claims(self, _deleted: Mapping[str, Deleted], _ask: Ask) -> dict[str, Claimed]:
         """A folder shows no deleted files."""
         return {}
 

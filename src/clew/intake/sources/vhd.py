@@ -19,7 +19,7 @@ class Vhd:
     """A fixed, dynamic or differencing VHD."""
 
     name = "vhd"
-    version = "3"
+    version = "4"
     general = False
     preload: tuple[str, ...] = ("clew.intake.containers.vhd", *_disk.PRELOAD)
 

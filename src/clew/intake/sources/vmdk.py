@@ -17,7 +17,7 @@ class Vmdk:
     """The descriptor file, or the one sparse file that holds its own descriptor."""
 
     name = "vmdk"
-    version = "4"
+    version = "5"
     general = False
     preload: tuple[str, ...] = ("clew.intake.containers.vmdk", *_disk.PRELOAD)
 
