@@ -1,4 +1,4 @@
-"""What exiftool is asked of pictures whose maker note clew does not read: many to a run, against one process a picture.
+"""What exiftool is asked of pictures whose maker note clew does not read: side by side, against one after the other.
 
 Photographs by code (12 megapixels), each with EXIF and a maker note that has a serial number of its own. Both ways go
 through the same locked runs of `clew.intake.exiftool_runs`, in turn, round by round, and must give the same answers;
@@ -10,15 +10,13 @@ import os
 import resource
 import struct
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from _claims import Claim, run
 from bench_pdq import photograph
 from clew.core import external
-from clew.intake import exiftool_runs
-from clew.intake.exiftool_run import Tags
-from clew.intake.exiftool_runs import Runs
+from clew.intake.exiftool_runs import Runs, Tags
 from clew.model import Missing
 
 Answers = dict[bytes, Tags | Missing]
@@ -46,12 +44,11 @@ def noted(picture: bytes, serial: bytes) -> bytes:
     return picture[:2] + b"\xff\xe1" + struct.pack(">H", 2 + len(exif)) + exif + picture[2:]
 
 
-def asked(picture: bytes, count: int, several: int, workers: int) -> tuple[Took, Answers]:
-    """Asks about so many, `several` to a run."""
+def asked(picture: bytes, count: int, workers: int) -> tuple[Took, Answers]:
+    """Asks about so many, with so many runs side by side."""
     program = external.installed("exiftool")
     if program is None:
         raise SystemExit("exiftool is not installed")
-    exiftool_runs.MOST = several
     answers: Answers = {}
     before, began = cpu(), time.monotonic()
     with Runs(program, workers, accept_weak=False) as runs:
@@ -70,31 +67,20 @@ def cpu() -> float:
 
 
 def measure(options: argparse.Namespace) -> Iterable[Claim]:
-    picture, count, several = photograph(options.seed), options.count, exiftool_runs.MOST
+    picture, count = photograph(options.seed), options.count
     command = f"python bench/bench_exiftool.py --count {count} --rounds {options.rounds} --workers {options.workers}"
     wanted = {b"%013d" % number: {"SerialNumber": f"{number:013d}"} for number in range(count)}
-
-    def best(several: int, workers: int, best_so_far: Took | None) -> Took:
-        took, answers = asked(picture, count, several, workers)
-        if answers != wanted:
-            raise SystemExit("an answer is not that of its picture")
-        return min(filter(None, (best_so_far, took)), key=lambda each: each.wall)
-
-    ways: dict[str, Callable[[Took | None], Took]] = {
-        "alone": lambda had: best(1, 1, had),
-        "several": lambda had: best(several, 1, had),
-        "beside": lambda had: best(several, options.workers, had),
-    }
-    found: dict[str, Took] = {}
+    found: dict[int, list[Took]] = {1: [], options.workers: []}
     for _ in range(options.rounds):
-        for name, way in ways.items():
-            found[name] = way(found.get(name))
-    alone, one, beside = found["alone"], found["several"], found["beside"]
-    size = f"{len(picture) / 1e6:.1f} MB"
-    yield Claim(f"{size}: CPU", one.cpu, alone.cpu, alone.cpu / one.cpu, "ms a picture", count, command, 5)
-    yield Claim(f"{size}: wall", one.wall, alone.wall, alone.wall / one.wall, "ms a picture", count, command, 5)
-    name = f"{size}: wall, {options.workers} runs side by side"
-    yield Claim(name, beside.wall, alone.wall, alone.wall / beside.wall, "ms a picture", count, command)
+        for workers, rounds in found.items():
+            took, answers = asked(picture, count, workers)
+            if answers != wanted:
+                raise SystemExit("an answer is not that of its picture")
+            rounds.append(took)
+    alone, beside = (min(rounds, key=lambda each: each.wall) for rounds in (found[1], found[options.workers]))
+    name = f"{len(picture) / 1e6:.1f} MB, {options.workers} side by side"
+    yield Claim(f"{name}: wall", beside.wall, alone.wall, alone.wall / beside.wall, "ms a picture", count, command)
+    yield Claim(f"{name}: CPU", beside.cpu, alone.cpu, alone.cpu / beside.cpu, "ms a picture", count, command)
 
 
 if __name__ == "__main__":
@@ -103,4 +89,4 @@ if __name__ == "__main__":
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--seed", type=int, default=1)
-    run("exiftool about maker notes; peer is one process a picture", measure, parser)
+    run("exiftool about maker notes; peer is one after the other", measure, parser)

@@ -1,12 +1,12 @@
 """Programs of others: they answer on the bytes they are given, and can do nothing else. perl stands for any of them."""
 
-import os
 import shutil
 
 import pytest
 
 from clew.core import external
 from clew.core.external import Ran
+from clew.core.launch import WEAK
 from clew.core.sandbox import LAYERS
 from clew.model import Missing, Reason
 
@@ -49,32 +49,6 @@ def test_its_input_cannot_be_written_to() -> None:
     assert b"done" not in ran.output
 
 
-WRITE = """
-for my $path (map { "/proc/self/fd/$_" } 0..200) {
-  open(G, "<", $path) or next; local $/; my $was = <G>; next unless defined $was and $was eq "picture"; $seen++;
-  open(F, "+<", $path) and syswrite(F, "PICTURE") and print "done";
-  open(F, ">", $path) and print "done";
-  truncate($path, 0) and print "done";
-  seek(G, 0, 0); my $is = <G>; print "changed" unless $is eq $was;
-}
-print $seen;
-"""
-
-
-def test_beside_its_input_it_reads_what_it_is_given_and_changes_nothing_of_it() -> None:
-    with external.memory(b"picture") as first, external.memory(b"picture") as second, external.memory(b"") as stdin:
-        command = [PERL, "-e", WRITE]
-        running = external.start(command, stdin, runnable=(), beside=(first, second), seconds=60.0, accept_weak=False)
-        while running.hear():
-            pass
-        assert running.ended(10.0)
-        ran = running.end()
-        assert os.pread(first, 100, 0) == os.pread(second, 100, 0) == b"picture"
-    assert isinstance(ran, Ran)
-    assert ran.output == b"2"
-    assert all(layer["reached"] for layer in ran.isolation.values()), ran.isolation
-
-
 def test_time_and_output_have_bounds() -> None:
     slow = perl("sleep 60", seconds=1.0)
     assert isinstance(slow, Missing)
@@ -92,6 +66,19 @@ def test_weak_isolation_is_refused_unless_accepted(monkeypatch: pytest.MonkeyPat
     assert refused.reason is Reason.REFUSED
     assert "landlock" in refused.detail
     assert perl("print 1", accept_weak=True).output == b"1"
+
+
+def test_an_exit_status_of_its_own_is_no_weak_isolation() -> None:
+    ran = perl(f"exit {WEAK}")
+    assert isinstance(ran, Ran)
+    assert (ran.output, ran.status) == (b"", WEAK)
+
+
+def test_what_says_no_more_and_does_not_end_took_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(external, "ENDING", 0.5)
+    silent = perl("print 1; close(STDOUT); sleep 60")
+    assert isinstance(silent, Missing)
+    assert "too long" in silent.detail
 
 
 def test_what_is_not_installed_is_said() -> None:

@@ -7,8 +7,8 @@ import pytest
 
 
 @pytest.fixture
-def pictures(case, put):
-    """Two of one camera in two Exhibits, one of another camera and one that says nothing."""
+def lies(case, put):
+    """Puts a file that says something into one of two Exhibits."""
     with case.write("intake") as tx:
         columns = "id, label, kind, location, seized_by, seized_where, mandate, added_ns"
         rows = [("2", "E-1", "folder", "x", "", "", "m", 1), ("1", "E-2", "folder", "y", "", "", "m", 2)]
@@ -20,10 +20,16 @@ def pictures(case, put):
         put(case, "listings", [where | {"path": name.encode(), "name_state": "live"}], "intake")
         put(case, "contents", [where | {"sha256": sha(name)}], "intake")
         by = {"content": sha(name), "extractor": "exif", "version": "3"}
-        rows = [by | {"name": each.replace("_", "."), **_typed(value)} for each, value in said.items()]
+        rows = [by | {"name": each.replace("_", ".", 1), **_typed(value)} for each, value in said.items()]
         rows += [by | {"name": "time.original", "text": taken}] if taken else []
         put(case, "traits", rows, "intake")
 
+    return lies
+
+
+@pytest.fixture
+def pictures(lies):
+    """Two of one camera in two Exhibits, one of another camera and one that says nothing."""
     lies("b.jpg", "1", "2026:03:05 10:00:00", camera_serial="3001234")
     lies("a.jpg", "2", "2026-03-01T09:00:00", camera_serial="3001234", gps_latitude=47.0666667, gps_longitude=15.43)
     lies("c.jpg", "2", "0000:00:00 00:00:00", camera_serial="42\x1b[2J", camera_owner=" ")
@@ -75,6 +81,26 @@ def test_each_file_that_says_it_is_named(clew, printed, case, pictures):
     status, _, complaint = clew("show", "clues", case.folder, "300")
     assert status == 2
     assert "no file of this case says" in complaint
+
+
+def test_what_exiftool_said_of_an_apple_note_meets_what_clew_says(printed, case, lies):
+    """Also of a picture that was read both ways; nothing of another maker's, or that stands in EXIF, is renamed."""
+    old = {"camera_make": "Apple", "exiftool_ContentIdentifier": "3A1F", "exiftool_ImageUniqueID": "7E57"}
+    new = {"camera_make": "Apple", "note_content_identifier": "3A1F", "note_image_unique_id": "7E57"}
+    lies("old.jpg", "1", **old)
+    lies("new.jpg", "2", **new)
+    lies("both.jpg", "2", **(old | new))
+    lies("other.jpg", "1", camera_make="Lumen", exiftool_ImageUniqueID="7E58")
+    lies("plain.jpg", "1", camera_make="Apple", image_unique_id="7E59", exiftool_ImageUniqueID="7E59")
+    rows = map(json.loads, printed("show", "clues", case.folder, "--json").splitlines())
+    said = {(row["name"], row["value"]): (row["contents"], len(row["exhibits"])) for row in rows}
+    assert {each: met for each, met in said.items() if each[0] != "camera.make"} == {
+        ("note.content_identifier", "3A1F"): (3, 2),
+        ("note.image_unique_id", "7E57"): (3, 2),
+        ("exiftool.ImageUniqueID", "7E58"): (1, 1),
+        ("image.unique_id", "7E59"): (1, 1),
+        ("exiftool.ImageUniqueID", "7E59"): (1, 1),
+    }
 
 
 def test_of_a_case_without_clues_it_says_so(printed, case):

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from tiffs import ASCII, LONG, RATIONAL, SIGNED, UNDEFINED, Block, Here, Ifd
 
-from clew.intake import exiftool_run
+from clew.intake import exiftool_runs
 from clew.intake.api import Probe, Value
 from clew.intake.extractors import _makernote, _metadata, exif, xmp
 from clew.intake.extractors._tiff import Tiff
@@ -167,7 +167,7 @@ def test_of_an_apple_note_exiftool_knows_nothing_more_that_is_kept(tmp_path: Pat
         data = (tmp_path / "card.jpg").read_bytes()
         ours = traits(data)
         assert "makernote" not in ours
-        kept = (f"-{tag}" for tag in (*exiftool_run.TAGS, "MediaGroupUUID"))
+        kept = (f"-{tag}" for tag in (*exiftool_runs.TAGS, "MediaGroupUUID"))
         (theirs,) = json.loads(exiftool(tmp_path / "card.jpg", "-j", "-n", *kept))
         theirs.pop("SourceFile")
         assert len(theirs) == 5

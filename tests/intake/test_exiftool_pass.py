@@ -1,6 +1,7 @@
 """The pass that asks exiftool: only about maker notes that our reader does not know; its absence is said."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from tiffs import ASCII, LONG, UNDEFINED, Block, Ifd
 from case_made import new_case
 from clew.core import external
 from clew.core.case import Case
-from clew.intake import exiftool, exiftool_run
+from clew.intake import exiftool
 from clew.intake.custody import find
 from clew.intake.options import Options
 from clew.intake.run import intake
@@ -79,8 +80,10 @@ def test_where_it_is_not_installed_the_difference_is_said(taken: Case, monkeypat
     assert said.startswith("exiftool is not installed: 1 pictures have a maker note")
 
 
-def test_a_broken_answer_is_a_missing(taken: Case, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exiftool_run, "answer", lambda _said, _path: None)
-    told = exiftool.ask(taken, OPTIONS)
-    assert told.looked.done == 1
-    assert traits(taken, sha256(olympus()))["exiftool", "fast"]["missing"] == "unparsable"
+def test_an_apple_note_that_is_read_by_now_is_not_asked_about(taken: Case, put: Callable[..., None]) -> None:
+    """An earlier version of our reader had left it to exiftool."""
+    noted = {"content": bytes(32), "extractor": "exif", "mode": "fast"}
+    put(taken, "traits", [noted | {"version": "3", "name": "makernote", "missing": "unknown"}], "intake")
+    assert bytes(32) in exiftool.wanted(taken)
+    put(taken, "traits", [noted | {"version": "4", "name": "note.version", "integer": 14}], "intake")
+    assert exiftool.wanted(taken) == [sha256(olympus())]

@@ -21,14 +21,20 @@ NAMES = (
     *("exiftool.OwnerName", "exiftool.ImageUniqueID", "exiftool.ContentIdentifier"),
 )
 """Traits whose value may be that of other files too. `PLACE` beside them: latitude and longitude of one Content."""
+_NEWER = """
+  CASE WHEN content NOT IN (SELECT content FROM said WHERE name = 'camera.make' AND text = 'Apple') THEN name
+  WHEN name = 'exiftool.ContentIdentifier' THEN 'note.content_identifier'
+  WHEN name = 'exiftool.ImageUniqueID' AND content NOT IN (SELECT content FROM said WHERE name = 'image.unique_id')
+  THEN 'note.image_unique_id' ELSE name END"""
+"""The name now of what exiftool said of Apple's notes before clew itself read them."""
 _KEPT = ", ".join(f"'{name}'" for name in (*NAMES, "gps.latitude", "gps.longitude", "time.original"))
 _SAID = shards.newest(f"name IN ({_KEPT}) AND missing IS NULL")
 _ALERT = "SELECT DISTINCT content FROM hits WHERE kind = 'alert' AND state = 'stands' AND part = ''"
 _CLUES = f"""
 said AS MATERIALIZED (SELECT * FROM {_SAID}),
 told AS (
-  SELECT DISTINCT content, name, coalesce(text, integer::VARCHAR) AS value FROM said
-  WHERE trim(value) <> '' AND name <> 'time.original'
+  SELECT DISTINCT content, {_NEWER} AS name, coalesce(text, integer::VARCHAR) AS value FROM said
+  WHERE trim(value) <> '' AND said.name <> 'time.original'
   UNION
   SELECT a.content, '{PLACE}', printf('%.5f, %.5f', a.number, o.number) FROM said a JOIN said o
   ON a.content = o.content AND a.extractor = o.extractor AND a.name = 'gps.latitude' AND o.name = 'gps.longitude'

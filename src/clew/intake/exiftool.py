@@ -13,8 +13,7 @@ from clew.core import external, shards
 from clew.core.case import Case
 from clew.core.progress import Progress
 from clew.intake.api import FAST
-from clew.intake.exiftool_run import INTERPRETER, TAGS, Tags
-from clew.intake.exiftool_runs import Runs
+from clew.intake.exiftool_runs import INTERPRETER, TAGS, Runs, Tags
 from clew.intake.options import Options
 from clew.intake.reading import CUT, MOST_TEXT, cut
 from clew.intake.second import Again, Looked, look
@@ -26,11 +25,11 @@ PREFIX = "exiftool."
 DIFFERENCE = (
     "pictures have a maker note that clew does not read itself; serial numbers and shutter counts in them are not known"
 )
-_SQL = """
-SELECT DISTINCT content FROM traits WHERE name = 'makernote' AND missing IS NOT NULL
+_SQL = f"""
+SELECT DISTINCT content FROM {shards.newest("extractor = 'exif'")} WHERE name = 'makernote' AND missing IS NOT NULL
   AND content NOT IN (SELECT content FROM traits WHERE extractor = 'exiftool')
   AND ($exhibit IS NULL OR content IN (SELECT sha256 FROM contents WHERE exhibit = $exhibit)) ORDER BY content
-"""
+"""  # noqa: S608 - our own words
 
 
 @dataclass(slots=True)
@@ -72,7 +71,7 @@ def ask(case: Case, options: Options, exhibit: str | None = None, bar: Progress 
             extractor="clew.intake.whole:PLUGIN",
             trait=f"{PREFIX}{TAGS[0]}",
             had="SELECT content FROM traits WHERE extractor = 'exiftool' AND missing IS NULL",
-            most=2_000,
+            most=200,
             hear=partial(_handed, runs, version),
             late=partial(_answered, runs, version, told),
             beside=told.isolation,

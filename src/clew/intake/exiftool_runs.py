@@ -1,22 +1,28 @@
-"""Pictures on their way through exiftool: several to a run, and several runs side by side, in the caller's thread.
+"""Pictures on their way through exiftool: each has a run of its own, and several go on side by side, in the caller's
+thread.
 
-What is said of a picture that gave trouble is said only of a run in which it was alone. Where a run among others ends
-early, the first picture that it did not answer is asked alone, and the rest goes on in another run.
+What exiftool reads in a picture it adds to its own tables of tags: in a run of several, what one says would change what
+is said of the next (docs/decisions/0038-one-picture-to-an-exiftool.md).
 """
 
+import json
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from math import ceil
+from collections.abc import Callable, Iterator
 from selectors import EVENT_READ, DefaultSelector
 from types import TracebackType
 from typing import Any, Self
 
-from clew.intake.exiftool_run import Picture, Run, Tags
+from clew.core import external
 from clew.model import Missing, Reason
 
-MOST, MOST_BYTES = 100, 64 << 20  # pictures of one run, and how much of them lies in memory
+INTERPRETER = "/usr/bin/perl"
+# Its names; each becomes a Trait, "exiftool.SerialNumber"
+TAGS = ("SerialNumber", "InternalSerialNumber", "CameraSerialNumber", "BodySerialNumber", "LensSerialNumber",
+        "ShutterCount", "ShutterCount2", "ShutterCount3", "ImageCount", "ImageNumber", "FileNumber", "OwnerName",
+        "ImageUniqueID", "ContentIdentifier", "MakerNoteVersion")  # fmt: skip
+SECONDS = 60.0  # that one picture may take
 LOOK = 5.0  # seconds that a turn waits at most
-
+Tags = dict[str, str | int | float]
 Answer = tuple[bytes, Tags | Missing]
 
 
@@ -24,11 +30,11 @@ class Runs:
     """A context manager: on exit no run goes on. `most` go on side by side; `isolation` is that of the last one."""
 
     def __init__(self, program: str, most: int, accept_weak: bool) -> None:
-        self._program, self._most, self._accept_weak = program, max(1, most), accept_weak
+        self._command = [program, "-j", "-n", *(f"-{tag}" for tag in TAGS), "-"]
+        self._most, self._accept_weak = max(1, most), accept_weak
         self.isolation: dict[str, Any] = {}
-        self._waiting: deque[Picture] = deque()
-        self._alone: deque[Picture] = deque()
-        self._going: list[Run] = []
+        self._waiting: deque[tuple[bytes, bytes]] = deque()
+        self._going: dict[external.Running, bytes] = {}
         self._selector = DefaultSelector()
 
     def __enter__(self) -> Self:
@@ -37,62 +43,53 @@ class Runs:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for run in self._going:
-            run.end()
+        for running in self._going:
+            running.end()
         self._selector.close()
 
     def give(self, content: bytes, data: bytes) -> None:
-        """One more picture to be asked about. Who gives asks for `answers` soon."""
+        """One more picture (SHA-256, bytes) to be asked about. Who gives asks for `answers` soon."""
         self._waiting.append((content, data))
 
     def answers(self, may: Callable[[], object], *, over: bool) -> Iterator[Answer]:
-        """What came in by now; waits while more is given than can be asked about. Where that is `over`, all of it.
+        """What came in by now; waits while one that was given has no run yet. Where that is `over`, all of it.
 
         `may` is called before each turn, every LOOK seconds at least: what it raises ends what goes on.
         """
         while True:
             may()
-            self._start(over=over)
-            busy = bool(self._going) and (over or self._full or bool(self._alone))
+            self._start()
+            busy = bool(self._waiting) or (over and bool(self._going))
             yield from self._turn(wait=busy)
             if not busy:
                 return
 
-    @property
-    def _full(self) -> bool:
-        return len(self._waiting) >= MOST or sum(len(data) for _, data in self._waiting) >= MOST_BYTES
-
-    def _start(self, *, over: bool) -> None:
-        while len(self._going) < self._most and (self._alone or self._full or (over and self._waiting)):
-            pictures = [self._alone.popleft()] if self._alone else self._next()
-            run = Run(self._program, pictures, self._accept_weak)
-            self._going.append(run)
-            self._selector.register(run.running, EVENT_READ, run)
-
-    def _next(self) -> list[Picture]:
-        """Of what is waiting, for one run: a fair part, where it is the last."""
-        most = min(MOST, ceil(len(self._waiting) / (1 if self._full else self._most - len(self._going))))
-        pictures = [self._waiting.popleft()]
-        size = len(pictures[0][1])
-        while self._waiting and len(pictures) < most and size + len(self._waiting[0][1]) <= MOST_BYTES:
-            size += len(self._waiting[0][1])
-            pictures.append(self._waiting.popleft())
-        return pictures
+    def _start(self) -> None:
+        while self._waiting and len(self._going) < self._most:
+            content, data = self._waiting.popleft()
+            running = external.start(
+                self._command, data, runnable=[INTERPRETER], seconds=SECONDS, accept_weak=self._accept_weak
+            )
+            self._going[running] = content
+            self._selector.register(running, EVENT_READ, running)
 
     def _turn(self, *, wait: bool) -> Iterator[Answer]:
-        patience = min((run.left for run in self._going), default=0.0)
-        for key, _ in self._selector.select(min(max(patience, 0.0), LOOK) if wait else 0):
-            yield from key.data.hear()
-        for run in [run for run in self._going if run.over]:
-            self._selector.unregister(run.running)
-            why, rest = run.end()
-            self._going.remove(run)
-            yield from self._ended(run, why, rest)
+        patience = min((running.left for running in self._going), default=0.0)
+        for key, _ in self._selector.select(min(patience, LOOK) if wait else 0):
+            key.data.hear()
+        for running in [running for running in self._going if running.over]:
+            self._selector.unregister(running)
+            said = answer(running.end())
+            self.isolation = running.isolation or self.isolation
+            yield self._going.pop(running), said
 
-    def _ended(self, run: Run, why: Missing, rest: Sequence[Picture]) -> Iterator[Answer]:
-        self.isolation = run.isolation
-        if run.alone or why.reason is Reason.REFUSED:  # which says nothing of a picture
-            yield from ((content, why) for content, _ in (*run.unanswered, *rest))
-            return
-        self._alone.extend([*run.unanswered, *rest[:1]])
-        self._waiting.extendleft(reversed(rest[1:]))
+
+def answer(ran: external.Ran | Missing) -> Tags | Missing:
+    """Those of TAGS that it has of its picture."""
+    if isinstance(ran, Missing):
+        return ran
+    try:
+        (about,) = json.loads(ran.output)
+        return {tag: about[tag] for tag in TAGS if isinstance(about.get(tag), str | int | float)}
+    except (ValueError, TypeError, AttributeError):
+        return Missing(Reason.UNPARSABLE, f"exiftool gave no answer (exit status {ran.status})")
