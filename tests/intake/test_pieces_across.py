@@ -350,6 +350,23 @@ def test_pieces_of_too_many_files_are_left_and_counted(tmp_path, seized, monkeyp
     assert (done.across_crowded, done.across, done.failed) == (1, 1, {})
 
 
+@pytest.mark.parametrize(("limit", "most"), [("MOST_ZEROS", 708), ("MOST_FILES", 1)])
+def test_pieces_with_too_much_of_pads_are_left_and_counted(tmp_path, seized, monkeypatch, limit, most):
+    contents = {"a": bytes_of(20_000, 1), "b": bytes_of(9_000, 2)}
+    laid = [("a", 20_000), (".pad/700", 700), (".pad/9", 9)] + ([("b", 9_000)] if limit == "MOST_ZEROS" else [])
+    joined = b"".join(contents.get(name, bytes(size)) for name, size in laid)
+    listed = [
+        {"length": size, "path": name.split("/"), **({"attr": "p"} if name.startswith(".pad") else {})}
+        for name, size in laid
+    ]
+    pieces = b"".join(hashlib.sha1(joined[at : at + PIECE]).digest() for at in range(0, len(joined), PIECE))
+    info = {"name": "set", "piece length": PIECE, "files": listed, "pieces": pieces}
+    monkeypatch.setattr(piece_layout, limit, most)
+    seized.take(contents | {"x.torrent": made.bencode({"info": info})})
+    done = seized.hold()
+    assert (done.whole, done.across, done.across_crowded, done.failed) == (1, 0, 1, {})
+
+
 def said(case: Case) -> tuple[int, list[str]]:
     """What the end report of exhibit A says of what was not held against pieces: as JSON, and in words."""
     (row,) = case.read().execute("SELECT id FROM exhibits WHERE label='A'").fetchall()

@@ -146,7 +146,8 @@ def _read(
             jobs = _jobs(again, group, rows, world.done)
             closed[name] = group.contents() - jobs.keys()
             payload, fds = _payload(group, jobs, world)
-            yield Task(name, ACROSS, payload, fds, sum(max(size, job.bytes) for job, size in jobs.values()))
+            zeros = sum(each.zeros for each in group.tries)
+            yield Task(name, ACROSS, payload, fds, zeros + sum(max(size, job.bytes) for job, size in jobs.values()))
 
     for outcome in again.pool.run(tasks()):
         group = named[outcome.task.id]

@@ -20,7 +20,7 @@ from clew.intake.piece_told import Told
 MOST_CANDIDATES = 4  # contents that are tried for one file
 MOST_COMBINATIONS = 16  # of them for one piece
 MOST_OPEN = 64  # contents that a worker is given at a time
-MOST_BYTES = 4 << 30  # of those, unless one piece alone has more
+MOST_BYTES = 4 << 30  # of those and of pads, unless one piece alone has more
 PATHS = """
 SELECT DISTINCT c.sha256, l.path FROM contents c JOIN listings l USING (item)
 WHERE c.exhibit=$exhibit AND c.sha256 IN (SELECT unnest($wanted))
@@ -34,6 +34,11 @@ class Try:
     span: Span
     contents: tuple[tuple[bytes, ...], ...]
     which: str
+
+    @property
+    def zeros(self) -> int:
+        """Bytes of pads that are hashed, over all combinations."""
+        return self.span.zeros * prod(len(each) for each in self.contents)
 
     def every(self) -> set[bytes]:
         """Every content."""
@@ -124,14 +129,15 @@ def _candidates(layout: Layout, file: File, held: _Held, had: Told) -> list[byte
 
 
 def _grouped(layout: Layout, tries: Iterator[Try], held: _Held) -> Iterator[Group]:
-    group, open_now = list[Try](), set[tuple[int, bytes]]()
+    group, open_now, zeros = list[Try](), set[tuple[int, bytes]](), 0
     for each in tries:
         pairs = zip(each.span.files, each.contents, strict=True)
         own = {(index, content) for index, several in pairs for content in several}
-        open_now |= own
-        if group and (len(open_now) > MOST_OPEN or sum(held.sizes[content] for _, content in open_now) > MOST_BYTES):
+        open_now, zeros = open_now | own, zeros + each.zeros
+        size = zeros + sum(held.sizes[content] for _, content in open_now)
+        if group and (len(open_now) > MOST_OPEN or size > MOST_BYTES):
             yield Group(layout, group)
-            group, open_now = [], own
+            group, open_now, zeros = [], own, each.zeros
         group.append(each)
     if group:
         yield Group(layout, group)
