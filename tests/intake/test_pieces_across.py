@@ -367,6 +367,21 @@ def test_pieces_with_too_much_of_pads_are_left_and_counted(tmp_path, seized, mon
     assert (done.whole, done.across, done.across_crowded, done.failed) == (1, 0, 1, {})
 
 
+@pytest.mark.parametrize("most", [3, 25])
+def test_torrents_with_many_such_pieces_are_tried_in_lots_and_none_is_left(tmp_path, seized, monkeypatch, most):
+    files = photos(12)
+    data = torrent(tmp_path, files)
+    others = {f"{n}.torrent": b"d8:announce1:%d" % n + data[1:] for n in range(3)}
+    seized.take(files | others)
+    monkeypatch.setattr(piece_layout, "MOST_ACROSS", most)
+    done = seized.hold()
+    hand = by_hand(data, list(files.values()))
+    assert (done.failed, done.across_files) == ({}, 36)
+    assert done.across == done.across_fitting == 3 * len({number for _, number in hand})
+    again = seized.hold()
+    assert (again.across, again.torrents, again.failed) == (0, 0, {})
+
+
 def said(case: Case) -> tuple[int, list[str]]:
     """What the end report of exhibit A says of what was not held against pieces: as JSON, and in words."""
     (row,) = case.read().execute("SELECT id FROM exhibits WHERE label='A'").fetchall()

@@ -20,6 +20,7 @@ from clew.intake.said import WRONG
 
 MOST_FILES = 48  # that one piece may lie in: a descriptor of each goes to a worker
 MOST_ZEROS = 64 << 20  # bytes of pads in one piece, which are hashed for each combination
+MOST_ACROSS = 200_000  # pieces that lie in several files, at a time
 LAYOUTS = f"""
 SELECT DISTINCT content, name, text FROM {SAID} WHERE name IN ('p2p.entry', 'p2p.entry.files') AND text IS NOT NULL
 AND content IN (SELECT content FROM traits WHERE name='p2p.artefact' AND text='torrent metainfo') ORDER BY content
@@ -85,6 +86,23 @@ def layouts(case: Case, sizes: Container[int], done: Held) -> Iterator[Layout]:
             done.failed[torrent.hex()] = SENSELESS
             continue
         yield _layout(torrent, length, files, sizes)
+
+
+def lots(case: Case, sizes: Container[int], done: Held) -> Iterator[list[Layout]]:
+    """Those that have such pieces, as many at a time as there is room for. A torrent with more pieces than that comes
+    in parts, always the same: what was tried of one stays so.
+    """
+    lot, room = list[Layout](), MOST_ACROSS
+    for each in layouts(case, sizes, done):
+        for at in range(0, len(each.spans), MOST_ACROSS):
+            part = replace(each, spans=each.spans[at : at + MOST_ACROSS]).needed()
+            if lot and len(part.spans) > room:
+                yield lot
+                lot, room = [], MOST_ACROSS
+            lot.append(part)
+            room -= len(part.spans)
+    if lot:
+        yield lot
 
 
 def _read(rows: Iterator[dict[str, Any]]) -> tuple[int, list[File]]:

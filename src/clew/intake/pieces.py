@@ -16,7 +16,7 @@ from clew.core.case import Case
 from clew.intake.across import held_across, trait, untried
 from clew.intake.again import OTHERS, PIECES, Looking, Reopened, at_hand, reopened
 from clew.intake.options import Options
-from clew.intake.piece_layout import Layout, layouts
+from clew.intake.piece_layout import layouts, lots
 from clew.intake.piece_plan import SPECS, TORRENTS, Room, ed2k, files, of_exhibit, outcomes
 from clew.intake.piece_told import BY_ACROSS, Told, commit, told, unread
 from clew.intake.piece_traits import BY, Check, Held, Named, Part, asked, naming, results
@@ -25,7 +25,6 @@ from clew.model import Missing, Reason
 
 READ = "clew.intake.piece_check:check"
 MOST, MOST_CHECKS = 1_000, 200  # contents of a receipt, checks of a content
-MOST_ACROSS = 200_000  # pieces that lie in several files, of one look
 MOST_HASHES = 256 << 20  # bytes of piece hashes that one such look holds; what it told is not asked for by the next
 
 OF_SIZE = "SELECT DISTINCT sha256, size FROM contents WHERE size IN (SELECT unnest($sizes))"
@@ -44,7 +43,7 @@ def held_against(case: Case, *, options: Options | None = None) -> Held:
     contents: dict[int, list[bytes]] = defaultdict(list)
     for row in shards.query(case, OF_SIZE, {"sizes": [*sizes, *named]}).to_pylist():
         contents[row["size"]].append(row["sha256"])
-    spread, apart = _layouts(case, contents, done)
+    several, apart = _apart(case, contents, done)
     wanted: dict[bytes, set[int]] = defaultdict(set)
     for size, about in sizes.items():
         for torrent, index in (each for each in about if each not in apart):
@@ -69,7 +68,7 @@ def held_against(case: Case, *, options: Options | None = None) -> Held:
     none = at_hand(case, checks, opening("pieces"), hold, done.failed) if checks else none
     if none is None:
         had = told(case)
-        closed = held_across(case, spread, contents, had, opening, done)
+        closed = held_across(case, lots(case, contents, done) if several else (), contents, had, opening, done)
         none = None if done.torrents or done.contents else closed
     if none is not None:
         raise none
@@ -77,22 +76,16 @@ def held_against(case: Case, *, options: Options | None = None) -> Held:
     return done
 
 
-def _layouts(
-    case: Case, contents: Mapping[int, list[bytes]], done: Held
-) -> tuple[list[Layout], set[tuple[bytes, int]]]:
-    """The torrents with pieces that lie in several files, each of which some content may be; and the files (torrent,
+def _apart(case: Case, contents: Mapping[int, list[bytes]], done: Held) -> tuple[bool, set[tuple[bytes, int]]]:
+    """Whether pieces of some torrent lie in several files, each of which some content may be; and the files (torrent,
     number) of which nothing can be checked alone.
     """
-    spread, apart, room = list[Layout](), set[tuple[bytes, int]](), MOST_ACROSS
+    several, apart = False, set[tuple[bytes, int]]()
     for each in layouts(case, contents, done):
         apart |= {(each.torrent, file.index) for file in each.files.values() if file.index not in each.alone}
         done.across_crowded += each.crowded
-        if len(each.spans) > room:
-            done.failed[each.torrent.hex()] = "there are too many pieces across files to hold them all at once"
-        elif each.spans:
-            room -= len(each.spans)
-            spread.append(each.needed())
-    return spread, apart
+        several = several or bool(each.spans)
+    return several, apart
 
 
 def _nothing(
