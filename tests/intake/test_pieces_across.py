@@ -19,6 +19,7 @@ from clew.core import shards
 from clew.core.case import Case
 from clew.core.engine import Pool
 from clew.intake import across, across_plan, piece_layout
+from clew.intake import pieces as looking
 from clew.intake.artefacts import _examples as made
 from clew.intake.options import Options
 from clew.intake.piece_traits import Held
@@ -365,6 +366,21 @@ def test_pieces_with_too_much_of_pads_are_left_and_counted(tmp_path, seized, mon
     seized.take(contents | {"x.torrent": made.bencode({"info": info})})
     done = seized.hold()
     assert (done.whole, done.across, done.across_crowded, done.failed) == (1, 0, 1, {})
+
+
+def test_of_any_number_of_torrents_it_is_told_at_once_that_they_were_not_tried(tmp_path, seized, monkeypatch):
+    files = photos(3)
+    data = torrent(tmp_path, files)
+    held = dict(list(files.items())[:1])
+    seized.take(held | {f"{n}.torrent": b"d8:announce1:%d" % n + data[1:] for n in range(4)})
+    monkeypatch.setattr(looking, "MOST_CHECKS", 2)
+    monkeypatch.setattr(looking, "MOST_UNTRIED", 3)
+    done = seized.hold()
+    assert (done.across, done.not_checkable, done.failed) == (0, 4, {})
+    (content,) = held.values()
+    assert [(each["index"], each["pieces"]) for each in seized.told(content)] == [(None, [])] * 4
+    assert said(seized.case) == (0, [])
+    assert seized.hold().not_checkable == 0
 
 
 @pytest.mark.parametrize("most", [3, 25])

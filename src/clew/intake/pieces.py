@@ -8,6 +8,7 @@ import os
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Set
 from contextlib import AbstractContextManager
+from itertools import product
 from typing import Any
 
 from clew.core import shards
@@ -25,6 +26,7 @@ from clew.model import Missing, Reason
 
 READ = "clew.intake.piece_check:check"
 MOST, MOST_CHECKS = 1_000, 200  # contents of a receipt, checks of a content
+MOST_UNTRIED = 100_000  # rows that say so, of a receipt
 MOST_HASHES = 256 << 20  # bytes of piece hashes that one such look holds; what it told is not asked for by the next
 
 OF_SIZE = "SELECT DISTINCT sha256, size FROM contents WHERE size IN (SELECT unnest($sizes))"
@@ -95,21 +97,31 @@ def _nothing(
     had: Told,
     done: Held,
 ) -> None:
-    """Tells of what has the size of files in a torrent, and was not held against each of them, that this was so."""
-    rows, left = dict[bytes, list[dict[str, Any]]](), set[tuple[bytes, int]]()
-    for size, several in sizes.items():
+    """Tells of what has the size of files in a torrent, and was not held against each of them, that this was so: some
+    at a time, since any number of torrents may name the size of any number of contents.
+    """
+    left, rows, count = set[tuple[bytes, int]](), defaultdict[bytes, list[dict[str, Any]]](list), 0
+
+    def keep() -> None:
+        for _ in unread(case, rows, BY_ACROSS, done):
+            pass
+        rows.clear()
+
+    for size, several in sorted(sizes.items()):
         told_new = set[bytes]()
         files_of: dict[bytes, list[int]] = defaultdict(list)
         for torrent, index in several:
             files_of[torrent].append(index)
-        for content in (each for each in contents.get(size, ()) if each.hex() not in done.failed):
-            new = [each for each, numbers in files_of.items() if _untold(content, each, numbers, had, done)]
-            told_new |= set(new)
-            rows[content] = [trait(untried(each, size)) for each in new[:MOST_CHECKS]]
+        for content, torrent in product(sorted(contents.get(size, ())), sorted(files_of)):
+            if content.hex() not in done.failed and _untold(content, torrent, files_of[torrent], had, done):
+                told_new.add(torrent)
+                rows[content].append(trait(untried(torrent, size)))
+                count += 1
+                if count % MOST_UNTRIED == 0:
+                    keep()
         left |= {(torrent, index) for torrent in told_new for index in files_of[torrent]}
+    keep()
     done.not_checkable = len(left - {(torrent, index) for _, torrent, index in had.pieces | had.across})
-    for _ in unread(case, {content: new for content, new in rows.items() if new}, BY_ACROSS, done):
-        pass
 
 
 def _untold(content: bytes, torrent: bytes, numbers: list[int], had: Told, done: Held) -> bool:
