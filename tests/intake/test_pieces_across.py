@@ -196,6 +196,16 @@ def test_of_two_that_have_the_name_the_other_is_tried_where_the_first_does_not_f
     assert (again.across, again.failed) == (0, {})
 
 
+def test_of_many_that_have_the_name_those_are_looked_at_whose_paths_end_most_alike(tmp_path, seized, monkeypatch):
+    files = {f"day{n:02}/a.bmp": bytes_of(6_000, n) for n in range(20)}
+    seized.take({f"disk/{name}": data for name, data in files.items()} | {"x.torrent": torrent(tmp_path, files)})
+    monkeypatch.setattr(across_plan, "MOST_PATHS", 2)
+    monkeypatch.setattr(across_plan, "MOST_CANDIDATES", 1)
+    done = seized.hold()
+    assert (done.failed, done.across_files) == ({}, 20)
+    assert done.across == done.across_fitting
+
+
 def test_pads_are_zeros_and_need_no_content(tmp_path, seized):
     contents = {"a": bytes_of(20_000, 1), "b": bytes_of(9_000, 2), "c": bytes_of(3_000, 3)}
     laid = [("a", 20_000), (".pad/700", 700), (".pad/9", 9), ("b", 9_000), ("c", 3_000)]
