@@ -435,6 +435,25 @@ def test_nobody_is_told_to_hold_what_intake_held_on_its_way(tmp_path, seized):
     assert said(seized.case) == (0, [])
 
 
+@pytest.mark.parametrize("missing", [None, Reason.UNPARSABLE])
+def test_nobody_is_told_to_hold_what_can_never_be_held(tmp_path, seized, monkeypatch, missing):
+    content, length = bytes_of(9_000, 1), PIECE // 4 if missing else PIECE // 16
+    hashes = b"".join(hashlib.sha1(content[at : at + length]).digest() for at in range(0, len(content), length))
+    info = {"name": "a", "piece length": length, "length": len(content), "pieces": hashes}
+    seized.take({"a": content, "x.torrent": made.bencode({"info": info})})
+    run = Pool.run
+
+    def failing(pool, tasks):
+        for outcome in run(pool, tasks):
+            yield replace(outcome, reply=Missing(missing, "no info")) if missing else outcome
+
+    monkeypatch.setattr(Pool, "run", failing)
+    done = seized.hold()
+    assert [("no info" if missing else "pieces of 1,024 bytes") in why for why in done.failed.values()] == [True]
+    assert json.loads(json.dumps(done.as_dict()))["not_checkable"] == 1
+    assert said(seized.case) == (0, [])
+
+
 def test_what_could_not_be_read_is_still_said(tmp_path, seized):
     files = photos(4)
     root = seized.take(files | {"x.torrent": torrent(tmp_path, files)})

@@ -105,7 +105,7 @@ def _ask(case: Case, several: Sequence[Group], world: _Across, opening: Opening)
     def use(again: Reopened, _exhibit: str, rows: list[dict[str, Any]]) -> None:
         for torrent, outcome in outcomes(again, HASHES, rows, payload, world.done):
             if isinstance(outcome.reply, Missing):
-                world.done.failed[torrent.hex()] = str(outcome.reply)
+                world.done.unread(torrent, outcome.reply)
                 continue
             hashed = b"".join(outcome.reply.blobs)
             for at, piece in enumerate(asked[torrent]):

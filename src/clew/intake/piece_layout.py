@@ -83,7 +83,7 @@ def layouts(case: Case, sizes: Container[int], done: Held) -> Iterator[Layout]:
         try:
             length, files = _read(said)
         except WRONG:
-            done.failed[torrent.hex()] = SENSELESS
+            done.never(torrent, SENSELESS)
             continue
         yield _layout(torrent, length, files, sizes)
 

@@ -126,7 +126,8 @@ def _nothing(
 
 def _untold(content: bytes, torrent: bytes, numbers: list[int], had: Told, done: Held) -> bool:
     """Whether it was told of some of these files of a torrent neither that it was held against them nor that not."""
-    if torrent.hex() in done.failed or (content, torrent, None) in had.across:
+    failed = torrent.hex() in done.failed and torrent.hex() not in done.hopeless
+    if failed or (content, torrent, None) in had.across:
         return False
     return any((content, torrent, n) not in had.pieces and (content, torrent, n) not in had.across for n in numbers)
 
