@@ -15,7 +15,7 @@ import pytest
 from cases import sha256
 
 from case_made import new_case
-from clew.core import shards
+from clew.core import descriptors, shards
 from clew.core.case import Case
 from clew.core.engine import Pool
 from clew.intake import across, across_plan, piece_layout
@@ -289,6 +289,17 @@ def test_few_at_a_time_tells_the_same(tmp_path, seized, monkeypatch):
     monkeypatch.setattr(across_plan, "MOST_OPEN", 5)
     done = seized.hold()
     assert (done.across_files, done.across) == (20, done.across_fitting)
+
+
+def test_room_is_made_for_the_files_that_all_workers_have_open(tmp_path, seized, monkeypatch):
+    files, asked = photos(3), list[int]()
+    seized.take({"a": b"of no torrent", "x.torrent": torrent(tmp_path, files)})
+    monkeypatch.setattr(descriptors, "room_for", lambda count, *_: asked.append(count))
+    seized.hold()
+    assert asked == []
+    seized.take(files, "B")
+    held_against(seized.case, options=replace(OPTIONS, workers=3))
+    assert asked == [3 * 2 * 64]
 
 
 def test_a_look_that_was_stopped_midway_goes_on_and_tells_the_same(tmp_path, seized, monkeypatch):

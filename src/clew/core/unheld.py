@@ -15,7 +15,7 @@ SAID = shards.newest("starts_with(name, 'p2p.')")
 FILES = f"""
 SELECT DISTINCT content, text FROM {SAID} WHERE name='p2p.entry.files' AND text IS NOT NULL AND content IN
 (SELECT content FROM traits WHERE name='p2p.artefact' AND text='torrent metainfo')
-AND ($apart IS NULL OR content IN (SELECT sha256 FROM contents WHERE exhibit <> $apart))
+AND ($apart IS NULL OR content IN (SELECT sha256 FROM contents WHERE exhibit <> $apart)) ORDER BY content
 """  # noqa: S608 - ours
 HERE = """
 SELECT DISTINCT exhibit, item, sha256, size FROM contents

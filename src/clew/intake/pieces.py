@@ -11,10 +11,11 @@ from contextlib import AbstractContextManager
 from itertools import product
 from typing import Any
 
-from clew.core import shards
+from clew.core import descriptors, shards
 from clew.core.absent import Absent
 from clew.core.case import Case
 from clew.intake.across import held_across, trait, untried
+from clew.intake.across_plan import MOST_OPEN
 from clew.intake.again import OTHERS, PIECES, Looking, Reopened, at_hand, reopened
 from clew.intake.options import Options
 from clew.intake.piece_layout import layouts, lots
@@ -26,10 +27,11 @@ from clew.model import Missing, Reason
 
 READ = "clew.intake.piece_check:check"
 MOST, MOST_CHECKS = 1_000, 200  # contents of a receipt, checks of a content
+TASKS = 2  # that a worker is sent at a time, at most: one in hand and one to come
 MOST_UNTRIED = 100_000  # rows that say so, of a receipt
 MOST_HASHES = 256 << 20  # bytes of piece hashes that one such look holds; what it told is not asked for by the next
 
-OF_SIZE = "SELECT DISTINCT sha256, size FROM contents WHERE size IN (SELECT unnest($sizes))"
+OF_SIZE = "SELECT DISTINCT sha256, size FROM contents WHERE size IN (SELECT unnest($sizes)) ORDER BY sha256"
 
 
 def held_against(case: Case, *, options: Options | None = None) -> Held:
@@ -46,6 +48,9 @@ def held_against(case: Case, *, options: Options | None = None) -> Held:
     for row in shards.query(case, OF_SIZE, {"sizes": [*sizes, *named]}).to_pylist():
         contents[row["size"]].append(row["sha256"])
     several, apart = _apart(case, contents, done)
+    if several:
+        most = chosen.workers * TASKS * MOST_OPEN
+        descriptors.room_for(most, f"pieces across files have {most:,} files open at once", "lower --workers")
     wanted: dict[bytes, set[int]] = defaultdict(set)
     for size, about in sizes.items():
         for torrent, index in (each for each in about if each not in apart):
