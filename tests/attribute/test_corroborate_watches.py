@@ -53,14 +53,14 @@ def test_a_piece_across_files_shows_the_bytes_that_it_covers_and_no_more(world):
     _, told = lay_film(world)
     picture = world.lay("A", b"picture.jpg", b"picture" * 100)
     world.belongs("A")
-    world.say(picture, [across(told, (6, 0, 1_700, 3, 1), (7, 1_700, 300, 2, 0))])
+    world.say(picture, [across(told, (6, 0, 17_000, 3, 1), (7, 17_000, 300, 2, 0))])
     (found,) = [f for f in of_pieces(world) if f.content == picture.hex()]
-    assert found.shown == {"piece 6": (0, 1_700)}
+    assert found.shown == {"piece 6": (0, 17_000)}
     (why,) = found.why
-    assert why.startswith("in the place of the watched file itself: 1,700 of the 100,000 bytes of it are in piece 6")
-    world.say(picture, [across(told | {"size": 2_000}, (7, 1_700, 300, 2, 1), (6, 0, 1_700, 3, 1))])
+    assert why.startswith("in the place of the watched file itself: 17,000 of the 100,000 bytes of it are in piece 6")
+    world.say(picture, [across(told, (7, 17_000, 300, 2, 1), (6, 0, 17_000, 3, 1))])
     (found,) = [f for f in of_pieces(world) if f.content == picture.hex()]
-    assert found.shown == {"piece 6": (0, 1_700), "piece 7": (1_700, 300)}
+    assert found.shown == {"piece 6": (0, 17_000), "piece 7": (17_000, 300)}
 
 
 def test_what_does_not_fit_across_files_says_nothing(world):
@@ -79,8 +79,30 @@ def test_of_what_has_a_wrong_piece_inside_it_nothing_is_said(world):
     picture = world.lay("A", b"picture.jpg", b"picture" * 100)
     world.belongs("A")
     inside = told | {"index": 0, "matching": 5}
-    world.say(picture, [{"name": "pieces.verified", "text": json.dumps(inside)}, across(told, (6, 0, 1_700, 3, 1))])
+    world.say(picture, [{"name": "pieces.verified", "text": json.dumps(inside)}, across(told, (6, 0, 17_000, 3, 1))])
     assert picture.hex() not in {f.content for f in of_pieces(world)}
+
+
+@pytest.mark.parametrize(
+    ("size", "known", "said"),
+    [(700_000, 3, False), (700_000, 16_383, False), (700_000, 16_384, True), (1_000, 99, False), (1_000, 100, True)],
+)
+def test_of_a_few_bytes_that_fit_nothing_is_said(world, size, known, said):
+    _, told = lay_film(world)
+    picture = world.lay("A", b"picture.jpg", b"picture" * 100)
+    world.belongs("A")
+    world.say(picture, [across(told | {"size": size}, (6, 0, known, 3, 1))])
+    assert (picture.hex() in {f.content for f in of_pieces(world)}) is said
+
+
+def test_of_two_contents_in_the_place_of_one_file_the_one_counts_that_fits_more(world):
+    _, told = lay_film(world)
+    picture, other = (world.lay("A", name, name * 100) for name in (b"picture.jpg", b"other.jpg"))
+    world.belongs("A")
+    about = told | {"size": 17_000}
+    world.say(picture, [across(about, (6, 0, 9_000, 3, 1), (7, 9_000, 8_000, 2, 1))])
+    world.say(other, [across(about, (6, 0, 9_000, 3, 1))])
+    assert {picture.hex()} == {f.content for f in of_pieces(world)} & {picture.hex(), other.hex()}
 
 
 ANOTHER = "another file of the watched torrent"

@@ -15,10 +15,11 @@ import pytest
 from cases import sha256
 
 from case_made import new_case
-from clew.core import shards
+from clew.core import descriptors, shards
 from clew.core.case import Case
 from clew.core.engine import Pool
 from clew.intake import across, across_plan, piece_layout
+from clew.intake import pieces as looking
 from clew.intake.artefacts import _examples as made
 from clew.intake.options import Options
 from clew.intake.piece_traits import Held
@@ -195,6 +196,16 @@ def test_of_two_that_have_the_name_the_other_is_tried_where_the_first_does_not_f
     assert (again.across, again.failed) == (0, {})
 
 
+def test_of_many_that_have_the_name_those_are_looked_at_whose_paths_end_most_alike(tmp_path, seized, monkeypatch):
+    files = {f"day{n:02}/a.bmp": bytes_of(6_000, n) for n in range(20)}
+    seized.take({f"disk/{name}": data for name, data in files.items()} | {"x.torrent": torrent(tmp_path, files)})
+    monkeypatch.setattr(across_plan, "MOST_PATHS", 2)
+    monkeypatch.setattr(across_plan, "MOST_CANDIDATES", 1)
+    done = seized.hold()
+    assert (done.failed, done.across_files) == ({}, 20)
+    assert done.across == done.across_fitting
+
+
 def test_pads_are_zeros_and_need_no_content(tmp_path, seized):
     contents = {"a": bytes_of(20_000, 1), "b": bytes_of(9_000, 2), "c": bytes_of(3_000, 3)}
     laid = [("a", 20_000), (".pad/700", 700), (".pad/9", 9), ("b", 9_000), ("c", 3_000)]
@@ -280,6 +291,17 @@ def test_few_at_a_time_tells_the_same(tmp_path, seized, monkeypatch):
     assert (done.across_files, done.across) == (20, done.across_fitting)
 
 
+def test_room_is_made_for_the_files_that_all_workers_have_open(tmp_path, seized, monkeypatch):
+    files, asked = photos(3), list[int]()
+    seized.take({"a": b"of no torrent", "x.torrent": torrent(tmp_path, files)})
+    monkeypatch.setattr(descriptors, "room_for", lambda count, *_: asked.append(count))
+    seized.hold()
+    assert asked == []
+    seized.take(files, "B")
+    held_against(seized.case, options=replace(OPTIONS, workers=3))
+    assert asked == [3 * 2 * 64]
+
+
 def test_a_look_that_was_stopped_midway_goes_on_and_tells_the_same(tmp_path, seized, monkeypatch):
     files = photos(20)
     seized.take(files | {"x.torrent": torrent(tmp_path, files)})
@@ -350,6 +372,53 @@ def test_pieces_of_too_many_files_are_left_and_counted(tmp_path, seized, monkeyp
     assert (done.across_crowded, done.across, done.failed) == (1, 1, {})
 
 
+@pytest.mark.parametrize(("limit", "most"), [("MOST_ZEROS", 708), ("MOST_FILES", 1)])
+def test_pieces_with_too_much_of_pads_are_left_and_counted(tmp_path, seized, monkeypatch, limit, most):
+    contents = {"a": bytes_of(20_000, 1), "b": bytes_of(9_000, 2)}
+    laid = [("a", 20_000), (".pad/700", 700), (".pad/9", 9)] + ([("b", 9_000)] if limit == "MOST_ZEROS" else [])
+    joined = b"".join(contents.get(name, bytes(size)) for name, size in laid)
+    listed = [
+        {"length": size, "path": name.split("/"), **({"attr": "p"} if name.startswith(".pad") else {})}
+        for name, size in laid
+    ]
+    pieces = b"".join(hashlib.sha1(joined[at : at + PIECE]).digest() for at in range(0, len(joined), PIECE))
+    info = {"name": "set", "piece length": PIECE, "files": listed, "pieces": pieces}
+    monkeypatch.setattr(piece_layout, limit, most)
+    seized.take(contents | {"x.torrent": made.bencode({"info": info})})
+    done = seized.hold()
+    assert (done.whole, done.across, done.across_crowded, done.failed) == (1, 0, 1, {})
+
+
+def test_of_any_number_of_torrents_it_is_told_at_once_that_they_were_not_tried(tmp_path, seized, monkeypatch):
+    files = photos(3)
+    data = torrent(tmp_path, files)
+    held = dict(list(files.items())[:1])
+    seized.take(held | {f"{n}.torrent": b"d8:announce1:%d" % n + data[1:] for n in range(4)})
+    monkeypatch.setattr(looking, "MOST_CHECKS", 2)
+    monkeypatch.setattr(looking, "MOST_UNTRIED", 3)
+    done = seized.hold()
+    assert (done.across, done.not_checkable, done.failed) == (0, 4, {})
+    (content,) = held.values()
+    assert [(each["index"], each["pieces"]) for each in seized.told(content)] == [(None, [])] * 4
+    assert said(seized.case) == (0, [])
+    assert seized.hold().not_checkable == 0
+
+
+@pytest.mark.parametrize("most", [3, 25])
+def test_torrents_with_many_such_pieces_are_tried_in_lots_and_none_is_left(tmp_path, seized, monkeypatch, most):
+    files = photos(12)
+    data = torrent(tmp_path, files)
+    others = {f"{n}.torrent": b"d8:announce1:%d" % n + data[1:] for n in range(3)}
+    seized.take(files | others)
+    monkeypatch.setattr(piece_layout, "MOST_ACROSS", most)
+    done = seized.hold()
+    hand = by_hand(data, list(files.values()))
+    assert (done.failed, done.across_files) == ({}, 36)
+    assert done.across == done.across_fitting == 3 * len({number for _, number in hand})
+    again = seized.hold()
+    assert (again.across, again.torrents, again.failed) == (0, 0, {})
+
+
 def said(case: Case) -> tuple[int, list[str]]:
     """What the end report of exhibit A says of what was not held against pieces: as JSON, and in words."""
     (row,) = case.read().execute("SELECT id FROM exhibits WHERE label='A'").fetchall()
@@ -374,6 +443,25 @@ def test_nobody_is_told_to_hold_what_intake_held_on_its_way(tmp_path, seized):
     files = {"a": bytes_of(PIECE * 3, 1)}
     seized.take({"x.torrent": torrent(tmp_path, files | {"b": b"b"})}, "T")
     seized.take(files)
+    assert said(seized.case) == (0, [])
+
+
+@pytest.mark.parametrize("missing", [None, Reason.UNPARSABLE])
+def test_nobody_is_told_to_hold_what_can_never_be_held(tmp_path, seized, monkeypatch, missing):
+    content, length = bytes_of(9_000, 1), PIECE // 4 if missing else PIECE // 16
+    hashes = b"".join(hashlib.sha1(content[at : at + length]).digest() for at in range(0, len(content), length))
+    info = {"name": "a", "piece length": length, "length": len(content), "pieces": hashes}
+    seized.take({"a": content, "x.torrent": made.bencode({"info": info})})
+    run = Pool.run
+
+    def failing(pool, tasks):
+        for outcome in run(pool, tasks):
+            yield replace(outcome, reply=Missing(missing, "no info")) if missing else outcome
+
+    monkeypatch.setattr(Pool, "run", failing)
+    done = seized.hold()
+    assert [("no info" if missing else "pieces of 1,024 bytes") in why for why in done.failed.values()] == [True]
+    assert json.loads(json.dumps(done.as_dict()))["not_checkable"] == 1
     assert said(seized.case) == (0, [])
 
 

@@ -60,6 +60,7 @@ WHERE t.name IN ('p2p.entries', 'p2p.rest', 'p2p.entry.cut') AND t.missing IS NO
 """  # noqa: S608 - ours
 TRANSMISSION, TORRENT = "transmission resume", "torrent metainfo"
 NO_NAME = f"{TRANSMISSION} whose name has no whole infohash"
+LEAST_ACROSS = 1 << 14  # bytes, or a tenth of the file: fewer may be the beginning that all files of a format share
 CHECKED = ("size", "checked", "matching")
 WRONG = (KeyError, TypeError, ValueError, AttributeError, IndexError)
 ZONED = re.compile(r", UTC\b")  # in `times_source`; FAT, exFAT and MS-DOS times of archives have none
@@ -120,7 +121,8 @@ class Verified:
     begins in the torrent (None in v2 alone), by which hashes, and how many were checked, and were right.
 
     `across`: by pieces that lie in several files (Trait "pieces.across"), those that fitted: number of the piece ->
-    first byte in this file, bytes of it, in how many files it lies. Of what did not fit nothing is said here.
+    first byte in this file, bytes of it, in how many files it lies. Of what did not fit nothing is said here, nor of
+    fewer bytes than LEAST_ACROSS, nor where more of another content fitted in the same place.
     """
 
     content: bytes
@@ -131,6 +133,11 @@ class Verified:
     matching: int
     places: list[Place]
     across: Mapping[int, tuple[int, int, int]] = field(default_factory=dict)
+
+    @property
+    def known(self) -> int:
+        """Bytes of it in the pieces that lie in several files; no two of these overlap."""
+        return sum(count for _, count, _ in self.across.values())
 
 
 @dataclass(slots=True)
@@ -307,8 +314,12 @@ def _verified(case: Case, found: Artefacts) -> None:
         verified = Verified(content, size, offset, method, checked, matching, places[content])
         found.verified.setdefault(torrent, []).append(verified)
         wrong |= {(content, torrent, index)} if matching < checked else set()
-    for (content, torrent, index), held in _across(across, places, found).items():
-        if held.across and (content, torrent, index) not in wrong:
+    fitted, most = _across(across, places, found), Counter[tuple[bytes, int | None]]()
+    for (_, torrent, index), held in fitted.items():
+        most[torrent, index] = max(most[torrent, index], held.known)
+    for (content, torrent, index), held in fitted.items():
+        enough = held.known >= min(held.size / 10, LEAST_ACROSS) and held.known == most[torrent, index]
+        if held.across and enough and (content, torrent, index) not in wrong:
             found.verified.setdefault(torrent, []).append(held)
 
 

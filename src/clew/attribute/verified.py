@@ -15,7 +15,7 @@ def which(about: Watch, held: Verified) -> str:
         file = "the watched file itself"
     else:
         file = another
-    if held.across and _known(held) < held.size:
+    if held.across and held.known < held.size:
         file = f"in the place of {file}"
     return f"{file}: {_across(held) if held.across else _alone(held)} that the torrent states"
 
@@ -34,14 +34,9 @@ def _alone(held: Verified) -> str:
 
 def _across(held: Verified) -> str:
     """Of such a piece all its files are known at once, each by its bytes there, and none by any other bytes."""
-    size = _known(held)
+    size = held.known
     much = f"all {held.size:,}" if size == held.size else f"{size:,} of the {held.size:,}"
     pieces = ", ".join(f"{number} (in {files} files)" for number, (_, _, files) in held.across.items())
     which = f"piece {pieces}, which lies" if len(held.across) == 1 else f"pieces {pieces}, which lie"
     hashes = "has the hash" if len(held.across) == 1 else "have the hashes"
     return f"{much} bytes of it are in {which} in several files and, with the bytes of all of these there, {hashes}"
-
-
-def _known(held: Verified) -> int:
-    """Bytes of it in the pieces that lie in several files; no two of these overlap."""
-    return sum(count for _, count, _ in held.across.values())

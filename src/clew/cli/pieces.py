@@ -32,7 +32,11 @@ def pieces(case: Path, workers: int, accept_weak_isolation: bool, as_json: bool)
         f"checks that fitted whole: {done.whole}, partly: {done.partly}, not at all: {done.not_at_all}",
         f"pieces that lie in several files, with a content for each: {done.across}; fitting: {done.across_fitting}, "
         f"which tells of {done.across_files} files",
-        *([f"left out: {done.across_crowded} pieces that lie in too many files"] if done.across_crowded else []),
+        *(
+            [f"left out: {crowded} pieces that lie in too many files or pads"]
+            if (crowded := done.across_crowded)
+            else []
+        ),
         f"files of a fitting size of which no content was checked: {done.not_checkable}",
         f"ed2k hashes made: {done.ed2k}; named by a known.met or part.met: {done.ed2k_named}",
         *(f"not done: content {content}: {why}" for content, why in done.failed.items()),

@@ -4,7 +4,7 @@ Whether they are held is for a person to ask (`clew pieces`): nothing is conclud
 """
 
 import json
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,17 +15,31 @@ SAID = shards.newest("starts_with(name, 'p2p.')")
 FILES = f"""
 SELECT DISTINCT content, text FROM {SAID} WHERE name='p2p.entry.files' AND text IS NOT NULL AND content IN
 (SELECT content FROM traits WHERE name='p2p.artefact' AND text='torrent metainfo')
-AND ($apart IS NULL OR content IN (SELECT sha256 FROM contents WHERE exhibit <> $apart))
+AND ($apart IS NULL OR content IN (SELECT sha256 FROM contents WHERE exhibit <> $apart)) ORDER BY content
 """  # noqa: S608 - ours
-HERE = """
-SELECT DISTINCT exhibit, item, sha256, size FROM contents
-WHERE size IN (SELECT unnest($sizes)) AND ($exhibit IS NULL OR exhibit = $exhibit)
-"""
-TOLD = """
--- one of no file in particular is of all that have this size
-SELECT DISTINCT content, regexp_extract(text, '"torrent": ?"([0-9a-f]+)', 1) AS torrent,
-  try_cast(regexp_extract(text, '"index": ?([0-9]+)', 1) AS BIGINT) AS file
-FROM traits WHERE name IN ('pieces.verified', 'pieces.across') AND text IS NOT NULL
+COUNTED = """
+WITH about AS (SELECT DISTINCT unnest($torrents) AS torrent, unnest($numbers) AS file, unnest($sizes) AS size),
+asked AS (SELECT torrent, size, count(*) AS files FROM about GROUP BY ALL),
+here AS (
+  SELECT DISTINCT exhibit, item, sha256, size FROM contents
+  WHERE size IN (SELECT size FROM about) AND ($exhibit IS NULL OR exhibit = $exhibit)
+),
+said AS (
+  SELECT DISTINCT content, regexp_extract(text, '"torrent": ?"([0-9a-f]+)', 1) AS torrent,
+    try_cast(regexp_extract(text, '"index": ?([0-9]+)', 1) AS BIGINT) AS file
+  FROM traits WHERE name IN ('pieces.verified', 'pieces.across') AND text IS NOT NULL
+    AND content IN (SELECT sha256 FROM here)
+),
+held AS (  -- one of no file in particular is of all that have this size
+  SELECT content, size, torrent FROM said JOIN (SELECT DISTINCT sha256 AS content, size FROM here) USING (content)
+  JOIN asked USING (torrent, size) LEFT JOIN about USING (torrent, size, file)
+  GROUP BY content, size, torrent, files
+  HAVING bool_or(said.file IS NULL) OR count(DISTINCT about.file) = files
+),
+whole AS (SELECT content AS sha256, size, count(*) AS torrents FROM held GROUP BY ALL)
+SELECT exhibit, count(*) AS files FROM here
+ANTI JOIN (SELECT * FROM whole JOIN (SELECT size, count(*) AS torrents FROM asked GROUP BY size) USING (size, torrents))
+USING (sha256, size) GROUP BY exhibit
 """
 WRONG = (KeyError, TypeError, ValueError, AttributeError)
 
@@ -45,23 +59,12 @@ def sized(case: Case, apart: str | None = None) -> Iterator[tuple[bytes, list[tu
 
 def counted(case: Case, exhibit: str | None = None) -> Counter[str]:
     """How many such files each Exhibit has; of one alone, where it is given."""
-    about: dict[int, dict[str, set[int]]] = defaultdict(lambda: defaultdict(set))
-    for torrent, files in sized(case):
-        for index, size in files or ():
-            about[size][torrent.hex()].add(index)
+    about = [(torrent.hex(), *file) for torrent, files in sized(case) for file in files or ()]
     if not about:
         return Counter()
-    told: dict[tuple[bytes, str], set[int | None]] = defaultdict(set)
-    for row in shards.query(case, TOLD).to_pylist():
-        told[row["content"], row["torrent"]].add(row["file"])
-    found, held = Counter[str](), dict[bytes, bool]()
-    for row in shards.query(case, HERE, {"sizes": [*about], "exhibit": exhibit}).to_pylist():
-        content, files_of = row["sha256"], about[row["size"]]
-        if content not in held:
-            said = ((told.get((content, torrent), set()), numbers) for torrent, numbers in files_of.items())
-            held[content] = all(None in those or numbers <= those for those, numbers in said)
-        found[row["exhibit"]] += not held[content]
-    return +found
+    torrents, numbers, sizes = zip(*about, strict=True)
+    asked = {"torrents": list(torrents), "numbers": list(numbers), "sizes": list(sizes), "exhibit": exhibit}
+    return Counter({row["exhibit"]: row["files"] for row in shards.query(case, COUNTED, asked).to_pylist()})
 
 
 def words(count: int) -> str:

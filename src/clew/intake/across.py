@@ -14,9 +14,10 @@ claim.
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from itertools import product
 from typing import Any
 
 from clew.core.case import Case
@@ -68,16 +69,22 @@ class _Across:
 
 
 def held_across(
-    case: Case, found: Sequence[Layout], contents: Mapping[int, list[bytes]], had: Told, opening: Opening, done: Held
+    case: Case,
+    lots: Iterable[Sequence[Layout]],
+    contents: Mapping[int, list[bytes]],
+    had: Told,
+    opening: Opening,
+    done: Held,
 ) -> Exception | None:
-    """Tries every piece of these torrents that lies in several files, Exhibit by Exhibit: first with the contents that
-    have the best claim, then, where these did not fit, with a few more. What `at_hand` returns, where nothing at all
-    could be opened.
+    """Tries every piece of these torrents that lies in several files, lot by lot and Exhibit by Exhibit: first with the
+    contents that have the best claim, then, where these did not fit, with a few more. What `at_hand` returns, where
+    nothing at all could be opened.
     """
     world, closed = _Across(had, done), list[Exception | None]()
-    exhibits = [row["id"] for row in case.read().execute("SELECT id FROM exhibits ORDER BY label")] if found else []
-    for most in (1, MOST_CANDIDATES):
-        for exhibit in exhibits:
+    exhibits = [row["id"] for row in case.read().execute("SELECT id FROM exhibits ORDER BY label")]
+    for found in lots:
+        world.hashes.clear()
+        for most, exhibit in product((1, MOST_CANDIDATES), exhibits):
             several = groups(case, exhibit, found, contents, had, most)
             closed += _ask(case, several, world, opening)
             closed += _hold(case, exhibit, several, world, opening)
@@ -98,7 +105,7 @@ def _ask(case: Case, several: Sequence[Group], world: _Across, opening: Opening)
     def use(again: Reopened, _exhibit: str, rows: list[dict[str, Any]]) -> None:
         for torrent, outcome in outcomes(again, HASHES, rows, payload, world.done):
             if isinstance(outcome.reply, Missing):
-                world.done.failed[torrent.hex()] = str(outcome.reply)
+                world.done.unread(torrent, outcome.reply)
                 continue
             hashed = b"".join(outcome.reply.blobs)
             for at, piece in enumerate(asked[torrent]):
@@ -146,7 +153,8 @@ def _read(
             jobs = _jobs(again, group, rows, world.done)
             closed[name] = group.contents() - jobs.keys()
             payload, fds = _payload(group, jobs, world)
-            yield Task(name, ACROSS, payload, fds, sum(max(size, job.bytes) for job, size in jobs.values()))
+            zeros = sum(each.zeros for each in group.tries)
+            yield Task(name, ACROSS, payload, fds, zeros + sum(max(size, job.bytes) for job, size in jobs.values()))
 
     for outcome in again.pool.run(tasks()):
         group = named[outcome.task.id]

@@ -4,6 +4,7 @@ these the ones that have the best claim to it.
 
 import hashlib
 import json
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,8 +20,9 @@ from clew.intake.piece_told import Told
 
 MOST_CANDIDATES = 4  # contents that are tried for one file
 MOST_COMBINATIONS = 16  # of them for one piece
+MOST_PATHS = 200  # of one size and name that are looked at for one file
 MOST_OPEN = 64  # contents that a worker is given at a time
-MOST_BYTES = 4 << 30  # of those, unless one piece alone has more
+MOST_BYTES = 4 << 30  # of those and of pads, unless one piece alone has more
 PATHS = """
 SELECT DISTINCT c.sha256, l.path FROM contents c JOIN listings l USING (item)
 WHERE c.exhibit=$exhibit AND c.sha256 IN (SELECT unnest($wanted))
@@ -34,6 +36,11 @@ class Try:
     span: Span
     contents: tuple[tuple[bytes, ...], ...]
     which: str
+
+    @property
+    def zeros(self) -> int:
+        """Bytes of pads that are hashed, over all combinations."""
+        return self.span.zeros * prod(len(each) for each in self.contents)
 
     def every(self) -> set[bytes]:
         """Every content."""
@@ -67,17 +74,23 @@ class _Held:
         self.by_size = defaultdict[int, list[bytes]](list)
         for content in sorted(self.sizes):
             self.by_size[self.sizes[content]].append(content)
-        self._paths = defaultdict[tuple[int, str], list[tuple[bytes, list[str]]]](list)
+        self._paths = defaultdict[tuple[int, str], list[tuple[list[str], bytes]]](list)
         asked = {"exhibit": exhibit, "wanted": wanted}
         for row in shards.query(case, PATHS, asked).to_pylist() if self.sizes else ():
             steps = _steps((row["path"] or b"").decode("utf-8", "backslashreplace"))
             if row["sha256"] in self.sizes:
-                self._paths[self.sizes[row["sha256"]], steps[0]].append((row["sha256"], steps))
+                self._paths[self.sizes[row["sha256"]], steps[0]].append((steps, row["sha256"]))
+        for paths in self._paths.values():
+            paths.sort()
 
     def named(self, file: File) -> list[bytes]:
-        """Those of its size and name; first those whose path ends as the torrent's does, by how much of it."""
+        """Those of its size and name; first those whose path ends as the torrent's does, by how much of it. Of no more
+        than MOST_PATHS that stand next to it in their order: who shares most of the end stands nearest.
+        """
         wanted, best = _steps(file.path), dict[bytes, int]()
-        for content, steps in self._paths.get((file.size, wanted[0]), ()):
+        paths = self._paths.get((file.size, wanted[0]), [])
+        at = bisect_left(paths, (wanted, b""))
+        for steps, content in paths[max(0, at - MOST_PATHS // 2) : at + MOST_PATHS // 2]:
             alike = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(steps, wanted, strict=False)))
             best[content] = max(alike, best.get(content, 0))
         return sorted(best, key=lambda content: (-best[content], content))
@@ -124,14 +137,15 @@ def _candidates(layout: Layout, file: File, held: _Held, had: Told) -> list[byte
 
 
 def _grouped(layout: Layout, tries: Iterator[Try], held: _Held) -> Iterator[Group]:
-    group, open_now = list[Try](), set[tuple[int, bytes]]()
+    group, open_now, zeros = list[Try](), set[tuple[int, bytes]](), 0
     for each in tries:
         pairs = zip(each.span.files, each.contents, strict=True)
         own = {(index, content) for index, several in pairs for content in several}
-        open_now |= own
-        if group and (len(open_now) > MOST_OPEN or sum(held.sizes[content] for _, content in open_now) > MOST_BYTES):
+        open_now, zeros = open_now | own, zeros + each.zeros
+        size = zeros + sum(held.sizes[content] for _, content in open_now)
+        if group and (len(open_now) > MOST_OPEN or size > MOST_BYTES):
             yield Group(layout, group)
-            group, open_now = [], own
+            group, open_now, zeros = [], own, each.zeros
         group.append(each)
     if group:
         yield Group(layout, group)

@@ -19,6 +19,8 @@ from clew.intake.piece_traits import Held
 from clew.intake.said import WRONG
 
 MOST_FILES = 48  # that one piece may lie in: a descriptor of each goes to a worker
+MOST_ZEROS = 64 << 20  # bytes of pads in one piece, which are hashed for each combination
+MOST_ACROSS = 200_000  # pieces that lie in several files, at a time
 LAYOUTS = f"""
 SELECT DISTINCT content, name, text FROM {SAID} WHERE name IN ('p2p.entry', 'p2p.entry.files') AND text IS NOT NULL
 AND content IN (SELECT content FROM traits WHERE name='p2p.artefact' AND text='torrent metainfo') ORDER BY content
@@ -39,11 +41,21 @@ class Span:
         """The numbers of its files, without pads."""
         return [index for index, _, _ in self.parts if index != PAD]
 
+    @property
+    def zeros(self) -> int:
+        """Bytes of its pads."""
+        return sum(count for index, _, count in self.parts if index == PAD)
+
+    @property
+    def crowded(self) -> bool:
+        """Whether it lies in more files, or more of pads, than a worker is given."""
+        return len(self.files) > MOST_FILES or len(self.parts) > 2 * MOST_FILES or self.zeros > MOST_ZEROS
+
 
 @dataclass(frozen=True, slots=True)
 class Layout:
     """One torrent: its files by number, which of them can be checked alone (a piece lies wholly inside, or there is a
-    root), and the pieces that lie in several. `crowded`: how many of these lie in more than MOST_FILES, and are left.
+    root), and the pieces that lie in several. `crowded`: how many of these lie in too many files or pads, and are left.
     """
 
     torrent: bytes
@@ -71,9 +83,26 @@ def layouts(case: Case, sizes: Container[int], done: Held) -> Iterator[Layout]:
         try:
             length, files = _read(said)
         except WRONG:
-            done.failed[torrent.hex()] = SENSELESS
+            done.never(torrent, SENSELESS)
             continue
         yield _layout(torrent, length, files, sizes)
+
+
+def lots(case: Case, sizes: Container[int], done: Held) -> Iterator[list[Layout]]:
+    """Those that have such pieces, as many at a time as there is room for. A torrent with more pieces than that comes
+    in parts, always the same: what was tried of one stays so.
+    """
+    lot, room = list[Layout](), MOST_ACROSS
+    for each in layouts(case, sizes, done):
+        for at in range(0, len(each.spans), MOST_ACROSS):
+            part = replace(each, spans=each.spans[at : at + MOST_ACROSS]).needed()
+            if lot and len(part.spans) > room:
+                yield lot
+                lot, room = [], MOST_ACROSS
+            lot.append(part)
+            room -= len(part.spans)
+    if lot:
+        yield lot
 
 
 def _read(rows: Iterator[dict[str, Any]]) -> tuple[int, list[File]]:
@@ -106,8 +135,8 @@ def _layout(torrent: bytes, length: int, files: list[File], sizes: Container[int
             continue
         if not real or not all(files[index].size in sizes for index in real):
             continue
-        crowded += len(real) > MOST_FILES
-        spans += [span] if len(real) <= MOST_FILES else []
+        crowded += span.crowded
+        spans += [] if span.crowded else [span]
     return Layout(torrent, {file.index: file for file in files}, alone, spans, crowded)
 
 

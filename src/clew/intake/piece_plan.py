@@ -65,7 +65,7 @@ def files(case: Case, done: Held, apart: str | None = None) -> dict[int, list[tu
     found: dict[int, list[tuple[bytes, int]]] = defaultdict(list)
     for torrent, several in sized(case, apart):
         if several is None:
-            done.failed[torrent.hex()] = SENSELESS
+            done.never(torrent, SENSELESS)
         for index, size in several or ():
             found[size].append((torrent, index))
     return found
@@ -100,7 +100,7 @@ def of_exhibit(
 
     for torrent, outcome in outcomes(again, PLAN, rows, payload, done):
         if isinstance(outcome.reply, Missing):
-            done.failed[torrent.hex()] = str(outcome.reply)
+            done.unread(torrent, outcome.reply)
         elif outcome.reply.value is not None:
             found = list(_parts(torrent, outcome.reply.value, outcome.reply.blobs, done))
             parts += room.taken(found, done)
@@ -125,7 +125,7 @@ def _parts(torrent: bytes, said: Any, blobs: tuple[bytes, ...], done: Held) -> I
     about = (torrent, numbers["index"], numbers["size"], offset)
     if hashes and 0 < numbers["length"] < LEAST_LENGTH:
         small = f"pieces of {numbers['length']:,} bytes"
-        done.failed[torrent.hex()] = f"{small}: only those of {LEAST_LENGTH:,} and more are held against files"
+        done.never(torrent, f"{small}: only those of {LEAST_LENGTH:,} and more are held against files")
     elif hashes and numbers["length"]:
         rest = {name: numbers[name] for name in ("first", "length", "zeros")}
         yield Part(*about, "v1", {"pieces": hashes.hex(), **rest})

@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 
 from clew.core.unheld import number
 from clew.intake.piece_check import CHECK
+from clew.model import Missing, Reason
 
 MODE = "pieces"
 BY = {"extractor": CHECK.name, "version": CHECK.version, "mode": MODE}
@@ -40,7 +41,7 @@ class Held:
     `across`: pieces that lie in several files for all of which there was a content of the right size;
     `across_fitting`: how many of them had the hash; `across_files`: files that this was told of;
     `across_crowded`: such pieces of too many files. `not_checkable`: files of torrents of a size that was seized, of
-    which no content was checked.
+    which no content was checked. `hopeless`: of what `failed`, the torrents of which that will always be so.
     """
 
     torrents: int = 0
@@ -56,10 +57,23 @@ class Held:
     ed2k: int = 0
     ed2k_named: int = 0
     failed: dict[str, str] = field(default_factory=dict)
+    hopeless: set[str] = field(default_factory=set)
 
     def as_dict(self) -> dict[str, Any]:
         """For `--json`."""
-        return asdict(self)
+        return {name: value for name, value in asdict(self).items() if name != "hopeless"}
+
+    def never(self, torrent: bytes, why: str) -> None:
+        """Nothing can be held against that torrent, however often it is asked."""
+        self.failed[torrent.hex()] = why
+        self.hopeless.add(torrent.hex())
+
+    def unread(self, torrent: bytes, missing: Missing) -> None:
+        """That torrent could not be read again."""
+        if missing.reason in (Reason.UNPARSABLE, Reason.TOO_LARGE):
+            self.never(torrent, str(missing))
+        else:
+            self.failed[torrent.hex()] = str(missing)
 
 
 Check: TypeAlias = Part | None  # None stands for the ed2k hash

@@ -8,15 +8,17 @@ import os
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Set
 from contextlib import AbstractContextManager
+from itertools import product
 from typing import Any
 
-from clew.core import shards
+from clew.core import descriptors, shards
 from clew.core.absent import Absent
 from clew.core.case import Case
 from clew.intake.across import held_across, trait, untried
+from clew.intake.across_plan import MOST_OPEN
 from clew.intake.again import OTHERS, PIECES, Looking, Reopened, at_hand, reopened
 from clew.intake.options import Options
-from clew.intake.piece_layout import Layout, layouts
+from clew.intake.piece_layout import layouts, lots
 from clew.intake.piece_plan import SPECS, TORRENTS, Room, ed2k, files, of_exhibit, outcomes
 from clew.intake.piece_told import BY_ACROSS, Told, commit, told, unread
 from clew.intake.piece_traits import BY, Check, Held, Named, Part, asked, naming, results
@@ -25,10 +27,11 @@ from clew.model import Missing, Reason
 
 READ = "clew.intake.piece_check:check"
 MOST, MOST_CHECKS = 1_000, 200  # contents of a receipt, checks of a content
-MOST_ACROSS = 200_000  # pieces that lie in several files, of one look
+TASKS = 2  # that a worker is sent at a time, at most: one in hand and one to come
+MOST_UNTRIED = 100_000  # rows that say so, of a receipt
 MOST_HASHES = 256 << 20  # bytes of piece hashes that one such look holds; what it told is not asked for by the next
 
-OF_SIZE = "SELECT DISTINCT sha256, size FROM contents WHERE size IN (SELECT unnest($sizes))"
+OF_SIZE = "SELECT DISTINCT sha256, size FROM contents WHERE size IN (SELECT unnest($sizes)) ORDER BY sha256"
 
 
 def held_against(case: Case, *, options: Options | None = None) -> Held:
@@ -44,7 +47,10 @@ def held_against(case: Case, *, options: Options | None = None) -> Held:
     contents: dict[int, list[bytes]] = defaultdict(list)
     for row in shards.query(case, OF_SIZE, {"sizes": [*sizes, *named]}).to_pylist():
         contents[row["size"]].append(row["sha256"])
-    spread, apart = _layouts(case, contents, done)
+    several, apart = _apart(case, contents, done)
+    if several:
+        most = chosen.workers * TASKS * MOST_OPEN
+        descriptors.room_for(most, f"pieces across files have {most:,} files open at once", "lower --workers")
     wanted: dict[bytes, set[int]] = defaultdict(set)
     for size, about in sizes.items():
         for torrent, index in (each for each in about if each not in apart):
@@ -69,7 +75,7 @@ def held_against(case: Case, *, options: Options | None = None) -> Held:
     none = at_hand(case, checks, opening("pieces"), hold, done.failed) if checks else none
     if none is None:
         had = told(case)
-        closed = held_across(case, spread, contents, had, opening, done)
+        closed = held_across(case, lots(case, contents, done) if several else (), contents, had, opening, done)
         none = None if done.torrents or done.contents else closed
     if none is not None:
         raise none
@@ -77,22 +83,16 @@ def held_against(case: Case, *, options: Options | None = None) -> Held:
     return done
 
 
-def _layouts(
-    case: Case, contents: Mapping[int, list[bytes]], done: Held
-) -> tuple[list[Layout], set[tuple[bytes, int]]]:
-    """The torrents with pieces that lie in several files, each of which some content may be; and the files (torrent,
+def _apart(case: Case, contents: Mapping[int, list[bytes]], done: Held) -> tuple[bool, set[tuple[bytes, int]]]:
+    """Whether pieces of some torrent lie in several files, each of which some content may be; and the files (torrent,
     number) of which nothing can be checked alone.
     """
-    spread, apart, room = list[Layout](), set[tuple[bytes, int]](), MOST_ACROSS
+    several, apart = False, set[tuple[bytes, int]]()
     for each in layouts(case, contents, done):
         apart |= {(each.torrent, file.index) for file in each.files.values() if file.index not in each.alone}
         done.across_crowded += each.crowded
-        if len(each.spans) > room:
-            done.failed[each.torrent.hex()] = "there are too many pieces across files to hold them all at once"
-        elif each.spans:
-            room -= len(each.spans)
-            spread.append(each.needed())
-    return spread, apart
+        several = several or bool(each.spans)
+    return several, apart
 
 
 def _nothing(
@@ -102,26 +102,37 @@ def _nothing(
     had: Told,
     done: Held,
 ) -> None:
-    """Tells of what has the size of files in a torrent, and was not held against each of them, that this was so."""
-    rows, left = dict[bytes, list[dict[str, Any]]](), set[tuple[bytes, int]]()
-    for size, several in sizes.items():
+    """Tells of what has the size of files in a torrent, and was not held against each of them, that this was so: some
+    at a time, since any number of torrents may name the size of any number of contents.
+    """
+    left, rows, count = set[tuple[bytes, int]](), defaultdict[bytes, list[dict[str, Any]]](list), 0
+
+    def keep() -> None:
+        for _ in unread(case, rows, BY_ACROSS, done):
+            pass
+        rows.clear()
+
+    for size, several in sorted(sizes.items()):
         told_new = set[bytes]()
         files_of: dict[bytes, list[int]] = defaultdict(list)
         for torrent, index in several:
             files_of[torrent].append(index)
-        for content in (each for each in contents.get(size, ()) if each.hex() not in done.failed):
-            new = [each for each, numbers in files_of.items() if _untold(content, each, numbers, had, done)]
-            told_new |= set(new)
-            rows[content] = [trait(untried(each, size)) for each in new[:MOST_CHECKS]]
+        for content, torrent in product(sorted(contents.get(size, ())), sorted(files_of)):
+            if content.hex() not in done.failed and _untold(content, torrent, files_of[torrent], had, done):
+                told_new.add(torrent)
+                rows[content].append(trait(untried(torrent, size)))
+                count += 1
+                if count % MOST_UNTRIED == 0:
+                    keep()
         left |= {(torrent, index) for torrent in told_new for index in files_of[torrent]}
+    keep()
     done.not_checkable = len(left - {(torrent, index) for _, torrent, index in had.pieces | had.across})
-    for _ in unread(case, {content: new for content, new in rows.items() if new}, BY_ACROSS, done):
-        pass
 
 
 def _untold(content: bytes, torrent: bytes, numbers: list[int], had: Told, done: Held) -> bool:
     """Whether it was told of some of these files of a torrent neither that it was held against them nor that not."""
-    if torrent.hex() in done.failed or (content, torrent, None) in had.across:
+    failed = torrent.hex() in done.failed and torrent.hex() not in done.hopeless
+    if failed or (content, torrent, None) in had.across:
         return False
     return any((content, torrent, n) not in had.pieces and (content, torrent, n) not in had.across for n in numbers)
 
