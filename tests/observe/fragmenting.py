@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from capture_files import INFOHASH, OURS
+
 from capture_here import capturing
 
 TRANSACTION = b"\0\1\2\3"

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 from capture_files import Flow, pcap, udp, utp
-from capture_here import capturing
 from click.testing import CliRunner
 from observe_case import FAST
 from observe_stage import MODERN, Stage, answers, bitfield, message, says
 
+from capture_here import capturing
 from clew.cli.main import cli
 from clew.core import shards
 from clew.core.case import Case

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from capture_here import capturing
 from libtorrent_here import CONTENT, NAME, PIECE, client, torrent
 from observe_case import FAST, watch_body
 from observe_stage import Stage
 
+from capture_here import capturing
 from clew.core import plugins, shards
 from clew.core.case import Case
 from clew.observe.comparing import compare
