@@ -207,7 +207,8 @@ def test_what_the_kernel_cuts_is_read_as_tshark_reads_it(tmp_path: Path) -> None
     """A tracker's answers over IPv4 and IPv6, larger than the line takes."""
     path = tmp_path / "fragments.pcap"
     command = [*NAMESPACE, sys.executable, str(Path(__file__).with_name("fragmenting.py")), str(path)]
-    subprocess.run(command, check=True, capture_output=True, timeout=60)
+    shared = {**os.environ, "PYTHONPATH": f"{Path(__file__).parents[1]}:{os.environ.get('PYTHONPATH', '')}"}
+    subprocess.run(command, check=True, capture_output=True, timeout=60, env=shared)
     account = Account()
     fragments = Fragments(account)
     with path.open("rb") as stream:
