@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -15,3 +16,11 @@ def none_held() -> Iterator[None]:
     for descriptor in held.descriptors:
         os.close(descriptor)
     held.descriptors = ()
+
+
+@pytest.fixture
+def seized(tmp_path: Path):
+    """A case, its exhibits, and what `clew pieces` told of them."""
+    from seized_pieces import Seized  # libtorrent is loaded where it is asked for
+
+    return Seized(tmp_path / "taken")

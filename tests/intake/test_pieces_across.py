@@ -2,115 +2,20 @@
 
 import hashlib
 import io
-import json
-import random
 import zipfile
-from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any
+from dataclasses import replace
 
-import libtorrent as lt
 import pytest
 from cases import sha256
+from seized_pieces import HYBRID, OPTIONS, PIECE, V2_ONLY, Seized, by_hand, bytes_of, photos, said, torrent
 
-from case_made import new_case
-from clew.core import descriptors, shards
-from clew.core.case import Case
+from clew.core import descriptors
 from clew.core.engine import Pool
 from clew.intake import across, across_plan, piece_layout
 from clew.intake import pieces as looking
 from clew.intake.artefacts import _examples as made
-from clew.intake.options import Options
-from clew.intake.piece_traits import Held
 from clew.intake.pieces import held_against
-from clew.intake.report import report
-from clew.intake.run import intake
 from clew.model import Missing, Reason
-
-OPTIONS = Options(workers=1)
-PIECE = 1 << 14
-V1_ONLY, V2_ONLY, HYBRID = 64, 32, 0
-TORRENT = ("clew.intake.artefacts.torrent:PLUGIN",)
-Files = dict[str, bytes]
-
-
-def bytes_of(size: int, seed: int) -> bytes:
-    return random.Random(seed).randbytes(size)
-
-
-def torrent(folder: Path, files: Files, flags: int = V1_ONLY) -> bytes:
-    lay(folder / "set", files)
-    storage = lt.file_storage()
-    for name, data in files.items():
-        storage.add_file(f"set/{name}", len(data))
-    creator = lt.create_torrent(storage, PIECE, flags)
-    creator.set_creation_date(0)
-    lt.set_piece_hashes(creator, str(folder))
-    return lt.bencode(creator.generate())
-
-
-def lay(root: Path, files: Files) -> None:
-    for name, data in files.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_bytes(data)
-
-
-def photos(count: int = 40) -> Files:
-    """Each smaller than a piece, most of them in two pieces or three files a piece."""
-    return {f"DCIM/IMG_{n:04}.jpg": bytes_of(5_000 + 61 * n, n) for n in range(count)}
-
-
-@dataclass
-class Seized:
-    """A case with one exhibit and what `clew pieces` then did."""
-
-    folder: Path
-    case: Case = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.case = new_case(self.folder / "case")
-
-    def take(self, files: Files, label: str = "A") -> Path:
-        lay(self.folder / label, files)
-        intake(self.case, path=self.folder / label, label=label, options=Options(workers=1, extractors=TORRENT))
-        return self.folder / label
-
-    def hold(self) -> Held:
-        return held_against(self.case, options=OPTIONS)
-
-    def told(self, content: bytes, name: str = "pieces.across") -> list[dict[str, Any]]:
-        sql = "SELECT text FROM traits WHERE content=? AND name=? AND text IS NOT NULL ORDER BY text"
-        rows = shards.query(self.case, sql, (sha256(content), name)).to_pylist()
-        return [json.loads(row["text"]) for row in rows]
-
-    def shown(self, content: bytes) -> dict[int, tuple[int, int, int]]:
-        """Number of a piece that fitted -> first byte in the content, bytes, how many files it lies in."""
-        every = [piece for each in self.told(content) for piece in each["pieces"]]
-        return {number: (first, count, files) for number, first, count, files, fitted in every if fitted}
-
-
-def by_hand(data: bytes, files: Iterable[bytes]) -> dict[tuple[int, int], tuple[int, int, int]]:
-    """(file, piece) -> first byte in the file, bytes, files of the piece: cut out of all files joined, and its hash
-    compared with libtorrent's; only pieces of several files.
-    """
-    info = lt.torrent_info(lt.bdecode(data))
-    joined, owner = b"".join(files), [(n, at) for n, each in enumerate(files) for at in range(len(each))]
-    found = {}
-    for number in range(info.num_pieces()):
-        stretch = slice(number * PIECE, (number + 1) * PIECE)
-        assert hashlib.sha1(joined[stretch]).digest() == info.hash_for_piece(number)
-        here = owner[stretch]
-        several = sorted({n for n, _ in here})
-        for file in several if len(several) > 1 else ():
-            places = [at for n, at in here if n == file]
-            found[file, number] = (places[0], len(places), len(several))
-    return found
-
-
-@pytest.fixture
-def seized(tmp_path: Path) -> Seized:
-    return Seized(tmp_path / "taken")
 
 
 def test_photos_that_are_smaller_than_a_piece_are_all_told_of(tmp_path, seized):
@@ -417,58 +322,3 @@ def test_torrents_with_many_such_pieces_are_tried_in_lots_and_none_is_left(tmp_p
     assert done.across == done.across_fitting == 3 * len({number for _, number in hand})
     again = seized.hold()
     assert (again.across, again.torrents, again.failed) == (0, 0, {})
-
-
-def said(case: Case) -> tuple[int, list[str]]:
-    """What the end report of exhibit A says of what was not held against pieces: as JSON, and in words."""
-    (row,) = case.read().execute("SELECT id FROM exhibits WHERE label='A'").fetchall()
-    found = report(case, row["id"])
-    return found.as_dict()["not_held"], [line for line in found.words().splitlines() if "clew pieces CASE" in line]
-
-
-def test_the_end_report_says_what_was_not_held_until_it_was(tmp_path, seized):
-    files = photos(12)
-    held = dict(list(files.items())[:11])  # nothing can be tried of those in the last piece
-    seized.take(held | {"other": b"of no torrent", "copy.jpg": files["DCIM/IMG_0001.jpg"]})
-    assert said(seized.case) == (0, [])
-    seized.take({"x.torrent": torrent(tmp_path, files)}, "T")
-    line = "12 files have the size of one in a seized torrent and were not held against its pieces: "
-    line += "run `clew pieces CASE`"
-    assert said(seized.case) == (12, [line])
-    assert seized.hold().failed == {}
-    assert said(seized.case) == (0, [])
-
-
-def test_nobody_is_told_to_hold_what_intake_held_on_its_way(tmp_path, seized):
-    files = {"a": bytes_of(PIECE * 3, 1)}
-    seized.take({"x.torrent": torrent(tmp_path, files | {"b": b"b"})}, "T")
-    seized.take(files)
-    assert said(seized.case) == (0, [])
-
-
-@pytest.mark.parametrize("missing", [None, Reason.UNPARSABLE])
-def test_nobody_is_told_to_hold_what_can_never_be_held(tmp_path, seized, monkeypatch, missing):
-    content, length = bytes_of(9_000, 1), PIECE // 4 if missing else PIECE // 16
-    hashes = b"".join(hashlib.sha1(content[at : at + length]).digest() for at in range(0, len(content), length))
-    info = {"name": "a", "piece length": length, "length": len(content), "pieces": hashes}
-    seized.take({"a": content, "x.torrent": made.bencode({"info": info})})
-    run = Pool.run
-
-    def failing(pool, tasks):
-        for outcome in run(pool, tasks):
-            yield replace(outcome, reply=Missing(missing, "no info")) if missing else outcome
-
-    monkeypatch.setattr(Pool, "run", failing)
-    done = seized.hold()
-    assert [("no info" if missing else "pieces of 1,024 bytes") in why for why in done.failed.values()] == [True]
-    assert json.loads(json.dumps(done.as_dict()))["not_checkable"] == 1
-    assert said(seized.case) == (0, [])
-
-
-def test_what_could_not_be_read_is_still_said(tmp_path, seized):
-    files = photos(4)
-    root = seized.take(files | {"x.torrent": torrent(tmp_path, files)})
-    (root / "DCIM/IMG_0002.jpg").unlink()
-    done = seized.hold()
-    assert sha256(files["DCIM/IMG_0002.jpg"]).hex() in done.failed
-    assert said(seized.case)[0] == 1

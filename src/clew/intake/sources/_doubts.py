@@ -3,8 +3,8 @@
 In doubt is one whose bytes may be another's: of two that claim the same cluster one was overwritten by the other, and
 so was one in whose clusters a file begins, or that shares its bytes with a whole one that is not the same. And so is
 each for whose clusters nothing vouches: a file that had them meanwhile, was deleted too and lost its own record leaves
-no trace. A whole file of just that size in just those vouches for them, but not for a name that gives no more of its
-file record than the number.
+no trace. A whole file of just that size in just those vouches for them, where checksums stand over its bytes, but not
+for a name that gives no more of its file record than the number.
 """
 
 from bisect import bisect_left, bisect_right
