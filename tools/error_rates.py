@@ -18,6 +18,7 @@ from typing import Any
 
 from clew import __version__
 from clew.core import validated
+from clew.core.errors import Exit
 from clew.range import scenario_file
 from clew.range.cast import make_scenario
 from clew.range.error_page import page
@@ -93,12 +94,12 @@ def _operation(kept: Path, number: int, seed: int, text: str) -> None:
 
 
 def _run(command: list[str], seconds: float) -> str:
-    """Why it failed, "" where it did not."""
+    """Why it failed, "" where it did not: forbidden messages and canary bytes are counted, and no failure."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=False)
     except subprocess.TimeoutExpired:
         return f"not done after {seconds:.0f} seconds"
-    if done.returncode == 0:
+    if done.returncode in (Exit.DONE, Exit.FORBIDDEN):
         return ""
     said = " ".join(done.stderr.split())[-LONGEST_WHY:] or "it said nothing"
     return f"exit status {done.returncode}: {said}"

@@ -1,6 +1,7 @@
 """The command line: every verb explains itself, and errors say what happened and what to do."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,9 @@ import pytest
 
 from clew.cli.main import cli, verbs
 from clew.core.case import Case
+from clew.core.errors import Exit
+
+ROOT = Path(__file__).parents[2]
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -42,6 +46,14 @@ def test_errors_have_a_hint_and_a_status(tmp_path: Path) -> None:
     assert "clew: hint: make one with: clew init" in none.stderr
     assert run("nonsense").returncode == 2
     assert run("init").returncode == 2
+
+
+def test_each_exit_status_is_told_in_the_overview_and_in_the_documents() -> None:
+    page = (ROOT / "docs" / "formats.md").read_text("utf-8").split("## Exit statuses\n")[1].split("\n## ")[0]
+    assert [int(number) for number in re.findall(r"^\| (\d) \|", page, flags=re.M)] == list(Exit)
+    for text in (run("--help").stdout, (ROOT / "README.md").read_text("utf-8")):
+        (line,) = re.findall(r"Exit status: ([^.]*)\.", text)
+        assert [int(number) for number in re.findall(r"\d", line)] == list(Exit)
 
 
 def test_a_name_in_an_error_commands_no_terminal(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from clew.core.errors import Exit
 from clew.range.cast import make_scenario
 from clew.range.error_page import page
 from clew.range.error_rates import nothing_found, seeds, table_of
@@ -97,11 +98,17 @@ def test_the_page():
 
 
 @pytest.fixture
-def tool(tmp_path, monkeypatch):
-    """The tool with folders of its own, and an operation that takes no time: see `runs`."""
+def module():
+    """The tool as it is."""
     spec = importlib.util.spec_from_file_location("error_rates_tool", TOOL)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    made = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(made)
+    return made
+
+
+@pytest.fixture
+def tool(module, tmp_path, monkeypatch):
+    """The tool with folders of its own, and an operation that takes no time: see `runs`."""
     monkeypatch.setattr(module, "ROOT", tmp_path)
     monkeypatch.setattr(module, "PAGE", tmp_path / "error-rates.md")
     monkeypatch.setattr(module, "TABLE", tmp_path / "error_rates.json")
@@ -170,10 +177,7 @@ def test_the_tool_refuses_too_few_and_sources_that_changed(tool, monkeypatch):
     assert not tool.PAGE.exists()
 
 
-def test_why_an_operation_failed_is_kept(tmp_path):
-    spec = importlib.util.spec_from_file_location("error_rates_tool", TOOL)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+def test_why_an_operation_failed_is_kept(module, tmp_path):
     kept = tmp_path / "001.json"
     module.CLEW = "import sys; sys.stderr.write('clew: error: no ports'); sys.exit(1)"
     module._operation(kept, 1, 5, text_of("small"))
@@ -181,3 +185,14 @@ def test_why_an_operation_failed_is_kept(tmp_path):
     assert (found["state"], found["why"]) == ("failed", "exit status 1: clew: error: no ports")
     assert (found["score"]["contactable"], found["score"]["found"], found["forbidden"]) == (51, 0, None)
     assert module._run([sys.executable, "-c", "import time; time.sleep(9)"], 0.2) == "not done after 0 seconds"
+
+
+def test_an_operation_with_a_forbidden_message_is_done_and_counts_it(module, tmp_path):
+    told, kept = tmp_path / "told.json", tmp_path / "001.json"
+    told.write_text(json.dumps({"score": scored(), "seed": 5, "forbidden": 2, "canary_bytes": 32}))
+    where = "out = sys.argv[sys.argv.index('--out') + 1]"
+    copied = f"os.mkdir(out); shutil.copyfile({str(told)!r}, out + '/score.json')"
+    module.CLEW = f"import os, shutil, sys; {where}; {copied}; sys.exit({Exit.FORBIDDEN:d})"
+    module._operation(kept, 1, 5, text_of("small"))
+    found = json.loads(kept.read_text())
+    assert (found["state"], found["why"], found["forbidden"], found["canary_bytes"]) == ("done", "", 2, 32)

@@ -11,6 +11,8 @@ from click.testing import CliRunner
 
 from capture_here import capturing
 from clew.cli import _range_run
+from clew.cli._range_run import Played
+from clew.cli.main import main
 from clew.cli.range import COMMAND
 from clew.core.case import Case
 from clew.core.errors import Exit, Usage
@@ -18,6 +20,7 @@ from clew.observe.comparing import compare
 from clew.observe.handed import Given
 from clew.observe.taking import take
 from clew.range.canary import canary_bytes
+from clew.range.score import Score
 
 TINY = """
 title = "a few seconds"
@@ -51,7 +54,7 @@ unwatched = 2
 
 
 def clew(*words):
-    return CliRunner().invoke(COMMAND, [str(word) for word in words])
+    return CliRunner().invoke(COMMAND, [str(word) for word in words], standalone_mode=False)
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +81,7 @@ def played(scenario, canaries):
     with capturing(scenario.parent / "run.pcap", "tcp"), pytest.MonkeyPatch.context() as patch:
         patch.setattr(_range_run, "canary_bytes", noted)
         result = clew("run", scenario, "--out", out, "--seed", 3, "--json")
-    assert result.exit_code == 0, result.output
+    assert (result.exit_code, result.return_value) == (0, Exit.DONE), result.output
     return out, result
 
 
@@ -109,6 +112,27 @@ def test_run_finds_who_is_there_and_calls_nobody_else_a_lead(played):
     assert 1.4 <= found["delays"]["seconds"][0] <= found["delays"]["p90"] <= 6
     assert hashlib.sha256((out / "truth.json").read_bytes()).hexdigest() == told["truth_sha256"]
     assert told["truth_sha256"] in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("forbidden", "canary", "status"),
+    [(0, 0, Exit.DONE), (1, 0, Exit.FORBIDDEN), (0, 8, Exit.FORBIDDEN), (2, 8, Exit.FORBIDDEN)],
+)
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_what_no_observer_may_do_or_keep_is_a_status_of_its_own(
+    scenario, tmp_path, monkeypatch, capsys, forbidden, canary, status, form
+):
+    told = Played(3, Score(), forbidden, ("REQUEST to 127.10.1.1",) * forbidden, canary, "0" * 64)
+    monkeypatch.setattr(_range_run, "play", lambda *_: told)
+    with pytest.raises(SystemExit) as ended:
+        main(["range", "run", str(scenario), "--out", str(tmp_path / "out"), *form])
+    assert ended.value.code == status
+    assert status in (0, 4)
+    said = capsys.readouterr().out
+    if form:
+        assert (json.loads(said)["forbidden"], json.loads(said)["canary_bytes"]) == (forbidden, canary)
+    else:
+        assert f"{forbidden} forbidden messages, {canary} canary bytes in the case" in said
 
 
 def test_of_a_lazy_bitfield_nobody_says_that_it_shrinks(played):

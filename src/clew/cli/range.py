@@ -68,7 +68,8 @@ def _rows(made: Scenario, *, planted: bool) -> list[dict[str, Any]]:
 def run(scenario: str, out: Path, seed: int | None, as_json: bool) -> int:
     """Observe and attribute one operation of SCENARIO, without a disk and without bundles, and score it.
 
-    OUT holds the case, truth.json and score.json afterwards. Needs the extra "range".
+    OUT holds the case, truth.json and score.json afterwards. Exit status 4: a forbidden message was seen, or a canary
+    byte lies in the case; score.json counts them. Needs the extra "range".
     """
     from clew.cli._range_run import play
 
@@ -78,7 +79,7 @@ def run(scenario: str, out: Path, seed: int | None, as_json: bool) -> int:
     played = play(out, seed, text, lambda line: click.echo(line, err=True))
     conduct = f"{played.forbidden} forbidden messages, {played.canary_bytes} canary bytes in the case"
     emit(as_json, played.as_dict(), "\n".join([words(played.score), conduct, *played.examples]))
-    return Exit.DONE
+    return Exit.FORBIDDEN if played.forbidden or played.canary_bytes else Exit.DONE
 
 
 @group.command("score", epilog="\b\nExample:\n  clew range score demo/case demo/truth.json")

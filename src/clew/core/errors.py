@@ -1,6 +1,7 @@
 """What a user sees when something cannot be done: one error line, one hint line, one exit status.
 
-Exit statuses (documented in docs/formats.md): 0 done, 1 fatal, 2 usage, 3 done but something could not be read.
+Exit statuses (documented in docs/formats.md): 0 done, 1 fatal, 2 usage, 3 done but something could not be read,
+4 done, but the training range saw what no observer may do or keep.
 """
 
 from enum import IntEnum
@@ -13,6 +14,7 @@ class Exit(IntEnum):
     FATAL = 1
     USAGE = 2
     INCOMPLETE = 3
+    FORBIDDEN = 4
 
 
 class ClewError(Exception):
