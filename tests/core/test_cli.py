@@ -9,9 +9,10 @@ from pathlib import Path
 import click
 import pytest
 
-from clew.cli.main import cli, verbs
+from clew.cli.main import ORDER, cli, verbs
 from clew.core.case import Case
 from clew.core.errors import Exit
+from clew.flow import FLOW
 
 ROOT = Path(__file__).parents[2]
 
@@ -37,6 +38,26 @@ def test_every_verb_has_help_with_an_example(name: str, command: click.Command) 
     assert command.help or command.short_help
     assert "Example" in text, f"clew {name} --help shows no example"
     assert f"clew {name.split(maxsplit=1)[0]}" in (command.epilog or "")
+
+
+def test_the_overview_names_every_verb_and_each_that_is_in_order_exists() -> None:
+    listed = re.findall(r"^  ([a-z]\S*) ", run("--help").stdout.split("\nCommands:\n")[1], flags=re.M)
+    files = {path.stem for path in (ROOT / "src" / "clew" / "cli").glob("[a-z]*.py")} - {"main"}
+    assert listed == verbs()
+    assert sorted(listed) == sorted(files)
+    assert set(ORDER) <= files
+
+
+def test_the_overviews_first_steps_are_commands_and_those_of_the_readme() -> None:
+    said = re.search(r"Begin with your own evidence:\s+clew init CASE, then clew ([^.]*?)\n\n", run("--help").stdout)
+    steps = ["init", *re.split(r",\s+", said[1])]
+    assert set(steps) <= {name for name, _ in every_command()}
+    block = (ROOT / "README.md").read_text("utf-8").split("## First steps on your own evidence\n")[1].split("```")[1]
+    lines = re.findall(r"^clew (\S+(?: \S+)?)", block, flags=re.M)
+    done = [next((name for name in (line, line.split()[0]) if name in steps), None) for line in lines]
+    assert [step for step in done if step] == steps
+    stages = {stage.name for stage in FLOW} - {"observe", "attribute", "share"}  # of the network, and what comes after
+    assert stages <= set(steps)
 
 
 def test_errors_have_a_hint_and_a_status(tmp_path: Path) -> None:

@@ -48,7 +48,8 @@ def cli() -> None:
 
     \b
     Try it on a closed training operation:   clew demo --out DIR
-    Begin with your own evidence:            clew init CASE, then clew intake, match, review
+    Begin with your own evidence:            clew init CASE, then clew mandate add, intake,
+                                             hashset add, match, identify, review
 
     Exit status: 0 done, 1 fatal, 2 usage, 3 done but something could not be read,
     4 done, but the training range saw what no observer may do or keep.
