@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from clew.core import keys, mandate, watch
 from clew.core.case import Case
-from clew.core.errors import ClewError, Damaged, Refused, Usage
+from clew.core.errors import ClewError, Damaged, Exit, Refused, Usage
 from clew.core.mandate import parse_time
 from clew.model import Watch
 
@@ -64,6 +64,54 @@ def test_addresses_are_covered_exactly(case: Case, network, address, prefix: int
     made = mandate.from_body(MANDATE | {"addresses": [str(scope)]})
     first, last = int(scope.network_address), int(scope.broadcast_address)
     assert mandate._covers(made.addresses, str(address)) == (first <= int(address) <= last)
+
+
+NO_COUNTRY = ("", "at", "At", "AUT", "A1", "A", "AT ", "AT\n", "AT,DE", "Austria", "\N{CYRILLIC CAPITAL LETTER A}T")
+
+
+def ledger_size(case: Case) -> int:
+    return int(case.read().execute("SELECT count(*) FROM ledger").fetchone()[0])
+
+
+@pytest.mark.parametrize("code", NO_COUNTRY)
+def test_a_country_that_is_no_code_is_refused_wherever_a_mandate_is_new(case: Case, tmp_path, clew, code: str) -> None:
+    size, draft, bad, out = ledger_size(case), tmp_path / "draft.json", tmp_path / "bad.json", tmp_path / "out.json"
+    draft.write_text(json.dumps(MANDATE | {"countries": ["DE", code]}), "utf-8")
+    bad.write_bytes(signed(countries=["DE", code]))
+    for words in (
+        ("mandate", "draft", "--operation", "O", "--country", "DE", "--country", code, "--out", out),
+        ("key", "sign", "mandate", draft, "--key", "authority", "--out", out),
+        ("mandate", "add", case.folder, bad),
+    ):
+        status, said, error = clew(*words)
+        assert (status, said) == (Exit.USAGE, "")
+        assert " is no country code\n" in error
+        assert "clew: hint: use ISO 3166-1 alpha-2, two capital letters, e.g. AT" in error
+    assert not out.exists()
+    assert ledger_size(case) == size
+    assert [each.id for each in mandate.all_of(case)] == [MANDATE["id"]]
+
+
+@pytest.mark.parametrize("countries", [[], ["*"], ["AT"], ["AT", "DE", "XK"], ["AT", "*"]])
+def test_codes_and_all_of_them_are_countries(case: Case, countries: list[str]) -> None:
+    assert mandate.from_draft(MANDATE | {"countries": countries}).countries == tuple(countries)
+    assert mandate.add(case, signed(countries=countries)).countries == tuple(countries)
+
+
+def test_an_odd_country_that_an_earlier_version_took_is_read_as_ever(case: Case, clew) -> None:
+    document = signed(countries=["at", "Austria", "DE"])
+    with case.write("core") as tx, tx.gate.core():
+        tx.execute("DELETE FROM mandates")
+        tx.execute("INSERT INTO mandates VALUES (?,?,?)", ("2" * 32, document, NOW))
+    size = ledger_size(case)
+    assert [each.countries for each in mandate.all_of(case)] == [("at", "Austria", "DE")]
+    assert mandate.require(case, purpose="share", at_ns=NOW, country="DE").id == "2" * 32
+    with pytest.raises(Refused, match="the country 'AT' is out of scope"):
+        mandate.require(case, purpose="share", at_ns=NOW, country="AT")
+    assert mandate.add(case, document).id == "2" * 32
+    assert ledger_size(case) == size
+    for words in (("mandate", "list"), ("status",), ("verify",)):
+        assert clew(*words, case.folder)[0] == 0
 
 
 def test_another_key_an_altered_body_and_no_signature(case: Case) -> None:

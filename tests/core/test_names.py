@@ -1,4 +1,4 @@
-"""Codes of forces: what a key, a checkpoint's signer and a Bundle's file can be called by."""
+"""Codes of forces, what a key, a checkpoint's signer and a Bundle's file can be called by; and of their countries."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -47,3 +47,11 @@ def test_the_key_of_a_force_that_an_earlier_version_took_can_still_be_replaced(c
         tx.execute("INSERT INTO forces VALUES ('AT BK', 'Force', 'AT', NULL, 'age1old', NULL)")
     forces.add(case, replace(FORCE, code="AT BK", age_recipient="age1new"))
     assert forces.get(case, "AT BK").age_recipient == "age1new"
+
+
+@pytest.mark.parametrize("country", ["", "at", "AUT", "A1", "AT\n", "*", "\N{LATIN CAPITAL LETTER A WITH DIAERESIS}T"])
+def test_a_force_is_of_a_country_by_its_code(case: Case, country: str) -> None:
+    with pytest.raises(Usage, match="is no country code") as refused:
+        forces.add(case, replace(FORCE, country=country))
+    assert refused.value.hint == "use ISO 3166-1 alpha-2, two capital letters, e.g. AT"
+    assert forces.all_of(case) == []

@@ -67,7 +67,7 @@ def sign(kind: str, draft: Path, name: str, out: Path) -> None:
         raise Usage(f"{draft} is not JSON: {error}", f"draft one with: clew {kind} draft") from error
     if not isinstance(body, dict):
         raise Usage(f"{draft} holds no JSON object", f"draft one with: clew {kind} draft")
-    (mandate if kind == "mandate" else watch).from_body(body)
+    (mandate.from_draft if kind == "mandate" else watch.from_body)(body)
     if out.exists():
         raise Usage(f"{out} is there already", "name a new file")
     out.write_bytes(mandate.sign_document(kind, body, keys.signing_key(name)))

@@ -36,7 +36,9 @@ def mandate() -> None:
 @click.option(
     "--address", "addresses", multiple=True, help="Networks that may be dialled; default: this machine's own."
 )
-@click.option("--country", "countries", multiple=True, help="Countries it covers; default: all.")
+@click.option(
+    "--country", "countries", multiple=True, help="Countries it covers, ISO 3166-1 alpha-2 (AT); default: all."
+)
 @click.option(
     "--permit",
     "permits",
@@ -76,7 +78,7 @@ def draft(
         "not_before": now.isoformat(),
         "not_after": (now + timedelta(days=days)).isoformat(),
     }
-    mandates.from_body(body)
+    mandates.from_draft(body)
     out.write_text(json.dumps(body, indent=2) + "\n", "utf-8")
     click.echo(f"{out} is a draft; an authority signs it: clew key sign mandate {out} --key NAME --out FILE")
 

@@ -3,7 +3,7 @@
 from clew.core import keys
 from clew.core.case import Case
 from clew.core.errors import Usage
-from clew.core.names import check_code
+from clew.core.names import check_code, check_country
 from clew.model import Force
 
 
@@ -12,8 +12,7 @@ def add(case: Case, force: Force) -> None:
 
     Raises Usage for a new code that is none. What earlier versions took can still be replaced.
     """
-    if len(force.country) != 2 or not force.country.isupper():
-        raise Usage(f"{force.country!r} is no country code", "use ISO 3166-1 alpha-2, e.g. AT")
+    check_country(force.country)
     if force.signing_key is not None:
         keys.read_public(force.signing_key)
     row = (force.code, force.name, force.country, force.region, force.age_recipient, force.signing_key)

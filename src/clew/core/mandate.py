@@ -18,6 +18,7 @@ from clew.core import clock, keys
 from clew.core.case import Case
 from clew.core.errors import Damaged, Refused, Usage
 from clew.core.ledger import canonical
+from clew.core.names import check_country
 from clew.model import Mandate
 
 PURPOSES = ("observe", "attribute", "intake", "match", "identify", "review", "share")
@@ -75,13 +76,17 @@ def _mandate(document: object, authority: str) -> Mandate:
 
 
 def add(case: Case, document: bytes) -> Mandate:
-    """Takes a signed Mandate into the case. Adding the same one again changes nothing."""
+    """Takes a signed Mandate into the case. Adding the same one again changes nothing.
+
+    Raises Usage where a country of a new one is no code. What earlier versions took stays as it is.
+    """
     mandate = from_body(open_document("mandate", document, case.settings.authority))
     with case.write("core") as tx, tx.gate.core():
         known = tx.execute("SELECT document FROM mandates WHERE id=?", (mandate.id,)).fetchone()
         if known is not None and bytes(known[0]) != document:
             raise Refused("another Mandate with this id is here already", "ask for one with an id of its own")
         if known is None:
+            _check_countries(mandate)
             tx.execute("INSERT INTO mandates VALUES (?,?,?)", (mandate.id, document, clock.now().utc_ns))
             tx.record(
                 "mandate.added", subject={"mandate": mandate.id, "operation": mandate.operation}, mandate=mandate.id
@@ -152,6 +157,13 @@ def from_body(body: dict[str, Any]) -> Mandate:
         raise Usage(f"a Mandate's field cannot be read: {error}", "draft one with: clew mandate draft") from error
 
 
+def from_draft(body: dict[str, Any]) -> Mandate:
+    """As `from_body`, of one that is to be signed. Raises Usage also where a country is no code."""
+    mandate = from_body(body)
+    _check_countries(mandate)
+    return mandate
+
+
 def parse_time(text: str) -> int:
     """Nanoseconds since the epoch of an ISO 8601 time with a zone. Raises ValueError without one."""
     moment = datetime.fromisoformat(text)
@@ -159,6 +171,12 @@ def parse_time(text: str) -> int:
         raise ValueError(f"{text} has no time zone")
     since = moment - datetime(1970, 1, 1, tzinfo=UTC)
     return ((since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds) * 1_000
+
+
+def _check_countries(mandate: Mandate) -> None:
+    for code in mandate.countries:
+        if code != "*":
+            check_country(code)
 
 
 def _envelope(kind: str, body: dict[str, Any], key: str, signature: bytes) -> bytes:
