@@ -71,6 +71,22 @@ def test_the_user_hash_of_amule_as_it_is_sent() -> None:
     assert "alone" in entry["recognised_by"]
 
 
+EMULES = b"\x14" + wire_form(bytes(range(16))) + (44).to_bytes(4, "little") + bytes(40)
+
+
+@pytest.mark.parametrize("damaged", [EMULES[:-9], EMULES + b"x", EMULES[:17] + b"x" + EMULES[18:]])
+def test_a_preferences_dat_that_is_damaged_behind_its_hash_tells_it(damaged: bytes) -> None:
+    found = rows(damaged)
+    assert one(found, "p2p.user_hash")["data"] == wire_form(bytes(range(16))).hex()
+    assert "damaged" in one(found, "p2p.entries")["detail"]
+
+
+def test_a_preferences_dat_without_a_hash_is_said() -> None:
+    found = rows(EMULES[:1] + bytes(16) + EMULES[17:])
+    assert one(found, "p2p.user_hash") is None
+    assert "all zeros" in one(found, "p2p.entries")["detail"]
+
+
 def test_two_forms_of_one_user_hash_are_one() -> None:
     stored, sent = bytes(range(16)), bytearray(range(16))
     sent[5], sent[14] = 14, 111
@@ -252,6 +268,22 @@ def test_a_clients_met_that_was_cut_says_what_is_lost(cut: int) -> None:
     there = (3 * 119 - cut) // 119
     assert (len(entries(found)), one(found, "p2p.entries.declared")["integer"]) == (there, 3)
     assert f"{there} of 3 entries were read" in one(found, "p2p.entries")["detail"]
+
+
+@pytest.mark.parametrize("declared", [0, 1])
+def test_a_clients_met_with_more_records_than_it_states(declared: int) -> None:
+    data = clients_met(3)
+    found = rows(data[:1] + struct.pack("<I", declared) + data[5:])
+    assert len(entries(found)) == 3
+    behind = f"3 of {declared} entries were read: {3 - declared} stand behind as many as it states"
+    assert one(found, "p2p.entries")["detail"] == behind
+
+
+def test_a_clients_met_that_was_cut_and_whose_first_record_is_damaged() -> None:
+    data = bytearray(clients_met(4)[:-20])
+    data[5 + 24 : 5 + 28] = bytes(4)  # when it was last seen
+    found = rows(bytes(data))
+    assert (len(entries(found)), one(found, "p2p.entries.declared")["integer"]) == (3, 4)
 
 
 @pytest.mark.corpus

@@ -109,7 +109,7 @@ def _holds(data: bytes, at: int) -> bool:
 
 
 def named(data: bytes, at: int) -> Record:
-    """The record that begins at `at`. Raises Broken also where it has neither name nor size, which clients give each."""
+    """The record that begins at `at`. Raises Broken also where it has neither name nor size: clients give it both."""
     found = record(data, at)
     if not {NAME, SIZE} & found.tags.keys():
         raise Broken("a record without name and size", at)
