@@ -16,7 +16,7 @@ EDITED = (
     " times are as written, in no zone unless they say one"
 )
 
-DOUBTFUL = "not complete at any place: what it says may be another file's"
+DOUBTFUL = "complete at no place: what is said there may be another file's"
 
 
 @click.command("clues", epilog="\b\nExamples:\n  clew show clues cases/icarus\n  clew show clues cases/icarus 3001234")
