@@ -41,7 +41,7 @@ ORDER BY c.content_state <> 'partial', c.size, c.content_state <> 'complete'
 _WHY_NOT = {
     What.FOLDER: "a directory, which holds no content",
     What.SYMBOLIC_LINK: "a symbolic link, which is not followed",
-    What.HARD_LINK: "a link to another member, whose content is that member's",
+    What.HARD_LINK: "a link to another member, whose content is that member's, where it holds one of that name",
     What.DEVICE: "a device, pipe or socket, which holds no content",
 }
 

@@ -43,7 +43,7 @@ def _no_zero(source: ByteSource, start: int, stop: int) -> int | None:
 def _record(head: bytes) -> int:
     """How long a record of an older directory is, which begins so; 0 where it is none."""
     if head.startswith(ENTRY) and len(head) == ENTRY_FORM.size:
-        return ENTRY_FORM.size + sum(struct.unpack_from("<3H", head, 28))
+        return ENTRY_FORM.size + int(sum(struct.unpack_from("<3H", head, 28)))
     return _LENGTHS.get(head[:4], 0)
 
 

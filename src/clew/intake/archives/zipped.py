@@ -177,19 +177,19 @@ class Zipped:
         """
         if entry.path.endswith(b"/"):
             hollow = entry.packed <= _HOLLOW if entry.closed else self._held(entry, 0) is not None
-            return What.FOLDER if hollow and not self._differs(entry) else What.FILE
+            return What.FOLDER if hollow and not self._more(entry) else What.FILE
         if stat.S_IFMT(entry.unix_mode) != stat.S_IFLNK:
             return What.FILE
         target = self._held(entry, PATH_MAX - 1)
-        rightly = target is not None and is_path(target) and not self._differs(entry)
+        rightly = target is not None and is_path(target) and not self._more(entry)
         return What.SYMBOLIC_LINK if rightly else What.FILE
 
-    def _differs(self, entry: Entry) -> str:
-        """As `ziplocal`, of an entry of which nothing is read if it is what it is called."""
+    def _more(self, entry: Entry) -> bool:
+        """Whether its local header gives it more bytes than the directory, by which it is what it is called."""
         try:
-            return "" if entry.closed else ziplocal.differs(self._source, entry)
-        except (Absent, OSError):  # nothing says that it is more
-            return ""
+            return not entry.closed and ziplocal.of(self._source, entry).packed > entry.packed
+        except (Absent, OSError):  # nothing says so
+            return False
 
     def _held(self, entry: Entry, most: int) -> bytes | None:
         """Its content, where that is no more than so many bytes; None where it is more or cannot be had."""
