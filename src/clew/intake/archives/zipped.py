@@ -339,6 +339,22 @@ def _directory(source: ByteSource) -> tuple[int, int, int, int]:
     return start, stop, start - offset, count
 
 
+def last_volume(source: ByteSource) -> bool:
+    """Whether this is the last of several volumes: by an end record whose directory lies before it, or, where another
+    volume holds the beginning of that, which is the last that there is.
+    """
+    tail_at, tail, found = _tail(source)
+    if found < 0:
+        return False
+    disk, begins, _, count, length, _ = struct.unpack_from("<4H2I", tail, found + 4)
+    if not (0 < disk < _U16 and count and begins <= disk):
+        return False
+    start = tail_at + found - length
+    if begins < disk:
+        return _end(source) == source.size
+    return start >= 0 and source.read(start, len(ENTRY)) == ENTRY
+
+
 def _end(source: ByteSource) -> int:
     """Where a zip ends, with its comment (4.3.16)."""
     tail_at, tail, found = _tail(source)
