@@ -44,7 +44,7 @@ def volume5(data: bytes, *, first: bool, more: bool) -> bytes:
 def test_a_volume_of_a_rar_says_that_there_are_others(pack, volume, first, more, where):
     found, (reason,) = everything(volume(pack(FILES), first=first, more=more))
     assert found == FILES
-    assert f"one of several volumes; what is in those {where} it is not in it" in reason
+    assert f"one of several volumes, and what those {where} it hold is not here" in reason
 
 
 @pytest.mark.parametrize(("pack", "volume"), [(rar4, volume4), (rar5, volume5)])

@@ -124,7 +124,7 @@ def _volumes(end: End) -> Missing:
     """What the other volumes hold is not here."""
     where = " and ".join(["before"] * end.earlier + ["behind"] * end.later)
     return Missing(
-        Reason.UNREADABLE, f"it is one of several volumes; what is in those {where} it is not in it: {_JOIN}"
+        Reason.UNREADABLE, f"it is one of several volumes, and what those {where} it hold is not here: {_JOIN}"
     )
 
 
