@@ -19,9 +19,9 @@ MOST_CHUNKS = 64
 def zeroed(data: memoryview) -> bool:
     """Whether the main picture of these bytes holds a run of zeros that no encoder makes."""
     try:
-        if data[4:8] == b"ftyp":
+        if bytes(data[4:8]) == b"ftyp":
             return _avif(data)
-        return data[:4] == b"RIFF" and data[8:12] == b"WEBP" and _webp(data)
+        return bytes(data[:4]) == b"RIFF" and bytes(data[8:12]) == b"WEBP" and _webp(data)
     except (ValueError, struct.error):  # what is not there the decoder says
         return False
 
