@@ -177,6 +177,21 @@ def test_bytes_that_changed_in_its_place_are_refused_though_the_time_was_set_bac
     assert read(case) == before
 
 
+def test_bytes_that_changed_at_a_sample_are_told_for_good(tmp_path: Path, image: Path) -> None:
+    case = new_case(tmp_path / "case")
+    intake(case, path=image, label="D", options=PLAIN)
+    status, known = image.stat(), json.loads(row(case)["identity"])
+    at = known[0]["samples"][2][0]
+    with image.open("r+b") as file:
+        file.seek(at)
+        file.write(b"x" * identity.SAMPLE)
+    os.utime(image, ns=(status.st_atime_ns, status.st_mtime_ns))
+    with pytest.raises(Refused, match=f"its bytes at {at:,}"):
+        intake(case, path=image, label="D", options=PLAIN)
+    assert "its bytes became others" in report(case, row(case)["id"]).words()
+    assert any("Somebody wrote to it" in each.said for each in story(case, row(case)["id"]))
+
+
 def test_what_was_done_to_it_and_left_its_bytes_is_no_alarm(tmp_path: Path, image: Path) -> None:
     case = killed(tmp_path, image, "intake.receipt.after:2")
     image.chmod(0o400)

@@ -93,7 +93,11 @@ def recognise(case: Case, held: Held, path: Path, session: Session, mandate: str
     """
     location = str(path.resolve())
     elsewhere, copied = location != held.location, moved and not session.held
-    found = known(case, held, path, session, moved=moved)
+    found, said = _held_against(case, held, path, session, moved=moved)
+    if said is not None:
+        if held.sha256 is not None and not elsewhere:
+            _tell_between(case, held, found, mandate)
+        raise said
     if held.sha256 is not None and _untied(case, held, location, found):
         return replace(held, location=location, identity=found, untied=True)
     before = held.identity
@@ -160,6 +164,15 @@ def disturbed(case: Case, held: Held, session: Session, mandate: str) -> Held:
     return replace(held, identity=found, untied=True)
 
 
+def _tell_between(case: Case, held: Held, found: list[dict[str, Any]], mandate: str) -> None:
+    """Records that bytes between the ends of an image are others, where by all else it is the very same."""
+    recorded = held.identity or []
+    differs = identity.differences(recorded, found, moved=False)
+    if len(recorded) == len(found) and differs == identity.between(recorded, found):
+        about = {"exhibit": held.id, "location": held.location, "differs": differs[:5]}
+        _others(case, held, "exhibit.changed", about, mandate)
+
+
 def _others(case: Case, held: Held, action: str, about: dict[str, Any], mandate: str) -> None:
     """Records that what lies there has other bytes, and, where the image itself lay there, how many Items it had."""
     with case.write("intake") as tx:
@@ -188,6 +201,16 @@ def _untied(case: Case, held: Held, location: str, found: list[dict[str, Any]]) 
 
 def known(case: Case, held: Held, path: Path, session: Session, *, moved: bool = False) -> list[dict[str, Any]]:
     """By what it is known that was opened there. Raises Refused where that is another one than was recorded."""
+    found, said = _held_against(case, held, path, session, moved=moved)
+    if said is not None:
+        raise said
+    return found
+
+
+def _held_against(
+    case: Case, held: Held, path: Path, session: Session, *, moved: bool
+) -> tuple[list[dict[str, Any]], Refused | None]:
+    """By what it is known that was opened there; why it is another one than was recorded."""
     elsewhere = str(path.resolve()) != held.location
     found = identity.of(session.held, held.identity)
     said = identity.differences(held.identity, found, moved=elsewhere) if held.identity is not None else []
@@ -202,8 +225,9 @@ def known(case: Case, held: Held, path: Path, session: Session, *, moved: bool =
             "choose another --label; where it is the same folder, moved or copied here, run `clew intake` with --moved"
         )
     if said:
-        raise Refused(f"{path} is not the exhibit that was taken in as {held.label!r}: {'; '.join(said[:5])}", hint)
-    return found
+        why = f"{path} is not the exhibit that was taken in as {held.label!r}: {'; '.join(said[:5])}"
+        return found, Refused(why, hint)
+    return found, None
 
 
 def _not_there(case: Case, held: Held, session: Session) -> list[str]:

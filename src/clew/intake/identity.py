@@ -42,6 +42,13 @@ def differences(recorded: list[dict[str, Any]], found: list[dict[str, Any]], *, 
     said = []
     for number, (before, now) in enumerate(zip(recorded, found, strict=True), 1):
         said += [f"file {number}: {what}" for name, what in names.items() if before[name] != now[name]]
+    return said + between(recorded, found)
+
+
+def between(recorded: list[dict[str, Any]], found: list[dict[str, Any]]) -> list[str]:
+    """Of which files bytes between the ends are not as they were, in words."""
+    said = []
+    for number, (before, now) in enumerate(zip(recorded, found, strict=True), 1):
         others = [at for at, _ in _others(before.get("samples", []), now.get("samples", []))]
         said += [f"file {number}: its bytes at {others[0]:,}"] if others else []
     return said

@@ -151,7 +151,7 @@ def _compared(_entry: dict[str, Any], about: dict[str, Any]) -> str:
 
 def _changed(entry: dict[str, Any], about: dict[str, Any]) -> str:
     read = f"{entry['counts']['items']:,} items had been read of it"
-    return f"While it was read somebody wrote to it: {'; '.join(about['differs'])}; {read}."
+    return f"Somebody wrote to it after its digest was taken: {'; '.join(about['differs'])}; {read}."
 
 
 def _started(entry: dict[str, Any], about: dict[str, Any]) -> str:
