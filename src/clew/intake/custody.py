@@ -108,7 +108,7 @@ def recognise(case: Case, held: Held, path: Path, session: Session, mandate: str
     stays = lay if lay and not (elsewhere or copied or other) else lies or ({} if elsewhere else lay)
     acquisition = {name: value for name, value in held.acquisition.items() if name != LIES_ON}
     acquisition |= {LIES_ON: stays} if stays else {}
-    if before is not None and session.held and (elsewhere or identity.touched(before, found)):
+    if before is not None and session.acquisition is not None and (elsewhere or identity.touched(before, found)):
         acquisition |= {UNDIGESTED: count} if (count := _read(case.read(), held.id)) else {}
     if not elsewhere and not poorer and stays == lay:
         return held
