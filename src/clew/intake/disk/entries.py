@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import pytsk3
 
 from clew.core.channel import Reply
-from clew.intake.disk import claims, foreign, ntfs, reparse
+from clew.intake.disk import claims, fat_names, foreign, ntfs, reparse
 from clew.intake.disk.ext_far import directory as far_directory
 from clew.intake.disk.fat_tree import CUT
 from clew.intake.disk.fat_tree import Tree as Clusters
@@ -22,6 +22,12 @@ LINKED_TWICE = "further names of directories that are listed at their own place"
 ELSEWHERE = "entries in clusters that belong to another directory too, listed there"
 FAR = "directories of ext behind block 2^32, of which deleted names are not looked for"
 CIPHERED = "names that the file system encrypts (fscrypt of ext4), told in hexadecimal as far as they are read"
+NOT_ITS_OWN = (
+    "long names of FAT before an entry whose own they are not, by their checksum or order: the entry is told by its "
+    "short name, and the long one as a deleted name without a file"
+)
+UNSOUND = "entries of exFAT whose checksum is wrong: name, size or place may not be what was written, and is in doubt"
+UNSOUND_DELETED = "deleted entries of exFAT whose checksum is wrong: name, size or place may be those of others"
 STALE = "deleted names of directories whose record was given away, not entered"
 
 _UNALLOCATED = int(pytsk3.TSK_FS_NAME_FLAG_UNALLOC)
@@ -76,6 +82,8 @@ def _list(opened: FileSystem, payload: dict[str, Any], at: At) -> Listing[Item] 
     )
     whole = None if root or any(key[2] for key in at) else clusters  # what a deleted directory holds is not live
     reader = _Reader(opened, Listing(), address, _path(root, at), above, parent, in_extend, ciphered, whole, given_up)
+    if at or not root:  # the lost entries of a volume lie in no directory
+        reader.look()
     reader.read(directory)
     if far:
         reader.listing.notes[FAR] += 1
@@ -116,7 +124,9 @@ class _Reader:
     ciphered: bool  # whether the names in it are
     whole: Clusters | None  # of FAT, to look for entries that The Sleuth Kit passes over
     given_up: Container[int]  # of NTFS: the records that blocks of its index may name which it does not use any more
+    names: fat_names.Directory | None = None  # of FAT, where The Sleuth Kit's are not taken unseen
     entered: set[int] = field(default_factory=set)
+    unsound: set[int] = field(default_factory=set)  # addresses of entries of exFAT whose checksum is wrong
 
     def read(self, directory: Any) -> None:
         """Live entries first: an equal deleted one is an old copy of an entry that lives on."""
@@ -127,14 +137,13 @@ class _Reader:
             for number, file in enumerate(directory):
                 info = file.info
                 said = info.name
-                name, address = bytes(said.name), int(said.meta_addr)
+                address = int(said.meta_addr)
+                name = self.called(bytes(said.name), address)
                 if name == b".." and self.opened.family == "ext":
                     own_parent = address
                 if name in _DOTS or (len(name) == ntfs.CUT and self.cut(address, name)):
                     continue
-                if self.ciphered:
-                    name = b"encrypted-name-" + name.hex().encode()
-                    self.listing.notes[CIPHERED] += 1
+                name = self.readable(name)
                 entry = _Entry(number, file, name, address, int(said.meta_seq), int(said.type), info.meta)
                 gone = bool(int(said.flags) & _UNALLOCATED) or (address in self.given_up and self.left_behind(entry))
                 if self.own(entry, gone):
@@ -142,6 +151,7 @@ class _Reader:
                 if tree is not None and tree.elsewhere(address, self.address):
                     self.listing.notes[ELSEWHERE] += 1
                     continue
+                self.check(address, gone)
                 if gone:
                     deleted.append(entry)
                 else:
@@ -149,15 +159,54 @@ class _Reader:
                     self.entry(entry)
             self.pointless()
         except OSError as error:
-            why = f"read only in part: {reason(error)}"
-            lost = claims.name_only(self.opened, self.path + b"/", self.address, NameState.LIVE, why)
-            self.listing.files.append(((b"\xff" * 256, self.address, 0), lost))
+            self.in_part(error)
         for entry in deleted:
             if (entry.name, entry.address) not in live:
                 self.deleted(entry)
         if self.parent is not None and own_parent != self.parent and self.listing.folders:
             self.listing.notes[LINKED_TWICE] += len(self.listing.folders)
             self.listing.folders.clear()
+
+    def look(self) -> None:
+        """At the bytes of a directory of FAT."""
+        try:
+            self.names = self.opened.tree.directory(self.address) if self.opened.tree is not None else None
+        except OSError as error:
+            self.in_part(error)
+
+    def in_part(self, error: OSError) -> None:
+        """A directory that may have held more than could be read."""
+        why = f"read only in part: {reason(error)}"
+        lost = claims.name_only(self.opened, self.path + b"/", self.address, NameState.LIVE, why)
+        self.listing.files.append(((b"\xff" * 256, self.address, 0), lost))
+
+    def check(self, address: int, gone: bool) -> None:
+        """The checksum of an entry of exFAT."""
+        if self.opened.entries is not None and not self.opened.entries.intact(address):
+            self.unsound.add(address)
+            self.listing.notes[UNSOUND_DELETED if gone else UNSOUND] += 1
+
+    def readable(self, name: bytes) -> bytes:
+        """The name of an entry, or what is told instead where the file system encrypts it."""
+        if not self.ciphered:
+            return name
+        self.listing.notes[CIPHERED] += 1
+        return b"encrypted-name-" + name.hex().encode()
+
+    def called(self, name: bytes, address: int) -> bytes:
+        """What The Sleuth Kit calls an entry; on FAT, what it is called. A long name before it that is not its own may be
+        a deleted file's.
+        """
+        found = self.names.named(address) if self.names is not None else None
+        if found is None:
+            return name
+        said, before = found
+        if said.before:
+            why = f"a long name before the entry with record {address}, not its own: of which file it was is not known"
+            left = claims.name_only(self.opened, self.full(said.before), before, NameState.DELETED, why)
+            self.listing.files.append(((said.before, before, 0), left))
+            self.listing.notes[NOT_ITS_OWN] += 1
+        return name if said.odd else said.name
 
     def of_root(self) -> None:
         """The streams of NTFS's root directory, which no other directory names."""
@@ -166,12 +215,15 @@ class _Reader:
 
     def pointless(self) -> None:
         """Live entries of FAT with a size and without a cluster, which The Sleuth Kit passes over. Raises OSError."""
+        if self.whole is None or self.names is None:
+            return
         known = {key[1] for key, _ in self.listing.files}
-        for address, name, size in self.whole.pointless(self.address) if self.whole is not None else ():
+        for address, name, size in self.whole.pointless(self.names, self.address):
             if address not in known:
+                called = self.called(name, address)
                 why = f"its directory entry says {size:,} bytes, and names no cluster"
-                item = claims.name_only(self.opened, self.full(name), address, NameState.LIVE, why)
-                self.listing.files.append(((name, address, 0), item))
+                item = claims.name_only(self.opened, self.full(called), address, NameState.LIVE, why)
+                self.listing.files.append(((called, address, 0), item))
 
     def own(self, entry: _Entry, gone: bool) -> bool:
         """Entries that are no files of the user: The Sleuth Kit's virtual ones, NTFS's $-files, FAT's label."""
@@ -296,6 +348,8 @@ class _Reader:
             for sub, item in claims.contents(self.opened, entry.file, self.full(name), state, own):
                 if note := item.pop("note", None):
                     self.listing.notes[note] += 1
+                if address in self.unsound:
+                    claims.doubt(item)
                 files.append(((name, address, first + sub), item))
         except OSError as error:
             self.name_only(entry, state, f"its file record could not be read: {reason(error)}")

@@ -14,9 +14,20 @@ from clew.intake.api import ByteSource
 IN_USE = 0x80
 LABEL = 0x03  # without the in-use bit
 _OWN = {0x81, 0x82}  # the volume's bitmap and table of upper case letters
+_FILE = 0x05  # without the in-use bit
+_NOT_SUMMED = frozenset({2, 3})  # the bytes in which the checksum over a file's entries stands
 _STREAM = 0x40  # without the in-use bit
 _FIRST_ADDRESS = 3  # The Sleuth Kit numbers the entries of 32 bytes in the cluster heap from here
 _ENTRY = 32
+
+
+def _checksum(entries: bytes) -> int:
+    """That over the entries of one file, which are taken for ones in use."""
+    total = 0
+    for number, byte in enumerate(entries):
+        if number not in _NOT_SUMMED:
+            total = (total << 15 | total >> 1) + (byte if number % _ENTRY else byte | IN_USE) & 0xFFFF
+    return total
 
 
 class Entries:
@@ -43,6 +54,27 @@ class Entries:
         zeros. Raises OSError where its stream entry cannot be read.
         """
         return min(int.from_bytes(self._stream(address, size)[8:16], "little"), size)
+
+    def intact(self, address: int) -> bool:
+        """Whether the checksum over a file's entries is right (section 6.3.3), of deleted ones as they were in use.
+        True of what is no file's entry.
+        """
+        first = self._read(address, _ENTRY)
+        if len(first) < _ENTRY or first[0] & ~IN_USE != _FILE:
+            return True
+        length, said = (1 + first[1]) * _ENTRY, int.from_bytes(first[2:4], "little")
+        return any(_checksum(each) == said for each in (self._read(address, length), self._chained(address, length)))
+
+    def _chained(self, address: int, length: int) -> bytes:
+        """So many bytes from an entry on, on the way that the table tells."""
+        cluster, inside = divmod((address - _FIRST_ADDRESS) * _ENTRY, self._cluster)
+        data = b""
+        while cluster >= 0 and len(data) < length:
+            part = self._source.read(self._heap + cluster * self._cluster + inside, self._cluster - inside)
+            data += part[: length - len(data)]
+            cluster = int.from_bytes(self._source.read(self._fat + 4 * (cluster + 2), 4), "little") - 2 if part else -1
+            inside = 0
+        return data
 
     def _stream(self, address: int, size: int) -> bytes:
         """The stream entry of a file of that size. Raises OSError."""

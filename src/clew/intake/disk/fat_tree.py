@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import pytsk3
 
 from clew.intake.api import ByteSource
-from clew.intake.disk import fat_entries
+from clew.intake.disk import fat_entries, fat_names
 from clew.intake.disk.allocation import Taken
 from clew.intake.disk.exfat import IN_USE, LABEL
 from clew.model import Missing, Reason
@@ -24,13 +24,12 @@ CUT = Missing(
     Reason.LIMIT_REACHED,
     f"not entered: {MOST_ENTRIES:,} entries of this volume are looked through for directories that refer to each other",
 )
-_ENTRY = fat_entries.ENTRY
-_FIRST_ADDRESS = 3  # of an entry, as The Sleuth Kit numbers them from the first sector that can hold one
+_ENTRY, _FIRST_ADDRESS = fat_names.ENTRY, fat_names.FIRST_ADDRESS
 _UNALLOCATED = int(pytsk3.TSK_FS_NAME_FLAG_UNALLOC)
 _ATTRIBUTES = {"FAT": 11, "exFAT": 4}  # the byte of an entry that says whether it names a directory
 _UPPER = 20  # the byte of a FAT entry at which the upper half of the first cluster stands
 _LOWER = 26  # and the lower half
-_VOLUME, _LONG_NAME = 0x08, 0x0F  # of FAT's attributes
+_LONG_NAME = 0x0F  # of FAT's attributes
 _DIRECTORY, _ALLOCATED = int(pytsk3.TSK_FS_META_TYPE_DIR), int(pytsk3.TSK_FS_META_FLAG_ALLOC)
 _DOTS = frozenset({b".", b".."})
 
@@ -101,7 +100,7 @@ class Tree:
             return False
         if self._family == "exFAT":
             return raw[0] & ~IN_USE == LABEL
-        return bool(raw[11] & _VOLUME) and raw[11] & _LONG_NAME != _LONG_NAME
+        return bool(raw[11] & fat_names.VOLUME) and raw[11] & _LONG_NAME != _LONG_NAME
 
     def begins(self, address: int) -> int:
         """The first cluster that the entry at `address` names; 0 where it names none."""
@@ -110,22 +109,16 @@ class Tree:
         upper = raw[_UPPER : _UPPER + 2] if self._fat32 else b""
         return int.from_bytes(raw[_LOWER : _LOWER + 2] + upper, "little")
 
-    def pointless(self, directory: int) -> Iterator[tuple[int, bytes, int]]:
+    def directory(self, address: int) -> fat_names.Directory | None:
+        """One of FAT, as it lies on the disk. Raises OSError."""
+        return fat_names.Directory(self._fs, address, self._first) if self._family == "FAT" else None
+
+    def pointless(self, here: fat_names.Directory, directory: int) -> Iterator[tuple[int, bytes, int]]:
         """(address, name, size) of the live entries of a directory of FAT that The Sleuth Kit passes over: they have a
-        size, and name no cluster. Raises OSError.
+        size, and name no cluster.
         """
-        if self._family != "FAT":
-            return
-        file = self._fs.open_meta(inode=directory)
-        data = bytes(file.read_random(0, min(int(file.info.meta.size), fat_entries.MOST_DIRECTORY)))
-        found = list(fat_entries.pointless(data, fat32=self._fat32))
-        if not found:
-            return
-        sectors = [sector for run in next(iter(file)) for sector in range(int(run.addr), int(run.addr) + int(run.len))]
-        each = self._sector // _ENTRY
-        for entry in found:
-            sector, number = sectors[entry.number // each] - self._first, entry.number % each
-            address = _FIRST_ADDRESS + sector * each + number
+        for entry in fat_entries.pointless(here.data, fat32=self._fat32):
+            address = here.address(entry.number)
             if not self.elsewhere(address, directory):
                 yield address, entry.name, entry.size
 
