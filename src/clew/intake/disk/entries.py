@@ -1,6 +1,7 @@
 """The directories of a file system, live and deleted, in preorder: one task lists a stretch and returns its cursor."""
 
 from collections.abc import Container
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -9,6 +10,7 @@ import pytsk3
 from clew.core.channel import Reply
 from clew.intake.disk import claims, fat_names, foreign, ntfs, reparse
 from clew.intake.disk.ext_far import directory as far_directory
+from clew.intake.disk.ext_index import Index
 from clew.intake.disk.fat_tree import CUT
 from clew.intake.disk.fat_tree import Tree as Clusters
 from clew.intake.disk.image import FileSystem, file_system, reason, searched, tree
@@ -160,8 +162,9 @@ class _Reader:
             self.pointless()
         except OSError as error:
             self.in_part(error)
+        index = self.index() if deleted else None
         for entry in deleted:
-            if (entry.name, entry.address) not in live:
+            if (entry.name, entry.address) not in live and not (index and index.holds(entry.name, entry.address)):
                 self.deleted(entry)
         if self.parent is not None and own_parent != self.parent and self.listing.folders:
             self.listing.notes[LINKED_TWICE] += len(self.listing.folders)
@@ -194,9 +197,7 @@ class _Reader:
         return b"encrypted-name-" + name.hex().encode()
 
     def called(self, name: bytes, address: int) -> bytes:
-        """What The Sleuth Kit calls an entry; on FAT, what it is called. A long name before it that is not its own may be
-        a deleted file's.
-        """
+        """What The Sleuth Kit calls an entry, or on FAT its name. A long name before it may be a deleted file's."""
         found = self.names.named(address) if self.names is not None else None
         if found is None:
             return name
@@ -207,6 +208,14 @@ class _Reader:
             self.listing.files.append(((said.before, before, 0), left))
             self.listing.notes[NOT_ITS_OWN] += 1
         return name if said.odd else said.name
+
+    def index(self) -> Index | None:
+        """That of a directory of ext, of which The Sleuth Kit reads entries that are none; None where it has none that
+        can be read.
+        """
+        with suppress(OSError):
+            return Index(self.opened, self.address) if self.opened.family == "ext" else None
+        return None
 
     def of_root(self) -> None:
         """The streams of NTFS's root directory, which no other directory names."""

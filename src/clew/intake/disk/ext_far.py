@@ -25,6 +25,7 @@ _TAIL = 8  # bytes at the end of a block of the file of orphans: its magic, and 
 _ENCRYPT, _ENCRYPTED = 0x10000, 0x800  # fscrypt: the feature, and the flag of an inode
 _NARROW, _WIDE_DESCRIPTOR = 32, 64  # bytes of a group's descriptor, at least, and of one with numbers of 64 bits
 _LEAST = 128  # bytes of an inode
+_INDEXED = 0x1000  # an inode's flag: a directory has a tree of hashes
 _EXTENTS = 0x80000  # an inode's flag: a tree of extents stands where block pointers would
 _NODE, _LEAF, _INDEX = struct.Struct("<HH2xH4x"), struct.Struct("<IHHI"), struct.Struct("<IIH2x")
 _MAGIC, _MOST_DEPTH = 0xF30A, 5
@@ -131,6 +132,10 @@ class Inodes:
         return any((place or 0) >= FAR for _, place, _ in self.extents(raw, nodes)) or any(
             node >= FAR for node in nodes
         )
+
+    def indexed(self, number: int) -> bool:
+        """Whether that directory has an index over its names. Raises OSError."""
+        return bool(struct.unpack_from("<I", self._raw(number), 32)[0] & _INDEXED)
 
     def names(self, number: int, size: int) -> Iterator[tuple[bytes, int, bool]]:
         """(name, inode, whether that is a directory) of the live entries of that directory. Raises OSError."""
