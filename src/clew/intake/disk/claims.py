@@ -8,6 +8,7 @@ import pytsk3
 
 from clew.intake.api import Range
 from clew.intake.disk import foreign, packed, reparse
+from clew.intake.disk.direct import room
 from clew.intake.disk.direct import written as initialised
 from clew.intake.disk.image import FileSystem
 from clew.intake.disk.mft_rows import Plain
@@ -58,6 +59,7 @@ NO_POINTERS = "deleted; the file system kept no pointer to its content"
 IN_USE_NO_POINTERS = "its file record is in use, and has no pointer to its content"
 NOT_WRITTEN = "files of exFAT that were never written to their end: read as zeros there, whatever their clusters hold"
 BROKEN_OFF = "entries of 0 bytes that name a cluster all the same, as recordings leave them that broke off: partial"
+BEYOND = "files of NTFS that say to be longer than their attribute in the file record: partial, with what follows there"
 NAME_ONLY = "deleted; only its name was found, not its file record"
 UNLINKED = "deleted; its file record is in use without a name: its own still, or that of another deleted while open"
 
@@ -275,6 +277,8 @@ def _content(opened: FileSystem, meta: Any, attribute: Any, path: bytes, state: 
     note = NOT_WRITTEN if written < size and allocated(meta) else None
     if not size and _begins(opened, record):
         claim, note = ContentState.PARTIAL, BROKEN_OFF
+    if claim is _WHOLE and opened.family == "NTFS" and _beyond(opened, record, attribute):
+        claim, note = ContentState.PARTIAL, BEYOND
     if claim is _WHOLE and _foreign(opened, record, blocks):
         claim = ContentState.OVERWRITTEN_POSSIBLE
     missing = claim if isinstance(claim, Missing) else None
@@ -294,6 +298,14 @@ def _content(opened: FileSystem, meta: Any, attribute: Any, path: bytes, state: 
     if note:
         item["note"] = note
     return item
+
+
+def _beyond(opened: FileSystem, record: int, attribute: Any) -> bool:
+    """Whether a stream of NTFS that lies in its file record says that it is longer than there is room for."""
+    if int(attribute.info.flags) & _NON_RESIDENT:
+        return False
+    there = room(opened, record, attribute)
+    return there is not None and int(attribute.info.size) > there
 
 
 def _foreign(opened: FileSystem, record: int, blocks: list[tuple[int, int]]) -> bool:

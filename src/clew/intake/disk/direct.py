@@ -6,6 +6,7 @@ was written to its end. NTFS and exFAT keep how far that is beside the size (Car
 """
 
 import struct
+from collections.abc import Iterator
 from typing import Any
 
 import pytsk3
@@ -65,10 +66,27 @@ def of_plain(opened: FileSystem, file: Plain) -> Direct | Resident:
 
 def written(opened: FileSystem, record: int, attribute: Any) -> int | None:
     """Initialised bytes of an NTFS stream, from the file record itself; None where that does not say it plainly."""
+    found: int | None = None
+    for raw, at, _, outside in _places(opened, record, attribute):
+        if outside and struct.unpack_from("<Q", raw, at + 16)[0] == 0:
+            (found,) = struct.unpack_from("<Q", raw, at + 56)
+    return found
+
+
+def room(opened: FileSystem, record: int, attribute: Any) -> int | None:
+    """Bytes for which there is room in an NTFS stream that lies in its file record; None where that does not say."""
+    for raw, at, size, outside in _places(opened, record, attribute):
+        if not outside:
+            return max(size - int(struct.unpack_from("<H", raw, at + 20)[0]), 0)
+    return None
+
+
+def _places(opened: FileSystem, record: int, attribute: Any) -> Iterator[tuple[bytearray, int, int, int]]:
+    """Where in its file record the attribute stands: (record, byte, bytes, whether its content lies outside)."""
     raw = opened.records.record(record) if opened.records is not None else None
     if raw is None:
-        return None
-    wanted, found = (int(attribute.info.type), int(attribute.info.id)), None
+        return
+    wanted, found = (int(attribute.info.type), int(attribute.info.id)), list[tuple[bytearray, int, int, int]]()
     end = len(raw) - OUTSIDE_HEADER
     (at,) = struct.unpack_from("<H", raw, 20)
     while at <= end:
@@ -76,8 +94,8 @@ def written(opened: FileSystem, record: int, attribute: Any) -> int | None:
         if kind == END or size < LEAST_HEADER:
             break
         if kind == ATTRIBUTE_LIST:
-            return None  # parts of it may stand in other records, under other numbers
-        if (kind, number) == wanted and outside and struct.unpack_from("<Q", raw, at + 16)[0] == 0:
-            (found,) = struct.unpack_from("<Q", raw, at + 56)
+            return  # parts of it may stand in other records, under other numbers
+        if (kind, number) == wanted:
+            found.append((raw, at, size, outside))
         at += size
-    return found
+    yield from found
