@@ -1,6 +1,7 @@
 """The one sequential read of a whole image, for its digests: in stints, each from where the last one ended."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from clew.core.case import Case
@@ -20,8 +21,11 @@ MOST_STATE = (64 << 10) + said.MOST_RANGES * 50  # characters of JSON: two numbe
 MOST_WHY = 1000
 
 
-def acquire(case: Case, held: Held, job: Job, pool: Pool, bar: Progress, basis: Basis) -> None:
-    """Reads the image behind `job` to its end and records its digests; goes on where a stopped run was.
+def acquire(
+    case: Case, held: Held, job: Job, pool: Pool, bar: Progress, basis: Basis, files: Sequence[Any] = ()
+) -> None:
+    """Reads the image behind `job` to its end and records its digests; goes on where a stopped run was. `files`: the
+    name and bytes of each file that it lies in, in order, where they are several.
 
     Raises ClewError where it cannot be read whole.
     """
@@ -37,7 +41,7 @@ def acquire(case: Case, held: Held, job: Job, pool: Pool, bar: Progress, basis: 
             _unopened(case, held, known | {"unopened": str(end["unopened"])[:MOST_WHY]})
             return
         if isinstance(end, dict):
-            _acquired(case, held.id, end, basis.require())
+            _acquired(case, held.id, end, files, basis.require())
             return
         if after == state:
             raise ClewError(
@@ -87,12 +91,13 @@ def _save(case: Case, held: Held, state: Any) -> dict[str, Any]:
     return state
 
 
-def _acquired(case: Case, exhibit: str, answer: dict[str, Any], mandate: str) -> None:
+def _acquired(case: Case, exhibit: str, answer: dict[str, Any], files: Sequence[Any], mandate: str) -> None:
     """Records the digests of the whole image, and what its container says of itself. Raises Damaged."""
     try:
         digests, size, learnt = said.acquisition(answer)
     except said.WRONG as error:
         raise Damaged("the worker's answer about the image's digest made no sense", "run it again") from error
+    learnt |= {"files": list(files)} if files else {}
     failpoint("acquisition.end.before")
     with case.write("intake") as tx:
         values = (digests["sha256"], digests["sha1"], digests["md5"], size, json.dumps(learnt), exhibit)

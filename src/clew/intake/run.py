@@ -94,7 +94,7 @@ class Run:
         specs = extractors() if self.options.extractors is None else self.options.extractors
         look = Look(specs, FAST, versions(self.source, specs), FAST)
         with ExitStack() as stack:
-            opened = self.source.open(path)
+            opened = custody.opened(self.held, self.source, path)
             session = stack.enter_context(closing(Archives(self.case, self.held.id, opened, self.options.budgets)))
             self.held = custody.recognise(
                 self.case, self.held, path, session, self.basis.require(), moved=self.options.moved
@@ -112,7 +112,7 @@ class Run:
 
     def _acquire(self, session: Session, job: Job, pool: Pool) -> None:
         try:
-            acquire(self.case, self.held, job, pool, self.bar, self.basis)
+            acquire(self.case, self.held, job, pool, self.bar, self.basis, session.detail.get("segments", []))
         except ClewError:
             session.check()
             raise
