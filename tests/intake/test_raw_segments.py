@@ -153,6 +153,12 @@ def test_numbered_disks_that_each_begin_as_a_disk_does_are_not_joined(tmp_path):
     assert "beside it lie disk.1 (2,048 bytes): not read" in found.notes[-1]
 
 
+def test_numbered_segments_of_which_one_begins_where_a_partition_does_are_joined(tmp_path):
+    for number, size in enumerate((4096, 4096, 4096, 2048), 1):
+        (tmp_path / f"disk.{number}").write_bytes((bytes(510) + b"\x55\xaa" * (number == 2)).ljust(size, b"\0"))
+    assert len(series(tmp_path / "disk.3").paths) == 4
+
+
 def test_a_lone_file_that_is_named_as_a_later_segment_says_so(tmp_path):
     found = series(made(tmp_path, disk__7=9) / "disk.7")
     assert "what may belong before it is not here" in found.notes[-1]

@@ -205,21 +205,21 @@ def test_a_gpt_of_any_bytes_names_what_it_can_or_nothing(data):
 # ---- the extended partition of an MBR
 
 
-SECTORS = 2 * MIB // 512  # of each logical volume with its boot record
+SECTORS = 2 * MIB // 512  # of each logical volume with its boot record, where that has a MiB
 
 
 def extended(folder: Path, gap: int = 2048) -> bytearray:
     """A volume at 1 MiB, and three logical ones, each so many sectors behind its boot record; from 4 MiB on."""
-    disk, first = bytearray(16 * MIB), 4 * MIB // 512
+    disk, first, each = bytearray(16 * MIB), 4 * MIB // 512, gap + MIB // 512
     disk[MIB : 2 * MIB] = fat(folder, "ONE.TXT")
     entry(disk, 0, 2048, 2048)
-    entry(disk, 1, first, 3 * SECTORS, 5)
+    entry(disk, 1, first, 3 * each, 5)
     for number, name in enumerate(("TWO.TXT", "THREE.TXT", "FOUR.TXT")):
-        at = (first + number * SECTORS) * 512
+        at = (first + number * each) * 512
         record = bytearray(512)
         entry(record, 0, gap, 2048)
         if number < 2:
-            entry(record, 1, (number + 1) * SECTORS, SECTORS, 5)
+            entry(record, 1, (number + 1) * each, each, 5)
         disk[at : at + 512] = record
         disk[at + gap * 512 : at + gap * 512 + MIB] = fat(folder, name)
     return disk
@@ -239,11 +239,11 @@ def test_a_chain_of_boot_records_that_ends_is_listed_and_nothing_is_said_of_it(t
 
 @pytest.mark.parametrize("gap", [63, 2048])
 def test_volumes_behind_a_lost_boot_record_are_found_and_that_it_is_lost_is_said(tmp_path, gap):
-    disk = extended(tmp_path, gap)
-    disk[SECOND : SECOND + 512] = bytes(512)
+    disk, second = extended(tmp_path, gap), 4 * MIB + gap * 512 + MIB
+    disk[second : second + 512] = bytes(512)
     names, words = listed(tmp_path, disk)
     assert names == ALL
-    assert f"breaks off at sector {SECOND // 512:,}, where no boot record stands" in words
+    assert f"breaks off at sector {second // 512:,}, where no boot record stands" in words
 
 
 def test_a_chain_that_leads_away_or_back_is_said(tmp_path):

@@ -149,7 +149,8 @@ def _uncut(paths: list[Path]) -> None:
 
 def _fitting(members: Mapping[int, Path], member: Member) -> dict[int, Path]:
     """Those that may be segments of one image, though their names prove little: they reach from the first one to the
-    last of its size, and a shorter one behind. Of numbers none does where one of them begins as a disk does.
+    last of its size, and a shorter one behind. Of numbers none does where one of them begins as a disk does; where a
+    shorter one ends several, where all do, since a partition may begin where a segment does.
     """
     sizes = {place: each.stat().st_size for place, each in sorted(members.items())}
     last = min(sizes)
@@ -158,7 +159,8 @@ def _fitting(members: Mapping[int, Path], member: Member) -> dict[int, Path]:
         last = place if size == full and place <= last + NEAR else last
     last = next((place for place, size in sizes.items() if last < place <= last + NEAR and size < full), last)
     found = {place: each for place, each in members.items() if place <= last and min(sizes) <= NEAR}
-    own = not member.letters and any(_begins(each) for place, each in found.items() if place != min(found))
+    begin = [_begins(each) for place, each in sorted(found.items())[1:]] if not member.letters else []
+    own = all(begin) if len(begin) > 1 and sizes[last] < full else any(begin)
     return {} if own or len(found) < 2 else found
 
 
