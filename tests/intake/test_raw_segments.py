@@ -11,6 +11,7 @@ from clew.core.errors import Usage
 from clew.intake.options import Options
 from clew.intake.run import intake
 from clew.intake.sources._series import series
+from clew.intake.sources.rawdisk import RawDisk
 
 
 def made_empty(folder: Path, *numbers: str) -> Path:
@@ -164,8 +165,7 @@ def test_a_lone_file_that_is_named_as_a_later_segment_says_so(tmp_path):
     assert "what may belong before it is not here" in found.notes[-1]
 
 
-def test_what_was_joined_stands_in_the_acquisition_and_an_old_exhibit_of_one_segment_is_known_again(tmp_path):
-    """As taken in by a version that took one segment for the image: it goes on, and says that it is a part."""
+def test_what_was_joined_stands_in_the_acquisition(tmp_path):
     volume = fat(tmp_path, "ONE.TXT", 3 << 20)
     for at, ending in enumerate(("aa", "ab", "ac")):
         (tmp_path / f"disk.{ending}").write_bytes(volume[at << 20 : (at + 1) << 20])
@@ -173,13 +173,30 @@ def test_what_was_joined_stands_in_the_acquisition_and_an_old_exhibit_of_one_seg
     assert summary.acquisition["files"] == [[f"disk.{ending}", 1 << 20] for ending in ("aa", "ab", "ac")]
     assert summary.sha256 == sha256(volume).hex()
     assert summary.account.complete
-    alone = tmp_path / "alone"
-    alone.mkdir()
-    (alone / "disk.aa").write_bytes(volume[: 1 << 20])
-    case = new_case(tmp_path / "old")
-    intake(case, path=alone / "disk.aa", label="A", workers=1, options=Options(extractors=()))
-    for ending in ("ab", "ac"):
-        (alone / f"disk.{ending}").write_bytes((tmp_path / f"disk.{ending}").read_bytes())
-    again = intake(case, path=alone / "disk.aa", label="A", workers=1, options=Options(extractors=()))
+
+
+@pytest.mark.parametrize("had", [1, 2])
+def test_an_exhibit_that_was_taken_in_as_fewer_segments_is_known_again_and_says_that_it_is_a_part(tmp_path, had):
+    """By a version that took one segment for the image, or before the others were there."""
+    volume = fat(tmp_path, "ONE.TXT", 3 << 20)
+    case, endings = new_case(tmp_path / "case"), ("aa", "ab", "ac")
+    for at, ending in enumerate(endings):
+        if at == had:
+            first = intake(case, path=tmp_path / "disk.aa", label="A", workers=1, options=Options(extractors=()))
+        (tmp_path / f"disk.{ending}").write_bytes(volume[at << 20 : (at + 1) << 20])
+    again = intake(case, path=tmp_path / "disk.aa", label="A", workers=1, options=Options(extractors=()))
     said = [part["missing"] for part in again.account.parts_unreadable]
-    assert any("it is one of 3 segments, disk.aa (1,048,576 bytes), disk.ab" in each for each in said), said
+    assert any("it is a part of what lies in 3 segments, disk.aa (1,048,576 bytes), disk.ab" in each for each in said)
+    assert again.sha256 == first.sha256 == sha256(volume[: had << 20]).hex()
+    assert not again.complete
+
+
+def test_an_exhibit_of_one_later_segment_is_known_again_where_the_first_is_missing(tmp_path):
+    path = made(tmp_path, disk__002=1 << 20) / "disk.002"
+    session = RawDisk().open_known(path, 1)
+    try:
+        assert session.detail == {"opened": "read-only", "files": 1}
+    finally:
+        session.close()
+    with pytest.raises(Usage, match="missing: 001"):
+        RawDisk().open_known(path, 2)

@@ -13,7 +13,7 @@ from clew.intake.sources._later import later
 from clew.model import Missing, Reason
 
 CONTAINER = "clew.intake.containers.raw:open_raw"
-ALONE = "it was taken in as one file alone; of an image in segments that is a part, so take it in under another label"
+PART = "earlier it was taken in as no more than this; take in all of it under another label"
 
 
 class RawDisk:
@@ -40,18 +40,22 @@ class RawDisk:
         return _disk.Disk(paths, CONTAINER, said=later(path), noted=notes)
 
     def open_known(self, path: Path, files: int) -> Session:
-        """As what was taken in as so many files: earlier versions took one for an image that lies in several."""
-        if files != 1:
-            return self.open(path)
+        """As what was taken in as so many files, of which the one at `path` was the first: earlier versions took fewer
+        for all of them, and what was missing then may lie there now.
+        """
         try:
             paths, notes = _series.series(path)
         except Usage as refused:
-            why = f"{refused.message}; {ALONE}"
+            if files > 1:
+                raise
+            paths, why = [path], refused.message
         else:
-            if len(paths) == 1:
+            why = f"it is a part of what lies in {len(paths):,} segments, {_series.named(paths)}"
+            if len(paths) <= files:
                 return _disk.Disk(paths, CONTAINER, said=later(path), noted=notes)
-            why = f"it is one of {len(paths):,} segments, {_series.named(paths)}; {ALONE}"
-        return _disk.Disk([path], CONTAINER, said=[*later(path), Missing(Reason.UNREADABLE, why)])
+        first = next((at for at, each in enumerate(paths) if each.name == path.name), 0)
+        part = Missing(Reason.UNREADABLE, f"{why}; {PART}")
+        return _disk.Disk(paths[first : first + files], CONTAINER, said=[*later(path), part])
 
     def examples(self) -> Iterator[tuple[str, Mapping[bytes, bytes]]]:
         """A FAT12 volume."""
