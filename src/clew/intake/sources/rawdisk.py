@@ -44,15 +44,15 @@ class RawDisk:
         for all of them, and what was missing then may lie there now.
         """
         try:
-            paths, notes = _series.series(path)
+            paths, _ = _series.series(path)
         except Usage as refused:
             if files > 1:
                 raise
             paths, why = [path], refused.message
         else:
-            why = f"it is a part of what lies in {len(paths):,} segments, {_series.named(paths)}"
             if len(paths) <= files:
-                return _disk.Disk(paths, CONTAINER, said=later(path), noted=notes)
+                return self.open(path)
+            why = f"it is a part of what lies in {len(paths):,} segments, {_series.named(paths)}"
         first = next((at for at, each in enumerate(paths) if each.name == path.name), 0)
         part = Missing(Reason.UNREADABLE, f"{why}; {PART}")
         return _disk.Disk(paths[first : first + files], CONTAINER, said=[*later(path), part])
