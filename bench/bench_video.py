@@ -1,9 +1,10 @@
 """Picture hashes of a video's key frames, in CPU time of one core: intake's, against vpdq at one frame a second.
 
-The same files, turn by turn: 1080p H.264 with key frames every 30 and every 250 frames, and H.265 every 30, encoded
-here from frames made by code; with `--corpus` also ThreatExchange's sample videos. vpdq (PyPI, an sdist that wants
-FFmpeg's headers) is called in the interpreter that `--vpdq` names, with one thread; where there is none, an equivalent
-loop stands in for it and the claim says so: PyAV decodes every frame, and `pdqhash` hashes one a second.
+The same files, turn by turn, the best of each: 1080p H.264 with key frames every 30 and every 250 frames, and H.265
+every 30, encoded here from frames made by code; with `--corpus` also ThreatExchange's sample videos. vpdq (PyPI, an
+sdist that wants FFmpeg's headers) is called in the interpreter that `--vpdq` names, with one thread for its hashes;
+where there is none, an equivalent loop stands in for it and the claim says so: PyAV decodes every frame, and
+`pdqhash` hashes one a second.
 
 The two do not answer the same question: that key frames match nothing never says that something is not there.
 """
@@ -14,6 +15,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"  # before numpy is there
@@ -61,13 +63,11 @@ def compare(name: str, paths: list[Path], options: argparse.Namespace, command: 
     seconds = {"ours": 0.0, "peer": 0.0}
     keys = theirs = 0
     for path in paths:
-        first = {"ours": ours(path), "peer": vpdq(options.vpdq, path) if options.vpdq else stand_in(path)}
-        keys, theirs = keys + first["ours"][1], theirs + first["peer"][1]
-        best = {way: each[0] for way, each in first.items()}
-        for _ in range(options.rounds - 1):
-            best["ours"] = min(best["ours"], ours(path)[0])
+        ways = {"ours": ours, "peer": partial(vpdq, options.vpdq) if options.vpdq else stand_in}
+        rounds = [{way: each(path) for way, each in ways.items()} for _ in range(options.rounds)]
+        keys, theirs = keys + rounds[0]["ours"][1], theirs + rounds[0]["peer"][1]
         for way in seconds:
-            seconds[way] += best[way]
+            seconds[way] += min(each[way][0] for each in rounds)
     told = f"key frames of {name} ({keys} hashes) against {peer} ({theirs})"
     mine, other = seconds["ours"], seconds["peer"]
     return Claim(told, mine, other, other / mine, "CPU s", len(paths), command, least=10)

@@ -99,6 +99,22 @@ def test_bytes_that_are_not_surely_its_own_contradict_nothing(world):
     assert not lead.findings[0].live
 
 
+@pytest.mark.parametrize(
+    ("data", "claims", "why"),
+    [
+        (fastresume(AFTER_S)[:-3], {}, "the artefact is damaged"),
+        (fastresume(AFTER_S), {"parent": "the-archive"}, "another machine's clock"),
+    ],
+)
+def test_what_is_damaged_or_lies_in_an_archive_contradicts_nothing(world, data, claims, why):
+    world.lay("A", b"x.zip/x", data, **claims)
+    world.belongs("A")
+    world.clock("A")
+    lead = world.lead()
+    assert (lead.outcome, lead.findings[0].says) == (Outcome.SILENT, Says.NEITHER)
+    assert why in lead.findings[0].why[-1]
+
+
 def test_an_artefact_that_was_deleted_tells_no_time(world):
     world.lay("A", b"x", fastresume(BEFORE_S), name_state="deleted")
     world.belongs("A")
@@ -126,6 +142,15 @@ def test_transmission_is_told_by_its_files_name_which_is_said(world):
     assert (finding.says, finding.kind) == (Says.SUPPORTS, "transmission resume")
     assert "a claim of its own" in finding.why[-1]
     assert set(world.shown(finding)) == {"added"}
+
+
+def test_that_a_contradiction_is_told_by_its_files_name_is_said_too(world):
+    world.lay("A", TRANSMISSION, transmission(**{"added-date": AFTER_S}))
+    world.belongs("A")
+    world.clock("A")
+    (finding,) = world.lead().findings
+    assert finding.says is Says.CONTRADICTS
+    assert "a claim of its own" in finding.why[-1]
 
 
 @pytest.mark.parametrize(

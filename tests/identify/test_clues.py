@@ -5,6 +5,8 @@ import json
 
 import pytest
 
+from clew.cli._show_clues import DOUBTFUL
+
 
 @pytest.fixture
 def lies(case, put):
@@ -14,11 +16,11 @@ def lies(case, put):
         rows = [("2", "E-1", "folder", "x", "", "", "m", 1), ("1", "E-2", "folder", "y", "", "", "m", 2)]
         tx.executemany(f"INSERT INTO exhibits ({columns}) VALUES (?,?,?,?,?,?,?,?)", rows)
 
-    def lies(name, exhibit, taken="", **said):
+    def lies(name, exhibit, taken="", state="complete", **said):
         item = hashlib.sha256(f"{exhibit}{name}".encode()).hexdigest()[:32]
         where = {"item": item, "exhibit": exhibit}
         put(case, "listings", [where | {"path": name.encode(), "name_state": "live"}], "intake")
-        put(case, "contents", [where | {"sha256": sha(name)}], "intake")
+        put(case, "contents", [where | {"sha256": sha(name), "content_state": state}], "intake")
         by = {"content": sha(name), "extractor": "exif", "version": "3"}
         rows = [by | {"name": each.replace("_", ".", 1), **_typed(value)} for each, value in said.items()]
         rows += [by | {"name": "time.original", "text": taken}] if taken else []
@@ -81,6 +83,32 @@ def test_each_file_that_says_it_is_named(clew, printed, case, pictures):
     status, _, complaint = clew("show", "clues", case.folder, "300")
     assert status == 2
     assert "no file of this case says" in complaint
+
+
+def test_what_a_doubtful_content_says_is_said_to_be_so(printed, case, put, lies):
+    """One that is complete at another place is not in doubt; the weaker of two claims of one place counts."""
+    lies("a.jpg", "1", camera_serial="77", state="overwritten possible")
+    lies("b.jpg", "1", camera_serial="77", state="overwritten possible")
+    lies("b.jpg", "2", state="complete")
+    lies("c.jpg", "2", camera_serial="77", state="partial")
+    lies("d.jpg", "2", "2026:03:05 10:00:00", camera_serial="77")
+    lies("e.jpg", "2", camera_serial="77")
+    where = {"item": hashlib.sha256(b"2e.jpg").hexdigest()[:32], "exhibit": "2", "sha256": sha("e.jpg")}
+    put(case, "contents", [where | {"content_state": "overwritten possible"}], "intake")
+    out = printed("show", "clues", case.folder).splitlines()[1]
+    assert out == f"  5 contents in E-1, E-2, taken 2026:03:05 10:00:00; 3 {DOUBTFUL}"
+    assert json.loads(printed("show", "clues", case.folder, "--json").splitlines()[0])["doubtful"] == 3
+    named = [line.partition("  ")[2] for line in printed("show", "clues", case.folder, "77").splitlines()[:-1]]
+    assert sorted(named) == [
+        "E-1  b.jpg: camera.serial",
+        "E-1  c.jpg (partial): camera.serial",
+        "E-1  d.jpg: camera.serial, taken 2026:03:05 10:00:00",
+        "E-1  e.jpg (overwritten possible): camera.serial",
+        "E-2  a.jpg (overwritten possible): camera.serial",
+        "E-2  b.jpg (overwritten possible): camera.serial",
+    ]
+    told = map(json.loads, printed("show", "clues", case.folder, "77", "--json").splitlines())
+    assert [row["content_state"] for row in told if row["path"] == "c.jpg"] == ["partial"]
 
 
 def test_what_exiftool_said_of_an_apple_note_meets_what_clew_says(printed, case, lies):

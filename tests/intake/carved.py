@@ -8,7 +8,8 @@ from carvable import MADE
 from clew.intake.carving.carver import Carved, Carver
 
 CLUSTER = 4096
-VOUCHED = {"jpg", "png", "gif", "zip"}  # decoded or checksummed: the others hold data unseen
+VOUCHED = {"png", "zip"}  # checksummed
+LOOKED_AT = VOUCHED | {"jpg", "gif"}  # decoded or stepped through: the others hold data unseen
 
 
 class Bytes:

@@ -43,6 +43,19 @@ def acquire(folder: Path, data: bytes, **options: str | int) -> list[Path]:
     return sorted(folder.glob("image.[E-Z]*"))
 
 
+def fat(folder: Path, files: dict[str, bytes]) -> bytes:
+    """A FAT volume with those files."""
+    image = folder / "volume.raw"
+    with image.open("wb") as out:
+        out.truncate(6 << 20)
+    environment = {"PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin", "MTOOLS_SKIP_CHECK": "1"}
+    subprocess.run(["mkfs.fat", image], check=True, capture_output=True, env=environment)
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
+        subprocess.run(["mcopy", "-i", image, folder / name, "::/"], check=True, capture_output=True, env=environment)
+    return image.read_bytes()
+
+
 def opened(paths: list[Path]) -> Ewf:
     """The image behind those files, which are closed once it is gone."""
     descriptors = [os.open(path, os.O_RDONLY) for path in paths]

@@ -84,7 +84,7 @@ def test_what_an_earlier_version_listed_stays_as_it_is(tmp_path, monkeypatch):
     assert case.read().execute(receipts).fetchone()[0] == count
     other = new_case(tmp_path / "other")
     take(other, folder)
-    assert rows(other)["file/b.zip!two#0"]["found_by"] == "folder 1: archive 5, zip"
+    assert rows(other)["file/b.zip!two#0"]["found_by"] == "folder 1: archive 6, zip"
 
 
 def test_refs_tell_members_from_names_that_look_like_them():

@@ -144,7 +144,8 @@ def test_an_entry_that_the_directory_leaves_out_is_a_member_wherever_it_lies(met
     whole = with_directory(data + b"".join(entries) + end, [entries[0], entries[3]])
     archive = opened(whole, "application/zip")
     headers, why = listed(archive)
-    assert why is None
+    chance = Missing(Reason.UNPARSABLE, f"{len(junk):,} bytes from byte {at} on are no member's and were not read")
+    assert why == (chance if any(junk) else None)
     assert [(header.path, header.named) for header in headers] == [
         (b"a", True),
         (b"c", True),
@@ -287,7 +288,9 @@ def test_a_local_header_that_is_not_there_costs_its_member():
 
 def test_a_zip_behind_other_bytes_and_a_zip64_are_read():
     data = zipped([("a", TEXT)])
-    assert everything(b"MZ a program that unpacks itself" * 50 + data, "application/zip") == ([(b"a", TEXT)], [])
+    (found,), (reason,) = everything(b"MZ a program that unpacks itself" * 50 + data, "application/zip")
+    assert found == (b"a", TEXT)
+    assert "1,600 bytes from byte 0 on are no member's" in reason
     start, entries, _ = directory(data)
     size = len(entries[0])
     end64 = b"PK\x06\x06" + struct.pack("<Q2H2I4Q", 44, 45, 45, 0, 0, 1, 1, size, start)
@@ -295,7 +298,9 @@ def test_a_zip_behind_other_bytes_and_a_zip64_are_read():
     end = END + struct.pack("<4H2IH", 0, 0, 0xFFFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0)
     wide = data[: start + size] + end64 + locator + end
     assert everything(wide) == ([(b"a", TEXT)], [])
-    assert everything(b"MZ" * 100 + wide, "application/zip") == ([(b"a", TEXT)], [])
+    found, (reason,) = everything(b"MZ" * 100 + wide, "application/zip")
+    assert found == [(b"a", TEXT)]
+    assert "200 bytes from byte 0 on are no member's" in reason
 
 
 def test_without_a_directory_its_local_headers_are_read():

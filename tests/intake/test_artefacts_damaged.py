@@ -91,3 +91,47 @@ def test_a_bomb_of_nesting_is_said_where_it_begins(name) -> None:
         assert_it_adds_up(data, name)
     found = rows(made.bencode({".fileguard": "0" * 40})[:-1] + b"1:x" + bomb + b"e", "utorrent")
     assert "nested deeper than" in one(found, "p2p.entries")["detail"]
+
+
+# plug-in -> a field that is read all the same where the first member of its example is damaged
+BENCODED = {
+    "torrent": "infohash_v1",
+    "fastresume": "infohash_v1",
+    "transmission": "save_path",
+    "utorrent": "infohash_v1",
+    "session": "listen",
+    "deluge": "infohash_v1",
+    "client_settings": "listen",
+}
+
+
+@pytest.mark.parametrize("name", BENCODED)
+def test_a_first_member_that_is_damaged_costs_itself_alone(name: str) -> None:
+    """That it is one is told by what stands behind, and that is read: nothing goes unsaid."""
+    example = next(iter(PLUGINS[name].examples())).data
+    kind = one(rows(example), "p2p.artefact")["text"]
+    length, colon, _ = example[1:].partition(b":")
+    value = 1 + len(length + colon) + int(length)
+    found = rows(example[:value] + b"x" + example[value + 1 :])
+    assert one(found, "p2p.artefact")["text"] == kind
+    assert "since at byte" in one(found, "p2p.entries")["detail"]
+    assert BENCODED[name] in entries(found)[0]
+
+
+def test_a_torrent_whose_info_is_damaged_behind_damage_is_said() -> None:
+    data = made.bencode({"announce": "http://192.0.2.1/", "info": made.single()})
+    found = rows(data.replace(b"8:announce17:", b"8:announce1x:").replace(b"6:pieces60", b"6:piecesx0"))
+    assert one(found, "p2p.artefact")["text"] == "torrent metainfo"
+    assert "0 of 1 entries were read: the info dictionary breaks off" in one(found, "p2p.entries")["detail"]
+
+
+def test_a_wrong_length_that_swallows_what_follows() -> None:
+    data = made.bencode({"allocation": "sparse", "file-format": "libtorrent resume file", "info-hash": bytes(20)})
+    found = rows(data.replace(b"6:sparse", b"16:sparse"))
+    assert one(found, "p2p.artefact")["text"] == "fastresume"
+    assert "were not read, since at byte" in one(found, "p2p.entries")["detail"]
+
+
+def test_other_dictionaries_that_are_damaged_are_no_artefacts() -> None:
+    for text in (b"d1:ax4:infod4:name1:aee", b"d3:abcx8:settingsd1:ai1eee", b"d10:.fileguardx3:abci1ee"):
+        assert rows(text) == []

@@ -10,8 +10,9 @@ from Cryptodome.Hash import MD4
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from artefacts_here import entries, one, rows
+from artefacts_here import PLUGINS, entries, one, rows
 from clew.intake import reading
+from clew.intake.api import Probe
 from clew.intake.artefacts import _examples as made
 from clew.intake.artefacts.preferences_dat import wire_form
 
@@ -70,6 +71,22 @@ def test_the_user_hash_of_amule_as_it_is_sent() -> None:
     assert "alone" in entry["recognised_by"]
 
 
+EMULES = b"\x14" + wire_form(bytes(range(16))) + (44).to_bytes(4, "little") + bytes(40)
+
+
+@pytest.mark.parametrize("damaged", [EMULES[:-9], EMULES + b"x", EMULES[:17] + b"x" + EMULES[18:]])
+def test_a_preferences_dat_that_is_damaged_behind_its_hash_tells_it(damaged: bytes) -> None:
+    found = rows(damaged)
+    assert one(found, "p2p.user_hash")["data"] == wire_form(bytes(range(16))).hex()
+    assert "damaged" in one(found, "p2p.entries")["detail"]
+
+
+def test_a_preferences_dat_without_a_hash_is_said() -> None:
+    found = rows(EMULES[:1] + bytes(16) + EMULES[17:])
+    assert one(found, "p2p.user_hash") is None
+    assert "all zeros" in one(found, "p2p.entries")["detail"]
+
+
 def test_two_forms_of_one_user_hash_are_one() -> None:
     stored, sent = bytes(range(16)), bytearray(range(16))
     sent[5], sent[14] = 14, 111
@@ -98,11 +115,10 @@ def test_a_count_that_does_not_fit_is_seen(declared: int) -> None:
     data = known_met([made.record(f"{n}.bin", 9) for n in range(10)])
     found = rows(data[:1] + struct.pack("<I", declared) + data[5:], "known_met")
     read = one(found, "p2p.entries.read")
-    if declared == 0:
-        assert found == []  # records after a count of none: another kind of file
-    elif declared < 10:
-        assert read["integer"] == declared
-        assert "are not explained" in one(found, "p2p.rest")["detail"]
+    if declared < 10:
+        assert read["integer"] == 10
+        behind = f"10 of {declared} entries were read: {10 - declared} stand behind as many as it states"
+        assert one(found, "p2p.entries")["detail"] == behind
     else:
         assert read["integer"] == 10
         assert f"10 of {declared} entries were read: nothing is left at byte" in one(found, "p2p.entries")["detail"]
@@ -159,11 +175,72 @@ def test_junk_is_no_artefact_of_ed2k(junk: bytes, first: bytes) -> None:
     assert [row for name in ED2K for row in rows(none, name)] == []
 
 
+HEADER, FIELDS = 5, 26  # bytes before the first record, and in it before its part hashes and tags
+FIRST_RECORD = {
+    "the type of its first tag": (FIELDS, b"\x7e"),
+    "the name of its first tag": (FIELDS + 1, b"\xff\xff"),
+    "the length of its name": (FIELDS + 4, b"\x08\xff"),
+    "the number of its part hashes": (20, b"\x60\xea"),
+    "the number of its tags": (22, b"\xff\xff\xff\xff"),
+    "all of its first fields": (0, b"\xaa" * 40),
+}
+
+
+@pytest.mark.parametrize("spoiled", FIRST_RECORD)
+def test_a_first_record_that_is_broken_costs_itself_alone(spoiled: str) -> None:
+    at, wrong = FIRST_RECORD[spoiled]
+    data = bytearray(known_met([made.record(f"card{n}.bin", n + 1) for n in range(3)]))
+    data[HEADER + at : HEADER + at + len(wrong)] = wrong
+    found = rows(bytes(data), "known_met")
+    assert one(found, "p2p.artefact")["text"] == "known.met"
+    assert [each["size"] for each in entries(found)] == [2, 3]
+    assert "2 of 3 entries were read: bytes 5 to" in one(found, "p2p.entries")["detail"]
+
+
+@pytest.mark.parametrize("spoiled", [each for each in FIRST_RECORD if each != "all of its first fields"])
+@pytest.mark.parametrize(("name", "header"), [("known_met", b"\x0e\1\0\0\0"), ("part_met", b"\xe0")])
+def test_the_only_record_is_said_where_it_is_broken(spoiled: str, name: str, header: bytes) -> None:
+    at, wrong = FIRST_RECORD[spoiled]
+    data = bytearray(header + made.record("card.bin", 40_000))
+    data[len(header) + at : len(header) + at + len(wrong)] = wrong
+    found = rows(bytes(data), name)
+    assert one(found, "p2p.artefact") is not None
+    assert "of 1 entries were read: " in one(found, "p2p.entries")["detail"]
+    assert all(each["ed2k"] == hashlib.sha256(b"card.bin").hexdigest()[:32] for each in entries(found))
+
+
+@pytest.mark.parametrize(("name", "header"), [("known_met", b"\x0e\1\0\0\0"), ("part_met", b"\xe0")])
+def test_a_file_that_ends_in_its_first_name_is_said(name: str, header: bytes) -> None:
+    found = rows(header + made.record("card.bin", 40_000)[: FIELDS + 10], name)
+    assert one(found, "p2p.artefact") is not None
+    assert "a tag runs past the end" in one(found, "p2p.entries")["detail"]
+
+
+def test_zeros_amid_a_known_met_are_no_records() -> None:
+    """26 of them have the form of a record without tags: those would use up the number that it states."""
+    records = [made.record(f"card{n:02}.bin", n + 1) for n in range(60)]
+    data = bytearray(known_met(records))
+    data[HEADER + len(records[0]) : HEADER + 30 * len(records[0])] = bytes(29 * len(records[0]))
+    found = rows(bytes(data), "known_met")
+    assert [each["size"] for each in entries(found)] == [1, *range(31, 61)]
+    assert "31 of 60 entries were read" in one(found, "p2p.entries")["detail"]
+
+
+def test_a_large_file_that_begins_with_a_small_number_is_not_said_to_be_a_list() -> None:
+    class Large:
+        size, bad = 1 << 40, ()
+
+        def read(self, offset: int, length: int) -> bytes:
+            return struct.pack("<QQ", 14, 7)[offset : offset + length]
+
+    assert list(PLUGINS["known_met"].traits(Probe(None, 1 << 40, "", source=Large()))) == []
+
+
 @given(st.data())
 def test_a_flipped_byte_never_makes_an_entry_vanish_unsaid(data: st.DataObject) -> None:
     records = [made.record(f"{n}.bin", 9) for n in range(5)]
     whole = bytearray(known_met(records))
-    at = data.draw(st.integers(5 + len(records[0]), len(whole) - 1))
+    at = data.draw(st.integers(5, len(whole) - 1))
     whole[at] ^= data.draw(st.integers(1, 255))
     found = rows(bytes(whole), "known_met")
     read = len(entries(found))
@@ -191,6 +268,22 @@ def test_a_clients_met_that_was_cut_says_what_is_lost(cut: int) -> None:
     there = (3 * 119 - cut) // 119
     assert (len(entries(found)), one(found, "p2p.entries.declared")["integer"]) == (there, 3)
     assert f"{there} of 3 entries were read" in one(found, "p2p.entries")["detail"]
+
+
+@pytest.mark.parametrize("declared", [0, 1])
+def test_a_clients_met_with_more_records_than_it_states(declared: int) -> None:
+    data = clients_met(3)
+    found = rows(data[:1] + struct.pack("<I", declared) + data[5:])
+    assert len(entries(found)) == 3
+    behind = f"3 of {declared} entries were read: {3 - declared} stand behind as many as it states"
+    assert one(found, "p2p.entries")["detail"] == behind
+
+
+def test_a_clients_met_that_was_cut_and_whose_first_record_is_damaged() -> None:
+    data = bytearray(clients_met(4)[:-20])
+    data[5 + 24 : 5 + 28] = bytes(4)  # when it was last seen
+    found = rows(bytes(data))
+    assert (len(entries(found)), one(found, "p2p.entries.declared")["integer"]) == (3, 4)
 
 
 @pytest.mark.corpus

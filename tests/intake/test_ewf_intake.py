@@ -4,12 +4,11 @@ import json
 import os
 import random
 import resource
-import subprocess
 from pathlib import Path
 
 import pytest
 from cases import items, sha256
-from ewf_cases import acquire, mixture, one_chunk_a_segment
+from ewf_cases import acquire, fat, mixture, one_chunk_a_segment
 
 from case_made import new_case
 from clew.core import held
@@ -19,19 +18,6 @@ from clew.intake.containers import ewf_acquisition
 from clew.intake.options import Options
 from clew.intake.run import intake
 from clew.intake.sources import ewf as source
-
-
-def fat(folder: Path, files: dict[str, bytes]) -> bytes:
-    """A FAT volume with those files."""
-    image = folder / "volume.raw"
-    with image.open("wb") as out:
-        out.truncate(6 << 20)
-    environment = {"PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin", "MTOOLS_SKIP_CHECK": "1"}
-    subprocess.run(["mkfs.fat", image], check=True, capture_output=True, env=environment)
-    for name, data in files.items():
-        (folder / name).write_bytes(data)
-        subprocess.run(["mcopy", "-i", image, folder / name, "::/"], check=True, capture_output=True, env=environment)
-    return image.read_bytes()
 
 
 def test_intake_sets_its_digest_beside_the_stored_one_and_names_the_file_that_lost_bytes(tmp_path):

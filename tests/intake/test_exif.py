@@ -287,3 +287,20 @@ def test_here_is_where_the_bytes_lie() -> None:
     tiff = Tiff(memoryview(data))
     at = tiff.number(tiff.directory(tiff.first).entries[0x0201])
     assert data[at : at + 5] == b"\xff\xd8abc"
+
+
+def test_a_second_exif_block_is_said_and_not_attributed() -> None:
+    first, second = Image.Exif(), Image.Exif()
+    first[exif.FIRST["camera.make"]] = "Lumen"
+    second.get_ifd(_metadata.EXIF_IFD)[exif.INSIDE["camera.serial"]] = "B-2"
+    blocks = [b"Exif\x00\x00" + each.tobytes().removeprefix(b"Exif\x00\x00") for each in (first, second)]
+    parts = [b"\xff\xe1" + (len(block) + 2).to_bytes(2) + block for block in blocks]
+    scan = b"\xff\xda\x00\x02"
+    found = traits(b"\xff\xd8" + parts[0] + parts[1] + scan)
+    assert "camera.serial" not in found
+    said = found["exif"]
+    assert isinstance(said, Missing)
+    assert said.reason is Reason.UNKNOWN
+    assert "a second EXIF block" in said.detail
+    assert "'B-2'" in said.detail
+    assert "exif" not in traits(b"\xff\xd8" + parts[0] + parts[0] + scan), "the same once more"

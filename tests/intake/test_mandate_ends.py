@@ -107,7 +107,7 @@ def test_a_folder_is_not_held_against_its_listing_after_that(tmp_path, evidence,
     case, moved = case_made.new_case(tmp_path / "case", not_after="2035-01-01T00:00:00Z"), Moved(monkeypatch)
     intake(case, path=evidence, label="F", options=OPTIONS)
     held: list[object] = []
-    monkeypatch.setattr(since, "_moved", moved.passes)
+    monkeypatch.setattr(since, "was_moved", moved.passes)
     monkeypatch.setattr(since, "_differs", lambda *about: bool(held.append(about)))
     with pytest.raises(Refused, match="stopped"):
         intake(case, path=evidence, label="F", options=OPTIONS)

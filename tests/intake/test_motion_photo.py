@@ -116,7 +116,7 @@ def test_the_film_is_an_item_with_hashes_of_its_own(tmp_path: Path, monkeypatch:
     assert (found["ref"], found["path"]) == ("file/PXL.MP.jpg!film.mp4#0", b"PXL.MP.jpg!/film.mp4")
     assert (found["parent"], found["found_by"]) == (
         item_id(ended.exhibit, "file/PXL.MP.jpg"),
-        "folder 1: archive 5, motion photo",
+        "folder 1: archive 6, motion photo",
     )
     assert found["sha256"] == hashlib.sha256(FILM).digest()
     assert (found["media_type"], found["hashes"]) == ("video/mp4", films.SCENES)

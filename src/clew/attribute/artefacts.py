@@ -32,7 +32,8 @@ HELD = """(
     )
 )"""
 PLACES = f"""
-SELECT c.sha256 AS content, c.exhibit, c.item, c.content_state, l.path, l.name_state, l.modified_ns, l.times_source
+SELECT c.sha256 AS content, c.exhibit, c.item, c.content_state, l.path, l.name_state, l.modified_ns, l.times_source,
+  l.parent IS NOT NULL AS inside
 FROM (
   SELECT DISTINCT ON (item, sha256) * FROM {HELD} WHERE sha256 IN (SELECT unnest($contents))
   ORDER BY item, sha256, content_state = 'partial', content_state = 'complete'
@@ -72,7 +73,7 @@ NAMED = re.compile(rb"([0-9a-f]{40})\.resume$")  # Transmission since 3.00; befo
 class Place:
     """One Item of an Exhibit whose content an artefact is. `whole`: nothing of its bytes is missing or in doubt.
     `zoned`: the zone of `modified_ns` is known; otherwise it is the digits of a local time as if they were UTC, or
-    `moved` from them by a zone that is not known either.
+    `moved` from them by a zone that is not known either. `inside`: it lies in another Item, such as an archive.
     """
 
     exhibit: str
@@ -82,6 +83,7 @@ class Place:
     modified_ns: int | None
     zoned: bool
     moved: bool = False
+    inside: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,9 @@ class Facts:
 
 @dataclass(slots=True)
 class Entry:
-    """One entry of an artefact that names a Watch. `by_name` says that the infohash stands in the file's name alone."""
+    """One entry of an artefact that names a Watch. `by_name` says that the infohash stands in the file's name alone,
+    `damaged` that not all of the artefact could be read.
+    """
 
     content: bytes
     facts: Facts
@@ -113,6 +117,7 @@ class Entry:
     by_name: bool
     places: list[Place]
     endpoints: list[tuple[str, int, int, int]] = field(default_factory=list)
+    damaged: bool = False
 
 
 @dataclass(slots=True)
@@ -276,7 +281,7 @@ def _places(case: Case, contents: Iterable[bytes]) -> dict[bytes, list[Place]]:
         live, whole = NameState(row["name_state"]).in_use, row["content_state"] == ContentState.COMPLETE
         zoned = bool(ZONED.search(row["times_source"] or ""))
         moved = bool(MOVED.search(row["times_source"] or ""))
-        place = Place(row["exhibit"], row["path"], live, whole, row["modified_ns"], zoned, moved)
+        place = Place(row["exhibit"], row["path"], live, whole, row["modified_ns"], zoned, moved, row["inside"])
         found[row["content"]].append(place)
     return found
 
@@ -347,5 +352,9 @@ def _coverage(case: Case, found: Artefacts) -> None:
         found.kinds.setdefault(row["exhibit"], Counter())[row["text"]] += 1
     for row in shards.query(case, UNREAD).to_pylist():
         found.unread.setdefault(row["exhibit"], Counter())[row["text"]] += row["contents"]
+    damaged = set[bytes]()
     for row in shards.query(case, LOST).to_pylist():
+        damaged |= {row["content"]} if row["name"] == "p2p.entries" else set()
         found.lost.setdefault(row["exhibit"], []).append(f"{row['name']}: {row['detail']}")
+    for entry in found.entries:
+        entry.damaged = entry.content in damaged

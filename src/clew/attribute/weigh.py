@@ -102,20 +102,29 @@ def until_seized(seen: Seen, beside: Beside, judged: Judged) -> Judged:
 def _entry(seen: Seen, entry: Entry, place: Place, beside: Beside, *, knows: bool) -> Judged:
     """`knows`: its list names the interval's endpoint."""
     when = _when(seen, entry, beside)
-    if when.says is Says.CONTRADICTS and not place.whole:
-        why = "not all of the artefact's bytes are sure to be its own, so it contradicts nothing"
-        when = Judged(Says.NEITHER, (), (*when.why, why))
+    doubt = _doubt(entry, place) if when.says is Says.CONTRADICTS else ""
+    if doubt:
+        when = Judged(Says.NEITHER, (), (*when.why, f"{doubt}, so it contradicts nothing"))
     if when.matches and not place.live:
         why = "the artefact was deleted, at a time not known: it may have been gone before this was seen"
         when = Judged(when.says, (), (*when.why, why))
     if not beside.linked:
         return _only_endpoint(_listed(seen, entry, place, beside), when)
-    if when.says is not Says.SUPPORTS:
-        return when
     name = ("its infohash stands in the file's name alone, which is a claim of its own",) if entry.by_name else ()
+    if when.says is not Says.SUPPORTS:
+        return replace(when, why=(*when.why, *name))
     listed = _listed(seen, entry, place, beside) if knows else Judged(Says.NEITHER, (), ())
     matches = (Match.INFOHASH, *when.matches, *listed.matches)
     return Judged(Says.SUPPORTS, matches, (*when.why, *name, *listed.why))
+
+
+def _doubt(entry: Entry, place: Place) -> str:
+    """Why its time and the Exhibit's clock are not sure to be of each other; empty where nothing says so."""
+    if not place.whole:
+        return "not all of the artefact's bytes are sure to be its own"
+    if entry.damaged:
+        return "the artefact is damaged: not all of it could be read"
+    return "it lies inside another file, as in a backup, and may be of another machine's clock" if place.inside else ""
 
 
 def listening(port: int) -> Judged:

@@ -48,3 +48,9 @@ def write_new(path: Path, text: str) -> None:
             file.write(text)
     except FileExistsError as error:
         raise Usage(f"{path} is there already", "name a new file") from error
+
+
+def unlike_most(place: Mapping[str, Any]) -> str:
+    """The states of a place in brackets, where they are not those of a whole file in use."""
+    states = [place[name] for name in ("name_state", "content_state") if place[name] not in (None, "live", "complete")]
+    return f" ({', '.join(states)})" if states else ""

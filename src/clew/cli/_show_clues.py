@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from clew.cli._common import case_argument, open_case
+from clew.cli._common import case_argument, open_case, unlike_most
 from clew.core.errors import Usage
 from clew.core.printable import printable
 
@@ -15,6 +15,8 @@ EDITED = (
     "what files say of themselves can be edited, and one number may be that of many cameras: clues, not proof;"
     " times are as written, in no zone unless they say one"
 )
+
+DOUBTFUL = "complete at no place: what is said there may be another file's"
 
 
 @click.command("clues", epilog="\b\nExamples:\n  clew show clues cases/icarus\n  clew show clues cases/icarus 3001234")
@@ -47,11 +49,11 @@ def _counted(told: dict[str, Any]) -> Iterator[str]:
     times += "" if told["first"] == told["last"] else f" to {told['last']}"
     known = f", {told['known']:,} known to an alert set" if told["known"] else ""
     many = "1 content" if told["contents"] == 1 else f"{told['contents']:,} contents"
-    yield f"  {many} in {', '.join(told['exhibits']) or 'no exhibit named'}{known}{times}"
+    doubtful = f"; {told['doubtful']:,} {DOUBTFUL}" if told["doubtful"] else ""
+    yield f"  {many} in {', '.join(told['exhibits']) or 'no exhibit named'}{known}{times}{doubtful}"
 
 
 def _named(told: dict[str, Any]) -> Iterator[str]:
-    state = "" if told["name_state"] in (None, "live") else f" ({told['name_state']})"
     known = ", known to an alert set" if told["known"] else ""
     taken = f", taken {told['taken']}" if told["taken"] else ""
-    yield f"{told['content'][:12]}  {told['exhibit']}  {told['path']}{state}: {told['name']}{taken}{known}"
+    yield f"{told['content'][:12]}  {told['exhibit']}  {told['path']}{unlike_most(told)}: {told['name']}{taken}{known}"

@@ -7,12 +7,11 @@ from typing import Any
 
 import click
 
-from clew.cli._common import case_argument, open_case
+from clew.cli._common import case_argument, open_case, unlike_most
 from clew.core.hits import state
 from clew.core.printable import printable
 
 NAMED = "which, and where, but for known-good: clew show hits CASE"
-AS_ANY = (None, "live", "complete")
 
 
 @click.command("hits", epilog="\b\nExample:\n  clew show hits cases/icarus --json")
@@ -44,8 +43,7 @@ def _lines(told: dict[str, Any]) -> Iterator[str]:
     for hit in told["hits"]:
         yield printable(f"  {hit['part']}: {hit['said']}" if hit["part"] else f"  {hit['said']}")
     for place in told["places"]:
-        states = [place[name] for name in ("name_state", "content_state") if place[name] not in AS_ANY]
-        yield printable(f"  {place['exhibit']}  {place['path']}" + (f" ({', '.join(states)})" if states else ""))
+        yield printable(f"  {place['exhibit']}  {place['path']}{unlike_most(place)}")
     if not told["places"]:
         yield "  no place of it is recorded"
 

@@ -42,22 +42,29 @@ told AS (
 taken AS (
   SELECT content, text, left(regexp_replace(text, '\\D', '', 'g'), 14) AS nth FROM said
   WHERE name = 'time.original' AND regexp_matches(text, '[1-9]')
+),
+held AS MATERIALIZED (
+  SELECT DISTINCT ON (sha256, item) sha256, item, exhibit, content_state FROM contents
+  WHERE sha256 IN (SELECT content FROM told)
+  ORDER BY sha256, item, content_state = 'partial', content_state = 'complete'
 )"""  # noqa: S608 - our own words
 _COUNTED = f"""
 WITH {_CLUES}
 SELECT t.name, t.value, count(DISTINCT t.content) AS contents,
   count(DISTINCT t.content) FILTER (t.content IN (SELECT unnest($alert::BLOB[]))) AS known,
+  count(DISTINCT t.content) FILTER (t.content IN (SELECT sha256 FROM held GROUP BY sha256
+    HAVING bool_and(coalesce(content_state, 'complete') <> 'complete'))) AS doubtful,
   list(DISTINCT c.exhibit) FILTER (c.exhibit IS NOT NULL) AS exhibits,
   arg_min(k.text, k.nth) AS first, arg_max(k.text, k.nth) AS last
-FROM told t LEFT JOIN (SELECT DISTINCT sha256, exhibit FROM contents) c ON c.sha256 = t.content
+FROM told t LEFT JOIN (SELECT DISTINCT sha256, exhibit FROM held) c ON c.sha256 = t.content
   LEFT JOIN taken k ON k.content = t.content
 GROUP BY ALL ORDER BY count(DISTINCT c.exhibit) DESC, contents DESC, t.name, t.value
 """  # noqa: S608
 _SAYING = f"""
 WITH {_CLUES}
-SELECT t.name, t.content, c.exhibit, c.item, l.path, l.name_state, min(k.text) AS taken,
+SELECT t.name, t.content, c.exhibit, c.item, l.path, l.name_state, c.content_state, min(k.text) AS taken,
   t.content IN (SELECT unnest($alert::BLOB[])) AS known
-FROM told t LEFT JOIN contents c ON c.sha256 = t.content LEFT JOIN listings l ON l.item = c.item
+FROM told t LEFT JOIN held c ON c.sha256 = t.content LEFT JOIN listings l ON l.item = c.item
   LEFT JOIN taken k ON k.content = t.content
 WHERE t.value = $value GROUP BY ALL ORDER BY t.name, min(k.nth), t.content, c.exhibit, l.path, c.item
 """  # noqa: S608
@@ -67,7 +74,8 @@ def clues(case: Case) -> Iterator[dict[str, Any]]:
     """Each value that a file of the case says, and how many say it: those of several Exhibits first.
 
     `first` and `last` are the earliest and latest time of which these files say that they were taken then, as written;
-    `known` how many of them an alert set knows.
+    `known` how many of them an alert set knows; `doubtful` how many are complete at no place: what these say may be
+    another's.
     """
     exhibits = labels(case)
     for batch in shards.query(case, _COUNTED, {"alert": _alert(case)}).to_batches():
@@ -80,7 +88,7 @@ def saying(case: Case, value: str) -> Iterator[dict[str, Any]]:
     exhibits = labels(case)
     rows = shards.query(case, _SAYING, {"alert": _alert(case), "value": value}).to_pylist()
     for row in standing(case, rows):
-        told = {name: row[name] for name in ("name", "name_state", "taken", "known")}
+        told = {name: row[name] for name in ("name", "name_state", "content_state", "taken", "known")}
         where = {"exhibit": exhibits.get(row["exhibit"], row["exhibit"]), **named(row["path"])}
         yield told | where | {"content": row["content"].hex()}
 

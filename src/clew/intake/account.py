@@ -15,6 +15,7 @@ from clew.core.errors import Damaged
 from clew.core.places import labels
 from clew.core.printable import printable
 from clew.core.supervised import TOO_SLOW
+from clew.intake.custody import OTHER_BYTES, UNDIGESTED
 from clew.intake.recount import ATTRIBUTES, KIND, Recount, recounts
 from clew.intake.seizure import NAMES, agreement
 from clew.intake.since import CHANGED, GONE, NEW, SINCE
@@ -151,6 +152,15 @@ def _unread(learnt: dict[str, Any]) -> Iterator[str]:
     if errors := learnt.get("acquisition_errors"):
         size = sum(length for _, length in errors)
         yield f"{size:,} bytes could not be read when it was acquired, in {len(errors):,} stretches; zeros stand there"
+    if count := learnt.get(UNDIGESTED):
+        why = "where it lay before, or before something was done to it, and had no digest then"
+        yield f"{count:,} items were read of it {why}: nothing ties them to this one"
+    if changed := learnt.get(OTHER_BYTES):
+        now = f" (SHA-256 {changed['sha256']})" if changed["sha256"] else ""
+        yield (
+            f"its bytes became others{now} after its digest was taken: of the {changed['items']:,} items read of it, "
+            "those read since may be of either"
+        )
     for name, agrees in learnt.get("agree", {}).items():
         if not agrees:
             yield f"its {name.upper()} is not the one that was stored when it was acquired"

@@ -4,28 +4,33 @@ the same.
 
 import json
 import os
+import sqlite3
 import stat
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from clew.core import clock
-from clew.core.case import Case, new_id
+from clew.core.case import Case, Transaction, new_id
 from clew.core.errors import Refused, Usage
 from clew.intake import identity, mounts
 from clew.intake.api import InFiles, Session, Source, Unavailable
 from clew.intake.batches import files_anywhere, first_files
 from clew.intake.seizure import Seizure, agreeing, checked
+from clew.intake.since import was_moved
 from clew.model import Missing
 
 SAMPLE = 100  # files of a folder that must be found again where it was moved; half of as many, where it was not
 LIES_ON = "lies_on"  # where in exhibits.acquisition a folder's file system is kept
+OTHER_BYTES = "other_bytes"  # where it is kept there that an image's own bytes became others
+UNDIGESTED = "undigested"  # and how many Items were read of an earlier copy, or state of it, that has no digest
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
     """An Exhibit of the case. `location` is the recorded one, `identity` what its image is known by (None: not recorded
-    yet), `acquisition` what is known of reading it whole.
+    yet), `acquisition` what is known of reading it whole. `untied`: nothing ties what lies there now to its digest yet;
+    `location` and `identity` are what they will be once that is read anew and agrees.
     """
 
     id: str
@@ -35,6 +40,7 @@ class Held:
     sha256: bytes | None
     identity: list[dict[str, Any]] | None
     acquisition: dict[str, Any]
+    untied: bool = False
 
 
 def enter(
@@ -88,34 +94,132 @@ def opened(held: Held, source: Source, path: Path) -> Session:
 
 
 def recognise(case: Case, held: Held, path: Path, session: Session, mandate: str, *, moved: bool = False) -> Held:
-    """Holds what was opened against what was recorded, and records where it lies now. Raises Refused where it is
-    another one. A folder may have `moved` to another file system at the same path, if that is said.
+    """Holds what was opened against what was recorded, and records where it lies now, unless it is `untied`: then
+    `compared` does. Raises Refused where it is another one. A folder may have `moved` to another file system at the
+    same path, if that is said.
     """
     location = str(path.resolve())
     elsewhere, copied = location != held.location, moved and not session.held
-    found = known(case, held, path, session, moved=moved)
+    found, said = _held_against(case, held, path, session, moved=moved)
+    if said is not None:
+        if held.sha256 is not None and not elsewhere:
+            _tell_between(case, held, found, mandate)
+        raise said
+    if held.sha256 is not None and _untied(case, held, location, found):
+        return replace(held, location=location, identity=found, untied=True)
+    before = held.identity
+    poorer = before is None or identity.less(before) or identity.touched(before, found)
     lay: dict[str, Any] = held.acquisition.get(LIES_ON, {})
     lies = {} if session.held else mounts.lies_on(path)
     other = mounts.another(lay, lies)  # recognised nevertheless: nothing was found on the one before
     stays = lay if lay and not (elsewhere or copied or other) else lies or ({} if elsewhere else lay)
     acquisition = {name: value for name, value in held.acquisition.items() if name != LIES_ON}
     acquisition |= {LIES_ON: stays} if stays else {}
-    if not elsewhere and held.identity is not None and stays == lay:
+    if before is not None and session.acquisition is not None and (elsewhere or identity.touched(before, found)):
+        acquisition |= {UNDIGESTED: count} if (count := _read(case.read(), held.id)) else {}
+    if not elsewhere and not poorer and stays == lay:
         return held
     with case.write("intake") as tx:
         values = (location, json.dumps(found), json.dumps(acquisition), held.id)
         tx.execute("UPDATE exhibits SET location=?, identity=?, acquisition=? WHERE id=?", values)
         if elsewhere or (copied and other):
             about: dict[str, Any] = {"exhibit": held.id, "from": held.location, "to": location}
-            about |= {"known by": found or "its files"} | ({"lay_on": lay, LIES_ON: stays} if stays else {})
+            about |= {"known by": identity.told(found) or "its files"}
+            about |= {"lay_on": lay, LIES_ON: stays} if stays else {}
             tx.record("exhibit.moved", subject=about, mandate=mandate)
+        elif before is not None and identity.less(before):
+            about = {"exhibit": held.id, "known by": identity.told(found)}
+            tx.record("exhibit.sampled", subject=about, mandate=mandate)
     return replace(held, location=location, identity=found, acquisition=acquisition)
+
+
+def compared(case: Case, held: Held, sha256: bytes, acquisition: dict[str, Any], mandate: str) -> None:
+    """What an `untied` image hashes to, read whole once more: where it is what was recorded, it lies there from now on.
+    Raises Refused where it is not; that its own bytes became others, and not those of a copy, stays with it.
+    """
+    agrees = sha256 == held.sha256
+    about = {"exhibit": held.id, "location": held.location, "sha256": sha256.hex(), "agrees": agrees}
+    if agrees:
+        with case.write("intake") as tx:
+            lay = tx.execute("SELECT location FROM exhibits WHERE id=?", (held.id,)).fetchone()["location"]
+            values = (held.location, json.dumps(held.identity), json.dumps(acquisition), held.id)
+            tx.execute("UPDATE exhibits SET location=?, identity=?, acquisition=? WHERE id=?", values)
+            tx.record("exhibit.compared", subject=about, mandate=mandate)
+            if lay != held.location:
+                moved = {"exhibit": held.id, "from": lay, "to": held.location}
+                moved |= {"known by": identity.told(held.identity or []), "sha256": sha256.hex()}
+                tx.record("exhibit.moved", subject=moved, mandate=mandate)
+        return
+    _others(case, replace(held, acquisition=acquisition), "exhibit.compared", about, mandate)
+    raise Refused(
+        f"{held.location} does not hold the bytes of {held.label!r}: its SHA-256 is {sha256.hex()}",
+        "nothing of it was taken in: find out which one was seized, and who wrote to the other; what lies there now "
+        "another --label takes in",
+    )
+
+
+def disturbed(case: Case, held: Held, session: Session, mandate: str) -> Held:
+    """An image to which something was done while it was read: `untied`. Raises Refused where its bytes are others."""
+    found = identity.of(session.held, held.identity)
+    if said := identity.differences(held.identity or [], found, moved=True):
+        about = {"exhibit": held.id, "location": held.location, "differs": said[:5]}
+        _others(case, held, "exhibit.changed", about, mandate)
+        raise Refused(
+            f"{held.location} was written to while it was read: {'; '.join(said[:5])}",
+            "find out who wrote to it; take in an image that nobody writes to under another --label",
+        )
+    return replace(held, identity=found, untied=True)
+
+
+def _tell_between(case: Case, held: Held, found: list[dict[str, Any]], mandate: str) -> None:
+    """Records that bytes between the ends of an image are others, where by all else it is the very same."""
+    recorded = held.identity or []
+    differs = identity.differences(recorded, found, moved=False)
+    if len(recorded) == len(found) and differs == identity.between(recorded, found):
+        about = {"exhibit": held.id, "location": held.location, "differs": differs[:5]}
+        _others(case, held, "exhibit.changed", about, mandate)
+
+
+def _others(case: Case, held: Held, action: str, about: dict[str, Any], mandate: str) -> None:
+    """Records that what lies there has other bytes, and, where the image itself lay there, how many Items it had."""
+    with case.write("intake") as tx:
+        lay = tx.execute("SELECT location FROM exhibits WHERE id=?", (held.id,)).fetchone()["location"]
+        counts = {"items": _read(tx, held.id)}
+        own = {OTHER_BYTES: {"sha256": about.get("sha256"), **counts}} if lay == held.location else {}
+        tx.execute("UPDATE exhibits SET acquisition=? WHERE id=?", (json.dumps(held.acquisition | own), held.id))
+        tx.record(action, subject=about, counts=counts, mandate=mandate)
+
+
+def _read(reader: sqlite3.Connection | Transaction, exhibit: str) -> int:
+    """How many of its Items were read."""
+    sql = "SELECT count(*) AS n FROM items WHERE exhibit=? AND attempts>0"
+    count: int = reader.execute(sql, (exhibit,)).fetchone()["n"]
+    return count
+
+
+def _untied(case: Case, held: Held, location: str, found: list[dict[str, Any]]) -> bool:
+    """Whether nothing ties what lies there to the digest: a copy, of which nothing but the ends and samples was held
+    against the first; an image that somebody touched; one that an earlier version let go on though it had been moved.
+    """
+    if location != held.location or held.identity is None:
+        return True
+    return identity.touched(held.identity, found) or (identity.less(held.identity) and was_moved(case, held.id))
 
 
 def known(case: Case, held: Held, path: Path, session: Session, *, moved: bool = False) -> list[dict[str, Any]]:
     """By what it is known that was opened there. Raises Refused where that is another one than was recorded."""
+    found, said = _held_against(case, held, path, session, moved=moved)
+    if said is not None:
+        raise said
+    return found
+
+
+def _held_against(
+    case: Case, held: Held, path: Path, session: Session, *, moved: bool
+) -> tuple[list[dict[str, Any]], Refused | None]:
+    """By what it is known that was opened there; why it is another one than was recorded."""
     elsewhere = str(path.resolve()) != held.location
-    found = identity.of(session.held)
+    found = identity.of(session.held, held.identity)
     said = identity.differences(held.identity, found, moved=elsewhere) if held.identity is not None else []
     hint = (
         "find out who wrote to it; where it is a copy of the same bytes, put it elsewhere and add --moved; "
@@ -128,8 +232,9 @@ def known(case: Case, held: Held, path: Path, session: Session, *, moved: bool =
             "choose another --label; where it is the same folder, moved or copied here, run `clew intake` with --moved"
         )
     if said:
-        raise Refused(f"{path} is not the exhibit that was taken in as {held.label!r}: {'; '.join(said[:5])}", hint)
-    return found
+        why = f"{path} is not the exhibit that was taken in as {held.label!r}: {'; '.join(said[:5])}"
+        return found, Refused(why, hint)
+    return found, None
 
 
 def _not_there(case: Case, held: Held, session: Session) -> list[str]:

@@ -28,7 +28,7 @@ TOGETHER = 500  # archives of one part: one with few members does not need commi
 MOST = 500  # members of one answer
 SPAN = 4 << 30  # bytes of members gone past in one answer
 UNPACKED = 10  # bytes that may lie behind a compressed one, for the time that it may take to go past them
-VERSION = "5"  # in `found_by` alone: in no receipt, so that nothing is read again for it
+VERSION = "6"  # in `found_by` alone: in no receipt, so that nothing is read again for it
 HALF = 16  # bytes of a SHA-256 that are kept to tell the contents of one Item from each other
 
 _ARCHIVES = """
@@ -41,7 +41,7 @@ ORDER BY c.content_state <> 'partial', c.size, c.content_state <> 'complete'
 _WHY_NOT = {
     What.FOLDER: "a directory, which holds no content",
     What.SYMBOLIC_LINK: "a symbolic link, which is not followed",
-    What.HARD_LINK: "a link to another member, whose content is that member's",
+    What.HARD_LINK: "a link to another member, whose content is that member's, where it holds one of that name",
     What.DEVICE: "a device, pipe or socket, which holds no content",
 }
 

@@ -12,6 +12,7 @@ from clew.core import shards, unheld
 from clew.core.case import Case
 from clew.intake import exiftool, typing_pass, unsaid
 from clew.intake.account import Account, account
+from clew.intake.acquire import OF, RESUME
 from clew.intake.doubtful import DAMAGED_COUNTED, READ
 from clew.intake.families import family
 from clew.intake.relist import taken_back
@@ -86,7 +87,8 @@ def report(case: Case, exhibit: str) -> Report:
     row = case.read().execute("SELECT * FROM exhibits WHERE id=?", (exhibit,)).fetchone()
     sha256 = row["sha256"].hex() if row["sha256"] else None
     acquisition = json.loads(row["acquisition"])
-    acquisition.pop("resume", None)
+    for name in (RESUME, OF):
+        acquisition.pop(name, None)
     found = Report(exhibit, row["label"], row["kind"], sha256, acquisition, account(case, exhibit))
     ours = {"exhibit": exhibit, "twice": sorted(taken_back(case, exhibit))}
     _contents(case, found, ours)

@@ -17,7 +17,7 @@ from clew.core.errors import ClewError, Usage
 from clew.core.known_good import Stopping, stopping
 from clew.core.lease import lease
 from clew.core.progress import Progress
-from clew.intake import batches, custody, exiftool, relist, since
+from clew.intake import batches, custody, exiftool, identity, relist, since
 from clew.intake.account import account
 from clew.intake.acquire import acquire
 from clew.intake.api import FAST, Job, Session, Source
@@ -99,23 +99,38 @@ class Run:
             self.held = custody.recognise(
                 self.case, self.held, path, session, self.basis.require(), moved=self.options.moved
             )
-            complete(self.case, self.held.id, self.options.seizure, self.basis.require())
+            if not self.held.untied:
+                complete(self.case, self.held.id, self.options.seizure, self.basis.require())
             self.in_pass = called_for(self.case, self.held.id, self.options)
             lists, may = self.lists.descriptors, self.basis.require
             pool = stack.enter_context(open_pool(self.source, session, specs, self.options, lists, may=may))
             run = self._begin(pool, look)
             self.bar.isolation(isolation_words(pool.isolation))
-            if session.acquisition is not None and self.held.sha256 is None:
+            if session.acquisition is not None and (self.held.sha256 is None or self.held.untied):
                 self._acquire(session, session.acquisition, pool)
             self._read(pool, session, look)
+            if session.acquisition is not None and self.held.sha256 is not None:
+                self._undisturbed(session, session.acquisition, pool)
             self._end(run, session)
 
     def _acquire(self, session: Session, job: Job, pool: Pool) -> None:
+        """Reads its digests. What is stated of the seizure of an `untied` one waits until it is known to be the one."""
+        untied = self.held.untied
         try:
             acquire(self.case, self.held, job, pool, self.bar, self.basis, session.detail.get("segments", []))
         except ClewError:
             session.check()
             raise
+        if untied:
+            complete(self.case, self.held.id, self.options.seizure, self.basis.require())
+        self.held = custody.find(self.case, self.held.label) or self.held
+
+    def _undisturbed(self, session: Session, job: Job, pool: Pool) -> None:
+        """Whoever wrote to the image after its digest was taken did so to what was read since. Raises Refused."""
+        if identity.written(self.held.identity or [], session.held):
+            session.check()
+            self.held = custody.disturbed(self.case, self.held, session, self.basis.require())
+            self._acquire(session, job, pool)
 
     def _read(self, pool: Pool, session: Archives, look: Look) -> None:
         """What the Source shows, then round by round what lies in the archives among it."""

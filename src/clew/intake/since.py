@@ -48,7 +48,7 @@ def compare(case: Case, exhibit: str, session: Session, ask: Ask, basis: Basis) 
 
 def _compared(case: Case, exhibit: str, session: Session, part: Part, ask: Ask, basis: Basis) -> dict[str, int]:
     counts: Counter[str] = Counter()
-    met, times = 0, not _moved(case, exhibit)
+    met, times = 0, not was_moved(case, exhibit)
     events = (event for event in session.items(part, "", lambda _: iter(()), ask) if isinstance(event, Found))
     while some := list(islice(events, TOGETHER)):
         basis.require()  # of millions of files this takes long, and no worker is asked meanwhile
@@ -78,7 +78,7 @@ def _read_once(case: Case, items: list[str]) -> Iterator[bool]:
         yield case.read().execute(sql, (item, ItemState.DONE)).fetchone() is not None
 
 
-def _moved(case: Case, exhibit: str) -> bool:
+def was_moved(case: Case, exhibit: str) -> bool:
     """Whether it lies elsewhere than it was listed: the times are those of a copy."""
     sql = """SELECT 1 FROM ledger l LEFT JOIN ledger_openings o USING (seq)
       WHERE l.line LIKE '%"exhibit.moved"%' AND (o.opening IS NULL OR instr(o.opening, ?))"""

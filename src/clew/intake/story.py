@@ -140,7 +140,18 @@ def _acquired(entry: dict[str, Any], about: dict[str, Any]) -> str:
 
 def _moved(_entry: dict[str, Any], about: dict[str, Any]) -> str:
     known = "the size and both ends of its image" if isinstance(about["known by"], list) else about["known by"]
+    known = "the SHA-256 of its image" if "sha256" in about else known
     return f"It was found again at {about['to']}, known by {known}."
+
+
+def _compared(_entry: dict[str, Any], about: dict[str, Any]) -> str:
+    same = "which is its own" if about["agrees"] else "which is NOT its own: nothing of that was taken in"
+    return f"What lay at {about['location']} was read whole once more: SHA-256 {about['sha256']}, {same}."
+
+
+def _changed(entry: dict[str, Any], about: dict[str, Any]) -> str:
+    read = f"{entry['counts']['items']:,} items had been read of it"
+    return f"Somebody wrote to it after its digest was taken: {'; '.join(about['differs'])}; {read}."
 
 
 def _started(entry: dict[str, Any], about: dict[str, Any]) -> str:
@@ -189,6 +200,12 @@ _OWN: dict[str, Callable[[dict[str, Any], dict[str, Any]], str]] = {
     "exhibit.completed": _completed,
     "exhibit.moved": _moved,
     "exhibit.acquired": _acquired,
+    "exhibit.compared": _compared,
+    "exhibit.changed": _changed,
+    "exhibit.sampled": lambda _entry, _about: (
+        "From then on its image was known again by samples and times of change too; until then by its size, the time "
+        "of writing and both ends alone."
+    ),
     "intake.started": _started,
     "intake.ended": _ended,
     "lease.taken over": lambda _entry, about: (

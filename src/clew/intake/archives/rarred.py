@@ -16,22 +16,35 @@ from clew.intake.archives import ends
 from clew.intake.archives.kinds import Kind
 from clew.intake.archives.members import Header, Stated, What, encrypted, exactly, lost
 from clew.intake.archives.streamed import Streamed
-from clew.model import Reason
+from clew.model import Missing, Reason
 
 _RAR4, _RAR5 = b"Rar!\x1a\x07\x00", b"Rar!\x1a\x07\x01\x00"
 _MOST_HEADER = 1 << 21  # bytes (RAR 5 allows 2 MiB)
 _MAIN4, _FILE4, _END4 = 0x73, 0x74, 0x7B
 _FILE4_FORM = struct.Struct("<HBHHIIBI")
-_FILE5, _CRYPT5, _END5 = 2, 4, 5
+_MAIN5, _FILE5, _CRYPT5, _END5 = 1, 2, 4, 5
+_JOIN = "unpack all volumes with another tool and take in what comes out as an exhibit of its own"
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """What one file header states. `crc` is None where none is of the whole file; `packed` are bytes behind it."""
+    """What one file header states. `crc` is None where none is of the whole file; `packed` are bytes behind it.
+    `split`: a part of the file lies in the volume before this one, or in the next.
+    """
 
     crc: int | None
     closed: bool
     packed: int
+    split: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """Behind which byte an archive ends, as far as its blocks tell, and whether volumes come before and behind it."""
+
+    at: int | None
+    earlier: bool = False
+    later: bool = False
 
 
 class Rarred:
@@ -42,7 +55,7 @@ class Rarred:
         self.notes = self._streamed.notes
         self._source, self._read = source, blocks(source)
         self._blocks: list[Block] = []
-        self._end: int | None = None  # behind the last block, once that was read
+        self._end = End(None)  # behind the last block, once that was read
         self._closed: Absent | None = None  # the block headers themselves are encrypted
 
     def headers(self, first: int) -> Iterator[Header]:
@@ -59,8 +72,10 @@ class Rarred:
             yield header
         if self._block(count) is not None:
             raise lost(f"{count} members could be listed, and its block headers name more")
-        if self._end is not None and ends.anything_behind(self._source, self._end):
+        if self._end.at is not None and ends.anything_behind(self._source, self._end.at):
             self.notes["rar archives with bytes behind their end"] = 1
+        if self._end.earlier or self._end.later:
+            raise Absent(_volumes(self._end))
 
     def chunks(self, number: int) -> Iterator[bytes]:
         """The content, checked against its CRC-32."""
@@ -73,6 +88,8 @@ class Rarred:
             yield chunk
         if block is not None and block.crc is not None and block.crc != crc:
             raise lost(f"its CRC-32 is {crc:08x}, where the archive states {block.crc:08x}")
+        if block is not None and block.split:
+            raise Absent(Missing(Reason.UNREADABLE, f"a part of it lies in another volume of the archive: {_JOIN}"))
 
     def stated(self, number: int) -> Stated:
         """As Archive; without a size where only the block header has one."""
@@ -93,7 +110,7 @@ class Rarred:
             try:
                 block = next(self._read)
             except StopIteration as end:
-                block, self._end = None, end.value if self._end is None else self._end
+                block, self._end = None, end.value or self._end
             except Absent as absent:
                 self._closed = absent if absent.missing.reason is Reason.ENCRYPTED else None
                 block = None
@@ -103,43 +120,57 @@ class Rarred:
         return self._blocks[number]
 
 
+def _volumes(end: End) -> Missing:
+    """What the other volumes hold is not here."""
+    where = " and ".join(["before"] * end.earlier + ["behind"] * end.later)
+    return Missing(
+        Reason.UNREADABLE, f"it is one of several volumes, and what those {where} it hold is not here: {_JOIN}"
+    )
+
+
 def _held_against(header: Header, block: Block) -> Header:
     """A member with what its block says: whether it is encrypted; of what is called no file, the bytes that it has."""
     size = header.size if header.what is What.FILE else block.packed and (header.size or block.packed)
     return replace(header, size=size, missing=encrypted("this member") if block.closed else header.missing)
 
 
-def blocks(source: ByteSource) -> Generator[Block, None, int | None]:
-    """The file headers of an archive, in order; at the end, behind which byte that is, as far as they tell. Raises
-    Absent where they make no sense or are encrypted themselves.
+def blocks(source: ByteSource) -> Generator[Block, None, End]:
+    """The file headers of an archive, in order, and its end, as far as they tell. Raises Absent where they make
+    no sense or are encrypted themselves.
     """
     magic = source.read(0, len(_RAR5))
     if magic == _RAR5:
         return (yield from _blocks5(source, len(_RAR5)))
-    return (yield from _blocks4(source, len(_RAR4))) if magic.startswith(_RAR4) else None
+    return (yield from _blocks4(source, len(_RAR4))) if magic.startswith(_RAR4) else End(None)
 
 
-def _blocks4(source: ByteSource, at: int) -> Generator[Block, None, int | None]:
+def _blocks4(source: ByteSource, at: int) -> Generator[Block, None, End]:
+    earlier = False
     while True:
         head = exactly(source, at, 7)
         _, kind, flags, size = struct.unpack("<HBHH", head)
         if size < 7:
-            return None
+            return End(None)
         if kind == _END4:
-            return at + int(size)
-        if kind == _MAIN4 and flags & 0x80:
-            raise Absent(encrypted("its list of members"))
+            return End(at + int(size), earlier, bool(flags & 0x01))
+        if kind == _MAIN4:
+            if flags & 0x80:
+                raise Absent(encrypted("its list of members"))
+            earlier = flags & 0x101 == 0x01  # a volume, not the first one
         body = exactly(source, at, size)
         behind = int.from_bytes(body[7:11], "little") if flags & 0x8000 and size >= 11 else 0
         if kind == _FILE4 and size >= 32:
             _, _, _, _, _, _, _, crc = _FILE4_FORM.unpack_from(body)
             behind += int.from_bytes(body[32:36], "little") << 32 if flags & 0x100 else 0
             folder = flags & 0xE0 == 0xE0
-            yield Block(None if flags & 0x03 or (folder and not behind) else crc, bool(flags & 0x04), behind)
+            yield Block(
+                None if flags & 0x03 or (folder and not behind) else crc, bool(flags & 0x04), behind, bool(flags & 0x03)
+            )
         at += size + behind
 
 
-def _blocks5(source: ByteSource, at: int) -> Generator[Block, None, int]:
+def _blocks5(source: ByteSource, at: int) -> Generator[Block, None, End]:
+    earlier = False
     while True:
         length, used = _number(exactly(source, at + 4, 3), 0)
         if not 0 < length <= _MOST_HEADER:
@@ -150,7 +181,9 @@ def _blocks5(source: ByteSource, at: int) -> Generator[Block, None, int]:
         extra, here = _number(body, here) if flags & 1 else (0, here)
         behind, here = _number(body, here) if flags & 2 else (0, here)
         if kind == _END5:
-            return at + 4 + used + length
+            return End(at + 4 + used + length, earlier, bool(_number(body, here)[0] & 1))
+        if kind == _MAIN5:
+            earlier = _number(body, here)[0] & 3 == 3  # a volume with a number: the first one has none
         if kind == _CRYPT5:
             raise Absent(encrypted("its list of members"))
         if kind == _FILE5:
@@ -170,7 +203,7 @@ def _file5(body: bytes, at: int, flags: int, extra: int, packed: int) -> Block:
         kind, _ = _number(body, start)
         closed |= kind == 1
         here = start + max(size, 1)
-    return Block(None if flags & 0x18 else crc, closed, packed)
+    return Block(None if flags & 0x18 else crc, closed, packed, bool(flags & 0x18))
 
 
 def _number(data: bytes, at: int) -> tuple[int, int]:

@@ -16,7 +16,7 @@ from libarchive import ffi
 
 from clew.core.absent import Absent
 from clew.intake.api import ByteSource
-from clew.intake.archives import ends
+from clew.intake.archives import ends, tarheads
 from clew.intake.archives.kinds import BLOCK, Kind
 from clew.intake.archives.members import BROKEN, CHUNK, NO_PATH, SECOND, Header, Stated, What, encrypted, is_path, lost
 from clew.model import Missing, Reason
@@ -159,8 +159,19 @@ class Streamed:
         self._fresh = False
         if self._broken:
             raise Absent(BROKEN)
+        doubt = self._doubt()
         if not self._empty:
             yield from self._blocks()
+        if doubt is not None:
+            raise Absent(doubt)
+
+    def _doubt(self) -> Missing | None:
+        """What the header of a tar says beyond libarchive, of the member in hand, whose content was not begun."""
+        if _format_code(self._handle) & _BASE != _TAR:
+            return None
+        feed = _feeds[self._key]
+        end = _filter_bytes(self._handle, 0) - (feed.at - len(feed.data))
+        return tarheads.doubt(feed.data[end - BLOCK : end], _size(self._entry)) if end >= BLOCK else None
 
     def stated(self, number: int) -> Stated:
         """As Archive."""

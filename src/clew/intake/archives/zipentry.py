@@ -14,10 +14,10 @@ STORED, DEFLATED, BZIP2, LZMA, XZ, AES_METHOD = 0, 8, 12, 14, 95, 99
 UNREAD = {1: "shrink", 6: "implode", 9: "deflate64", 93: "zstd", 96: "jpeg", 97: "wavpack", 98: "ppmd"}
 _METHODS = {STORED, DEFLATED, BZIP2, LZMA, XZ, AES_METHOD, *UNREAD}
 _NEWEST = 63  # the version of the format that is needed at most (4.4.3)
-_ENCRYPTED, _BEHIND = 0x0001, 0x0008  # flags: it is encrypted; its sizes stand behind its content (4.4.4)
+ENCRYPTED, BEHIND = 0x0001, 0x0008  # flags: it is encrypted; its sizes stand behind its content (4.4.4)
 _U32 = 0xFFFFFFFF
 _UNIX = 3
-_ZIP64 = 0x0001
+ZIP64 = 0x0001
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +39,12 @@ class Entry:
     @property
     def closed(self) -> bool:
         """Whether it wants a password: bit 0 (4.4.4), or the AES method (APPNOTE.TXT appendix E)."""
-        return bool(self.flags & _ENCRYPTED) or self.method == AES_METHOD
+        return bool(self.flags & ENCRYPTED) or self.method == AES_METHOD
 
     @property
     def unsized(self) -> bool:
         """Whether a local header leaves its sizes to what follows the content."""
-        return bool(self.flags & _BEHIND) and not self.packed
+        return bool(self.flags & BEHIND) and not self.packed
 
 
 def of_directory(source: ByteSource, place: int, shift: int) -> Entry:
@@ -55,7 +55,7 @@ def of_directory(source: ByteSource, place: int, shift: int) -> Entry:
         raise lost(f"its directory makes no sense at byte {place}")
     rest = exactly(source, place + ENTRY_FORM.size, name + extra)
     extras = zipstamps.extras(rest[name:])
-    size, packed, local = _widened([size, packed, local], extras.get(_ZIP64, b""))
+    size, packed, local = widened([size, packed, local], extras.get(ZIP64, b""))
     return Entry(
         path=rest[:name],
         flags=flags,
@@ -86,7 +86,7 @@ def of_local_header(source: ByteSource, place: int, stop: int) -> Entry | None:
     if len(rest) < name + extra or b"\0" in rest[:name]:
         return None
     extras = zipstamps.extras(rest[name:])
-    size, packed = _widened([size, packed], extras.get(_ZIP64, b""))
+    size, packed = widened([size, packed], extras.get(ZIP64, b""))
     times = zipstamps.stamps(date, time, extras)
     times = replace(times, source=times.source.replace("zip directory", "zip local header"))
     entry = Entry(rest[:name], flags, method, crc, packed, size, place, 0, times, length, named=False)
@@ -95,7 +95,7 @@ def of_local_header(source: ByteSource, place: int, stop: int) -> Entry | None:
     return entry
 
 
-def _widened(narrow: list[int], wide: bytes) -> list[int]:
+def widened(narrow: list[int], wide: bytes) -> list[int]:
     """Size, packed size and place, each from the Zip64 field where it says 0xFFFFFFFF (4.5.3)."""
     values, at = [], 0
     for value in narrow:

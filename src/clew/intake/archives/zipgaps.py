@@ -1,4 +1,5 @@
-"""What lies in a zip outside of what its directory names: local headers that it leaves out, and bytes behind its end.
+"""What lies in a zip outside of what its directory names: local headers that it leaves out, bytes that no header
+explains, and bytes behind its end.
 
 Who edits the directory alone hides a member from every ordinary tool; so does who puts one zip before another. A
 member found so is listed behind those that are named.
@@ -7,13 +8,22 @@ member found so is listed behind those that are named.
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from clew.intake.api import ByteSource
-from clew.intake.archives import ends
+from clew.intake.archives import ends, zipbare, ziplocal
 from clew.intake.archives.members import CHUNK
 from clew.intake.archives.zipentry import LOCAL, Entry, of_local_header
 
 MOST = 1_000_000  # places with the magic of a local header that are looked at
+
+
+class Gap(NamedTuple):
+    """One stretch, (first byte, end), and up to which byte it is known whose it is."""
+
+    start: int
+    told: int
+    stop: int
 
 
 def _find(source: ByteSource, start: int, stop: int) -> int | None:
@@ -29,15 +39,16 @@ def _find(source: ByteSource, start: int, stop: int) -> int | None:
 
 
 class Unnamed:
-    """The members found in `gaps`, (first byte, end) each, in order. Raises Absent where these cannot be read."""
+    """The members found in `gaps`, in order. Raises Absent where these cannot be read."""
 
-    def __init__(self, source: ByteSource, gaps: Iterable[tuple[int, int]]) -> None:
+    def __init__(self, source: ByteSource, gaps: Iterable[Gap]) -> None:
         self._source = source
         self._places, self._stops = array("Q"), array("Q")
         self._unlisted, self._first = 0, -1  # local headers whose content has no end that is known, and the first
         self._looked_at, self._left = 0, -1  # and from where on nothing was
-        for start, stop in gaps:
-            self._look(start, stop)
+        self._bare = array("Q")  # first byte and length of each stretch that nothing explains
+        for gap in gaps:
+            self._look(gap)
 
     def __len__(self) -> int:
         return len(self._places)
@@ -62,12 +73,19 @@ class Unnamed:
             said.append(
                 f"from byte {self._left} on, local headers that it does not name: {MOST:,} are looked at at most"
             )
+        if self._bare:
+            count, length = len(self._bare) // 2, sum(self._bare[1::2])
+            where = (
+                f"from byte {self._bare[0]} on" if count == 1 else f"in {count:,} places, from byte {self._bare[0]} on"
+            )
+            said.append(f"{length:,} bytes {where} are no member's and were not read")
         if ends.anything_behind(self._source, end):
             said.append(f"bytes follow its end at byte {end} that were not read")
         return "; ".join(said)
 
-    def _look(self, start: int, stop: int) -> None:
+    def _look(self, gap: Gap) -> None:
         """Through one gap, over the content of what is found."""
+        start, told, stop = gap
         while (place := _find(self._source, start, stop)) is not None:
             if self._looked_at == MOST:
                 self._left = place if self._left < 0 else self._left
@@ -77,11 +95,21 @@ class Unnamed:
             start = place + len(LOCAL)
             if entry is None:
                 continue
+            self._explain(told, place)
             behind = place + entry.length + entry.packed
             if entry.unsized or behind > stop:
                 self._first = place if self._first < 0 else self._first
                 self._unlisted += 1
+                told = stop  # up to the next one, all may be its content
                 continue
             self._places.append(place)
             self._stops.append(stop)
             start = behind
+            told = behind + ziplocal.descriptor(self._source, entry, None, behind, stop)
+        self._explain(told, stop)
+
+    def _explain(self, start: int, stop: int) -> None:
+        """Keeps where bytes lie that nothing explains."""
+        at = zipbare.first(self._source, start, stop) if start < stop else None
+        if at is not None:
+            self._bare.extend((at, stop - at))

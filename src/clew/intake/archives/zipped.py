@@ -18,13 +18,13 @@ from typing import Any
 
 from clew.core.absent import Absent
 from clew.intake.api import ByteSource
+from clew.intake.archives import ziplocal
 from clew.intake.archives.inflating import unpacked
 from clew.intake.archives.members import PATH_MAX, Header, Slice, Stated, What, encrypted, exactly, is_path, lost
 from clew.intake.archives.zipentry import (
     BZIP2,
     DEFLATED,
     ENTRY,
-    LOCAL,
     LOCAL_FORM,
     LZMA,
     STORED,
@@ -33,7 +33,7 @@ from clew.intake.archives.zipentry import (
     Entry,
     of_directory,
 )
-from clew.intake.archives.zipgaps import Unnamed
+from clew.intake.archives.zipgaps import Gap, Unnamed
 from clew.model import Missing, Reason
 
 _END, _END64, _LOCATOR = b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07"
@@ -73,13 +73,13 @@ class Zipped:
             raise lost(rest)
 
     def chunks(self, number: int) -> Iterator[bytes]:
-        """The content of one entry, checked against its stated size and CRC-32."""
+        """The content of one entry, checked against its stated size and CRC-32, and against its local header."""
         entry = self._member(number)
         if entry is None:
             raise lost(f"it has no entry {number}")
         if entry.closed:
             raise Absent(encrypted("this member"))
-        crc, size = 0, 0
+        crc, size, differs = 0, 0, ziplocal.differs(self._source, entry)
         for chunk in self._unpacked(entry):
             crc, size = zlib.crc32(chunk, crc), size + len(chunk)
             yield chunk
@@ -87,6 +87,8 @@ class Zipped:
             raise lost(f"its data are {size} bytes, where the archive states {entry.size}")
         if crc != entry.crc:
             raise lost(f"its CRC-32 is {crc:08x}, where the archive states {entry.crc:08x}")
+        if differs:
+            raise lost(differs)
 
     def stated(self, number: int) -> Stated:
         """As Archive, without a start, which would have to be read."""
@@ -175,11 +177,19 @@ class Zipped:
         """
         if entry.path.endswith(b"/"):
             hollow = entry.packed <= _HOLLOW if entry.closed else self._held(entry, 0) is not None
-            return What.FOLDER if hollow else What.FILE
+            return What.FOLDER if hollow and not self._more(entry) else What.FILE
         if stat.S_IFMT(entry.unix_mode) != stat.S_IFLNK:
             return What.FILE
         target = self._held(entry, PATH_MAX - 1)
-        return What.SYMBOLIC_LINK if target is not None and is_path(target) else What.FILE
+        rightly = target is not None and is_path(target) and not self._more(entry)
+        return What.SYMBOLIC_LINK if rightly else What.FILE
+
+    def _more(self, entry: Entry) -> bool:
+        """Whether its local header gives it more bytes than the directory, by which it is what it is called."""
+        try:
+            return not entry.closed and ziplocal.of(self._source, entry).packed > entry.packed
+        except (Absent, OSError):  # nothing says so
+            return False
 
     def _held(self, entry: Entry, most: int) -> bytes | None:
         """Its content, where that is no more than so many bytes; None where it is more or cannot be had."""
@@ -216,13 +226,8 @@ class Zipped:
             raise lost("bytes follow its compressed data, among those that the archive says are its own")
 
     def _content(self, entry: Entry) -> int:
-        """Where its compressed bytes begin: behind its local header, whose lengths may be others than the entry's."""
-        if entry.local < 0:
-            raise lost("its directory says that it lies before the archive")
-        local = LOCAL_FORM.unpack(exactly(self._source, entry.local, LOCAL_FORM.size))
-        if local[0] != LOCAL:
-            raise lost(f"there is no local header at byte {entry.local}, where its directory says so")
-        return entry.local + LOCAL_FORM.size + int(local[9]) + int(local[10])
+        """Where its compressed bytes begin: behind its local header."""
+        return ziplocal.of(self._source, entry).content
 
     def _packed(self, start: int, length: int) -> Iterator[bytes]:
         while length > 0:
@@ -236,7 +241,7 @@ class Zipped:
             self._unnamed = Unnamed(self._source, self._gaps(len(self._places) - 1))
         return self._unnamed
 
-    def _gaps(self, count: int) -> Iterator[tuple[int, int]]:
+    def _gaps(self, count: int) -> Iterator[Gap]:
         """The stretches that no entry claims, from the first byte on. Entries that share bytes, another way to hide
         something, are noted.
         """
@@ -246,21 +251,25 @@ class Zipped:
             if local < covered:
                 self._note("zip entries that share bytes with another entry")
             elif local >= covered + LOCAL_FORM.size:
-                yield self._behind(last), local
+                yield self._behind(last, local)
             if local + LOCAL_FORM.size + packed > covered:
                 last, covered = number, local + LOCAL_FORM.size + packed
-        yield self._behind(last), self._start
-        yield self._stop, self._source.size
+        yield self._behind(last, self._start)
+        yield Gap(self._stop, self._source.size, self._source.size)
 
-    def _behind(self, number: int) -> int:
-        """Where the content of an entry ends; 0 for -1. Where its local header cannot be read, where that should be."""
+    def _behind(self, number: int, stop: int) -> Gap:
+        """From where the content of an entry ends; from 0 on for -1. Where its local header cannot be read, from where
+        that should be, and which of these bytes are its own is not known.
+        """
         entry = self._entry(number) if number >= 0 else None
         if entry is None:
-            return 0
+            return Gap(0, 0, stop)
         try:
-            return self._content(entry) + entry.packed
+            local = ziplocal.of(self._source, entry)
         except Absent:  # reading that entry says what is wrong with it
-            return max(0, entry.local)
+            return Gap(max(0, entry.local), stop, stop)
+        end = local.content + entry.packed
+        return Gap(end, end + ziplocal.descriptor(self._source, entry, local, end, stop), stop)
 
     def _local(self, number: int) -> int:
         """Where the local header of an entry lies that was met."""
@@ -328,6 +337,22 @@ def _directory(source: ByteSource) -> tuple[int, int, int, int]:
     if start < 0 or (count and exactly(source, start, 4) != ENTRY):
         raise lost("its directory is not where it says")
     return start, stop, start - offset, count
+
+
+def last_volume(source: ByteSource) -> bool:
+    """Whether this is the last of several volumes: by an end record whose directory lies before it, or, where another
+    volume holds the beginning of that, which is the last that there is.
+    """
+    tail_at, tail, found = _tail(source)
+    if found < 0:
+        return False
+    disk, begins, _, count, length, _ = struct.unpack_from("<4H2I", tail, found + 4)
+    if not (0 < disk < _U16 and count and begins <= disk):
+        return False
+    start = tail_at + found - length
+    if begins < disk:
+        return _end(source) == source.size
+    return start >= 0 and source.read(start, len(ENTRY)) == ENTRY
 
 
 def _end(source: ByteSource) -> int:

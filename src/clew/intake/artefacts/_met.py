@@ -31,14 +31,18 @@ UPLOADED, UPLOADED_HIGH, REQUESTS, ACCEPTED = 0x50, 0x54, 0x51, 0x52
 DOWNLOADED, LAST_SEEN = 0x08, 0x05
 AICH_BYTES = 20
 BOM = b"\xef\xbb\xbf"
+SIZE_TAGS = b"\x03\x01\x00\x02", b"\x0b\x01\x00\x02"  # numbers whose name is one byte: that of a size
+NEAR = 1 << 20  # bytes from a file's beginning on, behind which nothing tells any more what was damaged there
+FEW_TAGS, SEVERAL = 200, 2  # a record has some ten tags; several whole ones in a row are no accident
 
 
 class Broken(ValueError):
-    """The bytes are no record; `at` is where."""
+    """The bytes are no record; `at` is where. `cut`: for all that is there, it may have been one."""
 
-    def __init__(self, what: str, at: int) -> None:
+    def __init__(self, what: str, at: int, *, cut: bool = False) -> None:
         super().__init__(what)
         self.at = at
+        self.cut = cut
 
 
 @dataclass(slots=True)
@@ -104,6 +108,53 @@ def _holds(data: bytes, at: int) -> bool:
         return False
 
 
+def named(data: bytes, at: int) -> Record:
+    """The record that begins at `at`. Raises Broken also where it has neither name nor size: clients give it both."""
+    found = record(data, at)
+    if not {NAME, SIZE} & found.tags.keys():
+        raise Broken("a record without name and size", at)
+    return found
+
+
+def remains(data: bytes, at: int) -> bool:
+    """Whether a record plainly stood at `at`, though it was cut or damaged. Two of these tell it: how many part hashes
+    it has (so where its tags begin), how many tags, and tags themselves.
+    """
+    near = data[: at + NEAR]
+    tags = at + LEAST + int.from_bytes(near[at + 4 + HASH : at + 6 + HASH], "little") * HASH
+    few = tags <= len(near) and 0 < int.from_bytes(near[tags - 4 : tags], "little") <= FEW_TAGS
+    whole, cut = _in_a_row(near, tags) if near.startswith(NAME_TAG, tags) else (0, False)
+    if whole >= SEVERAL or (few and cut):
+        return True
+    marked = [near.find(tag, tags + 1) for tag in (NAME_TAG, *SIZE_TAGS)] if few else []
+    if any(_in_a_row(near, place)[0] >= SEVERAL for place in marked if place > 0):
+        return True
+    place = near.find(NAME_TAG, at + LEAST)
+    return place > 0 and _listed(near, place)
+
+
+def _in_a_row(data: bytes, at: int) -> tuple[int, bool]:
+    """How many tags are whole from there on, up to `SEVERAL`, and whether the next one ends with the data."""
+    for number in range(SEVERAL):
+        try:
+            at = _tag(data, at)[3]
+        except Broken as broken:
+            return number, broken.cut
+    return SEVERAL, False
+
+
+def _listed(data: bytes, at: int) -> bool:
+    """Whether as many tags as the bytes before say stand there, a name and a size among them."""
+    count, names = int.from_bytes(data[at - 4 : at], "little"), set[int | bytes]()
+    try:
+        for _ in range(count if count <= FEW_TAGS else 0):
+            name, _, _, at = _tag(data, at)
+            names.add(name)
+    except Broken:
+        return False
+    return {NAME, SIZE} <= names
+
+
 def entry(found: Record, kind: str, *, past: int = 0) -> Entry:
     """The fields of a record. `past`: bytes before the record that belong to the entry."""
     place = slice(found.place.start - past, found.place.stop)
@@ -150,13 +201,13 @@ def _tag(data: bytes, at: int) -> tuple[int | bytes, Any, int, int]:
     begun, size = at, len(data)
     kind = data[at] if at < size else -1
     if kind < 0:
-        raise Broken("a tag runs past the end", begun)
+        raise Broken("a tag runs past the end", begun, cut=True)
     length = 1 if kind & NAME_ONLY else int.from_bytes(data[at + 1 : at + 3], "little")
     at += 1 if kind & NAME_ONLY else 3
     raw, at, kind = data[at : at + length], at + length, kind & ~NAME_ONLY
     at, end = _extent(data, at, kind)
     if end > size or len(raw) != length:
-        raise Broken("a tag runs past the end", begun)
+        raise Broken("a tag runs past the end", begun, cut=True)
     value: Any = data[at:end]
     if kind in COUNTS:
         value = int.from_bytes(value, "little")

@@ -10,13 +10,14 @@ from collections.abc import Iterator
 from clew.intake.api import Example, Extractor, Probe, Value
 from clew.intake.artefacts import _examples as made
 from clew.intake.artefacts._artefact import account, after, head, whole
-from clew.intake.artefacts._bencoded import scan
+from clew.intake.artefacts._bencoded import onward, scan
 from clew.intake.artefacts._entry import Entry
-from clew.intake.artefacts.utorrent import GUARD
+from clew.intake.artefacts.utorrent import GUARD, GUARDED
 from clew.model import Reason
 
 UTORRENT, QBITTORRENT, TRANSMISSION = "settings.dat", "qBittorrent settings", "transmission settings"
 BIND = b"bind_port"
+BOUND = b"9:bind_porti"  # how it begins
 MOST = 64 << 10  # bytes of settings in text: those of a client have some kilobytes
 HIGHEST = 65_535
 INI = re.compile(rb"^(?:Session\\[A-Za-z]+|Connection\\PortRangeMin)=", re.MULTILINE)
@@ -34,7 +35,7 @@ class ClientSettings:
     """One entry: `listen`, or why it is not there."""
 
     name = "client_settings"
-    version = "1"
+    version = "2"
 
     def wants(self, _media_type: str) -> bool:
         """Anything: it is told by its bytes."""
@@ -60,7 +61,9 @@ class ClientSettings:
 
 def _utorrent(probe: Probe) -> Iterator[tuple[str, Value]]:
     found = scan(probe)
-    if found is None or not {GUARD, BIND} <= found.found.keys():
+    if found is not None and found.broken and BIND not in found.found and found.data.startswith(GUARDED):
+        found = onward(found, (BOUND,))
+    if found is None or BIND not in found.found or not (GUARD in found.found or found.data.startswith(GUARDED)):
         return
     entry = Entry("bittorrent", "uTorrent or BitTorrent", UTORRENT, slice(0, found.end))
     port, place = found.found[BIND]

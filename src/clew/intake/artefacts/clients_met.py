@@ -17,6 +17,7 @@ KIND = "clients.met"
 VERSION, FIRST = 0x12, 5  # its version; bytes of the header and the number of records
 RECORD = struct.Struct("<16sIIIIIHB80x")
 KEY = 80  # bytes that a public key has at most
+LOOKED_AT, ENOUGH = 16, 2  # records of one that was cut or damaged, and how many of them tell it
 EARLIEST_S = 1_000_000_000  # 2001: before eMule
 
 
@@ -24,7 +25,7 @@ class ClientsMet:
     """One entry a record; `user_hash` is the other client's. "p2p.entries.declared" is the number that it states."""
 
     name = "clients_met"
-    version = "1"
+    version = "2"
 
     def wants(self, _media_type: str) -> bool:
         """Anything: it is told by its bytes."""
@@ -36,17 +37,20 @@ class ClientsMet:
         if len(first) < FIRST or first[0] != VERSION:
             return
         (count,) = struct.unpack_from("<I", first, 1)
-        if not count and probe.size != FIRST:
-            return
+        if not count and probe.size != FIRST and (probe.size - FIRST) % RECORD.size:
+            return  # of these five bytes alone many other files may have the first
         data = whole(probe)
-        if count and not _is_one(data, count):
+        room = (len(data) - FIRST) // RECORD.size
+        if not _is_one(data, count, room):
             return
         yield "p2p.artefact", KIND
-        there = min(count, (len(data) - FIRST) // RECORD.size)
+        there = min(count, room)
+        while there < room and _plausible(data, there):  # what says how many may be what is wrong
+            there += 1
         for at in range(FIRST, FIRST + there * RECORD.size, RECORD.size):
             yield from _entry(data, at).traits()
         end = FIRST + there * RECORD.size
-        yield from account(count, there, f"it ends at byte {len(data):,}" if there < count else "")
+        yield from account(count, there, _lost(count, there, len(data)))
         yield from after(end, len(data))
 
     def examples(self) -> Iterator[Example]:
@@ -58,14 +62,27 @@ class ClientsMet:
             yield Example(f"{number}.met", data, "application/octet-stream", {"p2p.artefact": KIND} | counts)
 
 
-def _is_one(data: bytes, count: int) -> bool:
-    """By its length, or, where that was cut, by what its first record says."""
+def _is_one(data: bytes, count: int, room: int) -> bool:
+    """By its length, or, where that is not what it states, by what its records say: the first one, or two of the first;
+    with a number of none, most of them.
+    """
     if len(data) == FIRST + count * RECORD.size:
         return True
-    if len(data) < FIRST + RECORD.size:
-        return False
-    _, _, _, seen, _, _, nothing, key = RECORD.unpack_from(data, FIRST)
+    fit = [_plausible(data, number) for number in range(min(room, LOOKED_AT))]
+    if not count:
+        return 2 * sum(fit) > len(fit)
+    return fit[:1] == [True] or sum(fit) >= ENOUGH
+
+
+def _plausible(data: bytes, number: int) -> bool:
+    _, _, _, seen, _, _, nothing, key = RECORD.unpack_from(data, FIRST + number * RECORD.size)
     return bool(seen >= EARLIEST_S and not nothing and key <= KEY)
+
+
+def _lost(count: int, there: int, size: int) -> str:
+    if there < count:
+        return f"it ends at byte {size:,}"
+    return f"{there - count} stand behind as many as it states" if there > count else ""
 
 
 def _entry(data: bytes, at: int) -> Entry:

@@ -8,7 +8,7 @@ from clew.intake.api import Example, Extractor, Probe, Value
 from clew.intake.artefacts import _examples as made
 from clew.intake.artefacts._artefact import account, after
 from clew.intake.artefacts._bencoded import Scan, packed, scan
-from clew.intake.artefacts.fastresume import MARK, entry_of
+from clew.intake.artefacts.fastresume import HELD, MARK, entry_of
 from clew.model import Missing, Reason
 
 KIND = "torrents.fastresume"
@@ -20,7 +20,7 @@ class Deluge:
     """One entry a torrent. "p2p.entries.declared" counts how often libtorrent's mark stands in the bytes."""
 
     name = "deluge"
-    version = "1"
+    version = "2"
 
     def wants(self, _media_type: str) -> bool:
         """Anything: it is told by its bytes."""
@@ -29,21 +29,24 @@ class Deluge:
     def traits(self, probe: Probe) -> Iterator[tuple[str, Value]]:
         """Every torrent in it."""
         found = scan(probe)
-        if found is None or not any(TORRENT.fullmatch(key) for key in found.found):
+        if found is None or not (found.broken or any(TORRENT.fullmatch(key) for key in found.found)):
             return
         held = list(_held(found))
+        there, behind = len(held), list(_behind(found))
+        held += behind
         if not held:
             return
         yield "p2p.artefact", KIND
-        lost = [found.lost()] if found.broken else []
+        but = ", but for torrents found by their infohashes" if behind else ""
+        lost = [found.lost() + but] if found.broken else []
         for each in held:
             yield from entry_of(each, "Deluge").traits()
             lost += [each.lost()] if each.broken else []
         yield from account(found.data.count(ONE), len(held), "; ".join(lost[:2]))
-        if len(held) < len(found.found):
+        if there < len(found.found):
             yield (
                 "p2p.rest",
-                Missing(Reason.UNPARSABLE, f"{len(found.found) - len(held)} of its members are no torrents"),
+                Missing(Reason.UNPARSABLE, f"{len(found.found) - there} of its members are no torrents"),
             )
         if not found.broken:
             yield from after(found.end, probe.size)
@@ -67,6 +70,14 @@ def _held(found: Scan) -> Iterator[Scan]:
             torrent = packed(found.data, slice(place.stop - len(value), place.stop))
             if torrent.found.get(b"file-format", (None,))[0] == MARK:
                 yield torrent
+
+
+def _behind(found: Scan) -> Iterator[Scan]:
+    """Those behind a break."""
+    for key in HELD.finditer(found.data, found.end) if found.broken else ():
+        torrent = packed(found.data, slice(key.end(), min(key.end() + int(key[1]), len(found.data))))
+        if torrent.found.get(b"file-format", (None,))[0] == MARK:
+            yield torrent
 
 
 PLUGIN: Extractor = Deluge()

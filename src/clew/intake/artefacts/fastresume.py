@@ -1,5 +1,6 @@
 """libtorrent's resume data (libtorrent manual, "fast resume"): qBittorrent's BT_backup/*.fastresume and its like."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,12 +9,14 @@ from clew.intake.api import Example, Extractor, Probe, Value
 from clew.intake.artefacts import _examples as made
 from clew.intake.artefacts import _metainfo, _peers
 from clew.intake.artefacts._artefact import account, after
-from clew.intake.artefacts._bencoded import Scan, scan
+from clew.intake.artefacts._bencoded import Scan, onward, scan
 from clew.intake.artefacts._entry import Entry, printable
 from clew.model import Reason
 
 KIND = "fastresume"
 MARK = b"libtorrent resume file"
+FORMAT = b"11:file-format%d:%s" % (len(MARK), MARK)
+HELD = re.compile(rb"40:[0-9a-f]{40}([0-9]{2,8}):(?=d)")  # how Deluge holds them, several in one file
 AGO = 100_000_000  # libtorrent before 1.2 counted seconds backwards; no time of day since 1973 is below this
 TIMES = {"added_s": b"added_time", "completed_s": b"completed_time", "last_seen_s": b"last_seen_complete"}
 AGO_TIMES = {"last_upload_s": b"last_upload", "last_download_s": b"last_download"}
@@ -24,7 +27,7 @@ class Fastresume:
     """One entry: infohashes, times, what was uploaded, where it lies, and the endpoints that the client knew."""
 
     name = "fastresume"
-    version = "2"
+    version = "3"
 
     def wants(self, _media_type: str) -> bool:
         """Anything: it is told by its bytes."""
@@ -33,6 +36,8 @@ class Fastresume:
     def traits(self, probe: Probe) -> Iterator[tuple[str, Value]]:
         """The one entry."""
         found = scan(probe)
+        if found is not None and b"file-format" not in found.found and not HELD.search(found.data):
+            found = onward(found, (FORMAT,))
         if found is None or found.found.get(b"file-format", (None,))[0] != MARK:
             return
         yield "p2p.artefact", KIND

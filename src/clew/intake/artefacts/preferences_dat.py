@@ -22,7 +22,7 @@ class PreferencesDat:
     """One entry: `user_hash` as it stands, and `user_hash_wire` as it is sent; also "p2p.user_hash" in bytes."""
 
     name = "preferences_dat"
-    version = "1"
+    version = "2"
 
     def wants(self, _media_type: str) -> bool:
         """Anything: it is told by its bytes."""
@@ -31,14 +31,15 @@ class PreferencesDat:
     def traits(self, probe: Probe) -> Iterator[tuple[str, Value]]:
         """The one entry."""
         data = head(probe)
-        if probe.size not in (AMULE, EMULE):
-            return
-        emule = probe.size == EMULE
         stored = data[PLACE]
-        if data[:1] != bytes([VERSION]) or not any(stored) or (emule and data[PLACE.stop :][:4] != WINDOW):
+        wire, window = wire_form(stored), data[PLACE.stop :][: len(WINDOW)] == WINDOW
+        emule = _emules(window, stored == wire, probe.size)
+        if data[:1] != bytes([VERSION]) or not (emule or (probe.size == AMULE and any(stored))):
             return
-        wire = wire_form(stored)
         yield "p2p.artefact", KIND
+        if not any(stored):
+            yield from account(1, 0, "its hash is all zeros, which is none")
+            return
         entry = Entry("ed2k", "eMule" if emule else "aMule", KIND, slice(0, probe.size))
         entry.say("user_hash", stored.hex(), PLACE)
         entry.say("user_hash_wire", wire.hex(), PLACE)
@@ -46,7 +47,10 @@ class PreferencesDat:
             entry.say("recognised_by", "its length of 17 bytes and its version alone")
         yield from entry.traits()
         yield "p2p.user_hash", wire
-        yield from account(1, 1)
+        whole = not emule or (probe.size == EMULE and window)
+        yield from account(
+            1, 1, "" if whole else f"what stands behind the hash is damaged: {probe.size:,} bytes in all"
+        )
 
     def examples(self) -> Iterator[Example]:
         """One of each client."""
@@ -54,6 +58,11 @@ class PreferencesDat:
         stored = bytes([VERSION, *range(16)])
         yield Example("amule", stored, "application/octet-stream", said)
         yield Example("emule", stored + WINDOW + bytes(40), "application/octet-stream", said)
+
+
+def _emules(window: bool, sent: bool, size: int) -> bool:
+    """By two of three where it was cut or damaged: its window, the two bytes that eMule itself sets, its length."""
+    return window + sent + (size == EMULE) > 1
 
 
 def wire_form(stored: bytes) -> bytes:

@@ -7,12 +7,13 @@ from clew.core import bencode
 from clew.intake.api import Example, Extractor, Probe, Value
 from clew.intake.artefacts import _examples as made
 from clew.intake.artefacts._artefact import account, after
-from clew.intake.artefacts._bencoded import Scan, inside, scan
+from clew.intake.artefacts._bencoded import Scan, inside, onward, scan
 from clew.intake.artefacts._entry import Entry
 from clew.model import Reason
 
 KIND = "session state"
 STATE, SETTINGS = b"dht state", b"settings"
+BEGINS = b"9:dht stated", b"8:settingsd"
 NODE, LENGTHS = 20, (6, 18)  # bytes of a node's name; of an endpoint over IPv4 and IPv6
 
 
@@ -23,7 +24,7 @@ class Session:
     """
 
     name = "session"
-    version = "1"
+    version = "2"
 
     def wants(self, _media_type: str) -> bool:
         """Anything: it is told by its bytes."""
@@ -32,7 +33,10 @@ class Session:
     def traits(self, probe: Probe) -> Iterator[tuple[str, Value]]:
         """The one entry."""
         found = scan(probe)
-        if found is None or not _is_one(found):
+        begins = found is not None and found.broken is not None and found.data.startswith(BEGINS[0], 1)
+        if found is not None and not _is_one(found):
+            found = onward(found, BEGINS) or found
+        if found is None or not (begins or _is_one(found)):
             return
         yield "p2p.artefact", KIND
         entry = _entry(found)

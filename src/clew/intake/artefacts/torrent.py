@@ -1,24 +1,27 @@
 """Torrent metainfo: .torrent files of v1 (BEP 3), v2 (BEP 52), or both."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from clew.core import bencode
 from clew.intake.api import Example, Extractor, Probe, Value
 from clew.intake.artefacts import _examples as made
 from clew.intake.artefacts import _metainfo
 from clew.intake.artefacts._artefact import account, after
-from clew.intake.artefacts._bencoded import Scan, inside, scan
+from clew.intake.artefacts._bencoded import Scan, inside, onward, scan
 from clew.intake.artefacts._entry import Entry, printable
+from clew.intake.artefacts.fastresume import FORMAT
 
 KIND = "torrent metainfo"
 MARKS = (b"pieces", b"file tree", b"piece length")
+INFO, LENGTH = b"4:infod", b"12:piece lengthi"  # how they begin in every torrent
 
 
 class Torrent:
     """One entry: infohashes, name, files with their sizes and places."""
 
     name = "torrent"
-    version = "2"
+    version = "3"
 
     def wants(self, _media_type: str) -> bool:
         """Anything: it is told by its bytes."""
@@ -29,6 +32,9 @@ class Torrent:
         found = scan(probe)
         if found is None or b"file-format" in found.found:
             return
+        damaged = b"info" not in found.found and INFO in found.data and LENGTH in found.data
+        if damaged and found.broken and FORMAT not in found.data:
+            found = onward(found, (INFO,)) or replace(found, begun=b"info")
         if found.begun == b"info":
             yield "p2p.artefact", KIND
             yield from account(1, 0, f"the info dictionary breaks off; {found.lost()}")

@@ -8,7 +8,7 @@ from clew.intake.api import Example, Extractor, Probe, Value
 from clew.intake.artefacts import _examples as made
 from clew.intake.artefacts import _peers
 from clew.intake.artefacts._artefact import account, after
-from clew.intake.artefacts._bencoded import Scan, inside, scan
+from clew.intake.artefacts._bencoded import Scan, inside, onward, scan
 from clew.intake.artefacts._entry import Entry
 from clew.model import Reason
 
@@ -25,7 +25,7 @@ class Transmission:
     """One entry: times, what was uploaded, where it lies, and the endpoints that the client knew."""
 
     name = "transmission"
-    version = "2"
+    version = "3"
 
     def wants(self, _media_type: str) -> bool:
         """Anything: it is told by its bytes."""
@@ -34,9 +34,11 @@ class Transmission:
     def traits(self, probe: Probe) -> Iterator[tuple[str, Value]]:
         """The one entry."""
         scanned = scan(probe)
-        found = _named(scanned.found) if scanned is not None else {}
-        if scanned is None or len(MARKS & found.keys()) < ENOUGH:
+        if scanned is not None and len(MARKS & _named(scanned.found).keys()) < ENOUGH:
+            scanned = _damaged(scanned)
+        if scanned is None:
             return
+        found = _named(scanned.found)
         yield "p2p.artefact", KIND
         entry = Entry("bittorrent", "Transmission", KIND, slice(0, scanned.end))
         entry.lack("infohash_v1", Reason.NOT_APPLICABLE, IN_THE_NAME)
@@ -62,6 +64,15 @@ class Transmission:
             "progress": {"time-checked": [0]},
         }  # fmt: skip
         yield Example("one.resume", made.bencode(said), "application/octet-stream", {"p2p.artefact": KIND})
+
+
+def _damaged(scanned: Scan) -> Scan | None:
+    """What can be read of one whose beginning is damaged; None for anything else."""
+    ways = ({mark, mark.replace(b"-", b"_")} for mark in MARKS)
+    begins = [b"%d:%s" % (len(key), key) for keys in ways for key in keys]
+    if scanned.broken is None or sum(each in scanned.data for each in begins) < ENOUGH:
+        return None
+    return onward(scanned, begins) or scanned
 
 
 def _named(found: _peers.Found) -> _peers.Found:

@@ -18,6 +18,7 @@ KIND = "resume.dat"
 GUARD, REC, ENDING = b".fileguard", b"rec", b".torrent"
 NO_TORRENT = {GUARD, REC}
 HASH_OF_ONE = b"4:info20:"  # how the infohash of each torrent stands in the bytes: counted apart from the parser
+GUARDED = b"d%d:%s" % (len(GUARD), GUARD)  # how it begins
 MARKS = {b"added_on", b"caption", b"path", b"completed_on", b"trackers"}
 KEY_ENDS, LENGTH, LONGEST_KEY = re.compile(rb"\.torrentd"), re.compile(rb"(?=([0-9]{1,4}):)[0-9]+:"), 1_100
 MOST_TRIES = 200_000  # keys behind a break
@@ -28,7 +29,7 @@ class Utorrent:
     """One entry a torrent. "p2p.entries.declared" counts how often an infohash stands in the bytes."""
 
     name = "utorrent"
-    version = "2"
+    version = "3"
 
     def wants(self, _media_type: str) -> bool:
         """Anything: it is told by its bytes."""
@@ -79,6 +80,8 @@ def _is_one(scanned: Scan) -> bool:
     """
     places = {key: place for key, (_, place) in scanned.found.items() if key not in NO_TORRENT}
     if GUARD in scanned.found and (not places or REC in scanned.found or any(key.endswith(ENDING) for key in places)):
+        return True
+    if scanned.broken and (any(_behind(scanned)) or (scanned.data.startswith(GUARDED) and HASH_OF_ONE in scanned.data)):
         return True
     some = places.values() if GUARD in scanned.found else list(places.values())[:1]
     return any(_torrent(scanned, place) is not None for place in some)

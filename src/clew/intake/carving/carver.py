@@ -1,11 +1,11 @@
 """Free space in, files out: candidates by their first bytes, their structure checked, graded by what was seen.
 
-COMPLETE is said only where the structure is whole to its end, lies in one run of free space (or is proved by checksums)
-and all of it was looked at: decoded, or checksummed, or stepped through. Where it is whole but holds data that was
-stepped over by its length (the inside of a film), nothing tells whether that was overwritten: OVERWRITTEN_POSSIBLE.
-All else is PARTIAL, with what is there and why. What lies inside a find is not listed again, but a file that has no
-business there is: it shows that part of the outer one was overwritten. What a database may hold is listed too, and
-shows nothing.
+COMPLETE is said only where the structure is whole to its end and checksums stand over all of it, or where it is no
+larger than what is written at once: a picture that was decoded may still have another's bytes in its middle, and the
+inside of a film is stepped over. Where it is whole and nothing tells whether its inside was overwritten, it is
+OVERWRITTEN_POSSIBLE. All else is PARTIAL, with what is there and why. What lies inside a find is not listed again, but
+a file that has no business there is: it shows that part of the outer one was overwritten. What a database or a
+picture may hold is listed too, and shows nothing.
 """
 
 from collections import Counter, deque
@@ -68,15 +68,24 @@ class Step:
 
 
 class Carver:
-    """Carves free stretches of one image, given in ascending order; `block` is the file system's cluster in bytes.
+    """Carves free stretches of one image, given in ascending order; `block` is the file system's cluster in bytes, and
+    `unit` how much of one, from its beginning on, no two files can share.
 
     Only files that begin from image offset `after` up to `end` are looked for.
     """
 
-    def __init__(self, source: ByteSource, stretches: Iterator[Range], block: int, after: int = 0, end: int = 1 << 63):
+    def __init__(
+        self,
+        source: ByteSource,
+        stretches: Iterator[Range],
+        block: int,
+        after: int = 0,
+        end: int = 1 << 63,
+        unit: int = SECTOR,
+    ):
         self._source = Kept(source)
         self._stretches = stretches
-        self._block = block
+        self._block, self._unit = block, unit
         self._after, self._end = after, end
         self.notes: Counter[str] = Counter()
 
@@ -102,13 +111,14 @@ class Carver:
             if place < beyond:
                 continue
             # clusters count from the free stretch on; what does not begin at one is older than the file system
-            step = self._block if (place - start) % self._block == 0 else SECTOR
-            found, beyond = self._find(kind, [(place, start + length - place), *others], step)
+            aligned = (place - start) % self._block == 0
+            step, unit = (self._block, self._unit) if aligned else (SECTOR, SECTOR)
+            found, beyond = self._find(kind, [(place, start + length - place), *others], step, unit)
             if found is not None:
                 yield Step(beyond, found)
         yield Step(max(end, beyond), None)
 
-    def _find(self, kind: str, runs: Sequence[Range], step: int) -> tuple[Carved | None, int]:
+    def _find(self, kind: str, runs: Sequence[Range], step: int, unit: int) -> tuple[Carved | None, int]:
         """(the file that begins with those runs, where to look for the next one)."""
         view = View(self._source, runs)
         try:
@@ -118,19 +128,20 @@ class Carver:
                 return None, runs[0][0] + SECTOR
             if verdict.why:
                 view, verdict = fragments.join(kind, CHECKS[kind], view, verdict, step)
-            return self._graded(kind, view, verdict)
+            return self._graded(kind, view, verdict, unit)
         except Exhausted:
             self.notes[STOPPED] += 1
             return None, runs[0][0] + SECTOR
 
-    def _graded(self, kind: str, view: View, verdict: Verdict) -> tuple[Carved, int]:
+    def _graded(self, kind: str, view: View, verdict: Verdict, unit: int) -> tuple[Carved, int]:
         length = min(verdict.length, view.reach(verdict.sure))
         if verdict.why or length < verdict.length:
             return self._broken(kind, view, verdict, min(length, verdict.sure + MOST_LOOSE))
         runs = tuple(view.within(0, length))
-        intruder = self._intruder(view, verdict.unread, verdict.holds)
+        unproved = not verdict.proved and length > unit
+        intruder = self._intruder(view, verdict.unread or ([(0, length)] if unproved else []), verdict.holds)
         state, why = ContentState.COMPLETE, ""
-        if verdict.unread:
+        if verdict.unread or unproved:
             state, why = ContentState.OVERWRITTEN_POSSIBLE, UNSEEN
         if len(runs) > 1 and not verdict.proved:
             state, why = ContentState.PARTIAL, CROSSED

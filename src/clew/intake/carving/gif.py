@@ -1,4 +1,7 @@
-"""GIF: header, colour tables, and blocks of length-prefixed sub-blocks up to the trailer (GIF89a specification)."""
+"""GIF: header, colour tables, and blocks of length-prefixed sub-blocks up to the trailer (GIF89a specification).
+
+Nothing is unpacked, and there are no checksums: behind bytes of another the chain of lengths falls into step again.
+"""
 
 from clew.intake.carving.view import Verdict, View
 

@@ -9,6 +9,7 @@ from itertools import accumulate
 from clew.intake.api import ByteSource, Range
 
 BLOCK = 1 << 20  # bytes read from the image at a time
+MOST_UNIT = 4096  # bytes from a cluster's beginning that no two files share; an earlier file system's may be smaller
 KEPT = 24  # blocks kept: what was scanned is still there when its structure is checked
 MOST_READS = 2_000_000  # of one structure check: some seconds
 
@@ -159,9 +160,10 @@ class Verdict:
 
     `length` is how many of them belong to it. `why` is "" where the structure is whole to its end, else what is wrong
     after `length` bytes. `sure` is the place up to which the structure was seen to fit: a join before it has something
-    that speaks for it. `proved` says that checksums cover every byte up to there. `unread` are spans (from, to) that
-    were stepped over because a length field said so, `holds` the kinds of file that are at home in them; `stores`
-    says that any kind may be, so that one which begins there settles nothing. `broken` is the span in which the fault
+    that speaks for it. `proved` says that checksums cover every byte up to there; without it, what was decoded may be
+    another's. `unread` are spans (from, to) that were stepped over because a length field said so, `holds` the kinds of
+    file that are at home in them, or in all of a file without any; `stores` says that any kind may be, so that one
+    which begins there settles nothing. `broken` is the span in which the fault
     must lie where it is a checksum that failed.
     """
 

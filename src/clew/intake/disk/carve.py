@@ -11,7 +11,8 @@ from clew.core.absent import absent
 from clew.core.channel import Reply
 from clew.intake.api import ByteSource, Range
 from clew.intake.carving.carver import Carved, Carver
-from clew.intake.carving.view import View, overlap, without
+from clew.intake.carving.scan import SECTOR
+from clew.intake.carving.view import MOST_UNIT, View, overlap, without
 from clew.intake.disk import allocation, owned, sift
 from clew.intake.disk.image import FileSystem, file_system, image
 from clew.intake.disk.stretch import SECONDS
@@ -34,7 +35,8 @@ def carve(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
     disk, began, after, end = image(payload), monotonic(), payload["after"], payload["end"]
     source: ByteSource = disk.source
     sieve: sift.Sieve | None = None
-    which = payload["which"]
+    which, held = payload["which"], payload.get("held")
+    unit = SECTOR  # where no file system says that no two files share more
     if which == ALL:
         cluster, stretches = GUESSED_CLUSTER, iter([(payload["offset"], payload["length"])])
     else:
@@ -42,13 +44,14 @@ def carve(payload: dict[str, Any], _descriptors: list[int]) -> Reply:
         if opened.taken is None:
             raise absent(Reason.UNKNOWN, f"clew does not read which blocks of {opened.family} are free")
         cluster = opened.taken.cluster * int(opened.fs.info.block_size)
+        unit = unit if held else min(cluster, MOST_UNIT)
         stretches = _found(opened, opened.taken, _WHICH[which], after, payload["offset"] + payload["length"])
         if sift.looks(opened.family) and which == FREE:
             source = sieve = sift.Sieve(source, opened, opened.taken)
-    if held := payload.get("held"):
+    if held:
         stretches = chain.from_iterable(without(each, held) for each in stretches)
     passed: list[Range] = []
-    carver = Carver(source, _remembered(stretches, passed), cluster, after, end)
+    carver = Carver(source, _remembered(stretches, passed), cluster, after, end, unit)
     finds: list[dict[str, Any]] = []
     at, done = after, True
     for step in carver.steps():

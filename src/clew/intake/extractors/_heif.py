@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from clew.core.absent import Absent, absent
 from clew.intake.extractors import _bmff
+from clew.intake.extractors._zeros import PROOF
 from clew.model import Reason
 
 OF_ANOTHER = (b"thmb", b"auxl", b"cdsc")  # references of what is no picture of its own (6.4 there)
@@ -91,9 +92,11 @@ class Heic:
         if item is None or configuration is None:
             raise absent(Reason.UNPARSABLE, f"item {number} of this HEIF file has no decoder configuration")
         try:
-            frame = _decoded(bytes(configuration), self._items.content(number))
+            coded = self._items.content(number)
+            frame = _decoded(bytes(configuration), coded)
         except (av.FFmpegError, ValueError) as error:
             raise absent(Reason.UNPARSABLE, f"the picture cannot be decoded: {error}"[:200]) from error
+        self.damaged |= PROOF in coded  # which the decoder takes for pixels
         colours = self._property(item, b"colr") or self._property(self._item, b"colr")
         return _converted(frame, grey, colours)
 

@@ -37,7 +37,7 @@ class Place:
 class Metadata:
     """What was found. `first`, `inside` and `gps` are IFD0, the Exif IFD and the GPS IFD; `note` the maker note: its
     block, the offset of its bytes in it and their number. `xmp` holds the packets. `broken` says what could not be
-    followed.
+    followed; `second` what further EXIF blocks there are, which are not read: a file has one (Exif 2.32, 4.7.2).
     """
 
     first: Place | None = None
@@ -46,6 +46,7 @@ class Metadata:
     note: tuple[Tiff, int, int] | None = None
     xmp: list[bytes] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
+    second: list[memoryview] = field(default_factory=list)
 
     @property
     def orientation(self) -> int:
@@ -115,8 +116,8 @@ def _jpeg(data: memoryview, found: Metadata) -> None:
     for marker, body in segments(data):
         if marker != 0xE1:
             continue
-        if body[:5] == _EXIF_MARK and found.first is None:
-            _exif(body[6:], found)
+        if body[:5] == _EXIF_MARK:
+            _block(body[6:], found)
         elif body[: len(_XMP_MARK)] == _XMP_MARK:
             _packet(body[len(_XMP_MARK) :], found)
     if marker != SCAN:
@@ -132,8 +133,8 @@ def _png(data: memoryview, found: Metadata) -> None:
         body = data[at + 8 : at + 8 + size]
         if kind == b"IEND":
             return
-        if kind == b"eXIf" and found.first is None:
-            _exif(body, found)
+        if kind == b"eXIf":
+            _block(body, found)
         elif kind == b"iTXt" and body[: len(_PNG_XMP)] == _PNG_XMP:
             _packet(body[len(_PNG_XMP) :], found)
         at += 12 + size
@@ -147,8 +148,8 @@ def _webp(data: memoryview, found: Metadata) -> None:
             break
         kind, size = struct.unpack_from("<4sI", data, at)
         body = data[at + 8 : at + 8 + size]
-        if kind == b"EXIF" and found.first is None:
-            _exif(body[6:] if body[:5] == _EXIF_MARK else body, found)
+        if kind == b"EXIF":
+            _block(body[6:] if body[:5] == _EXIF_MARK else body, found)
         elif kind == b"XMP ":
             _packet(body, found)
         at += 8 + size + size % 2
@@ -166,8 +167,7 @@ def _boxes(data: memoryview, found: Metadata) -> None:
     for number in items.of_kind(b"Exif"):
         block = memoryview(items.content(number))
         (skip,) = struct.unpack_from(">I", block)
-        _exif(block[4 + skip :], found)
-        break
+        _block(block[4 + skip :], found)
     for number in items.of_kind(b"mime"):
         if items.by_id[number].content_type == b"application/rdf+xml":
             _packet(memoryview(items.content(number)), found)
@@ -189,6 +189,13 @@ def _canon(data: memoryview, found: Metadata) -> None:
                     found.note = tiff, tiff.first, len(tiff.data) - tiff.first
                 case b"CMT4":
                     found.gps = place
+
+
+def _block(block: memoryview, found: Metadata) -> None:
+    if found.first is None:
+        _exif(block, found)
+    elif block != found.first.tiff.data:
+        found.second.append(block)
 
 
 def _exif(block: memoryview, found: Metadata) -> None:

@@ -21,7 +21,7 @@ from PIL import UnidentifiedImageError as NoPicture
 from clew.core import pdq
 from clew.core.absent import Absent
 from clew.intake.api import FAST, Probe
-from clew.intake.extractors import _metadata, _raw
+from clew.intake.extractors import _metadata, _raw, _zeros_still
 from clew.intake.extractors._heif import AV1, Heic
 from clew.intake.extractors._shades import to_rgb
 from clew.model import Missing, Reason
@@ -50,8 +50,9 @@ class Picture:
     """Decoded pixels: (height, width) luma or (height, width, 3) RGB of 8 bits, unrotated, as the file has them.
 
     `width` and `height` are the file's; fast mode may have decoded fewer pixels. `damaged` says that the file was cut
-    or broken, and part of the pixels is made up by the decoder. `orientation`, 1 to 8 as in EXIF, is how it lies;
-    `source` is FILE, or PREVIEW where the pixels are of the picture that a camera raw carries of itself.
+    or broken, or has zeros where coded pixels should be: part of the pixels is made up by the decoder. `orientation`,
+    1 to 8 as in EXIF, is how it lies; `source` is FILE, or PREVIEW where the pixels are of the picture that a camera
+    raw carries of itself.
     """
 
     pixels: npt.NDArray[np.uint8]
@@ -174,7 +175,7 @@ def _room(size: int) -> npt.NDArray[np.uint8]:
 def _other(data: memoryview, media_type: str) -> Picture:
     image = open_header(data, media_type)
     _check(image.width, image.height)
-    damaged = False
+    damaged = _zeros_still.zeroed(data)
     try:
         pixels = np.asarray(to_rgb(image))
     except (OSError, SyntaxError, ValueError, EOFError):

@@ -5,7 +5,7 @@ other formats that name further files are not among those that may be recognised
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import av
@@ -23,6 +23,7 @@ from av.video.stream import VideoStream
 
 from clew.core.absent import Absent
 from clew.intake.api import Probe
+from clew.intake.extractors import _zeros
 from clew.intake.extractors._bytes import reader
 from clew.model import Missing, Reason
 
@@ -89,8 +90,9 @@ class Walk:
     packets before and the stream's rate.
 
     Afterwards: `found` key frames, `given` frames, `broken` packets and frames that could not be decoded or that the
-    decoder made up in part, the first of them at `broken_at`; `reached`, the end of the last packet, and `latest`, the
-    same by the container's own clock; `stopped`, why it ended early.
+    decoder made up in part, the first of them at `broken_at`; `zeroed` places with zeros where coded pictures should
+    be, decoded or not, the first at `zeroed_at`; `reached`, the end of the last packet, and `latest`, the same by the
+    container's own clock; `stopped`, why it ended early.
     """
 
     container: InputContainer
@@ -99,10 +101,13 @@ class Walk:
     keys: bool
     apart: float = 0.0
     size: int = 0
+    between: _zeros.Between | None = None
     found: int = 0
     given: int = 0
     broken: int = 0
     broken_at: float = 0.0
+    zeroed: int = 0
+    zeroed_at: float = 0.0
     reached: float = 0.0
     latest: float = 0.0
     stopped: Missing | None = None
@@ -110,10 +115,17 @@ class Walk:
     _of_stream: dict[int, int] = field(default_factory=dict)
     _last: dict[int, float] = field(default_factory=dict)
     _clocks: "dict[int, _Clock]" = field(default_factory=dict)
+    _tests: "dict[int, Callable[[Packet[Stream]], bool]]" = field(default_factory=dict)
+
+    @property
+    def packets(self) -> int:
+        """Those of pictures that it came by."""
+        return sum(self._of_stream.get(stream.index, 0) for stream in self.streams)
 
     def frames(self) -> Iterator[tuple[float, VideoFrame]]:
         """(seconds, frame) as they are decoded. Ends early at a limit, or where the container breaks."""
         self._clocks = {stream.index: _Clock.of(stream) for stream in self.container.streams}
+        self._tests = {stream.index: test for stream in self.streams if (test := _zeros.test_of(stream))}
         ends = time.process_time() + self.limits.seconds
         try:
             for packet in self.container.demux():
@@ -139,6 +151,7 @@ class Walk:
         at = clock.seconds(stamp, before * clock.frame if clock.frame else self.reached)
         ends = at + (packet.duration or 0) * clock.unit
         self.reached, self.latest = max(self.reached, ends), max(self.latest, ends + clock.begins)
+        self._look_for_zeros(packet, at)
         stream = next((each for each in self.streams if each.index == index), None)
         if stream is None:
             return
@@ -147,7 +160,10 @@ class Walk:
             self._broken(packet.is_corrupt, at)
             return
         self._taken += 1
+        broken = self.broken
         yield from self._decoded(stream, packet, at)
+        if self.broken == broken:  # the decoder may find nothing wrong with what the container lost parts of
+            self._broken(packet.is_corrupt, at)
 
     def _decoded(
         self, stream: VideoStream, packet: "Packet[Stream] | None", at: float
@@ -178,6 +194,10 @@ class Walk:
                 f"{self.broken:,} frames are broken or made up in part by the decoder, first at {self.broken_at:.1f} s"
             )
             found.append(Missing(Reason.UNPARSABLE, told))
+        if self.zeroed:
+            places = f"in {self.zeroed:,} places" if self.zeroed > 1 else "in one place"
+            told = f"zeros lie {places} where coded pictures should be, first at {self.zeroed_at:.1f} s"
+            found.append(Missing(Reason.UNPARSABLE, told))
         # As FFmpeg writes Matroska, its duration is the end of the last frame, wherever the first one begins
         reached = self.latest if MATROSKA in self.container.format.name else self.reached
         if self.stopped is None and reached + SLACK < stated:
@@ -192,6 +212,15 @@ class Walk:
         if stream.frames - seen <= SLACK * rate:
             return None
         return Missing(Reason.UNPARSABLE, f"the container states {stream.frames:,} frames, {seen:,} packets are there")
+
+    def _look_for_zeros(self, packet: "Packet[Stream]", at: float) -> None:
+        test = self._tests.get(packet.stream_index)
+        zeros = test is not None and test(packet)
+        if self.between is not None:
+            zeros |= self.between.zeros(packet)
+        if zeros and not self.zeroed:
+            self.zeroed_at = at
+        self.zeroed += zeros
 
     def _broken(self, count: int, at: float) -> None:
         if count and not self.broken:

@@ -16,7 +16,7 @@ class Dimensions:
     """
 
     name = "dimensions"
-    version = "2"
+    version = "3"
 
     def wants(self, media_type: str) -> bool:
         """Pictures."""

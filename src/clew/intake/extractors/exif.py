@@ -5,6 +5,7 @@ They can be edited: statements, not proof.
 
 import io
 import math
+import struct
 from collections.abc import Iterator, Mapping
 
 from PIL import Image
@@ -12,6 +13,7 @@ from PIL import Image
 from clew.intake.api import Example, Extractor, Probe, Value
 from clew.intake.extractors import _makernote, _metadata, _picture
 from clew.intake.extractors._metadata import Place
+from clew.intake.extractors._tiff import Tiff
 from clew.model import Missing, Reason
 
 # Exif 2.32, 4.6.4 (TIFF) and 4.6.5 (Exif)
@@ -47,11 +49,12 @@ class Exif:
     .longitude in degrees, .altitude in metres, .time in UTC; of Apple's notes note.version, .content_identifier
     (of a live photo), .image_unique_id.
 
-    "makernote" is Missing(unknown) where there is a maker note that this reader does not know.
+    "makernote" is Missing(unknown) where there is a maker note that this reader does not know, "exif" where there is a
+    second EXIF block.
     """
 
     name = "exif"
-    version = "4"
+    version = "5"
 
     def wants(self, media_type: str) -> bool:
         """Pictures."""
@@ -68,6 +71,8 @@ class Exif:
             if name not in said:
                 said.add(name)
                 yield name, value
+        if found.second:
+            yield self.name, Missing(Reason.UNKNOWN, "; ".join(map(_second, found.second))[:400])
         if found.broken:
             yield self.name, Missing(Reason.UNPARSABLE, "; ".join(found.broken)[:400])
 
@@ -101,6 +106,18 @@ class Exif:
                 yield from noted
         except ValueError as error:
             yield "makernote", Missing(Reason.UNPARSABLE, str(error))
+
+
+def _second(block: memoryview) -> str:
+    """In words alone: what another block states may be of another camera, or of another picture."""
+    told = f"a second EXIF block of {len(block):,} bytes is not read"
+    try:
+        tiff = Tiff(block)
+        inside = tiff.number(tiff.directory(tiff.first).entries.get(_metadata.EXIF_IFD))
+        serial = tiff.text(tiff.directory(inside).entries.get(INSIDE["camera.serial"])) if inside else ""
+    except (ValueError, struct.error):
+        serial = ""
+    return f"{told}, which states the serial number {serial[:80]!r}" if serial else told
 
 
 def _texts(place: Place | None, wanted: Mapping[str, int]) -> Iterator[tuple[str, Value]]:

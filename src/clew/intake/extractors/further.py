@@ -22,7 +22,7 @@ class Further:
     """Traits "video.pdq" of each further picture, numbered from 1, and "video.sheet" of the first 16."""
 
     name = "further"
-    version = "1"
+    version = "2"
 
     def wants(self, media_type: str) -> bool:
         """HEIF; AVIF, of which no further picture is decoded."""

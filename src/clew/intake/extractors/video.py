@@ -18,6 +18,7 @@ from clew.intake.extractors._sheet import CELLS, Evenly, sheet, small
 from clew.intake.extractors._video_facts import facts
 from clew.intake.extractors._video_frames import picture_hash, pixels
 from clew.intake.extractors._video_walk import SECOND, Limits, Walk, open_container, pictures
+from clew.intake.extractors._zeros import BETWEEN, Between
 from clew.intake.extractors.pdq import waves
 from clew.model import Missing, Reason
 
@@ -41,7 +42,7 @@ class Video:
     """
 
     name = "video"
-    version = "2"
+    version = "3"
 
     def wants(self, media_type: str) -> bool:
         """Videos, sounds (they may hold pictures), and what libmagic has no name for: so many transport streams."""
@@ -77,18 +78,20 @@ def _keys(probe: Probe, container: InputContainer, streams: list[VideoStream]) -
     largest = max(1, *(stream.codec_context.width * stream.codec_context.height for stream in streams))
     most = min(FRAMES, int(PIXELS + PIXELS_PER_MB * probe.size / 1e6) // largest)
     limits = Limits(most, SECONDS + SECONDS_PER_MB * probe.size / 1e6)
-    walk = Walk(container, streams, limits, keys=True, apart=APART, size=probe.size)
+    walk = Walk(container, streams, limits, keys=True, apart=APART, size=probe.size, between=_between(probe, container))
     shown: Shown = Evenly(2 * CELLS)
     yield from _hashes("video.pdq", walk, probe, shown)
+    damage = walk.damage((container.duration or 0) / SECOND)
     if not walk.given and not walk.stopped:
         told = "no key frame is marked, or none can be decoded: the first frame that can be is hashed alone"
         yield "video.pdq", Missing(Reason.UNPARSABLE, told)
         with open_container(probe) as again:
             anything = Walk(again, pictures(again), Limits(1, limits.seconds), keys=False)
             yield from _hashes("video.pdq", anything, probe, shown)
+            if anything.packets and not anything.given and anything.stopped is None:
+                damage.append(Missing(Reason.UNPARSABLE, f"no frame of {anything.packets:,} packets can be decoded"))
     yield "video.keyframes", walk.found
     yield "video.keyframes.hashed", walk.given
-    damage = walk.damage((container.duration or 0) / SECOND)
     yield "video.damaged", int(any(missing.reason is Reason.UNPARSABLE for missing in damage))
     if walk.found > walk.given + walk.broken and not walk.stopped:
         told = f"{walk.given:,} of {walk.found:,} key frames are hashed: at least {APART} s apart, {most:,} in all"
@@ -100,7 +103,7 @@ def _keys(probe: Probe, container: InputContainer, streams: list[VideoStream]) -
 
 def _dense(probe: Probe, container: InputContainer, streams: list[VideoStream]) -> Iterator[tuple[str, Value]]:
     limits = Limits(DENSE_FRAMES, DENSE_SECONDS + DENSE_SECONDS_PER_MB * probe.size / 1e6)
-    walk = Walk(container, streams, limits, keys=False, apart=probe.every)
+    walk = Walk(container, streams, limits, keys=False, apart=probe.every, between=_between(probe, container))
     yield from _hashes("video.pdq.dense", walk, probe, None)
     yield "video.dense.every", probe.every
     yield "video.dense.frames", walk.given
@@ -122,6 +125,10 @@ def _hashes(trait: str, walk: Walk, probe: Probe, shown: "Shown | None") -> Iter
                 yield "video.rotation", turn
             if shown.takes():
                 shown.kept.append(small(seen, turn))
+
+
+def _between(probe: Probe, container: InputContainer) -> Between | None:
+    return Between(reader(probe)) if container.format.name in BETWEEN else None
 
 
 def _is_transport_stream(probe: Probe) -> bool:

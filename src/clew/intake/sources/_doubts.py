@@ -15,6 +15,7 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 from clew.intake.api import Ask, Claimed, Deleted, Range
+from clew.intake.carving.view import MOST_UNIT
 from clew.intake.refs import parse, parse_carved, place_of, volume
 from clew.intake.sources import _said
 from clew.model import ContentState, Missing, NameState
@@ -80,15 +81,18 @@ def judged(deleted: Mapping[str, Deleted], payload: Mapping[str, Any], ask: Ask)
     """Of deleted and carved Items, by id, those whose listing does not say it all: what may be claimed of each."""
     by_volume: dict[str, list[Placed]] = defaultdict(list)
     carved: dict[str, list[Find]] = defaultdict(list)  # by logical volume
+    earlier: list[str] = []  # found by a version that called one complete which was decoded alone
     for item, (ref, state, name, checked) in deleted.items():
         place, found = parse(ref), parse_carved(ref)
         if found is not None:
             runs, whole = tuple((at, length) for at, length in found["runs"]), state is ContentState.COMPLETE
             carved[str(found.get("lv"))].append(Find(runs, state, whole and checked))
+            if whole and not checked and _size(runs) > MOST_UNIT:
+                earlier.append(item)
         elif place is not None and "id" in place and "iso" not in place:  # sessions of a disc overwrite nothing
             by_volume[volume(place)].append((item, place, name))
     finds = {layer: Finds(each) for layer, each in carved.items()}
-    now: dict[str, Claimed] = {}
+    now = dict.fromkeys(earlier, DOUBTED)
     for members in by_volume.values():
         beside = finds.get(str(members[0][1].get("lv")), Finds(()))
         now |= _of_volume(members, beside, payload, ask)

@@ -14,7 +14,7 @@ class Qcow:
     """A QCOW2 image of version 2 or 3."""
 
     name = "qcow"
-    version = "4"
+    version = "5"
     general = False
     preload: tuple[str, ...] = ("clew.intake.containers.qcow", *_disk.PRELOAD)
 
