@@ -63,6 +63,7 @@ SIGNATURES: tuple[Signature, ...] = (
     *(Signature(at, b"\xfc\x4e\x2b\xa9", "Linux RAID") for at in (4096, 0)),
     Signature(3072, b"PRIVHEAD", "a Windows dynamic disk"),
 )
+_SHARED_BLOCKS = 0x4000
 _UNTOLD = 0x10000 | 0x10  # features of ext: encrypt, meta_bg
 _BIGALLOC = 0x200  # one that is optional
 _NTFS = b"NTFS    "
@@ -155,6 +156,13 @@ def _beside(family: str, head: bytes) -> str:
             "files that the file system encrypts itself (fscrypt): where it has meta_bg, they are not told from others"
         )
     return ""
+
+
+def shares_blocks(head: bytes) -> bool:
+    """Whether files of ext may have blocks in common, as those of a system image of Android do that was made smaller
+    (s_feature_ro_compat, shared_blocks).
+    """
+    return bool(_optional(head) & _SHARED_BLOCKS)
 
 
 def unexplained(source: ByteSource, offset: int, length: int) -> bool:

@@ -147,6 +147,8 @@ def _file_system(payload: dict[str, Any], head: bytes) -> dict[str, Any]:
         "free_known": opened.taken is not None,
         "owned_known": owned.known(opened),
     }
+    if opened.family == "ext" and signatures.shares_blocks(head):
+        found["shares"] = True
     own = ntfs.size(head) if opened.family == "NTFS" else 0  # The Sleuth Kit counts whole clusters alone
     found |= _beyond(opened.image, payload, max(end * each, own))
     cluster = 1

@@ -166,6 +166,7 @@ def description(said: Any) -> dict[str, Any]:
         found |= {key: int(bool(said[key])) for key in ("free_known", "owned_known")}
         found |= {key: _number(said[key]) for key in ("free_bytes", "bad_bytes") if key in said}
         more = {key: _text(said[key], 1000) for key in ("beside", "second") if key in said}
+        found |= {"shares": 1} if said.get("shares") else {}
         return {"file_system": _text(said["file_system"], 40), **found, **more}
     except WRONG:
         return {
