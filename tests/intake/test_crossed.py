@@ -25,6 +25,7 @@ from clew.intake.crossed import CROSSED, Span, crossing
 from clew.intake.report import Report
 from clew.intake.run import intake
 from clew.intake.sources import rawdisk
+from facts_case import put as lay
 
 DOUBT, COMPLETE = "overwritten possible", "complete"
 SHARED_BLOCKS = 0x4000
@@ -168,7 +169,7 @@ def test_what_lies_in_an_archive_is_doubted_with_it(case, card):
 
 
 spans = st.builds(
-    lambda begins, length, record, stream: Span(begins, begins + length, record, f"128-{stream}"),
+    lambda begins, length, record, stream: Span(begins, begins + length, f"{record}", f"128-{stream}"),
     st.integers(0, 40),
     st.integers(1, 12),
     st.integers(0, 6),
@@ -187,3 +188,40 @@ def test_all_that_overlap_and_no_others_are_found(some):
     found = crossing(sorted(some))
     assert found.keys() == wanted
     assert all(owner.split("/")[0] != other.split("/")[0] for owner, other in found.items())
+
+
+def test_on_ntfs(case: Case, tmp_path: Path) -> None:
+    """The runs of a.bin become those of b.bin; a stream of b.bin's own, with its own clusters, is in no doubt."""
+    image = tmp_path / "disk.img"
+    image.write_bytes(bytes(16 << 20))
+    tool("mkntfs", "-q", "-F", "-c", "4096", image)
+    for name, letter in (("a.bin", b"a"), ("b.bin", b"b"), ("b.bin:more", b"m")):
+        (tmp_path / "held").write_bytes(letter * 8192)
+        tool("ntfscp", *(["-N", "more"] if ":" in name else []), image, tmp_path / "held", name.partition(":")[0])
+    data = image.read_bytes()
+    a, b = (b"\x21\x02" + struct.pack("<H", data.index(letter * 8192) // 4096) for letter in (b"a", b"b"))
+    assert (data.count(a), data.count(b)) == (1, 1)
+    image.write_bytes(data.replace(a, b))
+    take(case, image)
+    assert said(case) == {
+        b"a.bin": crossed_with("b.bin"),
+        b"b.bin": crossed_with("a.bin"),
+        b"b.bin:more": (COMPLETE, None),
+    }
+
+
+def test_what_no_disk_can_be_as_large_as_costs_no_run(case: Case, tmp_path: Path) -> None:
+    """A worker may say anything that has the form of an answer."""
+    most = (1 << 63) - 1
+    exhibit = intake(case, path=make(tmp_path / "card.img", []), label="D", workers=1, options=OPTIONS).exhibit
+    refs = [f"fs@0/{'9' * 19}/1-0/a", f"fs@0/{most}/1-0/b"]
+    rows = [
+        {"item": f"{number:032x}", "exhibit": exhibit, "ref": ref, "path": ref[-1:].encode(), "name_state": "live"}
+        | {"runs": json.dumps([[most - number, most]]), "size": 1}
+        for number, ref in enumerate(refs)
+    ]
+    with case.write("intake") as tx:
+        for row in rows:
+            tx.execute("INSERT INTO items VALUES (?,?,'b','done',NULL,NULL,1,1)", (row["item"], exhibit))
+    lay(case, "listings", rows, "intake")
+    assert intake(case, path=tmp_path / "card.img", label="D", workers=1, options=OPTIONS).crossed == 2

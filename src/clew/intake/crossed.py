@@ -25,12 +25,13 @@ _INSIDE = "split_part(substr(ref, length($volume) + 1), '/', {})"
 _STREAM = f"{_INSIDE.format(1)} || '/' || {_INSIDE.format(2)}"
 _SPANS = f"""
 WITH lying AS (
-  SELECT CAST({_INSIDE.format(1)} AS BIGINT) AS record, {_INSIDE.format(2)} AS stream,
+  SELECT {_INSIDE.format(1)} AS record, {_INSIDE.format(2)} AS stream,
     unnest(CAST(CAST(runs AS JSON) AS BIGINT[][])) AS run
   FROM listings WHERE exhibit=$exhibit AND starts_with(ref, $volume) AND name_state IN ('live', 'unattached')
     AND runs IS NOT NULL AND NOT contains(ref, '!')
 )
-SELECT run[1] AS begins, run[1] + run[2] AS ends, record, stream FROM lying ORDER BY begins, ends, record, stream
+SELECT run[1] AS begins, CAST(run[1] AS HUGEINT) + run[2] AS ends, record, stream FROM lying
+ORDER BY begins, ends, record, stream
 """  # noqa: S608 - our own words
 _FILES = f"""
 SELECT item, ref, path, {_STREAM} AS stream FROM listings
@@ -47,7 +48,7 @@ class Span(NamedTuple):
 
     begins: int
     ends: int
-    record: int
+    record: str
     stream: str
 
     @property
@@ -87,7 +88,7 @@ def judge(case: Case, exhibit: str, details: Iterable[Mapping[str, Any]], look: 
 def crossing(spans: Iterable[Span]) -> dict[str, str]:
     """The owners of spans, in their order, that overlap one of another file record, each with the first such other."""
     found: dict[str, str] = {}
-    far = behind = Span(-1, -1, -1, "")  # of all before: which ends last, and which does so of other records than that
+    far = behind = Span(-1, -1, "", "")  # of all before: which ends last, and which does so of other records than that
     for span in spans:
         other = far if far.record != span.record else behind
         if other.ends > span.begins:
