@@ -15,6 +15,7 @@ from clew.intake.disk.image import FileSystem
 WIPED = "its first entries are not those of itself and the directory above it: what is listed of it may not be all"
 _FAT_ENTRY, _FAT_DOTS = 32, (b".".ljust(11), b"..".ljust(11))
 _ENTRY = struct.Struct("<IHB")  # of ext: inode, bytes of the entry, bytes of the name
+_NAME = 8  # the byte of an entry at which its name stands
 _LEAST, _LARGEST_BLOCK = 12, 65536  # bytes of an entry, at least; of a block, which an entry's 16 bits cannot say
 _TOGETHER = 1 << 20  # bytes that are read together, at least
 
@@ -53,14 +54,14 @@ def _begins(block: bytes, address: int) -> bool:
     if len(block) < 2 * _LEAST:
         return False
     inode, length, letters = _ENTRY.unpack_from(block)
-    name = block[8 : 8 + letters], block[_LEAST + 6 : _LEAST + 7], block[_LEAST + 8 : _LEAST + 10]
-    return (inode, length, *name) == (address, _LEAST, b".", b"\x02", b"..")
+    above = block[length + _NAME - 2 : length + _NAME - 1], block[length + _NAME : length + _NAME + 2]
+    return (inode, block[_NAME : _NAME + letters], *above) == (address, b".", b"\x02", b"..")
 
 
 def _filled(block: bytes) -> bool:
     """Whether entries fill a block to its end."""
     at = 0
-    while at + 8 <= len(block):
+    while at + _NAME <= len(block):
         length = _ENTRY.unpack_from(block, at)[1]
         if len(block) == _LARGEST_BLOCK and length in {0, _LARGEST_BLOCK - 1}:
             length = _LARGEST_BLOCK
