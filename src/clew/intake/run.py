@@ -17,7 +17,7 @@ from clew.core.errors import ClewError, Usage
 from clew.core.known_good import Stopping, stopping
 from clew.core.lease import lease
 from clew.core.progress import Progress
-from clew.intake import batches, custody, exiftool, identity, relist, since
+from clew.intake import batches, crossed, custody, exiftool, identity, relist, since
 from clew.intake.account import account
 from clew.intake.acquire import acquire
 from clew.intake.api import FAST, Job, Session, Source
@@ -157,6 +157,7 @@ class Run:
             for _ in lister.steps(session, ask):
                 pass  # a round is listed to its end first: a solid archive would be unpacked anew for each way back
             course.run(pool, session, ask)
+        crossed.judge(case, exhibit, lister.apart.values(), look, self.basis.require())
 
     def _begin(self, pool: Pool, look: Look) -> str:
         run = new_id()

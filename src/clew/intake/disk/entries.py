@@ -13,6 +13,7 @@ from clew.intake.disk.fat_tree import CUT
 from clew.intake.disk.fat_tree import Tree as Clusters
 from clew.intake.disk.image import FileSystem, file_system, reason, searched, tree
 from clew.intake.disk.stretch import At, Item, Tree, stretch
+from clew.intake.disk.unsound import unsound
 from clew.intake.walk import OWN_FILES, Listing
 from clew.model import ItemState, Missing, NameState, Reason
 
@@ -77,6 +78,8 @@ def _list(opened: FileSystem, payload: dict[str, Any], at: At) -> Listing[Item] 
     whole = None if root or any(key[2] for key in at) else clusters  # what a deleted directory holds is not live
     reader = _Reader(opened, Listing(), address, _path(root, at), above, parent, in_extend, ciphered, whole, given_up)
     reader.read(directory)
+    if not root and not any(key[2] for key in at):
+        reader.sound()
     if far:
         reader.listing.notes[FAR] += 1
     if opened.family == "NTFS" and not at:
@@ -158,6 +161,16 @@ class _Reader:
         if self.parent is not None and own_parent != self.parent and self.listing.folders:
             self.listing.notes[LINKED_TWICE] += len(self.listing.folders)
             self.listing.folders.clear()
+
+    def sound(self) -> None:
+        """A directory that is not what was written as one may have held more than can be seen."""
+        try:
+            why = unsound(self.opened, self.address)
+        except OSError as error:
+            why = f"whether it is whole is not known: {reason(error)}"
+        if why:
+            lost = claims.name_only(self.opened, self.path + b"/", self.address, NameState.LIVE, why)
+            self.listing.files.append(((b"\xff" * 256, self.address, 1), lost))
 
     def of_root(self) -> None:
         """The streams of NTFS's root directory, which no other directory names."""

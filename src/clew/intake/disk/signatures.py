@@ -72,6 +72,7 @@ _LATE = (
     (32769, b"CD001"),
     *((each.at, each.magic) for each in SIGNATURES if each.at >= SECTOR),
 )
+_SHARED_BLOCKS = 0x4000
 _UNTOLD = 0x10000 | 0x10  # features of ext: encrypt, meta_bg
 _BIGALLOC = 0x200  # one that is optional
 _NTFS = b"NTFS    "
@@ -181,6 +182,13 @@ def same_hfs(one: bytes, other: bytes) -> bool:
     """Whether headers of HFS+ stand in both beginnings and are of one volume, by when it was made (TN1150)."""
     made = {each[1024 + 16 : 1024 + 20] for each in (one, other) if each[1024:1026] in {b"H+", b"HX"}}
     return len(made) == 1 and one[1024:1026] == other[1024:1026]
+
+
+def shares_blocks(head: bytes) -> bool:
+    """Whether files of ext may have blocks in common, as those of a system image of Android do that was made smaller
+    (s_feature_ro_compat, shared_blocks).
+    """
+    return bool(_optional(head) & _SHARED_BLOCKS)
 
 
 def unexplained(source: ByteSource, offset: int, length: int) -> bool:

@@ -15,6 +15,7 @@ from clew.intake.containers._mapped import Mapped
 from clew.intake.disk import (
     allocation,
     apfs,
+    fat_tables,
     gpt,
     iso_disc,
     logfile,
@@ -148,6 +149,10 @@ def _file_system(payload: dict[str, Any], head: bytes) -> dict[str, Any]:
         "free_known": opened.taken is not None,
         "owned_known": owned.known(opened),
     }
+    if opened.family == "FAT":
+        found |= fat_tables.compared(opened.image.source, opened.offset)
+    if opened.family == "ext" and signatures.shares_blocks(head):
+        found["shares"] = True
     own = ntfs.size(head) if opened.family == "NTFS" else 0  # The Sleuth Kit counts whole clusters alone
     found |= _beyond(opened.image, payload, max(end * each, own))
     cluster = 1
