@@ -259,9 +259,9 @@ def test_a_stored_digest_that_differs_is_said_and_told_by_the_exit_status(tmp_pa
     path.write_bytes(bytes(4096))
     original = acquire._acquired
 
-    def claim(case, exhibit, answer, kept, mandate):  # type: ignore[no-untyped-def]
+    def claim(case, exhibit, answer, *others):  # type: ignore[no-untyped-def]
         answer |= {"stored": {"md5": "11" * 16, "sha1": answer["sha1"]}, "bad": [[512, 512]]}
-        original(case, exhibit, answer, kept, mandate)
+        original(case, exhibit, answer, *others)
 
     monkeypatch.setattr(acquire, "_acquired", claim)
     report = intake(new_case(tmp_path / "case"), path=path, label="D", options=PLAIN)

@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lvm_volume import EXTENT, FIRST, physical
 from recovery import photographs
-from test_volumes import fat, take
+from test_volumes import Bytes, fat, take
 
-from clew.intake.disk import apfs, lvm
+from clew.intake.disk import apfs, lvm, signatures, volumes
 from clew.intake.sources import _said
 from container_files import tool
 
@@ -111,6 +111,37 @@ def test_noise_behind_a_file_system_is_said_to_be(tmp_path):
         assert "high entropy, unexplained: a hidden or encrypted volume" in summary.words(), name
         assert behind(summary) == [(4 * MIB + 3 * 512, 3 * MIB)], name
         assert not summary.account.complete
+
+
+@pytest.mark.parametrize("between", [0, 512, 1536, 4096, 12 * 512])
+def test_a_file_system_that_begins_with_zeros_is_found_behind_another_one(tmp_path, between):
+    """What rounding leaves of FAT's last cluster is zeros, and so is how ext begins."""
+    first, second = tmp_path / "first.img", tmp_path / "second.img"
+    first.write_bytes(bytes(8 * MIB))
+    tool("mkfs.fat", "-F", "12", "-s", "16", first)
+    second.write_bytes(bytes(4 * MIB))
+    tool("mkfs.ext4", "-q", second)
+    (tmp_path / "disk.img").write_bytes(first.read_bytes() + bytes(between) + second.read_bytes())
+    _, summary = take(tmp_path, tmp_path / "disk.img")
+    found = {(part["file_system"], part["offset"]) for part in summary.account.searched if "file_system" in part}
+    assert found == {("FAT", 0), ("ext", 8 * MIB + between)}
+
+
+@pytest.mark.parametrize(
+    ("at", "magic"), [(1080, b"\x53\xef"), (1024, b"H+"), (32769, b"CD001"), (4096, b"\xfc\x4e\x2b\xa9")]
+)
+def test_what_begins_with_zeros_is_told_by_its_magic_where_it_may_begin(at, magic):
+    for place, most, found in ((0, 0, 0), (1024, 8192, 1024), (1024, 512, None), (1025, 8192, None)):
+        data = bytes(place + at) + magic + bytes(1 << 16)
+        assert signatures.begins_late(data, most) == found, place
+
+
+def test_the_second_header_of_hfs_plus_is_no_volume_behind_it():
+    """Where its last block is not whole, it lies behind what the books tell of."""
+    own, other = (b"H+" + bytes(14) + made + bytes(492) for made in (b"\1\2\3\4", b"\1\2\3\5"))
+    for header, begun in ((own, None), (other, 0)):
+        disk = Bytes(bytes(1024) + own + bytes(MIB - 1536) + bytes(1024) + header + bytes(512))
+        assert volumes._begun(disk, 0, MIB, 2048, 1024) == begun
 
 
 def test_what_rounding_leaves_is_no_gap_unless_something_stands_in_it(tmp_path):

@@ -8,7 +8,7 @@ from test_behind import MIB, partitions
 from test_tables import entry
 from test_volumes import fat, take
 
-from clew.intake.sources.rawdisk import ENDS_IN_FULL
+from clew.intake.sources._series import ENDS_IN_FULL
 from container_files import tool
 
 

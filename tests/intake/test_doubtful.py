@@ -87,7 +87,7 @@ def test_each_item_is_named_once_by_the_claim_that_it_is_counted_by(case, tmp_pa
     rows = [json.loads(line) for line in shown(case, "--json")]
     assert bytes.fromhex(rows[1]["path_hex"]) == b"cut\x1b\xff"
     names = {"item", "path", "path_hex", "ref", "size", "listed", "name_state", "found_by", "content_state"}
-    assert set(rows[0]) == names | {"erased", "unvouched", "damaged", "sha256", "why"}
+    assert set(rows[0]) == names | {"erased", "unvouched", "crossed", "damaged", "sha256", "why"}
 
 
 def test_a_picture_whose_decoder_made_up_pixels_is_counted_and_named(case, tmp_path):

@@ -75,7 +75,10 @@ def test_nothing_of_an_earlier_ntfs_that_lies_in_a_partition_of_today_is_complet
     assert found[b"OLD1.BIN"]["sha256"] != sha256((tmp_path / "OLD1.BIN").read_bytes())
     assert found[b"OLD1.BIN"]["as_read"] == "overwritten possible"
     assert DOUBTED in summary.words()
-    assert "2 deleted items, or of an earlier file system, may hold bytes of another" in summary.words()
+    assert (
+        "2 items, deleted, of an earlier file system, or with clusters of another, may hold bytes of another"
+        in summary.words()
+    )
 
 
 def two_fats(tmp_path: Path) -> tuple[bytes, bytes]:

@@ -23,7 +23,7 @@ from clew.intake.api import Found, Note, Part
 from clew.intake.disk import claims, ext_owned, owned
 from clew.intake.disk.bitmap import Marks, bits
 from clew.intake.sources import _carving
-from clew.intake.sources._carving import BYTES
+from clew.intake.sources._carving import BYTES, NAMELESS
 from clew.intake.sources._sifted import Sifted
 from clew.model import Missing, Reason
 
@@ -121,8 +121,9 @@ def test_what_is_in_use_and_belongs_to_no_file_is_counted_and_carved(family, tmp
     found, summary = take(tmp_path, image)
     item = found[b"$Carved/%x.png" % at]
     assert (item["sha256"], item["content_state"]) == (sha256(picture), "complete")
-    assert summary.account.notes[BYTES] == size
-    assert f"noted: {size:,} {BYTES}" in summary.words()
+    what = NAMELESS if family.startswith(("FAT", "exFAT")) else BYTES
+    assert summary.account.notes[what] == size
+    assert f"noted: {size:,} {what}" in summary.words()
     assert KIND in {part["kind"] for part in summary.account.searched}
     if family.startswith("FAT"):
         assert (found[b"EMPTY.PNG"]["content_state"], found[b"EMPTY.PNG"]["as_read"]) == ("partial", "partial")
@@ -133,7 +134,7 @@ def test_an_entry_of_no_bytes_that_names_a_cluster_is_not_complete_on_exfat(tmp_
     listed = [File("broken.mov", b"", [300]), File("empty", b"", [])]
     found, summary = take(tmp_path, make(tmp_path / "card.img", listed))
     assert {path: item["as_read"] for path, item in found.items()} == {b"broken.mov": "partial", b"empty": "complete"}
-    assert (summary.account.notes[claims.BROKEN_OFF], summary.account.notes[BYTES]) == (1, 4096)
+    assert (summary.account.notes[claims.BROKEN_OFF], summary.account.notes[NAMELESS]) == (1, 4096)
 
 
 def test_what_a_worker_says_of_how_much_there_is():
@@ -151,7 +152,7 @@ def test_what_a_worker_says_of_how_much_there_is():
         (lost,) = found(lie)
         assert (lost.ref, lost.state, lost.size) == ("carved@0-1048576", "unreadable", 1 << 20), lie
     assert found(0) == []
-    assert found(7) == [Note({BYTES: 7}, "0")]
+    assert found(7) == [Note({NAMELESS: 7}, "0")]
     assert found(7, "0") == found(None, "512") == []
 
 

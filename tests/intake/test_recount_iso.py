@@ -1,6 +1,7 @@
 """The second count of a disc, by The Sleuth Kit: agreed, explained, flagged, or said not to be made."""
 
 import struct
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from clew.intake.disk import recount as disk_recount
 from clew.intake.disk import recount_iso
 from clew.intake.recount import Recount
 from clew.intake.run import intake
+from clew.intake.sources import _recount
 
 FILES = {"a.txt": b"a", "b name.txt": b"bb", "d/c.txt": b"ccc", "d/e": b"", "empty": b""}
 
@@ -102,3 +104,29 @@ def test_the_count_goes_on_where_it_stood(tmp_path, monkeypatch):
         said = run_here(disk_recount.count, image, file_system="ISO 9660", pending=pending).value
         pending, stretches, contents = said["pending"], stretches + 1, contents + said["contents"]
     assert (stretches > 3, contents) == (True, 3)
+
+
+@pytest.mark.parametrize("hidden", [("-hide-joliet",), ("-hide",)])
+def test_further_names_of_a_content_in_one_tree_alone_are_no_difference(tmp_path, hidden):
+    """Of hard links each tree may have others, and each reader begins with another tree."""
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "one.txt").write_bytes(b"one")
+    for name in ("hard.txt", "more.txt"):
+        (folder / name).hardlink_to(folder / "one.txt")
+    (folder / "other.txt").write_bytes(b"other")
+    image = tmp_path / "d.iso"
+    words = ["genisoimage", "-quiet", "-cache-inodes", "-R", "-J", *hidden, "one.txt", "-o", image, folder]
+    subprocess.run(words, check=True, capture_output=True)
+    (found,), complete = counted(tmp_path, image)
+    assert (found.unexplained, complete) == (False, True), found.said
+    assert "they agree" in found.said
+    assert found.theirs == 4 or "further names of contents" in found.said
+
+
+def test_a_content_that_one_reader_alone_has_is_a_difference_all_the_same(tmp_path, monkeypatch):
+    image = make(tmp_path / "d.iso", FILES, "-R", "-J")
+    counts = {"contents": 4, "places": 4, "unreadable": 0, "pending": []}
+    monkeypatch.setattr(_recount, "_checked", lambda _said, check=_recount._checked: check(counts))
+    (found,), complete = counted(tmp_path, image)
+    assert (found.theirs, found.ours, found.unexplained, complete) == (4, 3, True, False)

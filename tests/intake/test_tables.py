@@ -1,5 +1,6 @@
 """Partition tables beside each other, and file systems that none of them names: what is there is listed."""
 
+import os
 import struct
 import zlib
 from pathlib import Path
@@ -12,6 +13,8 @@ from test_behind import MIB, partitions
 from test_volumes import fat, take
 
 from clew.intake.carving.view import without
+from clew.intake.containers.raw import Raw
+from clew.intake.disk import extended as extended_partition
 from clew.intake.disk import gpt, tables
 from clew.intake.sources import _disk, _said
 from clew.model import NameState
@@ -22,6 +25,13 @@ def entry(disk: bytearray, number: int, first: int, size: int, kind: int = 7) ->
     """An entry of the MBR; in sectors."""
     struct.pack_into("<8B2I", disk, 446 + 16 * number, 0, 0, 0, 0, kind, 0, 0, 0, first, size)
     disk[510:512] = b"\x55\xaa"
+
+
+def memory(data: bytes) -> int:
+    """A descriptor of a file that has these bytes."""
+    descriptor = os.memfd_create("disk")
+    os.write(descriptor, data)
+    return descriptor
 
 
 def listed(folder: Path, disk: bytes) -> tuple[set[bytes], str]:
@@ -190,3 +200,78 @@ def test_a_gpt_of_any_bytes_names_what_it_can_or_nothing(data):
 
     assert gpt.partitions(Source()) is not None
     assert all(last > 0 for _, _, last in gpt._named(data, 128, 512))
+
+
+# ---- the extended partition of an MBR
+
+
+SECTORS = 2 * MIB // 512  # of each logical volume with its boot record, where that has a MiB
+
+
+def extended(folder: Path, gap: int = 2048) -> bytearray:
+    """A volume at 1 MiB, and three logical ones, each so many sectors behind its boot record; from 4 MiB on."""
+    disk, first, each = bytearray(16 * MIB), 4 * MIB // 512, gap + MIB // 512
+    disk[MIB : 2 * MIB] = fat(folder, "ONE.TXT")
+    entry(disk, 0, 2048, 2048)
+    entry(disk, 1, first, 3 * each, 5)
+    for number, name in enumerate(("TWO.TXT", "THREE.TXT", "FOUR.TXT")):
+        at = (first + number * each) * 512
+        record = bytearray(512)
+        entry(record, 0, gap, 2048)
+        if number < 2:
+            entry(record, 1, (number + 1) * each, each, 5)
+        disk[at : at + 512] = record
+        disk[at + gap * 512 : at + gap * 512 + MIB] = fat(folder, name)
+    return disk
+
+
+ALL = {b"ONE.TXT", b"TWO.TXT", b"THREE.TXT", b"FOUR.TXT"}
+SECOND = 4 * MIB + SECTORS * 512  # byte of the second boot record
+
+
+@pytest.mark.parametrize("gap", [63, 2048])
+def test_a_chain_of_boot_records_that_ends_is_listed_and_nothing_is_said_of_it(tmp_path, gap):
+    names, words = listed(tmp_path, extended(tmp_path, gap))
+    assert names == ALL
+    assert "extended partition" not in words
+    assert "the image is cut" not in words
+
+
+@pytest.mark.parametrize("gap", [63, 2048])
+def test_volumes_behind_a_lost_boot_record_are_found_and_that_it_is_lost_is_said(tmp_path, gap):
+    disk, second = extended(tmp_path, gap), 4 * MIB + gap * 512 + MIB
+    disk[second : second + 512] = bytes(512)
+    names, words = listed(tmp_path, disk)
+    assert names == ALL
+    assert f"breaks off at sector {second // 512:,}, where no boot record stands" in words
+
+
+def test_a_chain_that_leads_away_or_back_is_said(tmp_path):
+    disk, last = extended(tmp_path), SECOND + SECTORS * 512
+    for number, (to, said) in enumerate(((10**8, "beyond the image's end"), (SECTORS, "back to sector 12,288"))):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        record = bytearray(disk[last : last + 512])
+        entry(record, 1, to, SECTORS, 5)
+        disk[last : last + 512] = record
+        names, words = listed(folder, disk)
+        assert names == ALL
+        assert "the chain of boot records in the extended partition leads" in words
+        assert said in words
+
+
+@pytest.mark.parametrize("end", [SECOND, SECOND + SECTORS * 512, SECOND + 512 + SECTORS * 512])
+def test_an_image_that_is_cut_inside_the_extended_partition_is_not_complete(tmp_path, end):
+    _, words = listed(tmp_path, extended(tmp_path)[:end])
+    assert f"the extended partition goes on to byte {10 * MIB:,}, beyond the image's end: the image is cut" in words
+
+
+def test_a_chain_without_end_is_followed_so_far(tmp_path):
+    disk = bytearray(512 * (extended_partition.MOST_RECORDS + 10))
+    entry(disk, 0, 1, len(disk) // 512 - 1, 5)
+    for number in range(1, len(disk) // 512):
+        record = bytearray(512)
+        entry(record, 1, number, 1, 15)
+        disk[number * 512 : number * 512 + 512] = record
+    (said,) = extended_partition.remarks(Raw([memory(disk)]))
+    assert "has more than 1,024 records" in said

@@ -4,6 +4,7 @@ Of a copy it is due once more, since the first one's digest says nothing of it (
 """
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from clew.core.case import Case
@@ -24,8 +25,11 @@ MOST_STATE = (64 << 10) + said.MOST_RANGES * 50  # characters of JSON: two numbe
 MOST_WHY = 1000
 
 
-def acquire(case: Case, held: Held, job: Job, pool: Pool, bar: Progress, basis: Basis) -> None:
-    """Reads the image behind `job` to its end and records its digests; goes on where a stopped run was.
+def acquire(
+    case: Case, held: Held, job: Job, pool: Pool, bar: Progress, basis: Basis, files: Sequence[Any] = ()
+) -> None:
+    """Reads the image behind `job` to its end and records its digests; goes on where a stopped run was. `files`: the
+    name and bytes of each file that it lies in, in order, where they are several.
 
     Raises ClewError where it cannot be read whole, Refused where an `untied` one has another digest.
     """
@@ -48,7 +52,7 @@ def acquire(case: Case, held: Held, job: Job, pool: Pool, bar: Progress, basis: 
             _unopened(case, held, known | {"unopened": str(end["unopened"])[:MOST_WHY]})
             return
         if isinstance(end, dict):
-            _acquired(case, held.id, end, kept, basis.require())
+            _acquired(case, held.id, end, files, kept, basis.require())
             return
         if after == state:
             raise ClewError(
@@ -118,12 +122,15 @@ def _save(case: Case, held: Held, state: Any, beside: dict[str, Any]) -> dict[st
     return state
 
 
-def _acquired(case: Case, exhibit: str, answer: dict[str, Any], kept: dict[str, Any], mandate: str) -> None:
+def _acquired(
+    case: Case, exhibit: str, answer: dict[str, Any], files: Sequence[Any], kept: dict[str, Any], mandate: str
+) -> None:
     """Records the digests of the whole image, and what its container says of itself. Raises Damaged."""
     try:
         digests, size, learnt = said.acquisition(answer)
     except said.WRONG as error:
         raise Damaged("the worker's answer about the image's digest made no sense", "run it again") from error
+    learnt |= {"files": list(files)} if files else {}
     failpoint("acquisition.end.before")
     with case.write("intake") as tx:
         values = (digests["sha256"], digests["sha1"], digests["md5"], size, json.dumps(learnt | kept), exhibit)

@@ -76,15 +76,17 @@ def reopened(
     source: Source = choose(path)
     with ExitStack() as stack:
         stack.enter_context(lease(case, "intake", leased(held.label, why.name)))
-        session = stack.enter_context(closing(Archives(case, exhibit, source.open(path), options.budgets)))
+        session = stack.enter_context(
+            closing(Archives(case, exhibit, custody.opened(held, source, path), options.budgets))
+        )
         custody.known(case, held, path, session)
         pool = stack.enter_context(open_pool(source, session, specs, options, also=also, may=basis.require))
-        opened = Reopened(session, pool, basis, versions(source, specs))
-        look = _began(case, exhibit, why, opened)
+        ready = Reopened(session, pool, basis, versions(source, specs))
+        look = _began(case, exhibit, why, ready)
         try:
-            yield opened
+            yield ready
         finally:
-            _ended(case, exhibit, look, why, opened)
+            _ended(case, exhibit, look, why, ready)
 
 
 def at_hand(

@@ -8,7 +8,7 @@ hostile bytes inside a worker; this module therefore imports nothing but the sta
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from clew.model import ContentState, ItemState, Missing, NameState
 
@@ -279,4 +279,13 @@ class Source(Protocol):
 
     def examples(self) -> Iterator[tuple[str, Mapping[bytes, bytes]]]:
         """Benign exhibits for the contract test: (kind, path inside -> content)."""
+        ...
+
+
+@runtime_checkable
+class InFiles(Protocol):
+    """A Source to which the name of one file may say more of an image's others than it did to an earlier version."""
+
+    def open_known(self, path: Path, files: int) -> Session:
+        """Opens what was taken in as so many files, as `Source.open` does."""
         ...

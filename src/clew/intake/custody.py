@@ -14,7 +14,7 @@ from clew.core import clock
 from clew.core.case import Case, Transaction, new_id
 from clew.core.errors import Refused, Usage
 from clew.intake import identity, mounts
-from clew.intake.api import Session, Source, Unavailable
+from clew.intake.api import InFiles, Session, Source, Unavailable
 from clew.intake.batches import files_anywhere, first_files
 from clew.intake.seizure import Seizure, agreeing, checked
 from clew.intake.since import was_moved
@@ -84,6 +84,13 @@ def find(case: Case, label: str) -> Held | None:
         return None
     known = json.loads(row["identity"]) if row["identity"] else None
     return Held(row["id"], label, row["kind"], row["location"], row["sha256"], known, json.loads(row["acquisition"]))
+
+
+def opened(held: Held, source: Source, path: Path) -> Session:
+    """What lies there, by its Source; of an image that was taken in before, as what it was then."""
+    if held.identity is not None and isinstance(source, InFiles):
+        return source.open_known(path, len(held.identity))
+    return source.open(path)
 
 
 def recognise(case: Case, held: Held, path: Path, session: Session, mandate: str, *, moved: bool = False) -> Held:

@@ -6,6 +6,7 @@ from typing import Any
 from clew.core import shards
 from clew.core.case import Case
 from clew.core.places import named
+from clew.intake.crossed import CROSSED
 from clew.intake.relist import taken_back
 from clew.intake.work import ERASED, UNVOUCHED
 from clew.model import ContentState
@@ -27,25 +28,33 @@ DAMAGED_COUNTED = f"SELECT count(*) AS items FROM ({READ}) WHERE sha256 IN ({_DA
 _NAMED = f"""
 SELECT r.content_state, l.item, l.ref, l.path, r.size, l.size AS listed, l.name_state, l.found_by,
   lower(hex(r.sha256)) AS sha256, r.item IN (SELECT unnest($erased)) AS erased,
-  r.item IN (SELECT unnest($unvouched)) AS unvouched,
+  r.item IN (SELECT unnest($unvouched)) AS unvouched, r.item IN (SELECT unnest($crossed)) AS crossed,
   r.sha256 IN ({_DAMAGED}) AS damaged
 FROM ({READ}) r JOIN listings l USING (item)
-WHERE coalesce(r.content_state, '') IN ('partial', 'overwritten possible') OR erased OR damaged
+WHERE coalesce(r.content_state, '') IN ('partial', 'overwritten possible') OR erased OR crossed OR damaged
 ORDER BY r.content_state, l.path, l.item
 """  # noqa: S608 - our own words
 
 
 def doubtful(case: Case, exhibit: str) -> Iterator[dict[str, Any]]:
     """One Exhibit's, by claim. `size` are the bytes that were read, `listed` those that its name claims; `erased`,
-    `unvouched` and `damaged` (a picture) as the end report counts them; `why` in words.
+    `unvouched`, `crossed` and `damaged` (a picture) as the end report counts them; `why` in words.
     """
+    crossed = _crossed(case, exhibit)
     sql = "SELECT id FROM items WHERE exhibit=? AND state='done' AND detail=?"
-    asked: dict[str, Any] = {"exhibit": exhibit, "twice": sorted(taken_back(case, exhibit))}
+    asked: dict[str, Any] = {"exhibit": exhibit, "twice": sorted(taken_back(case, exhibit)), "crossed": list(crossed)}
     for name, why in (("erased", ERASED), ("unvouched", UNVOUCHED)):
         asked[name] = [row["id"] for row in case.read().execute(sql, (exhibit, why))]
     for chunk in shards.query(case, _NAMED, asked).to_batches():
         for row in chunk.to_pylist():
             claim = WHY.get(row["content_state"])
-            claim = ERASED if row["erased"] else UNVOUCHED if row["unvouched"] else claim
+            claim = ERASED if row["erased"] else UNVOUCHED if row["unvouched"] else crossed.get(row["item"], claim)
             why = "; ".join(each for each in (claim, DAMAGED if row["damaged"] else None) if each)
             yield {**row, **named(row["path"]), "why": why}
+
+
+def _crossed(case: Case, exhibit: str) -> dict[str, str]:
+    """Which Items lie in clusters of others too, with the words that say of which."""
+    sql = "SELECT id, detail FROM items WHERE exhibit=? AND state='done' AND substr(detail, 1, ?)=?"
+    rows = case.read().execute(sql, (exhibit, len(CROSSED), CROSSED))
+    return {row["id"]: row["detail"] for row in rows}

@@ -6,11 +6,11 @@ readers go by the weaker of two rows that agree in all else.
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from clew.core import clock, shards
-from clew.core.case import Case
+from clew.core.case import Case, Transaction
 from clew.intake.api import Claimed
 from clew.intake.refs import MEMBER, item_id
 from clew.intake.relist import UNJUDGED
@@ -35,15 +35,20 @@ def judge(case: Case, exhibit: str, claimed: Mapping[str, Claimed], look: Look, 
     rows = list(_weaker(case, exhibit, claimed))
     items = sorted({row["item"] for row in rows})
     pending = [shards.write(case, "contents", rows)] if rows else []
-    batch = hashlib.sha256("\n".join(["doubts", *items, str(clock.now().utc_ns)]).encode()).hexdigest()[:32]
     with case.write("intake") as tx:
-        shards.commit(tx, stage="intake", batch=batch, versions=look.versions, config=look.config, pending=pending)
+        enter(tx, "doubts", items, look, pending)
         for part, detail in _parts(case, exhibit):
             if detail.pop(UNJUDGED, False):
                 sql = "UPDATE exhibit_runs SET detail=? WHERE exhibit=? AND part=?"
                 tx.execute(sql, (json.dumps(detail, sort_keys=True), exhibit, part))
         about = {"exhibit": exhibit, "items": items}
         tx.record("claims.weakened", subject=about, counts={"items": len(items)}, mandate=mandate)
+
+
+def enter(tx: Transaction, kind: str, items: Sequence[str], look: Look, pending: Sequence[shards.Pending]) -> None:
+    """Makes rows of which less is claimed part of the case, under a receipt of their own."""
+    batch = hashlib.sha256("\n".join([kind, *items, str(clock.now().utc_ns)]).encode()).hexdigest()[:32]
+    shards.commit(tx, stage="intake", batch=batch, versions=look.versions, config=look.config, pending=pending)
 
 
 def _weaker(case: Case, exhibit: str, claimed: Mapping[str, Claimed]) -> Iterator[dict[str, Any]]:

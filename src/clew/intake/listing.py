@@ -16,7 +16,7 @@ from typing import Any
 from clew.core import clock, shards
 from clew.core.case import Case, Transaction
 from clew.core.failpoints import failpoint
-from clew.intake import relist
+from clew.intake import crossed, relist
 from clew.intake.api import Ask, Found, Note, Part, Session, Source
 from clew.intake.basis import Basis
 from clew.intake.refs import item_id
@@ -86,6 +86,7 @@ class Lister:
     basis: Basis
     size: BatchSize
     told: Callable[[int, int], None]  # items to be read and their bytes, found by one commit
+    apart: dict[str, Mapping[str, Any]] = field(default_factory=dict)  # details of parts whose files share no cluster
 
     def steps(self, session: Session, ask: Ask) -> Iterator[tuple[str, ...]]:
         """Every part that is not done yet, each from its cursor: one step a thing found. A step names the batches that
@@ -94,6 +95,8 @@ class Lister:
         shown: list[Part] = []
         for part in session.parts(ask):
             shown.append(part)
+            if part.missing is None and crossed.apart(part.detail):
+                self.apart[part.name] = part.detail
             row = self._row(part)
             if row is not None and part.missing is None and "missing" in json.loads(row["detail"]):
                 # it could not be listed, and can be now

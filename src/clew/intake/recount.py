@@ -12,6 +12,7 @@ from clew.model import ItemState
 KIND, WALKED = "second count", "file system"
 CONTENTS, UNLISTED, GAVE_UP = "contents", "directories that it could not list", "gave up: "
 ATTRIBUTES = "extended attributes that the walk does not list"
+PLACES = "places at which they begin"  # of a disc
 # Two more sums over the numbers of the file records: as many others in their place would have to add up to both.
 NUMBERS, SQUARES = "sum of their record numbers", "sum of the squares of these"
 MODULUS = (1 << 31) - 1  # of the numbers: what is added up stays small, whatever a disk claims
@@ -38,10 +39,13 @@ FROM (
 # Of one tree of a disc; what a later session left out is counted too. A file's ref says how many extents it has.
 _OF_TREE = """
 SELECT count(*) FILTER (size > 0) AS files,
+  count(DISTINCT begins) FILTER (size > 0 AND stream <> 'name') AS places,
+  count(*) FILTER (size > 0 AND stream <> 'name') AS read,
   coalesce(sum(TRY_CAST(split_part(stream, '-', 2) AS HUGEINT)) FILTER (size > 0), 0) AS extents,
   list(item) FILTER (stream = 'name' AND NOT folder) AS bare, list(item) FILTER (folder) AS lost
 FROM (
-  SELECT item, size, split_part(substr(ref, $after), '/', 2) AS stream, hex(path) LIKE '%2F' AS folder
+  SELECT item, size, split_part(substr(ref, $after), '/', 2) AS stream, hex(path) LIKE '%2F' AS folder,
+    coalesce(nullif(split_part(runs, ',', 1), '[]'), ref) AS begins
   FROM listings
   WHERE exhibit=$exhibit AND starts_with(ref, $volume) AND found_by LIKE '%: directory walk'
 )
@@ -141,17 +145,21 @@ def _recounted(case: Case, exhibit: str, part: str, detail: dict[str, Any], *, s
 def _of_disc(case: Case, exhibit: str, part: str, detail: dict[str, Any], *, shared: bool) -> Recount:
     """Of the trees of the first session, whose contents are joined. The Sleuth Kit takes each extent for a file."""
     notes, lost = detail.get("notes", {}), list[str]()
-    files = extents = 0
+    files = extents = names = 0
     for tree in detail["trees"]:
         row = _asked(case, _OF_TREE, exhibit, f"{refs.volume(refs.place_of(detail) | {'iso': tree})}/")
         unread = _still(case, row["bare"] or [])  # files of which nothing is read
         files, extents = files + unread + int(row["files"]), extents + unread + int(row["extents"])
+        names += int(row["read"]) - int(row["places"])
         lost += row["lost"] or []
     known = (part.removesuffix("/recount"), detail["file_system"], detail["parser"])
     if failed := _failed(notes):
         return Recount(*known, None, files, failed, unexplained=True)
     theirs, unlisted = int(notes[CONTENTS]), int(notes.get(UNLISTED, 0))
     said, unexplained = _explained(theirs, extents, unlisted, _still(case, lost), same=True, shared=shared)
+    if theirs != extents and notes.get(PLACES) == extents - names:
+        more = f"a difference of {abs(theirs - extents):,}, which are further names of contents in one tree alone"
+        said, unexplained = f"{more}: they agree on where contents lie", False
     if extents != files:
         said += f"; it takes {extents - files:,} further extents of large files for files"
     return Recount(*known, theirs, files, f"{said}; {OF_DISC}", unexplained)

@@ -13,6 +13,7 @@ from clew.core.case import Case
 from clew.intake import exiftool, typing_pass, unsaid
 from clew.intake.account import Account, account
 from clew.intake.acquire import OF, RESUME
+from clew.intake.crossed import CROSSED
 from clew.intake.doubtful import DAMAGED_COUNTED, READ
 from clew.intake.families import family
 from clew.intake.relist import taken_back
@@ -52,6 +53,7 @@ class Report:
     doubted: int = 0
     erased: int = 0
     unvouched: int = 0
+    crossed: int = 0
     damaged: int = 0
     names: dict[str, int] = field(default_factory=dict)
     found_by: dict[str, int] = field(default_factory=dict)
@@ -95,6 +97,7 @@ def report(case: Case, exhibit: str) -> Report:
     why = "SELECT detail, count(*) AS items FROM items WHERE exhibit=? AND state='done' GROUP BY detail"
     doubts = {row["detail"]: row["items"] for row in case.read().execute(why, (exhibit,))}
     found.erased, found.unvouched = doubts.get(ERASED, 0), doubts.get(UNVOUCHED, 0)
+    found.crossed = sum(items for said, items in doubts.items() if (said or "").startswith(CROSSED))
     found.damaged = shards.query(case, DAMAGED_COUNTED, ours).to_pylist()[0]["items"]
     for each in shards.query(case, _NAMES, ours).to_pylist():
         found.names[each["name_state"]] = found.names.get(each["name_state"], 0) + each["items"]

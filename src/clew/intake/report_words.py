@@ -74,11 +74,14 @@ def _states(report: dict[str, Any]) -> list[str]:
     if report["partial"]:
         lines.append(f"{report['partial']:,} contents are partial: some of their bytes are not there")
     if report["doubted"]:
-        whose = "deleted items, or of an earlier file system,"
+        whose = "items, deleted, of an earlier file system, or with clusters of another,"
         lines.append(f"{report['doubted']:,} {whose} may hold bytes of another: overwritten possible")
     if report["unvouched"]:
         why = "nothing shows that no other file held them meanwhile"
         lines.append(f"  {report['unvouched']:,} of them lie in clusters that are free, and {why}")
+    if report["crossed"]:
+        why = "clusters that are another file's in use as well: one of the two has bytes of the other"
+        lines.append(f"  {report['crossed']:,} of them lie in {why}")
     if report["erased"]:
         why = "as a drive gives what it was told to forget (TRIM): what they held may be gone"
         lines.append(f"  {report['erased']:,} of them read as zeros alone, or as bytes of 0xFF alone, {why}")

@@ -17,7 +17,7 @@ from clew.core.errors import ClewError, Usage
 from clew.core.known_good import Stopping, stopping
 from clew.core.lease import lease
 from clew.core.progress import Progress
-from clew.intake import batches, custody, exiftool, identity, relist, since
+from clew.intake import batches, crossed, custody, exiftool, identity, relist, since
 from clew.intake.account import account
 from clew.intake.acquire import acquire
 from clew.intake.api import FAST, Job, Session, Source
@@ -94,7 +94,7 @@ class Run:
         specs = extractors() if self.options.extractors is None else self.options.extractors
         look = Look(specs, FAST, versions(self.source, specs), FAST)
         with ExitStack() as stack:
-            opened = self.source.open(path)
+            opened = custody.opened(self.held, self.source, path)
             session = stack.enter_context(closing(Archives(self.case, self.held.id, opened, self.options.budgets)))
             self.held = custody.recognise(
                 self.case, self.held, path, session, self.basis.require(), moved=self.options.moved
@@ -117,7 +117,7 @@ class Run:
         """Reads its digests. What is stated of the seizure of an `untied` one waits until it is known to be the one."""
         untied = self.held.untied
         try:
-            acquire(self.case, self.held, job, pool, self.bar, self.basis)
+            acquire(self.case, self.held, job, pool, self.bar, self.basis, session.detail.get("segments", []))
         except ClewError:
             session.check()
             raise
@@ -157,6 +157,7 @@ class Run:
             for _ in lister.steps(session, ask):
                 pass  # a round is listed to its end first: a solid archive would be unpacked anew for each way back
             course.run(pool, session, ask)
+        crossed.judge(case, exhibit, lister.apart.values(), look, self.basis.require())
 
     def _begin(self, pool: Pool, look: Look) -> str:
         run = new_id()

@@ -225,6 +225,9 @@ _OWN: dict[str, Callable[[dict[str, Any], dict[str, Any]], str]] = {
     "claims.weakened": lambda entry, _about: (
         f"Of {entry['counts']['items']:,} deleted files less is claimed than before: others were listed since."
     ),
+    "files.crossed": lambda entry, _about: (
+        f"Of {entry['counts']['items']:,} files less is claimed: their clusters are other files' in use as well."
+    ),
     "losses.listed": lambda entry, _about: (
         f"Of what could not be listed at first, {entry['counts']['items'] + entry['counts']['parts']:,} were listed."
     ),

@@ -15,6 +15,7 @@ from clew.intake.disk.fat_tree import CUT
 from clew.intake.disk.fat_tree import Tree as Clusters
 from clew.intake.disk.image import FileSystem, file_system, reason, searched, tree
 from clew.intake.disk.stretch import At, Item, Tree, stretch
+from clew.intake.disk.unsound import unsound
 from clew.intake.walk import OWN_FILES, Listing
 from clew.model import ItemState, Missing, NameState, Reason
 
@@ -87,6 +88,8 @@ def _list(opened: FileSystem, payload: dict[str, Any], at: At) -> Listing[Item] 
     if at or not root:  # the lost entries of a volume lie in no directory
         reader.look()
     reader.read(directory)
+    if not root and not any(key[2] for key in at):
+        reader.sound()
     if far:
         reader.listing.notes[FAR] += 1
     if opened.family == "NTFS" and not at:
@@ -216,6 +219,16 @@ class _Reader:
         with suppress(OSError):
             return Index(self.opened, self.address) if self.opened.family == "ext" else None
         return None
+
+    def sound(self) -> None:
+        """A directory that is not what was written as one may have held more than can be seen."""
+        try:
+            why = unsound(self.opened, self.address)
+        except OSError as error:
+            why = f"whether it is whole is not known: {reason(error)}"
+        if why:
+            lost = claims.name_only(self.opened, self.path + b"/", self.address, NameState.LIVE, why)
+            self.listing.files.append(((b"\xff" * 256, self.address, 1), lost))
 
     def of_root(self) -> None:
         """The streams of NTFS's root directory, which no other directory names."""

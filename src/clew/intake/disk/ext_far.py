@@ -26,6 +26,7 @@ _ENCRYPT, _ENCRYPTED = 0x10000, 0x800  # fscrypt: the feature, and the flag of a
 _NARROW, _WIDE_DESCRIPTOR = 32, 64  # bytes of a group's descriptor, at least, and of one with numbers of 64 bits
 _LEAST = 128  # bytes of an inode
 _INDEXED = 0x1000  # an inode's flag: a directory has a tree of hashes
+_INLINE = 0x10000000  # an inode's flag: its content stands in it
 _EXTENTS = 0x80000  # an inode's flag: a tree of extents stands where block pointers would
 _NODE, _LEAF, _INDEX = struct.Struct("<HH2xH4x"), struct.Struct("<IHHI"), struct.Struct("<IIH2x")
 _MAGIC, _MOST_DEPTH = 0xF30A, 5
@@ -119,6 +120,10 @@ class Inodes:
         (https://docs.kernel.org/filesystems/fscrypt.html). Raises OSError.
         """
         return self._encrypts and bool(struct.unpack_from("<I", self._raw(number), 32)[0] & _ENCRYPTED)
+
+    def inline(self, number: int) -> bool:
+        """Whether the content of that inode stands in it. Raises OSError."""
+        return bool(struct.unpack_from("<I", self._raw(number), 32)[0] & _INLINE)
 
     def far(self, number: int) -> bool:
         """Whether that inode has a block, or a node of its tree, of which The Sleuth Kit tells another.

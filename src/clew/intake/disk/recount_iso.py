@@ -6,6 +6,7 @@ are counted. It takes each extent of a large file for a file, and reads no later
 """
 
 from collections.abc import Iterable
+from contextlib import suppress
 from time import monotonic
 from typing import Any
 
@@ -42,22 +43,49 @@ def uncounted(trees: Iterable[Volume], records: int) -> str:
 
 
 def count(payload: dict[str, Any]) -> Reply:
-    """A stretch of it: "pending" is the number of the next file, in a list; None at the beginning."""
+    """A stretch of it: "pending" is the number of the next file, in a list; None at the beginning. "places" are those
+    at which contents begin: of several names of one content it takes all of the tree that it reads first, and no more.
+    """
     opened = _opened(payload)
     number, end = (payload["pending"] or [int(opened.info.first_inum)])[0], int(opened.info.last_inum)
-    contents = unreadable = 0
+    places = _places(opened, number)
+    contents, unreadable, before = 0, 0, len(places)
     until = monotonic() + SECONDS
     while number < end and monotonic() < until:  # the last one is its own directory of orphans
         try:
-            meta = opened.open_meta(inode=number).info.meta
-            contents += int(meta.type) != _DIRECTORY and int(meta.size) > 0
+            found = _begins(opened, number)
+            contents += found is not None
+            places |= {found} - {None}
         except OSError:
             unreadable += 1
         number += 1
-    return Reply({"contents": contents, "unreadable": unreadable, "pending": [number] if number < end else []})
+    _kept["next"] = number
+    counts = {"contents": contents, "places": len(places) - before, "unreadable": unreadable}
+    return Reply({**counts, "pending": [number] if number < end else []})
 
 
-_kept: dict[str, Any] = {"volume": None, "opened": None}
+# Of the disc that was counted last: where the contents of the files before "next" begin.
+_kept: dict[str, Any] = {"volume": None, "opened": None, "places": set(), "next": 0}
+
+
+def _places(opened: pytsk3.FS_Info, number: int) -> set[int | None]:
+    """Where the contents of the files before that one begin, which another worker may have counted."""
+    first = int(opened.info.first_inum)
+    if number == first or _kept["next"] != number:
+        _kept.update(places=set(), next=number)
+        for each in range(first, number):
+            with suppress(OSError):
+                _kept["places"] |= {_begins(opened, each)} - {None}
+    places: set[int | None] = _kept["places"]
+    return places
+
+
+def _begins(opened: pytsk3.FS_Info, number: int) -> int | None:
+    """The first block of a file that has bytes; None for what is none. Raises OSError."""
+    file = opened.open_meta(inode=number)
+    if int(file.info.meta.type) == _DIRECTORY or not int(file.info.meta.size):
+        return None
+    return next((int(run.addr) for attribute in file for run in attribute), 0)
 
 
 def _opened(payload: dict[str, Any]) -> pytsk3.FS_Info:
@@ -73,5 +101,5 @@ def _opened(payload: dict[str, Any]) -> pytsk3.FS_Info:
         except OSError as error:
             why = f"{READER} does not open it: {reason(error)}"
             raise Absent(Missing(Reason.UNPARSABLE, why)) from error
-        _kept.update(volume=volume, opened=opened)
+        _kept.update(volume=volume, opened=opened, places=set(), next=0)
     return _kept["opened"]

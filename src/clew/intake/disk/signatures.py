@@ -8,6 +8,7 @@ from clew.intake import entropy
 from clew.intake.api import ByteSource
 from clew.model import Missing, Reason
 
+SECTOR = 512
 LOOK = 1 << 17  # bytes of a stretch's beginning
 LEAST = 1 << 20  # bytes of a stretch whose entropy says anything
 UNLOCK = "unlock it with its own tool and take in the opened volume"
@@ -63,6 +64,15 @@ SIGNATURES: tuple[Signature, ...] = (
     *(Signature(at, b"\xfc\x4e\x2b\xa9", "Linux RAID") for at in (4096, 0)),
     Signature(3072, b"PRIVHEAD", "a Windows dynamic disk"),
 )
+# Byte, magic: of what may begin with whole sectors of zeros, so that nothing but this tells where it begins
+_LATE = (
+    (1080, b"\x53\xef"),
+    (1024, b"H+"),
+    (1024, b"HX"),
+    (32769, b"CD001"),
+    *((each.at, each.magic) for each in SIGNATURES if each.at >= SECTOR),
+)
+_SHARED_BLOCKS = 0x4000
 _UNTOLD = 0x10000 | 0x10  # features of ext: encrypt, meta_bg
 _BIGALLOC = 0x200  # one that is optional
 _NTFS = b"NTFS    "
@@ -155,6 +165,30 @@ def _beside(family: str, head: bytes) -> str:
             "files that the file system encrypts itself (fscrypt): where it has meta_bg, they are not told from others"
         )
     return ""
+
+
+def begins_late(data: bytes, most: int) -> int | None:
+    """At which sector of `data`, no further than byte `most`, something begins whose first sectors are zeros."""
+    found = []
+    for at, magic in _LATE:
+        place = data.find(magic, at, most + at + len(magic))
+        while place >= 0 and (place - at) % SECTOR:
+            place = data.find(magic, place + 1, most + at + len(magic))
+        found += [place - at] if place >= 0 else []
+    return min(found, default=None)
+
+
+def same_hfs(one: bytes, other: bytes) -> bool:
+    """Whether headers of HFS+ stand in both beginnings and are of one volume, by when it was made (TN1150)."""
+    made = {each[1024 + 16 : 1024 + 20] for each in (one, other) if each[1024:1026] in {b"H+", b"HX"}}
+    return len(made) == 1 and one[1024:1026] == other[1024:1026]
+
+
+def shares_blocks(head: bytes) -> bool:
+    """Whether files of ext may have blocks in common, as those of a system image of Android do that was made smaller
+    (s_feature_ro_compat, shared_blocks).
+    """
+    return bool(_optional(head) & _SHARED_BLOCKS)
 
 
 def unexplained(source: ByteSource, offset: int, length: int) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 import pytsk3
 
 from clew.intake.api import ByteSource
-from clew.intake.disk import gpt
+from clew.intake.disk import extended, gpt
 from clew.intake.disk.image import Image
 
 ALLOCATED, UNALLOCATED = 1, 2  # TSK_VS_PART_FLAG_ENUM
@@ -87,10 +87,12 @@ def beside(disk: Image, volume: pytsk3.Volume_Info) -> list[dict[str, Any]]:
 
 def remarks(disk: Image, volume: pytsk3.Volume_Info) -> list[str]:
     """What a table says of its disk that is not read."""
-    dynamic = _is(volume, pytsk3.TSK_VS_TYPE_DOS) and any(_ends(part, _LDM) for part in volume)
-    found = [DYNAMIC] if dynamic or gpt.dynamic(disk.source) else []
+    dos = _is(volume, pytsk3.TSK_VS_TYPE_DOS)
+    dynamic = dos and any(_ends(part, _LDM) for part in volume)
+    found = extended.remarks(disk.source) if dos else []
+    found += [DYNAMIC] if dynamic or gpt.dynamic(disk.source) else []
     found += [ENLARGED] if any(_enlarged(disk, volume)) else []
-    alone = _is(volume, pytsk3.TSK_VS_TYPE_DOS) and any(map(guards, volume)) and not any(gpt.partitions(disk.source))
+    alone = dos and any(map(guards, volume)) and not any(gpt.partitions(disk.source))
     return [*found, GUARDED] if alone else found
 
 

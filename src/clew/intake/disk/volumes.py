@@ -15,6 +15,7 @@ from clew.intake.containers._mapped import Mapped
 from clew.intake.disk import (
     allocation,
     apfs,
+    fat_tables,
     gpt,
     iso_disc,
     logfile,
@@ -35,6 +36,7 @@ _DISC_TOO = Missing(Reason.UNKNOWN, "a disc (ISO 9660), whose files are not list
 MOST_PARTITIONS = 1024
 SECTOR = 512
 ROUNDING = 2  # clusters: a file system is rounded to its clusters, and so may be the partition that it was made in
+HEADER = 1024  # byte of a volume of HFS+ at which its header stands
 COUNTED = 1 << 22  # blocks counted between two looks at the clock
 COUNTING_SECONDS = 5.0  # after which free space, or what is marked as bad, stays uncounted
 
@@ -147,6 +149,10 @@ def _file_system(payload: dict[str, Any], head: bytes) -> dict[str, Any]:
         "free_known": opened.taken is not None,
         "owned_known": owned.known(opened),
     }
+    if opened.family == "FAT":
+        found |= fat_tables.compared(opened.image.source, opened.offset)
+    if opened.family == "ext" and signatures.shares_blocks(head):
+        found["shares"] = True
     own = ntfs.size(head) if opened.family == "NTFS" else 0  # The Sleuth Kit counts whole clusters alone
     found |= _beyond(opened.image, payload, max(end * each, own))
     cluster = 1
@@ -204,18 +210,33 @@ def _beyond(source: ByteSource, payload: dict[str, Any], size: int) -> dict[str,
 
 def _held(source: ByteSource, payload: dict[str, Any], held: int, cluster: int) -> int:
     """Bytes of a stretch that its file system holds, whose books tell of `held`: with what rounding leaves behind them,
-    sectors of zeros and the second boot sector of NTFS. What is hidden behind those is noise from its beginning.
+    sectors of zeros and the second boot sector of NTFS. What is hidden behind those is noise from its beginning; what
+    else begins with zeros, as ext and HFS+ do, is told by its magic.
     """
     offset: int = payload["offset"]
     length: int = payload["length"]
     first = source.read(offset, SECTOR)
-    left = source.read(offset + held, min(max(length - held, 0), ROUNDING * cluster))
+    room = max(length - held, 0)
+    left = source.read(offset + held, min(room, ROUNDING * cluster))
+    zeros = 0
     for at in range(0, len(left), SECTOR):
         sector = left[at : at + SECTOR]
         if any(sector) and sector != first:
             break
-        held += len(sector)
-    return min(held, length)
+        zeros += len(sector)
+    begun = _begun(source, offset, held, min(room, zeros + signatures.LOOK), zeros)
+    return min(held + (zeros if begun is None else begun), length)
+
+
+def _begun(source: ByteSource, offset: int, held: int, room: int, zeros: int) -> int | None:
+    """How far behind a file system's end, in the `zeros` there or at their end, something else begins. Its own second
+    header, which HFS+ has behind its last whole block, is nothing else.
+    """
+    data = source.read(offset + held, room)
+    begun = signatures.begins_late(data, zeros)
+    if begun is not None and signatures.same_hfs(data[begun:], source.read(offset, 2 * HEADER)):
+        return None
+    return begun
 
 
 def _counted(count: Callable[[int, int], int], first: int, blocks: int) -> int | None:

@@ -16,6 +16,9 @@ FREE = "carving of free space"  # what a part is that does so
 BAD = "bad/carve"  # how the name of a part ends that carves what is marked as bad
 NOBODYS = "nobodys/carve"  # and one that carves what is in use and belongs to no file
 BYTES = "bytes in clusters that are in use and hold no content of a file, where files were searched for"
+# An entry in a directory is all that names a file there, so that a damaged one leaves nothing else behind.
+_BY_ENTRY = frozenset({"FAT", "exFAT"})
+NAMELESS = f"{BYTES}: files that lost their names with a damaged directory may be among them"
 MOST_LOST = 64  # sectors in a row that kill their worker; it is not they, then, and the rest is given up
 
 
@@ -35,7 +38,8 @@ def items(part: Part, cursor: str, payload: dict[str, Any], ask: Ask, sifted: Si
         if not counted or isinstance(counted, Missing):
             return
         if not cursor:
-            yield Note({BYTES: counted}, str(offset))
+            what = NAMELESS if part.detail["file_system"] in _BY_ENTRY else BYTES
+            yield Note({what: counted}, str(offset))
     while after < offset + length:
         end = min(after + span, offset + length)
         task = {"offset": offset, "length": length, "which": _which(part), "after": after, "end": end, "most": MOST}

@@ -76,7 +76,10 @@ class Disk:
         self._dealt: dict[int, Layer] = {}  # the RAID of which one disk has the LVM that begins at that byte
         self._layouts: dict[str, _discs.Layout] = {}  # of the image, and of each logical volume
         self.detail: dict[str, Any] = {"opened": "read-only", "files": len(paths)}
-        stored = sum(os.lseek(descriptor, 0, os.SEEK_END) for descriptor in self.held)
+        sizes = [os.lseek(descriptor, 0, os.SEEK_END) for descriptor in self.held]
+        stored = sum(sizes)
+        if len(paths) > 1:
+            self.detail["segments"] = [[shown(path), size] for path, size in zip(paths, sizes, strict=True)]
         self.acquisition: Job | None = Job(acquire, self._payload(size=stored), bytes=stored * growth)
 
     def parts(self, ask: Ask) -> Iterator[Part]:
@@ -361,6 +364,11 @@ def _next_step(step: int | None, heard: _said.Stretch) -> int | None:
     if step == 0:
         return 1 if heard.next is not None else 0
     return 2 * step
+
+
+def shown(path: Path) -> str:
+    """A file's name, whatever its bytes."""
+    return os.fsencode(path.name).decode("utf-8", "backslashreplace")
 
 
 def open_read_only(path: Path) -> int:

@@ -5,9 +5,14 @@ from typing import Any
 
 from clew.intake.api import Part
 from clew.intake.refs import layer as layer_of
+from clew.intake.relist import NOTED
 from clew.intake.sources import _carving, _foreign, _recount
 from clew.model import Missing, Reason
 
+_TABLES = {
+    "tables_differ": "entries in which the second table of FAT is not the first, by which files are read: one is wrong",
+    "tables_left": "bytes of a table of FAT that were not held against the second: it takes too long",
+}
 SWEPT = {"NTFS", "ext"}
 NOBODYS = "carving of clusters that are in use and hold no content of a file"
 LEAST_RECORD = 128  # bytes of a file record, at least: an inode of ext; one of NTFS has 1024
@@ -27,7 +32,10 @@ def parts(name: str, known: dict[str, Any], *, alone: bool, carved: bool) -> Ite
     it leaves free, all is carved; what is not `carved` at all is so with others.
     """
     bad, owned = known.pop("bad_bytes", None), known.pop("owned_known", 0)
+    tables = {what: known.pop(key) for key, what in _TABLES.items() if key in known}
     yield Part(f"{name}/walk", known)
+    if tables:
+        yield Part(f"{name}/tables", {"kind": NOTED, "notes": tables})
     if known["file_system"] in SWEPT:
         yield Part(f"{name}/sweep", known | {"kind": "sweep over file records"})
         if known["last_inode"] > known["length"] // LEAST_RECORD:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from clew.intake.api import Ask, Note, Part
-from clew.intake.recount import ATTRIBUTES, CONTENTS, GAVE_UP, KIND, MODULUS, NUMBERS, SQUARES, UNLISTED
+from clew.intake.recount import ATTRIBUTES, CONTENTS, GAVE_UP, KIND, MODULUS, NUMBERS, PLACES, SQUARES, UNLISTED
 from clew.intake.refs import layer as layer_of
 from clew.model import Missing
 
@@ -39,6 +39,8 @@ def _checked(said: Any) -> tuple[dict[str, int], list[int]]:
     counts = {CONTENTS: said["contents"], UNLISTED: said["unreadable"]}
     if said.get("attributes"):
         counts[ATTRIBUTES] = said["attributes"]
+    if "places" in said:
+        counts[PLACES] = said["places"]
     if "numbers" in said:
         counts |= {NUMBERS: said["numbers"], SQUARES: said["squares"]}
     pending = said["pending"]

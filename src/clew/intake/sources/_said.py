@@ -19,6 +19,7 @@ MOST_TREES = 400  # of a disc
 MOST_SAID = 100  # remarks of a container, volumes in one place
 _OVER = "where others may have written over what it lists"
 _DOUBTED = "nothing is taken for complete there, and neither lost entries nor file records are looked for"
+_COUNTED = ("free_bytes", "bad_bytes", "tables_differ", "tables_left")  # of a file system, where there is any
 WRONG = (KeyError, TypeError, ValueError, AttributeError, IndexError)
 
 
@@ -164,8 +165,9 @@ def description(said: Any) -> dict[str, Any]:
     try:
         found = {key: _number(said[key]) for key in ("first_inode", "last_inode", "block_bytes")}
         found |= {key: int(bool(said[key])) for key in ("free_known", "owned_known")}
-        found |= {key: _number(said[key]) for key in ("free_bytes", "bad_bytes") if key in said}
+        found |= {key: _number(said[key]) for key in _COUNTED if key in said}
         more = {key: _text(said[key], 1000) for key in ("beside", "second") if key in said}
+        found |= {"shares": 1} if said.get("shares") else {}
         return {"file_system": _text(said["file_system"], 40), **found, **more}
     except WRONG:
         return {

@@ -1,7 +1,6 @@
 """Source: a raw disk image (dd) in one file or in numbered segments, or a block device."""
 
 import os
-import re
 import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -9,16 +8,16 @@ from pathlib import Path
 from clew.core.errors import Usage
 from clew.intake.api import Session, Source
 from clew.intake.disk.signatures import FOREIGN_HEAD, foreign
-from clew.intake.sources import _disk
+from clew.intake.sources import _disk, _series
 from clew.intake.sources._later import later
+from clew.model import Missing, Reason
 
 CONTAINER = "clew.intake.containers.raw:open_raw"
-SEGMENT = re.compile(r"(?P<stem>.+)\.(?P<number>0+[01])")  # the first one: .000, .001, .01
-ENDS_IN_FULL = "segment at the image's end is as long as the first: others may have followed it"
+PART = "earlier it was taken in as no more than this; take in all of it under another label"
 
 
 class RawDisk:
-    """A raw image in one file, in segments NAME.001, NAME.002 ..., or a block device."""
+    """A raw image in one file, in segments NAME.001, NAME.002 ... or NAME.aa, NAME.ab ..., or a block device."""
 
     name = "rawdisk"
     version = "7"
@@ -36,9 +35,27 @@ class RawDisk:
         return True
 
     def open(self, path: Path) -> Session:
-        """Opens the image with its segments. Raises Usage where one in the middle is missing or cut."""
-        paths = segments(path)
-        return _disk.Disk(paths, CONTAINER, said=later(path), noted=[ENDS_IN_FULL] if ends_in_full(paths) else [])
+        """Opens the image with its segments. Raises Usage where the first or one in the middle is missing or cut."""
+        paths, notes = _series.series(path)
+        return _disk.Disk(paths, CONTAINER, said=later(path), noted=notes)
+
+    def open_known(self, path: Path, files: int) -> Session:
+        """As what was taken in as so many files, of which the one at `path` was the first: earlier versions took fewer
+        for all of them, and what was missing then may lie there now.
+        """
+        try:
+            paths, _ = _series.series(path)
+        except Usage as refused:
+            if files > 1:
+                raise
+            paths, why = [path], refused.message
+        else:
+            if len(paths) <= files:
+                return self.open(path)
+            why = f"it is a part of what lies in {len(paths):,} segments, {_series.named(paths)}"
+        first = next((at for at, each in enumerate(paths) if each.name == path.name), 0)
+        part = Missing(Reason.UNREADABLE, f"{why}; {PART}")
+        return _disk.Disk(paths[first : first + files], CONTAINER, said=[*later(path), part])
 
     def examples(self) -> Iterator[tuple[str, Mapping[bytes, bytes]]]:
         """A FAT12 volume."""
@@ -52,52 +69,6 @@ def head(path: Path, length: int = 16) -> bytes:
         return os.pread(descriptor, length, 0)
     finally:
         os.close(descriptor)
-
-
-def segments(path: Path) -> list[Path]:
-    """The file, and where its name ends in the first number of a series, those that follow it. Raises Usage for a
-    gap, where the series begins before it, and where one of them is cut.
-    """
-    match = SEGMENT.fullmatch(path.name)
-    if match is None:
-        return [path]
-    there = _series(path, match["stem"], len(match["number"]))
-    first, last = int(match["number"]), max(there)
-    if min(there) < first:
-        way = "name that one, or move it elsewhere where it is none of the series"
-        raise Usage(f"{there[0].name} lies beside {path.name}: the image may begin there", way)
-    lost = [str(each) for each in range(first, last + 1) if each not in there]
-    if lost:
-        raise Usage(f"segments of {path.name} are missing: {', '.join(lost[:10])}", "put all of them into one folder")
-    found = [there[each] for each in range(first, last + 1)]
-    _uncut(found)
-    return found
-
-
-def _uncut(series: list[Path]) -> None:
-    """Raises Usage where not all but the last have the size of the first: all behind a cut one would lie elsewhere than
-    on the disk. That the last one is whole nothing shows here: the partition table and the file systems say it.
-    """
-    size = series[0].stat().st_size
-    for each in series[1:]:
-        other = each.stat().st_size
-        if other > size or (other < size and each != series[-1]):
-            shorter, longer = sorted((each, series[0]), key=lambda path: path.stat().st_size)
-            way = "copy it again from where it came; where they are no segments of one image, put each elsewhere"
-            raise Usage(f"{shorter.name} is {abs(other - size):,} bytes shorter than {longer.name}: it is cut", way)
-
-
-def ends_in_full(paths: list[Path]) -> bool:
-    """Whether no shorter segment ends a series: its disk fills all of them, or some are lost."""
-    return SEGMENT.fullmatch(paths[0].name) is not None and paths[0].stat().st_size == paths[-1].stat().st_size
-
-
-def _series(path: Path, stem: str, digits: int) -> dict[int, Path]:
-    """The files of that name with a number of so many digits; of more, where the numbers come so far: .999, .1000."""
-    named = re.compile(rf"{re.escape(stem)}\.(\d{{{digits}}}|[1-9]\d{{{digits},8}})")
-    there = {int(m[1]): each for each in path.parent.iterdir() if (m := named.fullmatch(each.name))}
-    further = not there.keys().isdisjoint((10**digits - 1, 10**digits))
-    return {number: each for number, each in there.items() if further or number < 10**digits}
 
 
 PLUGIN: Source = RawDisk()
