@@ -122,10 +122,11 @@ class Directory:
 
     def __init__(self, fs: pytsk3.FS_Info, address: int, first: int) -> None:
         file = fs.open_meta(inode=address)
-        self.data = bytes(file.read_random(0, min(int(file.info.meta.size), MOST_DIRECTORY)))
+        content = next(iter(file), None)  # None, or nothing, of a deleted one whose clusters are another's
+        size = min(int(content.info.size), MOST_DIRECTORY) if content is not None else 0
+        self.data = bytes(file.read_random(0, size)) if size else b""
         self._each = int(fs.info.block_size) // ENTRY
-        runs = next(iter(file), ())
-        sectors = (sector for run in runs for sector in range(int(run.addr), int(run.addr) + int(run.len)))
+        sectors = (sector for run in content or () for sector in range(int(run.addr), int(run.addr) + int(run.len)))
         most = -(-len(self.data) // ENTRY // self._each)
         self._sectors = [sector - first for sector in islice(sectors, most)]
         self._numbers = {sector: number for number, sector in enumerate(self._sectors)}
