@@ -18,7 +18,7 @@ from clew.core import held
 from clew.core.absent import Absent
 from clew.intake.api import ByteSource, Range
 from clew.intake.carving.view import without
-from clew.intake.disk import allocation, exfat, ext_far, fat_tree, lvm, mft, sift
+from clew.intake.disk import allocation, exfat, ext_far, fat_tree, lvm, mft, ntfs_mirror, sift
 from clew.intake.disk.bitmap import Marks
 from clew.intake.reading import find
 from clew.intake.refs import volume
@@ -112,6 +112,7 @@ class FileSystem:
     foreign: list[Range] = field(default_factory=list)  # of the disk, where others may have written, see `foreign`
     striped: bool = False  # whether other disks have part of its bytes, see `raid`
     table: ext_far.Inodes | None = None  # of ext, as its inodes lie on the disk, where clew reads that
+    by_copy: bool = False  # whether it is NTFS, opened by the copy of its damaged $MFT's record
     block: int = field(init=False)  # bytes
 
     def __post_init__(self) -> None:
@@ -165,9 +166,10 @@ def _file_system(payload: dict[str, Any]) -> FileSystem:
         _opened.move_to_end(place)
         return _opened[place]
     source = _image(place[0])
-    fs = _detected(source, offset)
+    fs, by_copy = _opened_by(source, offset)
     family = next(name for name, types in FAMILIES.items() if int(fs.info.ftype) in map(int, types))
     opened = FileSystem(fs, family, offset, allocation.of(family, fs, source, offset), source, volume(payload))
+    opened.by_copy = by_copy
     if family == "exFAT":
         opened.entries = exfat.Entries(source.source, offset)
     elif family == "NTFS":
@@ -189,6 +191,20 @@ def _far(source: Image, offset: int) -> ext_far.Inodes:
         return ext_far.Inodes(source.source, offset)
     except (OSError, struct.error) as error:
         raise Absent(Missing(Reason.UNPARSABLE, f"ext of more than 2^32 blocks: {error}")) from error
+
+
+def _opened_by(source: Image, offset: int) -> tuple[pytsk3.FS_Info, bool]:
+    """The one that begins there, and whether a copy of what is damaged had to do. Raises Absent."""
+    try:
+        return _detected(source, offset), False
+    except Absent:
+        mended = ntfs_mirror.damaged(source, offset)
+        if not mended:
+            raise
+    if isinstance(mended, ntfs_mirror.Mended):
+        with suppress(Absent):
+            return _detected(Image(mended), offset), True
+    raise Absent(Missing(Reason.UNPARSABLE, f"no file system could be opened: {ntfs_mirror.DAMAGED}"))
 
 
 def _detected(source: Image, offset: int) -> pytsk3.FS_Info:

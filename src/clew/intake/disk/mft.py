@@ -31,20 +31,7 @@ class Table:
 
     def record(self, number: int) -> bytearray | None:
         """A record with its fix-ups applied; None for one that is not there, cannot be read, or does not fit them."""
-        length = self._length
-        raw = bytearray(self._read(number, 1))
-        if len(raw) < length or raw[:4] != b"FILE":
-            return None
-        at, count = struct.unpack_from("<HH", raw, 4)
-        if count != length // SECTOR + 1 or at < FIRST_ATTRIBUTE or at + 2 * count > SECTOR - 2:
-            return None
-        mark = raw[at : at + 2]
-        for end in range(SECTOR, length + 1, SECTOR):
-            at += 2
-            if raw[end - 2 : end] != mark:
-                return None
-            raw[end - 2 : end] = raw[at : at + 2]
-        return raw
+        return fixed(bytearray(self._read(number, 1)), self._length)
 
     def place(self, number: int) -> int | None:
         """The byte of the image at which a record begins; None for one that is not there."""
@@ -87,12 +74,28 @@ class Table:
             return b""
 
 
+def fixed(raw: bytearray, length: int) -> bytearray | None:
+    """A record of `length` bytes with its fix-ups applied; None for what is none, or does not fit them."""
+    if len(raw) < length or raw[:4] != b"FILE":
+        return None
+    at, count = struct.unpack_from("<HH", raw, 4)
+    if count != length // SECTOR + 1 or at < FIRST_ATTRIBUTE or at + 2 * count > SECTOR - 2:
+        return None
+    mark = raw[at : at + 2]
+    for end in range(SECTOR, length + 1, SECTOR):
+        at += 2
+        if raw[end - 2 : end] != mark:
+            return None
+        raw[end - 2 : end] = raw[at : at + 2]
+    return raw
+
+
 def table(fs: pytsk3.FS_Info, source: ByteSource, offset: int) -> Table | None:
     """The $MFT of an NTFS file system that begins at byte `offset`; None where its own record does not say plainly
     where it lies.
     """
     try:
-        length, pieces = _record_length(source.read(offset, SECTOR)), _places(fs, offset)
+        length, pieces = record_length(source.read(offset, SECTOR)), _places(fs, offset)
     except (OSError, Absent, struct.error):
         return None
     if not length or not pieces:
@@ -102,7 +105,7 @@ def table(fs: pytsk3.FS_Info, source: ByteSource, offset: int) -> Table | None:
     return Table(whole, length, int(fs.info.last_inum) - 1, int(fs.info.block_count), int(fs.info.block_size))
 
 
-def _record_length(boot: bytes) -> int:
+def record_length(boot: bytes) -> int:
     """Bytes of a record, as the boot sector says them: in clusters, or where negative as a power of two. 0 where that
     is no whole number of sectors, from one to 8.
     """

@@ -21,6 +21,7 @@ from clew.intake.disk import (
     logfile,
     lvm,
     ntfs,
+    ntfs_mirror,
     owned,
     raid,
     recount,
@@ -165,7 +166,8 @@ def _file_system(payload: dict[str, Any], head: bytes) -> dict[str, Any]:
         found |= {"free_bytes": (blocks - taken) * each} if taken is not None else {}
         found |= {"bad_bytes": bad * each} if bad is not None else {}
     journal = logfile.unwritten(opened.fs) if opened.family == "NTFS" else ""
-    beside = [each for each in (signatures.beside(opened.family, head), journal) if each]
+    by_copy = ntfs_mirror.BY_COPY if opened.by_copy else ""
+    beside = [each for each in (by_copy, signatures.beside(opened.family, head), journal) if each]
     if beside:
         found["beside"] = "; ".join(beside)
     second = recount.reader(opened.family, head)
