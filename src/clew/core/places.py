@@ -12,8 +12,11 @@ from typing import Any
 from clew.core.case import Case
 
 NAMED_SINCE = "its file record was found without a name at first, and is listed under one since"
+OWN_NAME_SINCE = "it was listed by a name that was not its own, or not all of it, and is listed by its own since"
 AT_ONCE = 1_000
-_TAKEN_BACK = "SELECT id FROM items WHERE id IN (SELECT value FROM json_each(?)) AND state = 'skipped' AND detail = ?"
+_TAKEN_BACK = (
+    "SELECT id FROM items WHERE id IN (SELECT value FROM json_each(?)) AND state = 'skipped' AND detail IN (?, ?)"
+)
 
 
 def standing(case: Case, rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
@@ -52,6 +55,6 @@ def _judged(case: Case, rows: Iterable[dict[str, Any]]) -> Iterator[tuple[dict[s
     """Each with whether its Item is taken back."""
     left = iter(rows)
     while some := list(islice(left, AT_ONCE)):
-        asked = json.dumps([row["item"] for row in some]), NAMED_SINCE
+        asked = json.dumps([row["item"] for row in some]), NAMED_SINCE, OWN_NAME_SINCE
         back = {row["id"] for row in case.read().execute(_TAKEN_BACK, asked)}
         yield from ((row, row["item"] in back) for row in some)

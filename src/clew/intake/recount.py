@@ -6,6 +6,7 @@ from typing import Any
 
 from clew.core import shards
 from clew.core.case import Case
+from clew.core.places import OWN_NAME_SINCE
 from clew.intake import refs
 from clew.model import ItemState
 
@@ -33,6 +34,7 @@ FROM (
   FROM listings
   WHERE exhibit=$exhibit AND starts_with(ref, $volume) AND name_state='live'
     AND (found_by LIKE '%: directory walk' OR found_by LIKE '%: disk')
+    AND item NOT IN (SELECT unnest(CAST($renamed AS VARCHAR[])))
 )
 """
 
@@ -113,10 +115,13 @@ def _without(part: str, detail: dict[str, Any]) -> bool:
 
 
 def _ours(case: Case, exhibit: str, volume: str) -> dict[str, Any]:
-    return _asked(case, _OURS, exhibit, volume, modulus=MODULUS)
+    """What the case has of it, without what is listed by another name since."""
+    sql = "SELECT id FROM items WHERE exhibit=? AND state=? AND detail=?"
+    renamed = case.read().execute(sql, (exhibit, ItemState.SKIPPED, OWN_NAME_SINCE))
+    return _asked(case, _OURS, exhibit, volume, modulus=MODULUS, renamed=[row["id"] for row in renamed])
 
 
-def _asked(case: Case, sql: str, exhibit: str, volume: str, **more: int) -> dict[str, Any]:
+def _asked(case: Case, sql: str, exhibit: str, volume: str, **more: Any) -> dict[str, Any]:
     values = {"exhibit": exhibit, "volume": volume, "after": len(volume) + 1, **more}
     found: dict[str, Any] = shards.query(case, sql, values).to_pylist()[0]
     return found

@@ -12,7 +12,7 @@ from typing import Any
 
 from clew.core import clock, shards
 from clew.core.case import Case, Transaction
-from clew.core.places import NAMED_SINCE
+from clew.core.places import NAMED_SINCE, OWN_NAME_SINCE
 from clew.intake.api import Found, Part
 from clew.intake.expanded import PART
 from clew.intake.recount import GAVE_UP, UNLISTED
@@ -25,6 +25,7 @@ ANEW = "what it stands for is being listed again"
 LISTED_SINCE = "what it stood for could not be listed at first, and was listed since"
 SAME_PLACE = "it could be listed since, but stands as unreadable: take the exhibit in under another label"
 UNJUDGED = "unjudged"  # in a part's detail: claims of deleted Items were not held against what it listed since
+NAMES = "names"  # in the detail of a walk: clew read them itself
 TABLE_UNREAD = "the partition table could not be read"
 NOTED = "container, noted"  # the kind of a part that holds no Items, but has something to say
 MARRED = (UNSEEN, NO_FILE, GAVE_UP, UNLISTED)  # how notes begin that say that entries were not seen
@@ -48,6 +49,19 @@ SELECT item FROM twins UNION
 SELECT l.item FROM listings l JOIN twins t ON split_part(l.ref, '!', 1) = t.ref
 WHERE l.exhibit=? AND contains(l.ref, '!')
 """
+# What a volume of FAT held by two names, of which the one that an earlier version gave is not its own, and what was
+# listed of archives among it.
+_NAMED_TWICE = """
+WITH streams AS (SELECT item, ref,
+    CAST(regexp_extract(found_by, ' ([0-9]+): directory walk$', 1) AS INTEGER) AS version,
+    regexp_extract(ref, '^(.*@[0-9.]+/[0-9]+/([0-9]+-[0-9]+|name))/', 1) AS stream
+  FROM listings WHERE exhibit=? AND starts_with(ref, ?) AND NOT contains(ref, '!')
+    AND regexp_matches(found_by, ' [0-9]+: directory walk$') AND regexp_matches(ref, '/[0-9]+/([0-9]+-[0-9]+|name)/'))
+, twins AS (SELECT item, ref FROM streams s WHERE version < (SELECT max(version) FROM streams WHERE stream = s.stream))
+SELECT item FROM twins UNION
+SELECT l.item FROM listings l JOIN twins t ON split_part(l.ref, '!', 1) = t.ref
+WHERE l.exhibit=? AND contains(l.ref, '!')
+"""
 
 
 def reopen(case: Case, exhibit: str, mandate: str) -> bool:
@@ -65,8 +79,35 @@ def reopen(case: Case, exhibit: str, mandate: str) -> bool:
             cursor = min((_carved(ref)[0] for ref in mine.values()), default=0)
             again.append((part, str(cursor or ""), detail))
             items |= mine.keys()
+    return _reopened(case, exhibit, mandate, again, ("listing.reopened", items))
+
+
+def reopen_names(case: Case, exhibit: str, mandate: str) -> bool:
+    """Has those directories listed again of which an earlier version gave names that may not be their files' own.
+    Whether any are to be.
+    """
+    details = [(row["part"], json.loads(row["detail"])) for row in _done(case, exhibit)]
+    again = [(part, "", detail) for part, detail in details if _of_names(part, detail) and NAMES not in detail]
+    if _reopened(case, exhibit, mandate, again, ("names.reopened", set())):
+        return True
+    sql = "SELECT part, detail FROM exhibit_runs WHERE exhibit=? AND done_ns IS NULL"
+    open_still = ((row["part"], json.loads(row["detail"])) for row in case.read().execute(sql, (exhibit,)).fetchall())
+    return any(_of_names(part, detail) and "anew" in detail for part, detail in open_still)
+
+
+def _of_names(part: str, detail: Mapping[str, Any]) -> bool:
+    """Whether that part is a walk of which clew reads the names itself."""
+    walked = part.endswith("/walk") and detail.get("file_system") == "FAT"
+    return walked and not detail.keys() & {"missing", "listed_since"}
+
+
+def _reopened(
+    case: Case, exhibit: str, mandate: str, again: list[tuple[str, str, dict[str, Any]]], why: tuple[str, set[str]]
+) -> bool:
+    """Parts, each with where it begins and its detail; why, and what is taken back until they are listed."""
     if not again:
         return False
+    entry, items = why
     again += _following(case, exhibit, {part for part, _, _ in again})
     with case.write("intake") as tx:
         for name, begin, detail in again:
@@ -78,7 +119,7 @@ def reopen(case: Case, exhibit: str, mandate: str) -> bool:
             tx.execute(sql, (begin, json.dumps(detail, sort_keys=True), exhibit, name))
         _take_back(tx, sorted(items), (ItemState.UNREADABLE,), ANEW)
         about = {"exhibit": exhibit, "parts": [part for part, _, _ in again], "items": sorted(items)}
-        tx.record("listing.reopened", subject=about, counts={"parts": len(again), "items": len(items)}, mandate=mandate)
+        tx.record(entry, subject=about, counts={"parts": len(again), "items": len(items)}, mandate=mandate)
     return True
 
 
@@ -97,27 +138,39 @@ def settle(case: Case, exhibit: str, shown: Sequence[Part], mandate: str) -> Non
     sql = "SELECT id FROM items WHERE exhibit=? AND state=? AND detail=?"
     items = [row["id"] for row in case.read().execute(sql, (exhibit, ItemState.SKIPPED, ANEW))]
     twice = [row["item"] for row in shards.query(case, _TWICE, (exhibit, exhibit)).to_pylist()]
+    renamed = _renamed(case, exhibit, anew.values())
     now = clock.now().utc_ns
     with case.write("intake") as tx:
         _take_back(tx, items, (ItemState.SKIPPED,), LISTED_SINCE)
-        _take_back(tx, twice, (ItemState.OPEN, ItemState.DONE, ItemState.UNREADABLE), NAMED_SINCE)
+        standing = (ItemState.OPEN, ItemState.DONE, ItemState.UNREADABLE)
+        _take_back(tx, twice, standing, NAMED_SINCE)
+        _take_back(tx, renamed, standing, OWN_NAME_SINCE)
         sql = "UPDATE exhibit_runs SET detail=?, done_ns=coalesce(done_ns, ?) WHERE exhibit=? AND part=?"
         tx.executemany(sql, [(detail, now, exhibit, part) for part, detail in {**anew, **parts}.items()])
-        about = {"exhibit": exhibit, "items": items, "named": twice, "parts": sorted(parts)}
-        counts = {"items": len(items), "named": len(twice), "parts": len(parts)}
+        about = {"exhibit": exhibit, "items": items, "named": twice + renamed, "parts": sorted(parts)}
+        counts = {"items": len(items), "named": len(twice) + len(renamed), "parts": len(parts)}
         tx.record("losses.listed", subject=about, counts=counts, mandate=mandate)
+
+
+def _renamed(case: Case, exhibit: str, anew: Iterable[str]) -> list[str]:
+    """Items of volumes that were listed `anew`, by their details, which have another name since."""
+    details = [json.loads(detail) for detail in anew]
+    volumes = {f"{_place(detail)}/" for detail in details if NAMES in detail}
+    rows = (shards.query(case, _NAMED_TWICE, (exhibit, each, exhibit)).to_pylist() for each in sorted(volumes))
+    return [row["item"] for each in rows for row in each]
 
 
 def named_since(case: Case, exhibit: str) -> set[str]:
     """Items that are listed under another name since: they stand for nothing of their own any more."""
-    sql = "SELECT id FROM items WHERE exhibit=? AND state=? AND detail=?"
-    return {row["id"] for row in case.read().execute(sql, (exhibit, ItemState.SKIPPED, NAMED_SINCE))}
+    sql = "SELECT id FROM items WHERE exhibit=? AND state=? AND detail IN (?, ?)"
+    known = (exhibit, ItemState.SKIPPED, NAMED_SINCE, OWN_NAME_SINCE)
+    return {row["id"] for row in case.read().execute(sql, known)}
 
 
 def taken_back(case: Case, exhibit: str) -> set[str]:
     """These, and Items that stood for what is listed since, or is being listed again."""
-    sql = "SELECT id FROM items WHERE exhibit=? AND state=? AND detail IN (?, ?, ?)"
-    known = (exhibit, ItemState.SKIPPED, NAMED_SINCE, LISTED_SINCE, ANEW)
+    sql = "SELECT id FROM items WHERE exhibit=? AND state=? AND detail IN (?, ?, ?, ?)"
+    known = (exhibit, ItemState.SKIPPED, NAMED_SINCE, OWN_NAME_SINCE, LISTED_SINCE, ANEW)
     return {row["id"] for row in case.read().execute(sql, known)}
 
 

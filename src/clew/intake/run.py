@@ -146,6 +146,9 @@ class Run:
             since.compare(case, exhibit, session, ask, self.basis)
         if self.options.retry:  # what earlier runs lost: workers of this one may still hold what they read
             relist.reopen(case, exhibit, self.basis.require())
+        if relist.reopen_names(case, exhibit, self.basis.require()):
+            for _ in lister.steps(session, ask):
+                pass  # to its end first: what gets another name is not read by the one that it had
         course.run(pool, session, ask)
         if self.options.retry:
             course.again(pool, session, ask, batches.failed(case, exhibit))

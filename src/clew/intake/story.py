@@ -217,6 +217,9 @@ _OWN: dict[str, Callable[[dict[str, Any], dict[str, Any]], str]] = {
     "listing.reopened": lambda entry, _about: (
         f"{entry['counts']['parts']:,} parts that had lost something were listed again."
     ),
+    "names.reopened": lambda entry, _about: (
+        f"{entry['counts']['parts']:,} parts of which an earlier version may have misread names were listed again."
+    ),
     "folder.compared": lambda entry, _about: (
         f"It was held against its listing: {entry['counts'].get(NEW, 0):,} entries that were not in the case, "
         f"{entry['counts'].get(CHANGED, 0):,} written to since, {entry['counts'].get(GONE, 0):,} gone."

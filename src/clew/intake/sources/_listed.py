@@ -5,7 +5,7 @@ from typing import Any
 
 from clew.intake.api import Part
 from clew.intake.refs import layer as layer_of
-from clew.intake.relist import NOTED
+from clew.intake.relist import NAMES, NOTED
 from clew.intake.sources import _carving, _foreign, _recount
 from clew.model import Missing, Reason
 
@@ -33,7 +33,7 @@ def parts(name: str, known: dict[str, Any], *, alone: bool, carved: bool) -> Ite
     """
     bad, owned = known.pop("bad_bytes", None), known.pop("owned_known", 0)
     tables = {what: known.pop(key) for key, what in _TABLES.items() if key in known}
-    yield Part(f"{name}/walk", known)
+    yield Part(f"{name}/walk", known | ({NAMES: "own"} if known["file_system"] == "FAT" else {}))
     if tables:
         yield Part(f"{name}/tables", {"kind": NOTED, "notes": tables})
     if known["file_system"] in SWEPT:
