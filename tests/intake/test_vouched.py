@@ -100,7 +100,7 @@ def test_what_lies_in_an_archive_is_doubted_with_it(tmp_path, monkeypatch):
     case = new_case(tmp_path / "case")
     before = intake(case, path=image, label="D", workers=1, options=OPTIONS)
     assert before.doubted == 0
-    monkeypatch.setattr(rawdisk.RawDisk, "version", "7")
+    monkeypatch.setattr(rawdisk.RawDisk, "version", "1000")
     monkeypatch.setattr(Finds, "agree", lambda *_: False)
     after = intake(case, path=image, label="D", workers=1, options=OPTIONS)
     assert after.doubted == 2, "the archive, and its member"
