@@ -14,7 +14,7 @@ class Dmg:
     """One whole image, packed or not."""
 
     name = "dmg"
-    version = "5"
+    version = "6"
     general = False
     preload: tuple[str, ...] = ("clew.intake.containers.dmg", *_disk.PRELOAD)
 

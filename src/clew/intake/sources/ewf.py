@@ -20,7 +20,7 @@ class EwfDisk:
     """An image by EnCase, FTK Imager, Guymager, ewfacquire or SMART. Its stored digests are checked as it is read."""
 
     name = "ewf"
-    version = "5"
+    version = "6"
     general = False
     preload: tuple[str, ...] = (
         CONTAINER.partition(":")[0],

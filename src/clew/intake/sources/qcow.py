@@ -14,7 +14,7 @@ class Qcow:
     """A QCOW2 image of version 2 or 3."""
 
     name = "qcow"
-    version = "5"
+    version = "6"
     general = False
     preload: tuple[str, ...] = ("clew.intake.containers.qcow", *_disk.PRELOAD)
 

@@ -20,7 +20,7 @@ class RawDisk:
     """A raw image in one file, in segments NAME.001, NAME.002 ... or NAME.aa, NAME.ab ..., or a block device."""
 
     name = "rawdisk"
-    version = "6"
+    version = "7"
     general = True
     preload: tuple[str, ...] = ("clew.intake.containers.raw", *_disk.PRELOAD)
 

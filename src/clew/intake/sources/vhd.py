@@ -19,7 +19,7 @@ class Vhd:
     """A fixed, dynamic or differencing VHD."""
 
     name = "vhd"
-    version = "5"
+    version = "6"
     general = False
     preload: tuple[str, ...] = ("clew.intake.containers.vhd", *_disk.PRELOAD)
 

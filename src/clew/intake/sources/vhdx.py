@@ -14,7 +14,7 @@ class Vhdx:
     """A fixed or dynamic VHDX."""
 
     name = "vhdx"
-    version = "5"
+    version = "6"
     general = False
     preload: tuple[str, ...] = ("clew.intake.containers.vhdx", *_disk.PRELOAD)
 

@@ -17,7 +17,7 @@ class Vmdk:
     """The descriptor file, or the one sparse file that holds its own descriptor."""
 
     name = "vmdk"
-    version = "6"
+    version = "7"
     general = False
     preload: tuple[str, ...] = ("clew.intake.containers.vmdk", *_disk.PRELOAD)
 
