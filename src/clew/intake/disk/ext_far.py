@@ -14,11 +14,12 @@ from typing import Any, NamedTuple
 import pytsk3
 
 from clew.intake.api import ByteSource
+from clew.intake.disk import ext_layout
 
 FAR = 1 << 32  # the first block of which The Sleuth Kit tells another one
 MOST_EXTENTS = 1 << 20  # of one file
 MOST_DIRECTORY = 1 << 30  # bytes
-_META_BG, _WIDE = 0x10, 0x80  # features: descriptors of groups lie elsewhere; numbers of blocks have 64 bits
+_WIDE = 0x80  # a feature: numbers of blocks have 64 bits
 _ORPHANS, _PROJECTS = 0x1000, 0x2100  # features: a file of orphans; quota, and that of projects
 _ORPHANS_END, _PROJECTS_BEGIN = struct.pack("<I", 0x0B10CA04), struct.pack("<I", 0xD9C03F14)
 _TAIL = 8  # bytes at the end of a block of the file of orphans: its magic, and a checksum
@@ -93,7 +94,7 @@ class Inodes:
         self.block = 1024 << min(log_size, 6)
         self.own = _own(sb, self.block)
         self._table = offset + (first + 1) * self.block
-        if features & _META_BG or not self.per_group or self.length < _LEAST:
+        if ext_layout.scattered(sb) or not self.per_group or self.length < _LEAST:
             raise OSError("where its groups are described is not read")
 
     def attribute(self, number: int, size: int) -> Attribute | None:

@@ -18,7 +18,7 @@ from clew.core import held
 from clew.core.absent import Absent
 from clew.intake.api import ByteSource, Range
 from clew.intake.carving.view import without
-from clew.intake.disk import allocation, exfat, ext_far, fat_tree, lvm, mft, sift
+from clew.intake.disk import allocation, exfat, ext_far, ext_layout, fat_tree, lvm, mft, sift
 from clew.intake.disk.bitmap import Marks
 from clew.intake.reading import find
 from clew.intake.refs import volume
@@ -167,6 +167,8 @@ def _file_system(payload: dict[str, Any]) -> FileSystem:
     source = _image(place[0])
     fs = _detected(source, offset)
     family = next(name for name, types in FAMILIES.items() if int(fs.info.ftype) in map(int, types))
+    if family == "ext" and ext_layout.scattered(source.source.read(offset + 1024, 1024)):
+        raise Absent(Missing(Reason.UNKNOWN, "ext with meta_bg, of which inodes would be read elsewhere than they lie"))
     opened = FileSystem(fs, family, offset, allocation.of(family, fs, source, offset), source, volume(payload))
     if family == "exFAT":
         opened.entries = exfat.Entries(source.source, offset)
