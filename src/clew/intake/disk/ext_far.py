@@ -33,7 +33,7 @@ _MAGIC, _MOST_DEPTH = 0xF30A, 5
 _WRITTEN = 32768  # blocks that an extent has at most; one that says more was never written
 _ENTRY = struct.Struct("<IHBB")  # of a directory: inode, bytes of the entry, bytes of the name, kind
 _DIRECTORY = 2  # the kind
-_SPARSE, _NON_RESIDENT = int(pytsk3.TSK_FS_ATTR_RUN_FLAG_SPARSE), int(pytsk3.TSK_FS_ATTR_NONRES)
+SPARSE, _NON_RESIDENT = int(pytsk3.TSK_FS_ATTR_RUN_FLAG_SPARSE), int(pytsk3.TSK_FS_ATTR_NONRES)
 _DEFAULT = int(pytsk3.TSK_FS_ATTR_TYPE_DEFAULT)
 _NAMES = {True: int(pytsk3.TSK_FS_NAME_TYPE_DIR), False: int(pytsk3.TSK_FS_NAME_TYPE_UNDEF)}
 
@@ -102,35 +102,35 @@ class Inodes:
 
         Raises OSError.
         """
-        raw = self._raw(number)
+        raw = self.raw(number)
         if not struct.unpack_from("<I", raw, 32)[0] & _EXTENTS:
             return None
         runs, at, end = list[Run](), 0, -(-size // self.block)
         for first, place, count in self.extents(raw, []):
             if first < at:
                 raise OSError("its extents are not in order")
-            runs += [Run(at, 0, first - at, _SPARSE)] if first > at else []
-            runs.append(Run(first, place or 0, count, 0 if place is not None else _SPARSE))
+            runs += [Run(at, 0, first - at, SPARSE)] if first > at else []
+            runs.append(Run(first, place or 0, count, 0 if place is not None else SPARSE))
             at = first + count
-        runs += [Run(at, 0, end - at, _SPARSE)] if at < end else []
+        runs += [Run(at, 0, end - at, SPARSE)] if at < end else []
         return Attribute(Info(size), tuple(runs))
 
     def encrypted(self, number: int) -> bool:
         """Whether the content of that inode, or of a directory the names, are encrypted by the file system itself
         (https://docs.kernel.org/filesystems/fscrypt.html). Raises OSError.
         """
-        return self._encrypts and bool(struct.unpack_from("<I", self._raw(number), 32)[0] & _ENCRYPTED)
+        return self._encrypts and bool(struct.unpack_from("<I", self.raw(number), 32)[0] & _ENCRYPTED)
 
     def inline(self, number: int) -> bool:
         """Whether the content of that inode stands in it. Raises OSError."""
-        return bool(struct.unpack_from("<I", self._raw(number), 32)[0] & _INLINE)
+        return bool(struct.unpack_from("<I", self.raw(number), 32)[0] & _INLINE)
 
     def far(self, number: int) -> bool:
         """Whether that inode has a block, or a node of its tree, of which The Sleuth Kit tells another.
 
         Raises OSError.
         """
-        raw = self._raw(number)
+        raw = self.raw(number)
         if not struct.unpack_from("<I", raw, 32)[0] & _EXTENTS:
             return False
         nodes: list[int] = []
@@ -159,7 +159,8 @@ class Inodes:
         at: int = self._offset + self.group(group)[2] * self.block + inside * self.length
         return at
 
-    def _raw(self, number: int) -> bytes:
+    def raw(self, number: int) -> bytes:
+        """That inode as it lies on the disk. Raises OSError."""
         raw = self._source.read(self.place(number), self.length)
         if len(raw) < _LEAST:
             raise OSError("its inode cannot be read")

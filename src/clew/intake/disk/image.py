@@ -18,7 +18,7 @@ from clew.core import held
 from clew.core.absent import Absent
 from clew.intake.api import ByteSource, Range
 from clew.intake.carving.view import without
-from clew.intake.disk import allocation, exfat, ext_far, ext_layout, fat_tree, lvm, mft, sift
+from clew.intake.disk import allocation, exfat, ext_far, ext_layout, ext_thin, fat_tree, lvm, mft, sift
 from clew.intake.disk.bitmap import Marks
 from clew.intake.reading import find
 from clew.intake.refs import volume
@@ -112,6 +112,7 @@ class FileSystem:
     foreign: list[Range] = field(default_factory=list)  # of the disk, where others may have written, see `foreign`
     striped: bool = False  # whether other disks have part of its bytes, see `raid`
     table: ext_far.Inodes | None = None  # of ext, as its inodes lie on the disk, where clew reads that
+    thinned: ext_thin.Thinned | None = None  # of ext, where `table` is known
     block: int = field(init=False)  # bytes
 
     def __post_init__(self) -> None:
@@ -177,6 +178,8 @@ def _file_system(payload: dict[str, Any]) -> FileSystem:
     elif family == "ext":
         with suppress(OSError, struct.error):
             opened.table = ext_far.Inodes(source.source, offset)
+            opened.thinned = ext_thin.Thinned(source, opened.table, offset)
+            opened.fs = pytsk3.FS_Info(Image(opened.thinned), offset=offset, type=fs.info.ftype)
         if int(fs.info.block_count) > ext_far.FAR:
             opened.inodes = _far(source, offset)
     _opened[place] = opened
