@@ -37,7 +37,7 @@ class Thinned:
     """The bytes of an image as The Sleuth Kit is given them. Raises struct.error, OSError."""
 
     def __init__(self, source: ByteSource, inodes: Inodes, offset: int) -> None:
-        self._source, self._inodes = source, inodes
+        self._source, self._inodes, self._offset = source, inodes, offset
         superblock = source.read(offset + 1024, 1024)
         (self._blocks,), (first,) = struct.unpack_from("<I", superblock, 4), struct.unpack_from("<I", superblock, 20)
         self._blocks |= struct.unpack_from("<I", superblock, 336)[0] << 32 if inodes.wide else 0
@@ -90,7 +90,8 @@ class Thinned:
             return
         length = self._inodes.length
         first, last = begin // length, -(-end // length)
-        raw = self._source.read(self._inodes.place(1 + group * self._inodes.per_group + first), (last - first) * length)
+        place = self._inodes.place(1 + group * self._inodes.per_group + first) - self._offset
+        raw = self._inodes.read(place, (last - first) * length)  # past the image, which counts what it could not read
         table = np.frombuffer(raw, np.uint8, len(raw) // length * length).reshape(-1, length)
         blocks = (_field(table, _SIZE) | _field(table, _SIZE_HIGH) << 32) // self._inodes.block
         large = (blocks > MOST_RUNS) & (_field(table, _MODE) & _KIND == _FILE) & (_field(table, _FLAGS) & _NO_MAP == 0)
