@@ -22,9 +22,16 @@ def dashed(identifier: str) -> str:
     return "-".join(identifier[a:b] for a, b in zip((0, *cut), (*cut, 32), strict=True))
 
 
-def physical(extents: int, volumes: dict[str, list[tuple[int, int, str]]], wrap: bool = False) -> bytearray:
+def physical(
+    extents: int,
+    volumes: dict[str, list[tuple[int, int, str]]],
+    wrap: bool = False,
+    state: int = 4,
+    ignored: bool = False,
+) -> bytearray:
     """A volume of so many extents. `volumes`: name -> segments (first extent, extents, "pv0"); another name than pv0
-    is another disk. With `wrap` the text runs over the end of its area and goes on at the beginning.
+    is another disk. With `wrap` the text runs over the end of its area and goes on at the beginning. It is of that
+    `state` (seqno) of its group; where it is `ignored`, as `pvchange --metadataignore y` says.
     """
     logical = ""
     for number, (name, segments) in enumerate(volumes.items()):
@@ -36,7 +43,7 @@ def physical(extents: int, volumes: dict[str, list[tuple[int, int, str]]], wrap:
         logical += LOGICAL % (name, dashed(f"{number:032d}"), len(segments), text)
     text = f"""vg0 {{
 id = "{dashed("i6PL7iTiaokXtH2orz6KShLhYYPVRA31")}"
-seqno = 4
+seqno = {state}
 format = "lvm2"  # informational
 extent_size = {EXTENT // 512}
 physical_volumes {{
@@ -58,7 +65,7 @@ version = 1
     found[AREA + 512 : AREA + 512 + len(raw) - straight] = raw[straight:] if wrap else found[AREA + 512 : AREA + 512]
     head = bytearray(512)
     struct.pack_into("<16sIQQ", head, 4, b" LVM2 x[5A%r0N*>", 1, AREA, AREA_SIZE)
-    struct.pack_into("<QQII", head, 40, at, len(raw), crc(raw), 0)
+    struct.pack_into("<QQII", head, 40, at, len(raw), crc(raw), int(ignored))
     struct.pack_into("<I", head, 0, crc(bytes(head[4:])))
     found[AREA : AREA + 512] = head
     label = bytearray(512)

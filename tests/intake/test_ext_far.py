@@ -118,6 +118,8 @@ class Parts:
 
 def superblock(features: int = 0) -> bytes:
     data = bytearray(1024)
+    struct.pack_into("<I", data, 4, 1 << 20)
+    struct.pack_into("<II", data, 32, 8192, 0)
     struct.pack_into("<I", data, 40, 256)
     struct.pack_into("<I", data, 76, 1)
     struct.pack_into("<H6xI", data, 88, 256, 0x80 | features)

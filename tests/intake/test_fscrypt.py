@@ -8,7 +8,7 @@ import pytest
 from recovery import tool
 from test_volumes import take
 
-from clew.intake.disk import entries, signatures
+from clew.intake.disk import entries
 from clew.model import ItemState
 
 REGULAR, DIRECTORY = 0x80800, 0x81800  # extents, encrypt; and an index of names
@@ -40,10 +40,3 @@ def test_a_file_that_ext4_encrypts_is_said_to_be_and_not_hashed(phone, tmp_path)
     assert found[b"plain.txt"]["state"] == ItemState.DONE
     assert f"{entries.CIPHERED}: 2" in summary.words() or f"2 {entries.CIPHERED}" in summary.words()
     assert not summary.account.complete
-
-
-def test_where_clew_does_not_read_the_inodes_it_says_that_files_may_be_encrypted(phone):
-    head = bytearray(phone.read_bytes()[: signatures.LOOK])
-    assert signatures.beside("ext", bytes(head)) == ""
-    head[1024 + 96] |= 0x10  # meta_bg
-    assert "fscrypt" in signatures.beside("ext", bytes(head))

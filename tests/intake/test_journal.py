@@ -48,9 +48,9 @@ def test_an_hfs_plus_says_whether_it_was_unmounted(attributes, said):
 
 def test_what_else_is_beside_is_said_too():
     head = bytearray(8192)
-    struct.pack_into("<I", head, 1024 + 96, 0x10000 | 0x10 | 4)
+    struct.pack_into("<I", head, 1024 + 96, 0x1000 | 4)  # dirdata
     assert AHEAD in signatures.beside("ext", bytes(head))
-    assert "fscrypt" in signatures.beside("ext", bytes(head))
+    assert "(dirdata)" in signatures.beside("ext", bytes(head))
     assert len(signatures.beside("ext", bytes(head))) < 400
 
 

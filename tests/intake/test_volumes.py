@@ -184,7 +184,7 @@ def test_a_broken_description_is_absent_with_a_reason(seed):
 @pytest.mark.parametrize("text", ["a {", "a = ", "a = [", "}", "a { b { " * 40, 'a = "', "a { } } }", "= =", "[[[["])
 def test_text_that_makes_no_sense(text):
     with pytest.raises(Absent):
-        list(lvm._volumes(lvm._parse(text), "x", 0, 0))
+        list(lvm._volumes(lvm._group(lvm._parse(text))[2], "x", 0, 0))
 
 
 # ---- file systems

@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from clew.intake.containers._mapped import SECTOR, Mapped, Piece, damaged, length_of, numbers, pread, table, unsupported
+from clew.intake.containers._unread import of_file
 from clew.model import Missing, Reason
 
 COOKIE = b"conectix"
@@ -91,7 +92,8 @@ def _open(file: int, above: tuple[Mapped, Footer] | None) -> tuple[Mapped, Foote
     said = footer(file)
     if said.kind == FIXED:
         there = length_of(file) - SECTOR
-        return Mapped(said.size, lambda offset, most: _fixed(file, there, offset, most), _notes(said, None)), said
+        notes = _notes(said, None) + of_file(file, None, [(0, said.size)], there)
+        return Mapped(said.size, lambda offset, most: _fixed(file, there, offset, most), notes), said
     if said.kind not in {DYNAMIC, DIFFERENCING}:
         raise unsupported(f"a VHD of type {said.kind}, which is not known here")
     header = _header(file, said.header_at)

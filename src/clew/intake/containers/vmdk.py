@@ -14,6 +14,7 @@ from functools import lru_cache
 from itertools import accumulate
 from typing import NamedTuple
 
+from clew.intake.api import Range
 from clew.intake.containers._mapped import (
     SECTOR,
     Locate,
@@ -27,6 +28,7 @@ from clew.intake.containers._mapped import (
     unpack,
     unsupported,
 )
+from clew.intake.containers._unread import of_disk, of_file
 from clew.model import Missing, Reason
 
 MAGIC, COWD, DESCRIPTOR = b"KDMV", b"COWD", b"# Disk DescriptorFile"
@@ -153,15 +155,19 @@ def _joined(extents: list[Extent], files: dict[str, int]) -> Mapped:
     """The extents one behind the other."""
     places: list[Locate] = []
     sparse: list[_Sparse] = []
+    unread: list[Missing] = []
+    flat: dict[str, list[Range]] = {}
     for each in extents:
         match each.kind:
             case "ZERO":
                 places.append(lambda _, most: Piece(most))
             case "FLAT" | "VMFS":
                 places.append(_flat(files[each.name], each.at * SECTOR))
+                flat.setdefault(each.name, []).append((each.at * SECTOR, each.sectors * SECTOR))
             case "SPARSE":
                 sparse.append(_Sparse(files[each.name]))
                 places.append(sparse[-1].locate)
+                unread += of_disk(sparse[-1].disk(), repr(each.name), each.sectors * SECTOR)
             case _:
                 raise unsupported(f"an extent of type {each.kind}, which is not read; `qemu-img convert` may help")
     ends = list(accumulate(each.sectors * SECTOR for each in extents))
@@ -173,7 +179,8 @@ def _joined(extents: list[Extent], files: dict[str, int]) -> Mapped:
         begin = ends[number - 1] if number else 0
         return places[number](offset - begin, min(most, ends[number] - offset))
 
-    said = [missing for each in sparse for missing in each.said]
+    said = [missing for each in sparse for missing in each.said] + unread
+    said += [missing for name, read in flat.items() for missing in of_file(files[name], name, read)]
     return Mapped(ends[-1], locate, said, lambda: [missing for each in sparse for missing in each.differing()])
 
 
@@ -219,6 +226,10 @@ class _Sparse:
             self.said.append(Missing(Reason.UNKNOWN, "it was not closed properly by the program that wrote it last"))
         self._table = lru_cache(maxsize=_KEPT)(self._read_table)
         self._unpacked = lru_cache(maxsize=_KEPT)(self._unpack)
+
+    def disk(self) -> Mapped:
+        """All that the file says that it holds of a disk."""
+        return Mapped(self.capacity, self.locate)
 
     def locate(self, offset: int, most: int) -> Piece:
         """Neighbouring grains that follow each other in the file become one piece."""

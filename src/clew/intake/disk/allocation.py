@@ -17,6 +17,7 @@ import numpy as np
 import pytsk3
 from numpy.typing import NDArray
 
+from clew.intake.disk import ext_layout
 from clew.intake.disk.bitmap import WINDOW, Runs, Used, bits, by_cluster, ones, stretches
 
 MOST_CLUSTER = 1 << 25  # bytes, of exFAT
@@ -319,7 +320,7 @@ class _Fat:
 
 
 class _Ext:
-    """One bitmap a block group. Bigalloc and meta_bg layouts are not read."""
+    """One bitmap a block group. Bigalloc and scattered layouts are not read."""
 
     def __init__(self, fs: pytsk3.FS_Info, read: Read) -> None:
         self._fs = fs
@@ -327,7 +328,7 @@ class _Ext:
         numbers: tuple[int, ...] = struct.unpack_from("<IIII", sb, 20)
         self._first, log_size, _, self._per_group = numbers
         incompat, read_only = struct.unpack_from("<II", sb, 96)
-        if incompat & 0x10 or read_only & 0x200 or log_size > 6 or not self._per_group:
+        if ext_layout.scattered(sb) or read_only & 0x200 or log_size > 6 or not self._per_group:
             raise ValueError("a layout that is not read")
         self._block = 1024 << log_size
         self._blocks: int = struct.unpack_from("<I", sb, 4)[0]

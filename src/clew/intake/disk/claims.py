@@ -216,6 +216,8 @@ def attributes(opened: FileSystem, file: Any) -> Iterable[Any]:
     own = None
     if opened.inodes is not None:
         own = opened.inodes.attribute(int(file.info.meta.addr), int(file.info.meta.size))
+    if own is None and opened.thinned is not None:
+        own = opened.thinned.attribute(int(file.info.meta.addr))
     return [own] if own is not None else file
 
 

@@ -14,11 +14,12 @@ from typing import Any, NamedTuple
 import pytsk3
 
 from clew.intake.api import ByteSource
+from clew.intake.disk import ext_layout
 
 FAR = 1 << 32  # the first block of which The Sleuth Kit tells another one
 MOST_EXTENTS = 1 << 20  # of one file
 MOST_DIRECTORY = 1 << 30  # bytes
-_META_BG, _WIDE = 0x10, 0x80  # features: descriptors of groups lie elsewhere; numbers of blocks have 64 bits
+_WIDE = 0x80  # a feature: numbers of blocks have 64 bits
 _ORPHANS, _PROJECTS = 0x1000, 0x2100  # features: a file of orphans; quota, and that of projects
 _ORPHANS_END, _PROJECTS_BEGIN = struct.pack("<I", 0x0B10CA04), struct.pack("<I", 0xD9C03F14)
 _TAIL = 8  # bytes at the end of a block of the file of orphans: its magic, and a checksum
@@ -33,7 +34,7 @@ _MAGIC, _MOST_DEPTH = 0xF30A, 5
 _WRITTEN = 32768  # blocks that an extent has at most; one that says more was never written
 _ENTRY = struct.Struct("<IHBB")  # of a directory: inode, bytes of the entry, bytes of the name, kind
 _DIRECTORY = 2  # the kind
-_SPARSE, _NON_RESIDENT = int(pytsk3.TSK_FS_ATTR_RUN_FLAG_SPARSE), int(pytsk3.TSK_FS_ATTR_NONRES)
+SPARSE, _NON_RESIDENT = int(pytsk3.TSK_FS_ATTR_RUN_FLAG_SPARSE), int(pytsk3.TSK_FS_ATTR_NONRES)
 _DEFAULT = int(pytsk3.TSK_FS_ATTR_TYPE_DEFAULT)
 _NAMES = {True: int(pytsk3.TSK_FS_NAME_TYPE_DIR), False: int(pytsk3.TSK_FS_NAME_TYPE_UNDEF)}
 
@@ -94,7 +95,7 @@ class Inodes:
         self.block = 1024 << min(log_size, 6)
         self.own = _own(sb, self.block)
         self._table = offset + (first + 1) * self.block
-        if features & _META_BG or not self.per_group or self.length < _LEAST:
+        if ext_layout.scattered(sb) or not self.per_group or self.length < _LEAST:
             raise OSError("where its groups are described is not read")
 
     def attribute(self, number: int, size: int) -> Attribute | None:
@@ -102,35 +103,35 @@ class Inodes:
 
         Raises OSError.
         """
-        raw = self._raw(number)
+        raw = self.raw(number)
         if not struct.unpack_from("<I", raw, 32)[0] & _EXTENTS:
             return None
         runs, at, end = list[Run](), 0, -(-size // self.block)
         for first, place, count in self.extents(raw, []):
             if first < at:
                 raise OSError("its extents are not in order")
-            runs += [Run(at, 0, first - at, _SPARSE)] if first > at else []
-            runs.append(Run(first, place or 0, count, 0 if place is not None else _SPARSE))
+            runs += [Run(at, 0, first - at, SPARSE)] if first > at else []
+            runs.append(Run(first, place or 0, count, 0 if place is not None else SPARSE))
             at = first + count
-        runs += [Run(at, 0, end - at, _SPARSE)] if at < end else []
+        runs += [Run(at, 0, end - at, SPARSE)] if at < end else []
         return Attribute(Info(size), tuple(runs))
 
     def encrypted(self, number: int) -> bool:
         """Whether the content of that inode, or of a directory the names, are encrypted by the file system itself
         (https://docs.kernel.org/filesystems/fscrypt.html). Raises OSError.
         """
-        return self._encrypts and bool(struct.unpack_from("<I", self._raw(number), 32)[0] & _ENCRYPTED)
+        return self._encrypts and bool(struct.unpack_from("<I", self.raw(number), 32)[0] & _ENCRYPTED)
 
     def inline(self, number: int) -> bool:
         """Whether the content of that inode stands in it. Raises OSError."""
-        return bool(struct.unpack_from("<I", self._raw(number), 32)[0] & _INLINE)
+        return bool(struct.unpack_from("<I", self.raw(number), 32)[0] & _INLINE)
 
     def far(self, number: int) -> bool:
         """Whether that inode has a block, or a node of its tree, of which The Sleuth Kit tells another.
 
         Raises OSError.
         """
-        raw = self._raw(number)
+        raw = self.raw(number)
         if not struct.unpack_from("<I", raw, 32)[0] & _EXTENTS:
             return False
         nodes: list[int] = []
@@ -140,7 +141,7 @@ class Inodes:
 
     def indexed(self, number: int) -> bool:
         """Whether that directory has an index over its names. Raises OSError."""
-        return bool(struct.unpack_from("<I", self._raw(number), 32)[0] & _INDEXED)
+        return bool(struct.unpack_from("<I", self.raw(number), 32)[0] & _INDEXED)
 
     def names(self, number: int, size: int) -> Iterator[tuple[bytes, int, bool]]:
         """(name, inode, whether that is a directory) of the live entries of that directory. Raises OSError."""
@@ -163,7 +164,8 @@ class Inodes:
         at: int = self._offset + self.group(group)[2] * self.block + inside * self.length
         return at
 
-    def _raw(self, number: int) -> bytes:
+    def raw(self, number: int) -> bytes:
+        """That inode as it lies on the disk. Raises OSError."""
         raw = self._source.read(self.place(number), self.length)
         if len(raw) < _LEAST:
             raise OSError("its inode cannot be read")

@@ -18,7 +18,7 @@ from clew.core import held
 from clew.core.absent import Absent
 from clew.intake.api import ByteSource, Range
 from clew.intake.carving.view import without
-from clew.intake.disk import allocation, exfat, ext_far, fat_tree, lvm, mft, ntfs_mirror, sift
+from clew.intake.disk import allocation, exfat, ext_far, ext_layout, ext_thin, fat_tree, lvm, mft, ntfs_mirror, sift
 from clew.intake.disk.bitmap import Marks
 from clew.intake.reading import find
 from clew.intake.refs import volume
@@ -113,6 +113,7 @@ class FileSystem:
     striped: bool = False  # whether other disks have part of its bytes, see `raid`
     table: ext_far.Inodes | None = None  # of ext, as its inodes lie on the disk, where clew reads that
     by_copy: bool = False  # whether it is NTFS, opened by the copy of its damaged $MFT's record
+    thinned: ext_thin.Thinned | None = None  # of ext, where `table` is known
     block: int = field(init=False)  # bytes
 
     def __post_init__(self) -> None:
@@ -168,6 +169,8 @@ def _file_system(payload: dict[str, Any]) -> FileSystem:
     source = _image(place[0])
     fs, by_copy = _opened_by(source, offset)
     family = next(name for name, types in FAMILIES.items() if int(fs.info.ftype) in map(int, types))
+    if family == "ext" and ext_layout.scattered(source.source.read(offset + 1024, 1024)):
+        raise Absent(Missing(Reason.UNKNOWN, "ext with meta_bg, of which inodes would be read elsewhere than they lie"))
     opened = FileSystem(fs, family, offset, allocation.of(family, fs, source, offset), source, volume(payload))
     opened.by_copy = by_copy
     if family == "exFAT":
@@ -177,6 +180,8 @@ def _file_system(payload: dict[str, Any]) -> FileSystem:
     elif family == "ext":
         with suppress(OSError, struct.error):
             opened.table = ext_far.Inodes(source.source, offset)
+            opened.thinned = ext_thin.Thinned(source, opened.table, offset)
+            opened.fs = pytsk3.FS_Info(Image(opened.thinned), offset=offset, type=fs.info.ftype)
         if int(fs.info.block_count) > ext_far.FAR:
             opened.inodes = _far(source, offset)
     _opened[place] = opened

@@ -13,7 +13,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import accumulate
-from typing import Any
+from typing import Any, NamedTuple
 
 from clew.core.absent import Absent, absent
 from clew.intake.api import ByteSource, Range
@@ -25,8 +25,11 @@ MOST_TEXT = 16 << 20
 MOST_VOLUMES = 4096
 MOST_DEPTH = 16
 MOST_LEFT = 1000  # stretches of a physical volume that are told apart
+_IGNORED = 1  # a flag of the place of a text
 _CRC_START = 0xF597A6CF
 _TOKEN = re.compile(r'\s+|#[^\n]*|(?P<text>"(?:[^"\\]|\\.)*")|(?P<word>[\w.+-]+)|(?P<mark>[={}\[\],])')
+
+_NO_TEXT = Missing(Reason.UNPARSABLE, "LVM2: it holds no text that describes its volumes, or a damaged one")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,17 +92,43 @@ class Volume:
             offset += size
 
 
-def list_volumes(source: ByteSource, offset: int) -> list[Logical]:
-    """The logical volumes that the physical volume at byte `offset` knows, in the order of their names.
-
-    Raises Absent where its label or text is damaged.
+@dataclass(frozen=True, slots=True)
+class Described:
+    """The newest description on a physical volume: of which state of which group, its volumes in the order of their
+    names, and what is to be said of other descriptions beside it. None where LVM `ignored` all of them.
     """
+
+    group: str = ""
+    state: int = 0
+    volumes: list[Logical] = field(default_factory=list)
+    remark: str = ""
+    ignored: bool = False
+
+
+def list_volumes(source: ByteSource, offset: int) -> list[Logical]:
+    """The logical volumes that the physical volume at byte `offset` knows; see `_described`. Raises Absent."""
+    return _described(source, offset).volumes
+
+
+def _described(source: ByteSource, offset: int) -> Described:
+    """Raises Absent where its label or text is damaged. A text that LVM ignores may be long out of date."""
     identifier, areas, first_data = _label(source, offset)
-    for area in areas:
-        text = _text(source, offset + area[0], area[1])
-        if text is not None:
-            return sorted(_volumes(_parse(text), identifier, offset, first_data), key=lambda each: each.name)
-    raise Absent(Missing(Reason.UNPARSABLE, "LVM2: it holds no text that describes its volumes, or a damaged one"))
+    texts = [_text(source, offset + at, length) for at, length in areas]
+    kept = [each for each in texts if each is not None and not each.ignored]
+    if not kept and any(texts):
+        return Described(ignored=True)
+    if not kept:
+        raise Absent(_NO_TEXT)
+    groups = sorted((_group(_parse(each.text)) for each in kept), key=lambda each: each[1], reverse=True)
+    name, state, group = groups[0]
+    remark = ""
+    if any(each[:2] != (name, state) for each in groups):
+        states = " and ".join(f"{each[1]:,}" for each in groups)
+        remark = f"its {len(groups)} descriptions are of the states {states} of the group: the latest is believed"
+    elif None in texts:
+        remark = f"{texts.count(None)} of its {len(texts)} descriptions is damaged or empty: another one is believed"
+    volumes = sorted(_volumes(group, identifier, offset, first_data), key=lambda each: each.name)
+    return Described(name, state, volumes, remark)
 
 
 def volume(source: ByteSource, offset: int, number: int) -> Volume:
@@ -115,16 +144,20 @@ def volume(source: ByteSource, offset: int, number: int) -> Volume:
 
 def said(source: ByteSource, offset: int, length: int) -> dict[str, Any]:
     """For the supervisor: name, bytes and why it cannot be read, of each logical volume; the ranges of the physical
-    volume's `length` bytes that none of those that can be read holds; and the last byte of any that does.
+    volume's `length` bytes that none of those that can be read holds; the last byte of any that does; of what state of
+    what group that is told, a remark on its descriptions, and whether LVM ignores all of them.
     """
-    found = list_volumes(source, offset)
+    described = _described(source, offset)
+    found = described.volumes
     told = [
         {"name": each.name, "size": each.size, "missing": each.missing.detail if each.missing else None}
         for each in found
     ]
     held = [each for volume in found if volume.missing is None for each in volume.segments]
     end = max((each.at + each.length for each in held if each.at is not None), default=offset)
-    return {"logical_volumes": told, "left": _left(held, offset, length), "end": end}
+    of = {"group": described.group, "state": described.state, "remark": described.remark}
+    of |= {"ignored": described.ignored}
+    return {"logical_volumes": told, "left": _left(held, offset, length), "end": end, **of}
 
 
 def _left(held: list[Segment], offset: int, length: int) -> list[Range]:
@@ -170,19 +203,26 @@ def _areas(body: bytes) -> tuple[list[Range], bytes]:
     return found, body
 
 
-def _text(source: ByteSource, area: int, length: int) -> str | None:
-    """The newest description in a metadata area, which is written round and round; None where it is not whole."""
+class _Text(NamedTuple):
+    text: str
+    ignored: bool
+
+
+def _text(source: ByteSource, area: int, length: int) -> _Text | None:
+    """The newest description in a metadata area, which is written round and round; None where it is not whole. It is
+    `ignored` where LVM writes no more of them there (`pvchange --metadataignore y`), and leaves the last one standing.
+    """
     head = source.read(area, SECTOR)
     if len(head) < SECTOR or head[4:20] != MAGIC or _crc(head[4:]) != struct.unpack_from("<I", head)[0]:
         return None
-    at, size, check = struct.unpack_from("<QQI", head, 40)
+    at, size, check, flags = struct.unpack_from("<QQII", head, 40)
     if not SECTOR <= at < length or size > min(MOST_TEXT, length):
         return None
     straight = min(size, length - at)
     raw = source.read(area + at, straight) + source.read(area + SECTOR, size - straight)
     if _crc(raw) != check:
         return None
-    return raw.rstrip(b"\0").decode("utf-8", "replace")
+    return _Text(raw.rstrip(b"\0").decode("utf-8", "replace"), bool(flags & _IGNORED))
 
 
 def _crc(data: bytes) -> int:
@@ -228,10 +268,18 @@ def _value(tokens: Iterator[str]) -> Any:
     return found
 
 
-def _volumes(text: dict[str, Any], identifier: str, offset: int, first_data: int) -> Iterator[Logical]:
-    """The volumes of the group that the text describes. Raises Absent."""
+def _group(text: dict[str, Any]) -> tuple[str, int, dict[str, Any]]:
+    """The group that a text describes: its id, which of its states, and all that is said of it. Raises Absent."""
     try:
         group = next(each for each in text.values() if isinstance(each, dict))
+        return str(group["id"]), int(group["seqno"]), group
+    except (StopIteration, KeyError, TypeError, ValueError) as error:
+        raise absent(Reason.UNPARSABLE, f"LVM2: its text lacks something ({type(error).__name__})") from error
+
+
+def _volumes(group: dict[str, Any], identifier: str, offset: int, first_data: int) -> Iterator[Logical]:
+    """The volumes of the group. Raises Absent."""
+    try:
         extent = int(group["extent_size"]) * SECTOR
         starts = {
             name: offset + int(each.get("pe_start", first_data // SECTOR)) * SECTOR
@@ -243,7 +291,7 @@ def _volumes(text: dict[str, Any], identifier: str, offset: int, first_data: int
             raise absent(Reason.LIMIT_REACHED, f"LVM2: {len(volumes)} logical volumes with extents of {extent} bytes")
         for name, each in volumes:
             yield _logical(name, each, extent, starts)
-    except (StopIteration, KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise absent(Reason.UNPARSABLE, f"LVM2: its text lacks something ({type(error).__name__})") from error
 
 

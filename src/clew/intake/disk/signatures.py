@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from clew.core.absent import Absent
 from clew.intake import entropy
 from clew.intake.api import ByteSource
+from clew.intake.disk import ext_layout
 from clew.model import Missing, Reason
 
 SECTOR = 512
@@ -72,9 +73,10 @@ _LATE = (
     (32769, b"CD001"),
     *((each.at, each.magic) for each in SIGNATURES if each.at >= SECTOR),
 )
-_SHARED_BLOCKS = 0x4000
-_UNTOLD = 0x10000 | 0x10  # features of ext: encrypt, meta_bg
-_BIGALLOC = 0x200  # one that is optional
+_SHARED_BLOCKS, _BIGALLOC = 0x4000, 0x200  # optional features of ext
+_OPEN_EXT = (
+    ": mount it read-only and take in its files as a folder, or copy them out of it with `debugfs -R 'rdump / FOLDER'`"
+)
 _NTFS = b"NTFS    "
 _MOST_SECTORS = b"\x80"  # of its cluster; a byte beyond is a power of two, negative (Windows 10, 1709 and later)
 _RECOVER = 4  # another: its journal is to be gone through before it is mounted
@@ -104,7 +106,8 @@ def named(head: bytes) -> Missing | None:
             return Missing(Reason.ENCRYPTED, f"{found.name}; {found.unlock}")
         return Missing(Reason.UNKNOWN, f"{found.name}, which this version does not read")
     kind = _without_signature(head)
-    return Missing(Reason.UNKNOWN, f"{kind}, which this version does not read") if kind else None
+    way = _OPEN_EXT if kind.startswith("ext") else ""
+    return Missing(Reason.UNKNOWN, f"{kind}, which this version does not read{way}") if kind else None
 
 
 def _without_signature(head: bytes) -> str:
@@ -113,7 +116,11 @@ def _without_signature(head: bytes) -> str:
         ("HFS (the old one, not HFS+)", _plain_hfs(head)),
         ("UDF", udf(head) and not iso9660(head)),
         ("NTFS with clusters of more than 64 KiB", head[3:11] == _NTFS and head[13:14] > _MOST_SECTORS),
-        ("ext4 with bigalloc", head[1080:1082] == b"\x53\xef" and bool(_optional(head) & _BIGALLOC)),
+        ("ext4 with bigalloc", _ext(head) and bool(_optional(head) & _BIGALLOC)),
+        (
+            "ext4 with meta_bg and more groups than one block describes",
+            _ext(head) and ext_layout.scattered(head[1024:]),
+        ),
     )
     return next((name for name, there in kinds if there), "")
 
@@ -160,11 +167,7 @@ def _beside(family: str, head: bytes) -> str:
     if family == "NTFS" and head[_VSS_AT : _VSS_AT + 16] == _VSS and any(head[_VSS_AT + 48 : _VSS_AT + 56]):
         way = "mount them with `vshadowmount` and take in each"
         return f"volume shadow copies (earlier states of the volume), which this version does not read; {way}"
-    if family == "ext" and _features(head) & _UNTOLD == _UNTOLD:
-        return (
-            "files that the file system encrypts itself (fscrypt): where it has meta_bg, they are not told from others"
-        )
-    return ""
+    return ext_layout.unknown(head[1024:]) if family == "ext" else ""
 
 
 def begins_late(data: bytes, most: int) -> int | None:
@@ -195,6 +198,11 @@ def unexplained(source: ByteSource, offset: int, length: int) -> bool:
     """Whether a stretch of the disk cannot be told from noise; never where it is too short to tell."""
     length = min(length, source.size - offset)
     return length >= LEAST and entropy.measure(source.read, offset, length).unexplained
+
+
+def _ext(head: bytes) -> bool:
+    """Whether the magic of ext stands where its superblock would have it."""
+    return head[1080:1082] == b"\x53\xef" and len(head) >= 2048
 
 
 def _features(head: bytes) -> int:

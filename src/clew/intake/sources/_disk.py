@@ -19,7 +19,7 @@ from clew.intake.carving.view import without
 from clew.intake.refs import layer as layer_of
 from clew.intake.refs import parse, parse_carved, place_of, quote, volume
 from clew.intake.relist import NOTED, TABLE_UNREAD
-from clew.intake.sources import _apfs, _carving, _discs, _doubts, _foreign, _gaps, _listed, _recount, _said
+from clew.intake.sources import _apfs, _carving, _discs, _doubts, _foreign, _gaps, _groups, _listed, _recount, _said
 from clew.intake.sources._records import Records
 from clew.intake.sources._sifted import Sifted
 from clew.model import ContentState, ItemState, Missing, NameState, Reason
@@ -74,6 +74,7 @@ class Disk:
         self._met: set[str] = set()  # volumes whose beginning was looked at
         self._found: set[str] = set()  # those of them that no partition table names
         self._dealt: dict[int, Layer] = {}  # the RAID of which one disk has the LVM that begins at that byte
+        self._groups = _groups.Groups()
         self._layouts: dict[str, _discs.Layout] = {}  # of the image, and of each logical volume
         self.detail: dict[str, Any] = {"opened": "read-only", "files": len(paths)}
         sizes = [os.lseek(descriptor, 0, os.SEEK_END) for descriptor in self.held]
@@ -123,6 +124,8 @@ class Disk:
                 known[each["offset"]] = ask("clew.intake.disk.volumes:describe", self._payload(**where), (), 0)
             return known[each["offset"]]
 
+        if not layer:
+            self._groups.meet(described(each) for each in stretches if each["allocated"] and each["length"])
         for each in sorted(stretches, key=lambda each: not each["beside"]):
             detail = {key: each[key] for key in ("offset", "length", "table")} | layer
             if each["allocated"] and each.get("cut"):
@@ -162,7 +165,8 @@ class Disk:
             inside = detail | {"offset": at, "length": detail["length"] - before}
             self._met.add(volume(inside))
             self._found.add(volume(inside))
-            yield from self._partition(inside, said, ask)
+            others = _foreign.NONE if "lv" in detail else self._groups.others(at)
+            yield from self._partition(inside, said, ask, others=others)
 
     def _partition(
         self,
@@ -224,17 +228,16 @@ class Disk:
 
     def _logical(self, detail: Layer, found: Any, ask: Ask) -> Iterator[Part]:
         """Each logical volume as a disk of its own, and what none of them holds."""
-        volumes = _said.logical_volumes(found)
-        if "lv" in detail:
-            volumes = Missing(Reason.UNKNOWN, "LVM2 inside a logical volume, which this version does not read")
-        if not volumes:
-            volumes = Missing(Reason.UNKNOWN, "LVM2: its text names no logical volume; what lies there was carved")
+        where = detail["offset"], detail["length"]
+        volumes, remark = self._groups.volumes(found, where, inside="lv" in detail), _groups.remark(found)
+        if remark is not None:
+            yield Part(f"{volume(detail)}/text", {"kind": "partition", **detail}, remark)
+        left = [where] if isinstance(volumes, Missing) else _said.left(found, *where)
         if isinstance(volumes, Missing):
             yield Part(volume(detail), {"kind": "partition", **detail}, volumes)
             volumes = []
-        where = detail["offset"], detail["length"]
         self._dealt[detail["offset"]] = {key: found[key] for key in ("striped",) if key in found}
-        for at, length in [where] if "lv" in detail else _said.left(found, *where):
+        for at, length in left:
             rest = detail | {"offset": at, "length": length}
             yield from self._gap(f"{volume(detail)}/left@{at}", rest, ask, "carving outside logical volumes")
         for number, (name, size, missing) in enumerate(volumes):

@@ -18,12 +18,13 @@ Layer = Mapping[str, Any]
 @dataclass(frozen=True, slots=True)
 class Others:
     """What further partitions hold of one, as `ranges` of the disk in order; `searched`, of those that open, is listed
-    and carved with what opens there; `wholly`: whether that is all of it.
+    and carved with what opens there; `wholly`: whether that is all of it; `owner`: whose they are.
     """
 
     ranges: tuple[Range, ...] = ()
     searched: tuple[Range, ...] = ()
     wholly: bool = False
+    owner: str = "another partition's"
 
     def within(self, length: int, found: Any) -> Missing | None:
         """That they hold part of a partition of `length` bytes, or all, in which `found` is. Of a disc, whose files may
@@ -32,7 +33,7 @@ class Others:
         if not self.ranges or "disc" in found:
             return None
         size = sum(each for _, each in self.ranges)
-        why = f"{size:,} of its {length:,} bytes, from byte {self.ranges[0][0]:,} on, are another partition's"
+        why = f"{size:,} of its {length:,} bytes, from byte {self.ranges[0][0]:,} on, are {self.owner}"
         return Missing(Reason.UNKNOWN, f"{why}, {_said.doubted(found)}")
 
 

@@ -352,7 +352,27 @@ def blocks(said: Any, items: list[str]) -> tuple[dict[str, Lying], int, bool] | 
 def _event(item: dict[str, Any], cursor: str, found_by: str) -> Found | Note:
     if "notes" in item:
         return Note({_text(what, 200): _number(count) for what, count in item["notes"].items()}, cursor)
-    return _found(item, cursor, found_by)
+    try:
+        return _found(item, cursor, found_by)
+    except WRONG:
+        return _senseless(item, cursor, found_by)
+
+
+def _senseless(item: dict[str, Any], cursor: str, found_by: str) -> Found:
+    """What stands for an Item of which some is said that cannot be, as a damaged inode says it: its name alone, which
+    costs no other one of the same directory anything.
+    """
+    return Found(
+        ref=_ref(item["ref"]),
+        path=bytes.fromhex(_text(item["path"], 2 * MOST_PATH)),
+        size=0,
+        cursor=cursor,
+        found_by=found_by,
+        state=ItemState.UNREADABLE,
+        missing=Missing(Reason.UNPARSABLE, "its file record says of it what cannot be: a size or a time beyond all"),
+        name_state=NameState(item["name_state"]),
+        content_state=ContentState.UNREADABLE,
+    )
 
 
 def _found(item: dict[str, Any], cursor: str, found_by: str) -> Found:
