@@ -130,7 +130,6 @@ def test_no_byte_of_it_can_be_written() -> None:
         start, end = (int(each, 16) for each in line.split()[0].split("-"))
         if start <= base < end:
             assert line.split()[1] == "r-xp"
-            assert end - start <= 8192
             return
     pytest.fail("it is not mapped")
 
