@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clew.intake.api import ByteSource
+from clew.intake.disk.boot_sector import boot_sector
 
 DIFFER, LEFT = "tables_differ", "tables_left"
 SECONDS = 5.0  # after which the rest stays uncompared
@@ -22,7 +23,7 @@ def compared(source: ByteSource, offset: int) -> dict[str, int]:
     """In how many entries the second table of the volume at byte `offset` is not the first, and how many bytes of them
     were not compared, as they take too long or cannot be read; nothing where it is the same, or there is none.
     """
-    boot = source.read(offset, 512)
+    boot = boot_sector(lambda at, length: source.read(offset + at, length))
     sector, per_cluster, reserved, tables, root, small, _, size = struct.unpack_from("<HBHBHHBH", boot, 11)
     size = size or struct.unpack_from("<I", boot, 36)[0]
     sectors = small or struct.unpack_from("<I", boot, 32)[0]
