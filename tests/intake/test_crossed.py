@@ -86,6 +86,18 @@ def test_on_fat_both_are_in_doubt_and_say_so(case, card):
     ]
 
 
+def test_many_are_taken_back_a_part_at_a_time(case, card, monkeypatch):
+    monkeypatch.setattr(crossed, "TOGETHER", 1)
+    assert take(case, card).crossed == 2
+    found = said(case)
+    assert (found[b"A.BIN"], found[b"B.BIN"]) == (crossed_with("B.BIN"), crossed_with("A.BIN"))
+    entries = "SELECT line FROM ledger WHERE line LIKE '%files.crossed%'"
+    lines = [row["line"] for row in case.read().execute(entries)]
+    assert [json.loads(line)["counts"] for line in lines] == [{"items": 1}, {"items": 1}]
+    take(case, card)
+    assert len(case.read().execute(entries).fetchall()) == 2, "all is said"
+
+
 def test_a_run_that_was_ended_before_says_it_when_it_goes_on_and_once(case, card, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(crossed, "judge", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))

@@ -1,5 +1,7 @@
 """Where the two tables of FAT differ that is said: files are read by the first, which may be the damaged one."""
 
+import errno
+import os
 import struct
 from pathlib import Path
 
@@ -65,4 +67,19 @@ def test_what_takes_too_long_is_said(card, monkeypatch):
     monkeypatch.setattr(fat_tables, "SECONDS", -1.0)
     with card[0].open("rb") as opened:
         found = fat_tables.compared(Raw([opened.fileno()]), 0)
+    assert found.keys() == {"tables_left"}
+
+
+def test_a_second_table_that_cannot_be_read_is_said(card):
+    image, _ = card
+    first, size = table(image, 1)
+
+    class Failing(Raw):
+        def read(self, offset: int, length: int) -> bytes:
+            if offset < first + size and offset + length > first:
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+            return super().read(offset, length)
+
+    with image.open("rb") as opened:
+        found = fat_tables.compared(Failing([opened.fileno()]), 0)
     assert found.keys() == {"tables_left"}

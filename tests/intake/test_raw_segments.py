@@ -154,6 +154,23 @@ def test_numbered_disks_that_each_begin_as_a_disk_does_are_not_joined(tmp_path):
     assert "beside it lie disk.1 (2,048 bytes): not read" in found.notes[-1]
 
 
+@pytest.mark.parametrize(
+    ("at", "magic"),
+    [
+        (0, b"LUKS\xba\xbe\x00\x02"),
+        (3, b"-FVE-FS-"),
+        (32, b"NXSB"),
+        (0, b"XFSB"),
+        (65600, b"_BHRfS_M"),
+        (32769, b"CD001"),
+    ],
+)
+def test_numbered_disks_without_a_boot_sector_are_not_joined(tmp_path, at, magic):
+    for number in (1, 2):
+        (tmp_path / f"disk.{number}").write_bytes((bytes(at) + magic).ljust(1 << 17, b"\0"))
+    assert [path.name for path in series(tmp_path / "disk.1").paths] == ["disk.1"]
+
+
 def test_numbered_segments_of_which_one_begins_where_a_partition_does_are_joined(tmp_path):
     for number, size in enumerate((4096, 4096, 4096, 2048), 1):
         (tmp_path / f"disk.{number}").write_bytes((bytes(510) + b"\x55\xaa" * (number == 2)).ljust(size, b"\0"))

@@ -19,6 +19,7 @@ from clew.model import ContentState
 
 CROSSED = "some of its clusters are another file's in use as well, so that one of the two has bytes of the other: "
 MOST_NAME = 300  # characters of the other's name
+TOGETHER = 20_000  # streams that are taken back in one go: of a file system of which nothing is right it may be all
 # In others files share what they hold: clones of APFS, and what a disc lists twice.
 _APART = frozenset({"FAT", "exFAT", "NTFS", "ext", "HFS+"})
 _INSIDE = "split_part(substr(ref, length($volume) + 1), '/', {})"
@@ -65,24 +66,15 @@ def apart(detail: Mapping[str, Any]) -> bool:
 
 def judge(case: Case, exhibit: str, details: Iterable[Mapping[str, Any]], look: Look, mandate: str) -> None:
     """Takes back that files are complete that overlap in one of the file systems of these `details`, and says which
-    other it is. In one transaction; nothing where all is said already.
+    other it is. So many streams in one transaction; nothing where all is said already.
     """
-    why: dict[str, str] = {}
     for detail in details:
-        why |= _of_volume(case, exhibit, f"{volume(detail)}/")
-    if not why:
-        return
-    rows = shards.query(case, _CONTENTS, {"items": sorted(why)}).to_pylist()
-    rows = [row | {"content_state": str(ContentState.OVERWRITTEN_POSSIBLE)} for row in rows]
-    pending = [shards.write(case, "contents", rows)] if rows else []
-    unsaid = {item: said for item, said in why.items() if _unsaid(case, item, said)}
-    if not rows and not unsaid:
-        return
-    with case.write("intake") as tx:
-        doubts.enter(tx, "crossed", sorted(unsaid.keys() | {row["item"] for row in rows}), look, pending)
-        _say(tx, unsaid)
-        about = {"exhibit": exhibit, "items": sorted(why)}
-        tx.record("files.crossed", subject=about, counts={"items": len(why)}, mandate=mandate)
+        asked = {"exhibit": exhibit, "volume": f"{volume(detail)}/"}
+        found = shards.take(case, _SPANS, _crossing, asked)
+        streams = sorted(found)
+        for at in range(0, len(streams), TOGETHER):
+            some = {stream: found[stream] for stream in streams[at : at + TOGETHER]}
+            _take_back(case, exhibit, _reasons(case, asked, some), look, mandate)
 
 
 def crossing(spans: Iterable[Span]) -> dict[str, str]:
@@ -103,17 +95,27 @@ def crossing(spans: Iterable[Span]) -> dict[str, str]:
     return found
 
 
-def _of_volume(case: Case, exhibit: str, where: str) -> dict[str, str]:
-    """Why the Items of one volume are in doubt that are, and what lies in them."""
-    asked = {"exhibit": exhibit, "volume": where}
-    found = shards.take(case, _SPANS, _crossing, asked)
-    if not found:
-        return {}
-    rows = shards.query(case, _FILES, {**asked, "streams": sorted(found)}).to_pylist()
+def _take_back(case: Case, exhibit: str, why: Mapping[str, str], look: Look, mandate: str) -> None:
+    rows = shards.query(case, _CONTENTS, {"items": sorted(why)}).to_pylist()
+    rows = [row | {"content_state": str(ContentState.OVERWRITTEN_POSSIBLE)} for row in rows]
+    pending = [shards.write(case, "contents", rows)] if rows else []
+    unsaid = {item: said for item, said in why.items() if _unsaid(case, item, said)}
+    if not rows and not unsaid:
+        return
+    with case.write("intake") as tx:
+        doubts.enter(tx, "crossed", sorted(unsaid.keys() | {row["item"] for row in rows}), look, pending)
+        _say(tx, unsaid)
+        about = {"exhibit": exhibit, "items": sorted(why)}
+        tx.record("files.crossed", subject=about, counts={"items": len(why)}, mandate=mandate)
+
+
+def _reasons(case: Case, asked: Mapping[str, str], found: Mapping[str, str]) -> dict[str, str]:
+    """Why the Items of the streams `found`, each with another, are in doubt, and what lies in them."""
+    rows = shards.query(case, _FILES, {**asked, "streams": sorted({*found, *found.values()})}).to_pylist()
     names: dict[str, str] = {}
     for row in rows:  # by ref: an archive before what lies in it
         names.setdefault(row["stream"], repr(named(row["path"])["path"])[:MOST_NAME])
-    return {row["item"]: CROSSED + names[found[row["stream"]]] for row in rows}
+    return {row["item"]: CROSSED + names[found[row["stream"]]] for row in rows if row["stream"] in found}
 
 
 def _crossing(rows: Iterator[tuple[Any, ...]]) -> dict[str, str]:

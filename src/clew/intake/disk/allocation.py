@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from clew.intake.disk import ext_layout
 from clew.intake.disk.bitmap import WINDOW, Runs, Used, bits, by_cluster, ones, stretches
+from clew.intake.disk.boot_sector import boot_sector
 
 MOST_CLUSTER = 1 << 25  # bytes, of exFAT
 MOST_CHAIN = 1 << 28  # bytes of exFAT's root directory (its own limit) or bitmap
@@ -161,7 +162,7 @@ class _ExFat:
     """The allocation bitmap is a file that the root directory names by an entry of type 0x81: one bit a cluster."""
 
     def __init__(self, read: Read) -> None:
-        boot = read(0, 512)
+        boot = boot_sector(read)
         self._read = read
         self._fat, _, self._heap, self._clusters, root = struct.unpack_from("<IIIII", boot, 80)
         self._sector, self.begin, self.cluster = 1 << boot[108], self._heap, 1 << min(boot[109], 16)
@@ -222,7 +223,7 @@ class _Fat:
     """An entry of the table is 0 where its cluster is free."""
 
     def __init__(self, read: Read) -> None:
-        boot = read(0, 512)
+        boot = boot_sector(read)
         sector, per_cluster, reserved, tables, root, small, _, size = struct.unpack_from("<HBHBHHBH", boot, 11)
         size = size or struct.unpack_from("<I", boot, 36)[0]
         sectors = small or struct.unpack_from("<I", boot, 32)[0]

@@ -10,6 +10,7 @@ whatever its clusters hold. The Sleuth Kit gives what they hold.
 import struct
 
 from clew.intake.api import ByteSource
+from clew.intake.disk.boot_sector import boot_sector
 
 IN_USE = 0x80
 LABEL = 0x03  # without the in-use bit
@@ -34,7 +35,7 @@ class Entries:
     """The entries of the volume at byte `offset`, by The Sleuth Kit's addresses. Raises struct.error, IndexError."""
 
     def __init__(self, source: ByteSource, offset: int) -> None:
-        boot = source.read(offset, 512)
+        boot = boot_sector(lambda at, length: source.read(offset + at, length))
         fat, _, heap = struct.unpack_from("<3I", boot, 80)
         sector = min(boot[108], 12)
         self._source, self._heap, self._fat = source, offset + (heap << sector), offset + (fat << sector)

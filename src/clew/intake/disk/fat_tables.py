@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clew.intake.api import ByteSource
+from clew.intake.disk.boot_sector import boot_sector
 
 DIFFER, LEFT = "tables_differ", "tables_left"
 SECONDS = 5.0  # after which the rest stays uncompared
@@ -20,9 +21,9 @@ _TOGETHER = 3 << 20  # bytes read together: of entries of 12, 16 and 32 bits a w
 
 def compared(source: ByteSource, offset: int) -> dict[str, int]:
     """In how many entries the second table of the volume at byte `offset` is not the first, and how many bytes of them
-    were not compared; nothing where it is the same, or there is none.
+    were not compared, as they take too long or cannot be read; nothing where it is the same, or there is none.
     """
-    boot = source.read(offset, 512)
+    boot = boot_sector(lambda at, length: source.read(offset + at, length))
     sector, per_cluster, reserved, tables, root, small, _, size = struct.unpack_from("<HBHBHHBH", boot, 11)
     size = size or struct.unpack_from("<I", boot, 36)[0]
     sectors = small or struct.unpack_from("<I", boot, 32)[0]
@@ -32,14 +33,18 @@ def compared(source: ByteSource, offset: int) -> dict[str, int]:
     bits = 12 if clusters < 4085 else 16 if clusters < 65525 else 32
     first, second = (offset + (reserved + number * size) * sector for number in (0, 1))
     length = min(size * sector, -(-(clusters + _RESERVED) * bits // 8))
-    differ, at, end = 0, 0, monotonic() + SECONDS
+    differ, failed, at, end = 0, 0, 0, monotonic() + SECONDS
     while at < length and monotonic() < end:
         many = min(_TOGETHER, length - at)
-        one, other = source.read(first + at, many), source.read(second + at, many)
+        try:
+            one, other = source.read(first + at, many), source.read(second + at, many)
+        except OSError:  # of the second one, by which no file is read
+            failed += many
+            one = other = b""
         if one != other and len(one) == len(other):
             differ += _differ(one, other, bits, _RESERVED if at == 0 else 0)
         at += many
-    found = {DIFFER: differ, LEFT: length - min(at, length)}
+    found = {DIFFER: differ, LEFT: failed + length - min(at, length)}
     return {key: count for key, count in found.items() if count}
 
 

@@ -16,6 +16,7 @@ import pytsk3
 from clew.intake.api import ByteSource
 from clew.intake.disk import fat_entries, fat_names
 from clew.intake.disk.allocation import Taken
+from clew.intake.disk.boot_sector import boot_sector
 from clew.intake.disk.exfat import IN_USE, LABEL
 from clew.model import Missing, Reason
 
@@ -48,7 +49,7 @@ class Tree:
     def __init__(self, fs: pytsk3.FS_Info, family: str, taken: Taken, source: ByteSource, offset: int) -> None:
         self._fs, self._taken, self._offset = fs, taken, offset
         self._family, self._source = family, source
-        boot = source.read(offset, 512)
+        boot = boot_sector(lambda at, length: source.read(offset + at, length))
         self._first = _first_sector(family, boot)
         fat32 = family == "FAT" and boot[22:24] == bytes(2)  # no size of a table in 16 bits
         self._fat32 = fat32

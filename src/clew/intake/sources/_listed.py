@@ -11,7 +11,7 @@ from clew.model import Missing, Reason
 
 _TABLES = {
     "tables_differ": "entries in which the second table of FAT is not the first, by which files are read: one is wrong",
-    "tables_left": "bytes of a table of FAT that were not held against the second: it takes too long",
+    "tables_left": "bytes of a table of FAT that were not held against the second: it takes long, or cannot be read",
 }
 SWEPT = {"NTFS", "ext"}
 NOBODYS = "carving of clusters that are in use and hold no content of a file"

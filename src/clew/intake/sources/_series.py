@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from clew.core.errors import Usage
+from clew.intake.disk import signatures
 from clew.intake.sources._disk import open_read_only, shown
 
 NUMBERED = re.compile(r"(?P<stem>.+)\.(?P<place>\d{1,9})")
@@ -165,14 +166,17 @@ def _fitting(members: Mapping[int, Path], member: Member) -> dict[int, Path]:
 
 
 def _begins(path: Path) -> bool:
-    """Whether a disk or a volume begins there: by the signature of a boot sector, a GPT, ext or HFS+."""
+    """Whether a disk or a volume begins there: by the signature of a boot sector, a GPT, ext, HFS+, a disc, or of what
+    fills a disk without a partition table as well: encryption, LVM, APFS and others.
+    """
     descriptor = open_read_only(path)
     try:
-        head = os.pread(descriptor, 2048, 0)
+        head = os.pread(descriptor, signatures.LOOK, 0)
     finally:
         os.close(descriptor)
     signed = head[510:512] == b"\x55\xaa" or head[512:520] == b"EFI PART"
-    return signed or head[1080:1082] == b"\x53\xef" or head[1024:1026] in {b"H+", b"HX"}
+    known = head[1080:1082] == b"\x53\xef" or head[1024:1026] in {b"H+", b"HX"} or signatures.iso9660(head)
+    return signed or known or signatures.signature(head) is not None
 
 
 def _full(paths: list[Path]) -> bool:
