@@ -2,8 +2,8 @@
 decoder makes something of them, and complains of nothing.
 
 HEVC and H.264 in units of a stated length cannot hold three zeros in a row (emulation prevention: ITU-T H.264, 7.4.1),
-and no unit is empty: there a short run is proof. H.264 of key frames alone may be padded to frames of one size, as AVC-
-Intra is, by zeros at a unit's end (x264 does so): of these they tell nothing. Where units begin with a start code,
+and no unit is empty: there a short run is proof. H.264 of key frames alone may be padded to frames of one size, as
+AVC-Intra is, by zeros at a unit's end (x264 does so): of these they tell nothing. Where units begin with a start code,
 zeros may stand before it and at the end (B.1 there; ISO/IEC 13818-2, 5.2.3; H.263 and MPEG-4 have such codes too). Of
 VP9 and AV1, pictures of one colour were measured to hold no run of any length. Other codings may hold any: Motion JPEG
 is padded; of one colour, WMV 2 was seen to have 16,000 zeros in a row, VP8 1,158.
