@@ -115,6 +115,12 @@ def test_sizes_behind_a_content_are_no_alarm(wide):
     assert "62 bytes from byte" in everything(hidden)[1][0]
 
 
+def filling(length: int, name: bytes = b"") -> bytes:
+    """What Android's build tools put where they took a member out: a local header without name and content."""
+    head = struct.pack("<4s5H3I2H", LOCAL, 20, 0, 0, 0, 0x0221, 0, 0, 0, len(name), length - 30)
+    return head + name + struct.pack("<2H", 0xD935, length - 34) + bytes(length - 34)
+
+
 @pytest.mark.parametrize("between", [bytes(4_096), apk_signatures(900), zipped([("x", b"y")])])
 def test_what_tools_leave_between_members_and_directory_is_no_alarm(between):
     data = (
@@ -123,6 +129,33 @@ def test_what_tools_leave_between_members_and_directory_is_no_alarm(between):
         else between + zipped([("a", TEXT)])
     )
     assert everything(data)[1] == []
+
+
+def test_headers_that_fill_a_place_are_no_alarm_and_hide_nothing():
+    zip_ = zipped([("a", TEXT)])
+    assert everything(before_the_directory(zip_, filling(700) + filling(34)))[1] == []
+    hidden = filling(700)[:-600] + b"hidden" * 100
+    assert "600 bytes from byte" in everything(before_the_directory(zip_, hidden))[1][0]
+
+
+def test_many_marks_of_volumes_are_no_explanation():
+    """And nothing that has to be gone through in steps of four bytes."""
+    (reason,) = everything(before_the_directory(zipped([("a", TEXT)]), b"PK\x07\x08" * 1_000))[1]
+    assert "4,000 bytes from byte" in reason
+
+
+def test_a_zip64_end_record_that_nothing_asks_for_is_no_alarm():
+    """As Info-ZIP writes it, of what it reads from a pipe."""
+    data = zipped([("a", TEXT)])
+    at, end = data.find(ENTRY), len(data) - 22
+    record = struct.pack("<4sQ2H2I4Q", b"PK\x06\x06", 44, 45, 45, 0, 0, 1, 1, end - at, at)
+    locator = struct.pack("<4sIQI", b"PK\x06\x07", 0, end, 1)
+    assert everything(data[:end] + record + locator + data[end:]) == ([(b"a", TEXT)], [])
+    hidden = before_the_directory(data, b"hidden" * 100)
+    end = len(hidden) - 22
+    record = struct.pack("<4sQ2H2I4Q", b"PK\x06\x06", 44, 45, 45, 0, 0, 1, 1, end - at - 600, at + 600)
+    locator = struct.pack("<4sIQI", b"PK\x06\x07", 0, end, 1)
+    assert "600 bytes from byte" in everything(hidden[:end] + record + locator + hidden[end:])[1][0]
 
 
 def test_healthy_zips_of_every_method_and_a_zip64_are_no_alarm():

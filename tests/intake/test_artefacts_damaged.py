@@ -7,6 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from artefacts_here import PLUGINS, entries, one, rows
+from clew.intake.api import Probe
+from clew.intake.artefacts import _bencoded, deluge
 from clew.intake.artefacts import _examples as made
 
 FLIPS = st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 255)), max_size=6)
@@ -135,3 +137,17 @@ def test_a_wrong_length_that_swallows_what_follows() -> None:
 def test_other_dictionaries_that_are_damaged_are_no_artefacts() -> None:
     for text in (b"d1:ax4:infod4:name1:aee", b"d3:abcx8:settingsd1:ai1eee", b"d10:.fileguardx3:abci1ee"):
         assert rows(text) == []
+
+
+def test_many_torrents_of_a_damaged_deluge_that_state_wrong_lengths_are_each_gone_through_once(monkeypatch):
+    data, seen = b"d1:ax" + (b"40:" + b"a" * 40 + b"99999999:d1:ai1e") * 50, list[int]()
+
+    def packed(held: bytes, place: slice):
+        seen.append(place.stop - place.start)
+        return _bencoded.packed(held, place)
+
+    monkeypatch.setattr(deluge, "packed", packed)
+    probe = Probe(memoryview(data), len(data), "application/octet-stream")
+    assert list(deluge.PLUGIN.traits(probe)) == []
+    assert len(seen) == 50
+    assert sum(seen) < len(data)

@@ -132,3 +132,22 @@ class _Bytes:
 def _examined(data: bytes, hold: int) -> list[str]:
     asked = {"size": len(data), "extractors": [HELD], "mode": FAST, "hold": hold}
     return sorted(str(reply.value) for reply in reading.examine(_Bytes(data), asked))
+
+
+@pytest.mark.parametrize("form", ["mp4", "matroska"])
+def test_the_padding_of_avc_intra_is_no_damage_but_zeros_inside_are(form: str) -> None:
+    """Every frame has one size there, and zeros at its end."""
+    size, out = (1920, 1080), io.BytesIO()
+    intra = {"avcintra-class": "100", "x264-params": "tff=1:threads=1"}
+    with av.open(out, "w", format=form) as container:
+        stream = container.add_stream("libx264", 25, options=intra)
+        stream.width, stream.height, stream.pix_fmt = *size, "yuv422p10le"
+        for number in range(2):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(films.picture(number, size), format="rgb24")))
+        container.mux(stream.encode())
+    data, kind = out.getvalue(), {"mp4": FRONT, "matroska": "mkv"}[form]
+    assert bytes(64) in data
+    assert said(data, kind)[0] == [0]
+    with av.open(io.BytesIO(data)) as file:
+        place = next(packet.pos for packet in file.demux(video=0) if packet.pos is not None) + 4_000
+    assert said(data[:place] + bytes(64) + data[place + 64 :], kind)[0] == [1]

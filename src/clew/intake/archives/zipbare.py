@@ -1,19 +1,22 @@
 """Bytes of a zip that no member explains: where they begin, past zeros and what tools leave between members.
 
-Such are the directory and the end record of an older zip before this one (APPNOTE.TXT 4.3.12 to 4.3.16), and Android's
-signatures before the directory (APK Signature Scheme v2).
+Such are the directory and the end record of an older zip before this one (APPNOTE.TXT 4.3.12 to 4.3.16), Android's
+signatures before the directory (APK Signature Scheme v2), and the local headers without a name with which its build
+tools fill the place of a member that they took out (zipflinger, LocalFileHeader.java).
 """
 
 import struct
 
 from clew.intake.api import ByteSource
 from clew.intake.archives.members import CHUNK
-from clew.intake.archives.zipentry import ENTRY, ENTRY_FORM
+from clew.intake.archives.zipentry import ENTRY, ENTRY_FORM, LOCAL, LOCAL_FORM
 
 _SIGNED = b"APK Sig Block 42"  # how the signatures end, behind their own length
 _FEW = 64  # bytes that are looked at first
-_END, _END64, _LOCATOR, _VOLUME = b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07", b"PK\x07\x08"
-_LENGTHS = {_END: 22, _END64: 56, _LOCATOR: 20, _VOLUME: 4}
+_END, _END64, _LOCATOR = b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07"
+_LENGTHS = {_END: 22, _END64: 56, _LOCATOR: 20}
+_ALIGNING = b"\x35\xd9"  # the extra field that aligns what comes behind it
+_BEFORE_ZEROS = LOCAL_FORM.size + len(_ALIGNING) + 2  # bytes of a filling header, with the length of that field
 
 
 def first(source: ByteSource, start: int, stop: int) -> int | None:
@@ -44,6 +47,9 @@ def _record(head: bytes) -> int:
     """How long a record of an older directory is, which begins so; 0 where it is none."""
     if head.startswith(ENTRY) and len(head) == ENTRY_FORM.size:
         return ENTRY_FORM.size + int(sum(struct.unpack_from("<3H", head, 28)))
+    if head.startswith(LOCAL) and len(head) >= _BEFORE_ZEROS and head[LOCAL_FORM.size :].startswith(_ALIGNING):
+        _, _, flags, method, _, _, crc, packed, size, name, _ = LOCAL_FORM.unpack_from(head)
+        return 0 if flags or method or crc or packed or size or name else _BEFORE_ZEROS
     return _LENGTHS.get(head[:4], 0)
 
 

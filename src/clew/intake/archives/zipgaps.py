@@ -15,6 +15,7 @@ from clew.intake.archives import ends, zipbare, ziplocal
 from clew.intake.archives.members import CHUNK
 from clew.intake.archives.zipentry import LOCAL, Entry, of_local_header
 
+_FEW = 1 << 10  # bytes that are looked at first: there may be many such places in a row
 MOST = 1_000_000  # places with the magic of a local header that are looked at
 
 
@@ -28,13 +29,14 @@ class Gap(NamedTuple):
 
 def _find(source: ByteSource, start: int, stop: int) -> int | None:
     """Where the magic of a local header lies next."""
+    step = _FEW
     while start + len(LOCAL) <= stop:
-        piece = source.read(start, min(CHUNK, stop - start))
+        piece = source.read(start, min(step, stop - start))
         if (at := piece.find(LOCAL)) >= 0:
             return start + at
         if len(piece) < len(LOCAL):
             return None
-        start += len(piece) - len(LOCAL) + 1
+        start, step = start + len(piece) - len(LOCAL) + 1, min(CHUNK, 2 * step)
     return None
 
 

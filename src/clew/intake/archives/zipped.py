@@ -329,14 +329,20 @@ def _directory(source: ByteSource) -> tuple[int, int, int, int]:
     disk, _, _, count, length, offset = struct.unpack_from("<4H2I", tail, found + 4)
     stop = at
     locator = source.read(at - _LOCATOR_BYTES, _LOCATOR_BYTES) if at >= _LOCATOR_BYTES else b""
-    if locator.startswith(_LOCATOR) and _U32 in {length, offset} | ({_U32} if count == _U16 else set()):
+    moved = _U32 in {length, offset} or count == _U16 or not _begins(source, stop - length, count)
+    if locator.startswith(_LOCATOR) and moved:  # some tools write it where nothing asks for it
         stop, count, length, offset = _directory64(source, at, locator)
     elif disk not in {0, _U16}:
         raise Absent(Missing(Reason.UNREADABLE, f"it is the last of {disk + 1} volumes: join them first, {_UNPACK}"))
     start = stop - length
-    if start < 0 or (count and exactly(source, start, 4) != ENTRY):
+    if not _begins(source, start, count):
         raise lost("its directory is not where it says")
     return start, stop, start - offset, count
+
+
+def _begins(source: ByteSource, start: int, count: int) -> bool:
+    """Whether a directory of so many entries can begin there."""
+    return start >= 0 and (not count or source.read(start, len(ENTRY)) == ENTRY)
 
 
 def last_volume(source: ByteSource) -> bool:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from itertools import chain, pairwise
 from typing import Any
 
 from clew.intake.api import Example, Extractor, Probe, Value
@@ -20,7 +21,7 @@ class Deluge:
     """One entry a torrent. "p2p.entries.declared" counts how often libtorrent's mark stands in the bytes."""
 
     name = "deluge"
-    version = "2"
+    version = "3"
 
     def wants(self, _media_type: str) -> bool:
         """Anything: it is told by its bytes."""
@@ -73,9 +74,12 @@ def _held(found: Scan) -> Iterator[Scan]:
 
 
 def _behind(found: Scan) -> Iterator[Scan]:
-    """Those behind a break."""
-    for key in HELD.finditer(found.data, found.end) if found.broken else ():
-        torrent = packed(found.data, slice(key.end(), min(key.end() + int(key[1]), len(found.data))))
+    """Those behind a break. None holds the key of the next one: a length that says so is wrong."""
+    keys = HELD.finditer(found.data, found.end) if found.broken else ()
+    for key, after_it in pairwise(chain(keys, (None,))):
+        assert key is not None
+        stop = len(found.data) if after_it is None else after_it.start()
+        torrent = packed(found.data, slice(key.end(), min(key.end() + int(key[1]), stop)))
         if torrent.found.get(b"file-format", (None,))[0] == MARK:
             yield torrent
 

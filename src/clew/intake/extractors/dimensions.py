@@ -16,7 +16,7 @@ class Dimensions:
     """
 
     name = "dimensions"
-    version = "3"
+    version = "4"
 
     def wants(self, media_type: str) -> bool:
         """Pictures."""

@@ -42,7 +42,7 @@ class Video:
     """
 
     name = "video"
-    version = "3"
+    version = "4"
 
     def wants(self, media_type: str) -> bool:
         """Videos, sounds (they may hold pictures), and what libmagic has no name for: so many transport streams."""
