@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from artefacts_here import PLUGINS, entries, one, rows
 from clew.intake.api import Probe
-from clew.intake.artefacts import _bencoded, deluge
+from clew.intake.artefacts import _bencoded, deluge, utorrent
 from clew.intake.artefacts import _examples as made
 
 FLIPS = st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 255)), max_size=6)
@@ -139,15 +139,23 @@ def test_other_dictionaries_that_are_damaged_are_no_artefacts() -> None:
         assert rows(text) == []
 
 
-def test_many_torrents_of_a_damaged_deluge_that_state_wrong_lengths_are_each_gone_through_once(monkeypatch):
-    data, seen = b"d1:ax" + (b"40:" + b"a" * 40 + b"99999999:d1:ai1e") * 50, list[int]()
+DAMAGED_OF_MANY = {
+    "deluge": (deluge, b"d1:ax" + (b"40:" + b"a" * 40 + b"99999999:d1:ai1e") * 50),
+    "utorrent": (utorrent, b"d10:.fileguard40:" + b"A" * 40 + b"x" + b"9:a.torrentd4:info20:" * 50),
+}
+
+
+@pytest.mark.parametrize("client", DAMAGED_OF_MANY)
+def test_many_torrents_behind_damage_that_have_no_end_are_each_gone_through_once(client, monkeypatch):
+    extractor, data = DAMAGED_OF_MANY[client]
+    seen = list[int]()
 
     def packed(held: bytes, place: slice):
         seen.append(place.stop - place.start)
         return _bencoded.packed(held, place)
 
-    monkeypatch.setattr(deluge, "packed", packed)
+    monkeypatch.setattr(extractor, "packed", packed)
     probe = Probe(memoryview(data), len(data), "application/octet-stream")
-    assert list(deluge.PLUGIN.traits(probe)) == []
+    list(extractor.PLUGIN.traits(probe))
     assert len(seen) == 50
     assert sum(seen) < len(data)

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from itertools import islice
+from itertools import chain, islice, pairwise
 from typing import Any
 
 from clew.core import bencode
@@ -10,7 +10,7 @@ from clew.intake.api import Example, Extractor, Probe, Value
 from clew.intake.artefacts import _examples as made
 from clew.intake.artefacts import _metainfo, _peers
 from clew.intake.artefacts._artefact import account, after
-from clew.intake.artefacts._bencoded import Scan, inside, scan
+from clew.intake.artefacts._bencoded import Scan, inside, packed, scan
 from clew.intake.artefacts._entry import Entry, Found
 from clew.model import Missing, Reason
 
@@ -92,22 +92,32 @@ def _torrent(scanned: Scan, place: slice) -> Found | None:
     if scanned.data[place.start : place.start + 1] != b"d":
         return None
     try:
-        fields = inside(scanned.data, place)
+        return _told(inside(scanned.data, place))
     except bencode.Malformed:
         return None
+
+
+def _told(fields: Found) -> Found | None:
     return fields if b"info" in fields and MARKS & fields.keys() else None
 
 
 def _behind(scanned: Scan) -> Iterator[tuple[bytes, Found, slice]]:
-    """The torrents behind a break: each is told by its key, which ends in .torrent, and is whole itself."""
+    """The torrents behind a break: each is told by its key, which ends in .torrent, and is whole itself. None holds the
+    key of the next one, so that each byte is gone through once.
+    """
     data, at = scanned.data, scanned.end
-    for found in islice(KEY_ENDS.finditer(data, at), MOST_TRIES) if scanned.broken else ():
+    keys = islice(KEY_ENDS.finditer(data, at), MOST_TRIES) if scanned.broken else ()
+    for found, after_it in pairwise(chain(keys, (None,))):
+        assert found is not None
         start = found.end() - 1
         before = data[max(at, start - LONGEST_KEY) : start]
         begun = next((each for each in LENGTH.finditer(before) if int(each[1]) == len(before) - each.end()), None)
-        fields = _torrent(scanned, slice(start, start)) if begun and start >= at else None
-        if begun and fields:
-            at = max(place.stop for _, place in fields.values()) + 1
+        if begun is None or start < at:
+            continue
+        torrent = packed(data, slice(start, len(data) if after_it is None else after_it.start()))
+        fields = None if torrent.broken else _told(torrent.found)
+        if fields:
+            at = torrent.end
             yield before[begun.end() :], fields, slice(start, at)
 
 
