@@ -20,6 +20,7 @@ from clew.intake.archives.rarred import Rarred
 from clew.intake.archives.streamed import Streamed
 from clew.intake.archives.thumbcache import ThumbCache
 from clew.intake.archives.zipped import Zipped
+from clew.intake.over import Over
 from clew.intake.reading import find
 from clew.model import Missing, Reason
 
@@ -39,25 +40,8 @@ OTHERWISE = Missing(
 _PLACED: dict[str, type[MotionPhoto] | type[ThumbCache]] = {MOTION_PHOTO: MotionPhoto, THUMBNAILS: ThumbCache}
 
 
-class Bound:
+class Bound(Over):
     """The bytes of the outermost archive, by whatever reads them for the task in hand."""
-
-    def __init__(self, source: ByteSource) -> None:
-        self.source = source
-
-    @property
-    def size(self) -> int:
-        """Bytes."""
-        return self.source.size
-
-    @property
-    def bad(self) -> list[Range]:
-        """As ByteSource."""
-        return self.source.bad
-
-    def read(self, offset: int, length: int) -> bytes:
-        """As ByteSource."""
-        return self.source.read(offset, length)
 
 
 class Undirected:

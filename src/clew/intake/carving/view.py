@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from clew.intake.api import ByteSource, Range
+from clew.intake.over import Over
 
 BLOCK = 1 << 20  # bytes read from the image at a time
 MOST_UNIT = 4096  # bytes from a cluster's beginning that no two files share; an earlier file system's may be smaller
@@ -44,22 +45,12 @@ def without(within: Range, holes: Sequence[Range]) -> list[Range]:
     return [*found, (at, end - at)] if at < end else found
 
 
-class Kept:
+class Kept(Over):
     """A ByteSource that keeps the last blocks it read, so that the image itself is read once."""
 
     def __init__(self, source: ByteSource) -> None:
-        self._source = source
+        super().__init__(source)
         self._blocks: OrderedDict[int, bytes] = OrderedDict()
-
-    @property
-    def size(self) -> int:
-        """Bytes."""
-        return self._source.size
-
-    @property
-    def bad(self) -> list[Range]:
-        """What could not be read and was given as zeros."""
-        return self._source.bad
 
     def read(self, offset: int, length: int) -> bytes:
         """Up to `length` bytes from `offset`; fewer only where the source ends."""
@@ -83,7 +74,7 @@ class Kept:
         if block is not None:
             self._blocks.move_to_end(number)
             return block
-        block = self._source.read(number * BLOCK, BLOCK) if number * BLOCK < self._source.size else b""
+        block = self.source.read(number * BLOCK, BLOCK) if number * BLOCK < self.source.size else b""
         self._blocks[number] = block
         if len(self._blocks) > KEPT:
             self._blocks.popitem(last=False)

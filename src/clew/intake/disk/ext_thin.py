@@ -14,8 +14,9 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from clew.intake.api import ByteSource, Range
+from clew.intake.api import ByteSource
 from clew.intake.disk.ext_far import SPARSE, Attribute, Info, Inodes, Run
+from clew.intake.over import Over
 
 MOST_RUNS = 4096  # of The Sleuth Kit's for one file
 MOST_GROUPS = 1 << 20
@@ -33,11 +34,12 @@ _KEPT = 4  # files whose runs are held
 Numbers = NDArray[np.int64]
 
 
-class Thinned:
+class Thinned(Over):
     """The bytes of an image as The Sleuth Kit is given them. Raises struct.error, OSError."""
 
     def __init__(self, source: ByteSource, inodes: Inodes, offset: int) -> None:
-        self._source, self._inodes, self._offset = source, inodes, offset
+        super().__init__(source)
+        self._inodes, self._offset = inodes, offset
         superblock = source.read(offset + 1024, 1024)
         (self._blocks,), (first,) = struct.unpack_from("<I", superblock, 4), struct.unpack_from("<I", superblock, 20)
         self._blocks |= struct.unpack_from("<I", superblock, 336)[0] << 32 if inodes.wide else 0
@@ -53,19 +55,9 @@ class Thinned:
         self._thin: set[int] = set()
         self._runs = lru_cache(maxsize=_KEPT)(self._read_runs)
 
-    @property
-    def size(self) -> int:
-        """Bytes."""
-        return self._source.size
-
-    @property
-    def bad(self) -> list[Range]:
-        """What could not be read of it so far."""
-        return self._source.bad
-
     def read(self, offset: int, length: int) -> bytes:
         """Raises OSError where the image does."""
-        data = self._source.read(offset, length)
+        data = self.source.read(offset, length)
         end = offset + len(data)
         first = max(int(np.searchsorted(self._starts, offset, "right")) - 1, 0)
         for at, group in self._tables[first : int(np.searchsorted(self._starts, end))]:

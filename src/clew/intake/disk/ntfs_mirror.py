@@ -4,8 +4,9 @@
 
 import struct
 
-from clew.intake.api import ByteSource, Range
+from clew.intake.api import ByteSource
 from clew.intake.disk import mft
+from clew.intake.over import Over
 
 COPIED = 4  # records
 BOOT = 512  # bytes
@@ -18,25 +19,16 @@ BY_COPY = "the record of $MFT itself is damaged: the file system was opened by i
 _NTFS = b"NTFS    "
 
 
-class Mended:
+class Mended(Over):
     """A ByteSource with these bytes in the place of those that are there."""
 
     def __init__(self, source: ByteSource, pieces: list[tuple[int, bytes]]) -> None:
-        self._source, self._pieces = source, pieces
-
-    @property
-    def size(self) -> int:
-        """Bytes."""
-        return self._source.size
-
-    @property
-    def bad(self) -> list[Range]:
-        """What could not be read so far."""
-        return self._source.bad
+        super().__init__(source)
+        self._pieces = pieces
 
     def read(self, offset: int, length: int) -> bytes:
         """Bytes, with those that were put in."""
-        data = bytearray(self._source.read(offset, length))
+        data = bytearray(self.source.read(offset, length))
         for at, piece in self._pieces:
             first, end = max(at, offset), min(at + len(piece), offset + len(data))
             if first < end:

@@ -19,6 +19,7 @@ from clew.intake.api import ByteSource, Range
 from clew.intake.carving.view import overlap
 from clew.intake.containers._ranges import Ranges
 from clew.intake.disk.allocation import Taken
+from clew.intake.over import Over
 
 ENTRY = 32  # bytes
 MOST = 5_000  # ranges of one stretch of carving
@@ -44,30 +45,21 @@ class Volume(Protocol):
     taken: Taken | None
 
 
-class Sieve:
+class Sieve(Over):
     """A ByteSource that gives the bytes of another one and notes what went through: `passed` are the ranges that were
     looked at, `found` those of clusters that may hold lost entries. What could not be read was not looked at.
     """
 
     def __init__(self, source: ByteSource, volume: Volume, taken: Taken) -> None:
-        self._source, self._volume, self._taken = source, volume, taken
+        super().__init__(source)
+        self._volume, self._taken = volume, taken
         self.passed, self.found = Ranges(most=MOST), Ranges(most=MOST)
-
-    @property
-    def size(self) -> int:
-        """Bytes."""
-        return self._source.size
-
-    @property
-    def bad(self) -> list[Range]:
-        """What could not be read and was given as zeros."""
-        return self._source.bad
 
     def read(self, offset: int, length: int) -> bytes:
         """Up to `length` bytes from `offset`."""
-        data = self._source.read(offset, length)
+        data = self.source.read(offset, length)
         sector = self._volume.block
-        lost = overlap([(offset, len(data))], self._source.bad)
+        lost = overlap([(offset, len(data))], self.source.bad)
         if not lost and (offset - self._volume.offset) % sector == 0:
             sectors = len(data) // sector
             self.passed.add(offset, sectors * sector)
@@ -116,7 +108,7 @@ def looks(family: str) -> bool:
     return family in _LOOKS
 
 
-class Sifted:
+class Sifted(Over):
     """A ByteSource that gives the bytes of another one, but for free clusters in `passed` outside `found`, which are
     not read again: they come as zeros. Both are in order and do not overlap. Entries whose attributes lie at the image
     offsets `plain`, in order, are no directories in it. What lies in `foreign` comes as zeros, too.
@@ -132,18 +124,9 @@ class Sifted:
         plain: Sequence[int] = (),
         foreign: Sequence[Range] = (),
     ) -> None:
-        self._source, self._volume, self._taken = source, volume, taken
+        super().__init__(source)
+        self._volume, self._taken = volume, taken
         self._passed, self._found, self._plain, self._foreign = passed, found, plain, foreign
-
-    @property
-    def size(self) -> int:
-        """Bytes."""
-        return self._source.size
-
-    @property
-    def bad(self) -> list[Range]:
-        """What could not be read and was given as zeros."""
-        return self._source.bad
 
     def read(self, offset: int, length: int) -> bytes:
         """Up to `length` bytes from `offset`."""
@@ -152,7 +135,7 @@ class Sifted:
             return b""
         parts: list[bytes] = []
         for start, stop, blank in self._stretches(offset, end):
-            part = bytes(stop - start) if blank else self._source.read(start, stop - start)
+            part = bytes(stop - start) if blank else self.source.read(start, stop - start)
             parts.append(part)
             if len(part) < stop - start:
                 break
