@@ -46,11 +46,8 @@ def of(source: ByteSource, entry: Entry) -> Local:
     return Local(behind + extra, flags, method, crc, packed, size)
 
 
-def differs(source: ByteSource, entry: Entry) -> str:
-    """Both values of all in which they differ; "" where they say the same, or where sizes stand behind the content.
-    Raises Absent where there is no local header.
-    """
-    local = of(source, entry)
+def differs(local: Local, entry: Entry) -> str:
+    """Both values of all in which they differ; "" where they say the same, or where sizes stand behind the content."""
     if not entry.named or local.flags & _MASKED:
         return ""
     pairs = [

@@ -79,15 +79,15 @@ class Zipped:
             raise lost(f"it has no entry {number}")
         if entry.closed:
             raise Absent(encrypted("this member"))
-        crc, size, differs = 0, 0, ziplocal.differs(self._source, entry)
-        for chunk in self._unpacked(entry):
+        crc, size, local = 0, 0, ziplocal.of(self._source, entry)
+        for chunk in self._unpacked(entry, local.content):
             crc, size = zlib.crc32(chunk, crc), size + len(chunk)
             yield chunk
         if size != entry.size:
             raise lost(f"its data are {size} bytes, where the archive states {entry.size}")
         if crc != entry.crc:
             raise lost(f"its CRC-32 is {crc:08x}, where the archive states {entry.crc:08x}")
-        if differs:
+        if differs := ziplocal.differs(local, entry):
             raise lost(differs)
 
     def stated(self, number: int) -> Stated:
@@ -197,7 +197,7 @@ class Zipped:
             return None
         held = b""
         try:
-            for chunk in self._unpacked(entry) if entry.packed else ():
+            for chunk in self._unpacked(entry, self._content(entry)) if entry.packed else ():
                 held += chunk
                 if len(held) > most:
                     return None
@@ -205,8 +205,7 @@ class Zipped:
             return None
         return held
 
-    def _unpacked(self, entry: Entry) -> Iterator[bytes]:
-        start = self._content(entry)
+    def _unpacked(self, entry: Entry, start: int) -> Iterator[bytes]:
         if entry.method == STORED:
             yield from self._packed(start, entry.packed)
             return
