@@ -1,5 +1,6 @@
 """One run per stage and subject; the second is told who holds it; a dead holder's lease is taken over."""
 
+import json
 import os
 import signal
 import subprocess
@@ -10,7 +11,7 @@ import pytest
 
 from clew.cli.main import cli
 from clew.core.case import Case
-from clew.core.errors import Held
+from clew.core.errors import Held, Usage
 from clew.core.lease import lease
 
 HOLDER = """
@@ -84,3 +85,17 @@ def test_a_lease_of_a_machine_that_is_gone_is_dropped_by_a_person(case: Case, ca
     assert sum('"lease.dropped"' in line for line in lines) == 1
     cli.main(["unlock", str(case.folder), "--yes"], standalone_mode=False)
     assert "no lease is held" in capsys.readouterr().out
+
+
+def test_leases_that_are_dropped_are_told_as_json_and_never_without_yes(
+    case: Case, capsys: pytest.CaptureFixture
+) -> None:
+    with case.write("core") as tx, tx.gate.core():
+        tx.execute("INSERT INTO leases VALUES ('intake','E-1','x',1,'elsewhere','other boot','1',0)")
+    with pytest.raises(Usage, match="does not ask"):
+        cli.main(["unlock", str(case.folder), "--json"], standalone_mode=False)
+    assert case.read().execute("SELECT count(*) FROM leases").fetchone()[0] == 1
+    cli.main(["unlock", str(case.folder), "--yes", "--json"], standalone_mode=False)
+    said = json.loads(capsys.readouterr().out)
+    assert said == {"dropped": [{"stage": "intake", "subject": "E-1", "holder": "x", "pid": 1, "host": "elsewhere"}]}
+    assert case.read().execute("SELECT count(*) FROM leases").fetchone()[0] == 0

@@ -35,7 +35,7 @@ class Seized:
 
     def __init__(self, root: Path, count: int = 60) -> None:
         self.root, self.count, self.order = root, count, []
-        self.detail, self.held, self.acquisition = {}, (), None
+        self.detail, self.held, self.acquisition, self.itself = {}, (), None, None
         self.asked_claims = 0
         for n in range(count):
             (root / f"f{n}").write_bytes(b"%d" % n)

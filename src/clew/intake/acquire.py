@@ -1,12 +1,14 @@
 """The one sequential read of a whole image, for its digests: in stints, each from where the last one ended.
 
-Of a copy it is due once more, since the first one's digest says nothing of it (`custody.compared`).
+Of a copy it is due once more, since the first one's digest says nothing of it (`custody.compared`). An archive
+that is an Exhibit is read as its Item: the digests of that are the image's.
 """
 
 import json
 from collections.abc import Sequence
 from typing import Any
 
+from clew.core import shards
 from clew.core.case import Case
 from clew.core.engine import Pool, Task
 from clew.core.errors import ClewError, Damaged
@@ -16,6 +18,7 @@ from clew.intake import custody, identity, said
 from clew.intake.api import Job
 from clew.intake.basis import Basis
 from clew.intake.custody import Held
+from clew.intake.refs import item_id
 from clew.intake.seizure import agreement
 from clew.model import Missing
 
@@ -23,6 +26,9 @@ RESUME = "resume"  # where in exhibits.acquisition the state lies while the read
 OF = "resume_of"  # and of which copy, in which state, it is: another one is begun anew
 MOST_STATE = (64 << 10) + said.MOST_RANGES * 50  # characters of JSON: two numbers a range, of up to 19 digits
 MOST_WHY = 1000
+_WHOLE = """
+SELECT sha256, sha1, md5, size FROM contents WHERE item=$item AND size=$size AND content_state='complete' LIMIT 1
+"""
 
 
 def acquire(
@@ -60,6 +66,19 @@ def acquire(
                 "copy the medium with a tool that records bad sectors, and take in the copy",
             )
         state = after
+
+
+def as_item(case: Case, held: Held, job: Job, ref: str, basis: Basis) -> bool:
+    """Records as digests of the image behind `job` those of the Item `ref`, which is the image as it is. False where it
+    was not read whole, or what was read may be an earlier state of it: then a read for the digests alone is due.
+    """
+    asked = {"item": item_id(held.id, ref), "size": job.payload["size"]}
+    rows = shards.query(case, _WHOLE, asked).to_pylist()
+    if not rows or custody.UNDIGESTED in held.acquisition:
+        return False
+    answer = {name: value.hex() if isinstance(value, bytes) else value for name, value in rows[0].items()}
+    _acquired(case, held.id, {**answer, "bad": []}, (), {}, basis.require())
+    return True
 
 
 def _unopened(case: Case, held: Held, known: dict[str, Any]) -> None:

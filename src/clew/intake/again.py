@@ -22,6 +22,7 @@ from clew.intake.api import Session, Source
 from clew.intake.basis import Basis
 from clew.intake.expand import Archives
 from clew.intake.options import Options
+from clew.intake.refs import MEMBER, order
 from clew.intake.tools import choose, open_pool, versions
 
 PIECES, SECOND = "pieces", "second look"  # what looks are called in leases
@@ -31,7 +32,7 @@ SELECT c.sha256, l.item, l.ref, l.size, l.content_state, l.exhibit
 FROM contents c JOIN listings l USING (item)
 WHERE c.sha256 IN (SELECT unnest($wanted)) AND ($exhibit IS NULL OR c.exhibit = $exhibit)
   AND c.exhibit NOT IN (SELECT unnest($apart))
-ORDER BY c.sha256, c.content_state <> 'complete', l.name_state <> 'live', l.item
+ORDER BY c.sha256, c.content_state <> 'complete', l.name_state <> 'live', contains(l.ref, $member), l.item
 """
 
 
@@ -167,14 +168,17 @@ def _ended(case: Case, exhibit: str, look: str, why: Looking, opened: Reopened) 
 def places(
     case: Case, contents: Iterable[bytes], exhibit: str | None = None, apart: Collection[str] = ()
 ) -> dict[str, list[dict[str, Any]]]:
-    """Exhibit -> the Items to read these Contents (SHA-256 each) from: each Content once, where it is wholest; in that
-    one `exhibit` alone where one is given, and in none that is kept `apart`.
+    """Exhibit -> the Items to read these Contents (SHA-256 each) from, in the order in which reading goes onward: each
+    Content once, where it is wholest; in that one `exhibit` alone where one is given, and in none that is kept `apart`.
     """
     found: dict[str, list[dict[str, Any]]] = {}
     had: set[bytes] = set()
     asked = {"wanted": list(contents), "exhibit": exhibit, "apart": ["", *apart]}  # never empty: it would have no type
+    asked["member"] = MEMBER
     for row in shards.query(case, WHERE, asked).to_pylist():
         if row["sha256"] not in had:
             had.add(row["sha256"])
             found.setdefault(row["exhibit"], []).append(row)
+    for rows in found.values():
+        rows.sort(key=lambda row: order(row["ref"]))
     return found

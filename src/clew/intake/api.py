@@ -208,12 +208,14 @@ class Session(Protocol):
     """One opened Exhibit. Nothing in it writes to the evidence.
 
     `held` are the Exhibit's own descriptors, which every worker is born with. `acquisition` is how its image is read
-    whole, once and in order (None where it has no image: a folder).
+    whole, once and in order (None where it has no image: a folder). `itself` is the ref of the one Item that is that
+    image as it is, where there is such: an archive.
     """
 
     detail: dict[str, Any]
     held: tuple[int, ...]
     acquisition: Job | None
+    itself: str | None
 
     def parts(self, ask: Ask) -> Iterator[Part]:
         """What the Exhibit consists of, in a stable order."""

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from typing import Any
 
 from clew.core import shards
@@ -41,9 +41,10 @@ def due(case: Case, batch: str) -> Due:
 
 def failed(case: Case, exhibit: str) -> Iterator[Due]:
     """What was tried and failed, as batches of their own: the receipt of the first attempt stays as it is."""
-    sql = "SELECT DISTINCT batch FROM items WHERE exhibit=? AND state='unreadable' AND attempts>0 ORDER BY batch"
-    for row in case.read().execute(sql, (exhibit,)).fetchall():
-        found = [each for each in members(case, row["batch"], {ItemState.UNREADABLE}) if each["attempts"]]
+    sql = "SELECT DISTINCT batch FROM items WHERE exhibit=? AND state='unreadable' AND attempts>0"
+    some = {row["batch"] for row in case.read().execute(sql, (exhibit,))}
+    for batch in _as_made(case, exhibit, some):
+        found = [each for each in members(case, batch, {ItemState.UNREADABLE}) if each["attempts"]]
         lines = (f"{member['item']} {member['attempts']}" for member in found)
         yield _named("retry", lines), found
 
@@ -53,7 +54,8 @@ def stopped(case: Case, exhibit: str, look: Look) -> Iterator[Due]:
     by_batch: dict[str, set[str]] = defaultdict(set)
     for row in shards.query(case, _STOPPED, (exhibit,)).to_pylist():
         by_batch[row["batch"]].add(row["item"])
-    for batch, items in sorted(by_batch.items()):
+    for batch in _as_made(case, exhibit, by_batch.keys()):
+        items = by_batch[batch]
         found = [each for each in members(case, batch, {ItemState.DONE}) if each["item"] in items]
         name = _named("known-good again", sorted(items))
         if not _done(case, name, look):
@@ -82,6 +84,12 @@ def members(case: Case, batch: str, states: set[ItemState]) -> list[dict[str, An
     sql = "SELECT id, state, reason, detail, attempts FROM items WHERE batch=?"
     known = {row["id"]: dict(row) for row in case.read().execute(sql, (batch,))}
     return [row | known[row["item"]] for row in listed(case, batch) if known[row["item"]]["state"] in states]
+
+
+def _as_made(case: Case, exhibit: str, some: Set[str]) -> list[str]:
+    """These batches in the order in which they were made: so a solid archive is gone through once."""
+    sql = "SELECT id FROM batches WHERE exhibit=? ORDER BY made_ns, id"
+    return [row["id"] for row in case.read().execute(sql, (exhibit,)) if row["id"] in some]
 
 
 def _done(case: Case, batch: str, look: Look) -> bool:

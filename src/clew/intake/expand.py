@@ -19,7 +19,7 @@ from clew.intake.archives.budget import Budgets
 from clew.intake.archives.kinds import MOTION_PHOTO, THUMBNAILS, WITH_FILM, ZIP, Kind, kind_of
 from clew.intake.archives.members import BROKEN, Header, What
 from clew.intake.expanded import PART, REST, Listed, Spent
-from clew.intake.refs import MEMBER, chain_of, item_id, member_ref, names_of, otherwise_numbered, starts_of
+from clew.intake.refs import MEMBER, chain_of, item_id, member_ref, names_of, order, otherwise_numbered, starts_of
 from clew.model import ContentState, ItemState, Missing, NameState, Reason
 
 PRELOAD = ("clew.intake.archives.opening",)
@@ -87,6 +87,7 @@ class Archives:
     def __init__(self, case: Case, exhibit: str, session: Session, budgets: Budgets) -> None:
         self.case, self.exhibit, self.budgets = case, exhibit, budgets
         self.detail, self.held, self.acquisition = session.detail, session.held, session.acquisition
+        self.itself = session.itself
         self._session = session
         self._expanding = False
         self._known: dict[str, Known] = {}  # by ref
@@ -116,14 +117,16 @@ class Archives:
         begun = {item for row in rows if row["done_ns"] is None for item in expanded.items(row)}
         waiting = [known for known in self._known.values() if self.item(known) in begun or self._waits(known)]
         depth = min((known.ref.count(MEMBER) for known in waiting), default=0)
-        return sorted((known for known in waiting if known.ref.count(MEMBER) == depth), key=lambda known: known.ref)
+        return sorted(
+            (known for known in waiting if known.ref.count(MEMBER) == depth), key=lambda known: order(known.ref)
+        )
 
     def parts(self, ask: Ask) -> Iterator[Part]:
         """The session's own, or so many archives a part."""
         return self._groups() if self._expanding else self._session.parts(ask)
 
     def _groups(self) -> Iterator[Part]:
-        """In the order of their refs; a part that was begun before keeps its archives."""
+        """In the order in which reading goes onward; a part that was begun before keeps its archives."""
         rows = [row for row in expanded.parts(self.case, self.exhibit) if row["done_ns"] is None]
         waiting = {self.item(known): known for known in self.pending()}
         begun = {row["part"]: expanded.items(row) for row in rows}

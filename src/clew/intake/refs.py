@@ -15,6 +15,7 @@ from typing import Any
 MEMBER = "!"  # stands before each member's path in the ref of what lies in an archive, and nowhere else in a ref
 _ODD = re.compile(rb'[^"-$&-~]')  # all but printable ASCII, of which not "%" and "!" either
 _NUMBER = "[0-9]{1,19}"
+_DIGITS = re.compile("([0-9]+)")
 _INSIDE = f"fs@{_NUMBER}|apfs@{_NUMBER}\\.[0-9]{{1,3}}|iso@{_NUMBER}\\.{_NUMBER}"
 VOLUME = f"(?:lv@{_NUMBER}\\.[0-9]{{1,4}}/)?(?:{_INSIDE})"
 _STREAM = re.compile(
@@ -122,6 +123,16 @@ def chain_of(ref: str) -> tuple[list[str], list[int]]:
     for step in steps:
         around.append(f"{around[-1]}{MEMBER}{step}")
     return around[:-1], [int(_numbered(step)[1]) for step in steps]
+
+
+def order(ref: str) -> tuple[Any, ...]:
+    """A key to sort refs by, so that reading goes onward: by number where they have numbers, which is about as they lie
+    on a disk; members of archives as intake's rounds reach them, so that a solid one is gone through once a depth.
+    """
+    first, numbers = ref.partition(MEMBER)[0], chain_of(ref)[1]
+    # a name may be one number of any length: compared by its length, then by its digits
+    parts = [(len(part), part) if at % 2 else part for at, part in enumerate(_DIGITS.split(first))]
+    return parts, len(numbers), numbers
 
 
 def starts_of(ref: str) -> list[int | None]:

@@ -19,7 +19,7 @@ from clew.core.lease import lease
 from clew.core.progress import Progress
 from clew.intake import batches, crossed, custody, exiftool, identity, relist, since
 from clew.intake.account import account
-from clew.intake.acquire import acquire
+from clew.intake.acquire import acquire, as_item
 from clew.intake.api import FAST, Job, Session, Source
 from clew.intake.basis import Basis
 from clew.intake.course import Course
@@ -106,12 +106,26 @@ class Run:
             pool = stack.enter_context(open_pool(self.source, session, specs, self.options, lists, may=may))
             run = self._begin(pool, look)
             self.bar.isolation(isolation_words(pool.isolation))
-            if session.acquisition is not None and (self.held.sha256 is None or self.held.untied):
+            if session.acquisition is not None and (self._undigested(session) or self.held.untied):
                 self._acquire(session, session.acquisition, pool)
             self._read(pool, session, look)
             if session.acquisition is not None and self.held.sha256 is not None:
                 self._undisturbed(session, session.acquisition, pool)
             self._end(run, session)
+
+    def _undigested(self, session: Session) -> bool:
+        """Whether it is to be read for its digests; those of an archive are its Item's, once that is read."""
+        return self.held.sha256 is None and session.itself is None
+
+    def _digest(self, session: Session, pool: Pool) -> None:
+        """Takes the digests of what is one Item itself from that; where it cannot, reads it for them."""
+        job, ref = session.acquisition, session.itself
+        if job is None or ref is None or self.held.sha256 is not None:
+            return
+        if as_item(self.case, self.held, job, ref, self.basis):
+            self.held = custody.find(self.case, self.held.label) or self.held
+        else:
+            self._acquire(session, job, pool)
 
     def _acquire(self, session: Session, job: Job, pool: Pool) -> None:
         """Reads its digests. What is stated of the seizure of an `untied` one waits until it is known to be the one."""
@@ -153,6 +167,7 @@ class Run:
         if self.options.retry:
             course.again(pool, session, ask, batches.failed(case, exhibit))
             session.retry()
+        self._digest(session, pool)
         if self.options.again_known_good:
             reader.known_good = ()
             course.again(pool, session, ask, batches.stopped(case, exhibit, look))

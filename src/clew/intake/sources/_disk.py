@@ -82,6 +82,7 @@ class Disk:
         if len(paths) > 1:
             self.detail["segments"] = [[shown(path), size] for path, size in zip(paths, sizes, strict=True)]
         self.acquisition: Job | None = Job(acquire, self._payload(size=stored), bytes=stored * growth)
+        self.itself: str | None = None
 
     def parts(self, ask: Ask) -> Iterator[Part]:
         """Partitions and the gaps between them; the whole image where there is no partition table."""

@@ -30,6 +30,7 @@ class Whole:
         self.detail: dict[str, Any] = {"opened": "read-only"}
         payload = {"container": CONTAINER, "size": self._status.st_size}
         self.acquisition: Job | None = Job(ACQUIRE, payload)
+        self.itself: str | None = REF
 
     def parts(self, _ask: Ask) -> Iterator[Part]:
         """The file is one part; what lies in it comes as parts of its own, once it is read."""

@@ -45,6 +45,7 @@ class Tree:
         self._last: tuple[bytes, int] | None = None
         self.held: tuple[int, ...] = ()
         self.acquisition: Job | None = None
+        self.itself: str | None = None
 
     def parts(self, _ask: Ask) -> Iterator[Part]:
         """A folder is one part."""
