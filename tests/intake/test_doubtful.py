@@ -82,7 +82,8 @@ def test_each_item_is_named_once_by_the_claim_that_it_is_counted_by(case, tmp_pa
     assert (found.partial, found.doubted, found.erased) == (1, 1, 0)
     assert shown(case) == [
         "weaker  9 of 9 bytes, deleted, overwritten possible: it may hold bytes of another",
-        "cut\N{REPLACEMENT CHARACTER}\\xff  7 of 9 bytes, deleted, partial: some of its bytes are not there",
+        "cut\N{REPLACEMENT CHARACTER}\\xff  7 of 9 bytes, deleted, partial: "
+        "some of its bytes are not there, or not right",
     ]
     rows = [json.loads(line) for line in shown(case, "--json")]
     assert bytes.fromhex(rows[1]["path_hex"]) == b"cut\x1b\xff"

@@ -9,6 +9,7 @@ from recovery import tool
 from test_volumes import take
 
 from clew.intake.disk import entries
+from clew.intake.disk.claims import WITH_KEY
 from clew.model import ItemState
 
 REGULAR, DIRECTORY = 0x80800, 0x81800  # extents, encrypt; and an index of names
@@ -35,7 +36,7 @@ def test_a_file_that_ext4_encrypts_is_said_to_be_and_not_hashed(phone, tmp_path)
     for path in paths:
         item = found[path]
         assert (item["state"], item["reason"], item["content_state"]) == ("unreadable", "encrypted", "unreadable")
-        assert item["detail"] == "encrypted by the file system (fscrypt of ext4)"
+        assert item["detail"] == f"encrypted by the file system (fscrypt of ext4); {WITH_KEY}"
         assert item["sha256"] is None
     assert found[b"plain.txt"]["state"] == ItemState.DONE
     assert f"{entries.CIPHERED}: 2" in summary.words() or f"2 {entries.CIPHERED}" in summary.words()

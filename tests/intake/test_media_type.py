@@ -183,3 +183,14 @@ def test_no_bytes_are_a_crash(data: bytes) -> None:
     for begin in (b"", b"\0\0\0\x10ftypheic\0\0\0\0"):
         found = film(memoryview(begin + data))
         assert found is None or 0 < found[0] < sum(found) <= len(begin + data)
+
+
+@pytest.mark.parametrize(("third", "is_one"), [(0x90, True), (0x10, True), (0x09, True), (0xB0, False), (0x91, False)])
+def test_noise_that_begins_like_compress_is_no_archive(third: int, is_one: bool) -> None:
+    """Two bytes are its magic. libarchive hands such noise back as its own member, and that as its own, 8 deep."""
+    first = b"\x1f\x9d" + bytes([third]) + np.random.default_rng(1).bytes(500)
+    assert (kind_of(mediatype.of(first)) is not None) == is_one
+
+
+def test_what_compress_is_cut_behind_its_magic_is_no_archive() -> None:
+    assert kind_of(mediatype.of(b"\x1f\x9d")) is None

@@ -18,7 +18,7 @@ from ewf_cases import acquire, fat
 from case_made import new_case
 from clew.core.case import Case
 from clew.core.errors import Refused
-from clew.intake import custody, identity
+from clew.intake import custody, identity, mounts
 from clew.intake import run as runs
 from clew.intake.options import Options
 from clew.intake.report import report
@@ -140,6 +140,50 @@ def test_a_copy_of_the_same_bytes_goes_on_and_is_read_once_for_its_digest(
     assert any("known by the SHA-256 of its image" in each.said for each in story(case, ended.exhibit))
     intake(case, path=other, label="D", options=PLAIN)
     assert len(entries(case, "exhibit.compared")) == 1
+
+
+def test_a_copy_at_the_same_place_goes_on_where_it_is_said(tmp_path: Path, image: Path, other: Path) -> None:
+    """As where a disk is mounted at the same path on another machine, with a copy on it."""
+    case = killed(tmp_path, image, "intake.receipt.after:2")
+    os.utime(other, (1, 1))
+    other.replace(image)
+    with pytest.raises(Refused, match="it was replaced"):
+        intake(case, path=image, label="D", options=PLAIN)
+    ended = intake(case, path=image, label="D", options=MOVED)
+    assert ended.complete
+    (compared,) = entries(case, "exhibit.compared")
+    assert compared["agrees"]
+    intake(case, path=image, label="D", options=MOVED)
+    assert len(entries(case, "exhibit.compared")) == 1, "it is the recorded one now: nothing is to be compared"
+
+
+def test_another_image_at_the_same_place_is_refused_though_it_was_called_a_copy(
+    tmp_path: Path, image: Path, other: Path
+) -> None:
+    case = killed(tmp_path, image, "intake.receipt.after:2")
+    change(other)
+    other.replace(image)
+    before = read(case)
+    with pytest.raises(Refused, match="does not hold the bytes"):
+        intake(case, path=image, label="D", options=MOVED)
+    assert read(case) == before
+
+
+def test_inodes_that_do_not_last_tell_nothing(
+    tmp_path: Path, image: Path, other: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """FAT and exFAT number files anew at each mount: an image on such a disk would be refused after each."""
+    device = image.stat().st_dev
+    line = f"1 1 {os.major(device)}:{os.minor(device)} / / rw - exfat /dev/sdz1 rw\n"
+    (tmp_path / "mountinfo").write_text(line)
+    monkeypatch.setattr(mounts, "MOUNTS", tmp_path / "mountinfo")
+    case = new_case(tmp_path / "case")
+    first = intake(case, path=image, label="D", options=PLAIN)
+    status = image.stat()
+    other.replace(image)
+    os.utime(image, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert image.stat().st_ino != status.st_ino
+    assert intake(case, path=image, label="D", options=PLAIN).sha256 == first.sha256
 
 
 def test_what_was_begun_of_one_copy_is_not_gone_on_with_in_another(tmp_path: Path, image: Path, other: Path) -> None:

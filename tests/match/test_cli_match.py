@@ -84,7 +84,7 @@ def test_a_picture_of_a_file_that_nothing_waits_for_may_fail(clew, full, case, p
     further |= {"data": b"\xff" * 32, "integer": 90}
     put(case, "traits", [further | {"mode": "fast"}], "intake")
 
-    def again(opened, contents):
+    def again(opened, contents, options):
         put(opened, "traits", [further | {"mode": "exact"}], "intake")
         return Looked(2, 1, {contents[0].hex(): "unparsable"})
 

@@ -38,8 +38,8 @@ from clew.core.errors import Exit, Usage
 @click.option(
     "--moved",
     is_flag=True,
-    help="The exhibit lies at another PATH (a folder: or on another file system) than before; it must be the same one: "
-    "an image is read once more for its digest.",
+    help="The exhibit lies at another PATH than before, or a copy of it at the same one; it must be the same: an image "
+    "is read once more for its digest.",
 )
 @click.option("--again-known-good", is_flag=True, help="Afterwards look at what known-good hash sets stopped, too.")
 @click.option(
@@ -79,8 +79,9 @@ def intake(
     It may be stopped at any time and run again: what was acknowledged is kept. With --retry, contents that failed are
     read once more; directories, volumes and archives that could not be listed, and a folder that has grown, are listed
     again. Exit status 3: all of it was gone through, but something could not be read, a folder is not as it was listed,
-    an archive was not known as one when it was first read, or the image is not what its container or --digest-stated
-    says. What was not said of the seizure at first can be added by a later run; what was said stays.
+    an archive was not known as one when it was first read, a second count differs, or the image has no digest or is not
+    what its container or --digest-stated says. Options hold for their run alone. What was not said of the seizure at
+    first can be added by a later run; what was said stays.
     """
     from clew.core.mandate import parse_time
     from clew.core.progress import Progress

@@ -26,13 +26,15 @@ NOT_SAID = "intake has no exact hash of the picture that it rests on"
     show_default=True,
     help="Hash near hits again in exact mode; without it they wait, and are shown as not yet computed exactly.",
 )
+@click.option("--accept-weak-isolation", is_flag=True, help="Go on where this system cannot lock parsers up fully.")
 @json_option
-def match(case: Path, exact: bool, as_json: bool) -> int:
+def match(case: Path, exact: bool, accept_weak_isolation: bool, as_json: bool) -> int:
     """Match every Content of CASE with every hash set: exactly, and pictures within 31 bits.
 
     Exit status 3: some near hits wait, since their pictures could not be hashed again in exact mode. What matched is
     told also where none of them can be, which is an error all the same.
     """
+    import os
     from collections import Counter
 
     from clew.match import run
@@ -42,10 +44,12 @@ def match(case: Path, exact: bool, as_json: bool) -> int:
     none: Exception | None = None
     if exact and summary.wants_exact:
         # a stage knows no other stage: the roof carries the question to intake, and its answer back
+        from clew.intake.options import Options
         from clew.intake.run import exact as look_again
 
+        options = Options(workers=os.cpu_count() or 1, accept_weak_isolation=accept_weak_isolation)
         try:
-            why = look_again(opened, list(summary.wants_exact)).failed
+            why = look_again(opened, list(summary.wants_exact), options=options).failed
         except (ClewError, OSError) as error:
             none, why = error, {each.hex(): str(error) for each in summary.wants_exact}
         else:

@@ -12,7 +12,7 @@ from clew.intake.work import ERASED, UNVOUCHED
 from clew.model import ContentState
 
 WHY = {
-    str(ContentState.PARTIAL): "some of its bytes are not there",
+    str(ContentState.PARTIAL): "some of its bytes are not there, or not right",
     str(ContentState.OVERWRITTEN_POSSIBLE): "it may hold bytes of another",
 }
 # Of each Item what says most of it: the best of what was read, with the weaker of two claims of that.

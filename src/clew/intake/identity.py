@@ -14,6 +14,8 @@ from collections.abc import Sequence
 from itertools import zip_longest
 from typing import Any
 
+from clew.intake import mounts
+
 ENDS = 64 << 10  # bytes of each end that are hashed
 SAMPLE = 4 << 10  # bytes of each sample
 MOST_SAMPLES, APART = 1024, 1 << 20  # at most so many, and one in so many bytes: no read of it by itself
@@ -33,7 +35,9 @@ def of(descriptors: Sequence[int], recorded: list[dict[str, Any]] | None = None)
 
 
 def differences(recorded: list[dict[str, Any]], found: list[dict[str, Any]], *, moved: bool) -> list[str]:
-    """What is not as it was, in words. Where the image was `moved`, times and inodes are those of a copy."""
+    """What is not as it was, in words. Where the image was `moved`, times and inodes are those of a copy. An inode of 0
+    is none that lasts, and tells nothing.
+    """
     if len(recorded) != len(found):
         return [f"it lies in {len(found)} files, where it lay in {len(recorded)}"]
     names = {"size": "its size", "head": "its first bytes", "tail": "its last bytes"}
@@ -41,7 +45,8 @@ def differences(recorded: list[dict[str, Any]], found: list[dict[str, Any]], *, 
         names |= {"modified_ns": "the time it was last written to", "inode": "the file itself (it was replaced)"}
     said = []
     for number, (before, now) in enumerate(zip(recorded, found, strict=True), 1):
-        said += [f"file {number}: {what}" for name, what in names.items() if before[name] != now[name]]
+        both = {name for name in names if name != "inode" or (before[name] and now[name])}
+        said += [f"file {number}: {names[name]}" for name in names if name in both and before[name] != now[name]]
     return said + between(recorded, found)
 
 
@@ -109,7 +114,8 @@ def _others(before: list[Place], now: list[Place]) -> list[Place]:
 def _times(status: os.stat_result) -> dict[str, int]:
     if not stat.S_ISREG(status.st_mode):  # of a device they are its node's, not its content's
         return dict.fromkeys(_TIMES, 0)
-    return {"modified_ns": status.st_mtime_ns, "changed_ns": status.st_ctime_ns, "inode": status.st_ino}
+    inode = status.st_ino if mounts.numbers_last(status.st_dev) else 0
+    return {"modified_ns": status.st_mtime_ns, "changed_ns": status.st_ctime_ns, "inode": inode}
 
 
 def _file(descriptor: int, size: int, places: list[int]) -> dict[str, Any]:

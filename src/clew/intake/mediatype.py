@@ -16,6 +16,8 @@ SECOND = "type.second"  # the trait of another opinion
 # The trait of a content that had another type when it was read again, as by a later version: that one
 RETYPED = {"name": "type.again", "extractor": "type", "version": "1"}
 UNKNOWN = "application/octet-stream"
+COMPRESS = "application/x-compress"
+COMPRESS_BITS, COMPRESS_RESERVED = range(9, 17), 0x60  # of its third byte, as compress(1) writes it and libarchive asks
 BOOT_AT, BOOT, DOS = 510, b"\x55\xaa", "application/x-dosexec"
 H264, H265, DV = "video/h264", "video/h265", "video/x-dv"
 # Offset, bytes, type
@@ -67,4 +69,7 @@ def _said(first: bytes) -> str:
     if said == UNKNOWN and first.startswith(BOOT, BOOT_AT):
         without = str(typer().from_buffer(first[:BOOT_AT] + bytes(len(BOOT)) + first[BOOT_AT + len(BOOT) :]))
         return said if without == DOS and not first.startswith(b"MZ") else without
+    third = first[2] if len(first) > 2 else 0
+    if said == COMPRESS and (third & COMPRESS_RESERVED or third & 0x1F not in COMPRESS_BITS):
+        return UNKNOWN  # two bytes are no magic: noise, which libarchive would hand back as its own member
     return said

@@ -15,6 +15,8 @@ BY_UUID = Path("/dev/disk/by-uuid")  # udev's links: UUIDs, and of FAT, exFAT an
 # kernel's drivers). XFS, F2FS, FAT, exFAT, ISO 9660, HFS+ and UDF give their device's number, tmpfs a random one, and
 # that of btrfs depends on the subvolume.
 OWN = {"ext2", "ext3", "ext4", "ntfs", "ntfs3"}
+# What may give a file another number once it is mounted anew: by the kernel's iunique, or as a FUSE server likes
+PASSING = {"vfat", "msdos", "exfat", "cifs", "smb3", "fuse", "fuseblk"}
 UUID, FSID, INODE = "uuid", "fsid", "inode"
 _ESCAPED = re.compile(rb"\\([0-7]{3})")
 
@@ -58,6 +60,15 @@ def lies_on(path: Path) -> dict[str, Any]:
     found |= {FSID: f"{own:016x}"} if own else {}
     known = {name: value for name, value in found.items() if value}
     return {"kind": mount.kind, INODE: status.st_ino, **known} if known else {}
+
+
+def numbers_last(device: int) -> bool:
+    """Whether files on the file system of that number (st_dev) are known again by their inodes."""
+    try:
+        kinds = {mount.kind.partition(".")[0] for mount in mounted() if mount.device == device}
+    except (OSError, ValueError):
+        return True
+    return not kinds & PASSING
 
 
 def another(recorded: Mapping[str, Any], found: Mapping[str, Any]) -> bool | None:

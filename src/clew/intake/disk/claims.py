@@ -38,6 +38,7 @@ NAMED_STREAMS = {"NTFS": frozenset({NTFS_DATA}), "HFS+": frozenset(map(int, _HFS
 # the number of an inode alone, which may have been another file's since.
 NAMED_BY_ENTRY = frozenset({"NTFS", "FAT", "exFAT"})
 _SECOND = 1_000_000_000  # in nanoseconds
+WITH_KEY = "copy it out where its user's key is at hand, and take in the copy"
 MOST_RUNS = 1_000  # stretches of one Item that are told; a file in more pieces than that is told by its first ones
 TIMES = {
     "NTFS": "$STANDARD_INFORMATION, UTC",
@@ -353,9 +354,9 @@ def _claim(
     """The strongest claim that the file system's own books allow of an attribute with `own` bytes in `blocks`."""
     flags, size = int(attribute.info.flags), int(attribute.info.size)
     if flags & _ENCRYPTED:
-        return Missing(Reason.ENCRYPTED, "encrypted by the file system (EFS)")
+        return Missing(Reason.ENCRYPTED, f"encrypted by the file system (EFS); {WITH_KEY}")
     if size and encrypted(opened, int(meta.addr)):
-        return Missing(Reason.ENCRYPTED, "encrypted by the file system (fscrypt of ext4)")
+        return Missing(Reason.ENCRYPTED, f"encrypted by the file system (fscrypt of ext4); {WITH_KEY}")
     emptied = not size and unlinked(opened, meta)  # as of any that was deleted, see below
     if (allocated(meta) and not emptied) or (opened.family == "NTFS" and not flags & _NON_RESIDENT):
         return _WHOLE
