@@ -10,7 +10,7 @@ import json
 import os
 import secrets
 import stat
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 from typing import Any
 
@@ -35,9 +35,7 @@ def of(descriptors: Sequence[int], recorded: list[dict[str, Any]] | None = None)
 
 
 def differences(recorded: list[dict[str, Any]], found: list[dict[str, Any]], *, moved: bool) -> list[str]:
-    """What is not as it was, in words. Where the image was `moved`, times and inodes are those of a copy. An inode of 0
-    is none that lasts, and tells nothing.
-    """
+    """What is not as it was, in words. Where the image was `moved`, times and inodes are those of a copy."""
     if len(recorded) != len(found):
         return [f"it lies in {len(found)} files, where it lay in {len(recorded)}"]
     names = {"size": "its size", "head": "its first bytes", "tail": "its last bytes"}
@@ -45,8 +43,7 @@ def differences(recorded: list[dict[str, Any]], found: list[dict[str, Any]], *, 
         names |= {"modified_ns": "the time it was last written to", "inode": "the file itself (it was replaced)"}
     said = []
     for number, (before, now) in enumerate(zip(recorded, found, strict=True), 1):
-        both = {name for name in names if name != "inode" or (before[name] and now[name])}
-        said += [f"file {number}: {names[name]}" for name in names if name in both and before[name] != now[name]]
+        said += [f"file {number}: {what}" for name, what in names.items() if _differs(name, before, now)]
     return said + between(recorded, found)
 
 
@@ -75,7 +72,7 @@ def less(recorded: list[dict[str, Any]]) -> bool:
 def written(recorded: list[dict[str, Any]], descriptors: Sequence[int]) -> bool:
     """Whether anything was done to the files while they were open, as far as the system tells. Nothing is read."""
     now = [_times(os.fstat(descriptor)) for descriptor in descriptors]
-    return any(before.get(name) != times[name] for before, times in zip(recorded, now, strict=True) for name in _TIMES)
+    return any(_differs(name, before, times) for before, times in zip(recorded, now, strict=True) for name in _TIMES)
 
 
 def stamp(location: str, found: list[dict[str, Any]]) -> str:
@@ -109,6 +106,13 @@ def _others(before: list[Place], now: list[Place]) -> list[Place]:
     """Samples that are of other bytes; what could not be read at either time tells nothing."""
     pairs = zip_longest(before, now, fillvalue=(0, ""))
     return [(old[0], old[1]) for old, new in pairs if old[0] == new[0] and old[1] and new[1] and old[1] != new[1]]
+
+
+def _differs(name: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+    """Whether that is not as it was; an inode of 0 tells nothing."""
+    if name == "inode" and not (before.get(name) and now[name]):
+        return False
+    return bool(before.get(name) != now[name])
 
 
 def _times(status: os.stat_result) -> dict[str, int]:
