@@ -87,6 +87,17 @@ def test_many_small_batches_say_the_same_as_one(tmp_path: Path, evidence: Path):
     assert len(digests) == 1
 
 
+def test_a_batch_closes_with_the_file_that_fills_its_bytes(case: Case, tmp_path: Path):
+    """What a stop costs is bounded for few large files, too, of which no number ever makes a batch full."""
+    (tmp_path / "large").mkdir()
+    for number in range(5):
+        (tmp_path / "large" / f"{number}").write_bytes(bytes([number]) * 600)
+    options = Options(batch=BatchSize(items=1_000, bytes=1_000), extractors=())
+    intake(case, path=tmp_path / "large", label="F", workers=1, options=options)
+    made = case.read().execute("SELECT members, bytes FROM batches ORDER BY made_ns, members DESC")
+    assert [tuple(batch) for batch in made] == [(2, 1_200), (2, 1_200), (1, 600)]
+
+
 def test_a_second_run_reads_nothing_and_changes_nothing(case: Case, evidence: Path):
     options = Options(batch=BatchSize(items=3), extractors=())
     intake(case, path=evidence, label="F", workers=1, options=options)
