@@ -123,6 +123,26 @@ def test_evidence_is_left_as_it_was(case: Case, evidence: Path):
     assert summary.effects["access_times_touched"] == 0
 
 
+def test_access_times_that_reading_may_move_are_counted_and_said(case: Case, evidence: Path, monkeypatch):
+    """As where the folder is another user's: nobody but its owner may ask the system to leave them alone."""
+    opened, places = os.open, [evidence, *evidence.rglob("*")]
+
+    def refusing(path, flags, *more, **named):
+        if flags & os.O_NOATIME:
+            raise PermissionError
+        return opened(path, flags, *more, **named)
+
+    monkeypatch.setattr("clew.intake.sources.folder.os.open", refusing)
+    for path in places:
+        os.utime(path, (1, 1))
+    summary = intake(case, path=evidence, label="F", workers=1, options=Options(extractors=()))
+    moved = sum(path.stat().st_atime_ns != 10**9 for path in places)
+    touched = summary.effects["access_times_touched"]
+    assert touched >= len(places) >= moved
+    assert f"{touched} openings could not ask the system to leave access times alone" in summary.words()
+    assert summary.account.complete
+
+
 def test_a_file_that_vanishes_between_listing_and_reading_costs_itself(case: Case, evidence: Path, monkeypatch):
     def vanish(_self: Telling, _items: int, _size: int) -> None:
         (evidence / "a.txt").unlink()
