@@ -9,11 +9,14 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+NOON = 46 << 25 | 5 << 21 | 7 << 16 | 12 << 11  # 2026-05-07
+
 
 @dataclass
 class File:
     """`clusters` are where it lies, in order; `chained` whether the table is used; deleted ones free their clusters.
-    `written` is how much of it was ever written, where that is not all.
+    `written` is how much of it was ever written, where that is not all; `times` are those of creation, of the last
+    writing and of the last access.
     """
 
     name: str
@@ -22,6 +25,7 @@ class File:
     chained: bool = False
     deleted: bool = False
     written: int | None = None
+    times: tuple[int, int, int] = (NOON, NOON, NOON)
 
 
 def make(path: Path, files: list[File], size: int = 4 << 20) -> Path:
@@ -63,8 +67,7 @@ def _entries(each: File) -> bytes:
     file = bytearray(32)
     file[0], file[1] = 0x85, 1 + names
     struct.pack_into("<H", file, 4, 0x20)
-    for at in (8, 12, 16):
-        struct.pack_into("<I", file, at, (46 << 25) | (5 << 21) | (7 << 16) | (12 << 11))
+    struct.pack_into("<3I", file, 8, *each.times)
     stream = bytearray(32)
     stream[0], stream[1], stream[3] = 0xC0, 1 | (0 if each.chained else 2), len(each.name)
     struct.pack_into("<H", stream, 4, _name_hash(each.name))

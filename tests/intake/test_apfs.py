@@ -119,7 +119,8 @@ def test_locked_volumes_and_snapshots_are_parts_that_were_not_read():
     found = parts({"apfs_volumes": names})
     assert found["container/0"].detail == "a remark"
     assert found["apfs@0.0"].reason == Reason.ENCRYPTED
-    assert "passphrase" in found["apfs@0.0"].detail
+    for way in ("(FileVault)", "with the passphrase or recovery key", "`fsapfsmount`; take in the opened volume"):
+        assert way in found["apfs@0.0"].detail
     assert found["apfs@0.1/walk"] is None
     assert "3 snapshots" in found["apfs@0.1/snapshots"].detail
     assert "unknown number" in found["apfs@0.2/snapshots"].detail

@@ -87,6 +87,17 @@ def test_many_small_batches_say_the_same_as_one(tmp_path: Path, evidence: Path):
     assert len(digests) == 1
 
 
+def test_a_batch_closes_with_the_file_that_fills_its_bytes(case: Case, tmp_path: Path):
+    """What a stop costs is bounded for few large files, too, of which no number ever makes a batch full."""
+    (tmp_path / "large").mkdir()
+    for number in range(5):
+        (tmp_path / "large" / f"{number}").write_bytes(bytes([number]) * 600)
+    options = Options(batch=BatchSize(items=1_000, bytes=1_000), extractors=())
+    intake(case, path=tmp_path / "large", label="F", workers=1, options=options)
+    made = case.read().execute("SELECT members, bytes FROM batches ORDER BY made_ns, members DESC")
+    assert [tuple(batch) for batch in made] == [(2, 1_200), (2, 1_200), (1, 600)]
+
+
 def test_a_second_run_reads_nothing_and_changes_nothing(case: Case, evidence: Path):
     options = Options(batch=BatchSize(items=3), extractors=())
     intake(case, path=evidence, label="F", workers=1, options=options)
@@ -110,6 +121,26 @@ def test_evidence_is_left_as_it_was(case: Case, evidence: Path):
     summary = intake(case, path=evidence, label="F", workers=1, options=Options(extractors=()))
     assert state() == before
     assert summary.effects["access_times_touched"] == 0
+
+
+def test_access_times_that_reading_may_move_are_counted_and_said(case: Case, evidence: Path, monkeypatch):
+    """As where the folder is another user's: nobody but its owner may ask the system to leave them alone."""
+    opened, places = os.open, [evidence, *evidence.rglob("*")]
+
+    def refusing(path, flags, *more, **named):
+        if flags & os.O_NOATIME:
+            raise PermissionError
+        return opened(path, flags, *more, **named)
+
+    monkeypatch.setattr("clew.intake.sources.folder.os.open", refusing)
+    for path in places:
+        os.utime(path, (1, 1))
+    summary = intake(case, path=evidence, label="F", workers=1, options=Options(extractors=()))
+    moved = sum(path.stat().st_atime_ns != 10**9 for path in places)
+    touched = summary.effects["access_times_touched"]
+    assert touched >= len(places) >= moved
+    assert f"{touched} openings could not ask the system to leave access times alone" in summary.words()
+    assert summary.account.complete
 
 
 def test_a_file_that_vanishes_between_listing_and_reading_costs_itself(case: Case, evidence: Path, monkeypatch):
