@@ -16,7 +16,7 @@ NOON = 46 << 25 | 5 << 21 | 7 << 16 | 12 << 11  # 2026-05-07
 class File:
     """`clusters` are where it lies, in order; `chained` whether the table is used; deleted ones free their clusters.
     `written` is how much of it was ever written, where that is not all; `times` are those of creation, of the last
-    writing and of the last access.
+    writing and of the last access, `zones` the bytes that say of each how far it is from UTC.
     """
 
     name: str
@@ -26,6 +26,7 @@ class File:
     deleted: bool = False
     written: int | None = None
     times: tuple[int, int, int] = (NOON, NOON, NOON)
+    zones: bytes = b"\0\0\0"
 
 
 def make(path: Path, files: list[File], size: int = 4 << 20) -> Path:
@@ -68,6 +69,7 @@ def _entries(each: File) -> bytes:
     file[0], file[1] = 0x85, 1 + names
     struct.pack_into("<H", file, 4, 0x20)
     struct.pack_into("<3I", file, 8, *each.times)
+    file[22:25] = each.zones
     stream = bytearray(32)
     stream[0], stream[1], stream[3] = 0xC0, 1 | (0 if each.chained else 2), len(each.name)
     struct.pack_into("<H", stream, 4, _name_hash(each.name))

@@ -5,9 +5,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
 from exfat_image import File, make
 
 from case_made import new_case
+from clew.attribute.artefacts import ZONED
 from clew.core import shards
 from clew.intake.options import Options
 from clew.intake.run import intake
@@ -57,12 +59,26 @@ def test_times_of_fat_are_local_ones_and_said_to_be(tmp_path: Path) -> None:
     assert source == "directory entry, local time without a zone, taken as UTC"
 
 
-def test_times_of_exfat_are_those_of_its_entry_and_said_to_be_taken_as_utc(tmp_path: Path) -> None:
-    born, written, read = (day(when) << 16 | clock(when) for when in (BORN, WRITTEN, READ))
-    image = make(tmp_path / "card.img", [File("kept.txt", b"kept", [100], times=(born, written, read))])
+ENTRY = tuple(day(when) << 16 | clock(when) for when in (BORN, WRITTEN, READ))
+
+
+@pytest.mark.parametrize("zones", [b"\0\0\0", b"\x08\x08\x08", b"\x88\x88\0"], ids=["none", "not valid", "not of all"])
+def test_times_of_exfat_without_a_zone_are_local_ones_and_said_to_be(tmp_path: Path, zones: bytes) -> None:
+    image = make(tmp_path / "card.img", [File("kept.txt", b"kept", [100], times=ENTRY, zones=zones)])
     times, source = taken(tmp_path, image)
     assert times == [ns(WRITTEN), ns(READ), None, ns(BORN)]
-    assert source == "directory entry, taken as UTC"
+    assert source == "directory entry, local time, of which no zone is stated, taken as UTC"
+    assert not ZONED.search(source)
+
+
+def test_times_of_exfat_are_utc_where_each_states_its_zone(tmp_path: Path) -> None:
+    """In quarters of an hour, signed, of 7 bits: 2 hours east, 3.5 hours west, UTC itself."""
+    image = make(tmp_path / "card.img", [File("kept.txt", b"kept", [100], times=ENTRY, zones=b"\x88\xf2\x80")])
+    times, source = taken(tmp_path, image)
+    hour = 3600 * SECOND
+    assert times == [ns(WRITTEN) + 7 * hour // 2, ns(READ), None, ns(BORN) - 2 * hour]
+    assert source == "directory entry, UTC by the zone that it states"
+    assert ZONED.search(source)
 
 
 def test_times_of_ext_are_utc_to_the_nanosecond(tmp_path: Path) -> None:

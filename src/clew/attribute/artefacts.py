@@ -64,7 +64,8 @@ NO_NAME = f"{TRANSMISSION} whose name has no whole infohash"
 LEAST_ACROSS = 1 << 14  # bytes, or a tenth of the file: fewer may be the beginning that all files of a format share
 CHECKED = ("size", "checked", "matching")
 WRONG = (KeyError, TypeError, ValueError, AttributeError, IndexError)
-ZONED = re.compile(r", UTC\b")  # in `times_source`; FAT, exFAT and MS-DOS times of archives have none
+# In `times_source`; those of FAT, of exFAT that states no zone, and of MS-DOS in archives have none
+ZONED = re.compile(r", UTC\b")
 MOVED = re.compile(r"\bmoved by the zone of its mount$")  # by whichever: Linux does that to local times
 NAMED = re.compile(rb"([0-9a-f]{40})\.resume$")  # Transmission since 3.00; before it only 16 digits, which is no proof
 

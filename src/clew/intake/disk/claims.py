@@ -43,11 +43,12 @@ MOST_RUNS = 1_000  # stretches of one Item that are told; a file in more pieces 
 TIMES = {
     "NTFS": "$STANDARD_INFORMATION, UTC",
     "FAT": "directory entry, local time without a zone, taken as UTC",
-    "exFAT": "directory entry, taken as UTC",
+    "exFAT": "directory entry, local time, of which no zone is stated, taken as UTC",
     "ext": "inode, UTC",
     "HFS+": "catalog record, UTC",
     "UFS": "inode, UTC",
 }
+EXFAT_ZONED = "directory entry, UTC by the zone that it states"
 _NTFS_TIMES = TIMES["NTFS"]
 _OPEN, _UNREADABLE, _LOST = ItemState.OPEN.value, ItemState.UNREADABLE.value, ContentState.UNREADABLE.value
 _LIVE, _COMPLETE = NameState.LIVE.value, ContentState.COMPLETE.value
@@ -115,8 +116,7 @@ def contents(
                 "state": str(ItemState.SKIPPED),
                 "reason": str(Reason.NOT_APPLICABLE),
                 "content_state": str(ContentState.COMPLETE),
-                "times": times(meta),
-                "times_source": TIMES.get(opened.family, opened.family),
+                **_timed(opened, meta),
             },
         )
         return
@@ -144,7 +144,7 @@ def contents(
     if main is None and own is None and int(meta.type) == REGULAR:
         why = IN_USE_NO_POINTERS if allocated(meta) else NO_POINTERS
         lost = name_only(opened, path, int(meta.addr), state, why)
-        yield 1 << 16, lost | {"times": times(meta), "times_source": TIMES.get(opened.family, opened.family)}
+        yield 1 << 16, lost | _timed(opened, meta)
 
 
 def _of_data(attribute: Any) -> bool:
@@ -162,8 +162,7 @@ def _unpacked(opened: FileSystem, meta: Any, size: int, path: bytes, state: Name
         "reason": None,
         "detail": None,
         "content_state": _DOUBTFUL if opened.striped or opened.foreign else _COMPLETE,
-        "times": times(meta),
-        "times_source": TIMES[opened.family],
+        **_timed(opened, meta),
         "runs": [],
     }
 
@@ -258,17 +257,26 @@ def places(opened: FileSystem, blocks: list[tuple[int, int]]) -> list[Range]:
     return [(offset + address * size, length * size) for address, length in blocks]
 
 
-def times(meta: Any) -> list[int | None]:
-    """Modified, accessed, changed, born in nanoseconds. FAT keeps local time without a zone: taken as if it were
-    UTC.
+def _timed(opened: FileSystem, meta: Any) -> dict[str, Any]:
+    """Modified, accessed, changed, born in nanoseconds, and what they are worth. FAT keeps local time without a zone:
+    taken as if it were UTC. So is that of exFAT, unless a zone stands beside each.
     """
     m, a, c, b = meta.mtime, meta.atime, meta.ctime, meta.crtime
-    return [
+    found = [
         m * _SECOND + meta.mtime_nano if m else None,
         a * _SECOND + meta.atime_nano if a else None,
         c * _SECOND + meta.ctime_nano if c else None,
         b * _SECOND + meta.crtime_nano if b else None,
     ]
+    source = TIMES.get(opened.family, opened.family)
+    if opened.entries is not None:
+        zones = opened.entries.zones(int(meta.addr))
+        if all(east is not None for east in zones):
+            written, accessed, born = (east or 0 for east in zones)
+            moved = zip(found, (written, accessed, 0, born), strict=True)
+            found = [None if when is None else when - east * _SECOND for when, east in moved]
+            source = EXFAT_ZONED
+    return {"times": found, "times_source": source}
 
 
 def _content(opened: FileSystem, meta: Any, attribute: Any, path: bytes, state: NameState) -> dict[str, Any]:
@@ -294,8 +302,7 @@ def _content(opened: FileSystem, meta: Any, attribute: Any, path: bytes, state: 
         "detail": missing.detail if missing else None,
         "name_state": str(state),
         "content_state": _LOST if isinstance(claim, Missing) else str(claim),
-        "times": times(meta),
-        "times_source": TIMES.get(opened.family, opened.family),
+        **_timed(opened, meta),
         "runs": opened.on_image(places(opened, blocks[:MOST_RUNS])),
     }
     if note:

@@ -18,6 +18,9 @@ _OWN = {0x81, 0x82}  # the volume's bitmap and table of upper case letters
 _FILE = 0x05  # without the in-use bit
 _NOT_SUMMED = frozenset({2, 3})  # the bytes in which the checksum over a file's entries stands
 _STREAM = 0x40  # without the in-use bit
+_ZONES = 22  # where the distances from UTC of the times of creation, writing and access stand (section 7.4.10)
+_STATED = 0x80  # of such a byte; the rest are quarters of an hour, signed
+_QUARTER = 15 * 60
 _FIRST_ADDRESS = 3  # The Sleuth Kit numbers the entries of 32 bytes in the cluster heap from here
 _ENTRY = 32
 
@@ -29,6 +32,12 @@ def _checksum(entries: bytes) -> int:
         if number not in _NOT_SUMMED:
             total = (total << 15 | total >> 1) + (byte if number % _ENTRY else byte | IN_USE) & 0xFFFF
     return total
+
+
+def _east(stated: int) -> int | None:
+    """In seconds."""
+    quarters = (stated & 0x7F) - ((stated & 0x40) << 1)
+    return quarters * _QUARTER if stated & _STATED else None
 
 
 class Entries:
@@ -65,6 +74,16 @@ class Entries:
             return True
         length, said = (1 + first[1]) * _ENTRY, int.from_bytes(first[2:4], "little")
         return any(_checksum(each) == said for each in (self._read(address, length), self._chained(address, length)))
+
+    def zones(self, address: int) -> list[int | None]:
+        """Seconds east of UTC by which the times of writing, access and creation of a file's entry are local ones; None
+        where it does not say so.
+        """
+        entry = self._read(address, _ENTRY)
+        if len(entry) < _ENTRY or entry[0] & ~IN_USE != _FILE:
+            return [None] * 3
+        born, written, accessed = (_east(byte) for byte in entry[_ZONES : _ZONES + 3])
+        return [written, accessed, born]
 
     def _chained(self, address: int, length: int) -> bytes:
         """So many bytes from an entry on, on the way that the table tells."""
