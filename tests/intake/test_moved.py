@@ -142,33 +142,6 @@ def test_a_copy_of_the_same_bytes_goes_on_and_is_read_once_for_its_digest(
     assert len(entries(case, "exhibit.compared")) == 1
 
 
-def test_a_copy_at_the_same_place_goes_on_where_it_is_said(tmp_path: Path, image: Path, other: Path) -> None:
-    """As where a disk is mounted at the same path on another machine, with a copy on it."""
-    case = killed(tmp_path, image, "intake.receipt.after:2")
-    os.utime(other, (1, 1))
-    other.replace(image)
-    with pytest.raises(Refused, match="it was replaced"):
-        intake(case, path=image, label="D", options=PLAIN)
-    ended = intake(case, path=image, label="D", options=MOVED)
-    assert ended.complete
-    (compared,) = entries(case, "exhibit.compared")
-    assert compared["agrees"]
-    intake(case, path=image, label="D", options=MOVED)
-    assert len(entries(case, "exhibit.compared")) == 1, "it is the recorded one now: nothing is to be compared"
-
-
-def test_another_image_at_the_same_place_is_refused_though_it_was_called_a_copy(
-    tmp_path: Path, image: Path, other: Path
-) -> None:
-    case = killed(tmp_path, image, "intake.receipt.after:2")
-    change(other)
-    other.replace(image)
-    before = read(case)
-    with pytest.raises(Refused, match="does not hold the bytes"):
-        intake(case, path=image, label="D", options=MOVED)
-    assert read(case) == before
-
-
 def test_inodes_that_do_not_last_tell_nothing(
     tmp_path: Path, image: Path, other: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -38,8 +38,8 @@ from clew.core.errors import Exit, Usage
 @click.option(
     "--moved",
     is_flag=True,
-    help="The exhibit lies at another PATH than before, or a copy of it at the same one; it must be the same: an image "
-    "is read once more for its digest.",
+    help="The exhibit lies at another PATH (a folder: or on another file system) than before; it must be the same one: "
+    "an image is read once more for its digest.",
 )
 @click.option("--again-known-good", is_flag=True, help="Afterwards look at what known-good hash sets stopped, too.")
 @click.option(

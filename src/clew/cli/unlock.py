@@ -7,6 +7,8 @@ import click
 from clew.cli._common import case_argument, emit, json_option, open_case
 from clew.core.errors import Usage
 
+LEASES = "SELECT stage, subject, holder, pid, host FROM leases"
+
 
 @click.command("unlock", epilog="\b\nExamples:\n  clew unlock cases/icarus\n  clew unlock cases/icarus --yes --json")
 @case_argument
@@ -20,13 +22,13 @@ def unlock(case: Path, yes: bool, as_json: bool) -> None:
     if as_json and not yes:
         raise Usage("--json does not ask whether the machine is gone", "look with `clew status`, and add --yes")
     opened = open_case(case)
-    held = opened.read().execute("SELECT stage, subject, holder, pid, host FROM leases").fetchall()
-    if held and not as_json:
-        click.echo(
-            "\n".join(f"{row['stage']}: process {row['pid']} on {row['host']} ({row['holder']})" for row in held)
-        )
+    held = opened.read().execute(LEASES).fetchall()
+    for row in () if as_json else held:
+        whose = f"process {row['pid']} on {row['host']} ({row['holder']})"
+        click.echo(f"{row['stage']} of {row['subject']}: {whose}")
     if held and (yes or click.confirm("Are these gone for good?", abort=True)):
         with opened.write("core") as tx, tx.gate.core():
+            held = tx.execute(LEASES).fetchall()  # all that are dropped
             tx.execute("DELETE FROM leases")
             leases = [[row[name] for name in ("stage", "holder", "pid", "host")] for row in held]
             tx.record("lease.dropped", subject={"leases": leases}, counts={"leases": len(held)})

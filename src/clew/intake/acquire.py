@@ -27,7 +27,7 @@ OF = "resume_of"  # and of which copy, in which state, it is: another one is beg
 MOST_STATE = (64 << 10) + said.MOST_RANGES * 50  # characters of JSON: two numbers a range, of up to 19 digits
 MOST_WHY = 1000
 _WHOLE = """
-SELECT sha256, sha1, md5, size FROM contents WHERE item=$item AND size=$size AND content_state='complete' LIMIT 1
+SELECT DISTINCT sha256, sha1, md5, size FROM contents WHERE item=$item AND size=$size AND content_state='complete'
 """
 
 
@@ -70,11 +70,12 @@ def acquire(
 
 def as_item(case: Case, held: Held, job: Job, ref: str, basis: Basis) -> bool:
     """Records as digests of the image behind `job` those of the Item `ref`, which is the image as it is. False where it
-    was not read whole, or what was read may be an earlier state of it: then a read for the digests alone is due.
+    was not read whole, or what was read may be an earlier state of it: then a read for the digests alone is due. Raises
+    Refused where no Mandate covers it any more.
     """
     asked = {"item": item_id(held.id, ref), "size": job.payload["size"]}
     rows = shards.query(case, _WHOLE, asked).to_pylist()
-    if not rows or custody.UNDIGESTED in held.acquisition:
+    if len(rows) != 1 or custody.UNDIGESTED in held.acquisition:
         return False
     answer = {name: value.hex() if isinstance(value, bytes) else value for name, value in rows[0].items()}
     _acquired(case, held.id, {**answer, "bad": []}, (), {}, basis.require())

@@ -99,14 +99,13 @@ def recognise(case: Case, held: Held, path: Path, session: Session, mandate: str
     same path, if that is said.
     """
     location = str(path.resolve())
-    copied = moved and not session.held
+    elsewhere, copied = location != held.location, moved and not session.held
     found, said = _held_against(case, held, path, session, moved=moved)
-    elsewhere = location != held.location or (moved and _replaced(held, found))
     if said is not None:
         if held.sha256 is not None and not elsewhere:
             _tell_between(case, held, found, mandate)
         raise said
-    if held.sha256 is not None and (elsewhere or _untied(case, held, found)):
+    if held.sha256 is not None and _untied(case, held, location, found):
         return replace(held, location=location, identity=found, untied=True)
     before = held.identity
     poorer = before is None or identity.less(before) or identity.touched(before, found)
@@ -198,16 +197,11 @@ def _read(reader: sqlite3.Connection | Transaction, exhibit: str) -> int:
     return count
 
 
-def _replaced(held: Held, found: list[dict[str, Any]]) -> bool:
-    """Whether a copy of an image lies in the place of the first one."""
-    return bool(held.identity) and bool(identity.differences(held.identity or [], found, moved=False))
-
-
-def _untied(case: Case, held: Held, found: list[dict[str, Any]]) -> bool:
-    """Whether nothing ties an image that is no copy to its digest: somebody touched it, or an earlier version let it go
-    on though it had been moved.
+def _untied(case: Case, held: Held, location: str, found: list[dict[str, Any]]) -> bool:
+    """Whether nothing ties what lies there to the digest: a copy, of which nothing but the ends and samples was held
+    against the first; an image that somebody touched; one that an earlier version let go on though it had been moved.
     """
-    if held.identity is None:
+    if location != held.location or held.identity is None:
         return True
     return identity.touched(held.identity, found) or (identity.less(held.identity) and was_moved(case, held.id))
 
@@ -226,9 +220,9 @@ def _held_against(
     """By what it is known that was opened there; why it is another one than was recorded."""
     elsewhere = str(path.resolve()) != held.location
     found = identity.of(session.held, held.identity)
-    said = identity.differences(held.identity, found, moved=elsewhere or moved) if held.identity is not None else []
+    said = identity.differences(held.identity, found, moved=elsewhere) if held.identity is not None else []
     hint = (
-        "find out who wrote to it; where it is a copy of the same bytes, add --moved; "
+        "find out who wrote to it; where it is a copy of the same bytes, put it elsewhere and add --moved; "
         "where it is another exhibit, choose another --label"
     )
     if not session.held:

@@ -54,7 +54,7 @@ def typer() -> Any:
 
 def of(first: bytes) -> str:
     """The type of a content that begins with these bytes."""
-    said = archive_type(first, _said(first))
+    said = archive_type(first, _noise(first, _said(first)))
     if said == UNKNOWN:
         known = next((kind for at, mark, kind in SIGNATURES if first.startswith(mark, at)), None)
         return known or boxes.media_type(first) or said
@@ -69,7 +69,12 @@ def _said(first: bytes) -> str:
     if said == UNKNOWN and first.startswith(BOOT, BOOT_AT):
         without = str(typer().from_buffer(first[:BOOT_AT] + bytes(len(BOOT)) + first[BOOT_AT + len(BOOT) :]))
         return said if without == DOS and not first.startswith(b"MZ") else without
-    third = first[2] if len(first) > 2 else 0
-    if said == COMPRESS and (third & COMPRESS_RESERVED or third & 0x1F not in COMPRESS_BITS):
-        return UNKNOWN  # two bytes are no magic: noise, which libarchive would hand back as its own member
     return said
+
+
+def _noise(first: bytes, said: str) -> str:
+    """That type, but for noise that begins with the two bytes of compress(1): libarchive hands it back as its own
+    member.
+    """
+    third = first[2] if len(first) > 2 else 0
+    return UNKNOWN if said == COMPRESS and (third & COMPRESS_RESERVED or third & 0x1F not in COMPRESS_BITS) else said

@@ -72,7 +72,7 @@ def _states(report: dict[str, Any]) -> list[str]:
         lines.append("beside live ones: " + ", ".join(f"{count:,} {name}" for name, count in sorted(names.items())))
     lines += [f"  {count:,} by {tool}" for tool, count in sorted(report["found_by"].items())]
     if report["partial"]:
-        lines.append(f"{report['partial']:,} contents are partial: some of their bytes are not there")
+        lines.append(f"{report['partial']:,} contents are partial: some of their bytes are not there, or not right")
     if report["doubted"]:
         whose = "items, deleted, of an earlier file system, or with clusters of another,"
         lines.append(f"{report['doubted']:,} {whose} may hold bytes of another: overwritten possible")

@@ -118,7 +118,9 @@ class Run:
         return self.held.sha256 is None and session.itself is None
 
     def _digest(self, session: Session, pool: Pool) -> None:
-        """Takes the digests of what is one Item itself from that; where it cannot, reads it for them."""
+        """Takes the digests of what is one Item itself from that; where it cannot, reads it for them. Raises as those
+        do.
+        """
         job, ref = session.acquisition, session.itself
         if job is None or ref is None or self.held.sha256 is not None:
             return
