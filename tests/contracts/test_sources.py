@@ -83,9 +83,11 @@ def test_from_every_cursor_the_rest_follows(name, tmp_path):
         session = source.open(build(kind, files, tmp_path / str(number)))
         with Pool(1, ("clew.intake.reading:preload", *source.preload), LIMITS, Policy(), session.held) as pool:
             ask = asking(pool)
+            listed = set[str]()
             for part in session.parts(ask):
                 if part.missing is None:
                     whole = list(session.items(part, "", lambda _: iter(()), ask))
+                    listed |= {event.ref for event in whole if isinstance(event, Found)}
                     assert len({event.ref for event in whole if isinstance(event, Found)}) == sum(
                         isinstance(event, Found) for event in whole
                     )
@@ -94,6 +96,7 @@ def test_from_every_cursor_the_rest_follows(name, tmp_path):
                         assert [e.ref for e in rest if isinstance(e, Found)] == [
                             e.ref for e in whole[at + 1 :] if isinstance(e, Found)
                         ]
+            assert session.itself is None or session.itself in listed
         session.close()
 
 

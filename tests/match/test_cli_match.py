@@ -85,13 +85,16 @@ def test_a_picture_of_a_file_that_nothing_waits_for_may_fail(clew, full, case, p
     put(case, "traits", [further | {"mode": "fast"}], "intake")
 
     def again(opened, contents, options):
+        weak.append(options.accept_weak_isolation)
         put(opened, "traits", [further | {"mode": "exact"}], "intake")
         return Looked(2, 1, {contents[0].hex(): "unparsable"})
 
+    weak: list[bool] = []
     monkeypatch.setattr(intake, "exact", again)
     (tmp_path / "k").write_text(f"pdq:{'ff' * 32}\n")
     clew("hashset", "add", full, tmp_path / "k", "--name", "n", "--kind", "alert")
-    status, out, _ = clew("match", full, "--json")
+    status, out, _ = clew("match", full, "--json", "--accept-weak-isolation")
+    assert weak == [True]
     assert (status, json.loads(out)["states"], json.loads(out)["not_hashed_again"]) == (0, {"stands": 1}, {})
 
 
