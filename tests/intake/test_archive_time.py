@@ -24,7 +24,7 @@ from clew.intake.run import intake
 
 # What is slow here takes seconds or minutes to be gone through on any machine, all else a moment. No other budget ends
 # it.
-SHORT = replace(LIMITS, seconds=2.0, seconds_per_mb=0.0)
+SHORT = replace(LIMITS, seconds=1.5, seconds_per_mb=0.0)
 LARGE = Budgets(least=1 << 50, overrun=1 << 50)
 ZEROS = 16 << 20
 TIMES = 4_000
