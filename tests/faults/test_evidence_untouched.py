@@ -11,12 +11,11 @@ import numpy as np
 import pytest
 import traced
 from disturbed import words
-from traced import CHANGES
+from traced import CHANGES, READS
 
 from clew.range.disk import SMALL, make_disk
 
 FILE_CALLS = "open,openat,openat2,creat,read,pread64,readv,preadv,preadv2,mmap,sendfile,copy_file_range,splice"
-READS = {"read", "pread64", "readv", "preadv", "preadv2"}
 OPENINGS = 3  # of a run and of further looks; at each it is known again by both ends and a 256th in samples
 ENDS, SAMPLES = 1 << 17, 256
 SLACK = 1.05  # metadata that is looked at more than once: directories, file records, bitmaps

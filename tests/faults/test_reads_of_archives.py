@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import traced
 from disturbed import words
+from traced import READS
 
-READS = {"read", "pread64", "readv", "preadv"}
 MEMBERS, LENGTH = 60, 50_000
 ODD = b"\x03\x9d\x11\xee"  # no magic begins so: of unknown type, each is asked about once more
 

@@ -19,6 +19,7 @@ OF_PATHS = {
     "fchownat", "utime", "utimes", "utimensat", "futimesat", "setxattr", "lsetxattr", "fsetxattr", "removexattr",
     "lremovexattr", "fremovexattr", "mknod", "mknodat",
 }  # fmt: skip
+READS = {"read", "pread64", "readv", "preadv", "preadv2"}
 CHANGES = {"write", "pwrite64", "writev", "pwritev", "pwritev2"} | OF_PATHS
 COMMAND = [sys.executable, "-c", "from clew.cli.main import main; main()"]
 
