@@ -86,13 +86,13 @@ def test_from_every_cursor_the_rest_follows(name, tmp_path):
             listed = set[str]()
             for part in session.parts(ask):
                 if part.missing is None:
-                    whole = list(session.items(part, "", lambda _: iter(()), ask))
+                    whole = list(session.items(part, "", lambda _, make: make(iter(())), ask))
                     listed |= {event.ref for event in whole if isinstance(event, Found)}
                     assert len({event.ref for event in whole if isinstance(event, Found)}) == sum(
                         isinstance(event, Found) for event in whole
                     )
                     for at, event in enumerate(whole):
-                        rest = list(session.items(part, event.cursor, lambda _: iter(()), ask))
+                        rest = list(session.items(part, event.cursor, lambda _, make: make(iter(())), ask))
                         assert [e.ref for e in rest if isinstance(e, Found)] == [
                             e.ref for e in whole[at + 1 :] if isinstance(e, Found)
                         ]

@@ -153,7 +153,7 @@ def test_a_file_system_that_claims_more_records_than_it_has_room_for_ends(tmp_pa
     }
     assert "no room" in parts["fs@0/records"].missing.detail
     disk = Disk([image], RAW)
-    assert list(disk.items(parts["fs@0/sweep"], "", lambda _: iter(()), ask)) == []
+    assert list(disk.items(parts["fs@0/sweep"], "", lambda _, make: make(iter(())), ask)) == []
     assert asked[-1]["end"] == (1 << 20) // 128
     disk.close()
 

@@ -350,7 +350,11 @@ def test_a_directory_that_kills_its_reader_is_cornered_and_named(card, monkeypat
     disk = PLUGIN.open(card)
     monkeypatch.setattr(held, "descriptors", tuple(disk.held))
     part = next(iter(disk.parts(ask)))
-    found = {event.path: event for event in disk.items(part, "", lambda _: iter(()), ask) if hasattr(event, "path")}
+    found = {
+        event.path: event
+        for event in disk.items(part, "", lambda _, make: make(iter(())), ask)
+        if hasattr(event, "path")
+    }
     disk.close()
     assert set(found) == {b"dir%d/f.txt" % number for number in (0, 1, 2, 4, 5, 6, 7, 8)} | {b"dir3"}
     assert found[b"dir3"].missing == Missing(Reason.UNPARSABLE, "its reader failed: the worker died")

@@ -187,7 +187,7 @@ def test_a_sweep_resumed_inside_a_record_lists_its_other_streams(monkeypatch):
     disk = _disk.Disk([Path("/dev/null")], "clew.intake.containers.raw:open_raw")
     detail = {"offset": 0, "first_inode": 0, "last_inode": 100, "length": 1 << 20}
     part = Part("fs@0/sweep", detail)
-    seen = lambda _prefix: iter(["fs@0/40/128-1/a", "fs@0/41/128-1/b"])  # noqa: E731
+    seen = lambda _prefix, make: make(iter(["fs@0/40/128-1/a", "fs@0/41/128-1/b"]))  # noqa: E731
     list(disk.items(part, "40.0", seen, ask))
     disk.close()
     from base64 import b64decode

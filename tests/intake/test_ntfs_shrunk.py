@@ -134,7 +134,7 @@ def test_a_directory_of_very_many_names_gets_its_time(tmp_path, monkeypatch):
     disk = PLUGIN.open(image)
     monkeypatch.setattr(held, "descriptors", tuple(disk.held))
     part = next(each for each in disk.parts(ask) if each.name.endswith("/walk"))
-    assert list(disk.items(part, "", lambda _: iter(()), ask))
+    assert list(disk.items(part, "", lambda _, make: make(iter(())), ask))
     disk.close()
     assert asked["walk"] == part.detail["length"] >= 8 << 20
     assert _listed.patience({"file_system": "NTFS", "length": 1 << 50}) == _listed.SLOW_DIRECTORY

@@ -5,12 +5,14 @@ reads one Item again by its `ref`. An Extractor is shown the bytes of one Conten
 hostile bytes inside a worker; this module therefore imports nothing but the standard library and `clew.model`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from clew.model import ContentState, ItemState, Missing, NameState
+
+T = TypeVar("T")
 
 FAST = "fast"
 EXACT = "exact"
@@ -247,8 +249,8 @@ class Session(Protocol):
 class Seen(Protocol):
     """Which refs of the Exhibit were listed before, so that a sweep does not list them again."""
 
-    def __call__(self, prefix: str) -> Iterator[str]:
-        """Every listed ref that begins with `prefix`."""
+    def __call__(self, prefix: str, make: Callable[[Iterator[str]], T]) -> T:
+        """What `make` makes of every listed ref that begins with `prefix`. It may be called anew, with all of them."""
         ...
 
 

@@ -11,7 +11,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from clew.core import clock, shards
 from clew.core.case import Case, Transaction
@@ -28,6 +28,8 @@ CONFIG = "listing"
 MOST_NOTES = 5_000
 MOST_NAMED = 16 << 20  # bytes of the paths and refs of one batch: a name may have 256 KiB, of an archive in an archive
 MOST_BYTES = (1 << 63) - 1  # of a column; a hostile disk may claim more in sum
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,10 +139,9 @@ class Lister:
         row: sqlite3.Row | None = self.case.read().execute(sql, (self.exhibit, part.name)).fetchone()
         return row
 
-    def _seen(self, prefix: str) -> Iterator[str]:
+    def _seen(self, prefix: str, make: Callable[[Iterator[str]], T]) -> T:
         sql = "SELECT ref FROM listings WHERE exhibit=? AND starts_with(ref, ?)"
-        for chunk in shards.query(self.case, sql, (self.exhibit, prefix)).to_batches():
-            yield from chunk.column(0).to_pylist()
+        return shards.take(self.case, sql, lambda rows: make(ref for (ref,) in rows), (self.exhibit, prefix))
 
     def _commit(
         self, session: Session, part: Part, draft: Draft, cursor: str, detail: dict[str, Any], *, done: bool

@@ -49,7 +49,9 @@ def compare(case: Case, exhibit: str, session: Session, ask: Ask, basis: Basis) 
 def _compared(case: Case, exhibit: str, session: Session, part: Part, ask: Ask, basis: Basis) -> dict[str, int]:
     counts: Counter[str] = Counter()
     met, times = 0, not was_moved(case, exhibit)
-    events = (event for event in session.items(part, "", lambda _: iter(()), ask) if isinstance(event, Found))
+    events = (
+        event for event in session.items(part, "", lambda _, make: make(iter(())), ask) if isinstance(event, Found)
+    )
     while some := list(islice(events, TOGETHER)):
         basis.require()  # of millions of files this takes long, and no worker is asked meanwhile
         here = {item_id(exhibit, each.ref): each for each in some if each.state is not ItemState.UNREADABLE}

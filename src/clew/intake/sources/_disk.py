@@ -301,7 +301,7 @@ class Disk:
         # The last address is The Sleuth Kit's own orphan directory.
         end = min(detail["last_inode"], detail["length"] // _listed.LEAST_RECORD)
         first, sub = (int(part) for part in cursor.split(".")) if cursor else (detail["first_inode"], -1)
-        named = _named(seen(f"{name}/"))
+        named = seen(f"{name}/", _named)
         if sub >= 0:  # the sweep itself listed part of this record; its other streams are still to come
             named.forget(first)
         length = RANGE

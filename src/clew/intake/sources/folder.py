@@ -72,7 +72,7 @@ class Tree:
                 yield _lost(path, event.entered, event.cursor, b"/")
             elif self._crossed(event, devices):
                 yield Note({"mount points crossed": 1}, event.cursor)
-        if none and next(seen("file/"), None) is None:
+        if none and not seen("file/", any):
             yield Note({NO_FILE: 1}, cursor)
 
     def job(self, ref: str) -> Job:
