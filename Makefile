@@ -62,7 +62,7 @@ error-rates: $(VENV)/.run  ## 20 operations of 10,000 by this very build, compar
 OBSERVER := tests/observe/test_crash.py tests/observe/test_disturbed.py
 
 kill: $(VENV)/.dev  ## kill -9 of intake and observe at every failpoint and at random moments; then resume and compare
-	@$(BIN)/python -m pytest -v tests/flow/test_intake_kill.py $(OBSERVER)
+	@CLEW_KILL=1 $(BIN)/python -m pytest -v tests/flow/test_intake_kill.py $(OBSERVER)
 
 soak: $(VENV)/.dev  ## 200 kills, 150 power losses, 40 tries a fault, 10^6 files in one folder; 10^6 inputs for each parser of observe
 	@CLEW_SOAK=1 $(BIN)/python -m pytest --timeout=7200 tests/flow/test_intake_kill.py tests/flow/test_archive_kill.py tests/faults $(OBSERVER)
