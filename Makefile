@@ -37,7 +37,7 @@ ALONE := $(addprefix tests/flow/test_,concurrent.py concurrent_stages.py demo.py
 # And numpy's BLAS, which has nothing to do here, would start a thread for each processor in each of them.
 PYTEST := env -u PYTHONDONTWRITEBYTECODE OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest
 
-test: $(VENV)/.dev check  ## everything, the review page in headless Chromium included
+test: $(VENV)/.dev check  ## all tests, a sample of the long ones; the review page in headless Chromium included
 	@$(PYTEST) -n auto --dist loadfile --no-loadscope-reorder $(ALONE:%=--ignore=%)
 	@$(PYTEST) $(ALONE)
 

@@ -16,12 +16,12 @@ A_FOLDER = 1_000
 
 
 def small_files(root: Path, count: int) -> Path:
-    """So many files of a few bytes, a thousand a folder."""
+    """So many files of a line each, a thousand a folder. Less than 16 bytes would never be given a second look."""
     for first in range(0, count, A_FOLDER):
         folder = root / f"{first // 100_000:03}" / f"{first // A_FOLDER:05}"
         folder.mkdir(parents=True)
         for number in range(first, min(first + A_FOLDER, count)):
-            (folder / f"{number}.txt").write_bytes(b"%d\n" % number)
+            (folder / f"{number}.txt").write_bytes(b"the small file of number %d\n" % number)
     return root
 
 

@@ -1,6 +1,6 @@
 """`kill -9` at failpoints of the observer, then the same command again: nothing forgotten, nothing doubled.
 
-`make kill` and `make soak` try every one, `make test` every second.
+`make kill` and `make soak` try every one, `make test` a SAMPLE.
 """
 
 import json
@@ -46,7 +46,19 @@ FAILPOINTS = (
     "shards.write.synced:2",
     "shards.write.renamed:2",
 )
-TRIED = FAILPOINTS if SOAK or os.environ.get("CLEW_KILL") else FAILPOINTS[::2]
+SAMPLE = (  # what is committed and not done with, and what is neither
+    "observe.purge.inside:1",
+    "observe.begin.after:1",
+    "observe.intent.after:4",
+    "observe.receipt.before:1",
+    "observe.receipt.inside:2",
+    "observe.receipt.after:1",
+    "observe.end.after:1",
+    "compact.written:1",
+    "compact.after:1",
+    "shards.write.renamed:2",
+)
+TRIED = FAILPOINTS if SOAK or os.environ.get("CLEW_KILL") else SAMPLE
 UNDER_WAY = ("observe.intent.after", "observe.receipt.before", "observe.receipt.inside")
 
 
