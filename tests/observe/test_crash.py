@@ -23,29 +23,6 @@ from clew.core.lease import lease
 from clew.observe.account import LEFT_ASIDE
 
 HERE = Path(__file__).parent
-FAILPOINTS = (
-    "observe.purge.inside:1",
-    "observe.purge.after:1",
-    "observe.begin.inside:1",
-    "observe.begin.after:1",
-    "observe.intent.before:3",
-    "observe.intent.after:1",
-    "observe.intent.after:4",
-    "observe.receipt.before:1",
-    "observe.receipt.inside:2",
-    "observe.receipt.after:1",
-    "observe.end.inside:1",
-    "observe.end.after:1",
-    "compact.before:1",
-    "compact.written:1",
-    "compact.inside:1",
-    "compact.after:1",
-    "compact.removed:2",
-    "compact.removed:4",
-    "shards.write.before:1",
-    "shards.write.synced:2",
-    "shards.write.renamed:2",
-)
 SAMPLE = (  # what is committed and not done with, and what is neither
     "observe.purge.inside:1",
     "observe.begin.after:1",
@@ -57,6 +34,20 @@ SAMPLE = (  # what is committed and not done with, and what is neither
     "compact.written:1",
     "compact.after:1",
     "shards.write.renamed:2",
+)
+FAILPOINTS = (
+    *SAMPLE,
+    "observe.purge.after:1",
+    "observe.begin.inside:1",
+    "observe.intent.before:3",
+    "observe.intent.after:1",
+    "observe.end.inside:1",
+    "compact.before:1",
+    "compact.inside:1",
+    "compact.removed:2",
+    "compact.removed:4",
+    "shards.write.before:1",
+    "shards.write.synced:2",
 )
 TRIED = FAILPOINTS if SOAK or os.environ.get("CLEW_KILL") else SAMPLE
 UNDER_WAY = ("observe.intent.after", "observe.receipt.before", "observe.receipt.inside")
